@@ -1,0 +1,22 @@
+# Every library Poplar stands on, all of them Debian 12 packages (scripts/packages lists them).
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(RocksDB 7.8 REQUIRED)
+find_package(fmt 9 REQUIRED)
+find_package(spdlog 1.10 REQUIRED)
+find_package(CLI11 2.1 REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(tomlplusplus 3.3 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
+pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2)
+pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
+find_library(CRYPT_LIBRARY crypt REQUIRED)
+find_library(UNISTRING_LIBRARY unistring REQUIRED)
+
+# Boost.Asio, header-only but compiled once (src/base/asio.cc); 1.81 is the version everything is tested with.
+find_package(Boost 1.81 REQUIRED)
+add_library(poplar_boost INTERFACE)
+target_link_libraries(poplar_boost INTERFACE Boost::headers Threads::Threads OpenSSL::SSL)
+target_compile_definitions(poplar_boost INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS)

@@ -1,0 +1,39 @@
+#pragma once
+#include <type_traits>
+#include <utility>
+
+#include "base/asio.h"
+
+namespace poplar {
+
+/// A fixed number of threads for work that blocks (disk, password hashing), so that a session's thread never does.
+class BlockingPool {
+public:
+    explicit BlockingPool(std::size_t threads) : pool_(threads) {}
+    ~BlockingPool() { pool_.join(); }
+
+    /// Runs `work` on the pool and resumes the caller on its own executor with what it returned. `work` must not throw.
+    template <class Work>
+    Task<std::invoke_result_t<Work>> run(Work work) {
+        using Value = std::invoke_result_t<Work>;
+        auto executor = co_await asio::this_coro::executor;
+        auto start = [this, executor, work = std::move(work)](auto handler) mutable {
+            auto alive = asio::make_work_guard(executor);
+            auto job = [executor, alive = std::move(alive), work = std::move(work),
+                        handler = std::move(handler)]() mutable {
+                auto done = [handler = std::move(handler), value = work()]() mutable {
+                    std::move(handler)(std::move(value));
+                };
+                asio::post(executor, std::move(done));
+            };
+            asio::post(pool_, std::move(job));
+        };
+        co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Value)>(std::move(start),
+                                                                                           asio::use_awaitable);
+    }
+
+private:
+    asio::thread_pool pool_;
+};
+
+}  // namespace poplar

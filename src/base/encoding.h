@@ -1,0 +1,50 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace poplar {
+
+/// Builds the bytes of a record: fixed integers little-endian, varints as in LEB128, strings behind their length.
+/// Keys use the big-endian form, which sorts as the numbers do.
+class Encoder {
+public:
+    Encoder& u8(std::uint8_t v);
+    Encoder& u32(std::uint32_t v);
+    Encoder& u64(std::uint64_t v);
+    Encoder& u32_key(std::uint32_t v);
+    Encoder& u64_key(std::uint64_t v);
+    Encoder& varint(std::uint64_t v);
+    Encoder& string(std::string_view bytes);  ///< varint length, then the bytes
+    Encoder& raw(std::string_view bytes);     ///< the bytes alone
+    const std::string& bytes() const& { return out_; }
+    std::string bytes() && { return std::move(out_); }
+
+private:
+    std::string out_;
+};
+
+/// Reads what Encoder wrote. Any bytes are allowed: a read past the end gives zero or "" and makes ok() false for good.
+/// Views returned point into the input.
+class Decoder {
+public:
+    explicit Decoder(std::string_view in) : in_(in) {}
+    std::uint8_t u8();
+    std::uint32_t u32();
+    std::uint64_t u64();
+    std::uint32_t u32_key();
+    std::uint64_t u64_key();
+    std::uint64_t varint();
+    std::string_view string();
+    std::string_view raw(std::size_t size);
+    bool ok() const { return ok_; }
+    bool at_end() const { return in_.empty(); }
+    std::string_view rest() const { return in_; }
+
+private:
+    std::string_view take(std::size_t size);
+    std::string_view in_;
+    bool ok_ = true;
+};
+
+}  // namespace poplar

@@ -1,0 +1,67 @@
+#pragma once
+// Envelope + message in; for each recipient: resolve and store. SMTP, LMTP and `poplar deliver` all end here.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "directory/directory.h"
+#include "mail/address.h"
+#include "mail/trace.h"
+#include "mail/wire_form.h"
+#include "mailstore/mail_store.h"
+
+namespace poplar::delivery {
+
+struct Limits {
+    std::uint64_t message_octets = 50u << 20;
+    std::uint32_t hops = 100;               ///< Received fields; RFC 5321 s6.3 wants at least 100
+    std::uint64_t header_octets = 1u << 20;
+    std::uint32_t header_fields = 2000;
+};
+
+/// One RCPT of the envelope, resolved.
+struct Recipient {
+    std::string address;  ///< as the client gave it
+    directory::Resolution resolution;
+};
+
+struct Envelope {
+    std::string reverse_path;  ///< "" for the null reverse-path
+    std::vector<Recipient> recipients;
+    mail::Received received;   ///< `recipient` and `time` are filled in here
+};
+
+/// Takes a message's octets in wire form and stores it for every recipient.
+class Incoming {
+public:
+    virtual ~Incoming() = default;  ///< before finish(): nothing is stored
+    /// Errors: too_large (message_octets), invalid (header limits), no_space, io. After one, the session swallows the
+    /// rest and answers with it; finish() must not be called.
+    virtual Task<Result<>> write(std::string_view wire) = 0;
+    /// Stores for all recipients, accounts that several lead to once; all commits are under way at once so that they
+    /// share syncs. One result a recipient, in order: success only when it is durable in every account it resolved
+    /// to. The outer error (loop: invalid; too_large) concerns the message as a whole. `sizes` as the decoder counted.
+    virtual Task<Result<std::vector<Result<>>>> finish(mail::WireSizes sizes) = 0;
+};
+
+class Delivery {
+public:
+    Delivery(directory::Directory& directory, mailstore::MailStore& store, engine::Engine& engine, const Clock& clock,
+             Limits limits);
+
+    Task<Result<directory::Resolution>> resolve(mail::Address address);
+    std::unique_ptr<Incoming> begin(Envelope envelope, std::uint64_t size_hint);
+    const Limits& limits() const { return limits_; }
+
+private:
+    directory::Directory& directory_;
+    mailstore::MailStore& store_;
+    engine::Engine& engine_;
+    const Clock& clock_;
+    Limits limits_;
+};
+
+}  // namespace poplar::delivery

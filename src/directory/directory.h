@@ -1,0 +1,126 @@
+#pragma once
+// Domains, accounts, aliases and their credentials, in a partition of their own (keys: docs/storage-format.md).
+// Addresses given to it may have any spelling; they are stored and compared in the canonical one (mail/address.h).
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "mail/address.h"
+
+namespace poplar::directory {
+
+using AccountId = engine::PartitionId;  ///< an account's partition; never reused
+
+/// The directory's own partition. Accounts' partitions follow kFirstAccount.
+inline constexpr engine::PartitionId kDirectoryPartition{1};
+inline constexpr AccountId kFirstAccount{1024};
+
+enum class AccountStatus : std::uint8_t { enabled, disabled };
+
+struct Account {
+    AccountId id;
+    std::string address;           ///< canonical `local@domain`
+    std::string password;          ///< `{SCHEME}hash`, as auth/password.h reads it; empty: nobody can log in
+    std::uint64_t credential_version = 0;  ///< grows with each change of the password or the status
+    AccountStatus status = AccountStatus::enabled;
+    Timestamp created{};
+};
+
+struct Domain {
+    std::string name;       ///< canonical
+    std::string catch_all;  ///< the address that gets what no account or alias of the domain takes; empty: none
+    Timestamp created{};
+};
+
+struct Alias {
+    std::string address;                ///< canonical
+    std::vector<std::string> targets;   ///< canonical addresses of accounts or further aliases
+};
+
+/// Where mail to an address goes.
+struct Resolution {
+    enum class Kind {
+        accounts,        ///< to `accounts`, each once
+        unknown_domain,  ///< not ours: relaying denied
+        unknown_user,    ///< 550 5.1.1
+        disabled,        ///< known, but every account it leads to is disabled
+        loop,            ///< aliases that lead in a circle or too deep or too wide (see Options)
+    };
+    Kind kind = Kind::unknown_user;
+    std::vector<Account> accounts;
+    std::string detail;  ///< of `user+detail@`, empty without
+};
+
+struct Options {
+    mail::LocalPartCase local_case = mail::LocalPartCase::fold;
+    char detail_separator = '+';
+    std::size_t alias_depth = 10;      ///< aliases of aliases
+    std::size_t alias_targets = 1000;  ///< accounts one address may lead to
+};
+
+/// All functions may be called from any thread with an executor. Beside those named, any call may fail with io,
+/// no_space, corrupt or cancelled; with invalid for a malformed address or domain.
+class Directory {
+public:
+    Directory(engine::Engine& engine, const Clock& clock, Options options);
+    ~Directory();
+
+    // Domains. Errors: exists, not_found.
+    Task<Result<Domain>> add_domain(std::string name);
+    /// Errors: busy (it still has accounts or aliases).
+    Task<Result<>> remove_domain(std::string name);
+    Task<Result<std::vector<Domain>>> domains();
+    Task<Result<>> set_catch_all(std::string domain, std::string address);  ///< "" takes it away
+
+    // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
+    Task<Result<Account>> add_account(std::string address, std::string password);
+    Task<Result<Account>> find_account(std::string address);  ///< by its own address only, not an alias
+    Task<Result<Account>> account(AccountId id);
+    /// Accounts in order of domain and local part, at most `limit`, after the address `after` ("" from the start);
+    /// with `domain` not empty only that domain's.
+    Task<Result<std::vector<Account>>> accounts(std::string domain, std::string after, std::size_t limit);
+    Task<Result<>> set_password(std::string address, std::string password);
+    /// As set_password, but only if the stored one is still `old`: for upgrading a hash at login. Errors: conflict.
+    Task<Result<>> upgrade_password(AccountId id, std::string old, std::string password);
+    Task<Result<>> set_status(std::string address, AccountStatus status);
+    /// The address is free again at once; the mail's partition is for the caller to purge.
+    Task<Result<Account>> remove_account(std::string address);
+
+    struct NewAccount {
+        std::string address, password;
+    };
+    struct ImportCounts {
+        std::uint64_t added = 0, updated = 0, unchanged = 0;
+        std::vector<std::pair<std::string, std::string>> refused;  ///< address and why
+    };
+    /// Adds or updates many at once, a few commits for thousands; the same list again changes nothing. A domain that
+    /// is missing is refused unless `add_domains`.
+    enum class AddDomains { no, yes };
+    Task<Result<ImportCounts>> import_accounts(std::vector<NewAccount> accounts, AddDomains add_domains);
+
+    // Aliases. A target must be an address of ours. Errors: exists, not_found.
+    Task<Result<Alias>> add_alias(std::string address, std::vector<std::string> targets);
+    Task<Result<>> remove_alias(std::string address);
+    Task<Result<std::vector<Alias>>> aliases(std::string domain, std::string after, std::size_t limit);
+
+    struct Totals {
+        std::uint64_t domains = 0, accounts = 0, aliases = 0;
+    };
+    Task<Result<Totals>> totals();  ///< from counters, O(1)
+
+    /// Where mail to `address` goes: the address itself, then without its detail, aliases followed, then the domain's
+    /// catch-all. RFC 5321 s4.5.1: postmaster (in any case) without a domain or at any of our domains always leads
+    /// somewhere if the operator named an account or alias for it.
+    Task<Result<Resolution>> resolve(mail::Address address);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace poplar::directory

@@ -1,0 +1,161 @@
+#pragma once
+// The storage interface: ordered keys and immutable bodies, in partitions. It knows no mail.
+//
+// A partition is the unit of everything: commits are atomic and ordered within one and never cross it. One account is
+// one partition, the directory is another; so an embedded store and a cluster follow one model.
+//
+// All functions may be called from any thread that runs an asio executor; they resume on the caller's executor. What
+// a call needs lives in its arguments, by value. Failures that any call may answer with: io (the disk or the cluster
+// failed), corrupt (stored bytes are damaged; they are never returned), cancelled (the engine is stopping).
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/error.h"
+#include "base/strong.h"
+
+namespace poplar::engine {
+
+using PartitionId = Strong<struct PartitionIdTag>;
+/// Counts a partition's commits: 0 before the first, then one more with each.
+using ChangeNumber = Strong<struct ChangeNumberTag>;
+/// Names one body in its partition for ever; later bodies have greater ids.
+using BodyId = Strong<struct BodyIdTag>;
+/// Grows with every holder of a lease, so that a commit of a holder that lost it can be refused.
+using FencingToken = Strong<struct FencingTokenTag>;
+
+struct Entry {
+    std::string key, value;
+};
+
+/// Keys from `begin` to before `end`, in byte order. A key has 1 to 1,000 octets.
+struct KeyRange {
+    std::string begin, end;
+    static KeyRange prefix(std::string prefix);  ///< all keys that begin with `prefix`, which must not be all 0xff
+};
+
+/// A partition as it was at one moment: reads through it see no later commit. Hold it briefly (a session's first
+/// listing, not its whole life): it keeps old versions from being cleared away.
+class Snapshot {
+public:
+    virtual ~Snapshot() = default;
+};
+
+/// Bytes that were written but belong to no partition yet. Bodies that only differ in their head (the trace header
+/// fields of each recipient) share one staged body. Dropped without a commit, it leaves nothing behind.
+class StagedBody {
+public:
+    virtual ~StagedBody() = default;
+    virtual std::uint64_t size() const = 0;  ///< octets
+};
+
+/// Takes the bytes of a body as they come, holding no more than a bounded part in memory.
+class BodyWriter {
+public:
+    virtual ~BodyWriter() = default;  ///< dropping the writer before finish() drops the bytes
+    /// Errors: no_space, io. After an error only destruction is allowed.
+    virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
+    virtual Task<Result<std::shared_ptr<const StagedBody>>> finish() = 0;
+};
+
+/// Reads a body from its beginning, checking every chunk before it is given out.
+class BodyReader {
+public:
+    virtual ~BodyReader() = default;
+    virtual std::uint64_t size() const = 0;  ///< octets, head included
+    /// The next chunk of 1 octet to 64 KB, "" at the end. The view holds until the next call. Errors: corrupt, io.
+    virtual Task<Result<std::string_view>> next() = 0;
+    /// Reads the whole body once and starts again at its beginning: a caller that must not stop in the middle (RETR
+    /// after +OK) learns of damage before its first octet. Costs nothing for a body of one chunk.
+    virtual Task<Result<>> verify() = 0;
+};
+
+/// Exclusive use of a name within a partition, given back on destruction. (A cluster's lease has a time to live that
+/// the engine renews while this object lives.)
+class Lease {
+public:
+    virtual ~Lease() = default;
+    virtual FencingToken token() const = 0;
+};
+
+/// Keeps a watch alive; destruction ends it. The hint may still be running then.
+class Watch {
+public:
+    virtual ~Watch() = default;
+};
+
+/// Changes that become true together. Applying one twice is the same as once, so a commit may be repeated.
+struct Batch {
+    struct NewBody {
+        BodyId id;
+        std::string head;                        ///< the body's first bytes; may be empty
+        std::shared_ptr<const StagedBody> rest;  ///< the bytes after it; may be null
+    };
+    struct Fence {
+        std::string lease;
+        FencingToken token;
+    };
+
+    void put(std::string key, std::string value) { puts.push_back({std::move(key), std::move(value)}); }
+    void erase(std::string key) { erased.push_back(std::move(key)); }
+    void add_body(BodyId id, std::string head, std::shared_ptr<const StagedBody> rest) {
+        bodies.push_back({id, std::move(head), std::move(rest)});
+    }
+    void erase_body(BodyId id) { erased_bodies.push_back(id); }
+    bool empty() const { return puts.empty() && erased.empty() && bodies.empty() && erased_bodies.empty(); }
+
+    // Applied in this order; a key stands in at most one of the first two.
+    std::vector<std::string> erased;
+    std::vector<Entry> puts;
+    std::vector<NewBody> bodies;
+    std::vector<BodyId> erased_bodies;  ///< the space comes back later
+    std::optional<Fence> fence;         ///< commit only while this lease is held
+};
+
+class Engine {
+public:
+    virtual ~Engine() = default;
+
+    /// Errors: not_found.
+    virtual Task<Result<std::string>> get(PartitionId partition, std::string key,
+                                          std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
+
+    /// At most `limit` entries in key order; fewer only at the end of the range.
+    virtual Task<Result<std::vector<Entry>>> scan(PartitionId partition, KeyRange range, std::size_t limit,
+                                                  std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
+
+    /// The number of the last durable commit; 0 for a partition nobody has written to.
+    virtual Task<Result<ChangeNumber>> change_number(PartitionId partition) = 0;
+
+    /// The partition as it is now: everything committed so far, nothing later.
+    virtual std::shared_ptr<const Snapshot> snapshot(PartitionId partition) = 0;
+
+    /// Makes `batch` true, atomically. When it succeeds the changes survive loss of power, and every read that starts
+    /// later sees them. Returns the partition's new change number.
+    /// Errors: conflict (the partition's number is no longer `expected`; nothing happened), denied (the fence's lease
+    /// is not held any more; nothing happened), no_space (nothing happened; may work later), io (a failed sync: after
+    /// a restart the batch is there whole or not at all), outcome_unknown (cluster only: repeat the batch).
+    virtual Task<Result<ChangeNumber>> commit(PartitionId partition, Batch batch,
+                                              std::optional<ChangeNumber> expected = std::nullopt) = 0;
+
+    /// A fresh id for Batch::add_body.
+    virtual BodyId next_body_id(PartitionId partition) = 0;
+    /// `size_hint`, in octets, only guides where the bytes are gathered; 0 when unknown.
+    virtual std::unique_ptr<BodyWriter> write_body(std::uint64_t size_hint = 0) = 0;
+    /// Errors: not_found.
+    virtual Task<Result<std::unique_ptr<BodyReader>>> read_body(PartitionId partition, BodyId id) = 0;
+
+    /// Does not wait. Errors: busy (somebody holds it).
+    virtual Task<Result<std::unique_ptr<Lease>>> lease(PartitionId partition, std::string name) = 0;
+
+    /// Calls `hint`, from any thread and briefly, some time after a commit to the partition. It is a hint, not the
+    /// truth: calls may be joined, and one may come though nothing changed.
+    virtual std::unique_ptr<Watch> watch(PartitionId partition, std::function<void()> hint) = 0;
+};
+
+}  // namespace poplar::engine

@@ -1,0 +1,42 @@
+#pragma once
+// Mail addresses: RFC 5321 s4.1.2 (Mailbox), RFC 6531 s3.3 (UTF-8), RFC 5890 (domains).
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace poplar::mail {
+
+/// A mailbox address. `local` is unquoted (what a quoted-string stands for); `domain` is a name or an address literal
+/// with its brackets; either may be UTF-8.
+struct Address {
+    std::string local, domain;
+    bool operator==(const Address&) const = default;
+};
+
+/// Parses `local@domain`. Any bytes are allowed in `text`; the only error is invalid, its text fit for a log line.
+/// Limits (RFC 5321 s4.5.3.1): local part 64 octets, domain 255.
+Result<Address> parse_address(std::string_view text);
+
+/// `local@domain`, the local part quoted where RFC 5321 asks for it.
+std::string to_string(const Address& address);
+
+/// True if either part has an octet over 0x7e: such an address needs SMTPUTF8 (RFC 6531).
+bool needs_smtputf8(const Address& address);
+
+/// The one spelling of a domain that is stored and compared: ASCII lower case, U-labels as A-labels (IDNA 2008), no
+/// final dot. Errors: invalid.
+Result<std::string> canonical_domain(std::string_view domain);
+
+enum class LocalPartCase { fold, keep };
+/// The one spelling of an address that is stored and compared: canonical domain, local part in Unicode NFC and (with
+/// `fold`) case-folded. Errors: invalid.
+Result<Address> canonical(const Address& address, LocalPartCase local_case = LocalPartCase::fold);
+
+/// `user+detail` as (`user`, `detail`) at the first `separator` that is not the first octet; no detail: ("...", "").
+struct LocalPart {
+    std::string_view user, detail;
+};
+LocalPart split_detail(std::string_view local, char separator = '+');
+
+}  // namespace poplar::mail

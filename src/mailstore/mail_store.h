@@ -1,0 +1,123 @@
+#pragma once
+// What a mailbox and a message are, over any engine. One account is one partition; keys are in docs/storage-format.md.
+//
+// Messages are stored in POP3 wire form: CRLF line ends, byte-stuffed (RFC 1939 s3), without the final ".".
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/strong.h"
+#include "engine/engine.h"
+
+namespace poplar::mailstore {
+
+using AccountId = engine::PartitionId;
+/// A message's place in its mailbox: later deliveries are greater, never reused. Not the POP message number.
+using OrderKey = Strong<struct OrderKeyTag>;
+
+/// One stored message, without its bytes.
+struct Message {
+    OrderKey order;
+    std::string unique_id;       ///< 1-70 octets in 0x21-0x7e, for ever this message's (RFC 1939 s7 UIDL)
+    engine::BodyId body;
+    std::uint64_t octets = 0;    ///< as LIST and STAT report it: CRLF counted as two, unstuffed (RFC 1939 s11)
+    std::uint64_t wire_octets = 0;  ///< as stored: with byte-stuffing; equal to `octets` if no line is stuffed
+    Timestamp received{};
+};
+
+/// A deleted message in the retained area.
+struct RetainedMessage {
+    Message message;
+    Timestamp deleted{};
+    Timestamp expires{};
+    std::string reason;  ///< who deleted it: "pop3", "admin", ...
+};
+
+struct MailboxTotals {
+    std::uint64_t messages = 0;
+    std::uint64_t octets = 0;
+    std::uint64_t retained_messages = 0;
+    std::uint64_t retained_octets = 0;
+};
+
+/// A message's content on its way in: wire form, shared by all its recipients.
+struct Content {
+    std::shared_ptr<const engine::StagedBody> staged;  ///< wire form
+    std::uint64_t octets = 0;                          ///< its size unstuffed
+};
+
+/// One message to append: the recipient's own head (trace header fields in wire form, CRLF-ended, no line beginning
+/// with ".") in front of the content.
+struct NewMessage {
+    std::string head;
+    Content content;
+    std::string unique_id;  ///< empty: a new one is made; else 1-70 octets kept from where it was imported from
+};
+
+struct Options {
+    std::chrono::seconds retention = std::chrono::days(30);  ///< how long deleted mail is kept
+};
+
+/// One POP session's exclusive hold on an account's maildrop (RFC 1939 s4) and its view of it as of login: what
+/// arrives or goes later changes nothing in it. Used by one session, on one thread.
+class Maildrop {
+public:
+    virtual ~Maildrop() = default;  ///< gives the lock back
+    virtual std::uint64_t message_count() const = 0;  ///< as of login
+    virtual std::uint64_t octets() const = 0;         ///< as of login
+    /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call.
+    virtual Task<Result<const std::vector<Message>*>> messages() = 0;
+    /// Opens a message's bytes in wire form. Works even if another party deleted it meanwhile. Errors: corrupt,
+    /// not_found (its days in the retained area are over).
+    virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(Message message) = 0;
+    /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
+    /// returns. Those that somebody else removed meanwhile count as removed.
+    virtual Task<Result<>> remove(std::vector<std::uint32_t> numbers) = 0;
+};
+
+/// All functions may be called from any thread with an executor and resume on it. Beside those named, any call may fail
+/// with io, no_space, corrupt or cancelled.
+class MailStore {
+public:
+    MailStore(engine::Engine& engine, const Clock& clock, Options options);
+    ~MailStore();
+
+    /// Appends to INBOX. When it succeeds the message survives loss of power: 250 may be answered (RFC 5321 s6.1).
+    /// Messages that arrive together for one account share a commit. Errors: invalid (a given unique-id is malformed),
+    /// exists (the account has a message with the given unique-id, live or retained).
+    Task<Result<Message>> append(AccountId account, NewMessage message);
+
+    /// Opens the classic view of INBOX for POP3. Errors: busy (another session holds it).
+    Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account);
+
+    /// Zeros for an account that never got mail.
+    Task<Result<MailboxTotals>> totals(AccountId account);
+    /// Live messages in order, at most `limit`, beginning after `after`.
+    Task<Result<std::vector<Message>>> list(AccountId account, OrderKey after, std::size_t limit);
+    /// By unique-id, live or retained. Errors: not_found.
+    Task<Result<Message>> find(AccountId account, std::string unique_id);
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message);
+    Task<Result<>> remove(AccountId account, std::vector<std::string> unique_ids, std::string reason);
+
+    /// What was deleted and is still kept, oldest deletion first: at most `limit`, after skipping `offset`.
+    Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);
+    /// Puts a retained message back where it was: same unique-id, same place in the order. Errors: not_found.
+    Task<Result<Message>> restore(AccountId account, std::string unique_id);
+
+    /// Forgets retained messages whose days are over. Returns how many.
+    Task<Result<std::uint64_t>> expire(AccountId account);
+    /// Forgets everything of an account at once (its address was removed and its days are over).
+    Task<Result<>> purge(AccountId account);
+    /// Counts the account's messages anew and compares with its counters. Errors: corrupt (they differ; says how).
+    Task<Result<>> check(AccountId account);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace poplar::mailstore

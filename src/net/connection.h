@@ -1,0 +1,68 @@
+#pragma once
+// One peer, plain or TLS, upgraded in place. All reading and writing of a protocol goes through here, and so do its
+// deadlines: a session sees lines, blocks and reasons, never sockets or timers.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/asio.h"
+#include "base/error.h"
+
+namespace poplar::net {
+
+class TlsContext;  // net/tls.h
+
+/// Who is at the other end.
+struct Peer {
+    std::string address;          ///< "192.0.2.1", "2001:db8::1"; "unix" for a local socket
+    std::uint16_t port = 0;
+    bool loopback = false;        ///< 127.0.0.0/8, ::1, or a local socket
+};
+
+struct TlsInfo {
+    std::string version, cipher;  ///< "TLSv1.3", "TLS_AES_128_GCM_SHA256"
+    bool resumed = false;
+};
+
+/// Used by one session on one thread. Failures of every waiting call: timed_out, closed (peer gone, or a TLS failure:
+/// the detail says which), cancelled (the server is stopping: stop_reading() was called).
+///
+/// Output is gathered: write() appends and only sends when 64 KB have come together; whatever is gathered is sent
+/// before a read has to wait, and by flush(). Pipelined commands are thus answered in as few writes as possible
+/// (RFC 2920 s3.1 and RFC 2449 s6.6 want it so).
+class Connection {
+public:
+    using Seconds = std::chrono::seconds;
+    virtual ~Connection() = default;
+
+    /// The next line without its CRLF (or bare LF: the end that clients in the wild send), valid until the next read.
+    /// A line longer than `limit` octets (line end included) is swallowed up to its end, then too_large: the session
+    /// answers once and goes on. `idle` is the whole time the line may take, however slowly its octets drip in.
+    virtual Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) = 0;
+
+    /// Some octets, at least one: what has been read and not consumed, else what arrives. Valid until the next read;
+    /// call consume() with how many of them were used.
+    virtual Task<Result<std::string_view>> read_some(Seconds idle) = 0;
+    virtual void consume(std::size_t octets) = 0;
+
+    virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
+    virtual Task<Result<>> flush() = 0;
+
+    /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer
+    /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).
+    virtual Task<Result<>> start_tls(const TlsContext& context, Seconds limit) = 0;
+    virtual const TlsInfo* tls() const = 0;  ///< null while plain
+
+    virtual const Peer& peer() const = 0;
+    virtual std::string local_address() const = 0;
+
+    /// Sends what is gathered, says goodbye in TLS and closes, without waiting for the peer longer than a moment.
+    virtual Task<> close() = 0;
+
+    /// From now on every read that would wait answers cancelled; one that waits does so at once.
+    virtual void stop_reading() = 0;
+};
+
+}  // namespace poplar::net

@@ -1,0 +1,42 @@
+#include "base/crc32c.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace poplar {
+namespace {
+
+std::uint32_t bit_by_bit(std::string_view bytes) {
+    std::uint32_t crc = 0xffffffff;
+    for (unsigned char c : bytes) {
+        crc ^= c;
+        for (int i = 0; i < 8; ++i) crc = (crc >> 1) ^ ((crc & 1) ? 0x82f63b78u : 0u);
+    }
+    return ~crc;
+}
+
+TEST(Crc32c, MatchesTheKnownVectors) {  // RFC 3720 appendix B.4
+    EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);
+    EXPECT_EQ(crc32c(std::string(32, '\xff')), 0x62a8ab43u);
+    EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
+}
+
+TEST(Crc32c, IsTheSameAsTheDefinitionAtEveryLengthAroundTheLanes) {
+    std::string bytes(13000, '\0');
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 131 + i / 7);
+    for (std::size_t size : {0u, 1u, 7u, 8u, 9u, 4079u, 4080u, 4081u, 8160u, 8167u, 12240u, 13000u})
+        EXPECT_EQ(crc32c(std::string_view(bytes).substr(0, size)), bit_by_bit(std::string_view(bytes).substr(0, size)))
+            << size;
+}
+
+TEST(Crc32c, ContinuesWhereItStopped) {
+    std::string bytes(9001, 'x');
+    for (std::size_t cut : {0u, 1u, 4080u, 5000u, 9001u}) {
+        auto first = crc32c(std::string_view(bytes).substr(0, cut));
+        EXPECT_EQ(crc32c(std::string_view(bytes).substr(cut), first), crc32c(bytes)) << cut;
+    }
+}
+
+}  // namespace
+}  // namespace poplar
