@@ -1,0 +1,86 @@
+#pragma once
+// The embedded engine: a segment log that is the truth, and a RocksDB index that can be made anew from it.
+// Formats: docs/storage-format.md. Why so: docs/architecture.md, "The segment log is the log".
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace poplar::engine::local {
+
+struct Options {
+    std::filesystem::path directory;                ///< created (mode 0700) if missing
+    std::uint64_t segment_size = 256u << 20;        ///< octets; a segment is sealed when a group would not fit any more
+    std::uint64_t large_body = 1u << 20;            ///< octets; bodies over it go to a file of their own
+    std::uint64_t staged_memory = 64u << 20;        ///< octets of incoming mail in memory, all connections together;
+                                                    ///< past it even small bodies go to files
+    std::uint64_t min_free_space = 64u << 20;       ///< octets; with less on the disk no body is taken (no_space), so
+                                                    ///< that deletions and the index still have room
+    std::uint64_t block_cache = 64u << 20;          ///< octets, RocksDB's
+    std::uint64_t write_buffer = 32u << 20;         ///< octets, RocksDB's; also bounds the replay at start
+    std::size_t reader_threads = 4;                 ///< for reads that miss the page cache
+    bool index_wal = false;                         ///< the index gets its own synced log too: for doubt, not for speed
+};
+
+/// One damaged place in the data directory.
+struct Damage {
+    std::string file;           ///< relative to the data directory
+    std::uint64_t offset = 0;   ///< octets from its start
+    std::optional<PartitionId> partition;
+    std::optional<BodyId> body;
+    std::string what;
+};
+
+struct VerifyTotals {
+    std::uint64_t segments = 0, records = 0, bodies = 0, octets = 0, damaged = 0;
+};
+
+struct Status {
+    std::uint64_t segments = 0, log_octets = 0, index_octets = 0, free_octets = 0;
+    std::uint64_t commits = 0, groups = 0;  ///< since start; a group is one sync
+    std::uint64_t staged_octets = 0;        ///< incoming mail in memory now
+    std::string state;                      ///< "ok", or in words what is wrong
+    std::vector<Damage> damage;             ///< found at start
+};
+
+class LocalEngine final : public Engine {
+public:
+    /// Locks the directory, replays what the index lacks, cuts a torn tail. Blocks while it does.
+    /// Errors: busy (another process has it), invalid (a newer format, or no store of ours), corrupt (the index is
+    /// unusable: `poplar rebuild` makes it anew), io, no_space.
+    static Result<std::unique_ptr<LocalEngine>> open(Options options);
+
+    /// Throws the index away and makes it anew from the segments. Returns what it found damaged on the way.
+    static Result<std::vector<Damage>> rebuild(Options options);
+
+    /// Finishes the commits under way, then closes. Nobody may be waiting for anything else.
+    ~LocalEngine() override;
+
+    /// Checks every record, every live body and the index, while others go on. Calls `report` for each damaged place
+    /// and `progress` now and then; runs on the calling thread and takes as long as reading everything.
+    Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
+                                std::function<void(const VerifyTotals&)> progress = nullptr);
+    Status status() const;
+
+    Task<Result<std::string>> get(PartitionId, std::string key, std::shared_ptr<const Snapshot>) override;
+    Task<Result<std::vector<Entry>>> scan(PartitionId, KeyRange, std::size_t limit,
+                                          std::shared_ptr<const Snapshot>) override;
+    Task<Result<ChangeNumber>> change_number(PartitionId) override;
+    std::shared_ptr<const Snapshot> snapshot(PartitionId) override;
+    Task<Result<ChangeNumber>> commit(PartitionId, Batch, std::optional<ChangeNumber> expected) override;
+    BodyId next_body_id(PartitionId) override;
+    std::unique_ptr<BodyWriter> write_body(std::uint64_t size_hint) override;
+    Task<Result<std::unique_ptr<BodyReader>>> read_body(PartitionId, BodyId) override;
+    Task<Result<std::unique_ptr<Lease>>> lease(PartitionId, std::string name) override;
+    std::unique_ptr<Watch> watch(PartitionId, std::function<void()> hint) override;
+
+private:
+    struct Impl;
+    explicit LocalEngine(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace poplar::engine::local
