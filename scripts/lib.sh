@@ -1,0 +1,75 @@
+# Shared by ./run and ./test: says what happens, and installs Debian packages. Sourced from the repository's root.
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$(basename "$0"): $*"; exit 1; }
+
+# packages_of SECTION...: the packages that scripts/packages names in these sections.
+packages_of() {
+  local section
+  for section in "$@"; do
+    awk -v wanted="[$section]" '/^\[/ { inside = ($0 == wanted); next } inside && NF && !/^#/' scripts/packages
+  done | sort -u
+}
+
+# missing_of PACKAGE...: those of them that are not installed. One dpkg-query, so that nothing to do costs nothing.
+missing_of() {
+  local installed
+  installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | awk '$1 == "installed" { print $2 }' || true)
+  comm -23 <(printf '%s\n' "$@" | sort -u) <(printf '%s\n' "$installed" | sort -u)
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "packages are missing and there is no sudo; as root, run: $*"
+  fi
+}
+
+# another_mta: the package of a mail server that installing Postfix would remove.
+another_mta() {
+  dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
+    awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ { print $2; exit }'
+}
+
+# install_packages SECTION...: installs what is missing and says so. Never removes a package; starts no mail server.
+install_packages() {
+  command -v dpkg-query >/dev/null || die "this is made for Debian 12; elsewhere install what scripts/packages lists, and use cmake"
+  local missing
+  mapfile -t missing < <(missing_of $(packages_of "$@"))
+  [ "${#missing[@]}" -gt 0 ] || return 0
+
+  local package other wanted=()
+  for package in "${missing[@]}"; do
+    if [ "$package" = postfix ]; then
+      other=$(another_mta)
+      if [ -n "$other" ]; then
+        say "Not installing postfix: it would replace $other. The tests with Postfix are skipped."
+        continue
+      fi
+      # Without a configuration Debian's postfix does not start: the tests run an instance of their own.
+      echo "postfix postfix/main_mailer_type select No configuration" | as_root debconf-set-selections
+    fi
+    wanted+=("$package")
+  done
+  [ "${#wanted[@]}" -gt 0 ] || return 0
+
+  say "Installing Debian packages: ${wanted[*]}"
+  as_root apt-get -qq update || die "apt-get update failed"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-remove --no-install-recommends install "${wanted[@]}" \
+    >/dev/null || die "apt-get could not install: ${wanted[*]}"
+}
+
+# configure PRESET TESTS(ON|OFF): configures a build directory that is not, or not with the tests when they are wanted.
+configure() {
+  local preset=$1 tests=$2 cache=build/$1/CMakeCache.txt log=build/$1/configure.log
+  if [ -f "build/$preset/build.ninja" ]; then
+    [ "$tests" = OFF ] && return 0
+    grep -q '^POPLAR_TESTS:BOOL=ON' "$cache" && return 0
+  fi
+  say "Configuring the $preset build"
+  mkdir -p "build/$preset"
+  cmake --preset "$preset" -DPOPLAR_TESTS="$tests" >"$log" 2>&1 || { cat "$log" >&2; die "cmake failed"; }
+}
