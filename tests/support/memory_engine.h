@@ -1,0 +1,62 @@
+#pragma once
+// A complete engine in memory, for tests: the same promises as a real one, and failures on demand.
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace poplar::test {
+
+/// Every function that may wait really suspends once, so that code which relies on not being interrupted shows it.
+/// Objects made by the engine (leases, readers, snapshots) may outlive it.
+class MemoryEngine final : public engine::Engine {
+public:
+    MemoryEngine();
+    ~MemoryEngine() override;
+
+    Task<Result<std::string>> get(engine::PartitionId partition, std::string key,
+                                  std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
+    Task<Result<std::vector<engine::Entry>>> scan(engine::PartitionId partition, engine::KeyRange range,
+                                                  std::size_t limit,
+                                                  std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
+    Task<Result<engine::ChangeNumber>> change_number(engine::PartitionId partition) override;
+    std::shared_ptr<const engine::Snapshot> snapshot(engine::PartitionId partition) override;
+    Task<Result<engine::ChangeNumber>> commit(engine::PartitionId partition, engine::Batch batch,
+                                              std::optional<engine::ChangeNumber> expected = std::nullopt) override;
+    engine::BodyId next_body_id(engine::PartitionId partition) override;
+    std::unique_ptr<engine::BodyWriter> write_body(std::uint64_t size_hint = 0) override;
+    Task<Result<std::unique_ptr<engine::BodyReader>>> read_body(engine::PartitionId partition,
+                                                                engine::BodyId id) override;
+    Task<Result<std::unique_ptr<engine::Lease>>> lease(engine::PartitionId partition, std::string name) override;
+    std::unique_ptr<engine::Watch> watch(engine::PartitionId partition, std::function<void()> hint) override;
+
+    // Failures. Each kind has a counter; while it is above zero, calls of that kind take one off it and fail.
+    enum class Applied { no, yes };
+    /// `Applied::yes` makes the changes true and fails nevertheless, as a cluster's outcome_unknown may.
+    void fail_next_commits(int count, Errc code, Applied applied = Applied::no);
+    void fail_next_reads(int count, Errc code);   ///< get, scan and change_number
+    void fail_next_writes(int count, Errc code);  ///< BodyWriter::write and finish
+    /// Lets `count` more commits succeed; those after them fail with `code` until fail_next_commits(0, ...).
+    void fail_commits_after(int count, Errc code);
+    /// From now on reading the body's octet at `offset` answers corrupt.
+    void damage_body(engine::PartitionId partition, engine::BodyId id, std::uint64_t offset);
+    /// Takes a lease away from its holder: commits fenced with it answer denied, others may take it.
+    void break_lease(engine::PartitionId partition, const std::string& name);
+    /// Called on the committing thread before each commit is looked at; no lock is held.
+    void on_commit(std::function<void(engine::PartitionId, const engine::Batch&)> hook);
+
+    std::uint64_t commits() const;                                    ///< that succeeded
+    std::uint64_t reads() const;                                      ///< get and scan calls
+    std::size_t body_count(engine::PartitionId partition) const;      ///< bodies that exist
+    std::size_t snapshot_count(engine::PartitionId partition) const;  ///< snapshots that somebody holds
+
+private:
+    struct State;
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace poplar::test
