@@ -16,9 +16,9 @@ class TlsContext;  // net/tls.h
 
 /// Who is at the other end.
 struct Peer {
-    std::string address;          ///< "192.0.2.1", "2001:db8::1"; "unix" for a local socket
+    std::string address;  ///< "192.0.2.1", "2001:db8::1"; "unix" for a local socket
     std::uint16_t port = 0;
-    bool loopback = false;        ///< 127.0.0.0/8, ::1, or a local socket
+    bool loopback = false;  ///< 127.0.0.0/8, ::1, or a local socket
 };
 
 struct TlsInfo {

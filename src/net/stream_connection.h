@@ -1,0 +1,28 @@
+#pragma once
+#include <chrono>
+#include <memory>
+
+#include "net/connection.h"
+#include "net/file_descriptor.h"
+
+namespace poplar::net {
+
+struct ConnectionOptions {
+    std::chrono::seconds write_stall{300};   ///< a peer that takes nothing for so long is gone
+    std::chrono::milliseconds linger{1000};  ///< how long close() waits for the peer to close too
+};
+
+/// The Connection over a connected stream socket (TCP or local), which it owns. To be used on the executor's thread.
+class StreamConnection : public Connection {
+public:
+    /// Cuts the connection: whatever waits, and every later call, answers closed.
+    virtual void abort() = 0;
+};
+
+std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
+                                                  ConnectionOptions options = {});
+
+/// Who is at the other end of a connected socket.
+Peer peer_of(int socket);
+
+}  // namespace poplar::net

@@ -1,0 +1,58 @@
+#pragma once
+// The server's side of TLS: certificate, key and policy, ready for handshakes. Immutable: a reload makes a new one.
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/error.h"
+
+struct ssl_ctx_st;
+
+namespace poplar::net {
+
+struct TlsOptions {
+    std::string certificate;  ///< PEM file: the server's certificate, then its chain
+    std::string private_key;  ///< PEM file, not encrypted
+};
+
+/// TLS 1.2 and 1.3 (RFC 8996, RFC 9325 s3.1), ciphers with forward secrecy and authentication of data only. May be
+/// used from any thread; a connection keeps what it needs of the context it shook hands with.
+class TlsContext {
+public:
+    /// Errors: invalid; the detail names the file and why ("/etc/poplar/key.pem: does not belong to the certificate").
+    static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options);
+
+    ~TlsContext();
+    TlsContext(const TlsContext&) = delete;
+    TlsContext& operator=(const TlsContext&) = delete;
+
+    ssl_ctx_st* native() const { return context_; }
+    const std::string& not_after() const {
+        return not_after_;
+    }  ///< when the certificate expires: "2026-12-31T23:59:59Z"
+
+private:
+    explicit TlsContext(ssl_ctx_st* context) : context_(context) {}
+    ssl_ctx_st* context_;
+    std::string not_after_;
+};
+
+/// The context that new handshakes take. May be used from any thread.
+class CurrentTls {
+public:
+    /// Null until the first set(): TLS is not configured.
+    std::shared_ptr<const TlsContext> get() const {
+        std::lock_guard guard(mutex_);
+        return context_;
+    }
+    void set(std::shared_ptr<const TlsContext> context) {
+        std::lock_guard guard(mutex_);
+        context_.swap(context);
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::shared_ptr<const TlsContext> context_;
+};
+
+}  // namespace poplar::net

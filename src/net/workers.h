@@ -1,0 +1,33 @@
+#pragma once
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/asio.h"
+
+namespace poplar::net {
+
+/// The threads that sessions run on: each has an io_context of its own, and a connection lives and dies on one.
+class Workers {
+public:
+    explicit Workers(std::size_t threads);
+    /// stop()s, then destroys what still waits on the contexts: what those sessions use must still be there.
+    ~Workers();
+
+    void start();
+    /// Lets each thread finish the handler it is in, and joins it. Sessions that still wait are not resumed any more:
+    /// have Server::live() reach 0 first.
+    void stop();
+
+    std::size_t size() const { return contexts_.size(); }
+    asio::io_context& context(std::size_t worker) { return *contexts_[worker]; }
+    asio::any_io_executor executor(std::size_t worker) { return contexts_[worker]->get_executor(); }
+
+private:
+    using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;
+    std::vector<std::unique_ptr<asio::io_context>> contexts_;
+    std::vector<WorkGuard> guards_;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace poplar::net
