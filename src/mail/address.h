@@ -21,7 +21,7 @@ Result<Address> parse_address(std::string_view text);
 /// `local@domain`, the local part quoted where RFC 5321 asks for it.
 std::string to_string(const Address& address);
 
-/// True if either part has an octet over 0x7e: such an address needs SMTPUTF8 (RFC 6531).
+/// True if either part has an octet over 0x7f: such an address needs SMTPUTF8 (RFC 6531).
 bool needs_smtputf8(const Address& address);
 
 /// The one spelling of a domain that is stored and compared: ASCII lower case, U-labels as A-labels (IDNA 2008), no

@@ -1,0 +1,275 @@
+// Both encoders copy their input in slices: a well-behaved peer's octets are wire form already, so a slice usually is
+// the whole chunk. A slice ends where something has to be changed, held back or left out.
+#include "mail/wire_form.h"
+
+#include <bit>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace poplar::mail {
+namespace {
+
+using detail::LineState;
+using At = LineState::At;
+
+/// The first CR or LF in [p, end), or `end`; sets `has_8bit` if an octet over 0x7f stands before it.
+const char* find_newline(const char* p, const char* end, bool& has_8bit) {
+    unsigned high = 0;
+#if defined(__SSE2__)
+    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+    for (; end - p >= 16; p += 16) {
+        const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+        const __m128i equal = _mm_or_si128(_mm_cmpeq_epi8(block, cr), _mm_cmpeq_epi8(block, lf));
+        const unsigned hits = static_cast<unsigned>(_mm_movemask_epi8(equal));
+        const unsigned high_here = static_cast<unsigned>(_mm_movemask_epi8(block));
+        if (hits != 0) {
+            const int offset = std::countr_zero(hits);
+            has_8bit |= (high | (high_here & ((1u << offset) - 1))) != 0;
+            return p + offset;
+        }
+        high |= high_here;
+    }
+#endif
+    for (; p != end && *p != '\r' && *p != '\n'; ++p) high |= static_cast<unsigned char>(*p) & 0x80u;
+    has_8bit |= high != 0;
+    return p;
+}
+
+/// One call's way through its input: the state it goes on from, the input, and the slice not yet appended.
+class Pass {
+public:
+    Pass(LineState& state, std::string_view in, std::string& out)
+        : state_(state), out_(out), out_before_(out.size()), p_(in.data()), end_(p_ + in.size()), slice_(p_) {
+        if (rejected()) out_kept_ = out_before_;
+    }
+
+    bool more() const { return p_ != end_; }
+    char next() const { return *p_; }
+    const char* position() const { return p_; }
+
+    /// Goes on to the next CR or LF; false if the input ends first.
+    bool skip_text() {
+        const char* newline = find_newline(p_, end_, state_.has_8bit);
+        state_.line += static_cast<std::size_t>(newline - p_);
+        p_ = newline;
+        return p_ != end_;
+    }
+    /// Goes on behind a whole CRLF, which stays in the slice.
+    bool skip_crlf() {
+        if (end_ - p_ < 2 || p_[0] != '\r' || p_[1] != '\n') return false;
+        p_ += 2;
+        end_line(At::line_start);
+        return true;
+    }
+    /// Takes the next octet out of the slice.
+    void drop() {
+        append_slice();
+        slice_ = ++p_;
+    }
+    /// Puts octets of ours between what was consumed and what comes.
+    void insert(std::string_view octets) {
+        append_slice();
+        out_.append(octets);
+    }
+    /// Inserts a "." that begins a line of the message, byte-stuffed.
+    void insert_dot() {
+        insert("..");
+        ++stuffed_;
+        ++state_.line;
+    }
+    void end_line(At at) {
+        state_.longest = std::max(state_.longest, state_.line);
+        state_.line = 0;
+        state_.at = at;
+    }
+    void bare_lf() {
+        saw_bare_newline();
+        drop();
+        insert("\r\n");
+        end_line(At::after_bare_lf);
+    }
+    /// For a CR that was held back and has no LF behind it.
+    void bare_cr() {
+        saw_bare_newline();
+        insert(" ");
+        ++state_.line;
+        state_.at = At::in_line;
+    }
+    /// Appends what is left and accounts for it all.
+    void finish() {
+        append_slice();
+        const std::uint64_t grown = out_.size() - out_before_;
+        state_.sizes.wire_octets += grown;
+        state_.sizes.octets += grown - stuffed_;
+        if (rejected()) out_.resize(out_kept_);
+    }
+
+private:
+    bool rejected() const { return state_.bare_newline && state_.policy == BareNewlines::reject; }
+    void append_slice() {
+        out_.append(slice_, p_);
+        slice_ = p_;
+    }
+    void saw_bare_newline() {
+        if (state_.bare_newline) return;
+        append_slice();
+        state_.bare_newline = true;
+        out_kept_ = out_.size();
+    }
+
+    LineState& state_;
+    std::string& out_;
+    const std::size_t out_before_;
+    std::size_t out_kept_ = 0;  ///< once rejected(): how much of `out_` stays
+    std::uint64_t stuffed_ = 0;
+    const char* p_;
+    const char* const end_;
+    const char* slice_;
+};
+
+/// The text of a line and its end, the same for both encoders.
+void pass_line(Pass& pass, LineState& state) {
+    state.at = At::in_line;
+    if (!pass.skip_text() || pass.skip_crlf()) return;
+    if (pass.next() == '\n') return pass.bare_lf();
+    pass.drop();
+    state.at = At::after_cr;
+}
+
+void pass_after_cr(Pass& pass) {
+    if (pass.next() != '\n') return pass.bare_cr();
+    pass.drop();
+    pass.insert("\r\n");
+    pass.end_line(At::line_start);
+}
+
+}  // namespace
+
+std::size_t DataDecoder::decode(std::string_view in, std::string& out) {
+    Pass pass(state_, in, out);
+    while (pass.more() && state_.at != At::ended) {
+        const char next = pass.next();
+        switch (state_.at) {
+            case At::line_start:
+                if (next != '.') {
+                    pass_line(pass, state_);
+                    break;
+                }
+                pass.drop();
+                state_.at = At::dot;
+                break;
+            case At::after_bare_lf:  // no line of SMTP begins here: its "." was not stuffed and ends nothing
+                if (next == '.') {
+                    pass.drop();
+                    pass.insert_dot();
+                }
+                state_.at = At::in_line;
+                break;
+            case At::in_line: pass_line(pass, state_); break;
+            case At::after_cr: pass_after_cr(pass); break;
+            case At::dot:
+                if (next == '\r') {
+                    pass.drop();
+                    state_.at = At::dot_cr;
+                } else if (next == '.') {  // RFC 5321 s4.5.2: the first "." is deleted; the next is content
+                    pass.drop();
+                    pass.insert_dot();
+                    state_.at = At::in_line;
+                } else if (next == '\n') {  // "." alone before a bare LF: content
+                    pass.insert_dot();
+                    state_.at = At::in_line;
+                } else {
+                    state_.at = At::in_line;
+                }
+                break;
+            case At::dot_cr:
+                if (next == '\n') {
+                    pass.drop();
+                    pass.end_line(At::ended);
+                } else {
+                    pass.insert_dot();
+                    pass.bare_cr();
+                }
+                break;
+            case At::ended: break;
+        }
+    }
+    pass.finish();
+    return static_cast<std::size_t>(pass.position() - in.data());
+}
+
+void WireEncoder::encode(std::string_view in, std::string& out) {
+    Pass pass(state_, in, out);
+    while (pass.more()) {
+        switch (state_.at) {
+            case At::after_cr: pass_after_cr(pass); break;
+            case At::line_start:
+            case At::after_bare_lf:
+                if (pass.next() == '.') {
+                    pass.drop();
+                    pass.insert_dot();
+                    state_.at = At::in_line;
+                    break;
+                }
+                pass_line(pass, state_);
+                break;
+            default: pass_line(pass, state_); break;
+        }
+    }
+    pass.finish();
+}
+
+void WireEncoder::finish(std::string& out) {
+    Pass pass(state_, {}, out);
+    if (state_.at == At::after_cr) pass.bare_cr();
+    if (state_.at == At::in_line) {
+        pass.insert("\r\n");
+        pass.end_line(At::line_start);
+    }
+    pass.finish();
+}
+
+void WireDecoder::decode(std::string_view in, std::string& out) {
+    while (!in.empty()) {
+        if (line_start_ && in.front() == '.') in.remove_prefix(1);
+        line_start_ = false;
+        // One slice up to the next stuffed line.
+        std::size_t size = 0;
+        while (size < in.size()) {
+            const void* newline = std::memchr(in.data() + size, '\n', in.size() - size);
+            if (newline == nullptr) {
+                size = in.size();
+                break;
+            }
+            size = static_cast<std::size_t>(static_cast<const char*>(newline) - in.data()) + 1;
+            line_start_ = size == in.size() || in[size] == '.';
+            if (line_start_) break;
+        }
+        out.append(in.substr(0, size));
+        in.remove_prefix(size);
+    }
+}
+
+std::size_t TopLimiter::take(std::string_view wire) {
+    std::size_t taken = 0;
+    while (taken < wire.size() && !done()) {
+        const std::string_view rest = wire.substr(taken);
+        const std::size_t newline = rest.find('\n');
+        const std::string_view line = rest.substr(0, newline);
+        taken += newline == std::string_view::npos ? rest.size() : newline + 1;
+        if (in_body_) {
+            if (newline != std::string_view::npos) --lines_left_;
+            continue;
+        }
+        if (!line.empty()) line_ = line_ == Line::empty && line == "\r" ? Line::cr : Line::text;
+        if (newline == std::string_view::npos) continue;
+        in_body_ = line_ != Line::text;
+        line_ = Line::empty;
+    }
+    return taken;
+}
+
+}  // namespace poplar::mail
