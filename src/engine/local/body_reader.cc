@@ -1,0 +1,142 @@
+#include "engine/local/body_reader.h"
+
+#include <algorithm>
+
+#include "engine/local/frame.h"
+
+namespace poplar::engine::local {
+
+void LocalBodyReader::rewind() {
+    bool only_file = place_.inline_octets == 0;
+    part_ = only_file ? Part::file : Part::inline_frames;
+    offset_ = only_file ? 0 : place_.offset;
+    left_ = only_file ? place_.file_octets : place_.inline_octets;
+    file_.reset();
+    buffer_.clear();
+    used_ = 0;
+    checked_ = false;
+}
+
+Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
+    if (part_ == Part::inline_frames) return directory_.segment_reader(place_.segment);
+    auto file = File::open(directory_.large_body(id_), File::Mode::read);
+    if (!file) return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
+    return std::make_shared<const File>(std::move(*file));
+}
+
+// Reads on until the buffer holds at least one whole frame, or all there is.
+Task<Result<>> LocalBodyReader::fill() {
+    buffer_.erase(0, used_);
+    used_ = 0;
+    if (left_ == 0 && part_ == Part::inline_frames && place_.file_octets > 0) {
+        part_ = Part::file;
+        file_.reset();
+        offset_ = 0;
+        left_ = place_.file_octets;
+    }
+    if (!file_) {
+        auto opened = open_part();
+        if (!opened) co_return pass_on(opened);
+        file_ = std::move(*opened);
+    }
+    std::size_t have = buffer_.size();
+    std::size_t want = std::min<std::uint64_t>(left_, kFrameSize - std::min(have, kFrameSize - 1));
+    buffer_.resize(have + want);
+    if (!file_->try_read_at(buffer_.data() + have, want, offset_)) {
+        auto read = [this, have, want] { return file_->read_at(buffer_.data() + have, want, offset_); };
+        auto got = co_await pool_.run(read);
+        if (!got) co_return pass_on(got);
+        if (*got != want) co_return fail(Errc::corrupt, file_->path().string() + " is too short");
+    }
+    offset_ += want;
+    left_ -= want;
+    co_return Result<>{};
+}
+
+Task<Result<std::string_view>> LocalBodyReader::next() {
+    for (;;) {
+        auto rest = std::string_view(buffer_).substr(used_);
+        if (!rest.empty()) {
+            auto frame = parse_frame(rest, checked_ ? FrameCheck::none : FrameCheck::crc);
+            if (!frame) co_return pass_on(frame);
+            if (!frame->data.empty()) {
+                used_ += frame->size;
+                co_return frame->data;
+            }
+        }
+        bool file_follows = part_ == Part::inline_frames && place_.file_octets > 0;
+        if (left_ == 0 && (!file_follows || !rest.empty())) {
+            if (rest.empty()) co_return std::string_view();
+            co_return fail(Errc::corrupt, "a body's last frame is cut off");
+        }
+        if (auto filled = co_await fill(); !filled) co_return pass_on(filled);
+    }
+}
+
+Task<Result<>> LocalBodyReader::verify() {
+    rewind();
+    if (place_.file_octets == 0 && place_.inline_octets <= kFrameSize) {  // one read gets it all
+        if (left_ > 0)
+            if (auto filled = co_await fill(); !filled) co_return pass_on(filled);
+        if (auto intact = check_frames(buffer_); !intact) co_return pass_on(intact);
+        checked_ = true;
+        co_return Result<>{};
+    }
+    std::uint64_t seen = 0;
+    for (;;) {
+        auto chunk = co_await next();
+        if (!chunk) co_return pass_on(chunk);
+        if (chunk->empty()) break;
+        seen += chunk->size();
+    }
+    if (seen != place_.size) co_return fail(Errc::corrupt, "a body has not its size");
+    rewind();
+    co_return Result<>{};
+}
+
+Result<> check_body(const StoreDirectory& directory, BodyId id, const BodyPlace& place) {
+    std::string buffer;
+    std::uint64_t seen = 0;
+    auto check = [&](const File& file, std::uint64_t offset, std::uint64_t left) -> Result<> {
+        std::size_t kept = 0;
+        buffer.clear();
+        while (left > 0 || kept > 0) {
+            std::size_t want = std::min<std::uint64_t>(left, 4 * kFrameSize - kept);
+            buffer.resize(kept + want);
+            auto got = file.read_at(buffer.data() + kept, want, offset);
+            if (!got) return pass_on(got);
+            if (*got != want) return fail(Errc::corrupt, "the file is too short");
+            offset += want;
+            left -= want;
+            std::string_view rest = buffer;
+            while (!rest.empty()) {
+                auto frame = parse_frame(rest, FrameCheck::crc);
+                if (!frame) return pass_on(frame);
+                if (frame->data.empty()) break;
+                seen += frame->data.size();
+                rest.remove_prefix(frame->size);
+            }
+            if (left == 0 && !rest.empty()) return fail(Errc::corrupt, "a body's last frame is cut off");
+            kept = rest.size();
+            buffer.erase(0, buffer.size() - kept);
+        }
+        return {};
+    };
+    if (place.inline_octets > 0) {
+        auto file = directory.segment_reader(place.segment);
+        if (!file) return pass_on(file);
+        if (auto done = check(**file, place.offset, place.inline_octets); !done) return done;
+    }
+    if (place.file_octets > 0) {
+        auto file = File::open(directory.large_body(id), File::Mode::read);
+        if (!file) return fail(Errc::corrupt, file.error().detail());
+        if (auto done = check(*file, 0, place.file_octets); !done) return done;
+        auto size = file->size();
+        if (!size) return pass_on(size);
+        if (*size != place.file_octets) return fail(Errc::corrupt, "the file has not its size");
+    }
+    if (seen != place.size) return fail(Errc::corrupt, "a body has not its size");
+    return {};
+}
+
+}  // namespace poplar::engine::local

@@ -1,0 +1,44 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "base/blocking_pool.h"
+#include "engine/engine.h"
+#include "engine/local/store_directory.h"
+
+namespace poplar::engine::local {
+
+/// Reads a body's inline frames, then its file's. Reads from the page cache happen on the caller's thread, others on
+/// the pool.
+class LocalBodyReader final : public BodyReader {
+public:
+    LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, BodyId id, BodyPlace place)
+        : directory_(directory), pool_(pool), id_(id), place_(place) {
+        rewind();
+    }
+    std::uint64_t size() const override { return place_.size; }
+    Task<Result<std::string_view>> next() override;
+    Task<Result<>> verify() override;
+
+private:
+    void rewind();
+    Task<Result<>> fill();
+    Result<std::shared_ptr<const File>> open_part() const;
+
+    StoreDirectory& directory_;
+    BlockingPool& pool_;
+    BodyId id_;
+    BodyPlace place_;
+
+    enum class Part { inline_frames, file } part_ = Part::inline_frames;
+    std::shared_ptr<const File> file_;     // of the part being read; opened when first needed
+    std::uint64_t offset_ = 0, left_ = 0;  // of the part, not yet in the buffer
+    std::string buffer_;
+    std::size_t used_ = 0;  // octets of the buffer given out
+    bool checked_ = false;  // the buffer holds the whole body and its checksums were right
+};
+
+/// Reads a whole body on the calling thread, for verify. Errors: corrupt, io.
+Result<> check_body(const StoreDirectory& directory, BodyId id, const BodyPlace& place);
+
+}  // namespace poplar::engine::local

@@ -1,0 +1,59 @@
+#pragma once
+// The few file operations the engine rests on. Failures: no_space (ENOSPC, EDQUOT), not_found, exists, io.
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace poplar::engine::local {
+
+/// An open file, closed on destruction. Reads may come from any thread, writes from one at a time.
+class File {
+public:
+    enum class Mode { read, read_write, create_new };
+    static Result<File> open(const std::filesystem::path& path, Mode mode);
+
+    File(File&& other) noexcept : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
+    File& operator=(File&& other) noexcept;
+    ~File();
+
+    int fd() const { return fd_; }
+    const std::filesystem::path& path() const { return path_; }
+
+    Result<std::uint64_t> size() const;
+    /// Reads up to `size` octets; fewer only at the end of the file.
+    Result<std::size_t> read_at(char* to, std::size_t size, std::uint64_t offset) const;
+    /// As read_at, but gives up rather than wait for the disk: nothing, if not all `size` octets are in the page cache.
+    bool try_read_at(char* to, std::size_t size, std::uint64_t offset) const;
+    /// Writes everything, or fails; what was written before a failure stays.
+    Result<> write_at(std::span<iovec> parts, std::uint64_t offset);
+    Result<> write_at(std::string_view bytes, std::uint64_t offset);
+    Result<> sync();           ///< fdatasync: content and what is needed to read it
+    Result<> sync_metadata();  ///< fsync
+    Result<> allocate(std::uint64_t offset, std::uint64_t size);
+    Result<> truncate(std::uint64_t size);
+    /// Gives whole blocks inside the range back to the file system; they read as zeros.
+    Result<> punch(std::uint64_t offset, std::uint64_t size);
+    /// Where data begins at or after `offset`; the file's size if there is none.
+    Result<std::uint64_t> next_data(std::uint64_t offset) const;
+
+private:
+    File(int fd, std::filesystem::path path) : fd_(fd), path_(std::move(path)) {}
+    int fd_ = -1;
+    std::filesystem::path path_;
+};
+
+Result<> create_directory(const std::filesystem::path& path);  ///< mode 0700; fine if it is there
+Result<> sync_directory(const std::filesystem::path& path);
+Result<> link_file(const std::filesystem::path& from, const std::filesystem::path& to);
+Result<> rename_file(const std::filesystem::path& from, const std::filesystem::path& to);
+Result<> unlink_file(const std::filesystem::path& path);
+Result<std::uint64_t> free_space(const std::filesystem::path& path);  ///< octets an unprivileged writer may use
+
+}  // namespace poplar::engine::local

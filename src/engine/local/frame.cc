@@ -1,0 +1,49 @@
+#include "engine/local/frame.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "base/crc32c.h"
+
+namespace poplar::engine::local {
+
+void seal_frame(std::string& frame) {
+    assert(frame.size() >= kFrameHeader && frame.size() <= kFrameSize);
+    auto length = static_cast<std::uint32_t>(frame.size() - kFrameHeader);
+    std::memcpy(frame.data() + 4, &length, 4);
+    std::uint32_t crc = crc32c(std::string_view(frame).substr(4));
+    std::memcpy(frame.data(), &crc, 4);
+}
+
+void append_frame(std::string_view data, std::string& out) {
+    std::string frame(kFrameHeader, '\0');
+    frame.append(data);
+    seal_frame(frame);
+    out.append(frame);
+}
+
+Result<FrameView> parse_frame(std::string_view bytes, FrameCheck check) {
+    if (bytes.size() < kFrameHeader) return FrameView{};
+    std::uint32_t crc, length;
+    std::memcpy(&crc, bytes.data(), 4);
+    std::memcpy(&length, bytes.data() + 4, 4);
+    if (length == 0 || length > kFrameData) return fail(Errc::corrupt, "a frame of impossible length");
+    FrameView view{{}, kFrameHeader + length};
+    if (bytes.size() < view.size) return view;
+    if (check == FrameCheck::crc && crc32c(bytes.substr(4, 4 + length)) != crc)
+        return fail(Errc::corrupt, "a frame's checksum is wrong");
+    view.data = bytes.substr(kFrameHeader, length);
+    return view;
+}
+
+Result<> check_frames(std::string_view bytes) {
+    while (!bytes.empty()) {
+        auto frame = parse_frame(bytes, FrameCheck::crc);
+        if (!frame) return pass_on(frame);
+        if (frame->data.empty()) return fail(Errc::corrupt, "a frame is cut off");
+        bytes.remove_prefix(frame->size);
+    }
+    return {};
+}
+
+}  // namespace poplar::engine::local

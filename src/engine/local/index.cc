@@ -1,0 +1,223 @@
+#include "engine/local/index.h"
+
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+
+#include "base/encoding.h"
+
+namespace poplar::engine::local {
+
+namespace {
+
+enum class Kind : std::uint8_t { change = 0, entry = 1, body = 2 };
+constexpr std::size_t kPrefix = 9;  // partition and kind
+
+std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
+    Encoder out;
+    out.u64_key(partition.value).u8(static_cast<std::uint8_t>(kind)).raw(rest);
+    return std::move(out).bytes();
+}
+
+std::string body_key(PartitionId partition, BodyId id) {
+    return make_key(partition, Kind::body, Encoder().u64_key(id.value).bytes());
+}
+
+std::string position_key() { return make_key(PartitionId(0), Kind::change); }
+
+Error as_error(const rocksdb::Status& status) {
+    Errc code = status.IsCorruption() ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;
+    return Error(code, "index: " + status.ToString());
+}
+
+class IndexSnapshot final : public Snapshot {
+public:
+    explicit IndexSnapshot(std::shared_ptr<rocksdb::DB> db) : db_(std::move(db)), snapshot_(db_->GetSnapshot()) {}
+    ~IndexSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
+    const rocksdb::Snapshot* get() const { return snapshot_; }
+
+private:
+    std::shared_ptr<rocksdb::DB> db_;
+    const rocksdb::Snapshot* snapshot_;
+};
+
+rocksdb::ReadOptions read_options(const Snapshot* snapshot, Wait wait) {
+    rocksdb::ReadOptions options;
+    if (snapshot) options.snapshot = static_cast<const IndexSnapshot*>(snapshot)->get();
+    if (wait == Wait::no) options.read_tier = rocksdb::kBlockCacheTier;
+    return options;
+}
+
+// nullopt: it would have to wait; not_found is one of the results.
+std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std::string& key, const Snapshot* snapshot,
+                                                      Wait wait) {
+    rocksdb::PinnableSlice value;
+    auto status = db.Get(read_options(snapshot, wait), db.DefaultColumnFamily(), key, &value);
+    if (status.IsIncomplete()) return std::nullopt;
+    if (status.IsNotFound()) return fail(Errc::not_found, "no such key");
+    if (!status.ok()) return std::unexpected(as_error(status));
+    return value;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& directory, const Options& options) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = rocksdb::NewLRUCache(options.block_cache);
+    table.block_size = 16 << 10;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+    table.cache_index_and_filter_blocks = true;  // else their memory grows with the number of messages
+    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    table.checksum = rocksdb::kXXH3;
+    table.format_version = 5;
+
+    rocksdb::Options rocks;
+    rocks.create_if_missing = true;
+    rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    rocks.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefix));
+    rocks.compression = rocksdb::kLZ4Compression;
+    rocks.write_buffer_size = options.write_buffer;
+    rocks.max_write_buffer_number = 3;
+    rocks.max_background_jobs = 2;
+    rocks.max_open_files = 512;
+    rocks.level_compaction_dynamic_level_bytes = true;
+    rocks.avoid_flush_during_shutdown = false;
+    rocks.info_log_level = rocksdb::WARN_LEVEL;
+    rocks.keep_log_file_num = 2;
+    rocks.max_log_file_size = 4 << 20;
+
+    rocksdb::DB* db = nullptr;
+    auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
+    if (!status.ok()) return std::unexpected(as_error(status));
+    return std::unique_ptr<Index>(new Index(std::unique_ptr<rocksdb::DB>(db), options.index_wal));
+}
+
+Index::~Index() = default;
+
+Result<Position> Index::position() const {
+    auto found = get_raw(*db_, position_key(), nullptr, Wait::yes);
+    if (!*found) {
+        if (found->error().code() == Errc::not_found) return Position{};
+        return pass_on(*found);
+    }
+    Decoder in((*found)->ToStringView());
+    Position position;
+    position.segment = in.varint();
+    position.offset = in.varint();
+    position.next_sequence = in.varint();
+    position.next_body = in.varint();
+    if (!in.ok()) return fail(Errc::corrupt, "index: the log position is damaged");
+    return position;
+}
+
+std::optional<Result<std::string>> Index::get(PartitionId partition, std::string_view key, const Snapshot* snapshot,
+                                              Wait wait) const {
+    auto found = get_raw(*db_, make_key(partition, Kind::entry, key), snapshot, wait);
+    if (!found) return std::nullopt;
+    if (!*found) return pass_on(*found);
+    return (*found)->ToString();
+}
+
+std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, const KeyRange& range, std::size_t limit,
+                                                      const Snapshot* snapshot, Wait wait) const {
+    std::vector<Entry> entries;
+    if (limit == 0 || range.begin >= range.end) return entries;
+    auto options = read_options(snapshot, wait);
+    std::string end = make_key(partition, Kind::entry, range.end);
+    rocksdb::Slice upper(end);
+    options.iterate_upper_bound = &upper;
+    options.prefix_same_as_start = true;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->Seek(make_key(partition, Kind::entry, range.begin)); it->Valid(); it->Next()) {
+        auto key = it->key().ToStringView().substr(kPrefix);
+        entries.push_back({std::string(key), it->value().ToString()});
+        if (entries.size() == limit) break;
+    }
+    if (it->status().IsIncomplete()) return std::nullopt;
+    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    return entries;
+}
+
+std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, Wait wait) const {
+    auto found = get_raw(*db_, make_key(partition, Kind::change), nullptr, wait);
+    if (!found) return std::nullopt;
+    if (!*found) {
+        if (found->error().code() == Errc::not_found) return ChangeNumber(0);
+        return pass_on(*found);
+    }
+    return ChangeNumber(Decoder((*found)->ToStringView()).u64());
+}
+
+std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, Wait wait) const {
+    auto found = get_raw(*db_, body_key(partition, id), nullptr, wait);
+    if (!found) return std::nullopt;
+    if (!*found) return pass_on(*found);
+    return decode_place((*found)->ToStringView());
+}
+
+std::shared_ptr<const Snapshot> Index::snapshot() const { return std::make_shared<IndexSnapshot>(db_); }
+
+void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, std::uint64_t segment,
+                  std::uint64_t offset) {
+    for (const auto& key : meta.erased) batch.Delete(make_key(partition, Kind::entry, key));
+    for (const auto& entry : meta.puts) batch.Put(make_key(partition, Kind::entry, entry.key), entry.value);
+    for (const auto& body : meta.bodies) {
+        BodyPlace place{segment, offset, body.inline_octets, body.file_octets, body.size};
+        batch.Put(body_key(partition, body.id), encode_place(place));
+        offset += body.inline_octets;
+    }
+    for (auto id : meta.erased_bodies) batch.Delete(body_key(partition, id));
+    batch.Put(make_key(partition, Kind::change), Encoder().u64(meta.change.value).bytes());
+}
+
+Result<> Index::write(rocksdb::WriteBatch& batch, const Position& position) {
+    Encoder value;
+    value.varint(position.segment).varint(position.offset);
+    value.varint(position.next_sequence).varint(position.next_body);
+    batch.Put(position_key(), value.bytes());
+    rocksdb::WriteOptions options;
+    options.disableWAL = !wal_;
+    options.sync = wal_;
+    if (auto status = db_->Write(options, &batch); !status.ok()) return std::unexpected(as_error(status));
+    return {};
+}
+
+Result<> Index::flush(FlushMode mode) {
+    rocksdb::FlushOptions options;
+    options.wait = mode == FlushMode::wait;
+    options.allow_write_stall = true;
+    if (auto status = db_->Flush(options); !status.ok()) return std::unexpected(as_error(status));
+    return {};
+}
+
+Result<> Index::for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const {
+    rocksdb::ReadOptions options;
+    options.total_order_seek = true;
+    options.fill_cache = false;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) {
+        Decoder key(it->key().ToStringView());
+        PartitionId partition(key.u64_key());
+        if (static_cast<Kind>(key.u8()) != Kind::body) continue;
+        auto place = decode_place(it->value().ToStringView());
+        if (!place) return pass_on(place);
+        if (!each(partition, BodyId(key.u64_key()), *place)) break;
+    }
+    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    return {};
+}
+
+Result<> Index::check_files() const {
+    if (auto status = db_->VerifyChecksum(); !status.ok()) return std::unexpected(as_error(status));
+    return {};
+}
+
+std::uint64_t Index::disk_octets() const {
+    std::uint64_t octets = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &octets);
+    return octets;
+}
+
+}  // namespace poplar::engine::local

@@ -1,0 +1,138 @@
+#include "engine/local/record.h"
+
+#include <cassert>
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "base/encoding.h"
+
+namespace poplar::engine::local {
+
+namespace {
+
+constexpr std::string_view kSegmentMagic = "POPLARLG";
+constexpr std::string_view kRecordMagic = "\xb5PRc";
+constexpr std::uint32_t kSegmentVersion = 1;
+
+}  // namespace
+
+// magic[8] version[4] zero[4] store_id[8] number[8] first_sequence[8] zero[20] crc[4]
+std::string encode_segment_header(const SegmentHeader& header) {
+    Encoder out;
+    out.raw(kSegmentMagic).u32(kSegmentVersion).u32(0);
+    out.u64(header.store_id).u64(header.number).u64(header.first_sequence);
+    out.raw(std::string(kSegmentHeader - 4 - out.bytes().size(), '\0'));
+    out.u32(crc32c(out.bytes()));
+    return std::move(out).bytes();
+}
+
+Result<SegmentHeader> parse_segment_header(std::string_view bytes) {
+    if (bytes.size() < kSegmentHeader || !bytes.starts_with(kSegmentMagic))
+        return fail(Errc::corrupt, "no segment header");
+    bytes = bytes.substr(0, kSegmentHeader);
+    if (Decoder(bytes.substr(kSegmentHeader - 4)).u32() != crc32c(bytes.substr(0, kSegmentHeader - 4)))
+        return fail(Errc::corrupt, "the segment header's checksum is wrong");
+    Decoder in(bytes.substr(kSegmentMagic.size()));
+    std::uint32_t version = in.u32();
+    if (version != kSegmentVersion) return fail(Errc::invalid, "a segment of a newer version");
+    in.u32();
+    SegmentHeader header;
+    header.store_id = in.u64();
+    header.number = in.u64();
+    header.first_sequence = in.u64();
+    return header;
+}
+
+std::string encode_place(const BodyPlace& place) {
+    Encoder out;
+    out.varint(place.segment).varint(place.offset).varint(place.inline_octets);
+    out.varint(place.file_octets).varint(place.size);
+    return std::move(out).bytes();
+}
+
+Result<BodyPlace> decode_place(std::string_view bytes) {
+    Decoder in(bytes);
+    BodyPlace place;
+    place.segment = in.varint();
+    place.offset = in.varint();
+    place.inline_octets = in.varint();
+    place.file_octets = in.varint();
+    place.size = in.varint();
+    if (!in.ok() || !in.at_end()) return fail(Errc::corrupt, "a body's place in the index is damaged");
+    return place;
+}
+
+std::string encode_meta(const RecordMeta& meta) {
+    Encoder out;
+    out.varint(meta.change.value);
+    out.varint(meta.erased.size());
+    for (const auto& key : meta.erased) out.string(key);
+    out.varint(meta.puts.size());
+    for (const auto& entry : meta.puts) out.string(entry.key).string(entry.value);
+    out.varint(meta.bodies.size());
+    for (const auto& body : meta.bodies)
+        out.varint(body.id.value).varint(body.size).varint(body.inline_octets).varint(body.file_octets);
+    out.varint(meta.erased_bodies.size());
+    for (auto id : meta.erased_bodies) out.varint(id.value);
+    return std::move(out).bytes();
+}
+
+Result<RecordMeta> decode_meta(std::string_view bytes) {
+    Decoder in(bytes);
+    RecordMeta meta;
+    meta.change = ChangeNumber(in.varint());
+    // A count promises nothing about memory: every element takes at least one octet of what is there.
+    for (auto n = in.varint(); n > 0 && in.ok(); --n) meta.erased.emplace_back(in.string());
+    for (auto n = in.varint(); n > 0 && in.ok(); --n) {
+        std::string key(in.string()), value(in.string());
+        meta.puts.push_back({std::move(key), std::move(value)});
+    }
+    for (auto n = in.varint(); n > 0 && in.ok(); --n) {
+        RecordMeta::Body body;
+        body.id = BodyId(in.varint());
+        body.size = in.varint();
+        body.inline_octets = in.varint();
+        body.file_octets = in.varint();
+        meta.bodies.push_back(body);
+    }
+    for (auto n = in.varint(); n > 0 && in.ok(); --n) meta.erased_bodies.emplace_back(in.varint());
+    if (!in.ok() || !in.at_end()) return fail(Errc::corrupt, "a record's metadata can't be read");
+    return meta;
+}
+
+// magic[4] crc[4] sequence[8] group[8] partition[8] meta_octets[4] body_octets[4]; the crc is over what follows it,
+// metadata included.
+std::string encode_record_header(RecordHeader header, std::string_view meta) {
+    assert(meta.size() <= kMaxMeta);
+    Encoder checked;
+    checked.u64(header.sequence).u64(header.group).u64(header.partition.value);
+    checked.u32(static_cast<std::uint32_t>(meta.size())).u32(header.body_octets);
+    std::uint32_t crc = crc32c(meta, crc32c(checked.bytes()));
+    Encoder out;
+    out.raw(kRecordMagic).u32(crc).raw(checked.bytes());
+    return std::move(out).bytes();
+}
+
+Result<RecordHeader> peek_record(std::string_view bytes) {
+    if (bytes.size() < kRecordHeader || !bytes.starts_with(kRecordMagic)) return fail(Errc::corrupt, "no record here");
+    Decoder in(bytes.substr(8));
+    RecordHeader header;
+    header.sequence = in.u64();
+    header.group = in.u64();
+    header.partition = PartitionId(in.u64());
+    header.meta_octets = in.u32();
+    header.body_octets = in.u32();
+    if (header.meta_octets > kMaxMeta || header.group > header.sequence)
+        return fail(Errc::corrupt, "a record header is damaged");
+    return header;
+}
+
+bool record_is_intact(std::string_view bytes, const RecordHeader& header) {
+    std::size_t checked = kRecordHeader + std::size_t{header.meta_octets};
+    if (bytes.size() < checked) return false;
+    return Decoder(bytes.substr(4)).u32() == crc32c(bytes.substr(8, checked - 8));
+}
+
+std::size_t find_record_magic(std::string_view bytes, std::size_t from) { return bytes.find(kRecordMagic, from); }
+
+}  // namespace poplar::engine::local

@@ -1,0 +1,89 @@
+#include "engine/local/staged_body.h"
+
+#include <algorithm>
+
+#include "engine/local/frame.h"
+
+namespace poplar::engine::local {
+
+namespace {
+constexpr std::size_t kFileWrite = 4 * kFrameSize;  // octets written to a large body's file at once
+}
+
+LocalStagedBody::~LocalStagedBody() {
+    staging_.in_memory -= frame_octets_;
+    if (!path_.empty()) (void)unlink_file(path_);  // committed bodies have links of their own
+}
+
+LocalBodyWriter::LocalBodyWriter(Staging& staging, std::uint64_t size_hint)
+    : staging_(staging),
+      body_(std::make_shared<LocalStagedBody>(staging)),
+      expected_(std::min<std::uint64_t>(size_hint, kFrameData)) {}
+
+Task<Result<>> LocalBodyWriter::write(std::string_view bytes) {
+    while (!bytes.empty()) {
+        if (current_.empty()) {
+            current_.reserve(kFrameHeader + std::max(expected_, std::min(bytes.size(), kFrameData)));
+            current_.resize(kFrameHeader);
+        }
+        auto part = bytes.substr(0, kFrameSize - current_.size());
+        current_.append(part);
+        body_->size_ += part.size();
+        bytes.remove_prefix(part.size());
+        if (current_.size() < kFrameSize) break;
+        seal_current();
+        if (must_spill())
+            if (auto done = co_await spill(); !done) co_return pass_on(done);
+    }
+    co_return Result<>{};
+}
+
+void LocalBodyWriter::seal_current() {
+    seal_frame(current_);
+    body_->frame_octets_ += current_.size();
+    staging_.in_memory += current_.size();
+    body_->frames_.push_back(std::move(current_));
+    current_.clear();
+}
+
+bool LocalBodyWriter::must_spill() const {
+    if (file_) return body_->frame_octets_ >= kFileWrite;
+    if (body_->size_ > staging_.large_body) return true;
+    return staging_.in_memory > staging_.memory_budget && body_->frame_octets_ >= kFileWrite;
+}
+
+// Moves the sealed frames to the file.
+Task<Result<>> LocalBodyWriter::spill() {
+    auto work = [this]() -> Result<> {
+        if (!file_) {
+            auto path = staging_.directory.incoming_body(BodyId(staging_.next_body++));
+            auto file = File::open(path, File::Mode::create_new);
+            if (!file) return pass_on(file);
+            body_->path_ = path;
+            file_ = std::move(*file);
+        }
+        std::vector<iovec> parts;
+        for (auto& frame : body_->frames_) parts.push_back({frame.data(), frame.size()});
+        return file_->write_at(parts, body_->file_octets_);
+    };
+    auto done = co_await staging_.pool.run(work);
+    if (!done) co_return pass_on(done);
+    body_->file_octets_ += body_->frame_octets_;
+    staging_.in_memory -= body_->frame_octets_;
+    body_->frame_octets_ = 0;
+    body_->frames_.clear();
+    co_return Result<>{};
+}
+
+Task<Result<std::shared_ptr<const StagedBody>>> LocalBodyWriter::finish() {
+    if (!current_.empty()) seal_current();
+    if (file_ || body_->size_ > staging_.large_body) {
+        if (auto done = co_await spill(); !done) co_return pass_on(done);
+        auto sync = [this] { return file_->sync_metadata(); };
+        if (auto done = co_await staging_.pool.run(sync); !done) co_return pass_on(done);
+        file_.reset();
+    }
+    co_return std::shared_ptr<const StagedBody>(std::move(body_));
+}
+
+}  // namespace poplar::engine::local

@@ -1,0 +1,171 @@
+#include "engine/local/store_directory.h"
+
+#include <fmt/format.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/random.h"
+
+namespace poplar::engine::local {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kOpenReaders = 256;
+
+Result<std::string> read_small_file(const fs::path& path) {
+    auto file = File::open(path, File::Mode::read);
+    if (!file) return pass_on(file);
+    std::string text(4096, '\0');
+    auto got = file->read_at(text.data(), text.size(), 0);
+    if (!got) return pass_on(got);
+    text.resize(*got);
+    return text;
+}
+
+template <class Number>
+bool parse(std::string_view text, Number& number, int base) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+    return error == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(const fs::path& root) {
+    if (auto made = create_directory(root); !made) return pass_on(made);
+    auto path = root / "LOCK";
+    auto lock = File::open(path, File::Mode::create_new);
+    if (!lock && lock.error().code() == Errc::exists) lock = File::open(path, File::Mode::read_write);
+    if (!lock) return pass_on(lock);
+    if (flock(lock->fd(), LOCK_EX | LOCK_NB) != 0)
+        return fail(Errc::busy, fmt::format("{} is in use by another poplar", root.string()));
+    std::unique_ptr<StoreDirectory> store(new StoreDirectory(root, std::move(*lock)));
+    if (auto ready = store->prepare(); !ready) return pass_on(ready);
+    return store;
+}
+
+// FORMAT is written last: a directory that has one is complete.
+Result<> StoreDirectory::prepare() {
+    auto path = root_ / "FORMAT";
+    auto format = read_small_file(path);
+    if (format) {
+        std::string_view text = *format;
+        constexpr std::string_view kName = "poplar-store ";
+        auto line = text.substr(0, text.find('\n'));
+        int version = 0;
+        if (!line.starts_with(kName) || !parse(line.substr(kName.size()), version, 10) || version < 1)
+            return fail(Errc::invalid, fmt::format("{} is not a poplar data directory", root_.string()));
+        if (version > kFormat)
+            return fail(Errc::invalid, fmt::format("{} has store format {}, this poplar knows up to {}", root_.string(),
+                                                   version, kFormat));
+        auto rest = text.substr(std::min(text.size(), line.size() + 1));
+        constexpr std::string_view kId = "id ";
+        rest = rest.substr(0, rest.find('\n'));
+        if (!rest.starts_with(kId) || !parse(rest.substr(kId.size()), store_id_, 16))
+            return fail(Errc::corrupt, fmt::format("{} is damaged", path.string()));
+        return {};
+    }
+    if (format.error().code() != Errc::not_found) return pass_on(format);
+
+    for (auto directory : {root_ / "log", root_ / "log/0", root_ / "large", root_ / "large/incoming"})
+        if (auto made = create_directory(directory); !made) return pass_on(made);
+    for (int i = 0; i < 256; ++i)
+        if (auto made = create_directory(root_ / fmt::format("large/{:02x}", i)); !made) return pass_on(made);
+    if (fs::exists(segment(1)))
+        return fail(Errc::invalid, fmt::format("{} has segments but no FORMAT", root_.string()));
+    store_id_ = random_u64();
+    auto draft = root_ / "FORMAT.new";
+    std::error_code ignored;
+    fs::remove(draft, ignored);
+    auto file = File::open(draft, File::Mode::create_new);
+    if (!file) return pass_on(file);
+    if (auto done = file->write_at(fmt::format("poplar-store {}\nid {:016x}\n", kFormat, store_id_), 0); !done)
+        return pass_on(done);
+    if (auto done = file->sync_metadata(); !done) return pass_on(done);
+    if (auto done = rename_file(draft, path); !done) return pass_on(done);
+    for (auto directory : {root_ / "log", root_ / "large", root_, root_ / ".."})
+        if (auto done = sync_directory(directory); !done) return pass_on(done);
+    return {};
+}
+
+fs::path StoreDirectory::segment(std::uint64_t number) const { return root_ / fmt::format("log/0/{:010}.seg", number); }
+
+Result<std::vector<std::uint64_t>> StoreDirectory::segments() const {
+    std::vector<std::uint64_t> numbers;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(root_ / "log/0", error)) {
+        std::uint64_t number = 0;
+        auto path = entry.path();
+        if (path.extension() == ".seg" && parse(path.stem().string(), number, 10)) numbers.push_back(number);
+    }
+    if (error) return fail(Errc::io, fmt::format("{}/log/0: {}", root_.string(), error.message()));
+    std::ranges::sort(numbers);
+    return numbers;
+}
+
+Result<File> StoreDirectory::create_segment(std::uint64_t number, std::uint64_t first_sequence) const {
+    auto file = File::open(segment(number), File::Mode::create_new);
+    if (!file) return pass_on(file);
+    auto fill = [&]() -> Result<> {
+        auto header = encode_segment_header({store_id_, number, first_sequence});
+        if (auto done = file->write_at(header, 0); !done) return done;
+        if (auto done = file->sync_metadata(); !done) return done;
+        return sync_directory(root_ / "log/0");
+    };
+    if (auto done = fill(); !done) {
+        (void)unlink_file(file->path());  // a half-made segment must not be in the way of the next try
+        return pass_on(done);
+    }
+    return std::move(*file);
+}
+
+Result<SegmentHeader> StoreDirectory::read_header(const File& file) const {
+    std::string bytes(kSegmentHeader, '\0');
+    auto got = file.read_at(bytes.data(), bytes.size(), 0);
+    if (!got) return pass_on(got);
+    bytes.resize(*got);
+    auto header = parse_segment_header(bytes);
+    if (header && header->store_id != store_id_) return fail(Errc::corrupt, "a segment of another store");
+    return header;
+}
+
+Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(std::uint64_t number) const {
+    {
+        std::lock_guard guard(readers_mutex_);
+        if (auto it = readers_.find(number); it != readers_.end()) return it->second;
+    }
+    auto file = File::open(segment(number), File::Mode::read);
+    if (!file) return fail(Errc::corrupt, file.error().detail());  // the index says it is there
+    auto shared = std::make_shared<const File>(std::move(*file));
+    std::lock_guard guard(readers_mutex_);
+    if (readers_.size() >= kOpenReaders) readers_.erase(readers_.begin());  // the oldest mail is asked for least
+    return readers_.try_emplace(number, std::move(shared)).first->second;
+}
+
+fs::path StoreDirectory::large_body(BodyId id) const {
+    return root_ / fmt::format("large/{:02x}/{:016x}", id.value & 0xff, id.value);
+}
+fs::path StoreDirectory::incoming_body(BodyId id) const { return root_ / fmt::format("large/incoming/{:016x}", id.value); }
+
+Result<std::vector<BodyId>> StoreDirectory::sweep_incoming() const {
+    std::vector<BodyId> bodies;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(root_ / "large/incoming", error)) {
+        std::error_code ignored;
+        fs::remove(entry.path(), ignored);
+    }
+    for (int i = 0; i < 256 && !error; ++i)
+        for (const auto& entry : fs::directory_iterator(root_ / fmt::format("large/{:02x}", i), error)) {
+            std::uint64_t id = 0;
+            if (parse(entry.path().filename().string(), id, 16)) bodies.emplace_back(id);
+        }
+    if (error) return fail(Errc::io, fmt::format("{}/large: {}", root_.string(), error.message()));
+    return bodies;
+}
+
+std::string StoreDirectory::relative(const fs::path& path) const { return path.lexically_relative(root_).string(); }
+
+}  // namespace poplar::engine::local

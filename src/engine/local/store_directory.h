@@ -1,0 +1,54 @@
+#pragma once
+// A data directory: what lies where, its format version, its lock, and its files of segments and large bodies.
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/local/file.h"
+#include "engine/local/record.h"
+
+namespace poplar::engine::local {
+
+class StoreDirectory {
+public:
+    static constexpr int kFormat = 1;
+
+    /// Creates what is missing, checks FORMAT and takes the lock, held until destruction. Errors: busy, invalid, io.
+    static Result<std::unique_ptr<StoreDirectory>> open(const std::filesystem::path& root);
+
+    const std::filesystem::path& root() const { return root_; }
+    std::uint64_t store_id() const { return store_id_; }
+    std::filesystem::path index() const { return root_ / "index"; }
+
+    // Segments: log/0/0000000001.seg and so on, without gaps.
+    std::filesystem::path segment(std::uint64_t number) const;
+    Result<std::vector<std::uint64_t>> segments() const;  ///< ascending
+    /// Writes the header of a new segment and makes it and its name durable.
+    Result<File> create_segment(std::uint64_t number, std::uint64_t first_sequence) const;
+    /// Checks that the segment's header is ours. Errors: corrupt, invalid.
+    Result<SegmentHeader> read_header(const File& file) const;
+    /// For reading; some stay open. May be called from any thread.
+    Result<std::shared_ptr<const File>> segment_reader(std::uint64_t number) const;
+
+    // Large bodies: large/xx/<id>, xx from the id's low octet; being written: large/incoming/<id>.
+    std::filesystem::path large_body(BodyId id) const;
+    std::filesystem::path incoming_body(BodyId id) const;
+    /// Every large body's id. What lies in large/incoming is removed: nobody was told that it is safe.
+    Result<std::vector<BodyId>> sweep_incoming() const;
+
+    std::string relative(const std::filesystem::path& path) const;  ///< for reports
+
+private:
+    StoreDirectory(std::filesystem::path root, File lock) : root_(std::move(root)), lock_(std::move(lock)) {}
+    Result<> prepare();
+
+    std::filesystem::path root_;
+    File lock_;
+    std::uint64_t store_id_ = 0;
+    mutable std::mutex readers_mutex_;
+    mutable std::map<std::uint64_t, std::shared_ptr<const File>> readers_;
+};
+
+}  // namespace poplar::engine::local
