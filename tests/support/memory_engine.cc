@@ -72,7 +72,7 @@ Task<> suspend() {
 
 }  // namespace
 
-struct MemoryEngine::State {
+struct MemoryEngine::Disk {
     mutable std::mutex mutex;
     std::unordered_map<PartitionId, Partition> partitions;
     Fault commit_fault, read_fault, write_fault;
@@ -170,7 +170,7 @@ private:
 
 }  // namespace
 
-MemoryEngine::MemoryEngine() : state_(std::make_shared<State>()) {}
+MemoryEngine::MemoryEngine(std::shared_ptr<Disk> disk) : state_(disk ? std::move(disk) : std::make_shared<Disk>()) {}
 MemoryEngine::~MemoryEngine() = default;
 
 Task<Result<std::string>> MemoryEngine::get(PartitionId partition, std::string key,
@@ -237,7 +237,7 @@ Task<Result<ChangeNumber>> MemoryEngine::commit(PartitionId partition, Batch bat
             if (put.key.empty() || put.key.size() > 1000) co_return fail(Errc::invalid, "a key has 1 to 1,000 octets");
         bool failing = state_->commit_fault.take();
         if (!failing || state_->commit_fault.applied) {
-            State::apply(to, batch);
+            Disk::apply(to, batch);
             hints = to.hints;
             result = to.number;
             if (!failing) ++state_->commits;

@@ -15,8 +15,10 @@ namespace poplar::test {
 /// Objects made by the engine (leases, readers, snapshots) may outlive it.
 class MemoryEngine final : public engine::Engine {
 public:
-    MemoryEngine();
+    struct Disk;  ///< what an engine leaves behind for the next one
+    explicit MemoryEngine(std::shared_ptr<Disk> disk = nullptr);
     ~MemoryEngine() override;
+    std::shared_ptr<Disk> disk() const { return state_; }
 
     Task<Result<std::string>> get(engine::PartitionId partition, std::string key,
                                   std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
@@ -55,8 +57,7 @@ public:
     std::size_t snapshot_count(engine::PartitionId partition) const;  ///< snapshots that somebody holds
 
 private:
-    struct State;
-    std::shared_ptr<State> state_;
+    std::shared_ptr<Disk> state_;
 };
 
 }  // namespace poplar::test
