@@ -17,7 +17,7 @@ namespace poplar::delivery {
 
 struct Limits {
     std::uint64_t message_octets = 50u << 20;
-    std::uint32_t hops = 100;               ///< Received fields; RFC 5321 s6.3 wants at least 100
+    std::uint32_t hops = 100;  ///< Received fields; RFC 5321 s6.3 wants at least 100
     std::uint64_t header_octets = 1u << 20;
     std::uint32_t header_fields = 2000;
 };
@@ -31,7 +31,7 @@ struct Recipient {
 struct Envelope {
     std::string reverse_path;  ///< "" for the null reverse-path
     std::vector<Recipient> recipients;
-    mail::Received received;   ///< `recipient` and `time` are filled in here
+    mail::Received received;  ///< `recipient` and `time` are filled in here
 };
 
 /// Takes a message's octets in wire form and stores it for every recipient.

@@ -1,0 +1,125 @@
+#include "delivery/delivery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "delivery/gather.h"
+#include "mail/header_walk.h"
+
+namespace poplar::delivery {
+
+namespace {
+
+// A line has at least three octets (".", CRLF) when stuffing adds one to it.
+constexpr std::uint64_t most_wire_octets(std::uint64_t octets) { return octets + octets / 3 + 4; }
+
+/// Where one account's copy comes from: the first recipient that leads to it names it in Delivered-To.
+struct Copy {
+    directory::AccountId account;
+    std::size_t recipient;
+};
+
+class IncomingMessage final : public Incoming {
+public:
+    IncomingMessage(Envelope envelope, std::unique_ptr<engine::BodyWriter> writer, mailstore::MailStore& store,
+                    const Clock& clock, Limits limits)
+        : envelope_(std::move(envelope)), writer_(std::move(writer)), store_(store), clock_(clock), limits_(limits) {
+        // RFC 5321 s7.6: `for` would tell one recipient of the others.
+        envelope_.received.recipient = envelope_.recipients.size() == 1 ? envelope_.recipients.front().address : "";
+    }
+
+    Task<Result<>> write(std::string_view wire) override {
+        wire_octets_ += wire.size();
+        if (wire_octets_ > most_wire_octets(limits_.message_octets)) co_return too_large();
+        if (!header_.in_body()) {
+            header_.feed(wire);
+            if (header_.header_octets() > limits_.header_octets || header_.field_count() > limits_.header_fields)
+                co_return fail(Errc::invalid, fmt::format("header of {} fields, {} octets", header_.field_count(),
+                                                          header_.header_octets()));
+        }
+        co_return co_await writer_->write(wire);
+    }
+
+    Task<Result<std::vector<Result<>>>> finish(mail::WireSizes sizes) override {
+        if (sizes.octets > limits_.message_octets) co_return too_large();
+        if (header_.received_count() > limits_.hops)  // RFC 5321 s6.3
+            co_return fail(Errc::invalid, fmt::format("{} Received fields", header_.received_count()));
+        auto staged = co_await writer_->finish();
+        if (!staged) co_return pass_on(staged);
+        envelope_.received.time = clock_.now();
+        co_return co_await store({std::move(*staged), sizes.octets});
+    }
+
+private:
+    std::unexpected<Error> too_large() const {
+        return fail(Errc::too_large, fmt::format("over {} octets", limits_.message_octets));
+    }
+
+    // RFC 5321 s4.4: the Return-Path stands at the very top. A Return-Path that came with the message stays where it
+    // is: removing it is only a MAY, and would change octets that the sender may have signed.
+    std::string head_for(const Recipient& recipient) const {
+        return mail::format_return_path(envelope_.reverse_path) + mail::format_delivered_to(recipient.address) +
+               mail::format_received(envelope_.received);
+    }
+
+    std::vector<Copy> copies() const {
+        std::vector<Copy> copies;
+        std::map<directory::AccountId, std::size_t> seen;
+        for (std::size_t i = 0; i < envelope_.recipients.size(); ++i)
+            for (const auto& account : envelope_.recipients[i].resolution.accounts)
+                if (seen.emplace(account.id, copies.size()).second) copies.push_back({account.id, i});
+        return copies;
+    }
+
+    Task<Result<std::vector<Result<>>>> store(mailstore::Content content) {
+        auto wanted = copies();
+        std::vector<Task<Result<mailstore::Message>>> appends;
+        for (const auto& copy : wanted) {
+            mailstore::NewMessage message{head_for(envelope_.recipients[copy.recipient]), content, {}};
+            appends.push_back(store_.append(copy.account, std::move(message)));
+        }
+        auto stored = co_await gather(std::move(appends));
+        std::map<directory::AccountId, const Error*> failed;
+        for (std::size_t i = 0; i < wanted.size(); ++i)
+            if (!stored[i]) failed[wanted[i].account] = &stored[i].error();
+
+        std::vector<Result<>> results;
+        for (const auto& recipient : envelope_.recipients) results.push_back(result_of(recipient, failed));
+        co_return results;
+    }
+
+    static Result<> result_of(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) {
+        if (recipient.resolution.accounts.empty()) return fail(Errc::not_found, "leads to no account");
+        for (const auto& account : recipient.resolution.accounts)
+            if (auto found = failed.find(account.id); found != failed.end()) return std::unexpected(*found->second);
+        return {};
+    }
+
+    Envelope envelope_;
+    std::unique_ptr<engine::BodyWriter> writer_;
+    mailstore::MailStore& store_;
+    const Clock& clock_;
+    Limits limits_;
+    mail::HeaderWalk header_;
+    std::uint64_t wire_octets_ = 0;
+};
+
+}  // namespace
+
+Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, engine::Engine& engine,
+                   const Clock& clock, Limits limits)
+    : directory_(directory), store_(store), engine_(engine), clock_(clock), limits_(limits) {}
+
+Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
+    return directory_.resolve(std::move(address));
+}
+
+std::unique_ptr<Incoming> Delivery::begin(Envelope envelope, std::uint64_t size_hint) {
+    return std::make_unique<IncomingMessage>(std::move(envelope), engine_.write_body(size_hint), store_, clock_,
+                                             limits_);
+}
+
+}  // namespace poplar::delivery

@@ -1,0 +1,71 @@
+#pragma once
+// The grammar of SMTP and LMTP commands: bytes in, values out, no I/O.
+//
+// Stricter than RFC 5321 nowhere; more tolerant where mail would be lost otherwise:
+//   - spaces after "FROM:" and "TO:", and before the end of the line;
+//   - a path without its angle brackets;
+//   - any printable name after EHLO: clients behind NAT and on Windows send their bare host name.
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "mail/address.h"
+#include "smtp/reply.h"
+
+namespace poplar::smtp {
+
+struct Hello {
+    enum class Verb { helo, ehlo, lhlo };
+    Verb verb = Verb::ehlo;
+    std::string name;  ///< as given, at most 255 octets
+};
+
+struct Mail {
+    enum class Body { seven_bit, eight_bit };          // RFC 6152 s2
+    enum class Return { unspecified, full, headers };  // RFC 3461 s4.3
+    std::optional<mail::Address> from;                 ///< none: the null reverse-path `<>`. A source route is dropped.
+    std::optional<std::uint64_t> size;                 ///< octets, RFC 1870 s4
+    Body body = Body::seven_bit;
+    bool smtputf8 = false;  ///< RFC 6531 s3.4
+    Return ret = Return::unspecified;
+    std::string envid;  ///< decoded, RFC 3461 s4.4
+};
+
+struct Rcpt {
+    /// RFC 3461 s4.1; `never` stands alone.
+    struct Notify {
+        bool given = false, never = false, success = false, failure = false, delay = false;
+    };
+    mail::Address to;  ///< domain empty: `postmaster`, in any case (RFC 5321 s4.5.1)
+    Notify notify;
+    std::string orcpt;  ///< `addr-type;address`, the address decoded (RFC 3461 s4.2)
+};
+
+struct Data {};
+struct Bdat {
+    std::uint64_t octets = 0;
+    bool last = false;
+};
+struct Rset {};
+struct Noop {};
+struct Quit {};
+struct Vrfy {};
+struct Expn {};
+struct Help {};
+struct StartTls {};
+
+using Command = std::variant<Hello, Mail, Rcpt, Data, Bdat, Rset, Noop, Quit, Vrfy, Expn, Help, StartTls>;
+
+/// Parses one command line, without its line end. Any bytes are allowed in `line`. The error is the reply it earns.
+/// RFC 5321 s4.1 and its appendix C (source routes), RFC 2033 s4, RFC 3030 s2, RFC 3207 s4.
+std::expected<Command, Reply> parse_command(std::string_view line);
+
+/// The first word, as written.
+std::string_view verb_of(std::string_view line);
+/// ASCII case is ignored.
+bool same_word(std::string_view a, std::string_view b);
+
+}  // namespace poplar::smtp

@@ -1,0 +1,178 @@
+#include "smtp/parameters.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace poplar::smtp {
+
+namespace {
+
+using replies::kBadParameter;
+
+constexpr std::size_t kEnvidLimit = 100;  // xtext characters, RFC 3461 s4.4
+constexpr std::size_t kOrcptLimit = 500;  // RFC 3461 s4.2
+
+bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+bool is_8bit(char c) { return static_cast<unsigned char>(c) > 0x7f; }
+
+// RFC 5321 s4.1.2 esmtp-keyword.
+bool is_keyword(std::string_view text) {
+    return !text.empty() && is_alnum(text.front()) &&
+           std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-'; });
+}
+
+// RFC 5321 s4.1.2 esmtp-value, with UTF-8 as RFC 6531 s3.3 extends it.
+bool is_value(std::string_view text) {
+    return !text.empty() &&
+           std::ranges::all_of(text, [](char c) { return (c > 32 && c < 127 && c != '=') || is_8bit(c); });
+}
+
+struct Parameter {
+    std::string_view keyword, value;
+    bool has_value = false;
+};
+
+// Calls `take` for each parameter in turn; a keyword may stand only once.
+template <class Take>
+std::expected<void, Reply> each_parameter(std::string_view text, Take take) {
+    std::vector<std::string_view> seen;
+    while (true) {
+        text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+        if (text.empty()) return {};
+        auto token = text.substr(0, text.find(' '));
+        text.remove_prefix(token.size());
+        auto equals = token.find('=');
+        Parameter parameter{token.substr(0, equals), {}, equals != token.npos};
+        if (parameter.has_value) parameter.value = token.substr(equals + 1);
+        if (!is_keyword(parameter.keyword)) return std::unexpected(kBadParameter);
+        if (parameter.has_value && !is_value(parameter.value)) return std::unexpected(kBadParameter);
+        if (std::ranges::any_of(seen, [&](auto s) { return same_word(s, parameter.keyword); }))
+            return std::unexpected(kBadParameter);
+        seen.push_back(parameter.keyword);
+        if (auto taken = take(parameter); !taken) return taken;
+    }
+}
+
+std::expected<void, Reply> take_size(Parameter p, Mail& mail) {
+    if (p.value.size() > 20) return std::unexpected(kBadParameter);  // RFC 1870 s3: 1*20DIGIT
+    mail.size = parse_number(p.value);
+    if (mail.size) return {};
+    // Twenty digits may be more than 2^64: a number, but surely too large.
+    if (p.value.empty() || !std::ranges::all_of(p.value, [](char c) { return c >= '0' && c <= '9'; }))
+        return std::unexpected(kBadParameter);
+    return std::unexpected(replies::kTooLarge);
+}
+
+std::expected<void, Reply> take_body(Parameter p, Mail& mail) {
+    if (!p.has_value) return std::unexpected(kBadParameter);
+    if (same_word(p.value, "7BIT"))
+        mail.body = Mail::Body::seven_bit;
+    else if (same_word(p.value, "8BITMIME"))
+        mail.body = Mail::Body::eight_bit;
+    else
+        return std::unexpected(replies::kUnsupportedValue);  // BINARYMIME (RFC 3030 s3) is not offered
+    return {};
+}
+
+std::expected<void, Reply> take_ret(Parameter p, Mail& mail) {
+    if (same_word(p.value, "FULL"))
+        mail.ret = Mail::Return::full;
+    else if (same_word(p.value, "HDRS"))
+        mail.ret = Mail::Return::headers;
+    else
+        return std::unexpected(kBadParameter);
+    return {};
+}
+
+std::expected<void, Reply> take_envid(Parameter p, Mail& mail) {
+    auto decoded = decode_xtext(p.value);
+    if (!decoded || decoded->empty() || p.value.size() > kEnvidLimit) return std::unexpected(kBadParameter);
+    mail.envid = std::move(*decoded);
+    return {};
+}
+
+std::expected<void, Reply> take_notify(Parameter p, Rcpt& rcpt) {
+    auto& notify = rcpt.notify;
+    notify.given = true;
+    std::size_t words = 0;
+    for (std::string_view rest = p.value;;) {
+        auto word = rest.substr(0, rest.find(','));
+        ++words;
+        if (same_word(word, "NEVER"))
+            notify.never = true;
+        else if (same_word(word, "SUCCESS"))
+            notify.success = true;
+        else if (same_word(word, "FAILURE"))
+            notify.failure = true;
+        else if (same_word(word, "DELAY"))
+            notify.delay = true;
+        else
+            return std::unexpected(kBadParameter);
+        if (word.size() == rest.size()) break;
+        rest.remove_prefix(word.size() + 1);
+    }
+    if (notify.never && words > 1) return std::unexpected(kBadParameter);
+    return {};
+}
+
+std::expected<void, Reply> take_orcpt(Parameter p, Rcpt& rcpt) {
+    auto semicolon = p.value.find(';');
+    if (semicolon == p.value.npos || p.value.size() > kOrcptLimit || !is_keyword(p.value.substr(0, semicolon)))
+        return std::unexpected(kBadParameter);
+    auto address = decode_xtext(p.value.substr(semicolon + 1));
+    if (!address || address->empty()) return std::unexpected(kBadParameter);
+    rcpt.orcpt = std::string(p.value.substr(0, semicolon + 1)) + *address;
+    return {};
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    std::uint64_t value = 0;
+    const char* last = text.data() + text.size();
+    auto [end, error] = std::from_chars(text.data(), last, value);
+    if (text.empty() || error != std::errc{} || end != last) return std::nullopt;
+    return value;
+}
+
+std::optional<std::string> decode_xtext(std::string_view text) {
+    auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        char c = text[i];
+        if (c == '+') {
+            if (text.size() - i < 3 || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0) return std::nullopt;
+            c = static_cast<char>(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+            i += 2;
+        } else if (c == '=' || (!is_8bit(c) && (c <= 32 || c >= 127))) {
+            return std::nullopt;
+        }
+        // Controls would break the log line and the report that this ends up in (RFC 3461 s4.4: printable only).
+        if ((c >= 0 && c < 32) || c == 127) return std::nullopt;
+        out += c;
+    }
+    return out;
+}
+
+std::expected<void, Reply> parse_parameters(std::string_view text, Mail& mail) {
+    return each_parameter(text, [&](Parameter p) -> std::expected<void, Reply> {
+        if (same_word(p.keyword, "SIZE")) return take_size(p, mail);
+        if (same_word(p.keyword, "BODY")) return take_body(p, mail);
+        if (same_word(p.keyword, "RET")) return take_ret(p, mail);
+        if (same_word(p.keyword, "ENVID")) return take_envid(p, mail);
+        if (!same_word(p.keyword, "SMTPUTF8")) return std::unexpected(replies::kUnknownParameter);
+        if (p.has_value) return std::unexpected(kBadParameter);  // RFC 6531 s3.1: takes no value
+        mail.smtputf8 = true;
+        return {};
+    });
+}
+
+std::expected<void, Reply> parse_parameters(std::string_view text, Rcpt& rcpt) {
+    return each_parameter(text, [&](Parameter p) -> std::expected<void, Reply> {
+        if (same_word(p.keyword, "NOTIFY")) return take_notify(p, rcpt);
+        if (same_word(p.keyword, "ORCPT")) return take_orcpt(p, rcpt);
+        return std::unexpected(replies::kUnknownParameter);
+    });
+}
+
+}  // namespace poplar::smtp

@@ -1,0 +1,89 @@
+#pragma once
+// One SMTP reply (RFC 5321 s4.2) with its enhanced status code (RFC 3463). All that we ever say is listed here, so that
+// the codes can be compared at a glance; docs/rfcs.md says which rule each comes from.
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace poplar::smtp {
+
+struct Reply {
+    int code = 0;
+    std::string_view status;  ///< "5.1.1"; empty where RFC 2034 s4 wants none (greeting, EHLO, 354)
+    std::string_view text;
+    bool positive() const { return code < 400; }
+    bool temporary() const { return code >= 400 && code < 500; }
+    bool operator==(const Reply&) const = default;
+};
+
+/// `550 5.1.1 No such user here\r\n`; `more` is appended to the text.
+std::string format(const Reply& reply, std::string_view more = {});
+
+namespace replies {
+
+// What goes well.
+inline constexpr Reply kOk{250, "2.0.0", "Ok"};
+inline constexpr Reply kStored{250, "2.0.0", "Ok: stored as "};
+inline constexpr Reply kChunk{250, "2.0.0", "Ok: octets received: "};
+inline constexpr Reply kSender{250, "2.1.0", "Sender ok"};
+inline constexpr Reply kRecipient{250, "2.1.5", "Recipient ok"};
+inline constexpr Reply kBye{221, "2.0.0", "Bye"};
+inline constexpr Reply kReadyForTls{220, "2.0.0", "Ready to start TLS"};
+inline constexpr Reply kGoAhead{354, "", "End data with <CR><LF>.<CR><LF>"};
+inline constexpr Reply kHelp{214, "2.0.0", "RFC 5321 has the commands; EHLO lists the extensions"};
+inline constexpr Reply kCannotVerify{252, "2.0.0", "Not telling, but mail for a user here is accepted"};  // s3.5.3
+
+// Commands that can't be obeyed.
+inline constexpr Reply kLineTooLong{500, "5.5.2", "Line too long"};  // RFC 5321 s4.5.3.1.9
+inline constexpr Reply kUnknownCommand{500, "5.5.2", "Command not recognized"};
+inline constexpr Reply kNotImplemented{502, "5.5.1", "Command not implemented"};
+inline constexpr Reply kSayEhlo{500, "5.5.1", "This is SMTP: say EHLO"};
+inline constexpr Reply kSayLhlo{500, "5.5.1", "This is LMTP: say LHLO"};  // RFC 2033 s4.1
+inline constexpr Reply kBadArgument{501, "5.5.4", "Syntax error in the argument"};
+inline constexpr Reply kNoArgument{501, "5.5.4", "No argument allowed"};
+inline constexpr Reply kBadParameter{501, "5.5.4", "Syntax error in a parameter"};
+inline constexpr Reply kUnknownParameter{555, "5.5.4", "Parameter not recognized"};  // RFC 5321 s4.1.1.11
+inline constexpr Reply kUnsupportedValue{504, "5.5.4", "Parameter value not implemented"};
+inline constexpr Reply kBadSender{501, "5.1.7", "Bad sender address"};
+inline constexpr Reply kBadRecipient{501, "5.1.3", "Bad recipient address"};
+inline constexpr Reply kNoHelo{503, "5.5.1", "Introduce yourself first"};
+inline constexpr Reply kNestedMail{503, "5.5.1", "Sender already given"};
+inline constexpr Reply kNoMail{503, "5.5.1", "Say MAIL first"};
+inline constexpr Reply kNoRecipients{503, "5.5.1", "No valid recipients"};
+inline constexpr Reply kMidChunks{503, "5.5.1", "In the middle of BDAT chunks"};  // RFC 3030 s2
+inline constexpr Reply kTlsActive{503, "5.5.1", "TLS is on already"};
+inline constexpr Reply kNoTls{502, "5.5.1", "TLS is not offered"};
+
+// Envelopes that are refused.
+inline constexpr Reply kSenderNeedsUtf8{550, "5.6.7", "Say SMTPUTF8 to use this address"};     // RFC 6531 s3.5
+inline constexpr Reply kRecipientNeedsUtf8{553, "5.6.7", "Say SMTPUTF8 to use this address"};  // RFC 6531 s3.5
+inline constexpr Reply kUnknownUser{550, "5.1.1", "No such user here"};
+inline constexpr Reply kNoRelay{550, "5.7.1", "Relaying denied"};
+inline constexpr Reply kDisabled{550, "5.2.1", "Mailbox disabled"};
+inline constexpr Reply kAliasLoop{451, "4.3.5", "Aliases of this address lead in a circle"};
+inline constexpr Reply kTooManyRecipients{452, "4.5.3", "Too many recipients"};  // RFC 5321 s4.5.3.1.10
+
+// Messages that are refused.
+inline constexpr Reply kTooLarge{552, "5.3.4", "Message too large"};  // RFC 1870 s6
+inline constexpr Reply kNoSpace{452, "4.3.1", "Out of storage, try later"};
+inline constexpr Reply kTrouble{451, "4.3.0", "Storage trouble, try later"};
+inline constexpr Reply kStopping{451, "4.3.2", "Stopping, try later"};
+inline constexpr Reply kLoop{554, "5.4.6", "Too many hops: mail loop"};  // RFC 5321 s6.3
+inline constexpr Reply kBareNewline{554, "5.6.0", "Lines must end in <CR><LF>"};
+inline constexpr Reply kBadHeader{554, "5.6.0", "Header too large"};
+
+// Goodbyes that the client didn't ask for (RFC 5321 s3.8).
+inline constexpr Reply kShutdown{421, "4.3.2", "Shutting down, try later"};
+inline constexpr Reply kTimeout{421, "4.4.2", "Timeout"};
+inline constexpr Reply kTooManyErrors{421, "4.7.0", "Too many errors"};
+inline constexpr Reply kTooManyUnknown{421, "4.7.0", "Too many unknown recipients"};
+inline constexpr Reply kTooManyMessages{421, "4.7.0", "Too many messages, connect again"};
+inline constexpr Reply kTooMuchIdling{421, "4.7.0", "Too many commands without a message"};
+inline constexpr Reply kNotHttp{421, "4.7.0", "This is not a web server"};
+inline constexpr Reply kLostChunk{421, "4.5.4", "Chunk of unknown size"};
+inline constexpr Reply kFailure{421, "4.3.0", "Internal failure, try later"};
+
+}  // namespace replies
+
+}  // namespace poplar::smtp

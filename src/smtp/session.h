@@ -1,0 +1,63 @@
+#pragma once
+// One SMTP or LMTP client, from the greeting to the goodbye (RFC 5321, RFC 2033). Mail is taken for our own recipients
+// only: whoever asks, an address that the directory doesn't resolve is refused.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/asio.h"
+#include "delivery/delivery.h"
+#include "mail/wire_form.h"
+#include "net/connection.h"
+
+namespace poplar::smtp {
+
+enum class Protocol { smtp, lmtp };
+
+struct Limits {
+    std::size_t line_octets = 4096;         ///< of a command, CRLF included. RFC 5321 s4.5.3.1.4: 512, extensions add
+    std::uint32_t recipients = 1000;        ///< of a message: then 452. RFC 5321 s4.5.3.1.8: at least 100
+    std::uint32_t accounts = 10'000;        ///< that a message's recipients may lead to, through aliases: then 452
+    std::uint32_t messages = 1000;          ///< a connection: then 421
+    std::uint32_t bad_commands = 20;        ///< a connection: then 421
+    std::uint32_t idle_commands = 200;      ///< (NOOP, RSET, EHLO, VRFY, ...) between messages: then 421
+    std::uint32_t unknown_recipients = 50;  ///< a connection, SMTP only (against address harvesting): then 421
+};
+
+/// RFC 5321 s4.5.3.2. Each is the whole time the thing may take, however slowly octets drip in.
+struct Timeouts {
+    std::chrono::seconds command = std::chrono::minutes(5);     ///< s4.5.3.2.7
+    std::chrono::seconds data_block = std::chrono::minutes(3);  ///< between two reads of DATA or BDAT, s4.5.3.2.5
+    std::chrono::seconds message = std::chrono::hours(2);       ///< all of DATA, or of one BDAT chunk
+    std::chrono::seconds handshake = std::chrono::minutes(1);   ///< of TLS
+};
+
+struct Options {
+    Protocol protocol = Protocol::smtp;
+    std::string hostname;  ///< ours: in the greeting and in Received
+    std::string greeting;  ///< the text after the host name; empty: "ESMTP Poplar" or "LMTP Poplar"
+    Limits limits;
+    Timeouts timeouts;
+    /// SMTP must keep `reject`: normalizing is what message smuggling lives on. LMTP's client is our own front server,
+    /// which has done its checks and must not be left with a message that it can't deliver.
+    mail::BareNewlines bare_newlines = mail::BareNewlines::reject;
+    /// Asked at each EHLO and STARTTLS, so that a renewed certificate is used at once. Null, or gives null: no
+    /// STARTTLS.
+    std::function<std::shared_ptr<const net::TlsContext>()> tls;
+};
+
+/// What is usual for `protocol`.
+Options defaults(Protocol protocol);
+
+struct Services {
+    delivery::Delivery& delivery;
+};
+
+/// Serves the client until it leaves, misbehaves or the server stops (Connection::stop_reading); then closes the
+/// connection. `services` and `options` outlive the call; `session` names the connection in the log. Never throws.
+Task<> serve(std::unique_ptr<net::Connection> connection, const Services& services, const Options& options,
+             std::string session);
+
+}  // namespace poplar::smtp

@@ -1,0 +1,72 @@
+#pragma once
+// One mail transaction: from MAIL to the last octet of its message and what became of it (RFC 5321 s3.3).
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "delivery/delivery.h"
+#include "smtp/command.h"
+#include "smtp/session.h"
+
+namespace poplar::smtp {
+
+class Transaction {
+public:
+    Transaction(delivery::Delivery& delivery, const Options& options, Mail mail);
+
+    const std::string& id() const { return id_; }  ///< ours, in Received, in the reply and in the log
+    const Mail& mail() const { return mail_; }
+    const std::string& reverse_path() const { return envelope_.reverse_path; }
+    const std::vector<delivery::Recipient>& recipients() const { return envelope_.recipients; }
+    std::size_t accounts() const { return accounts_; }  ///< that the recipients lead to
+    bool in_chunks() const { return begun_ && in_chunks_; }
+    std::uint64_t octets() const;  ///< of the message so far
+
+    void add(delivery::Recipient recipient);
+    /// From now on octets are taken. `received` lacks only the id.
+    void begin_data(mail::Received received);
+    void begin_chunks(mail::Received received);
+
+    /// Reads what follows DATA up to its end, or one BDAT chunk, all of it whatever is wrong with it: a refusal is kept
+    /// and told afterwards. Errors: the connection's.
+    Task<Result<>> read_data(net::Connection& connection);
+    Task<Result<>> read_chunk(net::Connection& connection, std::uint64_t octets);
+    std::optional<Reply> refusal() const { return refusal_; }
+    const std::string& reason() const { return reason_; }  ///< of the refusal, for the log; may be empty
+
+    /// After the last octet: stores the message. One reply a recipient, in order. kStored only if it is durable.
+    Task<std::vector<Reply>> store();
+
+private:
+    Task<> take(std::string_view wire);
+    void refuse(Reply reply, std::string_view why = {});
+
+    delivery::Delivery& delivery_;
+    const Options& options_;
+    Mail mail_;
+    std::string id_;
+    delivery::Envelope envelope_;
+    std::size_t accounts_ = 0;
+    bool begun_ = false, in_chunks_ = false;
+    std::unique_ptr<delivery::Incoming> incoming_;  // null before the message begins and after a refusal
+    mail::DataDecoder decoder_;
+    mail::WireEncoder encoder_;
+    std::string wire_;  // one block, decoded
+    std::optional<Reply> refusal_;
+    std::string reason_;
+};
+
+/// Reads `octets` octets and forgets them. Errors: the connection's.
+Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, Timeouts timeouts);
+
+/// The only place where a failure of storage becomes a reply.
+Reply reply_for(const Error& error);
+
+/// SMTP has one reply for all recipients (RFC 5321 s4.1.1.4): 250 only if every one of them is served, otherwise the
+/// first temporary failure, otherwise the first. After a temporary one the client comes again and those who have the
+/// message already get it twice: better twice than never, and better than remembering strangers' messages.
+Reply one_reply(const std::vector<Reply>& replies);
+
+}  // namespace poplar::smtp
