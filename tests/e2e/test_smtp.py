@@ -1,0 +1,350 @@
+"""SMTP from the internet, octet by octet: RFC 5321, 1870, 3030, 6531, 3207, 2034, and smuggling."""
+
+import re
+import smtplib
+
+import pytest
+
+from poplar_server import DOMAIN, client_tls, make_message, trace_of, without_trace
+
+
+def session(server):
+    client = server.smtp()
+    client.hello()
+    return client
+
+
+def stored(server, account):
+    return [octets for _, octets in server.fetch_all(account)]
+
+
+def test_capabilities(server):
+    with server.smtp() as client:
+        assert client.greeting.startswith(b"220 mx.example.test ")
+        words = {line.split()[0] for line in client.hello()[1:]}
+        assert {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "STARTTLS", "ENHANCEDSTATUSCODES", "DSN"} <= words
+        client.starttls()
+        assert "STARTTLS" not in client.hello()
+        client.expect(221, b"QUIT")
+        assert client.closed() == b""
+
+
+def test_smtplib_delivers(server, account):
+    message = make_message("smtplib", 3000)
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=30) as client:
+        client.sendmail("a@elsewhere.example", [account], message)
+        client.starttls(context=client_tls())
+        client.sendmail("a@elsewhere.example", [account], message)
+    assert [without_trace(m) for m in stored(server, account)] == [message] * 2
+
+
+def test_trace_fields(server, account):
+    with session(server) as client:
+        client.send_message("From.Case@Elsewhere.example", [account], b"Subject: x\r\n\r\nx\r\n")
+        client.starttls()
+        client.hello()
+        client.send_message("", [account], b"Return-Path: <forged@x.example>\r\nSubject: x\r\n\r\nx\r\n")
+    plain, null = (trace_of(m).decode() for m in stored(server, account))
+    assert plain.startswith("Return-Path: <From.Case@Elsewhere.example>\r\n")
+    assert f"Delivered-To: {account}\r\n" in plain
+    received = re.search(r"Received: from client\.example \(.*127\.0\.0\.1.*\)\s+by mx\.example\.test\s", plain, re.S)
+    assert received, plain
+    assert "with ESMTP" in plain and "with ESMTPS" in null, (plain, null)
+    assert null.startswith("Return-Path: <>\r\n")
+
+
+def test_reply_codes(server, account):
+    """One row a command, in one session; each reply has an enhanced code of its class (RFC 2034)."""
+    rows = [
+        ("RSET", 250), ("NOOP", 250), ("NOOP x", 250), ("HELP", 214), ("VRFY x", 252), ("XYZZY", 500), ("", 500),
+        ("RCPT TO:<a@b.example>", 503), ("DATA", 503),
+        ("MAIL FROM:<a b@c.example>", 501), ("MAIL", 501), ("MAIL FROM:", 501),
+        ("MAIL FROM:<a@elsewhere.example> XYZZY=1", 555),
+        ("MAIL FROM:<a@elsewhere.example> SIZE=abc", 501),
+        ("MAIL FROM:<a@elsewhere.example> SIZE=99999999999", 552),
+        ("MAIL FROM:<a@elsewhere.example>", 250),
+        ("MAIL FROM:<a@elsewhere.example>", 503),
+        (f"RCPT TO:<nobody@{DOMAIN}>", 550),
+        ("RCPT TO:<someone@elsewhere.example>", 550),
+        ("DATA", 503),
+        (f"RCPT TO:<{account}>", 250),
+        (f"RCPT TO:<{account.upper()}>", 250),
+        (f"RCPT TO:<{account.replace('@', '+detail@')}>", 250),
+        ("RSET", 250), ("DATA", 503), ("QUIT", 221),
+    ]
+    enhanced = {
+        (f"RCPT TO:<nobody@{DOMAIN}>"): "5.1.1",
+        ("RCPT TO:<someone@elsewhere.example>"): "5.7.1",
+        ("MAIL FROM:<a@elsewhere.example> SIZE=99999999999"): "5.3.4",
+    }
+    with session(server) as client:
+        for command, code in rows:
+            got, lines = client.ask(command.encode())
+            assert got == code, (command, got, lines)
+            if command != "HELP":
+                assert re.match(rf"{code // 100}\.\d+\.\d+ ", lines[-1]), (command, lines)
+            if command in enhanced:
+                assert lines[0].startswith(enhanced[command] + " "), (command, lines)
+
+
+def test_mail_before_hello_is_refused(server):
+    with server.smtp() as client:
+        client.expect(503, b"MAIL FROM:<a@elsewhere.example>")
+        client.expect(501, b"EHLO")
+
+
+def test_never_an_open_relay(server, account):
+    local, domain = account.split("@")
+    attempts = ["victim@elsewhere.example", f"victim%elsewhere.example@{domain}", f"elsewhere.example!victim@{domain}",
+                f"@{domain}:victim@elsewhere.example", f'"victim@elsewhere.example"@{domain}', f"victim@elsewhere.example@{domain}",
+                "victim@[192.0.2.1]", "victim", f"{local}@{domain}.elsewhere.example"]
+    with session(server) as client:
+        for sender in ("", "a@elsewhere.example", account):
+            client.expect(250, f"MAIL FROM:<{sender}>".encode())
+            for attempt in attempts:
+                code, lines = client.ask(f"RCPT TO:<{attempt}>".encode())
+                assert 500 <= code < 600, (attempt, code, lines)
+            client.expect(503, b"DATA")
+            client.expect(250, b"RSET")
+
+
+def test_a_disabled_account_gets_no_mail(server, account):
+    server.cli("user", "disable", account)
+    with session(server) as client:
+        client.expect(250, b"MAIL FROM:<a@elsewhere.example>")
+        code, lines = client.ask(f"RCPT TO:<{account}>".encode())
+        assert code == 550 and lines[0].startswith("5.2.1 "), (code, lines)
+
+
+def test_pipelining_of_a_whole_transaction(server, account):
+    message = make_message("pipelined")
+    stuffed = re.sub(rb"(?m)^\.", b"..", message)
+    with session(server) as client:
+        client.send(b"MAIL FROM:<a@elsewhere.example>\r\nRCPT TO:<nobody@example.test>\r\n" +
+                    f"RCPT TO:<{account}>\r\n".encode() + b"DATA\r\n")
+        assert [client.reply()[0] for _ in range(4)] == [250, 550, 250, 354]
+        client.send(stuffed + b".\r\nQUIT\r\n")
+        assert [client.reply()[0] for _ in range(2)] == [250, 221]
+    assert [without_trace(m) for m in stored(server, account)] == [message]
+
+
+def test_data_in_single_octets(server, account):
+    message = b"Subject: slow\r\n\r\n.\r\n..\r\nend\r\n"
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.expect(354, b"DATA")
+        for octet in re.sub(rb"(?m)^\.", b"..", message) + b".\r\n":
+            client.send(bytes([octet]))
+        assert client.reply()[0] == 250
+    assert [without_trace(m) for m in stored(server, account)] == [message]
+
+
+def test_many_recipients_get_one_copy_each(server):
+    users = [server.add_user(f"many{n}@{DOMAIN}") for n in range(20)]
+    message = make_message("many")
+    with session(server) as client:
+        client.send_message("a@elsewhere.example", users + [users[0], users[1].replace("@", "+x@")], message)
+    for user in users:
+        copies = stored(server, user)
+        assert [without_trace(m) for m in copies] == [message]
+        assert f"Delivered-To: {user}".encode() in trace_of(copies[0])
+
+
+# Sizes.
+
+def test_size_is_checked_at_mail_and_at_data(make_server):
+    server = make_server(limits={"message_size": "100kB"})
+    account = server.add_user(f"u@{DOMAIN}")
+    with session(server) as client:
+        client.expect(552, b"MAIL FROM:<a@elsewhere.example> SIZE=100001")
+        client.envelope("a@elsewhere.example", [account], "SIZE=100000")
+        client.data(make_message("big", 110_000))
+        code, lines = client.reply()
+        assert code == 552 and lines[0].startswith("5.3.4 ")
+        client.send_message("a@elsewhere.example", [account], make_message("ok", 90_000))
+        client.envelope("a@elsewhere.example", [account])
+        client.send(b"BDAT 110000 LAST\r\n" + b"x" * 110_000)
+        assert client.reply()[0] == 552
+        client.send_message("a@elsewhere.example", [account], make_message("ok2", 1000))
+    assert len(stored(server, account)) == 2
+
+
+def test_loops_are_cut(server, account):
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.data(b"Received: from a by b; Mon, 5 Jan 2026 00:00:00 +0000\r\n" * 101 + b"Subject: loop\r\n\r\nx\r\n")
+        code, lines = client.reply()
+        assert code == 554 and lines[0].startswith("5.4.6 "), (code, lines)
+    assert stored(server, account) == []
+
+
+# BDAT (RFC 3030).
+
+def bdat(client, chunk, last=False):
+    client.send(b"BDAT %d%s\r\n" % (len(chunk), b" LAST" if last else b"") + chunk)
+
+
+def test_bdat_keeps_every_octet(server, account):
+    message = make_message("bdat", 5000)
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account], "BODY=8BITMIME")
+        bdat(client, message[:17])
+        assert client.reply()[0] == 250
+        bdat(client, message[17:1001])
+        bdat(client, message[1001:])
+        bdat(client, b"", last=True)
+        assert [client.reply()[0] for _ in range(3)] == [250] * 3
+        client.expect(503, b"DATA")
+        client.envelope("a@elsewhere.example", [account])
+        bdat(client, b"Subject: y\r\n\r\n")
+        assert client.reply()[0] == 250
+        client.expect(503, b"DATA")
+        client.expect(250, b"RSET")
+        client.expect(503, b"BDAT 0 LAST")
+    assert [without_trace(m) for m in stored(server, account)] == [message]
+
+
+def test_bdat_octets_that_look_like_the_end_do_not_end(server, account):
+    body = b"Subject: z\r\n\r\nbefore\r\n.\r\nMAIL FROM:<evil@elsewhere.example>\r\n.\r\nafter\r\n"
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        bdat(client, body, last=True)
+        assert client.reply()[0] == 250
+        assert client.quiet()
+    assert [without_trace(m) for m in stored(server, account)] == [body]
+
+
+def test_bdat_without_a_transaction_swallows_its_chunk(server, account):
+    with session(server) as client:
+        bdat(client, b"MAIL FROM:<evil@elsewhere.example>\r\n", last=True)
+        assert client.reply()[0] == 503
+        assert client.quiet(), "the chunk is no command"
+        client.expect(250, b"NOOP")
+        client.ask(b"BDAT x")
+        code, _ = client.ask(b"BDAT")
+        assert code == 501
+
+
+# Internationalised mail (RFC 6531).
+
+def test_smtputf8(server):
+    address = server.add_user(f"grün@{DOMAIN}")
+    message = "From: jürgen@grün.example\r\nSubject: Grüße\r\n\r\n日本語 🌳\r\n".encode()
+    with session(server) as client:
+        client.send_message("jürgen@grün.example", [address], message, "SMTPUTF8 BODY=8BITMIME")
+        code, _ = client.ask("MAIL FROM:<jürgen@grün.example>".encode())
+        assert 500 <= code < 600, "UTF-8 in an address needs SMTPUTF8"
+    (copy,) = stored(server, address)
+    assert without_trace(copy) == message
+    assert "Return-Path: <jürgen@grün.example>".encode() in trace_of(copy)
+    assert b"with UTF8SMTP" in trace_of(copy)
+
+
+# STARTTLS.
+
+def test_starttls_discards_what_was_injected(server, account):
+    """CVE-2011-0411: commands behind STARTTLS in plain text must not run inside TLS."""
+    with session(server) as client:
+        client.send(b"STARTTLS\r\nMAIL FROM:<evil@elsewhere.example>\r\n")
+        assert client.reply()[0] == 220
+        try:
+            client.start_tls()
+        except OSError:
+            return
+        client.expect(503, f"RCPT TO:<{account}>".encode())
+        client.hello()
+        client.expect(503, f"RCPT TO:<{account}>".encode())
+
+
+def test_starttls_forgets_what_was_said(server, account):
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.starttls()
+        client.expect(503, b"MAIL FROM:<a@elsewhere.example>")
+        client.hello()
+        client.expect(503, b"DATA")
+
+
+# Smuggling: CVE-2023-51764, -51765, -51766 and kin. What is inside one message stays inside it.
+
+LINE_ENDS = {"LF.LF": b"\n.\n", "LF.CRLF": b"\n.\r\n", "CRLF.LF": b"\r\n.\n", "CR.CR": b"\r.\r", "CR.CRLF": b"\r.\r\n",
+             "CRLF.CR": b"\r\n.\r", "CR.LF": b"\r.\n", "LF.CR": b"\n.\r", "CRLFNUL.CRLF": b"\r\n\0.\r\n", "CRLF.NULCRLF": b"\r\n.\0\r\n",
+             "CRCRLF.CRCRLF": b"\r\r\n.\r\r\n", "CRLF.CRCRLF": b"\r\n.\r\r\n", "CRCRLF.CRLF": b"\r\r\n.\r\n", "LFLF.CRLF": b"\n\n.\r\n",
+             "CRLF. CRLF": b"\r\n. \r\n", "CRLFCR.CRLF": b"\r\n\r.\r\n"}
+
+
+@pytest.mark.parametrize("name", LINE_ENDS)
+def test_only_crlf_dot_crlf_ends_a_message(server, account, name):
+    victim = account
+    smuggled = (b"MAIL FROM:<admin@example.test>\r\n" + f"RCPT TO:<{victim}>\r\n".encode() +
+                b"DATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\n")
+    # The last CRLF.CRLF is smuggled's own: the outer message ends there, and only there.
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [victim])
+        client.expect(354, b"DATA")
+        client.send(b"Subject: outer\r\n\r\nouter" + LINE_ENDS[name] + smuggled)
+        replies = [client.reply()]
+        client.send(b"NOOP\r\n")
+        replies.append(client.reply())
+        assert client.quiet(0.1), "one message gets one reply"
+        accepted = replies[0][0] == 250
+        assert accepted or 500 <= replies[0][0] < 600, replies
+        assert replies[1][0] == 250, replies
+    copies = stored(server, victim)
+    assert len(copies) == (1 if accepted else 0)
+    if accepted:
+        assert b"Subject: outer" in copies[0] and b"Return-Path: <a@elsewhere.example>" in copies[0]
+        assert b"\r\n\r\nsmuggled\r\n" in copies[0]
+
+
+def test_bare_line_feeds_do_not_split_what_pop_sends(server, account):
+    """A stored bare LF must not make a line for a POP client either: `.` behind it must not end the message there."""
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.expect(354, b"DATA")
+        client.send(b"Subject: x\r\n\r\na\n.\nb\r\n..\r\n.\r\n")
+        code, _ = client.reply()
+    if code != 250:
+        assert 500 <= code < 600
+        return
+    with server.login(account) as client:
+        wire = client.multi(b"RETR 1")
+        assert b"\n.\n" not in wire and b"\n.\r\n" not in wire
+        client.quit()
+
+
+def test_header_injection_by_parameters_is_impossible(server, account):
+    with session(server) as client:
+        code, _ = client.ask(b"EHLO x\ry.example")
+        client.hello()
+        for evil in (b"a\r@b.example", b"a\0@b.example", b"a\n@b.example"):
+            client.send(b"MAIL FROM:<" + evil + b">\r\n")
+            code, lines = client.reply()
+            assert 500 <= code < 600, (evil, code, lines)
+            while not client.quiet(0.1):
+                client.reply()
+            client.expect(250, b"RSET")
+
+
+def test_a_line_too_long_is_refused_and_the_session_goes_on(server):
+    with session(server) as client:
+        client.send(b"NOOP " + b"x" * 100_000 + b"\r\n")
+        assert client.reply()[0] == 500
+        client.expect(250, b"NOOP")
+
+
+def test_a_lost_connection_in_data_delivers_nothing(server, account):
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.expect(354, b"DATA")
+        client.send(b"Subject: half\r\n\r\nhalf a message\r\n.")
+    with session(server) as client:
+        client.send_message("a@elsewhere.example", [account], make_message("whole"))
+    assert len(stored(server, account)) == 1
+
+
+def test_many_bad_commands_end_the_session(server):
+    with session(server) as client:
+        client.send(b"XYZZY\r\n" * 1000)
+        answers = client.closed()
+        assert 0 < answers.count(b"500 ") < 1000 and b"\r\n421 " in answers
