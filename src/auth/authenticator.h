@@ -15,19 +15,19 @@ namespace poplar::auth {
 struct Options {
     std::chrono::seconds cache_ttl = std::chrono::minutes(5);  ///< 0: every login hashes
     std::size_t cache_entries = 100'000;
-    bool upgrade_hashes = false;           ///< rewrite a weaker scheme as Argon2id at the next good login
+    bool upgrade_hashes = false;  ///< rewrite a weaker scheme as Argon2id at the next good login
     std::size_t hash_threads = 2;
     std::size_t hash_queue = 256;          ///< logins waiting for a hash; more are answered busy
     std::uint32_t failures_per_peer = 20;  ///< failed logins a peer address (IPv6: its /64) may make in a window
     std::uint32_t failures_per_account = 50;
     std::chrono::seconds failure_window = std::chrono::minutes(10);
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);  ///< before a failure is answered
-    std::string default_domain;            ///< appended to a login name without "@"; empty: such names fail
+    std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
 };
 
 struct Credentials {
-    std::string name, password;  ///< as the client gave them
-    std::string peer;            ///< its address, for the limits
+    std::string name, password;     ///< as the client gave them
+    std::string peer;               ///< its address, for the limits
     bool peer_is_loopback = false;  ///< exempt from the per-peer limit (a front proxy or webmail on this machine)
 };
 
