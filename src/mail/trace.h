@@ -11,13 +11,13 @@ namespace poplar::mail {
 std::string format_date(Timestamp time);
 
 struct Received {
-    std::string helo;         ///< what the client called itself; empty: left out
-    std::string peer;         ///< its address as text ("192.0.2.1", "2001:db8::1"), empty for a local socket
-    std::string by;           ///< our host name
-    std::string with;         ///< "ESMTPS", "LMTP", "UTF8SMTPS", ... (IANA mail parameters)
-    std::string tls;          ///< "TLSv1.3 with cipher ..." as a comment, or empty
-    std::string id;           ///< our id of the transaction, as in the log
-    std::string recipient;    ///< the `for` clause; empty when there is more than one recipient (RFC 5321 s7.6)
+    std::string helo;       ///< what the client called itself; empty: left out
+    std::string peer;       ///< its address as text ("192.0.2.1", "2001:db8::1"), empty for a local socket
+    std::string by;         ///< our host name
+    std::string with;       ///< "ESMTPS", "LMTP", "UTF8SMTPS", ... (IANA mail parameters)
+    std::string tls;        ///< "TLSv1.3 with cipher ..." as a comment, or empty
+    std::string id;         ///< our id of the transaction, as in the log
+    std::string recipient;  ///< the `for` clause; empty when there is more than one recipient (RFC 5321 s7.6)
     Timestamp time{};
 };
 /// `Received: from ...;\r\n date\r\n`, folded under 78 columns where it can be. Anything unfit for a header in the

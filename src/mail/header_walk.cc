@@ -1,0 +1,329 @@
+#include "mail/header_walk.h"
+
+#include <iconv.h>
+#include <unistr.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+namespace poplar::mail {
+namespace {
+
+constexpr std::string_view kReceived = "received";
+constexpr std::uint8_t kOtherName = 0xff;
+constexpr std::size_t kMaxEncodedWord = 1000;  // RFC 2047 s2 says 75; mailers in the field do not hold it
+
+bool is_wsp(unsigned char c) { return c == ' ' || c == '\t'; }
+bool is_ftext(unsigned char c) { return c > 0x20 && c < 0x7f && c != ':'; }  // RFC 5322 s3.6.8
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+bool same_ignoring_case(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
+
+std::string_view trim(std::string_view text) {
+    while (!text.empty() && is_wsp(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_wsp(text.back())) text.remove_suffix(1);
+    return text;
+}
+
+/// The name of the field that `line` begins, and its length with white space and colon; nothing if it begins none.
+std::optional<std::pair<std::string_view, std::size_t>> field_name(std::string_view line) {
+    std::size_t size = 0;
+    while (size < line.size() && is_ftext(line[size])) ++size;
+    std::size_t colon = size;
+    while (colon < line.size() && is_wsp(line[colon])) ++colon;  // RFC 5322 s4.5
+    if (size == 0 || colon == line.size() || line[colon] != ':') return std::nullopt;
+    return std::pair(line.substr(0, size), colon + 1);
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+    constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    while (text.ends_with('=')) text.remove_suffix(1);
+    std::string out;
+    std::uint32_t bits = 0;
+    int count = 0;
+    for (char c : text) {
+        const std::size_t value = kAlphabet.find(c);
+        if (value == std::string_view::npos) return std::nullopt;
+        bits = bits << 6 | static_cast<std::uint32_t>(value);
+        count += 6;
+        if (count >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);
+    }
+    return out;
+}
+
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/// RFC 2047 s4.2; an "=" without two digits stays.
+std::string decode_q(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '=' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+            out += static_cast<char>(hex_digit(text[i + 1]) << 4 | hex_digit(text[i + 2]));
+            i += 2;
+        } else {
+            out += text[i] == '_' ? ' ' : text[i];
+        }
+    }
+    return out;
+}
+
+/// The name under which iconv knows a charset that mail uses; "" for others.
+std::string iconv_name(std::string_view charset) {
+    std::string name(charset.substr(0, 40));
+    std::ranges::transform(name, name.begin(), lower);
+    if (!std::ranges::all_of(name, [](char c) { return is_ftext(c) && c != '/' && c != ','; })) return {};
+    struct Alias {
+        std::string_view name, iconv;
+    };
+    for (auto [alias, iconv] : {Alias{"us-ascii", "utf-8"},
+                                {"ascii", "utf-8"},
+                                {"utf8", "utf-8"},
+                                {"utf-8", "utf-8"},
+                                {"gb2312", "gb18030"},
+                                {"gbk", "gb18030"},
+                                {"gb18030", "gb18030"},
+                                {"ks_c_5601-1987", "cp949"},
+                                {"euc-kr", "cp949"},
+                                {"x-sjis", "cp932"},
+                                {"shift_jis", "cp932"},
+                                {"shift-jis", "cp932"},
+                                {"iso-8859-8-i", "iso-8859-8"},
+                                {"iso-2022-jp", "iso-2022-jp"},
+                                {"iso-2022-kr", "iso-2022-kr"},
+                                {"euc-jp", "euc-jp"},
+                                {"big5", "big5-hkscs"},
+                                {"big5-hkscs", "big5-hkscs"},
+                                {"euc-tw", "euc-tw"},
+                                {"tis-620", "tis-620"},
+                                {"macintosh", "macintosh"},
+                                {"viscii", "viscii"}})
+        if (name == alias) return std::string(iconv);
+    for (std::string_view family : {"iso-8859-", "windows-125", "cp125", "koi8-", "cp437", "cp85", "cp86"})
+        if (name.starts_with(family)) return name;
+    return {};
+}
+
+/// `bytes` in UTF-8; octets that mean nothing in the charset become U+FFFD. Nothing if there is no such charset.
+std::optional<std::string> to_utf8(const std::string& charset, std::string bytes) {
+    if (charset == "utf-8") return bytes;
+    const iconv_t converter = iconv_open("UTF-8", charset.c_str());
+    if (converter == reinterpret_cast<iconv_t>(-1)) return std::nullopt;
+    std::string out;
+    std::array<char, 256> buffer;
+    char* in = bytes.data();
+    std::size_t in_left = bytes.size();
+    for (bool flushing = false;;) {
+        char* to = buffer.data();
+        std::size_t to_left = buffer.size();
+        const std::size_t status = flushing ? iconv(converter, nullptr, nullptr, &to, &to_left)
+                                            : iconv(converter, &in, &in_left, &to, &to_left);
+        const int error = status == static_cast<std::size_t>(-1) ? errno : 0;
+        out.append(buffer.data(), to);
+        if (error == E2BIG) continue;
+        if (flushing) break;
+        if (error != 0) out += "\uFFFD";
+        if (error == EILSEQ && in_left > 0) {
+            ++in;
+            --in_left;
+        } else {
+            flushing = true;
+        }
+    }
+    iconv_close(converter);
+    return out;
+}
+
+/// One encoded-word (RFC 2047 s2): its charset as iconv knows it, what it encodes, and how long it is in the text.
+struct EncodedWord {
+    std::string charset, bytes;
+    std::size_t size;
+};
+
+std::optional<EncodedWord> encoded_word(std::string_view text) {
+    text = text.substr(0, kMaxEncodedWord);
+    if (!text.starts_with("=?")) return std::nullopt;
+    const std::size_t charset_end = text.find('?', 2);
+    if (charset_end == std::string_view::npos || charset_end + 2 >= text.size() || text[charset_end + 2] != '?')
+        return std::nullopt;
+    const std::size_t begin = charset_end + 3;
+    const std::size_t end = text.find("?=", begin);
+    if (end == std::string_view::npos) return std::nullopt;
+    std::string_view charset = text.substr(2, charset_end - 2);
+    charset = charset.substr(0, charset.find('*'));  // RFC 2231 s5: a language may follow
+    EncodedWord word{iconv_name(charset), {}, end + 2};
+    if (word.charset.empty()) return std::nullopt;
+    const std::string_view encoded = text.substr(begin, end - begin);
+    const char encoding = lower(text[charset_end + 1]);
+    if (encoding == 'b') {
+        auto bytes = decode_base64(encoded);
+        if (!bytes) return std::nullopt;
+        word.bytes = std::move(*bytes);
+    } else if (encoding == 'q') {
+        word.bytes = decode_q(encoded);
+    } else {
+        return std::nullopt;
+    }
+    return word;
+}
+
+/// Neighbouring encoded-words of one charset: decoded together, as mailers cut characters in two (against s5).
+struct Run {
+    std::string charset, bytes;
+    std::string_view source;
+
+    void flush(std::string& out) {
+        if (source.empty()) return;
+        if (auto text = to_utf8(charset, std::move(bytes))) {
+            out += *text;
+        } else {
+            out += source;
+        }
+        *this = Run();
+    }
+};
+
+std::string clean_utf8(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        ucs4_t c = 0;
+        const int size = u8_mbtouc(&c, reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0)) {
+            out += ' ';
+        } else if (c == 0xfffd) {
+            out += "\uFFFD";
+        } else {
+            out += text.substr(0, static_cast<std::size_t>(size));
+        }
+        text.remove_prefix(static_cast<std::size_t>(size));
+    }
+    return out;
+}
+
+}  // namespace
+
+void HeaderWalk::end_name(unsigned char c) {
+    if (c == ':') {
+        ++fields_;
+        if (matched_ == kReceived.size()) ++received_;
+        at_ = At::text;
+    } else {
+        at_ = is_wsp(c) ? At::after_name : c == '\n' ? At::line_start : At::text;
+    }
+}
+
+void HeaderWalk::step(unsigned char c) {
+    switch (at_) {
+        case At::line_start:
+            matched_ = 0;
+            if (c == '\r')
+                at_ = At::line_cr;
+            else if (c == '\n')
+                at_ = At::body;
+            else if (!is_ftext(c))
+                at_ = At::text;
+            else {
+                at_ = At::name;
+                step(c);
+            }
+            break;
+        case At::line_cr: at_ = c == '\n' ? At::body : At::text; break;
+        case At::name:
+            if (!is_ftext(c))
+                end_name(c);
+            else if (matched_ < kReceived.size() && lower(static_cast<char>(c)) == kReceived[matched_])
+                ++matched_;
+            else
+                matched_ = kOtherName;
+            break;
+        case At::after_name: end_name(c); break;
+        case At::text:
+            if (c == '\n') at_ = At::line_start;
+            break;
+        case At::body: break;
+    }
+}
+
+void HeaderWalk::feed(std::string_view bytes) {
+    while (!bytes.empty() && at_ != At::body) {
+        if (at_ != At::text) {
+            const auto c = static_cast<unsigned char>(bytes.front());
+            has_8bit_ |= c > 0x7f;
+            step(c);
+            bytes.remove_prefix(1);
+            ++octets_;
+            continue;
+        }
+        const std::size_t newline = bytes.find('\n');
+        const std::string_view text = bytes.substr(0, newline);
+        has_8bit_ |= std::ranges::any_of(text, [](unsigned char c) { return c > 0x7f; });
+        const std::size_t size = newline == std::string_view::npos ? bytes.size() : newline + 1;
+        if (newline != std::string_view::npos) at_ = At::line_start;
+        bytes.remove_prefix(size);
+        octets_ += size;
+    }
+}
+
+std::vector<HeaderField> parse_header(std::string_view header, std::size_t limit) {
+    std::vector<HeaderField> fields;
+    bool in_field = false;
+    auto finish_field = [&] {
+        if (in_field) fields.back().value = trim(fields.back().value);
+        in_field = false;
+    };
+    while (!header.empty()) {
+        const std::size_t newline = header.find('\n');
+        std::string_view line = header.substr(0, newline);
+        header.remove_prefix(newline == std::string_view::npos ? header.size() : newline + 1);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (line.empty()) break;
+        if (is_wsp(line.front())) {
+            if (in_field) fields.back().value += line;  // RFC 5322 s2.2.3: only the CRLF goes
+            continue;
+        }
+        finish_field();
+        const auto name = field_name(line);
+        if (!name) continue;
+        if (fields.size() == limit) break;
+        fields.push_back({std::string(name->first), std::string(line.substr(name->second))});
+        in_field = true;
+    }
+    finish_field();
+    return fields;
+}
+
+std::string decode_for_display(std::string_view value) {
+    std::string out;
+    Run run;
+    while (!value.empty()) {
+        const std::size_t begin = value.find("=?");
+        const std::string_view between = value.substr(0, begin);
+        value.remove_prefix(between.size());
+        auto word = encoded_word(value);
+        // RFC 2047 s6.2: white space between encoded-words is not shown.
+        const bool joins =
+            word && !run.source.empty() && between.find_first_not_of(" \t\r\n") == std::string_view::npos;
+        if (!joins || !same_ignoring_case(run.charset, word->charset)) run.flush(out);
+        if (!joins) out += between;
+        if (word) {
+            run.charset = std::move(word->charset);
+            run.bytes += word->bytes;
+            run.source = run.source.empty() ? value.substr(0, word->size)
+                                            : std::string_view(run.source.data(), value.data() + word->size);
+            value.remove_prefix(word->size);
+        } else if (!value.empty()) {
+            out += "=?";
+            value.remove_prefix(2);
+        }
+    }
+    run.flush(out);
+    return clean_utf8(out);
+}
+
+}  // namespace poplar::mail

@@ -1,0 +1,131 @@
+#include "mail/trace.h"
+
+#include <fmt/format.h>
+#include <unistr.h>
+
+#include <array>
+
+namespace poplar::mail {
+namespace {
+
+constexpr std::size_t kColumns = 78;   // RFC 5322 s2.1.1
+constexpr std::size_t kMaxPart = 400;  // longer than any address, so that no line comes near 998 octets
+constexpr std::string_view kWordUnfit = " \t()<>\\\";,";
+constexpr std::string_view kCommentUnfit = "()\\";
+
+/// `text` with every octet that is a control, not UTF-8 or one of `unfit` replaced by "?".
+std::string fit(std::string_view text, std::string_view unfit) {
+    std::string out;
+    text = text.substr(0, kMaxPart);
+    while (!text.empty()) {
+        ucs4_t c = 0;
+        const int size = u8_mbtoucr(&c, reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+        const std::size_t octets = size > 0 ? static_cast<std::size_t>(size) : 1;
+        const bool bad = size <= 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || (c < 0x80 && unfit.contains(text.front()));
+        if (bad)
+            out += '?';
+        else
+            out += text.substr(0, octets);
+        text.remove_prefix(octets);
+    }
+    return out;
+}
+
+/// An address for between < and >: outside of a quoted-string it has neither of them.
+std::string fit_path(std::string_view text) {
+    std::string out = fit(text, {});
+    bool quoted = false;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        if (quoted && out[i] == '\\')
+            ++i;
+        else if (out[i] == '"')
+            quoted = !quoted;
+        else if (!quoted && (out[i] == '<' || out[i] == '>' || out[i] == ' '))
+            out[i] = '?';
+    }
+    return out;
+}
+
+/// RFC 5321 s4.1.3: an IPv6 address carries its tag.
+std::string literal(std::string_view peer) {
+    return fmt::format("[{}{}]", peer.contains(':') ? "IPv6:" : "", fit(peer, kWordUnfit));
+}
+
+/// Puts words into a header field, folding before one that would pass the last column.
+class Folder {
+public:
+    explicit Folder(std::string_view name) : out_(name), column_(name.size()) {}
+    void word(std::string_view word) {
+        if (column_ + 1 + word.size() > kColumns && !fresh_) return line(word);
+        out_ += ' ';
+        put(word, column_ + 1);
+    }
+    void line(std::string_view word) {
+        out_ += "\r\n\t";
+        put(word, 8);
+    }
+    std::string finish() && { return std::move(out_) + "\r\n"; }
+
+private:
+    void put(std::string_view word, std::size_t column) {
+        out_ += word;
+        column_ = column + word.size();
+        fresh_ = false;
+    }
+    std::string out_;
+    std::size_t column_;
+    bool fresh_ = true;  ///< only the name stands there: a line of nothing else would be obsolete syntax
+};
+
+}  // namespace
+
+std::string format_date(Timestamp time) {
+    using namespace std::chrono;
+    constexpr std::array<std::string_view, 7> kDays = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const auto day = floor<days>(time);
+    const year_month_day date(day);
+    const hh_mm_ss clock(floor<seconds>(time - day));
+    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000", kDays[weekday(day).c_encoding()],
+                       static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
+                       static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
+                       clock.seconds().count());
+}
+
+std::string format_received(const Received& received) {
+    Folder folder("Received:");
+    const std::string date = format_date(received.time);
+    const bool from = !received.helo.empty() || !received.peer.empty();
+    if (from) {
+        folder.word("from");
+        folder.word(received.helo.empty() ? literal(received.peer) : fit(received.helo, kWordUnfit));
+        if (!received.helo.empty() && !received.peer.empty()) folder.word("(" + literal(received.peer) + ")");
+        if (!received.tls.empty()) folder.line("(" + fit(received.tls, kCommentUnfit) + ")");
+    }
+    const std::string by = "by " + fit(received.by, kWordUnfit);
+    if (from)
+        folder.line(by);
+    else
+        folder.word(by);
+    if (!received.with.empty()) folder.word("with " + fit(received.with, kWordUnfit));
+    const std::string id = received.id.empty() ? "" : "id " + fit(received.id, kWordUnfit);
+    if (!id.empty()) folder.word(received.recipient.empty() ? id + ";" : id);
+    if (!received.recipient.empty()) {
+        folder.line("for <" + fit_path(received.recipient) + ">;");
+        folder.word(date);
+    } else {
+        folder.line(id.empty() ? "; " + date : date);
+    }
+    return std::move(folder).finish();
+}
+
+std::string format_return_path(std::string_view reverse_path) {
+    return fmt::format("Return-Path: <{}>\r\n", fit_path(reverse_path));
+}
+
+std::string format_delivered_to(std::string_view address) {
+    return fmt::format("Delivered-To: {}\r\n", fit_path(address));
+}
+
+}  // namespace poplar::mail
