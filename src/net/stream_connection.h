@@ -2,6 +2,8 @@
 #include <chrono>
 #include <memory>
 
+#include <boost/intrusive/list_hook.hpp>
+
 #include "net/connection.h"
 #include "net/file_descriptor.h"
 
@@ -12,8 +14,11 @@ struct ConnectionOptions {
     std::chrono::milliseconds linger{1000};  ///< how long close() waits for the peer to close too
 };
 
+/// In a list of connections (net/server.cc) it takes itself out on destruction.
+using ConnectionListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
 /// The Connection over a connected stream socket (TCP or local), which it owns. To be used on the executor's thread.
-class StreamConnection : public Connection {
+class StreamConnection : public Connection, public ConnectionListHook {
 public:
     /// Cuts the connection: whatever waits, and every later call, answers closed.
     virtual void abort() = 0;

@@ -1,0 +1,272 @@
+#include "net/server.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/intrusive/list.hpp>
+#include <system_error>
+
+#include "base/log.h"
+
+namespace poplar::net {
+
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+using Descriptor = asio::posix::stream_descriptor;
+using ConnectionList = boost::intrusive::list<StreamConnection, boost::intrusive::constant_time_size<false>>;
+
+constexpr int kAcceptBurst = 64;  // then the sessions of the thread get their turn
+constexpr std::chrono::milliseconds kPauseWithoutResources{200};
+constexpr std::chrono::milliseconds kIdlePoll{5};
+constexpr std::chrono::seconds kLogInterval{10};
+
+/// Lets something that strangers can cause at will into the log only now and then.
+class Seldom {
+public:
+    /// Whether to log now; `held_back` is then how many were not logged since.
+    bool now(std::uint64_t& held_back) {
+        auto time = SteadyClock::now().time_since_epoch().count();
+        auto next = next_.load();
+        auto later = time + std::chrono::duration_cast<SteadyClock::duration>(kLogInterval).count();
+        if (time < next || !next_.compare_exchange_strong(next, later)) {
+            ++held_back_;
+            return false;
+        }
+        held_back = held_back_.exchange(0);
+        return true;
+    }
+
+private:
+    std::atomic<std::int64_t> next_{0};
+    std::atomic<std::uint64_t> held_back_{0};
+};
+
+/// One customer of IPv6 has a /64: its addresses count as one peer.
+std::string peer_group(const std::string& address) {
+    in6_addr v6{};
+    if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
+    return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
+}
+
+/// What belongs to one worker; only its thread touches it.
+struct Station {
+    ConnectionList connections;
+    std::vector<Descriptor*> acceptors;
+    bool closed = false, draining = false, cut = false;
+};
+
+}  // namespace
+
+/// Held by every session and accept loop, so it outlives them.
+struct Server::Shared {
+    Shared(Workers& w, ServerLimits l) : workers(w), limits(l), stations(w.size()) {}
+
+    Workers& workers;
+    const ServerLimits limits;
+    std::vector<Station> stations;
+
+    std::atomic<std::size_t> live = 0;
+    std::atomic<std::uint64_t> accepted = 0, refused_total = 0, refused_peer = 0;
+    Seldom refusals, exhaustion;
+
+    std::mutex mutex;  // for what follows
+    std::unordered_map<std::string, std::size_t> peers;
+    std::vector<std::string> local_paths;
+
+    bool counts_peer(const Peer& peer) const { return !peer.loopback || limits.limit_loopback_peers; }
+    bool enter(const Peer& peer);
+    void leave(const std::string& group);
+
+    template <class Action>
+    void on_each_station(std::shared_ptr<Shared> self, Action action) {
+        for (std::size_t i = 0; i < stations.size(); ++i)
+            asio::post(workers.executor(i), [self, i, action] { action(self->stations[i]); });
+    }
+
+    static Task<> accept_loop(std::shared_ptr<Shared> self, std::size_t worker, std::shared_ptr<const Service> service,
+                              FileDescriptor socket);
+    static Task<> session(std::shared_ptr<Shared> self, std::shared_ptr<const Service> service,
+                          std::unique_ptr<StreamConnection> connection, std::string group);
+    void welcome(std::shared_ptr<Shared> self, std::size_t worker, const std::shared_ptr<const Service>& service,
+                 FileDescriptor socket);
+};
+
+bool Server::Shared::enter(const Peer& peer) {
+    if (live.fetch_add(1) >= limits.connections) {
+        --live;
+        ++refused_total;
+        return false;
+    }
+    if (counts_peer(peer)) {
+        std::lock_guard guard(mutex);
+        auto& count = peers[peer_group(peer.address)];
+        if (count >= limits.connections_per_peer) {
+            --live;
+            ++refused_peer;
+            return false;
+        }
+        ++count;
+    }
+    ++accepted;
+    return true;
+}
+
+void Server::Shared::leave(const std::string& group) {
+    if (!group.empty()) {
+        std::lock_guard guard(mutex);
+        auto at = peers.find(group);
+        if (--at->second == 0) peers.erase(at);
+    }
+    --live;
+}
+
+Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<const Service> service,
+                               std::unique_ptr<StreamConnection> connection, std::string group) {
+    struct Departure {
+        Shared& shared;
+        const std::string& group;
+        ~Departure() { shared.leave(group); }
+    } departure{*self, group};
+
+    if (service->tls) {
+        auto context = service->tls();
+        if (!context) co_return;
+        auto shaken = co_await connection->start_tls(*context, self->limits.tls_handshake);
+        if (!shaken) {
+            log::info("net.tls_failed", {{"service", service->name},
+                                         {"peer", connection->peer().address},
+                                         {"reason", shaken.error().detail()}});
+            co_return;
+        }
+    }
+    co_await service->session(std::move(connection));
+}
+
+void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
+                             const std::shared_ptr<const Service>& service, FileDescriptor socket) {
+    auto peer = peer_of(socket.get());
+    if (peer.address.empty()) return;  // gone already
+    if (!enter(peer)) {
+        if (!service->tls)
+            (void)::send(socket.get(), service->busy_reply.data(), service->busy_reply.size(),
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (std::uint64_t held_back = 0; refusals.now(held_back))
+            log::warning(
+                "net.refused",
+                {{"service", service->name}, {"peer", peer.address}, {"live", live.load()}, {"not_logged", held_back}});
+        return;
+    }
+    auto group = counts_peer(peer) ? peer_group(peer.address) : std::string();
+    auto executor = workers.executor(worker);
+    auto connection = make_connection(executor, std::move(socket), limits.connection);
+    auto& station = stations[worker];
+    station.connections.push_back(*connection);
+    if (station.draining) connection->stop_reading();
+    if (station.cut) connection->abort();
+    auto ended = [service, address = peer.address](std::exception_ptr failure) {
+        if (!failure) return;
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& e) {
+            log::error("net.session_exception",
+                       {{"service", service->name}, {"peer", address}, {"what", std::string_view(e.what())}});
+        }
+    };
+    asio::co_spawn(executor, session(std::move(self), service, std::move(connection), std::move(group)),
+                   std::move(ended));
+}
+
+Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t worker,
+                                   std::shared_ptr<const Service> service, FileDescriptor socket) {
+    auto& station = self->stations[worker];
+    if (station.closed) co_return;
+    Descriptor acceptor(self->workers.executor(worker), socket.release());
+    station.acceptors.push_back(&acceptor);
+    asio::steady_timer pause(self->workers.executor(worker));
+    while (acceptor.is_open()) {
+        auto [error] = co_await acceptor.async_wait(Descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
+        for (int i = 0; i < kAcceptBurst && !error && acceptor.is_open(); ++i) {
+            FileDescriptor accepted(
+                ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            if (accepted) {
+                self->welcome(self, worker, service, std::move(accepted));
+                continue;
+            }
+            int code = errno;
+            if (code == EAGAIN || code == EWOULDBLOCK) break;
+            if (code == ECONNABORTED || code == EINTR || code == EPROTO || code == EPERM)
+                continue;  // that peer is gone
+            // Out of descriptors or memory. The connection stays in the queue: accepting again at once would spin.
+            if (std::uint64_t held_back = 0; self->exhaustion.now(held_back))
+                log::error("net.accept_failed",
+                           {{"service", service->name}, {"reason", std::system_category().message(code)}});
+            pause.expires_after(kPauseWithoutResources);
+            co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+            break;
+        }
+    }
+    std::erase(station.acceptors, &acceptor);
+}
+
+Server::Server(Workers& workers, ServerLimits limits) : shared_(std::make_shared<Shared>(workers, limits)) {}
+
+Server::~Server() = default;
+
+void Server::add(Listener listener, Service service) {
+    auto shared_service = std::make_shared<const Service>(std::move(service));
+    if (listener.address.family == Address::Family::local && !listener.inherited) {
+        std::lock_guard guard(shared_->mutex);
+        shared_->local_paths.push_back(listener.address.path);
+    }
+    for (std::size_t i = 0; i < listener.sockets.size() && i < shared_->workers.size(); ++i)
+        asio::co_spawn(shared_->workers.executor(i),
+                       Shared::accept_loop(shared_, i, shared_service, std::move(listener.sockets[i])), asio::detached);
+}
+
+void Server::stop_accepting() {
+    std::vector<std::string> paths;
+    {
+        std::lock_guard guard(shared_->mutex);
+        paths.swap(shared_->local_paths);
+    }
+    for (const auto& path : paths) ::unlink(path.c_str());
+    shared_->on_each_station(shared_, [](Station& station) {
+        station.closed = true;
+        boost::system::error_code ignored;
+        for (auto* acceptor : station.acceptors) acceptor->close(ignored);
+    });
+}
+
+void Server::drain() {
+    shared_->on_each_station(shared_, [](Station& station) {
+        station.draining = true;
+        for (auto& connection : station.connections) connection.stop_reading();
+    });
+}
+
+void Server::close_all() {
+    shared_->on_each_station(shared_, [](Station& station) {
+        station.cut = true;
+        for (auto& connection : station.connections) connection.abort();
+    });
+}
+
+std::size_t Server::live() const { return shared_->live; }
+
+Task<bool> Server::idle(std::chrono::milliseconds patience) {
+    auto shared = shared_;
+    auto deadline = SteadyClock::now() + patience;
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    while (shared->live != 0) {
+        if (SteadyClock::now() >= deadline) co_return false;
+        timer.expires_after(kIdlePoll);
+        co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_return true;
+}
+
+Server::Counters Server::counters() const { return {shared_->accepted, shared_->refused_total, shared_->refused_peer}; }
+
+}  // namespace poplar::net

@@ -1,0 +1,463 @@
+#include "net/stream_connection.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <optional>
+#include <system_error>
+
+#include "net/tls.h"
+
+namespace poplar::net {
+
+namespace {
+
+using Socket = asio::generic::stream_protocol::socket;
+using SteadyClock = std::chrono::steady_clock;
+using Deadline = SteadyClock::time_point;
+
+constexpr Deadline kNever = Deadline::max();
+constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
+constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
+constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
+constexpr unsigned kFillCost = 16, kBurst = 512;  // a line costs 1; then other sessions of the thread get their turn
+
+constexpr const char* kCut = "cut by the server";
+
+// Octets arrive here first, so that a waiting connection holds no buffer of its own.
+thread_local std::array<char, 64 * 1024> t_scratch;
+
+/// Cuts a wait on a socket short when its deadline passes. There is one timer: while a later deadline replaces an
+/// earlier one (every command of a session does that) it stays as it is, and looks again when it fires.
+class Watchdog : public std::enable_shared_from_this<Watchdog> {
+public:
+    Watchdog(const asio::any_io_executor& executor, Socket& socket) : timer_(executor), socket_(&socket) {}
+
+    void watch(Deadline deadline) {
+        deadline_ = deadline;
+        expired_ = false;
+        if (deadline < armed_for_) arm(deadline);
+    }
+    void rest() { deadline_ = kNever; }
+    bool expired() const { return expired_; }
+
+    /// The socket is going away.
+    void retire() {
+        socket_ = nullptr;
+        timer_.cancel();
+    }
+
+private:
+    void arm(Deadline when) {
+        armed_for_ = when;
+        timer_.expires_at(when);
+        timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+            if (!error) self->fired();
+        });
+    }
+
+    void fired() {
+        auto now = SteadyClock::now();
+        if (!socket_ || now < armed_for_) return;  // late news of a timer that was set anew since
+        armed_for_ = kNever;
+        if (now >= deadline_) {
+            expired_ = true;
+            boost::system::error_code ignored;
+            socket_->cancel(ignored);
+        } else if (deadline_ != kNever) {
+            arm(deadline_);
+        }
+    }
+
+    asio::steady_timer timer_;
+    Socket* socket_;
+    Deadline deadline_ = kNever, armed_for_ = kNever;
+    bool expired_ = false;
+};
+
+/// How one attempt to receive or send ended.
+struct Attempt {
+    enum class Outcome { moved, want_read, want_write, over } outcome;
+    std::size_t octets = 0;
+    std::string why = {};  // when over
+
+    static Attempt moved(std::size_t octets) { return {Outcome::moved, octets}; }
+    static Attempt over(std::string why) { return {Outcome::over, 0, std::move(why)}; }
+};
+
+std::string system_message(int error) { return std::system_category().message(error); }
+
+std::string tls_message() {
+    auto code = ERR_get_error();
+    if (const char* reason = ERR_reason_error_string(code)) return fmt::format("TLS: {}", reason);
+    return "TLS failed";
+}
+
+struct SslFree {
+    void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
+
+// OpenSSL writes to its socket with write(2), which would end the process when the peer is gone.
+void ignore_sigpipe() {
+    static const bool ignored = std::signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+    (void)ignored;
+}
+
+std::string address_text(const sockaddr_storage& address, std::uint16_t* port, bool* loopback) {
+    char text[INET6_ADDRSTRLEN] = "";
+    if (address.ss_family == AF_INET) {
+        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+        inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        *port = ntohs(v4.sin_port);
+        *loopback = (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
+    } else if (address.ss_family == AF_INET6) {
+        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+        *port = ntohs(v6.sin6_port);
+        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+            inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text, sizeof text);
+            *loopback = v6.sin6_addr.s6_addr[12] == 127;
+        } else {
+            inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+            *loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+        }
+    } else {
+        *loopback = true;
+        return "unix";
+    }
+    return text;
+}
+
+class StreamConnectionImpl final : public StreamConnection {
+public:
+    StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, ConnectionOptions options)
+        : options_(options), peer_(peer_of(descriptor.get())), socket_(executor) {
+        int family = 0;
+        socklen_t size = sizeof family;
+        getsockopt(descriptor.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
+        socket_.assign(asio::generic::stream_protocol(family, 0), descriptor.get());
+        descriptor.release();
+        socket_.native_non_blocking(true);
+        watchdog_ = std::make_shared<Watchdog>(executor, socket_);
+        ignore_sigpipe();
+    }
+    ~StreamConnectionImpl() override { watchdog_->retire(); }
+
+    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) override;
+    Task<Result<std::string_view>> read_some(Seconds idle) override;
+    void consume(std::size_t octets) override { begin_ += octets; }
+    Task<Result<>> write(std::string_view bytes) override;
+    Task<Result<>> flush() override;
+    Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
+    const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
+    const Peer& peer() const override { return peer_; }
+    std::string local_address() const override;
+    Task<> close() override;
+    void stop_reading() override;
+    void abort() override;
+
+private:
+    // What a wait is part of: stop_reading() ends only waits for the peer's next words.
+    enum class Purpose { none, reading, writing };
+
+    std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
+    Attempt receive(std::span<char> into);
+    Attempt transmit(std::string_view bytes);
+    Attempt tls_outcome(int result);
+    Task<Result<>> fill(Deadline deadline);
+    Task<Result<>> send(std::string_view bytes);
+    Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
+    Task<Result<>> take_turns(unsigned cost, Deadline deadline);
+    void give_back_buffers();
+    Deadline in(std::chrono::milliseconds time) const { return SteadyClock::now() + time; }
+
+    ConnectionOptions options_;
+    Peer peer_;
+    mutable Socket socket_;  // native_handle() is not const
+    std::shared_ptr<Watchdog> watchdog_;
+    std::unique_ptr<SSL, SslFree> ssl_;
+    std::optional<TlsInfo> tls_info_;
+    std::string input_;  // received; consumed up to begin_
+    std::size_t begin_ = 0;
+    std::string output_;  // gathered, not sent
+    unsigned burst_ = 0;  // work done since other sessions last had their turn
+    Purpose waiting_ = Purpose::none;
+    bool drained_ = false;  // the last receive took all there was
+    bool stopping_ = false;
+    bool aborted_ = false;
+    bool over_ = false;        // the peer closed, or the stream failed: nothing more can be read
+    bool tls_failed_ = false;  // no goodbye in TLS is possible
+};
+
+Attempt StreamConnectionImpl::tls_outcome(int result) {
+    switch (SSL_get_error(ssl_.get(), result)) {
+        case SSL_ERROR_WANT_READ: return {Attempt::Outcome::want_read};
+        case SSL_ERROR_WANT_WRITE: return {Attempt::Outcome::want_write};
+        case SSL_ERROR_ZERO_RETURN: return Attempt::over("the peer closed");
+        case SSL_ERROR_SYSCALL:
+            tls_failed_ = true;
+            return Attempt::over(errno ? system_message(errno) : "the peer closed");
+        default: tls_failed_ = true; return Attempt::over(tls_message());
+    }
+}
+
+Attempt StreamConnectionImpl::receive(std::span<char> into) {
+    if (ssl_) {
+        ERR_clear_error();
+        int got = SSL_read(ssl_.get(), into.data(), static_cast<int>(into.size()));
+        return got > 0 ? Attempt::moved(static_cast<std::size_t>(got)) : tls_outcome(got);
+    }
+    for (;;) {
+        auto got = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
+        if (got > 0) return Attempt::moved(static_cast<std::size_t>(got));
+        if (got == 0) return Attempt::over("the peer closed");
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return {Attempt::Outcome::want_read};
+        if (errno != EINTR) return Attempt::over(system_message(errno));
+    }
+}
+
+Attempt StreamConnectionImpl::transmit(std::string_view bytes) {
+    if (ssl_) {
+        ERR_clear_error();
+        int sent = SSL_write(ssl_.get(), bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), 1 << 20)));
+        return sent > 0 ? Attempt::moved(static_cast<std::size_t>(sent)) : tls_outcome(sent);
+    }
+    for (;;) {
+        auto sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        if (sent >= 0) return Attempt::moved(static_cast<std::size_t>(sent));
+        if (errno == EAGAIN || errno == EWOULDBLOCK) return {Attempt::Outcome::want_write};
+        if (errno != EINTR) return Attempt::over(system_message(errno));
+    }
+}
+
+Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline) {
+    if (aborted_) co_return fail(Errc::closed, kCut);
+    if (purpose == Purpose::reading && stopping_) co_return fail(Errc::cancelled, "the server is stopping");
+    if (SteadyClock::now() >= deadline) co_return fail(Errc::timed_out, "the peer was too slow");
+    burst_ = 0;
+    waiting_ = purpose;
+    watchdog_->watch(deadline);
+    auto direction = wanted == Attempt::Outcome::want_write ? Socket::wait_write : Socket::wait_read;
+    auto [error] = co_await socket_.async_wait(direction, asio::as_tuple(asio::use_awaitable));
+    watchdog_->rest();
+    waiting_ = Purpose::none;
+    if (aborted_) co_return fail(Errc::closed, kCut);
+    if (!error) co_return Result<>();
+    if (error != asio::error::operation_aborted) co_return fail(Errc::closed, error.message());
+    if (watchdog_->expired()) co_return fail(Errc::timed_out, "the peer was too slow");
+    co_return fail(Errc::cancelled, "the server is stopping");
+}
+
+// A peer that always has more for us, or always takes more, must not keep the thread for itself.
+Task<Result<>> StreamConnectionImpl::take_turns(unsigned cost, Deadline deadline) {
+    burst_ += cost;
+    if (burst_ < kBurst) co_return Result<>();
+    burst_ = 0;
+    co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+    if (aborted_) co_return fail(Errc::closed, kCut);
+    if (SteadyClock::now() >= deadline) co_return fail(Errc::timed_out, "the peer was too slow");
+    co_return Result<>();
+}
+
+void StreamConnectionImpl::give_back_buffers() {
+    if (input_.capacity() > kKeptWhileIdle && input_.size() <= kKeptWhileIdle) input_.shrink_to_fit();
+    if (output_.capacity() > kKeptWhileIdle && output_.empty()) output_.shrink_to_fit();
+}
+
+// Adds octets to input_: at least one on success.
+Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
+    input_.erase(0, begin_);
+    begin_ = 0;
+    for (;;) {
+        if (aborted_) co_return fail(Errc::closed, kCut);
+        if (over_) co_return fail(Errc::closed, "the peer closed");
+        Attempt attempt{Attempt::Outcome::want_read};
+        if (!drained_ || stopping_) attempt = receive(t_scratch);
+        if (attempt.outcome == Attempt::Outcome::moved) {
+            drained_ = !ssl_ && attempt.octets < t_scratch.size();
+            input_.append(t_scratch.data(), attempt.octets);
+            co_return co_await take_turns(kFillCost, deadline);
+        }
+        if (attempt.outcome == Attempt::Outcome::over) {
+            over_ = true;
+            co_return fail(Errc::closed, std::move(attempt.why));
+        }
+        drained_ = false;
+        if (auto sent = co_await flush(); !sent) co_return sent;
+        give_back_buffers();
+        if (auto ready = co_await wait(attempt.outcome, Purpose::reading, deadline); !ready) co_return ready;
+    }
+}
+
+Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit, Seconds idle) {
+    auto deadline = in(idle);
+    bool too_long = false;
+    std::size_t searched = 0;
+    for (;;) {
+        auto rest = unconsumed();
+        auto end = rest.find('\n', searched);
+        if (end != std::string_view::npos) {
+            begin_ += end + 1;
+            if (auto turn = co_await take_turns(1, kNever); !turn) co_return pass_on(turn);
+            if (too_long || end + 1 > limit) co_return fail(Errc::too_large, "line too long");
+            auto line = rest.substr(0, end);
+            if (line.ends_with('\r')) line.remove_suffix(1);
+            co_return line;
+        }
+        if (too_long || rest.size() >= limit) {
+            too_long = true;
+            begin_ = input_.size();
+        }
+        searched = unconsumed().size();
+        if (auto filled = co_await fill(deadline); !filled) co_return pass_on(filled);
+    }
+}
+
+Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
+    if (unconsumed().empty())
+        if (auto filled = co_await fill(in(idle)); !filled) co_return pass_on(filled);
+    co_return unconsumed();
+}
+
+Task<Result<>> StreamConnectionImpl::send(std::string_view bytes) {
+    while (!bytes.empty()) {
+        if (aborted_) co_return fail(Errc::closed, kCut);
+        auto attempt = transmit(bytes);
+        switch (attempt.outcome) {
+            case Attempt::Outcome::moved:
+                bytes.remove_prefix(attempt.octets);
+                if (auto turn = co_await take_turns(kFillCost, kNever); !turn) co_return turn;
+                break;
+            case Attempt::Outcome::over: over_ = true; co_return fail(Errc::closed, std::move(attempt.why));
+            default:
+                auto ready = co_await wait(attempt.outcome, Purpose::writing, in(options_.write_stall));
+                if (!ready) co_return ready;
+        }
+    }
+    co_return Result<>();
+}
+
+Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
+    while (!bytes.empty()) {
+        if (output_.empty() && bytes.size() >= kGathered) co_return co_await send(bytes);
+        auto part = bytes.substr(0, kGathered - output_.size());
+        output_.append(part);
+        bytes.remove_prefix(part.size());
+        if (output_.size() == kGathered)
+            if (auto sent = co_await flush(); !sent) co_return sent;
+    }
+    co_return Result<>();
+}
+
+Task<Result<>> StreamConnectionImpl::flush() {
+    if (output_.empty()) co_return Result<>();
+    auto sent = co_await send(output_);
+    output_.clear();
+    co_return sent;
+}
+
+Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Seconds limit) {
+    auto deadline = in(limit);
+    if (ssl_) co_return fail(Errc::invalid, "TLS is active already");
+    if (auto sent = co_await flush(); !sent) co_return sent;
+    ERR_clear_error();
+    ssl_.reset(SSL_new(context.native()));
+    if (!ssl_ || SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1) {
+        tls_failed_ = true;
+        co_return fail(Errc::closed, tls_message());
+    }
+    // What came before the handshake was not protected: somebody on the way may have put it there.
+    input_.clear();
+    begin_ = 0;
+    drained_ = false;
+    give_back_buffers();
+    for (;;) {
+        if (aborted_) co_return fail(Errc::closed, kCut);
+        ERR_clear_error();
+        int accepted = SSL_accept(ssl_.get());
+        if (accepted == 1) break;
+        auto attempt = tls_outcome(accepted);
+        if (attempt.outcome == Attempt::Outcome::over) {
+            over_ = tls_failed_ = true;
+            co_return fail(Errc::closed, std::move(attempt.why));
+        }
+        auto ready = co_await wait(attempt.outcome, Purpose::reading, deadline);
+        if (!ready) {
+            over_ = tls_failed_ = true;
+            co_return ready;
+        }
+    }
+    tls_info_.emplace(SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()),
+                      SSL_session_reused(ssl_.get()) != 0);
+    co_return Result<>();
+}
+
+std::string StreamConnectionImpl::local_address() const {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (getsockname(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    std::uint16_t port = 0;
+    bool loopback = false;
+    return address_text(address, &port, &loopback);
+}
+
+Task<> StreamConnectionImpl::close() {
+    if (!socket_.is_open()) co_return;
+    (void)co_await flush();
+    if (ssl_ && !tls_failed_ && !aborted_) {
+        ERR_clear_error();
+        SSL_shutdown(ssl_.get());  // once: the peer's own goodbye says nothing we need
+    }
+    ::shutdown(socket_.native_handle(), SHUT_WR);
+    // Closing while something unread has arrived would send a reset, which may overtake the last reply.
+    auto deadline = in(options_.linger);
+    for (std::size_t taken = 0; taken < kLingerOctets && !over_ && !aborted_;) {
+        auto got = ::recv(socket_.native_handle(), t_scratch.data(), t_scratch.size(), 0);
+        if (got > 0) {
+            taken += static_cast<std::size_t>(got);
+        } else if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (auto ready = co_await wait(Attempt::Outcome::want_read, Purpose::writing, deadline); !ready) break;
+        } else {
+            break;
+        }
+    }
+    ssl_.reset();
+    aborted_ = true;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+}
+
+void StreamConnectionImpl::stop_reading() {
+    stopping_ = true;
+    boost::system::error_code ignored;
+    if (waiting_ == Purpose::reading) socket_.cancel(ignored);
+}
+
+void StreamConnectionImpl::abort() {
+    aborted_ = true;
+    if (!socket_.is_open()) return;
+    ::shutdown(socket_.native_handle(), SHUT_RDWR);
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+}
+
+}  // namespace
+
+std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
+                                                  ConnectionOptions options) {
+    return std::make_unique<StreamConnectionImpl>(executor, std::move(socket), options);
+}
+
+Peer peer_of(int socket) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    Peer peer;
+    if (getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return peer;
+    peer.address = address_text(address, &peer.port, &peer.loopback);
+    return peer;
+}
+
+}  // namespace poplar::net

@@ -1,0 +1,79 @@
+#include "net/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include <ctime>
+
+#include <fmt/format.h>
+
+namespace poplar::net {
+
+namespace {
+
+// RFC 9325 s4.2: forward secrecy and AEAD only. TLS 1.3 has its own list, all of it good.
+constexpr const char* kTls12Ciphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr unsigned char kSessionContext[] = "poplar";  // tickets of one context are good on all its ports
+
+// The last of OpenSSL's reasons is the nearest to the cause; a missing file is the system's own word.
+std::string reason() {
+    auto code = ERR_peek_last_error();
+    auto first = ERR_peek_error();
+    ERR_clear_error();
+    if (ERR_SYSTEM_ERROR(first)) return std::strerror(ERR_GET_REASON(first));
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        return "holds no PEM block of this kind";
+    if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
+        return "does not belong to the certificate";
+    const char* text = ERR_reason_error_string(code);
+    return text ? text : "can't be read";
+}
+
+// A key behind a passphrase would make OpenSSL ask on the terminal; a server has none.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
+std::string utc_text(const ASN1_TIME* time) {
+    std::tm parts{};
+    if (!time || ASN1_TIME_to_tm(time, &parts) != 1) return {};
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                       parts.tm_hour, parts.tm_min, parts.tm_sec);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options) {
+    ERR_clear_error();
+    SSL_CTX* made = SSL_CTX_new(TLS_server_method());
+    if (!made) return fail(Errc::invalid, "TLS: " + reason());
+    std::shared_ptr<TlsContext> context(new TlsContext(made));
+
+    SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
+    SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                  SSL_OP_PRIORITIZE_CHACHA);
+    // Buffers are given back between records, so that a connection that waits holds little.
+    SSL_CTX_set_mode(made,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(made, 1);
+    // Resumption by tickets, which need no memory here.
+    SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_id_context(made, kSessionContext, sizeof kSessionContext - 1);
+    SSL_CTX_set_default_passwd_cb(made, no_passphrase);
+    if (SSL_CTX_set_cipher_list(made, kTls12Ciphers) != 1) return fail(Errc::invalid, "TLS: " + reason());
+
+    if (SSL_CTX_use_certificate_chain_file(made, options.certificate.c_str()) != 1)
+        return fail(Errc::invalid, fmt::format("{}: {}", options.certificate, reason()));
+    if (SSL_CTX_use_PrivateKey_file(made, options.private_key.c_str(), SSL_FILETYPE_PEM) != 1)
+        return fail(Errc::invalid, fmt::format("{}: {}", options.private_key, reason()));
+    if (SSL_CTX_check_private_key(made) != 1)
+        return fail(Errc::invalid, fmt::format("{}: {}", options.private_key, reason()));
+    if (X509* certificate = SSL_CTX_get0_certificate(made))
+        context->not_after_ = utc_text(X509_get0_notAfter(certificate));
+    return std::shared_ptr<const TlsContext>(std::move(context));
+}
+
+TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+
+}  // namespace poplar::net

@@ -1,0 +1,47 @@
+#include "net/workers.h"
+
+#include <pthread.h>
+
+#include "base/log.h"
+
+namespace poplar::net {
+
+namespace {
+
+void run(asio::io_context& context) {
+    for (;;) {
+        try {
+            context.run();
+            return;
+        } catch (const std::exception& e) {  // a session's failures end there; this would be our own mistake
+            log::error("net.worker_exception", {{"what", std::string_view(e.what())}});
+        }
+    }
+}
+
+}  // namespace
+
+Workers::Workers(std::size_t threads) {
+    for (std::size_t i = 0; i < threads; ++i) {
+        contexts_.push_back(std::make_unique<asio::io_context>(1));
+        guards_.emplace_back(contexts_.back()->get_executor());
+    }
+}
+
+Workers::~Workers() { stop(); }
+
+void Workers::start() {
+    for (std::size_t i = 0; i < contexts_.size(); ++i) {
+        threads_.emplace_back([&context = *contexts_[i]] { run(context); });
+        pthread_setname_np(threads_.back().native_handle(), fmt::format("worker-{}", i).c_str());
+    }
+}
+
+void Workers::stop() {
+    guards_.clear();
+    for (auto& context : contexts_) context->stop();
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+}
+
+}  // namespace poplar::net
