@@ -20,7 +20,7 @@ struct ServerLimits {
     std::size_t connections_per_peer = 100;  ///< an IPv4 address or an IPv6 /64
     bool limit_loopback_peers = false;       ///< whether 127.0.0.0/8, ::1 and local sockets count as one peer each
     std::chrono::seconds tls_handshake{30};  ///< for implicit TLS
-    ConnectionOptions connection;
+    ConnectionOptions connection{};
 };
 
 /// What is spoken on a listener. The objects `session` refers to must outlive the Workers.

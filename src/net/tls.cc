@@ -1,10 +1,12 @@
 #include "net/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <ctime>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -18,15 +20,15 @@ constexpr const char* kTls12Ciphers =
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr unsigned char kSessionContext[] = "poplar";  // tickets of one context are good on all its ports
 
-// The last of OpenSSL's reasons is the nearest to the cause; a missing file is the system's own word.
+// Why OpenSSL failed, from its queue of reasons: the first is the nearest to the cause.
 std::string reason() {
-    auto code = ERR_peek_last_error();
-    auto first = ERR_peek_error();
+    auto code = ERR_get_error();
     ERR_clear_error();
-    if (ERR_SYSTEM_ERROR(first)) return std::strerror(ERR_GET_REASON(first));
-    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    if (ERR_SYSTEM_ERROR(code)) return std::system_category().message(ERR_GET_REASON(code));
+    auto library = ERR_GET_LIB(code);
+    if ((library == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) || library == ERR_LIB_OSSL_DECODER)
         return "holds no PEM block of this kind";
-    if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
+    if (library == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
         return "does not belong to the certificate";
     const char* text = ERR_reason_error_string(code);
     return text ? text : "can't be read";

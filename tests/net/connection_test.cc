@@ -1,0 +1,302 @@
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "net/stream_connection.h"
+#include "net/tls.h"
+#include "tests/support/net_client.h"
+#include "tests/support/test_certificate.h"
+
+namespace {
+
+using namespace poplar;
+using namespace poplar::net;
+using namespace std::chrono_literals;
+using test::NetClient;
+
+/// A Connection and its peer over a local socket pair.
+class ConnectionTest : public testing::Test {
+protected:
+    ConnectionTest() {
+        int ends[2];
+        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        server_ =
+            make_connection(context_.get_executor(), FileDescriptor(ends[0]), {.write_stall = 1s, .linger = 200ms});
+        client_.emplace(FileDescriptor(ends[1]));
+    }
+
+    /// Runs `task` to its end.
+    template <class T>
+    T run(Task<T> task) {
+        std::optional<T> value;
+        auto wrapped = [](Task<T> inner) -> Task<std::optional<T>> { co_return co_await std::move(inner); };
+        asio::co_spawn(context_, wrapped(std::move(task)), [&](std::exception_ptr failure, std::optional<T> result) {
+            if (failure) std::rethrow_exception(failure);
+            value = std::move(result);
+            context_.stop();
+        });
+        context_.restart();
+        context_.run();
+        return std::move(*value);
+    }
+    bool run(Task<> task) {
+        auto wrapped = [](Task<> inner) -> Task<bool> {
+            co_await std::move(inner);
+            co_return true;
+        };
+        return run(wrapped(std::move(task)));
+    }
+
+    std::string line(std::size_t limit = 255, std::chrono::seconds idle = 5s) {
+        auto got = run(server_->read_line(limit, idle));
+        return got ? std::string(*got) : "<" + std::string(to_string(got.error().code())) + ">";
+    }
+
+    std::shared_ptr<const TlsContext> context_of(const test::TestCertificate& certificate) {
+        auto context = TlsContext::load({certificate.certificate(), certificate.private_key()});
+        EXPECT_TRUE(context) << context.error().detail();
+        return *context;
+    }
+
+    asio::io_context context_{1};
+    std::unique_ptr<StreamConnection> server_;
+    std::optional<NetClient> client_;
+};
+
+TEST_F(ConnectionTest, GivesTheSameLinesHoweverTheyAreCut) {
+    std::string_view input = "USER fred\r\nPASS  a b \r\nbare\n\r\nlast\r\n";
+    for (std::size_t cut = 1; cut < input.size(); ++cut) {
+        client_->send(input.substr(0, cut));
+        asio::post(context_, [&] { client_->send(input.substr(cut)); });
+        EXPECT_EQ(line(), "USER fred") << cut;
+        EXPECT_EQ(line(), "PASS  a b ") << cut;
+        EXPECT_EQ(line(), "bare") << cut;
+        EXPECT_EQ(line(), "") << cut;
+        EXPECT_EQ(line(), "last") << cut;
+    }
+}
+
+TEST_F(ConnectionTest, CountsTheLineEndInTheLimit) {
+    struct Case {
+        std::string_view sent;
+        std::string_view expected;
+    };
+    for (auto [sent, expected] : {Case{"12345678\r\n", "12345678"},
+                                  {"123456789\n", "123456789"},
+                                  {"123456789\r\n", "<too_large>"},
+                                  {"1234567890\r\n", "<too_large>"}}) {
+        client_->send(sent);
+        EXPECT_EQ(line(10), expected) << sent;
+    }
+}
+
+TEST_F(ConnectionTest, SwallowsALongLineAndGoesOnAfterIt) {
+    client_->send(std::string(100'000, 'x'));
+    asio::post(context_, [&] { client_->send("tail\r\nNOOP\r\n"); });
+    EXPECT_EQ(line(), "<too_large>");
+    EXPECT_EQ(line(), "NOOP");
+}
+
+TEST_F(ConnectionTest, SaysClosedAtTheEndOfTheStreamAndGivesNoHalfLine) {
+    client_->send("QUIT");
+    client_->finish_sending();
+    EXPECT_EQ(line(), "<closed>");
+    EXPECT_EQ(line(), "<closed>");
+}
+
+TEST_F(ConnectionTest, DrippingOctetsDoNotExtendALinesDeadline) {
+    std::jthread dripping([this](std::stop_token stop) {
+        while (!stop.stop_requested()) {
+            client_->send("x");
+            std::this_thread::sleep_for(50ms);
+        }
+    });
+    auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(line(255, 1s), "<timed_out>");
+    auto took = std::chrono::steady_clock::now() - begin;
+    EXPECT_GE(took, 1s);
+    EXPECT_LT(took, 5s);
+}
+
+TEST_F(ConnectionTest, AnEarlierDeadlineAfterALaterOneIsKept) {
+    client_->send("one\r\n");
+    EXPECT_EQ(line(255, 600s), "one");
+    client_->send("tw");
+    asio::post(context_, [&] { client_->send("o\r\n"); });
+    EXPECT_EQ(line(255, 600s), "two");
+    EXPECT_EQ(line(255, 1s), "<timed_out>");
+}
+
+TEST_F(ConnectionTest, ReadSomeGivesWhatWasNotConsumed) {
+    client_->send("DATA\r\nabc");
+    EXPECT_EQ(line(), "DATA");
+    EXPECT_EQ(run(server_->read_some(5s)).value(), "abc");
+    server_->consume(2);
+    EXPECT_EQ(run(server_->read_some(5s)).value(), "c");
+    server_->consume(1);
+    asio::post(context_, [&] { client_->send("next"); });
+    EXPECT_EQ(run(server_->read_some(5s)).value(), "next");
+}
+
+TEST_F(ConnectionTest, SendsWhatIsGatheredBeforeItWaits) {
+    EXPECT_TRUE(run(server_->write("+OK one\r\n")));
+    EXPECT_TRUE(run(server_->write("+OK two\r\n")));
+    char byte;
+    EXPECT_EQ(::recv(client_->fd(), &byte, 1, MSG_DONTWAIT), -1) << "sent although nobody waited";
+    EXPECT_EQ(line(255, 0s), "<timed_out>");
+    EXPECT_EQ(client_->read_line(), "+OK one");
+    EXPECT_EQ(client_->read_line(), "+OK two");
+}
+
+TEST_F(ConnectionTest, DeliversMoreThanTheSocketHoldsInOrder) {
+    std::string sent;
+    for (int i = 0; sent.size() < 3'000'000; ++i) sent += std::to_string(i) + "\r\n";
+    std::string received;
+    std::thread reader([&] { received = client_->read_all(); });
+    auto write_all = [](Connection& to, std::string_view bytes) -> Task<> {
+        for (std::size_t at = 0, size = 1; at < bytes.size(); at += size, size = size * 3 % 200'003 + 1)
+            (void)co_await to.write(bytes.substr(at, size));
+        co_await to.close();
+    };
+    run(write_all(*server_, sent));
+    reader.join();
+    EXPECT_TRUE(received == sent);
+}
+
+TEST_F(ConnectionTest, GivesUpOnAPeerThatTakesNothing) {
+    auto sent = run(server_->write(std::string(8'000'000, 'x')));
+    ASSERT_FALSE(sent);
+    EXPECT_EQ(sent.error().code(), Errc::timed_out);
+}
+
+TEST_F(ConnectionTest, StopReadingCancelsOnlyReadsThatWouldWait) {
+    client_->send("one\r\ntwo\r\n");
+    EXPECT_EQ(line(), "one");
+    server_->stop_reading();
+    EXPECT_EQ(line(), "two");
+    EXPECT_EQ(line(), "<cancelled>");
+    EXPECT_TRUE(run(server_->write("-ERR bye\r\n")));
+    EXPECT_TRUE(run(server_->flush()));
+    EXPECT_EQ(client_->read_line(), "-ERR bye");
+}
+
+TEST_F(ConnectionTest, StopReadingEndsAWaitAtOnce) {
+    asio::post(context_, [&] { server_->stop_reading(); });
+    EXPECT_EQ(line(255, 600s), "<cancelled>");
+}
+
+TEST_F(ConnectionTest, AbortEndsAWaitAndEverythingAfter) {
+    asio::post(context_, [&] { server_->abort(); });
+    EXPECT_EQ(line(255, 600s), "<closed>");
+    EXPECT_FALSE(run(server_->start_tls(*context_of(test::TestCertificate()), 5s)));
+    EXPECT_EQ(client_->read_all(), "");
+}
+
+TEST_F(ConnectionTest, CloseDeliversTheLastReplyToAPeerThatGoesOnSending) {
+    client_->send("garbage\r\nmore garbage\r\n");
+    EXPECT_EQ(line(), "garbage");
+    EXPECT_TRUE(run(server_->write("-ERR too many bad commands\r\n")));
+    std::thread late([this] { client_->send("still more\r\n"); });
+    run(server_->close());
+    late.join();
+    EXPECT_EQ(client_->read_all(), "-ERR too many bad commands\r\n");
+}
+
+TEST_F(ConnectionTest, DestructionDuringNothingLeavesNoTimerBehind) {
+    client_->send("one\r\n");
+    EXPECT_EQ(line(), "one");
+    EXPECT_EQ(line(255, 0s), "<timed_out>");
+    server_.reset();
+    context_.restart();
+    EXPECT_LE(context_.run_for(100ms), 2u);
+    EXPECT_TRUE(context_.stopped());
+}
+
+TEST_F(ConnectionTest, SpeaksTlsAfterTheUpgrade) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    EXPECT_EQ(server_->tls(), nullptr);
+    std::string echoed, ended;
+    bool shaken = false;
+    std::thread peer([&] {
+        shaken = client_->start_tls();
+        client_->send("hello over TLS\r\n");
+        echoed = client_->read_line();
+        ended = client_->read_all();
+    });
+    auto upgraded = run(server_->start_tls(*context, 5s));
+    EXPECT_TRUE(upgraded) << upgraded.error().detail();
+    EXPECT_EQ(line(), "hello over TLS");
+    EXPECT_TRUE(run(server_->write("and back\r\n")));
+    EXPECT_TRUE(run(server_->write(std::string(300'000, 'x'))));
+    run(server_->close());
+    peer.join();
+    EXPECT_TRUE(shaken);
+    EXPECT_EQ(echoed, "and back");
+    EXPECT_TRUE(ended == std::string(300'000, 'x'));
+    ASSERT_NE(server_->tls(), nullptr);
+    EXPECT_EQ(server_->tls()->version, "TLSv1.3");
+    EXPECT_FALSE(server_->tls()->cipher.empty());
+}
+
+// CVE-2011-0411: what was injected before the handshake must not be obeyed after it. RFC 2595 s4.
+TEST_F(ConnectionTest, DiscardsPlaintextReceivedBeforeTheHandshake) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    client_->send("STLS\r\nDELE 1\r\nDELE 2\r\n");
+    EXPECT_EQ(line(), "STLS");
+    std::thread peer([&] {
+        EXPECT_TRUE(client_->start_tls());
+        client_->send("CAPA\r\n");
+    });
+    EXPECT_TRUE(run(server_->start_tls(*context, 5s)));
+    EXPECT_EQ(line(), "CAPA");
+    peer.join();
+}
+
+TEST_F(ConnectionTest, AHandshakeHasADeadlineAndAFailedOneEndsTheConnection) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    auto shaken = run(server_->start_tls(*context, 1s));
+    ASSERT_FALSE(shaken);
+    EXPECT_EQ(shaken.error().code(), Errc::timed_out);
+    EXPECT_EQ(line(), "<closed>");
+}
+
+TEST_F(ConnectionTest, GarbageInsteadOfAHandshakeIsClosed) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    client_->send("EHLO this is not TLS\r\n");
+    auto shaken = run(server_->start_tls(*context, 5s));
+    ASSERT_FALSE(shaken);
+    EXPECT_EQ(shaken.error().code(), Errc::closed);
+}
+
+TEST_F(ConnectionTest, APeerOnALocalSocketIsLoopback) {
+    EXPECT_EQ(server_->peer().address, "unix");
+    EXPECT_TRUE(server_->peer().loopback);
+}
+
+TEST(TlsContext, NamesTheFileThatIsWrong) {
+    test::TestCertificate one, other;
+    struct Case {
+        std::string certificate, key, expected;
+    };
+    for (const auto& [certificate, key, expected] :
+         {Case{"/nowhere/c.pem", one.private_key(), "/nowhere/c.pem: No such file or directory"},
+          Case{one.certificate(), "/nowhere/k.pem", "/nowhere/k.pem: No such file or directory"},
+          Case{one.certificate(), other.private_key(), other.private_key() + ": does not belong to the certificate"},
+          Case{one.private_key(), one.private_key(), one.private_key() + ": holds no PEM block of this kind"},
+          Case{one.certificate(), one.certificate(), one.certificate() + ": holds no PEM block of this kind"}}) {
+        auto loaded = TlsContext::load({certificate, key});
+        ASSERT_FALSE(loaded);
+        EXPECT_EQ(loaded.error().code(), Errc::invalid);
+        EXPECT_EQ(loaded.error().detail(), expected);
+    }
+    auto good = TlsContext::load({one.certificate(), one.private_key()});
+    ASSERT_TRUE(good);
+    EXPECT_TRUE((*good)->not_after().ends_with("Z")) << (*good)->not_after();
+}
+
+}  // namespace
