@@ -1,0 +1,46 @@
+// Addresses of any octets: what is accepted prints and parses back, and has one canonical spelling.
+#include "fuzz/check.h"
+#include "mail/address.h"
+
+namespace poplar::mail {
+namespace {
+
+void check_address(const Address& address) {
+    CHECK(!address.local.empty() && address.local.size() <= 64);
+    CHECK(!address.domain.empty() && address.domain.size() <= 255);
+    const std::string text = to_string(address);
+    for (char c : text) CHECK(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+    const auto back = parse_address(text);
+    CHECK(back && *back == address);
+    for (auto local_case : {LocalPartCase::fold, LocalPartCase::keep}) {
+        const auto one = canonical(address, local_case);
+        if (!one) continue;  // letters that IDNA does not allow
+        CHECK(!needs_smtputf8({"a", one->domain}));
+        const auto again = canonical(*one, local_case);
+        CHECK(again && *again == *one);
+    }
+    const auto [user, detail] = split_detail(address.local);
+    CHECK(user.size() + detail.size() + (user.size() < address.local.size()) == address.local.size());
+    CHECK(!user.empty());
+}
+
+void check(std::string_view in) {
+    if (const auto address = parse_address(in)) {
+        check_address(*address);
+    } else {
+        CHECK(address.error().code() == Errc::invalid);
+    }
+    if (const auto domain = canonical_domain(in)) {
+        const auto again = canonical_domain(*domain);
+        CHECK(again && *again == *domain);
+        CHECK(parse_address("a@" + *domain).has_value());
+    }
+}
+
+}  // namespace
+}  // namespace poplar::mail
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    poplar::mail::check(poplar::fuzz::Input(data, size).rest());
+    return 0;
+}
