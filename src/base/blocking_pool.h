@@ -32,6 +32,12 @@ public:
                                                                                            asio::use_awaitable);
     }
 
+    /// Runs `work` on the pool; nobody waits for it but the destructor.
+    template <class Work>
+    void post(Work work) {
+        asio::post(pool_, std::move(work));
+    }
+
 private:
     asio::thread_pool pool_;
 };

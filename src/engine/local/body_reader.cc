@@ -19,7 +19,7 @@ void LocalBodyReader::rewind() {
 
 Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
     if (part_ == Part::inline_frames) return directory_.segment_reader(place_.segment);
-    auto file = File::open(directory_.large_body(id_), File::Mode::read);
+    auto file = File::open(directory_.large_body(partition_, id_), File::Mode::read);
     if (!file) return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     return std::make_shared<const File>(std::move(*file));
 }
@@ -94,7 +94,7 @@ Task<Result<>> LocalBodyReader::verify() {
     co_return Result<>{};
 }
 
-Result<> check_body(const StoreDirectory& directory, BodyId id, const BodyPlace& place) {
+Result<> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id, const BodyPlace& place) {
     std::string buffer;
     std::uint64_t seen = 0;
     auto check = [&](const File& file, std::uint64_t offset, std::uint64_t left) -> Result<> {
@@ -128,7 +128,7 @@ Result<> check_body(const StoreDirectory& directory, BodyId id, const BodyPlace&
         if (auto done = check(**file, place.offset, place.inline_octets); !done) return done;
     }
     if (place.file_octets > 0) {
-        auto file = File::open(directory.large_body(id), File::Mode::read);
+        auto file = File::open(directory.large_body(partition, id), File::Mode::read);
         if (!file) return fail(Errc::corrupt, file.error().detail());
         if (auto done = check(*file, 0, place.file_octets); !done) return done;
         auto size = file->size();

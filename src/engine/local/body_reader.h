@@ -12,8 +12,8 @@ namespace poplar::engine::local {
 /// the pool.
 class LocalBodyReader final : public BodyReader {
 public:
-    LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, BodyId id, BodyPlace place)
-        : directory_(directory), pool_(pool), id_(id), place_(place) {
+    LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, PartitionId partition, BodyId id, BodyPlace place)
+        : directory_(directory), pool_(pool), partition_(partition), id_(id), place_(place) {
         rewind();
     }
     std::uint64_t size() const override { return place_.size; }
@@ -27,6 +27,7 @@ private:
 
     StoreDirectory& directory_;
     BlockingPool& pool_;
+    PartitionId partition_;
     BodyId id_;
     BodyPlace place_;
 
@@ -39,6 +40,6 @@ private:
 };
 
 /// Reads a whole body on the calling thread, for verify. Errors: corrupt, io.
-Result<> check_body(const StoreDirectory& directory, BodyId id, const BodyPlace& place);
+Result<> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id, const BodyPlace& place);
 
 }  // namespace poplar::engine::local

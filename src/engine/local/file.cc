@@ -135,7 +135,7 @@ Result<std::uint64_t> File::next_data(std::uint64_t offset) const {
     return failed("seek", path_);
 }
 
-Result<> create_directory(const std::filesystem::path& path) {
+Result<> ensure_directory(const std::filesystem::path& path) {
     if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return failed("mkdir", path);
     return {};
 }

@@ -49,7 +49,7 @@ private:
     std::filesystem::path path_;
 };
 
-Result<> create_directory(const std::filesystem::path& path);  ///< mode 0700; fine if it is there
+Result<> ensure_directory(const std::filesystem::path& path);  ///< mode 0700; fine if it is there
 Result<> sync_directory(const std::filesystem::path& path);
 Result<> link_file(const std::filesystem::path& from, const std::filesystem::path& to);
 Result<> rename_file(const std::filesystem::path& from, const std::filesystem::path& to);

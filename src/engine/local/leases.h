@@ -1,4 +1,5 @@
 #pragma once
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -19,7 +20,8 @@ private:
     using Name = std::pair<PartitionId, std::string>;
     mutable std::mutex mutex_;
     std::map<Name, FencingToken> held_;
-    std::uint64_t last_token_ = 0;
+    // Begins above every token of an earlier process: those were counted from an earlier time.
+    std::uint64_t last_token_ = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
 };
 
 /// Who wants a hint when a partition changes.

@@ -12,23 +12,23 @@
 namespace poplar::engine::local {
 
 struct Options {
-    std::filesystem::path directory;                ///< created (mode 0700) if missing
-    std::uint64_t segment_size = 256u << 20;        ///< octets; a segment is sealed when a group would not fit any more
-    std::uint64_t large_body = 1u << 20;            ///< octets; bodies over it go to a file of their own
-    std::uint64_t staged_memory = 64u << 20;        ///< octets of incoming mail in memory, all connections together;
-                                                    ///< past it even small bodies go to files
-    std::uint64_t min_free_space = 64u << 20;       ///< octets; with less on the disk no body is taken (no_space), so
-                                                    ///< that deletions and the index still have room
-    std::uint64_t block_cache = 64u << 20;          ///< octets, RocksDB's
-    std::uint64_t write_buffer = 32u << 20;         ///< octets, RocksDB's; also bounds the replay at start
-    std::size_t reader_threads = 4;                 ///< for reads that miss the page cache
-    bool index_wal = false;                         ///< the index gets its own synced log too: for doubt, not for speed
+    std::filesystem::path directory;           ///< created (mode 0700) if missing
+    std::uint64_t segment_size = 256u << 20;   ///< octets; a segment is sealed when a group would not fit any more
+    std::uint64_t large_body = 1u << 20;       ///< octets; bodies over it go to a file of their own
+    std::uint64_t staged_memory = 64u << 20;   ///< octets of incoming mail in memory, all connections together;
+                                               ///< past it even small bodies go to files
+    std::uint64_t min_free_space = 64u << 20;  ///< octets; with less on the disk no body is taken (no_space), so
+                                               ///< that deletions and the index still have room
+    std::uint64_t block_cache = 64u << 20;     ///< octets, RocksDB's
+    std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
+    std::size_t reader_threads = 4;            ///< for reads that miss the page cache
+    bool index_wal = false;                    ///< the index gets its own synced log too: for doubt, not for speed
 };
 
 /// One damaged place in the data directory.
 struct Damage {
-    std::string file;           ///< relative to the data directory
-    std::uint64_t offset = 0;   ///< octets from its start
+    std::string file;          ///< relative to the data directory
+    std::uint64_t offset = 0;  ///< octets from its start
     std::optional<PartitionId> partition;
     std::optional<BodyId> body;
     std::string what;

@@ -8,9 +8,9 @@
 namespace poplar::engine::local {
 
 struct Recovered {
-    Position position;              ///< where the log goes on
-    std::uint64_t records = 0;      ///< replayed
-    std::uint64_t cut_octets = 0;   ///< of a torn tail
+    Position position;             ///< where the log goes on
+    std::uint64_t records = 0;     ///< replayed
+    std::uint64_t cut_octets = 0;  ///< of a torn tail
     std::vector<Damage> damage;
 };
 

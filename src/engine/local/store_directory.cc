@@ -35,7 +35,7 @@ bool parse(std::string_view text, Number& number, int base) {
 }  // namespace
 
 Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(const fs::path& root) {
-    if (auto made = create_directory(root); !made) return pass_on(made);
+    if (auto made = ensure_directory(root); !made) return pass_on(made);
     auto path = root / "LOCK";
     auto lock = File::open(path, File::Mode::create_new);
     if (!lock && lock.error().code() == Errc::exists) lock = File::open(path, File::Mode::read_write);
@@ -71,9 +71,7 @@ Result<> StoreDirectory::prepare() {
     if (format.error().code() != Errc::not_found) return pass_on(format);
 
     for (auto directory : {root_ / "log", root_ / "log/0", root_ / "large", root_ / "large/incoming"})
-        if (auto made = create_directory(directory); !made) return pass_on(made);
-    for (int i = 0; i < 256; ++i)
-        if (auto made = create_directory(root_ / fmt::format("large/{:02x}", i)); !made) return pass_on(made);
+        if (auto made = ensure_directory(directory); !made) return pass_on(made);
     if (fs::exists(segment(1)))
         return fail(Errc::invalid, fmt::format("{} has segments but no FORMAT", root_.string()));
     store_id_ = random_u64();
@@ -145,23 +143,30 @@ Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(std::uint64_t
     return readers_.try_emplace(number, std::move(shared)).first->second;
 }
 
-fs::path StoreDirectory::large_body(BodyId id) const {
-    return root_ / fmt::format("large/{:02x}/{:016x}", id.value & 0xff, id.value);
+fs::path StoreDirectory::large_body(PartitionId partition, BodyId id) const {
+    return root_ / fmt::format("large/{:02x}/{:x}-{:x}", id.value & 0xff, partition.value, id.value);
 }
-fs::path StoreDirectory::incoming_body(BodyId id) const { return root_ / fmt::format("large/incoming/{:016x}", id.value); }
+fs::path StoreDirectory::incoming_body(BodyId id) const {
+    return root_ / fmt::format("large/incoming/{:016x}", id.value);
+}
 
-Result<std::vector<BodyId>> StoreDirectory::sweep_incoming() const {
-    std::vector<BodyId> bodies;
+Result<std::vector<std::pair<PartitionId, BodyId>>> StoreDirectory::sweep_incoming() const {
+    std::vector<std::pair<PartitionId, BodyId>> bodies;
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(root_ / "large/incoming", error)) {
         std::error_code ignored;
         fs::remove(entry.path(), ignored);
     }
-    for (int i = 0; i < 256 && !error; ++i)
-        for (const auto& entry : fs::directory_iterator(root_ / fmt::format("large/{:02x}", i), error)) {
-            std::uint64_t id = 0;
-            if (parse(entry.path().filename().string(), id, 16)) bodies.emplace_back(id);
-        }
+    if (error) return fail(Errc::io, fmt::format("{}/large/incoming: {}", root_.string(), error.message()));
+    for (const auto& entry : fs::recursive_directory_iterator(root_ / "large", error)) {
+        std::uint64_t partition = 0, id = 0;
+        auto name = entry.path().filename().string();
+        auto dash = name.find('-');
+        if (dash == std::string::npos) continue;
+        if (parse(std::string_view(name).substr(0, dash), partition, 16) &&
+            parse(std::string_view(name).substr(dash + 1), id, 16))
+            bodies.emplace_back(partition, id);
+    }
     if (error) return fail(Errc::io, fmt::format("{}/large: {}", root_.string(), error.message()));
     return bodies;
 }

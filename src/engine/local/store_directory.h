@@ -32,11 +32,11 @@ public:
     /// For reading; some stay open. May be called from any thread.
     Result<std::shared_ptr<const File>> segment_reader(std::uint64_t number) const;
 
-    // Large bodies: large/xx/<id>, xx from the id's low octet; being written: large/incoming/<id>.
-    std::filesystem::path large_body(BodyId id) const;
+    // Large bodies: large/xx/<partition>-<id>, xx from the id's low octet; being written: large/incoming/<id>.
+    std::filesystem::path large_body(PartitionId partition, BodyId id) const;
     std::filesystem::path incoming_body(BodyId id) const;
-    /// Every large body's id. What lies in large/incoming is removed: nobody was told that it is safe.
-    Result<std::vector<BodyId>> sweep_incoming() const;
+    /// Every large body there is a file of. What lies in large/incoming is removed: nobody was told that it is safe.
+    Result<std::vector<std::pair<PartitionId, BodyId>>> sweep_incoming() const;
 
     std::string relative(const std::filesystem::path& path) const;  ///< for reports
 

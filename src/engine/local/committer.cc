@@ -1,0 +1,346 @@
+#include "engine/local/committer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "engine/local/frame.h"
+
+namespace poplar::engine::local {
+
+namespace {
+
+constexpr std::uint64_t kGroupOctets = 8u << 20;  // a group takes no further commit past this
+constexpr std::size_t kGroupCommits = 1024;
+constexpr std::uint64_t kAllocation = 32u << 20;  // segments grow by this: fewer metadata changes in the syncs
+
+const LocalStagedBody* staged(const Batch::NewBody& body) {
+    return static_cast<const LocalStagedBody*>(body.rest.get());
+}
+
+std::uint64_t weight(const Batch& batch) {
+    std::uint64_t octets = 256;
+    for (const auto& body : batch.bodies) octets += body.head.size() + (body.rest ? staged(body)->frame_octets() : 0);
+    for (const auto& entry : batch.puts) octets += entry.key.size() + entry.value.size();
+    return octets;
+}
+
+}  // namespace
+
+// A commit that is going to be written.
+struct Committer::Prepared {
+    Request request;
+    ChangeNumber change;
+    RecordMeta meta;
+    RecordHeader header;
+    std::string header_and_meta;
+    std::vector<std::string> heads;  // framed
+    std::vector<std::pair<BodyId, BodyPlace>> freed;
+};
+
+struct Committer::Group {
+    std::vector<Prepared> commits;
+    std::unordered_map<PartitionId, ChangeNumber> changes;  // of partitions with a commit in this group
+    std::uint64_t octets = 0;
+    std::uint64_t begin = 0;  // offset in the segment
+};
+
+Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, Leases& leases, Watches& watches,
+                     BlockingPool& pool, std::atomic<std::uint64_t>& next_body)
+    : options_(options),
+      directory_(directory),
+      index_(index),
+      leases_(leases),
+      watches_(watches),
+      pool_(pool),
+      next_body_(next_body) {}
+
+Result<> Committer::start(const Position& position) {
+    end_ = durable_ = position;
+    auto file = File::open(directory_.segment(position.segment), File::Mode::read_write);
+    if (!file && file.error().code() == Errc::not_found)
+        file = directory_.create_segment(position.segment, position.next_sequence);
+    if (!file) return pass_on(file);
+    auto size = file->size();
+    if (!size) return pass_on(size);
+    allocated_ = *size;
+    segment_ = std::move(*file);
+    thread_ = std::thread([this] { run(); });
+    return {};
+}
+
+Committer::~Committer() {
+    if (!thread_.joinable()) return;
+    {
+        std::lock_guard guard(mutex_);
+        stopping_ = true;
+    }
+    ready_.notify_one();
+    thread_.join();
+    if (sync_failed_) return;
+    // A clean stop leaves nothing to replay and no unwritten blocks.
+    (void)segment_->truncate(end_.offset);
+    if (unindexed_.Count() == 0) (void)index_.flush(Index::FlushMode::wait);
+}
+
+void Committer::submit(Request request) {
+    {
+        std::lock_guard guard(mutex_);
+        queue_.push_back(std::move(request));
+    }
+    ready_.notify_one();
+}
+
+std::string Committer::state() const {
+    std::lock_guard guard(state_mutex_);
+    return state_;
+}
+
+void Committer::set_state(std::string state) {
+    std::lock_guard guard(state_mutex_);
+    if (state == state_) return;
+    if (state == "ok")
+        log::info("store.recovered", {{"was", state_}});
+    else
+        log::error("store.trouble", {{"what", state}});
+    state_ = std::move(state);
+}
+
+Position Committer::durable_end() const {
+    std::lock_guard guard(state_mutex_);
+    return durable_;
+}
+
+void Committer::run() {
+    for (;;) {
+        auto requests = gather();
+        if (requests.empty()) return;
+        commit(std::move(requests));
+    }
+}
+
+// What is queued, up to a group's size; empty only when stopping.
+std::vector<Committer::Request> Committer::gather() {
+    std::unique_lock lock(mutex_);
+    ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    std::uint64_t octets = 0;
+    std::size_t count = 0;
+    while (count < queue_.size() && count < kGroupCommits && (count == 0 || octets < kGroupOctets))
+        octets += weight(queue_[count++].batch);
+    if (count == queue_.size()) return std::exchange(queue_, {});
+    auto cut = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+    std::vector<Request> taken(std::make_move_iterator(queue_.begin()), std::make_move_iterator(cut));
+    queue_.erase(queue_.begin(), cut);
+    return taken;
+}
+
+void Committer::commit(std::vector<Request> requests) {
+    Group group;
+    // While the index is behind the log, expected numbers can't be judged: it has to catch up first.
+    if (auto caught_up = update_index(); !caught_up) {
+        for (auto& request : requests) request.done(std::unexpected(caught_up.error()));
+        return;
+    }
+    prepare(group, requests);
+    if (group.commits.empty()) return;
+    if (sync_failed_) return fail_all(group, Error(Errc::io, "the log's last sync failed; a restart is needed"));
+    if (auto room = make_room(group.octets); !room) return fail_all(group, room.error());
+    if (auto written = write(group); !written) return fail_all(group, written.error());
+    set_state("ok");
+    finish(group);
+}
+
+// Decides each request and encodes those that go on; the others are answered here.
+void Committer::prepare(Group& group, std::vector<Request>& requests) {
+    auto space = free_space(directory_.root());
+    bool space_is_short = space && *space < options_.min_free_space;
+    std::uint64_t sequence = end_.next_sequence, first = sequence;
+    group.commits.reserve(requests.size());
+    for (auto& request : requests) {
+        auto change = admit(group, request, space_is_short);
+        if (!change) {
+            request.done(std::move(change));
+            continue;
+        }
+        Prepared commit;
+        commit.change = *change;
+        auto& batch = request.batch;
+        commit.meta.change = *change;
+        commit.meta.erased = std::move(batch.erased);
+        commit.meta.puts = std::move(batch.puts);
+        commit.meta.erased_bodies = std::move(batch.erased_bodies);
+        for (auto id : commit.meta.erased_bodies)
+            if (auto place = *index_.place(request.partition, id, Wait::yes)) commit.freed.push_back({id, *place});
+        std::uint64_t body_octets = 0;
+        for (const auto& body : batch.bodies) {
+            RecordMeta::Body entry{body.id, body.head.size(), 0, 0};
+            std::string head;
+            for (std::string_view rest = body.head; !rest.empty();
+                 rest = rest.substr(std::min(rest.size(), kFrameData)))
+                append_frame(rest.substr(0, kFrameData), head);
+            entry.inline_octets = head.size();
+            if (const auto* rest = staged(body)) {
+                entry.size += rest->size();
+                entry.inline_octets += rest->frame_octets();
+                entry.file_octets = rest->file_octets();
+            }
+            body_octets += entry.inline_octets;
+            commit.heads.push_back(std::move(head));
+            commit.meta.bodies.push_back(entry);
+        }
+        auto meta = encode_meta(commit.meta);
+        commit.header.sequence = sequence++;
+        commit.header.group = first;
+        commit.header.partition = request.partition;
+        commit.header.meta_octets = static_cast<std::uint32_t>(meta.size());
+        commit.header.body_octets = static_cast<std::uint32_t>(body_octets);
+        commit.header_and_meta = encode_record_header(commit.header, meta) + meta;
+        group.octets += commit.header.total();
+        commit.request = std::move(request);
+        group.commits.push_back(std::move(commit));
+    }
+    // Sequences are never used twice, so bytes of a group that failed can't be taken for a later one's.
+    end_.next_sequence = sequence;
+}
+
+Result<ChangeNumber> Committer::admit(Group& group, const Request& request, bool space_is_short) {
+    const auto& batch = request.batch;
+    if (space_is_short && !batch.bodies.empty()) {
+        set_state("the disk is nearly full: no new mail is taken");
+        return fail(Errc::no_space, "less than min_free_space is left");
+    }
+    if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
+    auto [it, fresh] = group.changes.try_emplace(request.partition);
+    if (fresh) {
+        auto number = *index_.change_number(request.partition, Wait::yes);
+        if (!number) {
+            group.changes.erase(it);
+            return number;
+        }
+        it->second = *number;
+    }
+    if (request.expected && *request.expected != it->second) return fail(Errc::conflict, "the partition has changed");
+    ++it->second.value;
+    return it->second;
+}
+
+// Sees to it that the current segment has blocks for the group.
+Result<> Committer::make_room(std::uint64_t octets) {
+    if (end_.offset + octets > options_.segment_size && end_.offset > kSegmentHeader)
+        if (auto rolled = roll(octets); !rolled) return rolled;
+    if (end_.offset + octets <= allocated_) return {};
+    std::uint64_t need = end_.offset + octets - allocated_;
+    std::uint64_t left = options_.segment_size - std::min(options_.segment_size, allocated_);
+    std::uint64_t wish = std::max(need, std::min(left, kAllocation));
+    auto done = segment_->allocate(allocated_, wish);
+    if (!done && done.error().code() == Errc::no_space && wish > need) {
+        wish = need;
+        done = segment_->allocate(allocated_, wish);
+    }
+    if (!done) return done;
+    allocated_ += wish;
+    return {};
+}
+
+Result<> Committer::roll(std::uint64_t octets) {
+    if (auto space = free_space(directory_.root()); space && *space < octets + kSegmentHeader)
+        return fail(Errc::no_space, "no room for another segment");
+    auto next = directory_.create_segment(end_.segment + 1, end_.next_sequence);
+    if (!next) return pass_on(next);
+    // The old segment ends where its last group does; recovery relies on that only for the last segment.
+    if (auto sealed = segment_->truncate(end_.offset); !sealed) return sealed;
+    if (auto sealed = segment_->sync_metadata(); !sealed) return sealed;
+    segment_ = std::move(*next);
+    ++end_.segment;
+    end_.offset = allocated_ = kSegmentHeader;
+    // Replay after a crash then begins about here.
+    if (auto flushed = index_.flush(Index::FlushMode::background); !flushed)
+        log::warning("store.flush", {{"error", flushed.error().detail()}});
+    return {};
+}
+
+Result<> Committer::write(Group& group) {
+    group.begin = end_.offset;
+    std::vector<iovec> parts;
+    auto add = [&](const std::string& bytes) {
+        if (!bytes.empty()) parts.push_back({const_cast<char*>(bytes.data()), bytes.size()});
+    };
+    for (const auto& commit : group.commits) {
+        add(commit.header_and_meta);
+        for (std::size_t i = 0; i < commit.request.batch.bodies.size(); ++i) {
+            add(commit.heads[i]);
+            if (const auto* rest = staged(commit.request.batch.bodies[i]))
+                for (const auto& frame : rest->frames()) add(frame);
+        }
+    }
+    if (auto written = segment_->write_at(parts, end_.offset); !written) return written;
+    if (auto synced = segment_->sync(); !synced) {
+        // The kernel may have dropped the pages it could not write: nothing read from here on proves anything.
+        sync_failed_ = true;
+        return synced;
+    }
+    end_.offset += group.octets;
+    return {};
+}
+
+// The log has it: the index follows, and only then does anybody hear of it.
+void Committer::finish(Group& group) {
+    std::uint64_t offset = group.begin;
+    for (const auto& commit : group.commits) {
+        std::uint64_t body_offset = offset + kRecordHeader + commit.header.meta_octets;
+        Index::stage(unindexed_, commit.header.partition, commit.meta, end_.segment, body_offset);
+        offset += commit.header.total();
+    }
+    if (auto indexed = update_index(); !indexed) {
+        // It will come true when the index can be written again: no cause may look as if nothing had happened.
+        for (auto& commit : group.commits) commit.request.done(fail(Errc::io, indexed.error().detail()));
+        return;
+    }
+    ++groups_;
+    commits_ += group.commits.size();
+    for (auto& commit : group.commits) commit.request.done(commit.change);
+    std::vector<PartitionId> partitions;
+    for (const auto& [partition, number] : group.changes) partitions.push_back(partition);
+    watches_.changed(partitions);
+    reclaim(group);
+}
+
+// Writes what the index lacks; keeps it for the next try when that fails.
+Result<> Committer::update_index() {
+    if (unindexed_.Count() == 0) return {};
+    auto position = end_;
+    position.next_body = next_body_;
+    auto written = index_.write(unindexed_, position);
+    if (!written) {
+        set_state("the index can't be written: " + written.error().detail());
+        return written;
+    }
+    unindexed_.Clear();
+    std::lock_guard guard(state_mutex_);
+    durable_ = end_;
+    return {};
+}
+
+// Gives the disk space of erased bodies back. If a crash comes between, a large file is swept at the next start; a few
+// blocks of a segment stay taken.
+void Committer::reclaim(const Group& group) {
+    for (const auto& commit : group.commits)
+        for (const auto& [id, place] : commit.freed) {
+            auto free_it = [this, partition = commit.header.partition, id, place] {
+                if (place.file_octets > 0) (void)unlink_file(directory_.large_body(partition, id));
+                if (place.inline_octets < 4096) return;
+                if (auto file = File::open(directory_.segment(place.segment), File::Mode::read_write))
+                    (void)file->punch(place.offset, place.inline_octets);
+            };
+            pool_.post(std::move(free_it));
+        }
+}
+
+void Committer::fail_all(Group& group, const Error& error) {
+    set_state(error.code() == Errc::no_space ? "the disk is full: nothing can be written" : error.detail());
+    for (auto& commit : group.commits) commit.request.done(std::unexpected(error));
+}
+
+}  // namespace poplar::engine::local

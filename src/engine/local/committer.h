@@ -1,0 +1,88 @@
+#pragma once
+// The one writer of the log. Commits of all sessions that are ready are gathered, written with one pwritev and made
+// durable with one fdatasync; then the index learns of them and everybody wakes. There is no timer: the next group
+// gathers while the last one syncs.
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/local/index.h"
+#include "engine/local/leases.h"
+#include "engine/local/local_engine.h"
+#include "engine/local/staged_body.h"
+#include "engine/local/store_directory.h"
+
+namespace poplar::engine::local {
+
+class Committer {
+public:
+    using Done = std::move_only_function<void(Result<ChangeNumber>)>;
+    struct Request {
+        PartitionId partition;
+        Batch batch;
+        std::optional<ChangeNumber> expected;
+        Done done;  ///< called on the committer's thread: posts, never works
+    };
+
+    Committer(const Options& options, StoreDirectory& directory, Index& index, Leases& leases, Watches& watches,
+              BlockingPool& pool, std::atomic<std::uint64_t>& next_body);
+    ~Committer();  ///< finishes what is queued, seals the log, flushes the index
+
+    /// Opens the segment at `position` (or makes the first one) and starts the thread.
+    Result<> start(const Position& position);
+    void submit(Request request);
+
+    std::uint64_t commits() const { return commits_; }
+    std::uint64_t groups() const { return groups_; }
+    std::string state() const;     ///< "ok", or in words what is wrong
+    Position durable_end() const;  ///< everything before it is synced and indexed
+
+private:
+    struct Prepared;
+    struct Group;
+    void run();
+    std::vector<Request> gather();
+    void commit(std::vector<Request> requests);
+    void prepare(Group& group, std::vector<Request>& requests);
+    Result<ChangeNumber> admit(Group& group, const Request& request, bool space_is_short);
+    Result<> make_room(std::uint64_t octets);
+    Result<> roll(std::uint64_t octets);
+    Result<> write(Group& group);
+    Result<> update_index();
+    void finish(Group& group);
+    void reclaim(const Group& group);
+    void fail_all(Group& group, const Error& error);
+    void set_state(std::string state);
+
+    const Options& options_;
+    StoreDirectory& directory_;
+    Index& index_;
+    Leases& leases_;
+    Watches& watches_;
+    BlockingPool& pool_;
+    std::atomic<std::uint64_t>& next_body_;
+
+    // The committer thread's own.
+    std::optional<File> segment_;
+    std::uint64_t allocated_ = 0;    ///< octets of the segment's file that have blocks
+    Position end_;                   ///< where the next group goes
+    bool sync_failed_ = false;       ///< what the disk holds is unknown: only a restart (and its replay) can tell
+    rocksdb::WriteBatch unindexed_;  ///< durable in the log; not yet in the index
+
+    std::mutex mutex_;
+    std::condition_variable ready_;
+    std::vector<Request> queue_;
+    bool stopping_ = false;
+
+    mutable std::mutex state_mutex_;
+    std::string state_ = "ok";
+    Position durable_;
+    std::atomic<std::uint64_t> commits_ = 0, groups_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace poplar::engine::local

@@ -1,0 +1,349 @@
+#include "engine/local/local_engine.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <random>
+
+#include "engine/local/frame.h"
+#include "engine/local/record.h"
+#include "tests/engine/engine_conformance.h"
+#include "tests/support/temp_dir.h"
+
+namespace poplar::test {
+namespace {
+
+using engine::local::Damage;
+using engine::local::LocalEngine;
+using engine::local::Options;
+
+Options options_in(const std::filesystem::path& directory) {
+    Options options;
+    options.directory = directory;
+    options.segment_size = 1 << 20;  // small, so that tests cross segments
+    options.min_free_space = 0;
+    options.write_buffer = 1 << 20;
+    return options;
+}
+
+std::unique_ptr<LocalEngine> open_in(const std::filesystem::path& directory) {
+    auto engine = LocalEngine::open(options_in(directory));
+    EXPECT_TRUE(engine.has_value()) << engine.error().detail();
+    return engine ? std::move(*engine) : nullptr;
+}
+
+struct LocalFactory {
+    TempDir directory;
+    std::unique_ptr<Engine> open() { return open_in(directory.path() / "store"); }
+    std::unique_ptr<Engine> reopen() { return open(); }
+};
+
+}  // namespace
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Local, EngineConformance, LocalFactory);
+INSTANTIATE_TYPED_TEST_SUITE_P(Local, EnginePersistence, LocalFactory);
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string read_file(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void write_file(const fs::path& path, std::string_view bytes) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+void flip_octet(const fs::path& path, std::uint64_t offset) {
+    auto bytes = read_file(path);
+    ASSERT_LT(offset, bytes.size());
+    bytes[offset] = static_cast<char>(bytes[offset] ^ 0x40);
+    write_file(path, bytes);
+}
+
+fs::path segment(const fs::path& root, int number) { return root / fmt::format("log/0/{:010}.seg", number); }
+
+// The directory as a crash would leave it: a copy made while the engine runs, after its last commit was answered.
+void copy_store(const fs::path& from, const fs::path& to) {
+    fs::remove_all(to);
+    fs::copy(from, to, fs::copy_options::recursive);
+}
+
+std::vector<Damage> verify(LocalEngine& engine) {
+    std::vector<Damage> found;
+    auto totals = engine.verify([&](const Damage& damage) { found.push_back(damage); });
+    EXPECT_TRUE(totals.has_value());
+    if (totals) EXPECT_EQ(totals->damaged, found.size());
+    return found;
+}
+
+constexpr PartitionId kAccount{7};
+
+TEST(LocalEngine, SurvivesACrashAtEveryPrefixOfTheLog) {
+    TempDir directory;
+    auto live = directory.path() / "live", crashed = directory.path() / "crashed";
+    std::vector<std::uint64_t> ends;  // of the log, after each commit
+    {
+        auto engine = open_in(live);
+        Direct d(*engine);
+        for (int i = 0; i < 12; ++i) {
+            Batch batch;
+            batch.put("counter", std::to_string(i));
+            batch.put(fmt::format("m{:02}", i), "record");
+            batch.add_body(engine->next_body_id(kAccount), "head\r\n", d.stage(pattern(700 * (i % 3), i)));
+            ASSERT_TRUE(d.commit(kAccount, std::move(batch)));
+            // Records are the log's only content: its end is where zeros begin.
+            ends.push_back(read_file(segment(live, 1)).find_last_not_of('\0') + 1);
+        }
+        copy_store(live, crashed);
+    }
+    auto log = read_file(segment(crashed, 1));
+    auto index = crashed / "index";
+    std::size_t step = 1;
+    for (std::uint64_t size = engine::local::kSegmentHeader; size <= ends.back(); size += step) {
+        step = 1 + size % 233;  // every region, in bounded time
+        fs::remove_all(index);
+        write_file(segment(crashed, 1), std::string_view(log).substr(0, size));
+        auto engine = open_in(crashed);
+        ASSERT_TRUE(engine);
+        Direct d(*engine);
+        // The last octet of a commit may be a zero that is there anyway.
+        auto whole = static_cast<std::size_t>(std::ranges::upper_bound(ends, size) - ends.begin());
+        auto number = d.number(kAccount);
+        ASSERT_TRUE(number);
+        EXPECT_GE(number->value, whole);
+        EXPECT_LE(number->value, whole + 1);
+        EXPECT_EQ(engine->status().damage.size(), 0u) << "cut at " << size;
+        if (number->value > 0) EXPECT_EQ(d.get(kAccount, "counter").value_or("?"), std::to_string(number->value - 1));
+        for (std::uint64_t i = 0; i < number->value; ++i) EXPECT_TRUE(d.get(kAccount, fmt::format("m{:02}", i)));
+        EXPECT_TRUE(verify(*engine).empty()) << "cut at " << size;
+        // And it goes on.
+        EXPECT_TRUE(d.put(kAccount, "after", "crash"));
+    }
+}
+
+TEST(LocalEngine, CutsATornGroupWhateverPartOfItReachedTheDisk) {
+    TempDir directory;
+    auto live = directory.path() / "live", crashed = directory.path() / "crashed";
+    {
+        auto engine = open_in(live);
+        Direct d(*engine);
+        for (int i = 0; i < 5; ++i) ASSERT_TRUE(d.put(kAccount, fmt::format("k{}", i), std::string(600, 'v')));
+    }
+    copy_store(live, crashed);
+    // Append a group of three records by hand, its middle or its first one damaged.
+    auto log = read_file(segment(crashed, 1));
+    auto record = [](std::uint64_t sequence, std::uint64_t group, std::uint64_t change) {
+        engine::local::RecordMeta meta;
+        meta.change = ChangeNumber(change);
+        meta.puts = {{"torn", std::to_string(sequence)}};
+        engine::local::RecordHeader header{sequence, group, kAccount, 0, 0};
+        auto bytes = encode_meta(meta);
+        return encode_record_header(header, bytes) + bytes;
+    };
+    for (int damaged : {0, 1, 2}) {
+        std::string group;
+        for (int i = 0; i < 3; ++i) {
+            auto bytes = record(100 + static_cast<std::uint64_t>(i), 100, 6 + static_cast<std::uint64_t>(i));
+            if (i == damaged) bytes[20] ^= 1;
+            group += bytes;
+        }
+        write_file(segment(crashed, 1), log + group);
+        fs::remove_all(crashed / "index");
+        auto engine = open_in(crashed);
+        ASSERT_TRUE(engine);
+        Direct d(*engine);
+        EXPECT_TRUE(engine->status().damage.empty());
+        EXPECT_EQ(d.number(kAccount)->value, 5u + static_cast<std::uint64_t>(damaged));
+        EXPECT_EQ(d.put(kAccount, "after", "x")->value, 6u + static_cast<std::uint64_t>(damaged));
+        EXPECT_TRUE(verify(*engine).empty());
+    }
+}
+
+TEST(LocalEngine, DamageInTheMiddleIsReportedAndCostsNothingElse) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    std::uint64_t middle = 0;
+    {
+        auto engine = open_in(root);
+        for (int i = 0; i < 4; ++i) ASSERT_TRUE(Direct(*engine).put(kAccount, fmt::format("k{}", i), "value"));
+    }
+    middle = fs::file_size(segment(root, 1));  // a clean stop leaves nothing behind the last record
+    {
+        auto engine = open_in(root);
+        for (int i = 4; i < 10; ++i) ASSERT_TRUE(Direct(*engine).put(kAccount, fmt::format("k{}", i), "value"));
+    }
+    flip_octet(segment(root, 1), middle + 45);
+    {
+        auto engine = open_in(root);
+        auto found = verify(*engine);
+        ASSERT_EQ(found.size(), 1u);
+        EXPECT_EQ(found[0].file, "log/0/0000000001.seg");
+        EXPECT_EQ(found[0].offset, middle);
+        EXPECT_TRUE(Direct(*engine).get(kAccount, "k4")) << "the index still has it";
+    }
+    auto rebuilt = LocalEngine::rebuild(options_in(root));
+    ASSERT_TRUE(rebuilt);
+    EXPECT_EQ(rebuilt->size(), 1u);
+    auto engine = open_in(root);
+    Direct d(*engine);
+    EXPECT_EQ(code_of(d.get(kAccount, "k4")), Errc::not_found);
+    for (int i : {0, 1, 2, 3, 5, 6, 7, 8, 9}) EXPECT_TRUE(d.get(kAccount, fmt::format("k{}", i))) << i;
+}
+
+TEST(LocalEngine, ADamagedBodyIsNamedAndNeverServed) {
+    for (std::uint64_t size : {100u, 200'000u, 3u << 20}) {
+        TempDir directory;
+        auto root = directory.path() / "store";
+        BodyId good, bad;
+        {
+            auto engine = open_in(root);
+            Direct d(*engine);
+            good = *d.add_body(kAccount, "head", d.stage(pattern(size, 1)));
+            bad = *d.add_body(kAccount, "head", d.stage(pattern(size, 2)));
+        }
+        auto needle = pattern(size, 2).substr(size / 2, 50);
+        std::optional<fs::path> hit;
+        std::size_t at = 0;
+        for (const auto& entry : fs::recursive_directory_iterator(root))
+            if (entry.is_regular_file() && entry.path().string().find("/index/") == std::string::npos)
+                if (auto found = read_file(entry.path()).find(needle); found != std::string::npos) {
+                    hit = entry.path();
+                    at = found;
+                }
+        ASSERT_TRUE(hit) << size;
+        flip_octet(*hit, at);
+        auto engine = open_in(root);
+        Direct d(*engine);
+        EXPECT_EQ(code_of(d.verified_body(kAccount, bad)), Errc::corrupt);
+        EXPECT_EQ(code_of(d.body(kAccount, bad)), Errc::corrupt);
+        EXPECT_EQ(d.verified_body(kAccount, good).value_or(""), "head" + pattern(size, 1));
+        auto found = verify(*engine);
+        ASSERT_EQ(found.size(), 1u) << size;
+        EXPECT_EQ(found[0].partition, kAccount);
+        EXPECT_EQ(found[0].body, bad);
+    }
+}
+
+TEST(LocalEngine, RebuildsALostIndexFromTheSegmentsAlone) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    std::vector<std::pair<BodyId, std::string>> bodies;
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        for (int i = 0; i < 60; ++i) {  // crosses several segments of 1 MB
+            auto text = pattern(50'000 + 1'500'000 * (i % 20 == 0), static_cast<std::uint64_t>(i));
+            auto id = d.add_body(kAccount, "h", d.stage(text));
+            ASSERT_TRUE(id);
+            bodies.emplace_back(*id, "h" + text);
+        }
+        Batch batch;
+        batch.erase_body(bodies[3].first);
+        batch.erase_body(bodies[40].first);  // a large one
+        ASSERT_TRUE(d.commit(kAccount, std::move(batch)));
+    }
+    EXPECT_TRUE(fs::exists(segment(root, 3)));
+    fs::remove_all(root / "index");
+    auto rebuilt = LocalEngine::rebuild(options_in(root));
+    ASSERT_TRUE(rebuilt);
+    EXPECT_TRUE(rebuilt->empty());
+    auto engine = open_in(root);
+    Direct d(*engine);
+    for (std::size_t i = 0; i < bodies.size(); ++i) {
+        auto body = d.verified_body(kAccount, bodies[i].first);
+        if (i == 3 || i == 40)
+            EXPECT_EQ(code_of(body), Errc::not_found);
+        else
+            EXPECT_TRUE(body && *body == bodies[i].second) << i;
+    }
+    EXPECT_TRUE(verify(*engine).empty());
+    EXPECT_GT(engine->next_body_id(kAccount), bodies.back().first);
+}
+
+TEST(LocalEngine, LeavesNoFileOfABodyThatWasNeverCommitted) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    auto large_files = [&] {
+        std::size_t count = 0;
+        for (const auto& entry : fs::recursive_directory_iterator(root / "large")) count += entry.is_regular_file();
+        return count;
+    };
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        {
+            auto staged = d.stage(pattern(2 << 20, 1));
+            EXPECT_EQ(large_files(), 1u);
+        }
+        EXPECT_EQ(large_files(), 0u) << "dropped without a commit";
+        Batch batch;
+        batch.add_body(engine->next_body_id(kAccount), "", d.stage(pattern(2 << 20, 2)));
+        EXPECT_EQ(code_of(d.commit(kAccount, std::move(batch), ChangeNumber(99))), Errc::conflict);
+        EXPECT_EQ(large_files(), 0u) << "refused";
+        ASSERT_TRUE(d.add_body(kAccount, "", d.stage(pattern(2 << 20, 3))));
+        EXPECT_EQ(large_files(), 1u);
+    }
+    write_file(root / "large/07/400-907", "left by a crash before its commit");
+    write_file(root / "large/incoming/999", "left by a crash while it came in");
+    auto engine = open_in(root);
+    EXPECT_EQ(large_files(), 1u);
+    EXPECT_TRUE(verify(*engine).empty());
+}
+
+TEST(LocalEngine, RefusesASecondServerAndANewerFormat) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    {
+        auto engine = open_in(root);
+        auto second = LocalEngine::open(options_in(root));
+        ASSERT_FALSE(second);
+        EXPECT_EQ(second.error().code(), Errc::busy);
+    }
+    auto format = read_file(root / "FORMAT");
+    write_file(root / "FORMAT", "poplar-store 2" + format.substr(format.find('\n')));
+    auto newer = LocalEngine::open(options_in(root));
+    ASSERT_FALSE(newer);
+    EXPECT_EQ(newer.error().code(), Errc::invalid);
+    write_file(root / "FORMAT", "something else");
+    EXPECT_EQ(LocalEngine::open(options_in(root)).error().code(), Errc::invalid);
+}
+
+TEST(LocalEngine, TakesNoBodyWhenSpaceIsShortButStillDeletes) {
+    TempDir directory;
+    auto options = options_in(directory.path() / "store");
+    options.min_free_space = 1ull << 60;  // more than any disk has
+    auto engine = LocalEngine::open(options);
+    ASSERT_TRUE(engine);
+    Direct d(**engine);
+    EXPECT_EQ(code_of(d.add_body(kAccount, "mail", nullptr)), Errc::no_space);
+    EXPECT_TRUE(d.put(kAccount, "deleted", "m1"));
+}
+
+TEST(LocalEngine, AFlipOfAnyOctetOfTheLogIsFound) {
+    TempDir directory;
+    auto root = directory.path() / "store", copy = directory.path() / "copy";
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        for (int i = 0; i < 4; ++i) {
+            Batch batch;
+            batch.put(fmt::format("k{}", i), "value");
+            batch.add_body(engine->next_body_id(kAccount), "head", d.stage(pattern(90, static_cast<std::uint64_t>(i))));
+            ASSERT_TRUE(d.commit(kAccount, std::move(batch)));
+        }
+    }
+    auto size = fs::file_size(segment(root, 1));
+    for (std::uint64_t at = 0; at < size; at += 1 + at % 29) {
+        copy_store(root, copy);
+        flip_octet(segment(copy, 1), at);
+        auto engine = open_in(copy);
+        ASSERT_TRUE(engine);
+        EXPECT_FALSE(verify(*engine).empty()) << "octet " << at;
+    }
+}
+
+}  // namespace
+}  // namespace poplar::test
