@@ -1,0 +1,539 @@
+// Routes over the directory: domains, accounts, aliases. Mail is in admin_api_mail.cc.
+#include "server/admin_api.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "auth/password.h"
+#include "base/log.h"
+#include "base/random.h"
+
+namespace poplar::server {
+
+namespace {
+
+constexpr std::size_t kPasswordOctets = 1024;  // what a client can send (auth/sasl.h)
+constexpr std::size_t kImportAtOnce = 20'000;
+
+unsigned http_status(Errc code) {
+    switch (code) {
+        case Errc::not_found: return 404;
+        case Errc::exists:
+        case Errc::conflict: return 409;
+        case Errc::busy: return 409;
+        case Errc::denied: return 403;
+        case Errc::invalid: return 400;
+        case Errc::too_large: return 413;
+        case Errc::timed_out: return 408;
+        case Errc::cancelled: return 503;
+        case Errc::no_space: return 507;
+        default: return 500;
+    }
+}
+
+int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+Result<std::string> percent_decode(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out.push_back(text[i]);
+            continue;
+        }
+        int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
+        int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
+        if (high < 0 || low < 0) return fail(Errc::invalid, "malformed percent-encoding");
+        out.push_back(static_cast<char>(high * 16 + low));
+        i += 2;
+    }
+    return out;
+}
+
+// The member `name` of a JSON object as text. Errors: invalid (missing, or no text).
+Result<std::string> text_member(const Json& fields, const char* name) {
+    auto member = fields.find(name);
+    if (member == fields.end() || !member->is_string())
+        return fail(Errc::invalid, fmt::format("\"{}\" is missing or not a text", name));
+    return member->get<std::string>();
+}
+
+Result<std::vector<std::string>> text_list(const Json& fields, const char* name) {
+    auto wrong = [&] { return fail(Errc::invalid, fmt::format("\"{}\" is missing or not a list of texts", name)); };
+    auto member = fields.find(name);
+    if (member == fields.end() || !member->is_array()) return wrong();
+    std::vector<std::string> list;
+    for (const auto& element : *member) {
+        if (!element.is_string()) return wrong();
+        list.push_back(element.get<std::string>());
+    }
+    return list;
+}
+
+// A misspelt member must not be passed over in silence.
+Result<> only_members(const Json& fields, std::initializer_list<std::string_view> known) {
+    for (const auto& [name, value] : fields.items())
+        if (std::ranges::find(known, std::string_view(name)) == known.end())
+            return fail(Errc::invalid, fmt::format("unknown member \"{}\"", name));
+    return {};
+}
+
+Json json_domain(const directory::Domain& domain) {
+    Json out{{"name", domain.name}, {"catch_all", nullptr}, {"created", json_time(domain.created)}};
+    if (!domain.catch_all.empty()) out["catch_all"] = domain.catch_all;
+    return out;
+}
+
+Json json_alias(const directory::Alias& alias) { return {{"address", alias.address}, {"targets", alias.targets}}; }
+
+// Not what the failure says in general, but what it means here.
+ApiReply explain(Result<>& failed, Errc code, std::string message) {
+    return failed.error().code() == code ? api_error(code, std::move(message)) : api_error(failed.error());
+}
+
+}  // namespace
+
+std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
+
+std::string json_time(Timestamp time) {
+    auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+    auto day = std::chrono::floor<std::chrono::days>(seconds);
+    std::chrono::year_month_day date(day);
+    std::chrono::hh_mm_ss clock(seconds - day);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()), unsigned(date.month()),
+                       unsigned(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
+std::string percent_encode(std::string_view text) {
+    std::string out;
+    for (char c : text) {
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '.' || c == '_' || c == '~' || c == '@';
+        if (plain)
+            out.push_back(c);
+        else
+            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+    return out;
+}
+
+Result<ApiRequest> parse_target(std::string method, std::string_view target) {
+    ApiRequest request{std::move(method), {}, {}};
+    auto mark = target.find('?');
+    auto path = target.substr(0, mark);
+    auto query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+    if (!path.starts_with('/')) return fail(Errc::invalid, "the target must begin with /");
+    while (!path.empty()) {
+        path.remove_prefix(1);
+        auto slash = std::min(path.find('/'), path.size());
+        auto segment = percent_decode(path.substr(0, slash));
+        if (!segment) return pass_on(segment);
+        request.path.push_back(std::move(*segment));
+        path.remove_prefix(slash);
+    }
+    while (!query.empty()) {
+        auto end = std::min(query.find('&'), query.size());
+        auto pair = query.substr(0, end);
+        auto equal = std::min(pair.find('='), pair.size());
+        auto name = percent_decode(pair.substr(0, equal));
+        auto value = percent_decode(equal < pair.size() ? pair.substr(equal + 1) : std::string_view());
+        if (!name) return pass_on(name);
+        if (!value) return pass_on(value);
+        request.query[std::move(*name)] = std::move(*value);
+        query.remove_prefix(end < query.size() ? end + 1 : end);
+    }
+    return request;
+}
+
+ApiReply api_error(Errc code, std::string message) {
+    return {http_status(code), {{"error", {{"code", to_string(code)}, {"message", std::move(message)}}}}};
+}
+
+ApiReply api_error(const Error& error) { return api_error(error.code(), error.detail()); }
+
+ApiReply no_such_route(const ApiRequest& request) {
+    return api_error(Errc::not_found,
+                     fmt::format("no such route: {} /{}", request.method, fmt::join(request.path, "/")));
+}
+
+Result<std::uint64_t> query_number(const ApiRequest& request, std::string_view name, std::uint64_t otherwise,
+                                   std::uint64_t most) {
+    auto found = request.query.find(name);
+    if (found == request.query.end()) return otherwise;
+    const auto& text = found->second;
+    std::uint64_t value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value > most)
+        return fail(Errc::invalid, fmt::format("\"{}\" must be a number up to {}", name, most));
+    return value;
+}
+
+std::string query_text(const ApiRequest& request, std::string_view name) {
+    auto found = request.query.find(name);
+    return found == request.query.end() ? std::string() : found->second;
+}
+
+Json json_account(const directory::Account& account) {
+    Json out{{"id", account.id.value},
+             {"address", account.address},
+             {"status", account.status == directory::AccountStatus::enabled ? "enabled" : "disabled"},
+             {"password_scheme", nullptr},
+             {"created", json_time(account.created)}};
+    if (!account.password.empty()) out["password_scheme"] = auth::scheme_of(account.password);
+    return out;
+}
+
+Task<Result<Json>> AdminApi::read_json(ApiBody& body) {
+    std::string text;
+    for (;;) {
+        auto part = co_await body.next();
+        if (!part) co_return pass_on(part);
+        if (part->empty()) break;
+        if (part->size() > s_.body_limit - text.size())
+            co_return fail(Errc::too_large, fmt::format("the request is larger than {} octets", s_.body_limit));
+        text.append(*part);
+    }
+    auto json = Json::parse(text, nullptr, false);
+    if (!json.is_object()) co_return fail(Errc::invalid, "the request's body must be a JSON object");
+    co_return json;
+}
+
+Task<Result<directory::AccountId>> AdminApi::account_id(std::string address) {
+    // "id:1025" reaches the mail of an account that was removed.
+    if (address.starts_with("id:")) {
+        std::uint64_t id = 0;
+        auto [end, error] = std::from_chars(address.data() + 3, address.data() + address.size(), id);
+        bool whole = error == std::errc{} && end == address.data() + address.size();
+        if (!whole || id < directory::kFirstAccount.value) co_return fail(Errc::invalid, "malformed account id");
+        co_return directory::AccountId(id);
+    }
+    auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return fail(Errc::not_found, fmt::format("no account {}", address));
+    if (!account) co_return pass_on(account);
+    co_return account->id;
+}
+
+Task<Result<std::string>> AdminApi::wanted_hash(const Json& fields, Json& reply, bool optional) {
+    int given = fields.contains("password") + fields.contains("password_hash") + fields.contains("generate");
+    if (given == 0 && optional) co_return std::string();
+    if (given != 1) co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
+    if (fields.contains("password_hash")) {
+        auto hash = text_member(fields, "password_hash");
+        if (!hash) co_return pass_on(hash);
+        if (!auth::is_valid_hash(*hash))
+            co_return fail(Errc::invalid, "the password hash has an unknown scheme or the wrong form");
+        co_return *hash;
+    }
+    std::string password;
+    if (fields.contains("generate")) {
+        if (fields["generate"] != true) co_return fail(Errc::invalid, "\"generate\" can only be true");
+        password = random_text(20);  // 100 random bits
+        reply["password"] = password;
+    } else {
+        auto text = text_member(fields, "password");
+        if (!text) co_return pass_on(text);
+        password = std::move(*text);
+    }
+    if (password.empty() || password.size() > kPasswordOctets)
+        co_return fail(Errc::invalid, fmt::format("a password has 1 to {} octets", kPasswordOctets));
+    if (password.find_first_of(std::string_view("\0\r\n", 3)) != std::string::npos)
+        co_return fail(Errc::invalid, "a password can't contain line ends or NUL: no client could send it");
+    co_return co_await s_.auth.hash_password(std::move(password));
+}
+
+Task<ApiReply> AdminApi::handle(const ApiRequest& request, ApiBody& body, ApiStream& stream) {
+    const auto& path = request.path;
+    if (path.size() < 2 || path[0] != "v1") co_return no_such_route(request);
+    const auto& what = path[1];
+    if (what == "domains") co_return co_await domains(request, body);
+    if (what == "accounts") co_return co_await accounts(request, body, stream);
+    if (what == "aliases") co_return co_await aliases(request, body);
+    if (path.size() != 2) co_return no_such_route(request);
+    if (what == "status" && request.method == "GET") {
+        auto status = co_await s_.status();
+        co_return ApiReply{200, std::move(status)};
+    }
+    if (what == "removed-accounts" && request.method == "GET") co_return co_await removed_accounts();
+    if (what == "deliver" && request.method == "POST") co_return co_await deliver(request, body);
+    if (what == "verify" && request.method == "POST") co_return co_await verify(stream);
+    co_return no_such_route(request);
+}
+
+Task<ApiReply> AdminApi::domains(const ApiRequest& request, ApiBody& body) {
+    const auto& path = request.path;
+    const auto& method = request.method;
+    if (path.size() == 2 && method == "GET") {
+        auto domains = co_await s_.directory.domains();
+        if (!domains) co_return api_error(domains.error());
+        auto list = Json::array();
+        for (const auto& domain : *domains) list.push_back(json_domain(domain));
+        co_return ApiReply{200, {{"domains", std::move(list)}}};
+    }
+    if (path.size() == 2 && method == "POST") {
+        auto fields = co_await read_json(body);
+        if (!fields) co_return api_error(fields.error());
+        if (auto known = only_members(*fields, {"name"}); !known) co_return api_error(known.error());
+        auto name = text_member(*fields, "name");
+        if (!name) co_return api_error(name.error());
+        auto domain = co_await s_.directory.add_domain(*name);
+        if (!domain && domain.error().code() == Errc::exists)
+            co_return api_error(Errc::exists, fmt::format("the domain {} is there already", *name));
+        if (!domain) co_return api_error(domain.error());
+        log::info("admin.domain_added", {{"domain", domain->name}});
+        co_return ApiReply{201, json_domain(*domain)};
+    }
+    if (path.size() == 3 && method == "DELETE") {
+        auto removed = co_await s_.directory.remove_domain(path[2]);
+        if (!removed && removed.error().code() == Errc::busy)
+            co_return api_error(Errc::busy, fmt::format("the domain {} still has accounts or aliases", path[2]));
+        if (!removed) co_return explain(removed, Errc::not_found, fmt::format("no domain {}", path[2]));
+        log::info("admin.domain_removed", {{"domain", path[2]}});
+        co_return ApiReply{200, {{"removed", path[2]}}};
+    }
+    if (path.size() == 4 && path[3] == "catch-all" && method == "PUT") {
+        auto fields = co_await read_json(body);
+        if (!fields) co_return api_error(fields.error());
+        if (auto known = only_members(*fields, {"address"}); !known) co_return api_error(known.error());
+        auto address = text_member(*fields, "address");
+        if (!address) co_return api_error(address.error());
+        auto set = co_await s_.directory.set_catch_all(path[2], *address);
+        if (!set)
+            co_return explain(set, Errc::not_found, fmt::format("no domain {}, or no address {}", path[2], *address));
+        log::info("admin.catch_all_set", {{"domain", path[2]}, {"address", *address}});
+        co_return ApiReply{200, {{"name", path[2]}, {"catch_all", *address}}};
+    }
+    co_return no_such_route(request);
+}
+
+Task<ApiReply> AdminApi::accounts(const ApiRequest& request, ApiBody& body, ApiStream& stream) {
+    const auto& path = request.path;
+    const auto& method = request.method;
+    if (path.size() == 2 && method == "GET") co_return co_await list_accounts(request);
+    if (path.size() == 2 && method == "POST") co_return co_await add_account(body);
+    if (path.size() == 3 && path[2] == "import" && method == "POST") co_return co_await import_accounts(body);
+    if (path.size() == 3 && method == "GET") co_return co_await show_account(path[2]);
+    if (path.size() == 3 && method == "DELETE")
+        co_return co_await remove_account(path[2], query_text(request, "purge") == "yes");
+    if (path.size() == 4 && path[3] == "password" && method == "PUT") co_return co_await set_password(path[2], body);
+    if (path.size() == 4 && path[3] == "status" && method == "PUT") co_return co_await set_status(path[2], body);
+    if (path.size() >= 4 && (path[3] == "messages" || path[3] == "retained")) {
+        auto id = co_await account_id(path[2]);
+        if (!id) co_return api_error(id.error());
+        if (path[3] == "messages") co_return co_await messages(request, *id, stream);
+        co_return co_await retained(request, *id);
+    }
+    co_return no_such_route(request);
+}
+
+Task<ApiReply> AdminApi::list_accounts(const ApiRequest& request) {
+    auto limit = query_number(request, "limit", 1000, 10'000);
+    if (!limit) co_return api_error(limit.error());
+    auto accounts = co_await s_.directory.accounts(query_text(request, "domain"), query_text(request, "after"), *limit);
+    if (!accounts) co_return api_error(accounts.error());
+    auto list = Json::array();
+    for (const auto& account : *accounts) list.push_back(json_account(account));
+    co_return ApiReply{200, {{"accounts", std::move(list)}}};
+}
+
+Task<ApiReply> AdminApi::add_account(ApiBody& body) {
+    auto fields = co_await read_json(body);
+    if (!fields) co_return api_error(fields.error());
+    if (auto known = only_members(*fields, {"address", "password", "password_hash", "generate"}); !known)
+        co_return api_error(known.error());
+    auto address = text_member(*fields, "address");
+    if (!address) co_return api_error(address.error());
+    Json reply = Json::object();
+    auto hash = co_await wanted_hash(*fields, reply, true);
+    if (!hash) co_return api_error(hash.error());
+    auto account = co_await s_.directory.add_account(*address, *hash);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no domain for {}: add it first", *address));
+    if (!account && account.error().code() == Errc::exists)
+        co_return api_error(Errc::exists, fmt::format("{} is there already", *address));
+    if (!account) co_return api_error(account.error());
+    reply.update(json_account(*account));
+    log::info("admin.account_added", {{"account", account->address}});
+    co_return ApiReply{201, std::move(reply)};
+}
+
+Task<ApiReply> AdminApi::import_accounts(ApiBody& body) {
+    auto fields = co_await read_json(body);
+    if (!fields) co_return api_error(fields.error());
+    if (auto known = only_members(*fields, {"accounts", "add_domains"}); !known) co_return api_error(known.error());
+    auto list = fields->find("accounts");
+    if (list == fields->end() || !list->is_array() || list->size() > kImportAtOnce)
+        co_return api_error(Errc::invalid, fmt::format("\"accounts\" must be a list of at most {}", kImportAtOnce));
+    auto add = fields->find("add_domains");
+    if (add != fields->end() && !add->is_boolean())
+        co_return api_error(Errc::invalid, "\"add_domains\" must be true or false");
+    bool add_domains = add != fields->end() && add->get<bool>();
+
+    std::vector<directory::Directory::NewAccount> accounts;
+    std::vector<std::pair<std::string, std::string>> refused;
+    for (const auto& element : *list) {
+        if (!element.is_object()) co_return api_error(Errc::invalid, "\"accounts\" must hold objects");
+        auto address = text_member(element, "address");
+        if (!address) co_return api_error(address.error());
+        auto hash = text_member(element, "password_hash");
+        if (!hash) co_return api_error(hash.error());
+        if (auth::is_valid_hash(*hash))
+            accounts.push_back({std::move(*address), std::move(*hash)});
+        else
+            refused.emplace_back(std::move(*address), "unknown scheme or malformed password hash");
+    }
+    using Add = directory::Directory::AddDomains;
+    auto counts = co_await s_.directory.import_accounts(std::move(accounts), add_domains ? Add::yes : Add::no);
+    if (!counts) co_return api_error(counts.error());
+    refused.insert(refused.end(), std::make_move_iterator(counts->refused.begin()),
+                   std::make_move_iterator(counts->refused.end()));
+    auto why = Json::array();
+    for (auto& [address, reason] : refused) why.push_back({{"address", address}, {"why", reason}});
+    log::info("admin.accounts_imported", {{"added", counts->added},
+                                          {"updated", counts->updated},
+                                          {"unchanged", counts->unchanged},
+                                          {"refused", refused.size()}});
+    co_return ApiReply{200,
+                       {{"added", counts->added},
+                        {"updated", counts->updated},
+                        {"unchanged", counts->unchanged},
+                        {"refused", std::move(why)}}};
+}
+
+Task<ApiReply> AdminApi::show_account(std::string address) {
+    auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no account {}", address));
+    if (!account) co_return api_error(account.error());
+    auto totals = co_await s_.mail.totals(account->id);
+    if (!totals) co_return api_error(totals.error());
+    auto reply = json_account(*account);
+    reply["messages"] = totals->messages;
+    reply["octets"] = totals->octets;
+    reply["retained_messages"] = totals->retained_messages;
+    reply["retained_octets"] = totals->retained_octets;
+    co_return ApiReply{200, std::move(reply)};
+}
+
+Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
+    auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no account {}", address));
+    if (!account) co_return api_error(account.error());
+    auto kept = co_await s_.removed.add(account->id, account->address);
+    if (!kept) co_return api_error(kept.error());
+    auto removed = co_await s_.directory.remove_account(address);
+    if (!removed) co_return api_error(removed.error());
+    s_.auth.forget(removed->id);
+    log::info("admin.account_removed", {{"account", removed->address}, {"purged", purge ? "yes" : "no"}});
+    Json reply{{"removed", removed->address}, {"id", removed->id.value}, {"mail_kept_until", nullptr}};
+    if (purge) {
+        auto purged = co_await s_.mail.purge(removed->id);
+        if (!purged) co_return api_error(purged.error());  // the record stays: housekeeping tries again
+        auto forgotten = co_await s_.removed.forget(removed->id);
+        if (!forgotten) co_return api_error(forgotten.error());
+    } else {
+        reply["mail_kept_until"] = json_time(kept->expires);
+    }
+    co_return ApiReply{200, std::move(reply)};
+}
+
+Task<ApiReply> AdminApi::set_password(std::string address, ApiBody& body) {
+    auto fields = co_await read_json(body);
+    if (!fields) co_return api_error(fields.error());
+    if (auto known = only_members(*fields, {"password", "password_hash", "generate"}); !known)
+        co_return api_error(known.error());
+    Json reply{{"address", address}};
+    auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no account {}", address));
+    if (!account) co_return api_error(account.error());
+    auto hash = co_await wanted_hash(*fields, reply, false);
+    if (!hash) co_return api_error(hash.error());
+    auto set = co_await s_.directory.set_password(address, *hash);
+    if (!set) co_return api_error(set.error());
+    s_.auth.forget(account->id);
+    log::info("admin.password_set", {{"account", account->address}});
+    co_return ApiReply{200, std::move(reply)};
+}
+
+Task<ApiReply> AdminApi::set_status(std::string address, ApiBody& body) {
+    auto fields = co_await read_json(body);
+    if (!fields) co_return api_error(fields.error());
+    if (auto known = only_members(*fields, {"status"}); !known) co_return api_error(known.error());
+    auto status = text_member(*fields, "status");
+    if (!status) co_return api_error(status.error());
+    if (*status != "enabled" && *status != "disabled")
+        co_return api_error(Errc::invalid, "\"status\" must be \"enabled\" or \"disabled\"");
+    using directory::AccountStatus;
+    auto wanted = *status == "enabled" ? AccountStatus::enabled : AccountStatus::disabled;
+    auto set = co_await s_.directory.set_status(address, wanted);
+    if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
+    auto account = co_await s_.directory.find_account(address);
+    if (!account) co_return api_error(account.error());
+    s_.auth.forget(account->id);
+    log::info("admin.status_set", {{"account", account->address}, {"status", *status}});
+    co_return ApiReply{200, json_account(*account)};
+}
+
+Task<ApiReply> AdminApi::removed_accounts() {
+    auto list = Json::array();
+    directory::AccountId after;
+    for (;;) {
+        auto page = co_await s_.removed.list(after, 1000);
+        if (!page) co_return api_error(page.error());
+        for (const auto& removed : *page) {
+            after = removed.id;
+            list.push_back({{"id", removed.id.value},
+                            {"address", removed.address},
+                            {"removed", json_time(removed.removed)},
+                            {"mail_kept_until", json_time(removed.expires)}});
+        }
+        if (page->size() < 1000) break;
+    }
+    co_return ApiReply{200, {{"removed_accounts", std::move(list)}}};
+}
+
+Task<ApiReply> AdminApi::aliases(const ApiRequest& request, ApiBody& body) {
+    const auto& path = request.path;
+    const auto& method = request.method;
+    if (path.size() == 2 && method == "GET") {
+        auto limit = query_number(request, "limit", 1000, 10'000);
+        if (!limit) co_return api_error(limit.error());
+        auto aliases =
+            co_await s_.directory.aliases(query_text(request, "domain"), query_text(request, "after"), *limit);
+        if (!aliases) co_return api_error(aliases.error());
+        auto list = Json::array();
+        for (const auto& alias : *aliases) list.push_back(json_alias(alias));
+        co_return ApiReply{200, {{"aliases", std::move(list)}}};
+    }
+    if (path.size() == 2 && method == "POST") {
+        auto fields = co_await read_json(body);
+        if (!fields) co_return api_error(fields.error());
+        if (auto known = only_members(*fields, {"address", "targets"}); !known) co_return api_error(known.error());
+        auto address = text_member(*fields, "address");
+        if (!address) co_return api_error(address.error());
+        auto targets = text_list(*fields, "targets");
+        if (!targets) co_return api_error(targets.error());
+        auto alias = co_await s_.directory.add_alias(*address, std::move(*targets));
+        if (!alias && alias.error().code() == Errc::exists)
+            co_return api_error(Errc::exists, fmt::format("{} is there already", *address));
+        if (!alias) co_return api_error(alias.error());
+        log::info("admin.alias_added", {{"alias", alias->address}});
+        co_return ApiReply{201, json_alias(*alias)};
+    }
+    if (path.size() == 3 && method == "DELETE") {
+        auto removed = co_await s_.directory.remove_alias(path[2]);
+        if (!removed) co_return explain(removed, Errc::not_found, fmt::format("no alias {}", path[2]));
+        log::info("admin.alias_removed", {{"alias", path[2]}});
+        co_return ApiReply{200, {{"removed", path[2]}}};
+    }
+    co_return no_such_route(request);
+}
+
+}  // namespace poplar::server

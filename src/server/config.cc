@@ -1,0 +1,153 @@
+#include "server/config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "server/units.h"
+
+namespace poplar::server {
+
+namespace {
+
+std::string machine_name() {
+    char name[256] = {};
+    if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
+    return name;
+}
+
+class Reader {
+public:
+    Reader(Config& config, std::vector<std::string>& errors) : config_(config), errors_(errors) {
+        for (const auto& key : config_keys()) {
+            keys_.emplace(key.name, &key);
+            if (auto dot = key.name.find('.'); dot != std::string::npos) sections_.insert(key.name.substr(0, dot));
+        }
+    }
+
+    void read(const toml::table& table, const std::string& prefix) {
+        for (const auto& [name, node] : table) {
+            auto full = prefix + std::string(name.str());
+            auto line = node.source().begin.line;
+            config_.lines[full] = line;
+            if (prefix.empty() && sections_.contains(full)) {
+                if (const auto* section = node.as_table())
+                    read(*section, full + ".");
+                else
+                    error(line, full, "is a section: write [" + full + "]");
+            } else if (auto known = keys_.find(full); known != keys_.end()) {
+                if (auto what = known->second->set(config_, node); !what.empty()) error(line, full, what);
+            } else {
+                unknown(line, full, prefix, node.is_table());
+            }
+        }
+    }
+
+private:
+    void error(std::size_t line, std::string_view key, std::string_view what) {
+        errors_.push_back(fmt::format("{}:{}: {}: {}", config_.file, line, key, what));
+    }
+
+    // Names of the same section come first; then the same name in another section.
+    void unknown(std::size_t line, const std::string& full, const std::string& prefix, bool is_table) {
+        std::vector<std::string_view> candidates;
+        for (const auto& [name, key] : keys_)
+            if (name.starts_with(prefix) && name.find('.', prefix.size()) == std::string::npos)
+                candidates.push_back(std::string_view(name).substr(prefix.size()));
+        if (prefix.empty())
+            for (const auto& section : sections_) candidates.push_back(section);
+        auto last = full.substr(prefix.size());
+        std::string meant(nearest(last, candidates));
+        if (!meant.empty()) {
+            meant = prefix + meant;
+        } else {
+            for (const auto& [name, key] : keys_)
+                if (name.substr(name.rfind('.') + 1) == last) meant = name;
+        }
+        auto what = fmt::format("unknown {}", is_table ? "section" : "key");
+        if (!meant.empty()) what += fmt::format("; did you mean \"{}\"?", meant);
+        error(line, full, what);
+    }
+
+    Config& config_;
+    std::vector<std::string>& errors_;
+    std::map<std::string, const ConfigKey*, std::less<>> keys_;
+    std::set<std::string, std::less<>> sections_;
+};
+
+// What only shows when all values are known.
+void check_together(const Config& config, std::vector<std::string>& errors) {
+    const auto& tls = config.tls;
+    if (!tls.certificate.empty() && tls.private_key.empty())
+        errors.push_back(config.error_at("tls.certificate", "needs tls.private_key too"));
+    if (tls.certificate.empty() && !tls.private_key.empty())
+        errors.push_back(config.error_at("tls.private_key", "needs tls.certificate too"));
+    if (config.lines.contains("tls") && tls.certificate.empty() && tls.private_key.empty())
+        errors.push_back(config.error_at("tls", "needs certificate and private_key"));
+    if (!config.listen.pop3s.empty() && !config.lines.contains("tls"))
+        errors.push_back(config.error_at("listen.pop3s", "needs a certificate: add a [tls] section"));
+    if (!config.group.empty() && config.user.empty()) errors.push_back(config.error_at("group", "needs user too"));
+}
+
+// The addresses of a real installation, if the file has no [listen].
+void default_listeners(Config& config) {
+    config.listen = {{"[::]:110"}, {}, {"[::]:25"}, {"unix:/run/poplar/lmtp.sock", "127.0.0.1:24"}};
+    if (config.tls.configured()) config.listen.pop3s = {"[::]:995"};
+}
+
+}  // namespace
+
+std::string Config::error_at(std::string_view key, std::string_view what) const {
+    if (auto line = lines.find(key); line != lines.end())
+        return fmt::format("{}:{}: {}: {}", file, line->second, key, what);
+    return fmt::format("{}: {}: {}", file, key, what);
+}
+
+std::expected<Config, ConfigErrors> parse_config(std::string_view text, const std::string& file) {
+    Config config;
+    ConfigErrors errors;
+    config.file = file;
+    try {
+        auto table = toml::parse(text, file);
+        Reader(config, errors.lines).read(table, "");
+    } catch (const toml::parse_error& error) {
+        std::string what(error.description());
+        std::ranges::replace(what, '\n', ' ');
+        errors.lines.push_back(fmt::format("{}:{}: {}", file, error.source().begin.line, what));
+        return std::unexpected(std::move(errors));
+    }
+    if (config.hostname.empty()) config.hostname = machine_name();
+    if (!config.lines.contains("listen")) default_listeners(config);
+    config.engine.directory = config.data_dir;
+    if (errors.lines.empty()) check_together(config, errors.lines);
+    if (!errors.lines.empty()) return std::unexpected(std::move(errors));
+    return config;
+}
+
+std::expected<Config, ConfigErrors> load_config(const std::string& file) {
+    errno = 0;
+    std::ifstream in(file, std::ios::binary);
+    std::stringstream text;
+    if (in) text << in.rdbuf();
+    if (!in || in.bad() || (text.fail() && !in.eof() && in.peek() != std::ifstream::traits_type::eof()))
+        return std::unexpected(
+            ConfigErrors{{fmt::format("{}: cannot be read: {}", file, std::strerror(errno ? errno : EIO))}});
+    return parse_config(text.str(), file);
+}
+
+ConfigChanges compare(const Config& before, const Config& after) {
+    ConfigChanges changes;
+    for (const auto& key : config_keys())
+        if (key.show(before) != key.show(after))
+            (key.change == ConfigKey::Change::live ? changes.live : changes.restart).push_back(key.name);
+    return changes;
+}
+
+}  // namespace poplar::server

@@ -1,0 +1,98 @@
+#pragma once
+// The configuration: one TOML file, every key with a safe default, anything unknown or misspelt an error.
+// docs/configuration.md describes each key; a test holds it against config_keys().
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <toml++/toml.h>
+
+#include "auth/authenticator.h"
+#include "base/log.h"
+#include "delivery/delivery.h"
+#include "directory/directory.h"
+#include "engine/local/local_engine.h"
+#include "mailstore/mail_store.h"
+#include "net/server.h"
+
+namespace poplar::server {
+
+inline constexpr int kExitConfig = 78;       ///< EX_CONFIG of sysexits.h: the configuration is wrong
+inline constexpr int kExitUnavailable = 69;  ///< EX_UNAVAILABLE: no server answers
+inline constexpr std::string_view kDefaultConfigFile = "/etc/poplar/poplar.toml";
+
+enum class AllowPlaintext { never, loopback, always };
+
+/// Where to listen, for one protocol: "HOST:PORT", "[IPv6]:PORT" or "unix:PATH".
+using Addresses = std::vector<std::string>;
+
+struct Config {
+    std::string hostname;  ///< the machine's name if the file has none
+    std::string data_dir = "/var/lib/poplar";
+    std::string admin_socket = "/run/poplar/admin.sock";
+    std::string user, group;
+    std::size_t workers = 0;  ///< 0: one a core
+
+    struct {
+        Addresses pop3, pop3s, smtp, lmtp;
+    } listen;
+
+    struct {
+        std::string certificate, private_key;
+        bool configured() const { return !certificate.empty(); }
+    } tls;
+
+    AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
+    auth::Options auth;
+    directory::Options directory;
+    engine::local::Options engine;  ///< `directory` is set from data_dir
+    mailstore::Options mailstore;
+    delivery::Limits delivery;
+
+    struct {
+        log::Level level = log::Level::info;
+        log::Format format = log::Format::text;
+        std::string file;
+    } log;
+
+    net::ServerLimits net;
+    std::chrono::seconds drain_time = std::chrono::seconds(30);
+    std::uint64_t admin_body = 64u << 20;  ///< octets of a request to the admin API, mail aside
+
+    /// The file and, for each key it sets, the line: for errors that only show when the value is used.
+    std::string file;
+    std::map<std::string, std::size_t, std::less<>> lines;
+    /// `FILE:LINE: key: what`; without the line if the file does not set the key.
+    std::string error_at(std::string_view key, std::string_view what) const;
+};
+
+struct ConfigKey {
+    enum class Change { live, restart };  ///< whether SIGHUP can apply a new value
+    std::string name;                     ///< "listen.pop3"
+    Change change;
+    /// Takes the value over. Returns what is wrong with it, or "".
+    std::function<std::string(Config&, const toml::node&)> set;
+    /// The value as TOML, as the documentation shows defaults.
+    std::function<std::string(const Config&)> show;
+};
+
+/// Every key there is, in the order of the documentation.
+const std::vector<ConfigKey>& config_keys();
+
+/// Each of `errors` is one line for the operator: `FILE:LINE: key: what`.
+struct ConfigErrors {
+    std::vector<std::string> lines;
+};
+std::expected<Config, ConfigErrors> parse_config(std::string_view text, const std::string& file);
+std::expected<Config, ConfigErrors> load_config(const std::string& file);
+
+/// The keys whose values differ, as names.
+struct ConfigChanges {
+    std::vector<std::string> live, restart;
+};
+ConfigChanges compare(const Config& before, const Config& after);
+
+}  // namespace poplar::server

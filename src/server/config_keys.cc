@@ -1,0 +1,335 @@
+// The table of keys: name, where the value goes, what it may be. One line a key.
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "mail/address.h"
+#include "net/listener.h"
+#include "server/config.h"
+#include "server/units.h"
+
+namespace poplar::server {
+
+namespace {
+
+using Change = ConfigKey::Change;
+
+std::string_view type_name(const toml::node& node) {
+    switch (node.type()) {
+        case toml::node_type::table: return "a section";
+        case toml::node_type::array: return "a list";
+        case toml::node_type::string: return "a text";
+        case toml::node_type::integer: return "an integer";
+        case toml::node_type::floating_point: return "a fraction";
+        case toml::node_type::boolean: return "true or false";
+        default: return "a date";
+    }
+}
+
+std::string wrong_type(std::string_view wanted, const toml::node& node) {
+    return fmt::format("must be {}, not {}", wanted, type_name(node));
+}
+
+std::string toml_text(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') out.push_back('\\');
+        out.push_back(c);
+    }
+    return out + '"';
+}
+
+// Each kind of value is a function from an accessor (`Config& -> Value&`) to a key. `at` is called with a const Config
+// for show(), hence the generic lambdas below.
+
+enum class Empty { allowed, refused };
+
+template <class At>
+ConfigKey text(std::string name, Change change, At at, Empty empty = Empty::allowed) {
+    return {std::move(name), change,
+            [at, empty](Config& config, const toml::node& node) -> std::string {
+                const auto* value = node.as_string();
+                if (!value) return wrong_type("a text in quotes", node);
+                if (empty == Empty::refused && value->get().empty()) return "must not be empty";
+                if (value->get().find_first_of(std::string_view("\0\r\n", 3)) != std::string::npos)
+                    return "must be one line";
+                at(config) = value->get();
+                return {};
+            },
+            [at](const Config& config) { return toml_text(at(config)); }};
+}
+
+template <class At>
+ConfigKey path(std::string name, Change change, At at, Empty empty = Empty::refused) {
+    auto key = text(std::move(name), change, at, empty);
+    key.set = [set = std::move(key.set), at](Config& config, const toml::node& node) -> std::string {
+        if (auto what = set(config, node); !what.empty()) return what;
+        const std::string& value = at(config);
+        return value.empty() || value.starts_with('/') ? "" : "must be an absolute path";
+    };
+    return key;
+}
+
+template <class At>
+ConfigKey boolean(std::string name, Change change, At at) {
+    return {std::move(name), change,
+            [at](Config& config, const toml::node& node) -> std::string {
+                const auto* value = node.as_boolean();
+                if (!value) return wrong_type("true or false", node);
+                at(config) = value->get();
+                return {};
+            },
+            [at](const Config& config) { return at(config) ? "true" : "false"; }};
+}
+
+template <class At>
+ConfigKey number(std::string name, Change change, At at, std::int64_t least, std::int64_t most) {
+    return {std::move(name), change,
+            [at, least, most](Config& config, const toml::node& node) -> std::string {
+                const auto* value = node.as_integer();
+                if (!value) return wrong_type("a number", node);
+                if (value->get() < least || value->get() > most)
+                    return fmt::format("must be between {} and {}", least, most);
+                using Value = std::remove_reference_t<decltype(at(config))>;
+                at(config) = static_cast<Value>(value->get());
+                return {};
+            },
+            [at](const Config& config) { return std::to_string(at(config)); }};
+}
+
+template <class At>
+ConfigKey size(std::string name, Change change, At at, std::uint64_t least,
+               std::uint64_t most = std::uint64_t(1) << 50) {
+    return {std::move(name), change,
+            [at, least, most](Config& config, const toml::node& node) -> std::string {
+                std::uint64_t octets = 0;
+                if (const auto* count = node.as_integer()) {
+                    octets = count->get() < 0 ? 0 : static_cast<std::uint64_t>(count->get());
+                    if (count->get() < 0) return "must not be negative";
+                } else if (const auto* spelt = node.as_string()) {
+                    auto parsed = parse_size(spelt->get());
+                    if (!parsed) return parsed.error().detail();
+                    octets = *parsed;
+                } else {
+                    return wrong_type("a size like \"50MB\"", node);
+                }
+                if (octets < least || octets > most)
+                    return fmt::format("must be between {} and {}", format_size(least), format_size(most));
+                using Value = std::remove_reference_t<decltype(at(config))>;
+                if (octets > std::numeric_limits<Value>::max()) return "is too large";
+                at(config) = static_cast<Value>(octets);
+                return {};
+            },
+            [at](const Config& config) {
+                auto shown = format_size(at(config));
+                return shown.find_first_not_of("0123456789") == std::string::npos ? shown : toml_text(shown);
+            }};
+}
+
+template <class At>
+ConfigKey duration(std::string name, Change change, At at, std::chrono::milliseconds least,
+                   std::chrono::milliseconds most = std::chrono::days(36'500)) {
+    return {std::move(name), change,
+            [at, least, most](Config& config, const toml::node& node) -> std::string {
+                using Value = std::remove_reference_t<decltype(at(config))>;
+                std::chrono::milliseconds value{};
+                if (const auto* seconds = node.as_integer()) {
+                    if (seconds->get() < 0) return "must not be negative";
+                    if (seconds->get() > std::chrono::duration_cast<std::chrono::seconds>(most).count())
+                        return fmt::format("must be between {} and {}", format_duration(least), format_duration(most));
+                    value = std::chrono::seconds(seconds->get());
+                } else if (const auto* spelt = node.as_string()) {
+                    auto parsed = parse_duration(spelt->get());
+                    if (!parsed) return parsed.error().detail();
+                    value = *parsed;
+                } else {
+                    return wrong_type("a duration like \"10m\"", node);
+                }
+                if (value < least || value > most)
+                    return fmt::format("must be between {} and {}", format_duration(least), format_duration(most));
+                auto kept = std::chrono::duration_cast<Value>(value);
+                if (kept != value) return "must be whole seconds";
+                at(config) = kept;
+                return {};
+            },
+            [at](const Config& config) { return toml_text(format_duration(at(config))); }};
+}
+
+template <class At, class Value>
+ConfigKey choice(std::string name, Change change, At at, std::vector<std::pair<std::string, Value>> values) {
+    return {std::move(name), change,
+            [at, values](Config& config, const toml::node& node) -> std::string {
+                std::string list;
+                for (const auto& [word, value] : values) list += (list.empty() ? "" : ", ") + toml_text(word);
+                const auto* given = node.as_string();
+                if (!given) return wrong_type("one of " + list, node);
+                for (const auto& [word, value] : values) {
+                    if (word != given->get()) continue;
+                    at(config) = value;
+                    return {};
+                }
+                return fmt::format("must be one of {}", list);
+            },
+            [at, values](const Config& config) {
+                for (const auto& [word, value] : values)
+                    if (value == at(config)) return toml_text(word);
+                return std::string("\"\"");
+            }};
+}
+
+template <class At>
+ConfigKey addresses(std::string name, At at) {
+    return {std::move(name), Change::restart,
+            [at](Config& config, const toml::node& node) -> std::string {
+                const auto* list = node.as_array();
+                if (!list) return wrong_type("a list of addresses like [\"[::]:110\"]", node);
+                Addresses found;
+                for (const auto& element : *list) {
+                    const auto* address = element.as_string();
+                    if (!address) return wrong_type("a list of texts", element);
+                    if (auto parsed = net::parse_address(address->get()); !parsed) return parsed.error().detail();
+                    found.push_back(address->get());
+                }
+                at(config) = std::move(found);
+                return {};
+            },
+            [at](const Config& config) {
+                std::string list;
+                for (const auto& address : at(config)) list += (list.empty() ? "" : ", ") + toml_text(address);
+                return "[" + list + "]";
+            }};
+}
+
+ConfigKey hostname_key() {
+    auto at = [](auto& c) -> auto& { return c.hostname; };
+    auto key = text("hostname", Change::restart, at, Empty::refused);
+    key.set = [set = std::move(key.set)](Config& config, const toml::node& node) -> std::string {
+        if (auto what = set(config, node); !what.empty()) return what;
+        auto canonical = mail::canonical_domain(config.hostname);
+        if (!canonical) return fmt::format("\"{}\" is not a host name", config.hostname);
+        config.hostname = *canonical;
+        return {};
+    };
+    return key;
+}
+
+ConfigKey default_domain_key() {
+    auto at = [](auto& c) -> auto& { return c.auth.default_domain; };
+    auto key = text("auth.default_domain", Change::restart, at);
+    key.set = [set = std::move(key.set)](Config& config, const toml::node& node) -> std::string {
+        if (auto what = set(config, node); !what.empty() || config.auth.default_domain.empty()) return what;
+        auto canonical = mail::canonical_domain(config.auth.default_domain);
+        if (!canonical) return fmt::format("\"{}\" is not a domain", config.auth.default_domain);
+        config.auth.default_domain = *canonical;
+        return {};
+    };
+    return key;
+}
+
+ConfigKey detail_separator_key() {
+    return {"addresses.detail_separator", Change::restart,
+            [](Config& config, const toml::node& node) -> std::string {
+                const auto* value = node.as_string();
+                if (!value) return wrong_type("a text in quotes", node);
+                const auto& t = value->get();
+                if (t.size() != 1 || t[0] <= 0x20 || t[0] >= 0x7f || t[0] == '@' || t[0] == '"' || t[0] == '.')
+                    return "must be one ASCII character other than \"@\", \".\" and a quote";
+                config.directory.detail_separator = t[0];
+                return {};
+            },
+            [](const Config& config) { return toml_text(std::string(1, config.directory.detail_separator)); }};
+}
+
+#define AT(member) [](auto& c) -> auto& { return c.member; }
+
+std::vector<ConfigKey> make_keys() {
+    using std::chrono::days;
+    using std::chrono::hours;
+    using std::chrono::milliseconds;
+    using std::chrono::minutes;
+    using std::chrono::seconds;
+    constexpr auto live = Change::live;
+    constexpr auto restart = Change::restart;
+    constexpr std::int64_t kMillion = 1'000'000;
+    return {
+        hostname_key(),
+        path("data_dir", restart, AT(data_dir)),
+        path("admin_socket", restart, AT(admin_socket)),
+        text("user", restart, AT(user)),
+        text("group", restart, AT(group)),
+        number("workers", restart, AT(workers), 0, 1024),
+
+        addresses("listen.pop3", AT(listen.pop3)),
+        addresses("listen.pop3s", AT(listen.pop3s)),
+        addresses("listen.smtp", AT(listen.smtp)),
+        addresses("listen.lmtp", AT(listen.lmtp)),
+
+        path("tls.certificate", live, AT(tls.certificate)),
+        path("tls.private_key", live, AT(tls.private_key)),
+
+        choice<>("auth.allow_plaintext", restart, AT(allow_plaintext),
+                 std::vector<std::pair<std::string, AllowPlaintext>>{{"never", AllowPlaintext::never},
+                                                                     {"loopback", AllowPlaintext::loopback},
+                                                                     {"always", AllowPlaintext::always}}),
+        default_domain_key(),
+        duration("auth.cache_ttl", restart, AT(auth.cache_ttl), seconds(0), days(1)),
+        number("auth.cache_entries", restart, AT(auth.cache_entries), 0, 100 * kMillion),
+        boolean("auth.upgrade_hashes", restart, AT(auth.upgrade_hashes)),
+        number("auth.hash_threads", restart, AT(auth.hash_threads), 1, 1024),
+        number("auth.hash_queue", restart, AT(auth.hash_queue), 1, kMillion),
+        number("auth.failures_per_peer", restart, AT(auth.failures_per_peer), 1, kMillion),
+        number("auth.failures_per_account", restart, AT(auth.failures_per_account), 1, kMillion),
+        duration("auth.failure_window", restart, AT(auth.failure_window), seconds(1), days(30)),
+        duration("auth.failure_delay", restart, AT(auth.failure_delay), milliseconds(0), minutes(1)),
+
+        choice<>("addresses.local_part_case", restart, AT(directory.local_case),
+                 std::vector<std::pair<std::string, mail::LocalPartCase>>{{"fold", mail::LocalPartCase::fold},
+                                                                          {"keep", mail::LocalPartCase::keep}}),
+        detail_separator_key(),
+        number("addresses.alias_depth", restart, AT(directory.alias_depth), 1, 100),
+        number("addresses.alias_targets", restart, AT(directory.alias_targets), 1, 100'000),
+
+        duration("storage.retention", restart, AT(mailstore.retention), seconds(0), days(36'500)),
+        size("storage.segment_size", restart, AT(engine.segment_size), 16u << 20, 4ull << 30),
+        size("storage.large_body", restart, AT(engine.large_body), 64u << 10, 64u << 20),
+        size("storage.staged_memory", restart, AT(engine.staged_memory), 1u << 20),
+        size("storage.min_free_space", restart, AT(engine.min_free_space), 0),
+        size("storage.block_cache", restart, AT(engine.block_cache), 1u << 20),
+        size("storage.write_buffer", restart, AT(engine.write_buffer), 1u << 20, 4ull << 30),
+        number("storage.reader_threads", restart, AT(engine.reader_threads), 1, 1024),
+        boolean("storage.index_wal", restart, AT(engine.index_wal)),
+
+        number("limits.connections", restart, AT(net.connections), 1, 10 * kMillion),
+        number("limits.connections_per_peer", restart, AT(net.connections_per_peer), 1, 10 * kMillion),
+        boolean("limits.limit_loopback_peers", restart, AT(net.limit_loopback_peers)),
+        duration("limits.tls_handshake", restart, AT(net.tls_handshake), seconds(1), hours(1)),
+        duration("limits.write_stall", restart, AT(net.connection.write_stall), seconds(1), hours(24)),
+        size("limits.message_size", restart, AT(delivery.message_octets), 1000, std::uint64_t(4) << 30),
+        number("limits.hops", restart, AT(delivery.hops), 1, 10'000),
+        size("limits.header_size", restart, AT(delivery.header_octets), 1000, 64u << 20),
+        number("limits.header_fields", restart, AT(delivery.header_fields), 10, kMillion),
+        duration("limits.drain_time", live, AT(drain_time), seconds(0), hours(1)),
+        size("limits.admin_body", restart, AT(admin_body), 1u << 20, std::uint64_t(4) << 30),
+
+        choice<>("log.level", live, AT(log.level),
+                 std::vector<std::pair<std::string, log::Level>>{{"debug", log::Level::debug},
+                                                                 {"info", log::Level::info},
+                                                                 {"warning", log::Level::warning},
+                                                                 {"error", log::Level::error}}),
+        choice<>(
+            "log.format", live, AT(log.format),
+            std::vector<std::pair<std::string, log::Format>>{{"text", log::Format::text}, {"json", log::Format::json}}),
+        path("log.file", live, AT(log.file), Empty::allowed),
+    };
+}
+
+#undef AT
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+    static const auto* keys = new std::vector<ConfigKey>(make_keys());
+    return *keys;
+}
+
+}  // namespace poplar::server

@@ -1,0 +1,63 @@
+#include "server/removed_accounts.h"
+
+#include "base/encoding.h"
+
+namespace poplar::server {
+
+namespace {
+
+constexpr std::string_view kPrefix = "removed/";
+constexpr std::uint8_t kVersion = 1;
+
+std::string key_of(directory::AccountId id) { return Encoder().raw(kPrefix).u64_key(id.value).bytes(); }
+
+std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+Timestamp timestamp(std::uint64_t value) { return Timestamp(std::chrono::milliseconds(value)); }
+
+}  // namespace
+
+Task<Result<RemovedAccount>> RemovedAccounts::add(directory::AccountId id, std::string address) {
+    RemovedAccount removed{id, std::move(address), clock_.now(), clock_.now() + retention_};
+    engine::Batch batch;
+    batch.put(key_of(id), Encoder()
+                              .u8(kVersion)
+                              .string(removed.address)
+                              .u64(millis(removed.removed))
+                              .u64(millis(removed.expires))
+                              .bytes());
+    auto done = co_await engine_.commit(kServerPartition, std::move(batch));
+    if (!done) co_return pass_on(done);
+    co_return removed;
+}
+
+Task<Result<>> RemovedAccounts::forget(directory::AccountId id) {
+    engine::Batch batch;
+    batch.erase(key_of(id));
+    auto done = co_await engine_.commit(kServerPartition, std::move(batch));
+    if (!done) co_return pass_on(done);
+    co_return Result<>();
+}
+
+Task<Result<std::vector<RemovedAccount>>> RemovedAccounts::list(directory::AccountId after, std::size_t limit) {
+    auto range = engine::KeyRange::prefix(std::string(kPrefix));
+    range.begin = key_of(directory::AccountId(after.value + 1));
+    auto entries = co_await engine_.scan(kServerPartition, std::move(range), limit);
+    if (!entries) co_return pass_on(entries);
+    std::vector<RemovedAccount> found;
+    for (const auto& entry : *entries) {
+        RemovedAccount removed;
+        Decoder key(std::string_view(entry.key).substr(kPrefix.size()));
+        removed.id = directory::AccountId(key.u64_key());
+        Decoder value(entry.value);
+        auto version = value.u8();
+        removed.address = value.string();
+        removed.removed = timestamp(value.u64());
+        removed.expires = timestamp(value.u64());
+        if (!key.ok() || !value.ok() || version != kVersion)
+            co_return fail(Errc::corrupt, "a record of a removed account can't be read");
+        found.push_back(std::move(removed));
+    }
+    co_return found;
+}
+
+}  // namespace poplar::server

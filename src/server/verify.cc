@@ -1,0 +1,199 @@
+#include "server/verify.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+namespace poplar::server {
+
+namespace {
+
+using Json = nlohmann::json;
+using engine::local::Damage;
+using engine::local::VerifyTotals;
+
+constexpr std::size_t kWaiting = 1000;  // findings not yet written
+constexpr std::size_t kPage = 1000;
+
+// Ends the engine's run when nobody listens any more. Thrown on our own thread, through the engine's callback.
+struct Abandoned {};
+
+// What the thread that reads found, for the coroutine that writes.
+class Findings {
+public:
+    void add(Damage damage) {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [this] { return damage_.size() < kWaiting || abandoned_; });
+        if (abandoned_) throw Abandoned();
+        damage_.push_back(std::move(damage));
+    }
+    void progress(const VerifyTotals& totals) {
+        std::lock_guard lock(mutex_);
+        if (abandoned_) throw Abandoned();
+        totals_ = totals;
+    }
+    void finish(Result<VerifyTotals> result) {
+        std::lock_guard lock(mutex_);
+        result_ = std::move(result);
+    }
+    void abandon() {
+        std::lock_guard lock(mutex_);
+        abandoned_ = true;
+        room_.notify_all();
+    }
+
+    struct News {
+        std::deque<Damage> damage;
+        VerifyTotals totals;
+        std::optional<Result<VerifyTotals>> result;
+    };
+    News take() {
+        std::lock_guard lock(mutex_);
+        News news{std::move(damage_), totals_, result_};
+        damage_.clear();
+        room_.notify_all();
+        return news;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable room_;
+    std::deque<Damage> damage_;
+    VerifyTotals totals_;
+    std::optional<Result<VerifyTotals>> result_;
+    bool abandoned_ = false;
+};
+
+// Joins on every way out.
+class Reader {
+public:
+    Reader(engine::local::LocalEngine& engine, Findings& findings) : findings_(findings) {
+        thread_ = std::thread([&engine, &findings] {
+            try {
+                auto result = engine.verify([&](const Damage& damage) { findings.add(damage); },
+                                            [&](const VerifyTotals& totals) { findings.progress(totals); });
+                findings.finish(std::move(result));
+            } catch (const Abandoned&) {
+                findings.finish(fail(Errc::cancelled, "abandoned"));
+            }
+        });
+    }
+    ~Reader() {
+        findings_.abandon();
+        thread_.join();
+    }
+
+private:
+    Findings& findings_;
+    std::thread thread_;
+};
+
+Json json_totals(const VerifyTotals& totals) {
+    return {{"segments", totals.segments},
+            {"records", totals.records},
+            {"bodies", totals.bodies},
+            {"octets", totals.octets},
+            {"damaged", totals.damaged}};
+}
+
+// The unique-id of the account's message with this body; "" if there is none, or it can't be told.
+Task<std::string> unique_id_of(mailstore::MailStore& store, mailstore::AccountId account, engine::BodyId body) {
+    mailstore::OrderKey after;
+    for (;;) {
+        auto page = co_await store.list(account, after, kPage);
+        if (!page) break;
+        for (const auto& message : *page) {
+            if (message.body == body) co_return message.unique_id;
+            after = message.order;
+        }
+        if (page->size() < kPage) break;
+    }
+    for (std::size_t offset = 0;; offset += kPage) {
+        auto page = co_await store.list_retained(account, offset, kPage);
+        if (!page) break;
+        for (const auto& retained : *page)
+            if (retained.message.body == body) co_return retained.message.unique_id;
+        if (page->size() < kPage) break;
+    }
+    co_return std::string();
+}
+
+Task<Json> describe(const Damage& damage, directory::Directory& directory, mailstore::MailStore& store) {
+    Json out{{"type", "damage"}, {"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}};
+    if (damage.partition) {
+        out["partition"] = damage.partition->value;
+        if (damage.partition->value >= directory::kFirstAccount.value) {
+            auto account = co_await directory.account(*damage.partition);
+            if (account) out["account"] = account->address;
+        }
+    }
+    if (damage.body) {
+        out["body"] = damage.body->value;
+        if (damage.partition) {
+            auto unique_id = co_await unique_id_of(store, *damage.partition, *damage.body);
+            if (!unique_id.empty()) out["message"] = unique_id;
+        }
+    }
+    co_return out;
+}
+
+}  // namespace
+
+Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Directory& directory,
+                            mailstore::MailStore& store, VerifySink& sink) {
+    Findings findings;
+    VerifyTotals totals;
+    {
+        Reader reader(engine, findings);
+        asio::steady_timer pause(co_await asio::this_coro::executor);
+        auto last_progress = std::chrono::steady_clock::now();
+        for (bool reading = true; reading;) {
+            pause.expires_after(std::chrono::milliseconds(50));
+            co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+            auto news = findings.take();
+            for (const auto& damage : news.damage) {
+                auto event = co_await describe(damage, directory, store);
+                if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+            }
+            if (news.result) {
+                if (!*news.result) co_return pass_on(*news.result);
+                totals = **news.result;
+                reading = false;
+            } else if (auto now = std::chrono::steady_clock::now(); now - last_progress >= std::chrono::seconds(1)) {
+                last_progress = now;
+                auto event = json_totals(news.totals);
+                event["type"] = "progress";
+                if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+            }
+        }
+    }
+
+    std::uint64_t accounts = 0, wrong = 0;
+    std::string after;
+    for (;;) {
+        auto page = co_await directory.accounts("", after, kPage);
+        if (!page) co_return pass_on(page);
+        for (const auto& account : *page) {
+            after = account.address;
+            ++accounts;
+            auto checked = co_await store.check(account.id);
+            if (checked) continue;
+            ++wrong;
+            Json event{{"type", "damage"},
+                       {"partition", account.id.value},
+                       {"account", account.address},
+                       {"what", checked.error().detail()}};
+            if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+        }
+        if (page->size() < kPage) break;
+    }
+    auto event = json_totals(totals);
+    event["type"] = "done";
+    event["accounts"] = accounts;
+    event["damaged"] = totals.damaged + wrong;
+    co_return co_await sink.write(event);
+}
+
+}  // namespace poplar::server
