@@ -50,6 +50,16 @@ std::string peer_group(const std::string& address) {
     return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
 }
 
+void log_exception(std::string_view event, std::string_view service, std::string_view peer,
+                   std::exception_ptr failure) {
+    if (!failure) return;
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+        log::error(event, {{"service", service}, {"peer", peer}, {"what", std::string_view(e.what())}});
+    }
+}
+
 /// What belongs to one worker; only its thread touches it.
 struct Station {
     ConnectionList connections;
@@ -166,13 +176,7 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
     if (station.draining) connection->stop_reading();
     if (station.cut) connection->abort();
     auto ended = [service, address = peer.address](std::exception_ptr failure) {
-        if (!failure) return;
-        try {
-            std::rethrow_exception(failure);
-        } catch (const std::exception& e) {
-            log::error("net.session_exception",
-                       {{"service", service->name}, {"peer", address}, {"what", std::string_view(e.what())}});
-        }
+        log_exception("net.session_exception", service->name, address, failure);
     };
     asio::co_spawn(executor, session(std::move(self), service, std::move(connection), std::move(group)),
                    std::move(ended));
@@ -220,9 +224,14 @@ void Server::add(Listener listener, Service service) {
         std::lock_guard guard(shared_->mutex);
         shared_->local_paths.push_back(listener.address.path);
     }
-    for (std::size_t i = 0; i < listener.sockets.size() && i < shared_->workers.size(); ++i)
+    for (std::size_t i = 0; i < listener.sockets.size() && i < shared_->workers.size(); ++i) {
+        auto ended = [shared_service](std::exception_ptr failure) {
+            log_exception("net.accept_exception", shared_service->name, "", failure);
+        };
         asio::co_spawn(shared_->workers.executor(i),
-                       Shared::accept_loop(shared_, i, shared_service, std::move(listener.sockets[i])), asio::detached);
+                       Shared::accept_loop(shared_, i, shared_service, std::move(listener.sockets[i])),
+                       std::move(ended));
+    }
 }
 
 void Server::stop_accepting() {

@@ -25,6 +25,8 @@ Workers::Workers(std::size_t threads) {
     for (std::size_t i = 0; i < threads; ++i) {
         contexts_.push_back(std::make_unique<asio::io_context>(1));
         guards_.emplace_back(contexts_.back()->get_executor());
+        // The context's descriptors are opened here, where running out of them is an error of the start-up.
+        asio::steady_timer opens_them(*contexts_.back());
     }
 }
 

@@ -1,0 +1,150 @@
+#include "pop3/command.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+namespace poplar::pop3 {
+
+namespace {
+
+constexpr std::size_t kLongestKeyword = 4;
+
+/// The words of a command's arguments, one after the other.
+class Arguments {
+public:
+    explicit Arguments(std::string_view text) : text_(text) {
+        auto last = text_.find_last_not_of(' ');
+        text_ = text_.substr(0, last == text_.npos ? 0 : last + 1);
+    }
+
+    bool empty() const { return text_.empty(); }
+
+    std::string_view word() {
+        text_.remove_prefix(std::min(text_.find_first_not_of(' '), text_.size()));
+        auto word = text_.substr(0, text_.find(' '));
+        text_.remove_prefix(word.size());
+        return word;
+    }
+
+    /// Digits only (RFC 1939 s5); nothing if it is something else or does not fit.
+    template <class Number>
+    std::optional<Number> number() {
+        auto text = word();
+        Number value = 0;
+        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+        return value;
+    }
+
+    /// As number(), but one that does not fit is the greatest there is: some clients ask for the whole of a message
+    /// with as many nines as they please.
+    std::optional<std::uint64_t> count() {
+        auto text = word();
+        if (text.empty() || text.find_first_not_of("0123456789") != text.npos) return std::nullopt;
+        std::uint64_t value = 0;
+        auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        return error == std::errc() ? value : std::numeric_limits<std::uint64_t>::max();
+    }
+
+private:
+    std::string_view text_;
+};
+
+/// What follows the keyword's space as it is; `given` tells an empty argument from none.
+struct Rest {
+    std::string_view text;
+    bool given;
+};
+
+using Parser = Result<Command> (*)(Rest);
+
+template <class Bare>
+Result<Command> parse_bare(Rest rest) {
+    if (!Arguments(rest.text).empty()) return fail(Errc::invalid, "this command takes no arguments");
+    return Bare{};
+}
+
+template <class OfMessage>
+Result<Command> parse_message(Rest rest) {
+    Arguments arguments(rest.text);
+    auto message = arguments.number<MessageNumber>();
+    if (!message || !arguments.empty()) return fail(Errc::invalid, "expected a message number");
+    return OfMessage{*message};
+}
+
+template <class Listing>
+Result<Command> parse_listing(Rest rest) {
+    if (Arguments(rest.text).empty()) return Listing{};
+    return parse_message<Listing>(rest);
+}
+
+Result<Command> parse_top(Rest rest) {
+    Arguments arguments(rest.text);
+    auto message = arguments.number<MessageNumber>();
+    auto lines = arguments.count();
+    if (!message || !lines || !arguments.empty())
+        return fail(Errc::invalid, "expected a message number and a number of lines");
+    return Top{*message, *lines};
+}
+
+Result<Command> parse_user(Rest rest) {
+    auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
+    auto last = rest.text.find_last_not_of(' ');
+    if (last == rest.text.npos) return fail(Errc::invalid, "expected a name");
+    return User{rest.text.substr(first, last + 1 - first)};
+}
+
+Result<Command> parse_pass(Rest rest) {
+    if (!rest.given) return fail(Errc::invalid, "expected a password");
+    return Pass{rest.text};
+}
+
+Result<Command> parse_auth(Rest rest) {
+    Arguments arguments(rest.text);
+    Auth auth{arguments.word(), std::nullopt};
+    if (!arguments.empty()) auth.initial_response = arguments.word();
+    if (!arguments.empty()) return fail(Errc::invalid, "expected a mechanism and at most one response");
+    return auth;
+}
+
+struct Entry {
+    std::string_view keyword;
+    Parser parse;
+};
+
+constexpr Entry kCommands[] = {
+    {"USER", parse_user},
+    {"PASS", parse_pass},
+    {"AUTH", parse_auth},
+    {"CAPA", parse_bare<Capa>},
+    {"STLS", parse_bare<Stls>},
+    {"STAT", parse_bare<Stat>},
+    {"UIDL", parse_listing<Uidl>},
+    {"LIST", parse_listing<List>},
+    {"RETR", parse_message<Retr>},
+    {"DELE", parse_message<Dele>},
+    {"TOP", parse_top},
+    {"QUIT", parse_bare<Quit>},
+    {"NOOP", parse_bare<Noop>},
+    {"RSET", parse_bare<Rset>},
+};
+
+char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+}  // namespace
+
+Result<Command> parse_command(std::string_view line) {
+    auto space = std::min(line.find(' '), line.size());
+    if (space <= kLongestKeyword) {
+        char letters[kLongestKeyword];
+        std::transform(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(space), letters, upper);
+        std::string_view keyword(letters, space);
+        Rest rest{line.substr(std::min(space + 1, line.size())), space < line.size()};
+        for (const auto& entry : kCommands)
+            if (entry.keyword == keyword) return entry.parse(rest);
+    }
+    return fail(Errc::not_found, "unknown command");
+}
+
+}  // namespace poplar::pop3

@@ -1,0 +1,52 @@
+#pragma once
+// The POP3 server: RFC 1939 with TOP and UIDL, CAPA, response codes and pipelining (RFC 2449, RFC 3206), STLS
+// (RFC 2595), AUTH PLAIN (RFC 5034, RFC 4616).
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "auth/authenticator.h"
+#include "base/asio.h"
+#include "mailstore/mail_store.h"
+#include "net/connection.h"
+#include "net/tls.h"
+
+namespace poplar::pop3 {
+
+struct Services {
+    auth::Authenticator& authenticator;
+    mailstore::MailStore& store;
+};
+
+/// Whether passwords are accepted over a connection that is not encrypted.
+enum class AllowPlaintext { never, loopback, always };
+
+struct Options {
+    std::string greeting = "Poplar ready";  ///< behind "+OK "; without "<", which would announce APOP (RFC 1939 s7)
+    std::string implementation = "Poplar";  ///< RFC 2449 s6.9; empty: not announced
+
+    std::chrono::seconds login_idle{60};         ///< a command may take before the login
+    std::chrono::seconds login_total{180};       ///< until somebody is logged in, STLS included
+    std::chrono::seconds transaction_idle{600};  ///< a command may take after the login; RFC 1939 s3: at least 600
+    std::chrono::seconds tls_handshake{30};
+
+    std::size_t line_limit = 255;         ///< octets of a command with its CRLF (RFC 2449 s4)
+    std::size_t response_limit = 12'288;  ///< octets of a line in an AUTH exchange with its CRLF
+    unsigned bad_commands = 20;           ///< unknown, malformed or out of place; the last one is the last
+    unsigned login_failures = 3;          ///< then the connection is closed
+
+    AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
+    /// What STLS shakes hands with; empty, or answering null: no STLS.
+    std::function<std::shared_ptr<const net::TlsContext>()> tls;
+};
+
+/// The busy reply of a server that has too many connections (net/server.h).
+inline constexpr const char* kBusyReply = "-ERR [SYS/TEMP] too many connections, try again later\r\n";
+
+/// Serves one client from the greeting to the end. `services` and `options` must outlive it. Messages are deleted by
+/// QUIT only (RFC 1939 s6); a session that ends in any other way deletes nothing.
+Task<> serve(std::unique_ptr<net::Connection> connection, const Services& services, const Options& options,
+             std::string session_id);
+
+}  // namespace poplar::pop3
