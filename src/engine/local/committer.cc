@@ -328,10 +328,10 @@ Result<> Committer::update_index() {
 void Committer::reclaim(const Group& group) {
     for (const auto& commit : group.commits)
         for (const auto& [id, place] : commit.freed) {
-            auto free_it = [this, partition = commit.header.partition, id, place] {
-                if (place.file_octets > 0) (void)unlink_file(directory_.large_body(partition, id));
+            auto free_it = [&directory = directory_, partition = commit.header.partition, id, place] {
+                if (place.file_octets > 0) (void)unlink_file(directory.large_body(partition, id));
                 if (place.inline_octets < 4096) return;
-                if (auto file = File::open(directory_.segment(place.segment), File::Mode::read_write))
+                if (auto file = File::open(directory.segment(place.segment), File::Mode::read_write))
                     (void)file->punch(place.offset, place.inline_octets);
             };
             pool_.post(std::move(free_it));
