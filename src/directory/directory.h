@@ -24,8 +24,8 @@ enum class AccountStatus : std::uint8_t { enabled, disabled };
 
 struct Account {
     AccountId id;
-    std::string address;           ///< canonical `local@domain`
-    std::string password;          ///< `{SCHEME}hash`, as auth/password.h reads it; empty: nobody can log in
+    std::string address;                   ///< canonical `local@domain`
+    std::string password;                  ///< `{SCHEME}hash`, as auth/password.h reads it; empty: nobody can log in
     std::uint64_t credential_version = 0;  ///< grows with each change of the password or the status
     AccountStatus status = AccountStatus::enabled;
     Timestamp created{};
@@ -38,8 +38,8 @@ struct Domain {
 };
 
 struct Alias {
-    std::string address;                ///< canonical
-    std::vector<std::string> targets;   ///< canonical addresses of accounts or further aliases
+    std::string address;               ///< canonical
+    std::vector<std::string> targets;  ///< canonical addresses of accounts or further aliases
 };
 
 /// Where mail to an address goes.
@@ -53,7 +53,9 @@ struct Resolution {
     };
     Kind kind = Kind::unknown_user;
     std::vector<Account> accounts;
-    std::string detail;  ///< of `user+detail@`, empty without
+    /// Of `user+detail@`, as the sender wrote it; empty if the whole address was found. The detail of an alias's target
+    /// takes its place where all leads to one account.
+    std::string detail;
 };
 
 struct Options {
@@ -63,8 +65,12 @@ struct Options {
     std::size_t alias_targets = 1000;  ///< accounts one address may lead to
 };
 
+struct Core;  // core.h
+
 /// All functions may be called from any thread with an executor. Beside those named, any call may fail with io,
-/// no_space, corrupt or cancelled; with invalid for a malformed address or domain.
+/// no_space, corrupt or cancelled; with invalid for a malformed address or domain, or a stored password of more than
+/// 1,024 octets; a change with busy, if another process keeps changing the directory. Changes are made one after the
+/// other and are durable when they return; reads don't wait for them.
 class Directory {
 public:
     Directory(engine::Engine& engine, const Clock& clock, Options options);
@@ -75,7 +81,8 @@ public:
     /// Errors: busy (it still has accounts or aliases).
     Task<Result<>> remove_domain(std::string name);
     Task<Result<std::vector<Domain>>> domains();
-    Task<Result<>> set_catch_all(std::string domain, std::string address);  ///< "" takes it away
+    /// "" takes it away. Errors: not_found (also if `address` is no account or alias).
+    Task<Result<>> set_catch_all(std::string domain, std::string address);
 
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
     Task<Result<Account>> add_account(std::string address, std::string password);
@@ -88,7 +95,8 @@ public:
     /// As set_password, but only if the stored one is still `old`: for upgrading a hash at login. Errors: conflict.
     Task<Result<>> upgrade_password(AccountId id, std::string old, std::string password);
     Task<Result<>> set_status(std::string address, AccountStatus status);
-    /// The address is free again at once; the mail's partition is for the caller to purge.
+    /// The address is free again at once; the mail's partition is for the caller to purge. Aliases that lead here stay;
+    /// without another target their mail is for an unknown user, until the address is there again.
     Task<Result<Account>> remove_account(std::string address);
 
     struct NewAccount {
@@ -99,11 +107,13 @@ public:
         std::vector<std::pair<std::string, std::string>> refused;  ///< address and why
     };
     /// Adds or updates many at once, a few commits for thousands; the same list again changes nothing. A domain that
-    /// is missing is refused unless `add_domains`.
+    /// is missing is refused unless `add_domains`; so is an address that the list has with two passwords, the second
+    /// time. After a failure in the middle, what was done stays: import the list again.
     enum class AddDomains { no, yes };
     Task<Result<ImportCounts>> import_accounts(std::vector<NewAccount> accounts, AddDomains add_domains);
 
-    // Aliases. A target must be an address of ours. Errors: exists, not_found.
+    // Aliases. A target is an account or alias that exists, with a detail or without. Errors: exists (also as an
+    // account), not_found; invalid (no targets, or more than Options::alias_targets).
     Task<Result<Alias>> add_alias(std::string address, std::vector<std::string> targets);
     Task<Result<>> remove_alias(std::string address);
     Task<Result<std::vector<Alias>>> aliases(std::string domain, std::string after, std::size_t limit);
@@ -114,13 +124,12 @@ public:
     Task<Result<Totals>> totals();  ///< from counters, O(1)
 
     /// Where mail to `address` goes: the address itself, then without its detail, aliases followed, then the domain's
-    /// catch-all. RFC 5321 s4.5.1: postmaster (in any case) without a domain or at any of our domains always leads
-    /// somewhere if the operator named an account or alias for it.
+    /// catch-all; an alias's targets have no catch-all. RFC 5321 s4.5.1: postmaster (in any case) without a domain, as
+    /// Address{"postmaster", ""}, or at a domain of ours that has none, leads to the first domain's that has one.
     Task<Result<Resolution>> resolve(mail::Address address);
 
 private:
-    struct Impl;
-    std::unique_ptr<Impl> impl_;
+    std::unique_ptr<Core> core_;
 };
 
 }  // namespace poplar::directory

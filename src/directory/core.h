@@ -1,0 +1,82 @@
+#pragma once
+// What the parts of Directory share: reading single records, and writing one change at a time.
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/async_mutex.h"
+#include "directory/directory.h"
+#include "directory/records.h"
+
+namespace poplar::directory {
+
+inline constexpr std::string_view kPostmaster = "postmaster";
+
+/// In any case (RFC 5321 s4.5.1).
+bool is_postmaster(std::string_view local);
+
+/// A change in the making.
+struct Draft {
+    Counters counters;
+    engine::Batch batch;
+
+    void add(const mail::Address& address, const Account& account);
+    void add(const mail::Address& address, const Alias& alias);
+    void remove(const mail::Address& address, const Entity& entity);
+    void put(const mail::Address& address, const Account& account);  ///< one that is there already
+    void add(const Domain& domain);
+};
+
+/// What an address leads to, and the detail that was cut off to find it.
+struct Match {
+    Entity entity;
+    std::string detail;
+};
+
+struct Core {
+    engine::Engine& engine;
+    const Clock& clock;
+    Options options;
+    AsyncMutex writer;  ///< held by the one change being made; reads never take it
+
+    /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
+    Result<mail::Address> normalize(const mail::Address& address) const;
+    Result<mail::Address> normalize(std::string_view text) const;
+    static Result<> check_password(std::string_view password);
+
+    Task<Result<std::optional<std::string>>> read(std::string key);
+    Task<Result<Counters>> counters();
+    Task<Result<std::optional<Domain>>> domain(std::string name);  ///< canonical name
+    Task<Result<std::optional<Entity>>> entity(mail::Address address);
+    /// By the whole address, then without its detail.
+    Task<Result<std::optional<Match>>> match(mail::Address address);
+    /// The address of an account. Errors: not_found.
+    Task<Result<Account>> account(mail::Address address);
+
+    /// Makes one change: calls `prepare(Draft&)`, a coroutine that reads what it must and fills the draft, and commits
+    /// that; again if another process changed the directory in between. `prepare` lives in the caller's frame.
+    template <class T, class Prepare>
+    Task<Result<T>> write(Prepare& prepare) {
+        auto turn = co_await writer.lock();
+        for (int attempt = 0; attempt < kAttempts; ++attempt) {
+            auto number = co_await engine.change_number(kDirectoryPartition);
+            if (!number) co_return pass_on(number);
+            auto before = co_await counters();
+            if (!before) co_return pass_on(before);
+            Draft draft{*before, {}};
+            Result<T> made = co_await prepare(draft);
+            if (!made) co_return made;
+            if (draft.counters != *before) draft.batch.put(counters_key(), encode(draft.counters));
+            if (draft.batch.empty()) co_return made;
+            auto committed = co_await engine.commit(kDirectoryPartition, std::move(draft.batch), *number);
+            if (committed) co_return made;
+            if (committed.error().code() != Errc::conflict) co_return pass_on(committed);
+        }
+        co_return fail(Errc::busy, "directory: others keep changing it");
+    }
+
+private:
+    static constexpr int kAttempts = 32;
+};
+
+}  // namespace poplar::directory

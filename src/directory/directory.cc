@@ -1,0 +1,414 @@
+// Domains, accounts and aliases. Keys and values: records.h. Changes go through Core::write, one at a time.
+#include "directory/directory.h"
+
+#include <algorithm>
+
+#include "directory/core.h"
+
+namespace poplar::directory {
+
+namespace {
+
+constexpr std::size_t kPasswordLimit = 1024;  // octets of a stored `{SCHEME}hash`
+constexpr std::size_t kPage = 1000;           // entries a scan asks for at most
+}  // namespace
+
+bool is_postmaster(std::string_view local) {
+    auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+    return std::ranges::equal(local, kPostmaster, same);
+}
+
+void Draft::add(const mail::Address& address, const Account& account) {
+    put(address, account);
+    batch.put(account_id_key(account.id), encode_location(address));
+    if (address.local == kPostmaster) batch.put(postmaster_key(address.domain), encode_mark());
+    ++counters.accounts;
+}
+
+void Draft::add(const mail::Address& address, const Alias& alias) {
+    batch.put(address_key(address), encode(alias));
+    if (address.local == kPostmaster) batch.put(postmaster_key(address.domain), encode_mark());
+    ++counters.aliases;
+}
+
+void Draft::remove(const mail::Address& address, const Entity& entity) {
+    batch.erase(address_key(address));
+    if (address.local == kPostmaster) batch.erase(postmaster_key(address.domain));
+    if (auto* account = std::get_if<Account>(&entity)) {
+        batch.erase(account_id_key(account->id));
+        --counters.accounts;
+    } else {
+        --counters.aliases;
+    }
+}
+
+void Draft::put(const mail::Address& address, const Account& account) {
+    batch.put(address_key(address), encode(account));
+}
+
+void Draft::add(const Domain& domain) {
+    batch.put(domain_key(domain.name), encode(domain));
+    ++counters.domains;
+}
+
+Result<mail::Address> Core::normalize(const mail::Address& address) const {
+    auto canonical = mail::canonical(address, options.local_case);
+    if (!canonical) return canonical;
+    if (is_postmaster(canonical->local)) canonical->local = kPostmaster;
+    return canonical;
+}
+
+Result<mail::Address> Core::normalize(std::string_view text) const {
+    auto address = mail::parse_address(text);
+    if (!address) return address;
+    return normalize(*address);
+}
+
+Result<> Core::check_password(std::string_view password) {
+    if (password.size() > kPasswordLimit) return fail(Errc::invalid, "stored password longer than 1024 octets");
+    return {};
+}
+
+Task<Result<std::optional<std::string>>> Core::read(std::string key) {
+    auto value = co_await engine.get(kDirectoryPartition, std::move(key));
+    if (value) co_return std::optional(std::move(*value));
+    if (value.error().code() == Errc::not_found) co_return std::nullopt;
+    co_return pass_on(value);
+}
+
+Task<Result<Counters>> Core::counters() {
+    auto value = co_await read(counters_key());
+    if (!value) co_return pass_on(value);
+    if (!*value) co_return Counters{};
+    co_return decode_counters(**value);
+}
+
+Task<Result<std::optional<Domain>>> Core::domain(std::string name) {
+    auto key = domain_key(name);
+    auto value = co_await read(key);
+    if (!value) co_return pass_on(value);
+    if (!*value) co_return std::nullopt;
+    auto domain = decode_domain(key, **value);
+    if (!domain) co_return pass_on(domain);
+    co_return std::move(*domain);
+}
+
+Task<Result<std::optional<Entity>>> Core::entity(mail::Address address) {
+    auto key = address_key(address);
+    auto value = co_await read(key);
+    if (!value) co_return pass_on(value);
+    if (!*value) co_return std::nullopt;
+    auto entity = decode_entity(key, **value);
+    if (!entity) co_return pass_on(entity);
+    co_return std::move(*entity);
+}
+
+Task<Result<std::optional<Match>>> Core::match(mail::Address address) {
+    auto whole = co_await entity(address);
+    if (!whole) co_return pass_on(whole);
+    if (*whole) co_return Match{std::move(**whole), {}};
+    auto parts = mail::split_detail(address.local, options.detail_separator);
+    if (parts.user.size() == address.local.size()) co_return std::nullopt;
+    std::string detail(parts.detail);
+    auto user = co_await entity({std::string(parts.user), address.domain});
+    if (!user) co_return pass_on(user);
+    if (!*user) co_return std::nullopt;
+    co_return Match{std::move(**user), std::move(detail)};
+}
+
+Task<Result<Account>> Core::account(mail::Address address) {
+    auto found = co_await entity(address);
+    if (!found) co_return pass_on(found);
+    if (*found)
+        if (auto* account = std::get_if<Account>(&**found)) co_return std::move(*account);
+    co_return fail(Errc::not_found, "no account " + mail::to_string(address));
+}
+
+Directory::Directory(engine::Engine& engine, const Clock& clock, Options options)
+    : core_(new Core{engine, clock, options, {}}) {}
+
+Directory::~Directory() = default;
+
+// Domains.
+
+Task<Result<Domain>> Directory::add_domain(std::string name) {
+    auto canonical = mail::canonical_domain(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto prepare = [&](Draft& draft) -> Task<Result<Domain>> {
+        auto there = co_await core_->domain(*canonical);
+        if (!there) co_return pass_on(there);
+        if (*there) co_return fail(Errc::exists, "domain " + *canonical + " is there already");
+        Domain domain{*canonical, {}, core_->clock.now()};
+        draft.add(domain);
+        co_return domain;
+    };
+    co_return co_await core_->write<Domain>(prepare);
+}
+
+Task<Result<>> Directory::remove_domain(std::string name) {
+    auto canonical = mail::canonical_domain(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto there = co_await core_->domain(*canonical);
+        if (!there) co_return pass_on(there);
+        if (!*there) co_return fail(Errc::not_found, "no domain " + *canonical);
+        auto range = engine::KeyRange::prefix(addresses_prefix(*canonical));
+        auto used = co_await core_->engine.scan(kDirectoryPartition, std::move(range), 1);
+        if (!used) co_return pass_on(used);
+        if (!used->empty()) co_return fail(Errc::busy, "domain " + *canonical + " still has accounts or aliases");
+        draft.batch.erase(domain_key(*canonical));
+        --draft.counters.domains;
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<std::vector<Domain>>> Directory::domains() {
+    auto snapshot = core_->engine.snapshot(kDirectoryPartition);
+    auto range = engine::KeyRange::prefix(domains_prefix());
+    std::vector<Domain> out;
+    for (;;) {
+        auto page = co_await core_->engine.scan(kDirectoryPartition, range, kPage, snapshot);
+        if (!page) co_return pass_on(page);
+        for (auto& [key, value] : *page) {
+            auto domain = decode_domain(key, value);
+            if (!domain) co_return pass_on(domain);
+            out.push_back(std::move(*domain));
+        }
+        if (page->size() < kPage) co_return out;
+        range.begin = page->back().key + '\0';
+    }
+}
+
+Task<Result<>> Directory::set_catch_all(std::string domain, std::string address) {
+    auto canonical = mail::canonical_domain(domain);
+    if (!canonical) co_return pass_on(canonical);
+    mail::Address target;
+    if (!address.empty()) {
+        auto parsed = core_->normalize(address);
+        if (!parsed) co_return pass_on(parsed);
+        target = std::move(*parsed);
+    }
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto record = co_await core_->domain(*canonical);
+        if (!record) co_return pass_on(record);
+        if (!*record) co_return fail(Errc::not_found, "no domain " + *canonical);
+        (*record)->catch_all.clear();
+        if (!address.empty()) {
+            auto match = co_await core_->match(target);
+            if (!match) co_return pass_on(match);
+            (*record)->catch_all = mail::to_string(target);
+            if (!*match) co_return fail(Errc::not_found, "no account or alias " + (*record)->catch_all);
+        }
+        draft.batch.put(domain_key(*canonical), encode(**record));
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+// Accounts.
+
+Task<Result<Account>> Directory::add_account(std::string address, std::string password) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    if (auto good = Core::check_password(password); !good) co_return pass_on(good);
+    auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
+        auto there = co_await core_->entity(*name);
+        if (!there) co_return pass_on(there);
+        if (*there) co_return fail(Errc::exists, mail::to_string(*name) + " is there already");
+        auto domain = co_await core_->domain(name->domain);
+        if (!domain) co_return pass_on(domain);
+        if (!*domain) co_return fail(Errc::not_found, "no domain " + name->domain);
+        Account account{.id = AccountId(draft.counters.next_account++),
+                        .address = mail::to_string(*name),
+                        .password = password,
+                        .credential_version = 1,
+                        .status = AccountStatus::enabled,
+                        .created = core_->clock.now()};
+        draft.add(*name, account);
+        co_return account;
+    };
+    co_return co_await core_->write<Account>(prepare);
+}
+
+Task<Result<Account>> Directory::find_account(std::string address) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    co_return co_await core_->account(std::move(*name));
+}
+
+Task<Result<Account>> Directory::account(AccountId id) {
+    auto missing = [&] { return fail(Errc::not_found, "no account with id " + std::to_string(id.value)); };
+    auto value = co_await core_->read(account_id_key(id));
+    if (!value) co_return pass_on(value);
+    if (!*value) co_return missing();
+    auto address = decode_location(**value);
+    if (!address) co_return pass_on(address);
+    auto account = co_await core_->account(std::move(*address));
+    // Between the two reads the account may go, and another one may take its address.
+    if (account && account->id != id) co_return missing();
+    co_return account;
+}
+
+Task<Result<>> Directory::set_password(std::string address, std::string password) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    if (auto good = Core::check_password(password); !good) co_return good;
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto account = co_await core_->account(*name);
+        if (!account) co_return pass_on(account);
+        account->password = password;
+        ++account->credential_version;
+        draft.put(*name, *account);
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, std::string password) {
+    if (auto good = Core::check_password(password); !good) co_return good;
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto current = co_await account(id);
+        if (!current) co_return pass_on(current);
+        if (current->password != old) co_return fail(Errc::conflict, "the password has changed");
+        auto name = core_->normalize(current->address);
+        if (!name) co_return pass_on(name);
+        current->password = password;
+        ++current->credential_version;
+        draft.put(*name, *current);
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<>> Directory::set_status(std::string address, AccountStatus status) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto account = co_await core_->account(*name);
+        if (!account) co_return pass_on(account);
+        if (account->status == status) co_return Result<>();
+        account->status = status;
+        ++account->credential_version;
+        draft.put(*name, *account);
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<Account>> Directory::remove_account(std::string address) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
+        auto account = co_await core_->account(*name);
+        if (!account) co_return pass_on(account);
+        draft.remove(*name, *account);
+        co_return account;
+    };
+    co_return co_await core_->write<Account>(prepare);
+}
+
+// Aliases.
+
+Task<Result<Alias>> Directory::add_alias(std::string address, std::vector<std::string> targets) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    if (targets.empty()) co_return fail(Errc::invalid, "an alias needs a target");
+    std::vector<mail::Address> to;
+    for (const auto& target : targets) {
+        auto parsed = core_->normalize(target);
+        if (!parsed) co_return pass_on(parsed);
+        if (std::ranges::find(to, *parsed) == to.end()) to.push_back(std::move(*parsed));
+        if (to.size() > core_->options.alias_targets)
+            co_return fail(Errc::invalid,
+                           "an alias has at most " + std::to_string(core_->options.alias_targets) + " targets");
+    }
+    auto prepare = [&](Draft& draft) -> Task<Result<Alias>> {
+        auto there = co_await core_->entity(*name);
+        if (!there) co_return pass_on(there);
+        if (*there) co_return fail(Errc::exists, mail::to_string(*name) + " is there already");
+        auto domain = co_await core_->domain(name->domain);
+        if (!domain) co_return pass_on(domain);
+        if (!*domain) co_return fail(Errc::not_found, "no domain " + name->domain);
+        Alias alias{mail::to_string(*name), {}};
+        for (const auto& target : to) {
+            auto match = co_await core_->match(target);
+            if (!match) co_return pass_on(match);
+            if (!*match) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            alias.targets.push_back(mail::to_string(target));
+        }
+        draft.add(*name, alias);
+        co_return alias;
+    };
+    co_return co_await core_->write<Alias>(prepare);
+}
+
+Task<Result<>> Directory::remove_alias(std::string address) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto there = co_await core_->entity(*name);
+        if (!there) co_return pass_on(there);
+        if (!*there || !std::holds_alternative<Alias>(**there))
+            co_return fail(Errc::not_found, "no alias " + mail::to_string(*name));
+        draft.remove(*name, **there);
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+// Lists and totals.
+
+namespace {
+
+/// One kind of what stands behind addresses, in key order, at most `limit`, after the address `after`.
+template <class Kind>
+Task<Result<std::vector<Kind>>> list(Core& core, std::string domain, std::string after, std::size_t limit) {
+    if (!domain.empty()) {
+        auto canonical = mail::canonical_domain(domain);
+        if (!canonical) co_return pass_on(canonical);
+        auto there = co_await core.domain(*canonical);
+        if (!there) co_return pass_on(there);
+        if (!*there) co_return fail(Errc::not_found, "no domain " + *canonical);
+        domain = std::move(*canonical);
+    }
+    auto range = engine::KeyRange::prefix(addresses_prefix(domain));
+    if (!after.empty()) {
+        auto last = core.normalize(after);
+        if (!last) co_return pass_on(last);
+        range.begin = std::max(range.begin, address_key(*last) + '\0');
+    }
+    auto snapshot = core.engine.snapshot(kDirectoryPartition);
+    std::vector<Kind> out;
+    while (out.size() < limit && range.begin < range.end) {
+        std::size_t ask = std::min(kPage, limit - out.size());
+        auto page = co_await core.engine.scan(kDirectoryPartition, range, ask, snapshot);
+        if (!page) co_return pass_on(page);
+        for (auto& [key, value] : *page) {
+            auto entity = decode_entity(key, value);
+            if (!entity) co_return pass_on(entity);
+            if (auto* wanted = std::get_if<Kind>(&*entity)) out.push_back(std::move(*wanted));
+        }
+        if (page->size() < ask) break;
+        range.begin = page->back().key + '\0';
+    }
+    co_return out;
+}
+
+}  // namespace
+
+Task<Result<std::vector<Account>>> Directory::accounts(std::string domain, std::string after, std::size_t limit) {
+    return list<Account>(*core_, std::move(domain), std::move(after), limit);
+}
+
+Task<Result<std::vector<Alias>>> Directory::aliases(std::string domain, std::string after, std::size_t limit) {
+    return list<Alias>(*core_, std::move(domain), std::move(after), limit);
+}
+
+Task<Result<Directory::Totals>> Directory::totals() {
+    auto counters = co_await core_->counters();
+    if (!counters) co_return pass_on(counters);
+    co_return Totals{counters->domains, counters->accounts, counters->aliases};
+}
+
+}  // namespace poplar::directory

@@ -1,0 +1,49 @@
+#include "directory/passwd_file.h"
+
+#include <algorithm>
+
+namespace poplar::directory {
+
+namespace {
+
+constexpr std::size_t kLineLimit = 8192;
+
+/// Takes the field before the next ":" off `line`; the last field has none.
+std::string_view take_field(std::string_view& line) {
+    std::size_t colon = line.find(':');
+    auto field = line.substr(0, colon);
+    line.remove_prefix(colon == std::string_view::npos ? line.size() : colon + 1);
+    return field;
+}
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }
+
+}  // namespace
+
+Result<std::optional<Directory::NewAccount>> parse_passwd_line(std::string_view line, std::string_view default_domain,
+                                                               std::string_view default_scheme) {
+    if (line.size() > kLineLimit) return fail(Errc::invalid, "passwd-file: a line longer than 8192 octets");
+    if (line.ends_with('\n')) line.remove_suffix(1);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.find_first_not_of(" \t") == std::string_view::npos || line.starts_with('#')) return std::nullopt;
+
+    auto user = take_field(line);
+    auto password = take_field(line);
+    if (user.empty()) return fail(Errc::invalid, "passwd-file: no user name");
+    if (std::ranges::any_of(user, is_control) || std::ranges::any_of(password, is_control))
+        return fail(Errc::invalid, "passwd-file: a control character in the user name or the password");
+
+    Directory::NewAccount account{std::string(user), {}};
+    if (user.find('@') == std::string_view::npos) {
+        if (default_domain.empty()) return fail(Errc::invalid, "passwd-file: a user name without a domain");
+        account.address.append("@").append(default_domain);
+    }
+    if (!password.empty()) {
+        bool has_scheme = password.starts_with('{') && password.find('}') != std::string_view::npos;
+        if (!has_scheme) account.password.append("{").append(default_scheme).append("}");
+        account.password.append(password);
+    }
+    return account;
+}
+
+}  // namespace poplar::directory

@@ -1,0 +1,134 @@
+#include "directory/records.h"
+
+#include "base/encoding.h"
+
+namespace poplar::directory {
+
+namespace {
+
+constexpr std::uint8_t kVersion = 1;  // of every value
+constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
+
+std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+Timestamp to_timestamp(std::uint64_t millis) {
+    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(millis)));
+}
+
+std::string location(const mail::Address& address) { return address.domain + '\0' + address.local; }
+
+Result<mail::Address> parse_location(std::string_view text) {
+    std::size_t nul = text.find('\0');
+    if (nul == std::string_view::npos) return fail(Errc::corrupt, "directory: an address key without separator");
+    return mail::Address{std::string(text.substr(nul + 1)), std::string(text.substr(0, nul))};
+}
+
+std::unexpected<Error> damaged(std::string_view what) {
+    return fail(Errc::corrupt, "directory: damaged or newer record: " + std::string(what));
+}
+
+}  // namespace
+
+std::string address_key(const mail::Address& canonical) { return 'a' + location(canonical); }
+std::string addresses_prefix(std::string_view domain) {
+    std::string prefix = "a";
+    if (!domain.empty()) prefix.append(domain).push_back('\0');
+    return prefix;
+}
+std::string domain_key(std::string_view domain) { return domains_prefix().append(domain); }
+std::string domains_prefix() { return "d"; }
+std::string counters_key() { return "c"; }
+std::string account_id_key(AccountId id) { return Encoder().raw("i").u64_key(id.value).bytes(); }
+std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
+std::string postmasters_prefix() { return "p"; }
+
+std::string encode(const Account& account) {
+    Encoder out;
+    out.u8(kVersion).u8(kAccountKind).u64(account.id.value).u8(static_cast<std::uint8_t>(account.status));
+    out.varint(account.credential_version).u64(to_number(account.created)).string(account.password);
+    return std::move(out).bytes();
+}
+
+std::string encode(const Alias& alias) {
+    Encoder out;
+    out.u8(kVersion).u8(kAliasKind).varint(alias.targets.size());
+    for (const auto& target : alias.targets) out.string(target);
+    return std::move(out).bytes();
+}
+
+std::string encode(const Domain& domain) {
+    Encoder out;
+    out.u8(kVersion).u64(to_number(domain.created)).string(domain.catch_all);
+    return std::move(out).bytes();
+}
+
+std::string encode(const Counters& counters) {
+    Encoder out;
+    out.u8(kVersion).u64(counters.next_account);
+    out.varint(counters.domains).varint(counters.accounts).varint(counters.aliases);
+    return std::move(out).bytes();
+}
+
+std::string encode_location(const mail::Address& canonical) {
+    return Encoder().u8(kVersion).raw(location(canonical)).bytes();
+}
+
+std::string encode_mark() { return Encoder().u8(kVersion).bytes(); }
+
+Result<Entity> decode_entity(std::string_view key, std::string_view value) {
+    auto address = parse_location(key.substr(1));
+    if (!address) return pass_on(address);
+    auto text = mail::to_string(*address);
+    Decoder in(value);
+    std::uint8_t version = in.u8(), kind = in.u8();
+    if (version != kVersion) return damaged(text);
+    if (kind == kAccountKind) {
+        Account account;
+        account.id = AccountId(in.u64());
+        std::uint8_t status = in.u8();
+        account.status = static_cast<AccountStatus>(status);
+        account.credential_version = in.varint();
+        account.created = to_timestamp(in.u64());
+        account.password = in.string();
+        if (!in.ok() || !in.at_end() || status > static_cast<std::uint8_t>(AccountStatus::disabled))
+            return damaged(text);
+        account.address = std::move(text);
+        return account;
+    }
+    if (kind != kAliasKind) return damaged(text);
+    Alias alias;
+    for (std::uint64_t left = in.varint(); left > 0 && in.ok(); --left) alias.targets.emplace_back(in.string());
+    if (!in.ok() || !in.at_end()) return damaged(text);
+    alias.address = std::move(text);
+    return alias;
+}
+
+Result<Domain> decode_domain(std::string_view key, std::string_view value) {
+    Domain domain;
+    domain.name = key.substr(1);
+    Decoder in(value);
+    std::uint8_t version = in.u8();
+    domain.created = to_timestamp(in.u64());
+    domain.catch_all = in.string();
+    if (version != kVersion || !in.ok() || !in.at_end()) return damaged(domain.name);
+    return domain;
+}
+
+Result<Counters> decode_counters(std::string_view value) {
+    Counters counters;
+    Decoder in(value);
+    std::uint8_t version = in.u8();
+    counters.next_account = in.u64();
+    counters.domains = in.varint();
+    counters.accounts = in.varint();
+    counters.aliases = in.varint();
+    if (version != kVersion || !in.ok() || !in.at_end()) return damaged("counters");
+    return counters;
+}
+
+Result<mail::Address> decode_location(std::string_view value) {
+    Decoder in(value);
+    if (in.u8() != kVersion) return damaged("account id");
+    return parse_location(in.rest());
+}
+
+}  // namespace poplar::directory

@@ -1,0 +1,56 @@
+#pragma once
+// The directory's keys and values in its partition (docs/storage-format.md, "Directory"). Keys, in byte order:
+//
+//   a <domain> NUL <local part>   an address that is taken: an account or an alias
+//   c                             counters, and the next account id
+//   d <domain>                    a domain
+//   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
+//   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
+//
+// Domains and local parts are canonical (mail/address.h); a domain never holds a NUL, so a domain's addresses are one
+// range of keys. Values begin with a version octet.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/error.h"
+#include "directory/directory.h"
+#include "mail/address.h"
+
+namespace poplar::directory {
+
+/// Written with every change of the directory that adds or removes something.
+struct Counters {
+    std::uint64_t next_account = kFirstAccount.value;  ///< only grows: an id is never given twice
+    std::uint64_t domains = 0, accounts = 0, aliases = 0;
+    bool operator==(const Counters&) const = default;
+};
+
+/// What an address stands for.
+using Entity = std::variant<Account, Alias>;
+
+std::string address_key(const mail::Address& canonical);
+std::string addresses_prefix(std::string_view domain);  ///< of a domain's address keys; of all for ""
+std::string domain_key(std::string_view domain);
+std::string domains_prefix();
+std::string counters_key();
+std::string account_id_key(AccountId id);
+std::string postmaster_key(std::string_view domain);
+std::string postmasters_prefix();
+
+// Encoders; the address stands in the key alone.
+std::string encode(const Account& account);
+std::string encode(const Alias& alias);
+std::string encode(const Domain& domain);
+std::string encode(const Counters& counters);
+std::string encode_location(const mail::Address& canonical);  ///< value of account_id_key
+std::string encode_mark();                                    ///< value of postmaster_key
+
+// Decoders. Errors: corrupt (also a version this program does not know).
+Result<Entity> decode_entity(std::string_view key, std::string_view value);
+Result<Domain> decode_domain(std::string_view key, std::string_view value);
+Result<Counters> decode_counters(std::string_view value);
+Result<mail::Address> decode_location(std::string_view value);
+
+}  // namespace poplar::directory

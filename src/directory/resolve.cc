@@ -1,0 +1,144 @@
+// Where mail to an address goes.
+#include <set>
+#include <unordered_map>
+
+#include "directory/core.h"
+
+namespace poplar::directory {
+
+namespace {
+
+/// Follows aliases depth first. An alias that leads back to one we are coming from is a circle; one that is reached
+/// by two ways is not.
+class Walk {
+public:
+    explicit Walk(Core& core) : core_(core) {}
+
+    /// `detail` is what the way so far says for the accounts at its end.
+    Task<Result<>> follow(Entity entity, std::string detail, std::size_t depth = 1) {
+        if (auto* account = std::get_if<Account>(&entity)) {
+            arrive(std::move(*account), std::move(detail));
+            co_return Result<>();
+        }
+        const auto& alias = std::get<Alias>(entity);
+        auto [at, is_new] = on_the_way_.try_emplace(alias.address, true);
+        if (!is_new) {
+            endless_ |= at->second;
+            co_return Result<>();
+        }
+        if (depth > core_.options.alias_depth || on_the_way_.size() > core_.options.alias_targets) endless_ = true;
+        for (const auto& target : alias.targets) {
+            if (endless_) break;
+            auto address = core_.normalize(target);
+            if (!address) co_return pass_on(address);
+            auto match = co_await core_.match(std::move(*address));
+            if (!match) co_return pass_on(match);
+            if (!*match) continue;  // removed since
+            auto further = (*match)->detail.empty() ? detail : std::move((*match)->detail);
+            auto followed = co_await follow(std::move((*match)->entity), std::move(further), depth + 1);
+            if (!followed) co_return followed;
+        }
+        on_the_way_[alias.address] = false;
+        co_return Result<>();
+    }
+
+    /// `detail`: of the address the mail was sent to.
+    Resolution result(std::string detail) && {
+        Resolution out;
+        out.detail = std::move(detail);
+        if (endless_) {
+            out.kind = Resolution::Kind::loop;
+        } else if (!accounts_.empty()) {
+            out.kind = Resolution::Kind::accounts;
+            if (accounts_.size() == 1 && !first_detail_.empty()) out.detail = std::move(first_detail_);
+            out.accounts = std::move(accounts_);
+        } else {
+            out.kind = met_disabled_ ? Resolution::Kind::disabled : Resolution::Kind::unknown_user;
+        }
+        return out;
+    }
+
+private:
+    void arrive(Account account, std::string detail) {
+        if (!seen_.insert(account.id).second) return;
+        endless_ |= seen_.size() > core_.options.alias_targets;
+        if (account.status == AccountStatus::disabled) {
+            met_disabled_ = true;
+            return;
+        }
+        if (accounts_.empty()) first_detail_ = std::move(detail);
+        accounts_.push_back(std::move(account));
+    }
+
+    Core& core_;
+    std::vector<Account> accounts_;
+    std::string first_detail_;
+    std::set<AccountId> seen_;
+    std::unordered_map<std::string, bool> on_the_way_;  ///< aliases met; true while we are behind them
+    bool met_disabled_ = false;
+    bool endless_ = false;
+};
+
+Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detail) {
+    Walk walk(core);
+    auto followed = co_await walk.follow(std::move(match.entity), {});
+    if (!followed) co_return pass_on(followed);
+    co_return std::move(walk).result(std::move(detail));
+}
+
+Resolution nowhere(Resolution::Kind kind) {
+    Resolution out;
+    out.kind = kind;
+    return out;
+}
+
+/// The postmaster of the first of our domains that has one.
+Task<Result<Resolution>> resolve_postmaster(Core& core) {
+    auto range = engine::KeyRange::prefix(postmasters_prefix());
+    auto first = co_await core.engine.scan(kDirectoryPartition, std::move(range), 1);
+    if (!first) co_return pass_on(first);
+    if (first->empty()) co_return nowhere(Resolution::Kind::unknown_user);
+    auto match =
+        co_await core.match({std::string(kPostmaster), first->front().key.substr(postmasters_prefix().size())});
+    if (!match) co_return pass_on(match);
+    if (!*match) co_return nowhere(Resolution::Kind::unknown_user);
+    co_return co_await follow_match(core, std::move(**match), {});
+}
+
+}  // namespace
+
+Task<Result<Resolution>> Directory::resolve(mail::Address address) {
+    if (address.domain.empty() && is_postmaster(address.local)) co_return co_await resolve_postmaster(*core_);
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    auto match = co_await core_->match(*name);
+    if (!match) co_return pass_on(match);
+    if (*match) {
+        std::string detail;
+        if (!(*match)->detail.empty())  // as the sender wrote it: a mailbox's name keeps its case
+            detail = mail::split_detail(address.local, core_->options.detail_separator).detail;
+        co_return co_await follow_match(*core_, std::move(**match), std::move(detail));
+    }
+    // Addresses exist in our domains only, so the domain needs a look only now.
+    auto domain = co_await core_->domain(name->domain);
+    if (!domain) co_return pass_on(domain);
+    if (!*domain) co_return nowhere(Resolution::Kind::unknown_domain);
+    Resolution out;
+    if (!(*domain)->catch_all.empty()) {
+        auto target = core_->normalize((*domain)->catch_all);
+        if (!target) co_return pass_on(target);
+        auto caught = co_await core_->match(std::move(*target));
+        if (!caught) co_return pass_on(caught);
+        if (*caught) {
+            auto detail = std::move((*caught)->detail);
+            auto followed = co_await follow_match(*core_, std::move(**caught), std::move(detail));
+            if (!followed) co_return followed;
+            out = std::move(*followed);
+        }
+    }
+    if (out.kind == Resolution::Kind::unknown_user && is_postmaster(name->local))
+        co_return co_await resolve_postmaster(*core_);
+    co_return out;
+}
+
+}  // namespace poplar::directory

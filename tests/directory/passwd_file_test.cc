@@ -1,0 +1,69 @@
+#include "directory/passwd_file.h"
+
+#include <gtest/gtest.h>
+
+namespace poplar::directory {
+namespace {
+
+using namespace std::string_literals;
+using namespace std::string_view_literals;
+
+TEST(PasswdLine, GivesAddressAndPassword) {
+    struct Case {
+        std::string_view line, address, password;
+    };
+    for (auto [line, address, password] : {
+             Case{"bob@example.org:{SHA512-CRYPT}$6$salt$hash:5000:5000::/home/bob::userdb_quota=1G", "bob@example.org",
+                  "{SHA512-CRYPT}$6$salt$hash"},
+             {"bob@example.org:{PLAIN}secret", "bob@example.org", "{PLAIN}secret"},
+             {"bob@example.org:{PLAIN}secret\n", "bob@example.org", "{PLAIN}secret"},
+             {"bob@example.org:{PLAIN}secret\r\n", "bob@example.org", "{PLAIN}secret"},
+             {"bob@example.org:{PLAIN}sec ret :::", "bob@example.org", "{PLAIN}sec ret "},
+             {"bob:{SSHA}abc=", "bob@default.test", "{SSHA}abc="},
+             {"bob:$1$salt$hash:1:1", "bob@default.test", "{CRYPT}$1$salt$hash"},
+             {"bob:{unclosed", "bob@default.test", "{CRYPT}{unclosed"},
+             {"bob:", "bob@default.test", ""},
+             {"bob", "bob@default.test", ""},
+             {"bob::1:1::/home/bob", "bob@default.test", ""},
+             {"Bob Smith@Example.ORG:x", "Bob Smith@Example.ORG", "{CRYPT}x"},
+             {"b\xc3\xbc@b\xc3\xbc.example:{PLAIN}\xc3\xbc", "b\xc3\xbc@b\xc3\xbc.example", "{PLAIN}\xc3\xbc"},
+             {" bob@example.org:{PLAIN}x", " bob@example.org", "{PLAIN}x"},
+         }) {
+        auto parsed = parse_passwd_line(line, "default.test");
+        ASSERT_TRUE(parsed) << line;
+        ASSERT_TRUE(*parsed) << line;
+        EXPECT_EQ((*parsed)->address, address);
+        EXPECT_EQ((*parsed)->password, password);
+    }
+}
+
+TEST(PasswdLine, TakesTheSchemeOfTheCallerWhereThereIsNone) {
+    auto parsed = parse_passwd_line("bob@example.org:secret", "", "PLAIN");
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ((*parsed)->password, "{PLAIN}secret");
+    parsed = parse_passwd_line("bob@example.org:{SHA}abc", "", "PLAIN");
+    ASSERT_TRUE(parsed);
+    EXPECT_EQ((*parsed)->password, "{SHA}abc");
+}
+
+TEST(PasswdLine, SkipsEmptyLinesAndComments) {
+    for (std::string_view line : {""sv, "\n"sv, "\r\n"sv, "  \t "sv, "# bob:{PLAIN}x"sv, "#"sv}) {
+        auto parsed = parse_passwd_line(line, "default.test");
+        ASSERT_TRUE(parsed) << line;
+        EXPECT_FALSE(*parsed) << line;
+    }
+}
+
+TEST(PasswdLine, RefusesWhatNamesNobodyOrHasControls) {
+    for (const std::string& line :
+         {":{PLAIN}x"s, ":"s, "bo\0b@example.org:x"s, "bob@example.org:{PLAIN}a\tb"s, "bob\r@example.org:x"s,
+          "bob@example.org:x\ny:z"s, "a@b:{PLAIN}\x7f"s, "a@b:" + std::string(8192, 'x')}) {
+        auto parsed = parse_passwd_line(line, "default.test");
+        ASSERT_FALSE(parsed) << line;
+        EXPECT_EQ(parsed.error().code(), Errc::invalid);
+    }
+    EXPECT_FALSE(parse_passwd_line("bob:{PLAIN}x", ""));
+}
+
+}  // namespace
+}  // namespace poplar::directory
