@@ -22,9 +22,9 @@ using OrderKey = Strong<struct OrderKeyTag>;
 /// One stored message, without its bytes.
 struct Message {
     OrderKey order;
-    std::string unique_id;       ///< 1-70 octets in 0x21-0x7e, for ever this message's (RFC 1939 s7 UIDL)
+    std::string unique_id;  ///< 1-70 octets in 0x21-0x7e, for ever this message's (RFC 1939 s7 UIDL)
     engine::BodyId body;
-    std::uint64_t octets = 0;    ///< as LIST and STAT report it: CRLF counted as two, unstuffed (RFC 1939 s11)
+    std::uint64_t octets = 0;       ///< as LIST and STAT report it: CRLF counted as two, unstuffed (RFC 1939 s11)
     std::uint64_t wire_octets = 0;  ///< as stored: with byte-stuffing; equal to `octets` if no line is stuffed
     Timestamp received{};
 };
@@ -60,27 +60,36 @@ struct NewMessage {
 
 struct Options {
     std::chrono::seconds retention = std::chrono::days(30);  ///< how long deleted mail is kept
+    std::size_t commit_messages = 400;                       ///< appends to one account that share a commit, at most
+    std::uint64_t commit_octets = 8u << 20;  ///< and how many octets of theirs go through the engine's log
+    std::size_t forget_messages = 1000;      ///< expired or purged messages a commit, at most
+    std::size_t hot_mailboxes = 16'384;      ///< mailbox records kept in memory between changes, about 300 octets each
 };
 
 /// One POP session's exclusive hold on an account's maildrop (RFC 1939 s4) and its view of it as of login: what
 /// arrives or goes later changes nothing in it. Used by one session, on one thread.
 class Maildrop {
 public:
-    virtual ~Maildrop() = default;  ///< gives the lock back
+    virtual ~Maildrop() = default;                    ///< gives the lock back
     virtual std::uint64_t message_count() const = 0;  ///< as of login
     virtual std::uint64_t octets() const = 0;         ///< as of login
-    /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call.
+    /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. Should they
+    /// not be what the mailbox's counters said (check() would answer corrupt), the counts above follow them from now
+    /// on.
     virtual Task<Result<const std::vector<Message>*>> messages() = 0;
     /// Opens a message's bytes in wire form. Works even if another party deleted it meanwhile. Errors: corrupt,
     /// not_found (its days in the retained area are over).
     virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(Message message) = 0;
     /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
-    /// returns. Those that somebody else removed meanwhile count as removed.
+    /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied
+    /// (the lock was lost).
     virtual Task<Result<>> remove(std::vector<std::uint32_t> numbers) = 0;
 };
 
 /// All functions may be called from any thread with an executor and resume on it. Beside those named, any call may fail
-/// with io, no_space, corrupt or cancelled.
+/// with io, no_space, corrupt or cancelled; a change, in a cluster, with conflict or outcome_unknown when repeating it
+/// did not help. A change that has begun comes to its end even if its caller is cancelled. Every caller's execution
+/// context must outlive all changes under way.
 class MailStore {
 public:
     MailStore(engine::Engine& engine, const Clock& clock, Options options);
@@ -88,7 +97,8 @@ public:
 
     /// Appends to INBOX. When it succeeds the message survives loss of power: 250 may be answered (RFC 5321 s6.1).
     /// Messages that arrive together for one account share a commit. Errors: invalid (a given unique-id is malformed),
-    /// exists (the account has a message with the given unique-id, live or retained).
+    /// exists (the account has a message with the given unique-id, live or retained, or the given one begins like those
+    /// that the mailbox makes itself).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
     /// Opens the classic view of INBOX for POP3. Errors: busy (another session holds it).
@@ -100,10 +110,12 @@ public:
     Task<Result<std::vector<Message>>> list(AccountId account, OrderKey after, std::size_t limit);
     /// By unique-id, live or retained. Errors: not_found.
     Task<Result<Message>> find(AccountId account, std::string unique_id);
+    /// As Maildrop::open.
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message);
+    /// Moves messages to the retained area: all or none. Those that are not there count as removed.
     Task<Result<>> remove(AccountId account, std::vector<std::string> unique_ids, std::string reason);
 
-    /// What was deleted and is still kept, oldest deletion first: at most `limit`, after skipping `offset`.
+    /// What was deleted and is still kept, first to expire first: at most `limit`, after skipping `offset`.
     Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);
     /// Puts a retained message back where it was: same unique-id, same place in the order. Errors: not_found.
     Task<Result<Message>> restore(AccountId account, std::string unique_id);
@@ -112,7 +124,8 @@ public:
     Task<Result<std::uint64_t>> expire(AccountId account);
     /// Forgets everything of an account at once (its address was removed and its days are over).
     Task<Result<>> purge(AccountId account);
-    /// Counts the account's messages anew and compares with its counters. Errors: corrupt (they differ; says how).
+    /// Counts the account's messages anew and compares with its counters and its index. Errors: corrupt (they differ;
+    /// says how).
     Task<Result<>> check(AccountId account);
 
 private:

@@ -1,0 +1,117 @@
+#include "mailstore/account_queues.h"
+
+#include <utility>
+
+namespace poplar::mailstore {
+
+namespace {
+
+// A larger body is in a file of its own already: its octets don't go through the engine's log with the commit.
+constexpr std::uint64_t kInlineOctets = 1u << 20;
+
+std::uint64_t log_octets(const NewMessage& message) {
+    std::uint64_t staged = message.content.staged ? message.content.staged->size() : 0;
+    return message.head.size() + (staged <= kInlineOctets ? staged : 0);
+}
+
+}  // namespace
+
+/// Sees to it that a lead which is broken off (its execution context goes away, or it throws) leaves the account free
+/// and its waiters answered.
+class AccountQueues::Leadership {
+public:
+    Leadership(AccountQueues& queues, AccountId id, Account& account) : queues_(queues), id_(id), account_(account) {}
+    Leadership(const Leadership&) = delete;
+    Leadership& operator=(const Leadership&) = delete;
+    ~Leadership() {
+        if (!over_) queues_.abandon(id_, account_);
+    }
+    void over() { over_ = true; }
+
+private:
+    AccountQueues& queues_;
+    AccountId id_;
+    Account& account_;
+    bool over_ = false;
+};
+
+AccountQueues::AccountQueues(const Options& options, AppendAll append_all)
+    : options_(options), append_all_(std::move(append_all)) {}
+
+void AccountQueues::push(AccountId id, std::variant<Append, Exclusive> change, const asio::any_io_executor& executor) {
+    auto& shard = shard_of(id);
+    std::shared_ptr<Account> account;
+    {
+        std::lock_guard lock(shard.mutex);
+        auto& slot = shard.accounts[id];
+        if (!slot) slot = std::make_shared<Account>();
+        slot->waiting.push_back(std::move(change));
+        if (std::exchange(slot->led, true)) return;
+        if (slot->idle) shard.idle.erase(*std::exchange(slot->idle, std::nullopt));
+        account = slot;
+    }
+    // What it throws (memory is short) ends the lead; the waiters have their answer from Leadership.
+    asio::co_spawn(executor, lead(shared_from_this(), id, std::move(account)), asio::detached);
+}
+
+Task<> AccountQueues::lead(std::shared_ptr<AccountQueues> self, AccountId id, std::shared_ptr<Account> account) {
+    Leadership leadership(*self, id, *account);
+    while (auto work = self->take(id, *account)) {
+        if (auto* appends = std::get_if<std::vector<Append>>(&*work))
+            co_await self->append_all_(id, account->hot, std::move(*appends));
+        else
+            co_await std::get<Exclusive> (*work)(account->hot);
+    }
+    leadership.over();
+}
+
+std::optional<std::variant<std::vector<Append>, Exclusive>> AccountQueues::take(AccountId id, Account& account) {
+    auto& shard = shard_of(id);
+    std::lock_guard lock(shard.mutex);
+    auto& waiting = account.waiting;
+    if (waiting.empty()) {
+        rest(shard, id, account);
+        return std::nullopt;
+    }
+    if (auto* exclusive = std::get_if<Exclusive>(&waiting.front())) {
+        Exclusive change = std::move(*exclusive);
+        waiting.pop_front();
+        return change;
+    }
+    std::vector<Append> appends;
+    std::uint64_t octets = 0;
+    while (!waiting.empty() && appends.size() < options_.commit_messages) {
+        auto* append = std::get_if<Append>(&waiting.front());
+        if (append == nullptr) break;
+        octets += log_octets(append->message);
+        if (!appends.empty() && octets > options_.commit_octets) break;
+        appends.push_back(std::move(*append));
+        waiting.pop_front();
+    }
+    return appends;
+}
+
+void AccountQueues::rest(Shard& shard, AccountId id, Account& account) {
+    account.led = false;
+    if (!account.hot) {
+        shard.accounts.erase(id);
+        return;
+    }
+    shard.idle.push_front(id);
+    account.idle = shard.idle.begin();
+    if (shard.idle.size() > options_.hot_mailboxes / kShards) {
+        shard.accounts.erase(shard.idle.back());
+        shard.idle.pop_back();
+    }
+}
+
+void AccountQueues::abandon(AccountId id, Account& account) {
+    decltype(account.waiting) unanswered;  // each is answered as its sender is destroyed, after the lock is given back
+    auto& shard = shard_of(id);
+    std::lock_guard lock(shard.mutex);
+    account.hot.reset();
+    unanswered.swap(account.waiting);
+    rest(shard, id, account);
+}
+
+}  // namespace poplar::mailstore

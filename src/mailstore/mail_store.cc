@@ -1,0 +1,193 @@
+#include "mailstore/mail_store.h"
+
+#include "mailstore/account_queues.h"
+#include "mailstore/changes.h"
+#include "mailstore/check.h"
+#include "mailstore/maildrop.h"
+#include "mailstore/record.h"
+
+namespace poplar::mailstore {
+
+namespace {
+
+constexpr std::size_t kPage = 1000;  // entries a scan
+
+/// Runs a change and sends its result.
+template <class T, class Change>
+Task<> answer_with(Change change, typename OneShot<T>::Sender answer) {
+    answer.send(co_await std::move(change));
+}
+
+}  // namespace
+
+struct MailStore::Impl {
+    Impl(engine::Engine& e, const Clock& c, const Options& o)
+        : engine(e), clock(c), options(o), changes(engine, clock, options) {
+        auto append_all = [this](AccountId account, Hot& hot, std::vector<Append> appends) {
+            return changes.append_all(account, hot, std::move(appends));
+        };
+        queues = std::make_shared<AccountQueues>(options, std::move(append_all));
+    }
+
+    /// Waits for the account's turn, makes `change(hot)` on the leader's executor and returns its result on the
+    /// caller's. `change` returns a Task and is no coroutine itself.
+    template <class T, class Change>
+    Task<Result<T>> alone(AccountId account, Change change) {
+        auto executor = co_await asio::this_coro::executor;
+        OneShot<T> answer;
+        Exclusive turn = [change = std::move(change), sender = answer.sender()](Hot& hot) mutable {
+            return answer_with<T>(change(hot), std::move(sender));
+        };
+        queues->push(account, std::move(turn), executor);
+        co_return co_await answer.receive();
+    }
+
+    Task<Result<MailboxRecord>> record(AccountId account, std::shared_ptr<const engine::Snapshot> snapshot = nullptr) {
+        auto value = co_await engine.get(account, keys::mailbox(), std::move(snapshot));
+        if (!value && value.error().code() == Errc::not_found) co_return MailboxRecord{};
+        if (!value) co_return pass_on(value);
+        co_return decode_mailbox(*value);
+    }
+
+    engine::Engine& engine;
+    const Clock& clock;
+    const Options options;
+    Changes changes;
+    std::shared_ptr<AccountQueues> queues;
+};
+
+MailStore::MailStore(engine::Engine& engine, const Clock& clock, Options options)
+    : impl_(std::make_unique<Impl>(engine, clock, options)) {}
+MailStore::~MailStore() = default;
+
+Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
+    if (!message.unique_id.empty() && !is_unique_id(message.unique_id))
+        co_return fail(Errc::invalid, "a unique-id has 1 to 70 printable ASCII characters");
+    auto executor = co_await asio::this_coro::executor;
+    OneShot<Message> answer;
+    impl_->queues->push(account, Append{std::move(message), impl_->clock.now(), answer.sender()}, executor);
+    co_return co_await answer.receive();
+}
+
+Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account) {
+    auto lease = co_await impl_->engine.lease(account, kMaildropLease);
+    if (!lease) co_return pass_on(lease);
+    auto snapshot = impl_->engine.snapshot(account);
+    auto record = co_await impl_->record(account, snapshot);
+    if (!record) co_return pass_on(record);
+    if (record->totals.messages == 0) snapshot.reset();
+    auto remove = [impl = impl_.get(), account](std::vector<Victim> victims, engine::Batch::Fence fence) {
+        auto change = [impl, account, victims = std::move(victims), fence = std::move(fence)](Hot& hot) {
+            return impl->changes.remove(account, hot, victims, "pop3", fence);
+        };
+        return impl->alone<void>(account, std::move(change));
+    };
+    co_return std::make_unique<InboxMaildrop>(impl_->engine, account, std::move(*lease), record->totals,
+                                              std::move(snapshot), std::move(remove));
+}
+
+Task<Result<MailboxTotals>> MailStore::totals(AccountId account) {
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    co_return record->totals;
+}
+
+Task<Result<std::vector<Message>>> MailStore::list(AccountId account, OrderKey after, std::size_t limit) {
+    std::vector<Message> messages;
+    if (limit == 0 || after == OrderKey(~0ull)) co_return messages;
+    auto entries = co_await impl_->engine.scan(account, keys::messages(OrderKey(after.value + 1)), limit);
+    if (!entries) co_return pass_on(entries);
+    messages.reserve(entries->size());
+    for (const auto& entry : *entries) {
+        auto message = decode_message(entry);
+        if (!message) co_return pass_on(message);
+        messages.push_back(std::move(*message));
+    }
+    co_return messages;
+}
+
+Task<Result<Message>> MailStore::find(AccountId account, std::string unique_id) {
+    auto snapshot = impl_->engine.snapshot(account);  // index and record as of one moment
+    auto value = co_await impl_->engine.get(account, keys::unique_id(unique_id), snapshot);
+    if (!value) co_return pass_on(value);
+    auto place = decode_place(*value);
+    if (!place) co_return pass_on(place);
+    bool live = place->area == Place::Area::live;
+    auto key = live ? keys::message(place->order) : keys::retained(place->expires, place->order);
+    value = co_await impl_->engine.get(account, key, snapshot);
+    if (!value && value.error().code() == Errc::not_found)
+        co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
+    if (!value) co_return pass_on(value);
+    engine::Entry entry{std::move(key), std::move(*value)};
+    if (live) co_return decode_message(entry);
+    auto retained = decode_retained(entry);
+    if (!retained) co_return pass_on(retained);
+    co_return std::move(retained->message);
+}
+
+Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {
+    co_return co_await impl_->engine.read_body(account, message.body);
+}
+
+Task<Result<>> MailStore::remove(AccountId account, std::vector<std::string> unique_ids, std::string reason) {
+    if (unique_ids.empty()) co_return Result<>{};
+    auto change = [impl = impl_.get(), account, unique_ids = std::move(unique_ids), reason = std::move(reason)](
+                      Hot& hot) { return impl->changes.remove_by_id(account, hot, unique_ids, reason); };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<std::vector<RetainedMessage>>> MailStore::list_retained(AccountId account, std::size_t offset,
+                                                                    std::size_t limit) {
+    std::vector<RetainedMessage> found;
+    auto snapshot = impl_->engine.snapshot(account);
+    auto range = keys::retained();
+    while (found.size() < limit) {
+        const std::size_t want = std::min(kPage, std::min(offset, kPage) + std::min(limit - found.size(), kPage));
+        auto page = co_await impl_->engine.scan(account, range, want, snapshot);
+        if (!page) co_return pass_on(page);
+        for (std::size_t i = std::min(offset, page->size()); i < page->size() && found.size() < limit; ++i) {
+            auto retained = decode_retained((*page)[i]);
+            if (!retained) co_return pass_on(retained);
+            found.push_back(std::move(*retained));
+        }
+        offset -= std::min(offset, page->size());
+        if (page->size() < want) break;
+        range.begin = page->back().key + '\0';
+    }
+    co_return found;
+}
+
+Task<Result<Message>> MailStore::restore(AccountId account, std::string unique_id) {
+    auto change = [impl = impl_.get(), account, unique_id = std::move(unique_id)](Hot& hot) {
+        return impl->changes.restore(account, hot, unique_id);
+    };
+    co_return co_await impl_->alone<Message>(account, std::move(change));
+}
+
+Task<Result<std::uint64_t>> MailStore::expire(AccountId account) {
+    // One get for an account that has nothing to expire, as nearly all have.
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    if (record->earliest_expiry == Timestamp{} || record->earliest_expiry > impl_->clock.now()) co_return 0;
+    std::uint64_t total = 0;
+    std::string from;
+    do {  // a turn for each commit, so that deliveries come in between
+        auto change = [impl = impl_.get(), account, from](Hot& hot) {
+            return impl->changes.expire(account, hot, from);
+        };
+        auto expired = co_await impl_->alone<Changes::Expired>(account, std::move(change));
+        if (!expired) co_return pass_on(expired);
+        total += expired->messages;
+        from = std::move(expired->next);
+    } while (!from.empty());
+    co_return total;
+}
+
+Task<Result<>> MailStore::purge(AccountId account) {
+    auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.purge(account, hot); };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::check(AccountId account) { co_return co_await check_account(impl_->engine, account); }
+
+}  // namespace poplar::mailstore

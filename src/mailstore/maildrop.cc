@@ -1,0 +1,75 @@
+#include "mailstore/maildrop.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "mailstore/record.h"
+
+namespace poplar::mailstore {
+
+namespace {
+constexpr std::size_t kPage = 1000;            // entries a scan
+constexpr std::uint64_t kReserve = 1'000'000;  // messages to make room for at once, whatever the counter says
+}  // namespace
+
+Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
+    if (snapshot_) {
+        auto loaded = co_await load();
+        if (!loaded) co_return pass_on(loaded);
+    }
+    co_return &messages_;
+}
+
+Task<Result<>> InboxMaildrop::load() {
+    std::vector<Message> messages;
+    messages.reserve(std::min(count_, kReserve));
+    std::uint64_t octets = 0;
+    auto range = keys::messages();
+    for (;;) {
+        auto page = co_await engine_.scan(account_, range, kPage, snapshot_);
+        if (!page) co_return pass_on(page);
+        for (const auto& entry : *page) {
+            auto message = decode_message(entry);
+            if (!message) co_return pass_on(message);
+            octets += message->octets;
+            messages.push_back(std::move(*message));
+        }
+        if (page->size() < kPage) break;
+        range.begin = page->back().key + '\0';
+    }
+    if (messages.size() != count_ || octets != octets_) {
+        // Wrong counters must not keep anybody from their mail.
+        log::error("mailstore.wrong_counters", {{"account", account_.value},
+                                                {"messages", messages.size()},
+                                                {"counted", count_},
+                                                {"octets", octets},
+                                                {"octets_counted", octets_}});
+    }
+    count_ = messages.size();
+    octets_ = octets;
+    messages_ = std::move(messages);
+    snapshot_.reset();
+    co_return Result<>{};
+}
+
+Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(Message message) {
+    co_return co_await engine_.read_body(account_, message.body);
+}
+
+Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {
+    auto list = co_await messages();
+    if (!list) co_return pass_on(list);
+    std::vector<Victim> victims;
+    victims.reserve(numbers.size());
+    std::uint32_t last = 0;
+    for (auto number : numbers) {
+        if (number <= last || number > messages_.size())
+            co_return fail(Errc::invalid, "not an ascending message number");
+        last = number;
+        victims.push_back({messages_[number - 1].order, messages_[number - 1].body});
+    }
+    if (victims.empty()) co_return Result<>{};
+    co_return co_await remove_(std::move(victims), {kMaildropLease, lease_->token()});
+}
+
+}  // namespace poplar::mailstore

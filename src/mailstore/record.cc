@@ -1,0 +1,166 @@
+#include "mailstore/record.h"
+
+#include <algorithm>
+
+#include "base/encoding.h"
+#include "base/random.h"
+
+namespace poplar::mailstore {
+
+namespace {
+
+constexpr std::uint8_t kVersion = 1;
+constexpr std::uint32_t kInbox = 1;  // the one mailbox so far; its number stands in every key
+
+constexpr std::string_view kMailboxTag = "M", kMessageTag = "m", kRetainedTag = "r", kUniqueIdTag = "u";
+constexpr std::size_t kMessageKeySize = 1 + 4 + 8, kRetainedKeySize = 1 + 4 + 8 + 8;
+
+Encoder key_of(std::string_view tag) {
+    Encoder key;
+    key.raw(tag).u32_key(kInbox);
+    return key;
+}
+
+std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+Timestamp timestamp(std::uint64_t value) {
+    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
+}
+
+void encode_body(Encoder& out, const Message& message) {
+    out.varint(message.body.value).varint(message.octets).varint(message.wire_octets);
+    out.varint(millis(message.received)).string(message.unique_id);
+}
+
+Message decode_body(Decoder& in) {
+    Message message;
+    message.body = engine::BodyId(in.varint());
+    message.octets = in.varint();
+    message.wire_octets = in.varint();
+    message.received = timestamp(in.varint());
+    message.unique_id = in.string();
+    return message;
+}
+
+}  // namespace
+
+bool is_unique_id(std::string_view text) {
+    return !text.empty() && text.size() <= 70 && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+std::string make_unique_id(const MailboxRecord& mailbox, OrderKey order) {
+    return mailbox.generation + base32_text(order.value);
+}
+
+namespace keys {
+
+std::string mailbox() { return key_of(kMailboxTag).bytes(); }
+std::string message(OrderKey order) { return key_of(kMessageTag).u64_key(order.value).bytes(); }
+std::string retained(Timestamp expires, OrderKey order) {
+    return key_of(kRetainedTag).u64_key(millis(expires)).u64_key(order.value).bytes();
+}
+std::string unique_id(std::string_view unique_id) { return key_of(kUniqueIdTag).raw(unique_id).bytes(); }
+
+Timestamp expiry_of(std::string_view retained_key) {
+    Decoder in(retained_key);
+    in.raw(kRetainedKeySize - 16);
+    return timestamp(in.u64_key());
+}
+
+engine::KeyRange messages() { return engine::KeyRange::prefix(key_of(kMessageTag).bytes()); }
+engine::KeyRange messages(OrderKey first) { return {message(first), messages().end}; }
+engine::KeyRange retained() { return engine::KeyRange::prefix(key_of(kRetainedTag).bytes()); }
+engine::KeyRange retained_until(Timestamp last) {
+    return {retained().begin, retained(last + std::chrono::milliseconds(1), OrderKey(0))};
+}
+engine::KeyRange unique_ids() { return engine::KeyRange::prefix(key_of(kUniqueIdTag).bytes()); }
+
+}  // namespace keys
+
+std::string encode(const MailboxRecord& record) {
+    Encoder out;
+    out.u8(kVersion).string(record.generation).varint(record.next_order.value);
+    out.varint(record.totals.messages).varint(record.totals.octets);
+    out.varint(record.totals.retained_messages).varint(record.totals.retained_octets);
+    out.varint(millis(record.earliest_expiry));
+    return std::move(out).bytes();
+}
+
+std::string encode(const Message& message) {
+    Encoder out;
+    out.u8(kVersion);
+    encode_body(out, message);
+    return std::move(out).bytes();
+}
+
+std::string encode(const RetainedMessage& retained) {
+    Encoder out;
+    out.u8(kVersion);
+    encode_body(out, retained.message);
+    out.varint(millis(retained.deleted)).string(retained.reason);
+    return std::move(out).bytes();
+}
+
+std::string encode(const Place& place) {
+    Encoder out;
+    out.u8(kVersion).u8(static_cast<std::uint8_t>(place.area)).varint(place.order.value);
+    if (place.area == Place::Area::retained) out.varint(millis(place.expires));
+    return std::move(out).bytes();
+}
+
+Result<MailboxRecord> decode_mailbox(std::string_view value) {
+    Decoder in(value);
+    MailboxRecord record;
+    auto version = in.u8();
+    record.generation = in.string();
+    record.next_order = OrderKey(in.varint());
+    record.totals.messages = in.varint();
+    record.totals.octets = in.varint();
+    record.totals.retained_messages = in.varint();
+    record.totals.retained_octets = in.varint();
+    record.earliest_expiry = timestamp(in.varint());
+    bool sound = in.ok() && in.at_end() && version == kVersion && record.generation.size() == kGenerationLength &&
+                 is_unique_id(record.generation) && record.next_order.value > 0;
+    if (!sound) return fail(Errc::corrupt, "a mailbox record can't be decoded");
+    return record;
+}
+
+Result<Message> decode_message(const engine::Entry& entry) {
+    Decoder key(entry.key), in(entry.value);
+    auto version = in.u8();
+    Message message = decode_body(in);
+    key.raw(kMessageKeySize - 8);
+    message.order = OrderKey(key.u64_key());
+    bool sound = key.ok() && key.at_end() && in.ok() && in.at_end() && version == kVersion;
+    if (!sound || !is_unique_id(message.unique_id)) return fail(Errc::corrupt, "a message record can't be decoded");
+    return message;
+}
+
+Result<RetainedMessage> decode_retained(const engine::Entry& entry) {
+    Decoder key(entry.key), in(entry.value);
+    auto version = in.u8();
+    RetainedMessage retained;
+    retained.message = decode_body(in);
+    retained.deleted = timestamp(in.varint());
+    retained.reason = in.string();
+    key.raw(kRetainedKeySize - 16);
+    retained.expires = timestamp(key.u64_key());
+    retained.message.order = OrderKey(key.u64_key());
+    bool sound = key.ok() && key.at_end() && in.ok() && in.at_end() && version == kVersion;
+    if (!sound || !is_unique_id(retained.message.unique_id))
+        return fail(Errc::corrupt, "a retained message's record can't be decoded");
+    return retained;
+}
+
+Result<Place> decode_place(std::string_view value) {
+    Decoder in(value);
+    auto version = in.u8(), area = in.u8();
+    Place place;
+    place.order = OrderKey(in.varint());
+    place.area = static_cast<Place::Area>(area);
+    if (place.area == Place::Area::retained) place.expires = timestamp(in.varint());
+    if (!in.ok() || !in.at_end() || version != kVersion || area > 1)
+        return fail(Errc::corrupt, "an entry of the unique-id index can't be decoded");
+    return place;
+}
+
+}  // namespace poplar::mailstore

@@ -1,0 +1,57 @@
+#pragma once
+// The mail store's keys and values (docs/storage-format.md, "Mail store"). Decoders take any bytes: what can't be
+// decoded is answered with corrupt.
+#include <string>
+#include <string_view>
+
+#include "mailstore/mail_store.h"
+
+namespace poplar::mailstore {
+
+/// A mailbox's counters: all that STAT, a delivery and a deletion need to know of it.
+struct MailboxRecord {
+    std::string generation;  ///< begins every unique-id made here; empty before the first write
+    OrderKey next_order{1};
+    MailboxTotals totals;
+    Timestamp earliest_expiry{};  ///< no retained message expires before it; 0 if there is none
+};
+
+/// Where a unique-id's message is.
+struct Place {
+    enum class Area : std::uint8_t { live = 0, retained = 1 };
+    Area area = Area::live;
+    OrderKey order;
+    Timestamp expires{};  ///< of a retained message: part of its key
+};
+
+inline constexpr std::size_t kGenerationLength = 12;  // 60 random bits
+
+/// 1-70 octets in 0x21-0x7e (RFC 1939 s7).
+bool is_unique_id(std::string_view text);
+/// "The generation, then the order": both in base 32, the first of fixed length, so no two are alike.
+std::string make_unique_id(const MailboxRecord& mailbox, OrderKey order);
+
+namespace keys {
+std::string mailbox();
+std::string message(OrderKey order);
+std::string retained(Timestamp expires, OrderKey order);
+std::string unique_id(std::string_view unique_id);
+Timestamp expiry_of(std::string_view retained_key);
+engine::KeyRange messages();                      ///< all live messages
+engine::KeyRange messages(OrderKey first);        ///< from this one on
+engine::KeyRange retained();                      ///< all retained messages
+engine::KeyRange retained_until(Timestamp last);  ///< those that expire at `last` or before
+engine::KeyRange unique_ids();                    ///< the whole index
+}  // namespace keys
+
+std::string encode(const MailboxRecord& record);
+std::string encode(const Message& message);
+std::string encode(const RetainedMessage& retained);
+std::string encode(const Place& place);
+
+Result<MailboxRecord> decode_mailbox(std::string_view value);
+Result<Message> decode_message(const engine::Entry& entry);
+Result<RetainedMessage> decode_retained(const engine::Entry& entry);
+Result<Place> decode_place(std::string_view value);
+
+}  // namespace poplar::mailstore
