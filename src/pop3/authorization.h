@@ -1,0 +1,53 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mailstore/mail_store.h"
+#include "pop3/conversation.h"
+
+namespace poplar::pop3 {
+
+/// Somebody is logged in and holds the maildrop.
+struct Login {
+    std::string account;  ///< its address
+    std::unique_ptr<mailstore::Maildrop> maildrop;
+};
+
+/// The AUTHORIZATION state (RFC 1939 s4): from the greeting to a login.
+class Authorization {
+public:
+    Authorization(Conversation& conversation, const Services& services)
+        : conversation_(conversation), services_(services) {}
+
+    /// Nothing: the session is over without a login.
+    Task<std::optional<Login>> run();
+
+private:
+    using Deadline = std::chrono::steady_clock::time_point;
+
+    Task<> on(User user);
+    Task<> on(Pass pass);
+    Task<> on(Auth auth);
+    Task<> on(Stls);
+    Task<> on(Capa);
+    Task<> on(Quit);
+    template <class Other>
+    Task<> on(Other) {
+        return conversation_.refuse("-ERR log in first\r\n");
+    }
+
+    Task<> plain(std::optional<std::string> initial_response);
+    Task<> log_in(std::string name, std::string password, std::string_view mechanism);
+    Task<> failed(std::string_view name, std::string_view mechanism, const Error& why);
+    Task<> refuse_plaintext();
+
+    Conversation& conversation_;
+    const Services& services_;
+    Deadline deadline_{};
+    std::string name_;  // of USER, until PASS
+    unsigned failures_ = 0;
+    std::optional<Login> login_;
+};
+
+}  // namespace poplar::pop3

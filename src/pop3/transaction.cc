@@ -1,0 +1,216 @@
+#include "pop3/transaction.h"
+
+#include "base/log.h"
+#include "mail/wire_form.h"
+
+namespace poplar::pop3 {
+
+namespace {
+
+constexpr std::size_t kListingBlock = 8 * 1024;  // octets of a listing that are written at once
+constexpr std::string_view kEnd = ".\r\n";
+
+}  // namespace
+
+Task<> Transaction::run() {
+    while (!conversation_.over()) {
+        auto command = co_await conversation_.next_command(conversation_.options().transaction_idle);
+        if (!command) break;
+        auto act = [this](auto& known) { return on(known); };
+        co_await std::visit(act, *command);
+    }
+    maildrop_.reset();
+}
+
+Task<> Transaction::on(Stat) {
+    return conversation_.say("+OK {} {}\r\n", maildrop_->message_count() - deleted_count_,
+                             maildrop_->octets() - deleted_octets_);
+}
+
+Task<> Transaction::on(List list) {
+    if (list.message) return list_one(*list.message, Column::octets);
+    return list_all(Column::octets, "+OK number and octets follow\r\n");
+}
+
+Task<> Transaction::on(Uidl uidl) {
+    if (uidl.message) return list_one(*uidl.message, Column::unique_id);
+    return list_all(Column::unique_id, "+OK number and unique-id follow\r\n");
+}
+
+Task<> Transaction::list_one(MessageNumber number, Column column) {
+    const auto* message = co_await find(number);
+    if (!message) co_return;
+    if (column == Column::octets)
+        co_await conversation_.say("+OK {} {}\r\n", number, message->octets);
+    else
+        co_await conversation_.say("+OK {} {}\r\n", number, message->unique_id);
+}
+
+Task<> Transaction::list_all(Column column, std::string_view first_line) {
+    if (!co_await load()) co_return;
+    std::string block(first_line);
+    for (MessageNumber number = 1; number <= messages_->size(); ++number) {
+        if (is_deleted(number)) continue;
+        const auto& message = (*messages_)[number - 1];
+        if (column == Column::octets)
+            fmt::format_to(std::back_inserter(block), "{} {}\r\n", number, message.octets);
+        else
+            fmt::format_to(std::back_inserter(block), "{} {}\r\n", number, message.unique_id);
+        if (block.size() < kListingBlock) continue;
+        co_await conversation_.say(block);
+        if (conversation_.over()) co_return;
+        block.clear();
+    }
+    block.append(kEnd);
+    co_await conversation_.say(block);
+}
+
+// Damage must show before +OK is said: there is no way to take back half a message.
+Task<> Transaction::on(Retr retr) {
+    const auto* message = co_await find(retr.message);
+    if (!message) co_return;
+    auto reader = co_await maildrop_->open(*message);
+    Result<> whole;
+    if (reader)
+        whole = co_await (*reader)->verify();
+    else
+        whole = pass_on(reader);
+    if (!whole) {
+        log_failure(whole.error(), message->unique_id);
+        co_await conversation_.say_failure(whole.error(), "the message can't be read");
+        co_return;
+    }
+    co_await conversation_.say("+OK {} octets\r\n", message->octets);
+    while (!conversation_.over()) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) {
+            co_await cut(*message, chunk.error());
+            co_return;
+        }
+        if (chunk->empty()) {
+            co_await conversation_.say(kEnd);
+            ++done_.retrieved;
+            co_return;
+        }
+        done_.octets += chunk->size();
+        co_await conversation_.say(*chunk);
+    }
+}
+
+// RFC 1939 s7. Usually the first chunk is all that is read.
+Task<> Transaction::on(Top top) {
+    const auto* message = co_await find(top.message);
+    if (!message) co_return;
+    auto reader = co_await maildrop_->open(*message);
+    Result<std::string_view> chunk;
+    if (reader)
+        chunk = co_await (*reader)->next();
+    else
+        chunk = pass_on(reader);
+    if (!chunk) {
+        log_failure(chunk.error(), message->unique_id);
+        co_await conversation_.say_failure(chunk.error(), "the message can't be read");
+        co_return;
+    }
+    co_await conversation_.say("+OK top of message follows\r\n");
+    mail::TopLimiter limiter(top.lines);
+    while (!conversation_.over() && !chunk->empty()) {
+        auto wanted = chunk->substr(0, limiter.take(*chunk));
+        done_.octets += wanted.size();
+        co_await conversation_.say(wanted);
+        if (limiter.done()) break;
+        chunk = co_await (*reader)->next();
+        if (!chunk) {
+            co_await cut(*message, chunk.error());
+            co_return;
+        }
+    }
+    co_await conversation_.say(kEnd);
+}
+
+Task<> Transaction::on(Dele dele) {
+    const auto* message = co_await find(dele.message);
+    if (!message) co_return;
+    if (deleted_.empty()) deleted_.resize(messages_->size());
+    deleted_[dele.message - 1] = true;
+    ++deleted_count_;
+    deleted_octets_ += message->octets;
+    co_await conversation_.say("+OK deleted\r\n");
+}
+
+Task<> Transaction::on(Rset) {
+    deleted_.clear();
+    deleted_count_ = deleted_octets_ = 0;
+    return conversation_.say("+OK nothing is deleted\r\n");
+}
+
+Task<> Transaction::on(Noop) { return conversation_.say("+OK\r\n"); }
+
+Task<> Transaction::on(Capa) { return conversation_.say_capabilities(true); }
+
+// The UPDATE state: all deletions are durable, or none has happened, before the reply; and the maildrop is free for
+// the client's next session by then (RFC 1939 s6).
+Task<> Transaction::on(Quit) {
+    Result<> removed;
+    if (deleted_count_ != 0) {
+        std::vector<std::uint32_t> numbers;
+        numbers.reserve(deleted_count_);
+        for (MessageNumber number = 1; number <= deleted_.size(); ++number)
+            if (is_deleted(number)) numbers.push_back(number);
+        removed = co_await maildrop_->remove(std::move(numbers));
+    }
+    maildrop_.reset();
+    if (removed) {
+        done_.deleted = deleted_count_;
+        co_await conversation_.say("+OK goodbye\r\n");
+        conversation_.end("quit");
+    } else {
+        log_failure(removed.error(), "");
+        co_await conversation_.say("-ERR [SYS/TEMP] the deletions could not be saved, try again later\r\n");
+        conversation_.end("update_failed");
+    }
+}
+
+// False: it has been answered.
+Task<bool> Transaction::load() {
+    if (messages_) co_return true;
+    auto loaded = co_await maildrop_->messages();
+    if (!loaded) {
+        log_failure(loaded.error(), "");
+        co_await conversation_.say_failure(loaded.error(), "the maildrop can't be read");
+        co_return false;
+    }
+    messages_ = *loaded;
+    co_return true;
+}
+
+// Null: it has been answered. RFC 1939 s5: numbers are those of the login; a deleted message has none.
+Task<const Transaction::Message*> Transaction::find(MessageNumber number) {
+    if (!co_await load()) co_return nullptr;
+    if (number == 0 || number > messages_->size()) {
+        co_await conversation_.say("-ERR no such message\r\n");
+        co_return nullptr;
+    }
+    if (is_deleted(number)) {
+        co_await conversation_.say("-ERR the message is deleted\r\n");
+        co_return nullptr;
+    }
+    co_return &(*messages_)[number - 1];
+}
+
+// Only an end of the connection tells a client that what it has is not the whole message.
+Task<> Transaction::cut(const Message& message, const Error& why) {
+    log_failure(why, message.unique_id);
+    conversation_.end("message_cut");
+    co_return;
+}
+
+void Transaction::log_failure(const Error& why, std::string_view message) {
+    log::error("pop3.store_failed", {{"session", conversation_.session_id()},
+                                     {"account", account_},
+                                     {"message", message},
+                                     {"error", to_string(why.code())},
+                                     {"reason", why.detail()}});
+}
+
+}  // namespace poplar::pop3

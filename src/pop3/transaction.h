@@ -1,0 +1,63 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mailstore/mail_store.h"
+#include "pop3/conversation.h"
+
+namespace poplar::pop3 {
+
+/// The TRANSACTION and UPDATE states (RFC 1939 s5, s6): from a login to the end.
+class Transaction {
+public:
+    Transaction(Conversation& conversation, std::string_view account, std::unique_ptr<mailstore::Maildrop> maildrop)
+        : conversation_(conversation), account_(account), maildrop_(std::move(maildrop)) {}
+
+    Task<> run();
+
+    struct Done {
+        std::uint64_t retrieved = 0, deleted = 0;  ///< messages; deleted for good, not only marked
+        std::uint64_t octets = 0;                  ///< of the messages sent by RETR and TOP, as they went over the wire
+    };
+    const Done& done() const { return done_; }
+
+private:
+    using Message = mailstore::Message;
+
+    Task<> on(Stat);
+    Task<> on(List list);
+    Task<> on(Uidl uidl);
+    Task<> on(Retr retr);
+    Task<> on(Top top);
+    Task<> on(Dele dele);
+    Task<> on(Rset);
+    Task<> on(Noop);
+    Task<> on(Capa);
+    Task<> on(Quit);
+    template <class Other>
+    Task<> on(Other) {
+        return conversation_.refuse("-ERR you are logged in already\r\n");
+    }
+
+    enum class Column { octets, unique_id };
+    Task<> list_one(MessageNumber number, Column column);
+    Task<> list_all(Column column, std::string_view first_line);
+    Task<bool> load();
+    Task<const Message*> find(MessageNumber number);
+    Task<> cut(const Message& message, const Error& why);
+    void log_failure(const Error& why, std::string_view what);
+    bool is_deleted(MessageNumber number) const { return !deleted_.empty() && deleted_[number - 1]; }
+
+    Conversation& conversation_;
+    std::string_view account_;
+    std::unique_ptr<mailstore::Maildrop> maildrop_;
+    const std::vector<Message>* messages_ = nullptr;  // until the first command that needs it
+    std::vector<bool> deleted_;                       // empty, or one for each message
+    std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;
+    Done done_;
+};
+
+}  // namespace poplar::pop3
