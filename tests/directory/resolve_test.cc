@@ -1,0 +1,261 @@
+#include <gtest/gtest.h>
+
+#include "tests/directory/fixture.h"
+
+namespace poplar::directory {
+namespace {
+
+using test::run;
+using Kind = Resolution::Kind;
+using Names = std::vector<std::string>;
+
+class Resolve : public DirectoryTest {
+protected:
+    void SetUp() override {
+        domain("example.org");
+        domain("other.example");
+        account("bob@example.org");
+        account("carol@example.org");
+    }
+    Resolution resolve(const std::string& local, const std::string& name = "example.org") {
+        auto found = run(directory.resolve({local, name}));
+        EXPECT_TRUE(found) << local;
+        return found ? *found : Resolution{};
+    }
+    static Names names(const Resolution& found) {
+        Names out;
+        for (const auto& entry : found.accounts) out.push_back(entry.address);
+        return out;
+    }
+    void disable(const std::string& address) {
+        ASSERT_TRUE(run(directory.set_status(address, AccountStatus::disabled)));
+    }
+};
+
+TEST_F(Resolve, FindsAnAccountInAnySpelling) {
+    for (const char* local : {"bob", "Bob", "BOB"}) {
+        auto found = resolve(local, "EXAMPLE.Org");
+        EXPECT_EQ(found.kind, Kind::accounts);
+        EXPECT_EQ(names(found), Names{"bob@example.org"});
+        EXPECT_EQ(found.detail, "");
+    }
+}
+
+TEST_F(Resolve, FoldsLocalPartsInUtf8) {
+    account("b\xc3\xbc@example.org");
+    EXPECT_EQ(names(resolve("B\xc3\x9c")), Names{"b\xc3\xbc@example.org"});
+    EXPECT_EQ(names(resolve("bu\xcc\x88")), Names{"b\xc3\xbc@example.org"}) << "decomposed";
+}
+
+TEST_F(Resolve, TellsADomainThatIsNotOursFromAUserWhoIsUnknown) {
+    EXPECT_EQ(resolve("bob", "elsewhere.example").kind, Kind::unknown_domain);
+    EXPECT_EQ(resolve("bob", "sub.example.org").kind, Kind::unknown_domain);
+    EXPECT_EQ(resolve("bob", "[192.0.2.1]").kind, Kind::unknown_domain);
+    EXPECT_EQ(resolve("nobody").kind, Kind::unknown_user);
+    EXPECT_EQ(resolve("bob", "other.example").kind, Kind::unknown_user);
+}
+
+TEST_F(Resolve, RefusesAMalformedAddress) {
+    EXPECT_EQ(code(run(directory.resolve({"bob", "bad domain"}))), Errc::invalid);
+    EXPECT_EQ(code(run(directory.resolve({"", "example.org"}))), Errc::invalid);
+    EXPECT_EQ(code(run(directory.resolve({"bob", ""}))), Errc::invalid);
+    EXPECT_EQ(code(run(directory.resolve({"\xff", "example.org"}))), Errc::invalid);
+}
+
+TEST_F(Resolve, CutsTheDetailOffAndKeepsItsCase) {
+    struct Case {
+        std::string local, detail;
+    };
+    for (const auto& [local, detail] :
+         {Case{"bob+junk", "junk"}, {"Bob+Junk", "Junk"}, {"bob+a+B", "a+B"}, {"bob+", ""}}) {
+        auto found = resolve(local);
+        EXPECT_EQ(names(found), Names{"bob@example.org"}) << local;
+        EXPECT_EQ(found.detail, detail);
+    }
+    EXPECT_EQ(resolve("+bob").kind, Kind::unknown_user);
+    EXPECT_EQ(resolve("nobody+x").kind, Kind::unknown_user);
+}
+
+TEST_F(Resolve, PrefersTheWholeAddressToTheOneWithoutDetail) {
+    account("bob+lists@example.org");
+    auto found = resolve("bob+lists");
+    EXPECT_EQ(names(found), Names{"bob+lists@example.org"});
+    EXPECT_EQ(found.detail, "");
+    EXPECT_EQ(names(resolve("bob+other")), Names{"bob@example.org"});
+}
+
+TEST_F(Resolve, CutsAtTheSeparatorOfTheOperator) {
+    Directory dashed(engine, clock, {.detail_separator = '-'});
+    auto found = run(dashed.resolve({"bob-x", "example.org"}));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->detail, "x");
+    EXPECT_EQ(run(dashed.resolve({"bob+x", "example.org"}))->kind, Kind::unknown_user);
+}
+
+TEST_F(Resolve, FollowsAliasesToEachAccountOnce) {
+    alias("two@example.org", {"bob@example.org", "carol@example.org"});
+    alias("all@other.example", {"carol@example.org", "two@example.org", "bob@example.org"});
+    auto found = resolve("ALL", "other.example");
+    EXPECT_EQ(found.kind, Kind::accounts);
+    EXPECT_EQ(names(found), (Names{"carol@example.org", "bob@example.org"}));
+}
+
+TEST_F(Resolve, DoesNotTakeTwoWaysToOneAliasForACircle) {
+    alias("d@example.org", {"bob@example.org"});
+    alias("b@example.org", {"d@example.org"});
+    alias("c@example.org", {"d@example.org", "carol@example.org"});
+    alias("a@example.org", {"b@example.org", "c@example.org"});
+    EXPECT_EQ(names(resolve("a")), (Names{"bob@example.org", "carol@example.org"}));
+}
+
+TEST_F(Resolve, PassesTheDetailThroughAnAlias) {
+    alias("sales@example.org", {"bob@example.org"});
+    auto found = resolve("sales+June");
+    EXPECT_EQ(names(found), Names{"bob@example.org"});
+    EXPECT_EQ(found.detail, "June");
+}
+
+TEST_F(Resolve, TakesTheDetailOfAnAliassTargetWhereThereIsOneAccount) {
+    alias("lists@example.org", {"bob+lists@example.org"});
+    alias("outer@example.org", {"lists@example.org"});
+    alias("both@example.org", {"bob+lists@example.org", "carol@example.org"});
+    EXPECT_EQ(resolve("lists").detail, "lists");
+    EXPECT_EQ(resolve("lists+sub").detail, "lists");
+    EXPECT_EQ(resolve("outer").detail, "lists");
+    EXPECT_EQ(resolve("both").detail, "");
+    EXPECT_EQ(resolve("both+sub").detail, "sub");
+}
+
+TEST_F(Resolve, FindsACircleOfAliases) {
+    alias("b@example.org", {"bob@example.org"});
+    alias("a@example.org", {"b@example.org"});
+    ASSERT_TRUE(run(directory.remove_alias("b@example.org")));
+    alias("b@example.org", {"carol@example.org", "a@example.org"});
+    for (const char* local : {"a", "b", "a+x"}) {
+        auto found = resolve(local);
+        EXPECT_EQ(found.kind, Kind::loop) << local;
+        EXPECT_TRUE(found.accounts.empty());
+    }
+    ASSERT_TRUE(run(directory.set_catch_all("example.org", "a@example.org")));
+    EXPECT_EQ(resolve("nobody").kind, Kind::loop);
+}
+
+TEST_F(Resolve, FollowsAliasesAsDeepAsTheLimitAndNoDeeper) {
+    Directory shallow(engine, clock, {.alias_depth = 3});
+    alias("a1@example.org", {"bob@example.org"});
+    for (int i = 2; i <= 4; ++i)
+        alias("a" + std::to_string(i) + "@example.org", {"a" + std::to_string(i - 1) + "@example.org"});
+    EXPECT_EQ(run(shallow.resolve({"a3", "example.org"}))->kind, Kind::accounts);
+    EXPECT_EQ(run(shallow.resolve({"a4", "example.org"}))->kind, Kind::loop);
+    EXPECT_EQ(resolve("a4").kind, Kind::accounts) << "ten by default";
+}
+
+TEST_F(Resolve, LeadsToAsManyAccountsAsTheLimitAndNoMore) {
+    Directory narrow(engine, clock, {.alias_targets = 4});
+    for (const char* half : {"left", "right"}) {
+        Names targets;
+        for (int i = 0; i < 2; ++i) targets.push_back(account(half + std::to_string(i) + "@example.org").address);
+        alias(std::string(half) + "@example.org", targets);
+    }
+    alias("four@example.org", {"left@example.org", "right@example.org"});
+    alias("five@example.org", {"left@example.org", "right@example.org", "bob@example.org"});
+    EXPECT_EQ(run(narrow.resolve({"four", "example.org"}))->accounts.size(), 4U);
+    EXPECT_EQ(run(narrow.resolve({"five", "example.org"}))->kind, Kind::loop);
+}
+
+TEST_F(Resolve, LimitsTheAliasesOnTheWayToo) {
+    Directory narrow(engine, clock, {.alias_targets = 3});
+    Names targets;
+    for (int i = 0; i < 3; ++i) {
+        targets.push_back("a" + std::to_string(i) + "@example.org");
+        alias(targets.back(), {"bob@example.org"});
+    }
+    alias("all@example.org", targets);
+    EXPECT_EQ(run(narrow.resolve({"all", "example.org"}))->kind, Kind::loop);
+    EXPECT_EQ(resolve("all").kind, Kind::accounts);
+}
+
+TEST_F(Resolve, TellsWhenEveryAccountIsDisabled) {
+    alias("two@example.org", {"bob@example.org", "carol@example.org"});
+    disable("bob@example.org");
+    EXPECT_EQ(resolve("bob").kind, Kind::disabled);
+    EXPECT_EQ(resolve("bob+x").kind, Kind::disabled);
+    EXPECT_TRUE(resolve("bob").accounts.empty());
+    EXPECT_EQ(names(resolve("two")), Names{"carol@example.org"}) << "the disabled one is left out";
+    disable("carol@example.org");
+    EXPECT_EQ(resolve("two").kind, Kind::disabled);
+    ASSERT_TRUE(run(directory.set_status("carol@example.org", AccountStatus::enabled)));
+    EXPECT_EQ(resolve("two").kind, Kind::accounts);
+}
+
+TEST_F(Resolve, GivesTheCatchAllWhatNobodyElseTakes) {
+    alias("sales@example.org", {"carol@example.org"});
+    ASSERT_TRUE(run(directory.set_catch_all("example.org", "bob@example.org")));
+    auto found = resolve("anybody+Detail");
+    EXPECT_EQ(found.kind, Kind::accounts);
+    EXPECT_EQ(names(found), Names{"bob@example.org"});
+    EXPECT_EQ(found.detail, "") << "the detail belonged to another user";
+    EXPECT_EQ(names(resolve("carol")), Names{"carol@example.org"});
+    EXPECT_EQ(names(resolve("carol+x")), Names{"carol@example.org"});
+    EXPECT_EQ(names(resolve("sales")), Names{"carol@example.org"});
+    EXPECT_EQ(resolve("anybody", "other.example").kind, Kind::unknown_user) << "of this domain only";
+    disable("bob@example.org");
+    EXPECT_EQ(resolve("anybody").kind, Kind::disabled);
+    disable("carol@example.org");
+    EXPECT_EQ(resolve("carol").kind, Kind::disabled) << "a disabled account's mail is not the catch-all's";
+}
+
+TEST_F(Resolve, LeadsACatchAllThroughAliasesAndDetails) {
+    alias("both@example.org", {"bob@example.org", "carol@example.org"});
+    ASSERT_TRUE(run(directory.set_catch_all("other.example", "both@example.org")));
+    EXPECT_EQ(names(resolve("x", "other.example")), (Names{"bob@example.org", "carol@example.org"}));
+    ASSERT_TRUE(run(directory.set_catch_all("other.example", "bob+caught@example.org")));
+    auto found = resolve("x", "other.example");
+    EXPECT_EQ(names(found), Names{"bob@example.org"});
+    EXPECT_EQ(found.detail, "caught");
+}
+
+TEST_F(Resolve, KnowsNobodyWhereTheTargetsAreGone) {
+    alias("sales@example.org", {"bob@example.org"});
+    alias("two@example.org", {"bob@example.org", "carol@example.org"});
+    ASSERT_TRUE(run(directory.set_catch_all("example.org", "bob@example.org")));
+    ASSERT_TRUE(run(directory.remove_account("bob@example.org")));
+    EXPECT_EQ(resolve("sales").kind, Kind::unknown_user);
+    EXPECT_EQ(names(resolve("two")), Names{"carol@example.org"});
+    EXPECT_EQ(resolve("anybody").kind, Kind::unknown_user);
+    ASSERT_TRUE(run(directory.set_catch_all("example.org", "carol@example.org")));
+    EXPECT_EQ(resolve("sales").kind, Kind::unknown_user) << "the alias takes the address, not the catch-all";
+    account("bob@example.org");
+    EXPECT_EQ(names(resolve("sales")), Names{"bob@example.org"}) << "back again";
+}
+
+TEST_F(Resolve, FindsThePostmasterWithoutADomain) {
+    EXPECT_EQ(resolve("postmaster", "").kind, Kind::unknown_user);
+    EXPECT_EQ(resolve("postmaster").kind, Kind::unknown_user);
+    EXPECT_EQ(resolve("postmaster", "elsewhere.example").kind, Kind::unknown_domain);
+    alias("PostMaster@other.example", {"bob@example.org"});
+    for (const char* local : {"postmaster", "Postmaster", "POSTMASTER"}) {
+        EXPECT_EQ(names(resolve(local, "")), Names{"bob@example.org"}) << local;
+        EXPECT_EQ(names(resolve(local, "other.example")), Names{"bob@example.org"}) << local;
+        EXPECT_EQ(names(resolve(local, "example.org")), Names{"bob@example.org"}) << "another domain's";
+        EXPECT_EQ(resolve(local, "elsewhere.example").kind, Kind::unknown_domain);
+    }
+    account("postmaster@example.org");
+    EXPECT_EQ(names(resolve("postmaster")), Names{"postmaster@example.org"});
+    EXPECT_EQ(names(resolve("postmaster", "")), Names{"postmaster@example.org"}) << "of the first domain";
+    ASSERT_TRUE(run(directory.remove_account("postmaster@example.org")));
+    EXPECT_EQ(names(resolve("postmaster", "")), Names{"bob@example.org"});
+    ASSERT_TRUE(run(directory.remove_alias("postmaster@other.example")));
+    EXPECT_EQ(resolve("postmaster", "").kind, Kind::unknown_user);
+}
+
+TEST_F(Resolve, GivesADomainsCatchAllItsPostmasterMailFirst) {
+    account("postmaster@other.example");
+    ASSERT_TRUE(run(directory.set_catch_all("example.org", "carol@example.org")));
+    EXPECT_EQ(names(resolve("postmaster")), Names{"carol@example.org"});
+    ASSERT_TRUE(run(directory.remove_account("carol@example.org")));
+    EXPECT_EQ(names(resolve("postmaster")), Names{"postmaster@other.example"});
+}
+
+}  // namespace
+}  // namespace poplar::directory
