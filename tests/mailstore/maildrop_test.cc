@@ -1,0 +1,239 @@
+#include "mailstore/record.h"
+#include "tests/mailstore/fixture.h"
+
+namespace poplar::mailstore {
+namespace {
+
+using test::run;
+
+class MaildropTest : public StoreTest {
+protected:
+    std::vector<Message> messages(Maildrop& maildrop) {
+        auto list = run(maildrop.messages());
+        EXPECT_TRUE(list);
+        return list ? **list : std::vector<Message>{};
+    }
+};
+
+TEST_F(MaildropTest, HasOneHolderAtATime) {
+    auto first = open_maildrop();
+    EXPECT_EQ(code_of(run(store_.open_maildrop(kAccount))), Errc::busy);
+    EXPECT_TRUE(run(store_.open_maildrop(AccountId(8))));
+    first.reset();
+    EXPECT_TRUE(run(store_.open_maildrop(kAccount)));
+}
+
+TEST_F(MaildropTest, AFailedOpeningGivesTheLockBack) {
+    append("a");
+    engine_.fail_next_reads(1, Errc::io);
+    EXPECT_EQ(code_of(run(store_.open_maildrop(kAccount))), Errc::io);
+    EXPECT_TRUE(run(store_.open_maildrop(kAccount)));
+    EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
+}
+
+TEST_F(MaildropTest, OpeningCostsOneReadWhateverItHolds) {
+    for (int messages : {0, 1, 50}) {
+        for (int i = 0; i < messages; ++i) append("x");
+        auto before = engine_.reads();
+        auto maildrop = open_maildrop();
+        EXPECT_EQ(engine_.reads() - before, 1u) << messages;
+    }
+}
+
+TEST_F(MaildropTest, HoldsASnapshotOnlyUntilTheListIsLoaded) {
+    {
+        auto empty = open_maildrop();
+        EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
+        EXPECT_TRUE(messages(*empty).empty());
+    }
+    append("a");
+    auto maildrop = open_maildrop();
+    EXPECT_EQ(engine_.snapshot_count(kAccount), 1u);
+    EXPECT_EQ(messages(*maildrop).size(), 1u);
+    EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
+    auto before = engine_.reads();
+    EXPECT_EQ(messages(*maildrop).size(), 1u);
+    EXPECT_EQ(engine_.reads(), before) << "loaded once";
+}
+
+TEST_F(MaildropTest, ListsMessagesOldestFirst) {
+    std::vector<Message> stored;
+    for (int i = 0; i < 20; ++i) stored.push_back(append(std::string(i, 'x')));
+    auto maildrop = open_maildrop();
+    auto list = messages(*maildrop);
+    ASSERT_EQ(list.size(), stored.size());
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        EXPECT_EQ(list[i].unique_id, stored[i].unique_id);
+        EXPECT_EQ(list[i].octets, stored[i].octets);
+        EXPECT_EQ(list[i].body, stored[i].body);
+    }
+}
+
+TEST_F(MaildropTest, ListsMoreMessagesThanOnePageHolds) {
+    std::vector<Task<Result<Message>>> tasks;
+    for (int i = 0; i < 2500; ++i) tasks.push_back(store_.append(kAccount, message("x")));
+    run_together(std::move(tasks));
+    auto maildrop = open_maildrop();
+    EXPECT_EQ(maildrop->message_count(), 2500u);
+    auto list = messages(*maildrop);
+    ASSERT_EQ(list.size(), 2500u);
+    for (std::size_t i = 1; i < list.size(); ++i) ASSERT_LT(list[i - 1].order, list[i].order);
+}
+
+TEST_F(MaildropTest, SeesNothingThatComesOrGoesAfterLogin) {
+    auto a = append("a"), b = append("b");
+    auto maildrop = open_maildrop();
+    append("late");
+    ASSERT_TRUE(run(store_.remove(kAccount, {a.unique_id}, "admin")));
+    EXPECT_EQ(maildrop->message_count(), 2u);
+    EXPECT_EQ(maildrop->octets(), a.octets + b.octets);
+    auto list = messages(*maildrop);
+    ASSERT_EQ(list.size(), 2u);
+    EXPECT_EQ(list[0].unique_id, a.unique_id);
+    EXPECT_EQ(read(run(maildrop->open(list[0]))), "Delivered-To: x\r\na") << "removed meanwhile, still readable";
+}
+
+TEST_F(MaildropTest, MovesRemovedMessagesToTheRetainedArea) {
+    auto a = append("a"), b = append("bb"), c = append("ccc");
+    auto maildrop = open_maildrop();
+    ASSERT_TRUE(run(maildrop->remove({1, 3})));
+    EXPECT_EQ(live(), b.unique_id);
+    EXPECT_EQ(totals().messages, 1u);
+    EXPECT_EQ(totals().octets, b.octets);
+    EXPECT_EQ(totals().retained_messages, 2u);
+    EXPECT_EQ(totals().retained_octets, a.octets + c.octets);
+    auto kept = run(store_.list_retained(kAccount, 0, 10));
+    ASSERT_TRUE(kept);
+    ASSERT_EQ(kept->size(), 2u);
+    EXPECT_EQ((*kept)[0].reason, "pop3");
+    EXPECT_EQ((*kept)[0].deleted, clock_.now());
+    EXPECT_EQ((*kept)[0].expires, clock_.now() + std::chrono::days(30));
+    EXPECT_EQ(bytes((*kept)[1].message), "Delivered-To: x\r\nccc");
+    expect_sound();
+}
+
+TEST_F(MaildropTest, KeepsWhatArrivedDuringTheSession) {
+    append("a");
+    auto maildrop = open_maildrop();
+    auto late = append("late");
+    ASSERT_TRUE(run(maildrop->remove({1})));
+    EXPECT_EQ(live(), late.unique_id);
+    EXPECT_EQ(totals().octets, late.octets);
+    expect_sound();
+}
+
+TEST_F(MaildropTest, RemovesHundredsInOneCommit) {
+    std::vector<Task<Result<Message>>> tasks;
+    for (int i = 0; i < 2500; ++i) tasks.push_back(store_.append(kAccount, message("x")));
+    run_together(std::move(tasks));
+    auto maildrop = open_maildrop();
+    std::vector<std::uint32_t> numbers;
+    for (std::uint32_t n = 2; n <= 2500; n += 2) numbers.push_back(n);
+    auto before = engine_.commits();
+    ASSERT_TRUE(run(maildrop->remove(numbers)));
+    EXPECT_EQ(engine_.commits() - before, 1u);
+    EXPECT_EQ(totals().messages, 1250u);
+    expect_sound();
+    auto list = messages(*maildrop);
+    for (std::size_t i = 0; i < list.size(); i += 100)
+        EXPECT_EQ(run(store_.list(kAccount, OrderKey(list[i].order.value - 1), 1))->front().order, list[i].order);
+}
+
+TEST_F(MaildropTest, RemovesAllOrNone) {
+    for (int i = 0; i < 5; ++i) append("x");
+    auto before = live();
+    auto maildrop = open_maildrop();
+    engine_.fail_next_commits(1, Errc::no_space);
+    EXPECT_EQ(code_of(run(maildrop->remove({1, 2, 3}))), Errc::no_space);
+    EXPECT_EQ(live(), before);
+    expect_sound();
+    ASSERT_TRUE(run(maildrop->remove({1, 2, 3}))) << "and it may be tried again";
+    EXPECT_EQ(totals().messages, 2u);
+}
+
+TEST_F(MaildropTest, WhatOthersRemovedCountsAsRemoved) {
+    auto a = append("a");
+    append("b");
+    auto maildrop = open_maildrop();
+    ASSERT_TRUE(run(store_.remove(kAccount, {a.unique_id}, "admin")));
+    ASSERT_TRUE(run(maildrop->remove({1, 2})));
+    EXPECT_EQ(totals().messages, 0u);
+    EXPECT_EQ(totals().retained_messages, 2u);
+    ASSERT_TRUE(run(maildrop->remove({1, 2}))) << "a repeated removal, too";
+    EXPECT_EQ(totals().retained_messages, 2u);
+    expect_sound();
+}
+
+TEST_F(MaildropTest, DoesNotTouchMessagesOfALaterLifeAtTheSamePlace) {
+    for (int i = 0; i < 40; ++i) append("old");
+    auto maildrop = open_maildrop();
+    messages(*maildrop);
+    ASSERT_TRUE(run(store_.purge(kAccount)));
+    auto fresh = append("new");
+    std::vector<std::uint32_t> all;
+    for (std::uint32_t n = 1; n <= 40; ++n) all.push_back(n);
+    ASSERT_TRUE(run(maildrop->remove({1})));
+    ASSERT_TRUE(run(maildrop->remove(all)));
+    EXPECT_EQ(live(), fresh.unique_id);
+    expect_sound();
+}
+
+TEST_F(MaildropTest, RefusesNumbersThatAreNotThere) {
+    append("a");
+    append("b");
+    auto maildrop = open_maildrop();
+    for (const std::vector<std::uint32_t>& numbers : {std::vector<std::uint32_t>{0}, {3}, {1, 3}, {2, 1}, {1, 1}})
+        EXPECT_EQ(code_of(run(maildrop->remove(numbers))), Errc::invalid);
+    EXPECT_TRUE(run(maildrop->remove({})));
+    EXPECT_EQ(totals().messages, 2u);
+}
+
+TEST_F(MaildropTest, RemovesNothingOnceItsLockIsLost) {
+    append("a");
+    auto maildrop = open_maildrop();
+    engine_.break_lease(kAccount, "pop3:inbox");
+    EXPECT_EQ(code_of(run(maildrop->remove({1}))), Errc::denied);
+    EXPECT_EQ(totals().messages, 1u);
+    expect_sound();
+}
+
+TEST_F(MaildropTest, RepeatsARemovalWhoseOutcomeIsUnknown) {
+    using Applied = test::MemoryEngine::Applied;
+    for (auto applied : {Applied::no, Applied::yes}) {
+        append("a");
+        auto maildrop = open_maildrop();
+        engine_.fail_next_commits(1, Errc::outcome_unknown, applied);
+        ASSERT_TRUE(run(maildrop->remove({1})));
+        EXPECT_EQ(totals().messages, 0u);
+        expect_sound();
+    }
+    EXPECT_EQ(totals().retained_messages, 2u);
+}
+
+TEST_F(MaildropTest, ADamagedRecordAnswersCorruptAndTheOthersStayReachable) {
+    auto a = append("a"), b = append("b");
+    put(keys::message(a.order), "nonsense");
+    auto maildrop = open_maildrop();
+    EXPECT_EQ(code_of(run(maildrop->messages())), Errc::corrupt);
+    EXPECT_EQ(code_of(run(maildrop->remove({1}))), Errc::corrupt);
+    EXPECT_EQ(bytes(*run(store_.find(kAccount, b.unique_id))), "Delivered-To: x\r\nb");
+    EXPECT_EQ(code_of(run(store_.check(kAccount))), Errc::corrupt);
+}
+
+TEST_F(MaildropTest, WrongCountersDoNotKeepAnybodyFromTheirMail) {
+    append("a");
+    auto b = append("b");
+    MailboxRecord wrong;
+    wrong.generation = std::string(kGenerationLength, 'g');
+    wrong.next_order = OrderKey(3);
+    wrong.totals = {1'000'000'000'000, 5, 0, 0};
+    put(keys::mailbox(), encode(wrong));
+    EXPECT_EQ(code_of(run(store_.check(kAccount))), Errc::corrupt);
+    auto maildrop = open_maildrop();
+    EXPECT_EQ(messages(*maildrop).size(), 2u);
+    EXPECT_EQ(maildrop->message_count(), 2u);
+    EXPECT_EQ(maildrop->octets(), 2 * b.octets);
+}
+
+}  // namespace
+}  // namespace poplar::mailstore

@@ -1,0 +1,303 @@
+#include "mailstore/record.h"
+#include "tests/mailstore/fixture.h"
+
+namespace poplar::mailstore {
+namespace {
+
+using std::chrono::days;
+using test::run;
+
+class RetainedTest : public StoreTest {
+protected:
+    void remove(std::vector<std::string> ids) { ASSERT_TRUE(run(store_.remove(kAccount, std::move(ids), "admin"))); }
+    std::uint64_t expire() {
+        auto expired = run(store_.expire(kAccount));
+        EXPECT_TRUE(expired);
+        return expired ? *expired : ~0ull;
+    }
+    /// Names m0, m1, ...
+    void append_many(int count) {
+        std::vector<Task<Result<Message>>> tasks;
+        for (int i = 0; i < count; ++i) tasks.push_back(store_.append(kAccount, message("x", "m" + std::to_string(i))));
+        for (const auto& result : run_together(std::move(tasks))) ASSERT_TRUE(result);
+    }
+    std::vector<std::string> names(int from, int to) {
+        std::vector<std::string> ids;
+        for (int i = from; i < to; ++i) ids.push_back("m" + std::to_string(i));
+        return ids;
+    }
+};
+
+TEST_F(RetainedTest, RemovingByUniqueIdRetainsWithTheReason) {
+    append_many(4);
+    remove({"m2", "m0", "m2", "unknown"});
+    EXPECT_EQ(live(), "m1 m3");
+    EXPECT_EQ(retained(), "m0 m2");
+    EXPECT_EQ(run(store_.list_retained(kAccount, 0, 1))->front().reason, "admin");
+    remove({"m0"});  // retained already: nothing more happens
+    EXPECT_EQ(totals().retained_messages, 2u);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, RemovesManyByUniqueIdInOneCommit) {
+    append_many(1500);
+    auto before = engine_.commits();
+    remove(names(100, 1400));
+    EXPECT_EQ(engine_.commits() - before, 1u);
+    EXPECT_EQ(totals().messages, 200u);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, ARemovedMessageIsFoundByItsUniqueId) {
+    auto a = append("a", "one");
+    remove({"one"});
+    auto found = run(store_.find(kAccount, "one"));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->order, a.order);
+    EXPECT_EQ(bytes(*found), "Delivered-To: x\r\na");
+    EXPECT_EQ(code_of(run(store_.find(kAccount, "two"))), Errc::not_found);
+}
+
+TEST_F(RetainedTest, ListsInPagesFirstToExpireFirst) {
+    append_many(2500);
+    remove(names(2000, 2500));
+    clock_.advance(days(1));
+    remove(names(0, 2000));
+    struct Case {
+        std::size_t offset, limit, found;
+        std::string_view first;
+    };
+    for (auto [offset, limit, found, first] :
+         {Case{0, 1, 1, "m2000"}, Case{0, 0, 0, ""}, Case{499, 2, 2, "m2499"}, Case{500, 10, 10, "m0"},
+          Case{1500, 5000, 1000, "m1000"}, Case{2499, 10, 1, "m1999"}, Case{2500, 10, 0, ""},
+          Case{~std::size_t{0}, ~std::size_t{0}, 0, ""}}) {
+        auto list = run(store_.list_retained(kAccount, offset, limit));
+        ASSERT_TRUE(list);
+        EXPECT_EQ(list->size(), found) << offset << ", " << limit;
+        if (found > 0) EXPECT_EQ(list->front().message.unique_id, first) << offset << ", " << limit;
+    }
+}
+
+TEST_F(RetainedTest, RestoringPutsAMessageBackWhereItWas) {
+    append_many(3);
+    auto before = totals();
+    remove({"m1"});
+    append("later", "later");
+    auto restored = run(store_.restore(kAccount, "m1"));
+    ASSERT_TRUE(restored);
+    EXPECT_EQ(restored->unique_id, "m1");
+    EXPECT_EQ(live(), "m0 m1 m2 later");
+    EXPECT_EQ(retained(), "");
+    EXPECT_EQ(totals().messages, before.messages + 1);
+    EXPECT_EQ(totals().retained_octets, 0u);
+    expect_sound();
+    clock_.advance(days(100));
+    EXPECT_EQ(expire(), 0u) << "its days don't go on";
+}
+
+TEST_F(RetainedTest, RestoringTwiceIsTheSameAsOnce) {
+    append_many(1);
+    remove({"m0"});
+    ASSERT_TRUE(run(store_.restore(kAccount, "m0")));
+    ASSERT_TRUE(run(store_.restore(kAccount, "m0")));
+    EXPECT_EQ(totals().messages, 1u);
+    EXPECT_EQ(code_of(run(store_.restore(kAccount, "unknown"))), Errc::not_found);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, RepeatsARestoreWhoseOutcomeIsUnknown) {
+    using Applied = test::MemoryEngine::Applied;
+    append_many(1);
+    for (auto applied : {Applied::no, Applied::yes}) {
+        remove({"m0"});
+        engine_.fail_next_commits(1, Errc::outcome_unknown, applied);
+        ASSERT_TRUE(run(store_.restore(kAccount, "m0")));
+        EXPECT_EQ(totals().messages, 1u);
+        expect_sound();
+    }
+}
+
+TEST_F(RetainedTest, ExpiresWhenTheDaysAreOverAndNotBefore) {
+    append_many(3);
+    auto a = *run(store_.find(kAccount, "m0"));
+    remove({"m0"});
+    clock_.advance(days(10));
+    remove({"m1"});
+    clock_.advance(days(20) - std::chrono::milliseconds(1));
+    EXPECT_EQ(expire(), 0u);
+    clock_.advance(std::chrono::milliseconds(1));
+    EXPECT_EQ(expire(), 1u);
+    EXPECT_EQ(retained(), "m1");
+    EXPECT_EQ(bytes(a), "!not_found");
+    EXPECT_EQ(code_of(run(store_.find(kAccount, "m0"))), Errc::not_found);
+    EXPECT_EQ(code_of(run(store_.restore(kAccount, "m0"))), Errc::not_found);
+    expect_sound();
+    clock_.advance(days(10));
+    EXPECT_EQ(expire(), 1u);
+    EXPECT_EQ(live(), "m2");
+    EXPECT_EQ(engine_.body_count(kAccount), 1u);
+    EXPECT_EQ(totals().retained_messages, 0u);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, ExpiryIsOneReadWhenThereIsNothingToDo) {
+    append_many(10);
+    remove(names(0, 5));
+    auto reads = engine_.reads(), commits = engine_.commits();
+    EXPECT_EQ(expire(), 0u);
+    EXPECT_EQ(engine_.reads() - reads, 1u);
+    clock_.advance(days(31));
+    EXPECT_EQ(expire(), 5u);
+    reads = engine_.reads();
+    EXPECT_EQ(expire(), 0u);
+    EXPECT_EQ(engine_.reads() - reads, 1u);
+    EXPECT_EQ(engine_.commits() - commits, 1u);
+}
+
+TEST_F(RetainedTest, ExpiresInBoundedCommits) {
+    append_many(2500);
+    remove(names(0, 2500));
+    clock_.advance(days(1));
+    append("later", "later");
+    remove({"later"});
+    clock_.advance(days(29));
+    std::size_t most = 0;
+    engine_.on_commit(
+        [&](engine::PartitionId, const engine::Batch& batch) { most = std::max(most, batch.erased_bodies.size()); });
+    EXPECT_EQ(expire(), 2500u);
+    EXPECT_EQ(most, options_.forget_messages);
+    EXPECT_EQ(retained(), "later");
+    expect_sound();
+    clock_.advance(days(1));
+    EXPECT_EQ(expire(), 1u);
+}
+
+TEST_F(RetainedTest, AnExpiryThatFailsHalfwayLeavesTheCountersRight) {
+    append_many(2500);
+    remove(names(0, 2500));
+    clock_.advance(days(31));
+    engine_.fail_commits_after(1, Errc::no_space);
+    EXPECT_EQ(code_of(run(store_.expire(kAccount))), Errc::no_space);
+    engine_.fail_next_commits(0, Errc::no_space);
+    EXPECT_EQ(totals().retained_messages, 1500u);
+    expect_sound();
+    EXPECT_EQ(expire(), 1500u);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, ADamagedRecordDoesNotKeepOthersFromExpiring) {
+    append_many(3);
+    auto middle = *run(store_.find(kAccount, "m1"));
+    remove(names(0, 3));
+    put(keys::retained(clock_.now() + days(30), middle.order), "nonsense");
+    clock_.advance(days(30));
+    EXPECT_EQ(expire(), 2u);
+    EXPECT_EQ(expire(), 0u);
+    EXPECT_EQ(code_of(run(store_.list_retained(kAccount, 0, 10))), Errc::corrupt);
+    EXPECT_EQ(code_of(run(store_.find(kAccount, "m1"))), Errc::corrupt);
+}
+
+TEST_F(RetainedTest, PurgingForgetsEverythingInBoundedCommits) {
+    append_many(2500);
+    auto first = *run(store_.find(kAccount, "m0"));
+    remove(names(0, 1200));
+    std::size_t most = 0;
+    engine_.on_commit(
+        [&](engine::PartitionId, const engine::Batch& batch) { most = std::max(most, batch.erased_bodies.size()); });
+    ASSERT_TRUE(run(store_.purge(kAccount)));
+    EXPECT_EQ(most, options_.forget_messages);
+    EXPECT_EQ(totals().messages, 0u);
+    EXPECT_EQ(totals().retained_messages, 0u);
+    EXPECT_EQ(engine_.body_count(kAccount), 0u);
+    EXPECT_TRUE(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->empty());
+    EXPECT_EQ(bytes(first), "!not_found");
+    expect_sound();
+    auto commits = engine_.commits();
+    ASSERT_TRUE(run(store_.purge(kAccount)));
+    EXPECT_EQ(engine_.commits(), commits) << "nothing to forget";
+}
+
+TEST_F(RetainedTest, APurgedAccountNeverMakesAnOldUniqueIdAgain) {
+    auto before = append("a").unique_id;
+    ASSERT_TRUE(run(store_.purge(kAccount)));
+    auto after = append("b").unique_id;
+    EXPECT_NE(before.substr(0, kGenerationLength), after.substr(0, kGenerationLength));
+    expect_sound();
+}
+
+TEST_F(RetainedTest, APurgeThatFailsHalfwayLeavesTheCountersRightAndCanBeRepeated) {
+    append_many(2500);
+    remove(names(0, 700));
+    for (int survived : {0, 1, 2, 1}) {
+        engine_.fail_commits_after(survived, Errc::io);
+        EXPECT_EQ(code_of(run(store_.purge(kAccount))), Errc::io);
+        engine_.fail_next_commits(0, Errc::io);
+        auto sound = run(store_.check(kAccount));
+        if (totals().messages + totals().retained_messages == 0) break;
+        EXPECT_TRUE(sound) << sound.error().detail();
+    }
+    ASSERT_TRUE(run(store_.purge(kAccount)));
+    EXPECT_EQ(engine_.body_count(kAccount), 0u);
+}
+
+TEST_F(RetainedTest, PurgingGetsRidOfDamageToo) {
+    append_many(3);
+    put(keys::message(OrderKey(2)), "nonsense");
+    put(keys::mailbox(), "nonsense");
+    put(keys::unique_id("stray"), "nonsense");
+    EXPECT_EQ(code_of(run(store_.totals(kAccount))), Errc::corrupt);
+    EXPECT_EQ(code_of(run(store_.open_maildrop(kAccount))), Errc::corrupt);
+    EXPECT_EQ(code_of(run(store_.find(kAccount, "stray"))), Errc::corrupt);
+    MailStore fresh(engine_, clock_, options_);  // knows nothing of before
+    EXPECT_EQ(code_of(run(fresh.append(kAccount, message("x")))), Errc::corrupt);
+    ASSERT_TRUE(run(fresh.purge(kAccount)));
+    EXPECT_TRUE(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->empty());
+    ASSERT_TRUE(run(fresh.append(kAccount, message("x"))));
+    expect_sound();
+}
+
+TEST_F(RetainedTest, CheckNamesWhatIsWrong) {
+    auto spoil = [&](std::string key, std::string value) {
+        auto old = run(engine_.get(kAccount, key));
+        put(key, std::move(value));
+        auto sound = run(store_.check(kAccount));
+        EXPECT_EQ(code_of(sound), Errc::corrupt);
+        engine::Batch undo;
+        if (old) {
+            undo.put(key, *old);
+        } else {
+            undo.erase(key);
+        }
+        EXPECT_TRUE(run(engine_.commit(kAccount, std::move(undo))));
+        expect_sound();
+        return sound ? "" : sound.error().detail();
+    };
+    append_many(3);
+    remove({"m1"});
+    auto record = *decode_mailbox(*run(engine_.get(kAccount, keys::mailbox())));
+    auto with = [&](auto change) {
+        auto wrong = record;
+        change(wrong);
+        return encode(wrong);
+    };
+    auto m0 = *run(store_.find(kAccount, "m0"));
+    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { ++r.totals.messages; })), "messages: 3 recorded, 2 counted");
+    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.totals.octets = 1; })), "octets: 1 recorded, 36 counted");
+    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.totals.retained_messages = 0; })),
+              "retained messages: 0 recorded, 1 counted");
+    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { ++r.totals.retained_octets; })),
+              "retained octets: 19 recorded, 18 counted");
+    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.next_order = OrderKey(3); })),
+              "next place in the order: 3 recorded, 3 counted");
+    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.earliest_expiry += days(1); })),
+              "a retained message expires before the recorded time");
+    EXPECT_EQ(spoil(keys::unique_id("extra"), encode(Place{})), "unique-ids: 4 recorded, 3 counted");
+    EXPECT_EQ(spoil(keys::unique_id("m0"), encode(Place{Place::Area::live, OrderKey(9), {}})),
+              "the unique-id index has message m0 elsewhere");
+    auto renamed = m0;
+    renamed.unique_id = "other";
+    EXPECT_EQ(spoil(keys::message(m0.order), encode(renamed)), "message other is not in the unique-id index");
+}
+
+}  // namespace
+}  // namespace poplar::mailstore
