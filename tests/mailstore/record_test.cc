@@ -1,0 +1,123 @@
+#include "mailstore/record.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace poplar::mailstore {
+namespace {
+
+Timestamp at(std::int64_t millis) { return Timestamp(std::chrono::milliseconds(millis)); }
+
+const Message kMessage{OrderKey(7), "unique", engine::BodyId(9), 1000, 1003, at(1'767'225'600'123)};
+const RetainedMessage kRetained{kMessage, at(1'767'225'700'000), at(1'769'817'700'000), "pop3"};
+const MailboxRecord kMailbox{"0123456789ab", OrderKey(300), {1, 2, 3, 4}, at(1'769'817'700'000)};
+
+TEST(Record, ReadsBackWhatItWrote) {
+    auto mailbox = decode_mailbox(encode(kMailbox));
+    ASSERT_TRUE(mailbox);
+    EXPECT_EQ(mailbox->generation, kMailbox.generation);
+    EXPECT_EQ(mailbox->next_order, kMailbox.next_order);
+    EXPECT_EQ(mailbox->totals.messages, 1u);
+    EXPECT_EQ(mailbox->totals.octets, 2u);
+    EXPECT_EQ(mailbox->totals.retained_messages, 3u);
+    EXPECT_EQ(mailbox->totals.retained_octets, 4u);
+    EXPECT_EQ(mailbox->earliest_expiry, kMailbox.earliest_expiry);
+
+    auto retained = decode_retained({keys::retained(kRetained.expires, kMessage.order), encode(kRetained)});
+    ASSERT_TRUE(retained);
+    EXPECT_EQ(retained->deleted, kRetained.deleted);
+    EXPECT_EQ(retained->expires, kRetained.expires);
+    EXPECT_EQ(retained->reason, kRetained.reason);
+    for (const auto& m : {retained->message, *decode_message({keys::message(kMessage.order), encode(kMessage)})}) {
+        EXPECT_EQ(m.order, kMessage.order);
+        EXPECT_EQ(m.unique_id, kMessage.unique_id);
+        EXPECT_EQ(m.body, kMessage.body);
+        EXPECT_EQ(m.octets, kMessage.octets);
+        EXPECT_EQ(m.wire_octets, kMessage.wire_octets);
+        EXPECT_EQ(m.received, kMessage.received);
+    }
+    for (const auto& p : {Place{Place::Area::live, OrderKey(1), {}}, {Place::Area::retained, OrderKey(2), at(3)}}) {
+        auto place = decode_place(encode(p));
+        ASSERT_TRUE(place);
+        EXPECT_EQ(place->area, p.area);
+        EXPECT_EQ(place->order, p.order);
+        EXPECT_EQ(place->expires, p.expires);
+    }
+}
+
+TEST(Record, KeysSortAsTheirNumbersDo) {
+    EXPECT_LT(keys::message(OrderKey(255)), keys::message(OrderKey(256)));
+    EXPECT_LT(keys::retained(at(255), OrderKey(9)), keys::retained(at(256), OrderKey(1)));
+    EXPECT_LT(keys::retained(at(256), OrderKey(1)), keys::retained(at(256), OrderKey(2)));
+    auto until = keys::retained_until(at(256));
+    EXPECT_LT(keys::retained(at(256), OrderKey(~0ull)), until.end);
+    EXPECT_GE(keys::retained(at(257), OrderKey(0)), until.end);
+    EXPECT_EQ(keys::expiry_of(keys::retained(at(256), OrderKey(1))), at(256));
+}
+
+TEST(Record, UniqueIdsAreOneTo70PrintableCharacters) {
+    struct Case {
+        std::string text;
+        bool accepted;
+    };
+    for (const auto& [text, accepted] : {Case{"!", true},
+                                         {"~", true},
+                                         {std::string(70, 'x'), true},
+                                         {"", false},
+                                         {std::string(71, 'x'), false},
+                                         {"a b", false},
+                                         {"a\n", false},
+                                         {"\x7f", false},
+                                         {"\x80", false},
+                                         {std::string(1, '\0'), false}})
+        EXPECT_EQ(is_unique_id(text), accepted) << text;
+    EXPECT_TRUE(is_unique_id(make_unique_id(kMailbox, OrderKey(~0ull))));
+}
+
+TEST(Record, EveryShortenedOrLengthenedRecordIsCorrupt) {
+    const auto mailbox = encode(kMailbox), message = encode(kMessage), retained = encode(kRetained),
+               place = encode(Place{Place::Area::retained, OrderKey(2), at(3)});
+    const auto message_key = keys::message(OrderKey(7)), retained_key = keys::retained(at(8), OrderKey(7));
+    auto all_refuse = [&](auto change) {
+        EXPECT_FALSE(decode_mailbox(change(mailbox)));
+        EXPECT_FALSE(decode_message({message_key, change(message)}));
+        EXPECT_FALSE(decode_retained({retained_key, change(retained)}));
+        EXPECT_FALSE(decode_place(change(place)));
+        EXPECT_FALSE(decode_message({change(message_key), message}));
+        EXPECT_FALSE(decode_retained({change(retained_key), retained}));
+    };
+    for (std::size_t cut = 1; cut <= 5; ++cut)
+        all_refuse([&](std::string s) { return s.substr(0, s.size() - std::min(cut, s.size())); });
+    all_refuse([](const std::string& s) { return s + "x"; });
+    all_refuse([](const std::string&) { return std::string(); });
+}
+
+TEST(Record, AnUnknownVersionIsNotGuessedAt) {
+    for (auto value : {encode(kMailbox), encode(kMessage), encode(kRetained), encode(Place{})}) {
+        value[0] = 2;
+        EXPECT_FALSE(decode_mailbox(value));
+        EXPECT_FALSE(decode_message({keys::message(OrderKey(7)), value}));
+        EXPECT_FALSE(decode_retained({keys::retained(at(8), OrderKey(7)), value}));
+        EXPECT_FALSE(decode_place(value));
+    }
+}
+
+TEST(Record, RandomBytesNeverDoMoreThanFail) {
+    std::mt19937_64 random(1);
+    const auto retained = encode(kRetained);
+    for (int i = 0; i < 20'000; ++i) {
+        std::string bytes = retained;
+        for (int changes = 0; changes < 3; ++changes) bytes[random() % bytes.size()] = static_cast<char>(random());
+        bytes.resize(random() % (bytes.size() + 1));
+        for (const auto& key : {keys::message(OrderKey(7)), keys::retained(at(8), OrderKey(7)), bytes}) {
+            if (auto m = decode_message({key, bytes}); m) EXPECT_TRUE(is_unique_id(m->unique_id));
+            if (auto r = decode_retained({key, bytes}); r) EXPECT_TRUE(is_unique_id(r->message.unique_id));
+        }
+        if (auto m = decode_mailbox(bytes); m) EXPECT_EQ(m->generation.size(), kGenerationLength);
+        if (auto p = decode_place(bytes); p) EXPECT_LE(static_cast<int>(p->area), 1);
+    }
+}
+
+}  // namespace
+}  // namespace poplar::mailstore
