@@ -35,7 +35,7 @@ public:
     ScriptConnection(Script script, std::shared_ptr<Transcript> transcript)
         : script_(std::move(script)), transcript_(std::move(transcript)) {}
     ~ScriptConnection() override {
-        transcript_->unread = buffer_.size() + flight_.size();
+        transcript_->unread = buffer_.size() - used_ + flight_.size();
         for (auto i = next_; i < script_.flights.size(); ++i) transcript_->unread += script_.flights[i].size();
     }
 

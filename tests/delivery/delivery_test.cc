@@ -1,0 +1,214 @@
+#include "delivery/delivery.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/delivery/world.h"
+
+namespace poplar::delivery {
+namespace {
+
+using test::content_of;
+using test::run;
+using test::World;
+
+const std::string kMessage = "Subject: hello\r\n\r\nA line\r\n";
+
+Envelope envelope(World& world, std::vector<std::string> addresses,
+                  std::string reverse_path = "sender@remote.example") {
+    Envelope made;
+    made.reverse_path = std::move(reverse_path);
+    for (const auto& address : addresses) {
+        auto resolution = run(world.delivery.resolve(mail::parse_address(address).value()));
+        EXPECT_TRUE(resolution) << address;
+        if (resolution) made.recipients.push_back({address, *resolution});
+    }
+    made.received.helo = "client.example";
+    made.received.peer = "192.0.2.7";
+    made.received.by = "mail.example.test";
+    made.received.with = "ESMTP";
+    made.received.id = "abc123";
+    return made;
+}
+
+Result<std::vector<Result<>>> deliver(World& world, Envelope to, std::string message = kMessage) {
+    auto incoming = world.delivery.begin(std::move(to), 0);
+    if (auto written = run(incoming->write(message)); !written) return pass_on(written);
+    return run(incoming->finish({message.size(), message.size()}));
+}
+
+TEST(Delivery, PutsReturnPathDeliveredToAndReceivedOnTop) {
+    World world;
+    auto to = envelope(world, {"demo+list@example.test"});
+    auto results = deliver(world, to);
+    ASSERT_TRUE(results);
+    ASSERT_EQ(results->size(), 1u);
+    EXPECT_TRUE(results->front());
+    to.received.recipient = "demo+list@example.test";
+    to.received.time = world.clock.now();
+    EXPECT_EQ(world.inbox("demo@example.test"),
+              std::vector{"Return-Path: <sender@remote.example>\r\nDelivered-To: demo+list@example.test\r\n" +
+                          mail::format_received(to.received) + kMessage});
+}
+
+TEST(Delivery, SaysWhenTheMessageWasCompleteNotWhenItBegan) {
+    World world;
+    auto incoming = world.delivery.begin(envelope(world, {"demo@example.test"}), 0);
+    ASSERT_TRUE(run(incoming->write(kMessage)));
+    world.clock.advance(std::chrono::hours(1));
+    ASSERT_TRUE(run(incoming->finish({kMessage.size(), kMessage.size()})));
+    EXPECT_NE(world.inbox("demo@example.test").at(0).find(mail::format_date(world.clock.now())), std::string::npos);
+}
+
+TEST(Delivery, KeepsTheNullReversePath) {
+    World world;
+    ASSERT_TRUE(deliver(world, envelope(world, {"demo@example.test"}, "")));
+    EXPECT_TRUE(world.inbox("demo@example.test").at(0).starts_with("Return-Path: <>\r\n"));
+}
+
+TEST(Delivery, LeavesAReturnPathThatCameWithTheMessage) {
+    World world;
+    auto message = "Return-Path: <old@remote.example>\r\n" + kMessage;
+    ASSERT_TRUE(deliver(world, envelope(world, {"demo@example.test"}), message));
+    EXPECT_EQ(content_of(world.inbox("demo@example.test").at(0)), message);
+}
+
+TEST(Delivery, StoresOnceInAnAccountThatSeveralRecipientsLeadTo) {
+    World world;
+    world.add("other@example.test");
+    world.alias("all@example.test", {"demo@example.test", "other@example.test"});
+    auto results = deliver(world, envelope(world, {"demo@example.test", "all@example.test", "demo+x@example.test"}));
+    ASSERT_TRUE(results);
+    ASSERT_EQ(results->size(), 3u);
+    for (auto& result : *results) EXPECT_TRUE(result);
+    EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
+    EXPECT_EQ(world.inbox("other@example.test").size(), 1u);
+    EXPECT_NE(world.inbox("demo@example.test").at(0).find("Delivered-To: demo@example.test\r\n"), std::string::npos);
+    EXPECT_NE(world.inbox("other@example.test").at(0).find("Delivered-To: all@example.test\r\n"), std::string::npos);
+}
+
+TEST(Delivery, TellsNoRecipientOfTheOthers) {
+    World world;
+    world.add("other@example.test");
+    ASSERT_TRUE(deliver(world, envelope(world, {"demo@example.test", "other@example.test"})));
+    EXPECT_EQ(world.inbox("demo@example.test").at(0).find("other"), std::string::npos);
+    EXPECT_EQ(world.inbox("other@example.test").at(0).find("demo"), std::string::npos);
+}
+
+TEST(Delivery, ReportsAFailedAccountToEveryRecipientThatLeadsToIt) {
+    World world;
+    world.add("other@example.test");
+    world.alias("all@example.test", {"demo@example.test", "other@example.test"});
+    auto to = envelope(world, {"demo@example.test", "other@example.test", "all@example.test"});
+    world.engine.fail_commits_after(1, Errc::no_space);
+    auto results = deliver(world, to);
+    world.engine.fail_next_commits(0, Errc::no_space);
+    ASSERT_TRUE(results);
+    ASSERT_EQ(results->size(), 3u);
+    EXPECT_TRUE((*results)[0]);
+    ASSERT_FALSE((*results)[1]);
+    EXPECT_EQ((*results)[1].error().code(), Errc::no_space);
+    ASSERT_FALSE((*results)[2]);
+    EXPECT_EQ((*results)[2].error().code(), Errc::no_space);
+    EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
+    EXPECT_EQ(world.inbox("other@example.test").size(), 0u);
+}
+
+TEST(Delivery, RefusesARecipientThatLeadsNowhere) {
+    World world;
+    auto results = deliver(world, envelope(world, {"nobody@example.test", "demo@example.test"}));
+    ASSERT_TRUE(results);
+    ASSERT_FALSE((*results)[0]);
+    EXPECT_EQ((*results)[0].error().code(), Errc::not_found);
+    EXPECT_TRUE((*results)[1]);
+}
+
+TEST(Delivery, StoresNothingWhenDroppedBeforeItsEnd) {
+    World world;
+    auto before = world.engine.commits();
+    {
+        auto incoming = world.delivery.begin(envelope(world, {"demo@example.test"}), 0);
+        ASSERT_TRUE(run(incoming->write(kMessage)));
+    }
+    EXPECT_EQ(world.engine.commits(), before);
+    EXPECT_TRUE(world.inbox("demo@example.test").empty());
+}
+
+TEST(Delivery, EndsALoopByItsHopCount) {
+    World world({.hops = 3});
+    struct Case {
+        int hops;
+        bool stored;
+    };
+    for (auto [hops, stored] : {Case{3, true}, {4, false}}) {
+        std::string message;
+        for (int i = 0; i < hops; ++i) message += "Received: by relay.example; date\r\n";
+        auto results = deliver(world, envelope(world, {"demo@example.test"}), message + kMessage);
+        EXPECT_EQ(results.has_value(), stored) << hops;
+        if (!results) EXPECT_EQ(results.error().code(), Errc::invalid);
+    }
+}
+
+TEST(Delivery, RefusesHeadersOverTheLimits) {
+    World world({.header_octets = 1000, .header_fields = 10});
+    std::string fields, long_field = "X: " + std::string(1000, 'x') + "\r\n";
+    for (int i = 0; i < 11; ++i) fields += "X: y\r\n";
+    for (const auto& header : {fields, long_field}) {
+        auto results = deliver(world, envelope(world, {"demo@example.test"}), header + kMessage);
+        ASSERT_FALSE(results);
+        EXPECT_EQ(results.error().code(), Errc::invalid);
+    }
+    // The body is free.
+    EXPECT_TRUE(deliver(world, envelope(world, {"demo@example.test"}), kMessage + long_field + fields));
+}
+
+TEST(Delivery, RefusesWhatIsTooLargeByItsUnstuffedSize) {
+    World world({.message_octets = 100});
+    auto to = envelope(world, {"demo@example.test"});
+    std::string stuffed;
+    for (int i = 0; i < 33; ++i) stuffed += "..\r\n";
+    auto incoming = world.delivery.begin(to, 0);
+    ASSERT_TRUE(run(incoming->write(stuffed)));
+    EXPECT_TRUE(run(incoming->finish({99, stuffed.size()})));
+
+    incoming = world.delivery.begin(to, 0);
+    ASSERT_TRUE(run(incoming->write(std::string(99, 'x') + "\r\n")));
+    auto finished = run(incoming->finish({101, 101}));
+    ASSERT_FALSE(finished);
+    EXPECT_EQ(finished.error().code(), Errc::too_large);
+
+    incoming = world.delivery.begin(to, 0);
+    auto written = run(incoming->write(std::string(200, 'x')));
+    ASSERT_FALSE(written);
+    EXPECT_EQ(written.error().code(), Errc::too_large);
+}
+
+TEST(Delivery, HasAllCommitsOfAMessageUnderWayAtOnce) {
+    World world;
+    std::vector<std::string> addresses;
+    for (int i = 0; i < 100; ++i) {
+        addresses.push_back("user" + std::to_string(i) + "@example.test");
+        world.add(addresses.back());
+    }
+    auto to = envelope(world, addresses);
+    auto before = world.engine.commits();
+    // One account after the other would read the second's state only after the first's commit.
+    auto reads_before = world.engine.reads();
+    std::uint64_t started = 0, reads_before_first_commit = 0;
+    world.engine.on_commit([&](engine::PartitionId, const engine::Batch&) {
+        if (started++ == 0) reads_before_first_commit = world.engine.reads() - reads_before;
+    });
+    auto results = deliver(world, to);
+    world.engine.on_commit({});
+    ASSERT_TRUE(results);
+    for (auto& result : *results) EXPECT_TRUE(result);
+    EXPECT_EQ(started, 100u);
+    EXPECT_EQ(world.engine.commits() - before, 100u);
+    EXPECT_GE(reads_before_first_commit, 100u);
+    for (const auto& address : addresses) {
+        ASSERT_EQ(world.inbox(address).size(), 1u) << address;
+        EXPECT_EQ(content_of(world.inbox(address)[0]), kMessage);
+    }
+}
+
+}  // namespace
+}  // namespace poplar::delivery
