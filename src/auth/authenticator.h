@@ -17,10 +17,11 @@ struct Options {
     std::size_t cache_entries = 100'000;
     bool upgrade_hashes = false;  ///< rewrite a weaker scheme as Argon2id at the next good login
     std::size_t hash_threads = 2;
-    std::size_t hash_queue = 256;          ///< logins waiting for a hash; more are answered busy
-    std::uint32_t failures_per_peer = 20;  ///< failed logins a peer address (IPv6: its /64) may make in a window
-    std::uint32_t failures_per_account = 50;
+    std::size_t hash_queue = 256;             ///< logins waiting for a hash; more are answered busy
+    std::uint32_t failures_per_peer = 20;     ///< failed logins a peer address (IPv6: its /64) may make in a window
+    std::uint32_t failures_per_account = 50;  ///< both: 0 for no limit
     std::chrono::seconds failure_window = std::chrono::minutes(10);
+    std::size_t failure_entries = 100'000;  ///< peers, and accounts, whose failures are counted; the oldest go
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);  ///< before a failure is answered
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
 };
@@ -37,7 +38,9 @@ public:
     ~Authenticator();
 
     /// Errors: denied (wrong, unknown, disabled, or too many failures: the client can't tell which; the detail, for
-    /// the log, says), busy (too many logins are waiting), io. A failure comes back only after `failure_delay`.
+    /// the log, says), busy (too many logins are waiting), and those of the directory. `denied` comes back
+    /// `failure_delay` after the call, however long the check took (unless it took longer).
+    /// A name is an account's own address in any spelling: no alias, no `user+detail@`, no white space around it.
     Task<Result<directory::Account>> verify_password(Credentials credentials);
 
     /// Forgets what is remembered of an account: its password or status changed.

@@ -1,0 +1,64 @@
+#include "auth/failure_limits.h"
+
+#include <algorithm>
+
+#include "base/asio.h"
+
+namespace poplar::auth {
+
+bool FailureLimits::is_past(Timestamp begin) const {
+    auto now = clock_.now();
+    return now >= begin + window_ || now < begin;  // a clock that was set back must not lock anybody out
+}
+
+bool FailureLimits::is_over(std::string_view key) {
+    if (limit_ == 0) return false;
+    std::lock_guard hold(mutex_);
+    if (windows_.empty()) return false;
+    auto found = windows_.find(std::string(key));
+    return found != windows_.end() && !is_past(found->second.begin) && found->second.failures >= limit_;
+}
+
+void FailureLimits::record(std::string_view key) {
+    if (limit_ == 0 || entries_ == 0) return;
+    std::lock_guard hold(mutex_);
+    auto now = clock_.now();
+    if (!order_.empty() && now < order_.back().at) {  // set back: windows that begin in the future mean nothing
+        windows_.clear();
+        order_.clear();
+    }
+    while (!order_.empty() && is_past(order_.front().at)) drop_oldest();
+    std::string name(key);
+    auto found = windows_.find(name);
+    if (found == windows_.end()) {
+        if (windows_.size() >= entries_) drop_oldest();
+        order_.push_back({name, now});
+        found = windows_.emplace(std::move(name), Window{0, now}).first;
+    }
+    if (found->second.failures < limit_) ++found->second.failures;
+}
+
+void FailureLimits::drop_oldest() {
+    windows_.erase(order_.front().key);
+    order_.pop_front();
+}
+
+std::size_t FailureLimits::size() const {
+    std::lock_guard hold(mutex_);
+    return windows_.size();
+}
+
+std::string peer_key(std::string_view peer) {
+    constexpr std::size_t kTextLimit = 64;
+    boost::system::error_code error;
+    auto address = asio::ip::make_address(std::string(peer.substr(0, kTextLimit)), error);
+    if (error) return std::string(peer.substr(0, kTextLimit));
+    if (address.is_v4()) return address.to_string();
+    auto v6 = address.to_v6();
+    if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
+    auto bytes = v6.to_bytes();
+    std::fill(bytes.begin() + 8, bytes.end(), 0);
+    return asio::ip::address_v6(bytes).to_string() + "/64";
+}
+
+}  // namespace poplar::auth

@@ -1,0 +1,50 @@
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/clock.h"
+
+namespace poplar::auth {
+
+/// Counts failed logins by key (a peer, an account) in a window that begins with the key's first failure. Keeps at most
+/// `entries` keys: a new one pushes out the one whose window began first. May be called from any thread.
+class FailureLimits {
+public:
+    /// `limit` 0: nothing is counted.
+    FailureLimits(const Clock& clock, std::uint32_t limit, std::chrono::seconds window, std::size_t entries)
+        : clock_(clock), limit_(limit), window_(window), entries_(entries) {}
+
+    bool is_over(std::string_view key);  ///< its failures in the present window have reached the limit
+    void record(std::string_view key);
+    std::size_t size() const;  ///< keys held
+
+private:
+    struct Window {
+        std::uint32_t failures = 0;
+        Timestamp begin{};
+    };
+    struct Begun {
+        std::string key;
+        Timestamp at;
+    };
+    bool is_past(Timestamp begin) const;
+    void drop_oldest();
+
+    const Clock& clock_;
+    const std::uint32_t limit_;
+    const std::chrono::seconds window_;
+    const std::size_t entries_;
+    mutable std::mutex mutex_;
+    std::unordered_map<std::string, Window> windows_;
+    std::deque<Begun> order_;  ///< one for each of windows_, oldest first
+};
+
+/// What a peer's failures are counted under: an IPv4 address, an IPv6 address's /64 (one customer has as many addresses
+/// in there as they like), IPv4 in IPv6 as IPv4; any other text (at most 64 octets) as it is.
+std::string peer_key(std::string_view peer);
+
+}  // namespace poplar::auth

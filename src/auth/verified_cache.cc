@@ -1,0 +1,89 @@
+#include "auth/verified_cache.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+
+#include "base/encoding.h"
+#include "base/random.h"
+
+namespace poplar::auth {
+
+namespace {
+constexpr std::size_t kShards = 16;
+std::size_t shard_count(std::size_t entries) { return std::clamp<std::size_t>(entries, 1, kShards); }
+}  // namespace
+
+VerifiedCache::VerifiedCache(const Clock& clock, std::chrono::seconds ttl, std::size_t entries)
+    : clock_(clock),
+      ttl_(ttl),
+      shard_entries_(ttl.count() <= 0 ? 0 : entries / shard_count(entries)),
+      shards_(shard_count(entries)) {
+    random_bytes(key_.data(), key_.size());
+}
+
+VerifiedCache::~VerifiedCache() { sodium_memzero(key_.data(), key_.size()); }
+
+void VerifiedCache::Shard::erase(std::unordered_map<directory::AccountId, Entry>::iterator entry) {
+    order.erase(entry->second.order);
+    entries.erase(entry);
+}
+
+VerifiedCache::Digest VerifiedCache::digest(const directory::Account& account, std::string_view password) const {
+    auto head = Encoder().u64(account.id.value).u64(account.credential_version).bytes();
+    auto octets = [](std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+    Digest out;
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, key_.data(), key_.size(), out.size());
+    crypto_generichash_update(&state, octets(head), head.size());
+    crypto_generichash_update(&state, octets(password), password.size());
+    crypto_generichash_final(&state, out.data(), out.size());
+    return out;
+}
+
+bool VerifiedCache::is_past(Timestamp since) const {
+    auto now = clock_.now();
+    return now >= since + ttl_ || now < since;
+}
+
+bool VerifiedCache::contains(const directory::Account& account, std::string_view password) {
+    if (shard_entries_ == 0) return false;
+    auto& here = shard(account.id);
+    auto wanted = digest(account, password);
+    std::lock_guard hold(here.mutex);
+    auto found = here.entries.find(account.id);
+    if (found == here.entries.end()) return false;
+    if (is_past(found->second.since)) {
+        here.erase(found);
+        return false;
+    }
+    return sodium_memcmp(found->second.digest.data(), wanted.data(), wanted.size()) == 0;
+}
+
+void VerifiedCache::remember(const directory::Account& account, std::string_view password) {
+    if (shard_entries_ == 0) return;
+    auto& here = shard(account.id);
+    auto made = digest(account, password);
+    std::lock_guard hold(here.mutex);
+    if (auto old = here.entries.find(account.id); old != here.entries.end()) here.erase(old);
+    if (here.entries.size() >= shard_entries_) here.erase(here.entries.find(here.order.front()));
+    auto order = here.order.insert(here.order.end(), account.id);
+    here.entries.emplace(account.id, Entry{made, clock_.now(), order});
+}
+
+void VerifiedCache::forget(directory::AccountId id) {
+    auto& here = shard(id);
+    std::lock_guard hold(here.mutex);
+    if (auto found = here.entries.find(id); found != here.entries.end()) here.erase(found);
+}
+
+std::size_t VerifiedCache::size() const {
+    std::size_t sum = 0;
+    for (auto& each : shards_) {
+        std::lock_guard hold(each.mutex);
+        sum += each.entries.size();
+    }
+    return sum;
+}
+
+}  // namespace poplar::auth

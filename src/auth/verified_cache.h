@@ -1,0 +1,55 @@
+#pragma once
+#include <array>
+#include <chrono>
+#include <list>
+#include <mutex>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "directory/directory.h"
+
+namespace poplar::auth {
+
+/// Remembers for a while that a password was right, as a hash under a key that only this process has (BLAKE2b): who
+/// polls every minute doesn't cost an Argon2 each time. One password an account; a changed credential_version makes
+/// what was remembered worthless. May be called from any thread.
+class VerifiedCache {
+public:
+    /// Remembers nothing with a `ttl` or `entries` of 0. Where `entries` are used up, the oldest go.
+    VerifiedCache(const Clock& clock, std::chrono::seconds ttl, std::size_t entries);
+    ~VerifiedCache();
+    VerifiedCache(const VerifiedCache&) = delete;
+    VerifiedCache& operator=(const VerifiedCache&) = delete;
+
+    bool contains(const directory::Account& account, std::string_view password);
+    void remember(const directory::Account& account, std::string_view password);
+    void forget(directory::AccountId id);
+    std::size_t size() const;
+
+private:
+    using Digest = std::array<unsigned char, 32>;
+    struct Entry {
+        Digest digest;
+        Timestamp since;
+        std::list<directory::AccountId>::iterator order;
+    };
+    struct Shard {
+        std::mutex mutex;
+        std::unordered_map<directory::AccountId, Entry> entries;
+        std::list<directory::AccountId> order;  ///< oldest first
+        void erase(std::unordered_map<directory::AccountId, Entry>::iterator entry);
+    };
+    Digest digest(const directory::Account& account, std::string_view password) const;
+    bool is_past(Timestamp since) const;
+    Shard& shard(directory::AccountId id) { return shards_[id.value % shards_.size()]; }
+
+    const Clock& clock_;
+    const std::chrono::seconds ttl_;
+    const std::size_t shard_entries_;
+    Digest key_;
+    mutable std::vector<Shard> shards_;
+};
+
+}  // namespace poplar::auth
