@@ -1,0 +1,137 @@
+#include "pop3/command.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace {
+
+using namespace poplar;
+using namespace poplar::pop3;
+
+std::string number(std::optional<MessageNumber> n) { return n ? fmt::format(" {}", *n) : ""; }
+
+/// A command in one spelling, so that a table can hold what is expected.
+struct Show {
+    std::string operator()(const User& c) const { return fmt::format("USER [{}]", c.name); }
+    std::string operator()(const Pass& c) const { return fmt::format("PASS [{}]", c.password); }
+    std::string operator()(const Quit&) const { return "QUIT"; }
+    std::string operator()(const Stat&) const { return "STAT"; }
+    std::string operator()(const List& c) const { return "LIST" + number(c.message); }
+    std::string operator()(const Retr& c) const { return "RETR" + number(c.message); }
+    std::string operator()(const Dele& c) const { return "DELE" + number(c.message); }
+    std::string operator()(const Noop&) const { return "NOOP"; }
+    std::string operator()(const Rset&) const { return "RSET"; }
+    std::string operator()(const Top& c) const { return fmt::format("TOP {} {}", c.message, c.lines); }
+    std::string operator()(const Uidl& c) const { return "UIDL" + number(c.message); }
+    std::string operator()(const Capa&) const { return "CAPA"; }
+    std::string operator()(const Stls&) const { return "STLS"; }
+    std::string operator()(const Auth& c) const {
+        auto initial = c.initial_response ? fmt::format(" [{}]", *c.initial_response) : std::string();
+        return fmt::format("AUTH [{}]{}", c.mechanism, initial);
+    }
+};
+
+TEST(Pop3Command, ReadsEveryCommand) {
+    struct Case {
+        std::string_view line, expected;
+    };
+    for (auto [line, expected] : {Case{"USER fred", "USER [fred]"},
+                                  {"user  fred@example.test ", "USER [fred@example.test]"},
+                                  {"USER bj\xc3\xb6rn", "USER [bj\xc3\xb6rn]"},
+                                  {"USER a b", "USER [a b]"},
+                                  {"PASS secret", "PASS [secret]"},
+                                  {"PASS  two  spaces ", "PASS [ two  spaces ]"},
+                                  {"PASS ", "PASS []"},
+                                  {"pass \t", "PASS [\t]"},
+                                  {"QUIT", "QUIT"},
+                                  {"quit ", "QUIT"},
+                                  {"Stat", "STAT"},
+                                  {"LIST", "LIST"},
+                                  {"LIST ", "LIST"},
+                                  {"LIST 1", "LIST 1"},
+                                  {"LIST 0", "LIST 0"},
+                                  {"UIDL", "UIDL"},
+                                  {"UIDL 007", "UIDL 7"},
+                                  {"RETR 4294967295", "RETR 4294967295"},
+                                  {"DELE  2 ", "DELE 2"},
+                                  {"NOOP", "NOOP"},
+                                  {"RSET", "RSET"},
+                                  {"TOP 1 0", "TOP 1 0"},
+                                  {"top  1  20", "TOP 1 20"},
+                                  {"TOP 1 99999999999999999999", "TOP 1 18446744073709551615"},
+                                  {"CAPA", "CAPA"},
+                                  {"STLS", "STLS"},
+                                  {"AUTH", "AUTH []"},
+                                  {"AUTH PLAIN", "AUTH [PLAIN]"},
+                                  {"AUTH plain =", "AUTH [plain] [=]"},
+                                  {"AUTH PLAIN AGEAYg==", "AUTH [PLAIN] [AGEAYg==]"}}) {
+        auto command = parse_command(line);
+        ASSERT_TRUE(command) << line;
+        EXPECT_EQ(std::visit(Show{}, *command), expected);
+    }
+}
+
+TEST(Pop3Command, TellsUnknownCommandsFromWrongArguments) {
+    struct Case {
+        std::string_view line;
+        Errc expected;
+    };
+    using enum Errc;
+    for (auto [line, expected] : {Case{"", not_found},
+                                  {" ", not_found},
+                                  {" QUIT", not_found},
+                                  {"QUI", not_found},
+                                  {"QUITS", not_found},
+                                  {"RETRO 1", not_found},
+                                  {"RETR\t1", not_found},
+                                  {"GET / HTTP/1.1", not_found},
+                                  {"\xff\xfe", not_found},
+                                  {std::string_view("ST\0T", 4), not_found},
+                                  {"T\xcf\x90P 1 1", not_found},
+                                  {"QUIT now", invalid},
+                                  {"STAT 1", invalid},
+                                  {"USER", invalid},
+                                  {"USER ", invalid},
+                                  {"USER   ", invalid},
+                                  {"PASS", invalid},
+                                  {"RETR", invalid},
+                                  {"RETR ", invalid},
+                                  {"RETR x", invalid},
+                                  {"RETR -1", invalid},
+                                  {"RETR +1", invalid},
+                                  {"RETR 1x", invalid},
+                                  {"RETR 1 2", invalid},
+                                  {"RETR 4294967296", invalid},
+                                  {"RETR 0x1", invalid},
+                                  {"LIST 1 2", invalid},
+                                  {"LIST all", invalid},
+                                  {"TOP", invalid},
+                                  {"TOP 1", invalid},
+                                  {"TOP 1 -1", invalid},
+                                  {"TOP 1 1 1", invalid},
+                                  {"TOP x 1", invalid},
+                                  {"NOOP x", invalid},
+                                  {"STLS x", invalid},
+                                  {"AUTH PLAIN a b", invalid}}) {
+        auto command = parse_command(line);
+        ASSERT_FALSE(command) << line;
+        EXPECT_EQ(command.error().code(), expected) << line;
+    }
+}
+
+TEST(Pop3Command, TakesAnyOctetInTheKeywordWithoutConfusion) {
+    for (int octet = 0; octet < 256; ++octet) {
+        std::string line = "QUIT";
+        for (auto& c : line) {
+            auto before = std::exchange(c, static_cast<char>(octet));
+            bool same = octet == before || octet == before - 'A' + 'a';
+            EXPECT_EQ(parse_command(line).has_value(), same) << octet;
+            c = before;
+        }
+    }
+}
+
+}  // namespace

@@ -1,0 +1,188 @@
+#include "tests/pop3/world.h"
+
+namespace {
+
+using namespace poplar;
+using test::kLogin;
+
+/// Three messages: 1 of 30 octets, 2 with a stuffed line, 3 with a body of three lines.
+class Pop3Transaction : public test::Pop3World {
+protected:
+    const std::string one_ = "Subject: one\r\n\r\nHello, Fred!\r\n";
+    const std::string two_ = "Subject: two\r\n\r\n..leading dot\r\n";
+    const std::string three_ = "Subject: three\r\nX: y\r\n\r\n1\r\n2\r\n3\r\n";
+
+    void fill() {
+        append(one_, "uid-one");
+        append(two_, "uid-two", 1);
+        append(three_, "uid-three");
+    }
+    std::string totals() const { return fmt::format("+OK 3 {}\r\n", one_.size() + two_.size() - 1 + three_.size()); }
+};
+
+TEST_F(Pop3Transaction, TellsExactSizes) {
+    fill();
+    auto sizes = fmt::format("1 {}\r\n2 {}\r\n3 {}\r\n", one_.size(), two_.size() - 1, three_.size());
+    EXPECT_EQ(say_logged_in("STAT\r\nLIST\r\nLIST 2\r\nRETR 2\r\n"),
+              totals() + "+OK number and octets follow\r\n" + sizes + ".\r\n" +
+                  fmt::format("+OK 2 {0}\r\n+OK {0} octets\r\n", two_.size() - 1) + two_ + ".\r\n");
+}
+
+TEST_F(Pop3Transaction, ListsUniqueIds) {
+    fill();
+    EXPECT_EQ(say_logged_in("UIDL\r\nUIDL 3\r\n"),
+              "+OK number and unique-id follow\r\n1 uid-one\r\n2 uid-two\r\n3 uid-three\r\n.\r\n+OK 3 uid-three\r\n");
+}
+
+TEST_F(Pop3Transaction, AnEmptyMaildropListsNothing) {
+    EXPECT_EQ(say_logged_in("STAT\r\nLIST\r\nUIDL\r\nLIST 1\r\n"),
+              "+OK 0 0\r\n+OK number and octets follow\r\n.\r\n+OK number and unique-id follow\r\n.\r\n"
+              "-ERR no such message\r\n");
+}
+
+TEST_F(Pop3Transaction, TopCountsLinesOfTheBodyOnly) {
+    fill();
+    std::string head = "Subject: three\r\nX: y\r\n\r\n";
+    struct Case {
+        std::string_view lines;
+        std::string expected;
+    };
+    for (const auto& [lines, expected] : {Case{"0", head}, Case{"1", head + "1\r\n"}, Case{"3", three_},
+                                          Case{"4", three_}, Case{"99999999999999999999", three_}})
+        EXPECT_EQ(say_logged_in(fmt::format("TOP 3 {}\r\n", lines)),
+                  "+OK top of message follows\r\n" + expected + ".\r\n");
+    EXPECT_EQ(say_logged_in("TOP 2 1\r\n"), "+OK top of message follows\r\n" + two_ + ".\r\n");
+}
+
+TEST_F(Pop3Transaction, NumbersThatAreNoMessagesAreErrors) {
+    fill();
+    for (std::string_view number : {"0", "4", "4294967295"})
+        for (std::string_view command : {"LIST {}", "UIDL {}", "RETR {}", "DELE {}", "TOP {} 1"})
+            EXPECT_EQ(say_logged_in(fmt::format(fmt::runtime(command), number) + "\r\n"), "-ERR no such message\r\n")
+                << command << number;
+}
+
+TEST_F(Pop3Transaction, ADeletedMessageIsGoneForTheSession) {
+    fill();
+    auto left = one_.size() + three_.size();
+    EXPECT_EQ(
+        say_logged_in("DELE 2\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 2\r\nLIST 2\r\nUIDL 2\r\nTOP 2 0\r\nDELE 2\r\nSTAT\r\n"),
+        fmt::format("+OK deleted\r\n+OK 2 {0}\r\n"
+                    "+OK number and octets follow\r\n1 {1}\r\n3 {2}\r\n.\r\n"
+                    "+OK number and unique-id follow\r\n1 uid-one\r\n3 uid-three\r\n.\r\n"
+                    "-ERR the message is deleted\r\n-ERR the message is deleted\r\n-ERR the message is deleted\r\n"
+                    "-ERR the message is deleted\r\n-ERR the message is deleted\r\n+OK 2 {0}\r\n",
+                    left, one_.size(), three_.size()));
+}
+
+TEST_F(Pop3Transaction, RsetTakesDeletionsBack) {
+    fill();
+    EXPECT_EQ(say_logged_in("DELE 1\r\nDELE 3\r\nRSET\r\nSTAT\r\nDELE 1\r\nRSET\r\nQUIT\r\n"),
+              "+OK deleted\r\n+OK deleted\r\n+OK nothing is deleted\r\n" + totals() +
+                  "+OK deleted\r\n+OK nothing is deleted\r\n+OK goodbye\r\n");
+    EXPECT_EQ(stored_messages(), 3u);
+}
+
+TEST_F(Pop3Transaction, QuitDeletesInOneCommit) {
+    fill();
+    auto before = engine_.commits();
+    EXPECT_EQ(say_logged_in("DELE 1\r\nDELE 3\r\nQUIT\r\n"), "+OK deleted\r\n+OK deleted\r\n+OK goodbye\r\n");
+    EXPECT_EQ(engine_.commits(), before + 1);
+    EXPECT_EQ(say_logged_in("UIDL\r\n"), "+OK number and unique-id follow\r\n1 uid-two\r\n.\r\n");
+}
+
+TEST_F(Pop3Transaction, OnlyQuitDeletes) {
+    fill();
+    for (auto end : {Errc::closed, Errc::timed_out, Errc::cancelled}) {
+        auto transcript = talk({.flights = {std::string(kLogin) + "DELE 1\r\nDELE 2\r\n"}, .end = end});
+        EXPECT_EQ(transcript.output.ends_with("shutting down, try again later\r\n"), end == Errc::cancelled);
+        EXPECT_EQ(stored_messages(), 3u);
+    }
+    options_.bad_commands = 1;
+    EXPECT_TRUE(say_logged_in("DELE 1\r\nBOGUS\r\nQUIT\r\n").ends_with("goodbye\r\n"));
+    EXPECT_EQ(stored_messages(), 3u);
+}
+
+TEST_F(Pop3Transaction, AQuitThatCannotBeMadeDurableDeletesNothingAndFreesTheMaildrop) {
+    fill();
+    for (auto code : {Errc::io, Errc::no_space}) {
+        engine_.fail_commits_after(0, code);
+        EXPECT_EQ(say_logged_in("DELE 1\r\nQUIT\r\n"),
+                  "+OK deleted\r\n-ERR [SYS/TEMP] the deletions could not be saved, try again later\r\n");
+        engine_.fail_next_commits(0, code);
+        EXPECT_EQ(stored_messages(), 3u);
+        EXPECT_EQ(say_logged_in("STAT\r\n"), totals());
+    }
+}
+
+TEST_F(Pop3Transaction, WhatArrivesLaterIsNotInTheSession) {
+    fill();
+    auto deliver = [this]() -> Task<> {
+        auto writer = engine_.write_body();
+        (void)co_await writer->write(one_);
+        auto staged = co_await writer->finish();
+        mailstore::NewMessage message{"", {*staged, one_.size()}, "uid-late"};
+        EXPECT_TRUE(co_await store_.append(fred_, std::move(message)));
+    };
+    auto output = talk({.flights = {std::string(kLogin) + "UIDL\r\nSTAT\r\nQUIT\r\n"}}, 3, deliver).output;
+    EXPECT_TRUE(output.contains("uid-three\r\n.\r\n" + totals())) << output;
+    EXPECT_EQ(stored_messages(), 4u);
+}
+
+TEST_F(Pop3Transaction, AMaildropThatCannotBeReadNowCanBeReadLater) {
+    fill();
+    auto fail_once = [this]() -> Task<> {
+        engine_.fail_next_reads(1, Errc::io);
+        co_return;
+    };
+    auto output = talk({.flights = {std::string(kLogin) + "LIST 1\r\nLIST 1\r\nQUIT\r\n"}}, 3, fail_once).output;
+    EXPECT_TRUE(output.ends_with(
+        fmt::format("-ERR [SYS/TEMP] the maildrop can't be read\r\n+OK 1 {}\r\n+OK goodbye\r\n", one_.size())))
+        << output;
+}
+
+TEST_F(Pop3Transaction, DamageIsAnErrorAndNeverHalfAMessage) {
+    fill();
+    auto large = "Subject: large\r\n\r\n" + std::string(3000, 'x') + "\r\n";
+    for (int i = 0; i < 100; ++i) large += std::string(3000, 'y') + "\r\n";
+    auto message = append(large, "uid-large");
+    engine_.damage_body(fred_, message.body, 250'000);
+    EXPECT_EQ(
+        say_logged_in("RETR 4\r\nRETR 1\r\n"),
+        fmt::format("-ERR [SYS/PERM] the message can't be read\r\n+OK {} octets\r\n", one_.size()) + one_ + ".\r\n");
+    EXPECT_EQ(say_logged_in("TOP 4 0\r\n"), "+OK top of message follows\r\nSubject: large\r\n\r\n.\r\n")
+        << "what TOP needs is not damaged";
+    auto top = say_logged_in("TOP 4 1000\r\nNOOP\r\n");
+    EXPECT_TRUE(top.starts_with("+OK top of message follows\r\n"));
+    EXPECT_FALSE(top.ends_with("\r\n.\r\n+OK\r\n")) << "damage in the middle of TOP must end the connection";
+}
+
+TEST_F(Pop3Transaction, RetrievesLargeMessagesWhole) {
+    std::string large = "Subject: large\r\n\r\n";
+    for (int i = 0; large.size() < 1'000'000; ++i) large += fmt::format("line {}\r\n", i);
+    append(large, "uid-large");
+    EXPECT_TRUE(say_logged_in("RETR 1\r\n") == fmt::format("+OK {} octets\r\n{}.\r\n", large.size(), large));
+}
+
+TEST_F(Pop3Transaction, AnswersInTheOrderAskedHoweverTheInputIsCut) {
+    fill();
+    auto input = std::string(kLogin) + "STAT\r\nTOP 1 0\r\nDELE 1\r\nUIDL\r\nRSET\r\nNOOP\r\nQUIT\r\n";
+    auto whole = talk({.flights = {input}}).output;
+    for (std::size_t cut : {1, 2, 3, 7, 20}) EXPECT_EQ(talk({.flights = {input}, .cut = cut}).output, whole) << cut;
+}
+
+TEST_F(Pop3Transaction, ListsManyMessagesInOrder) {
+    std::string expected = "+OK number and unique-id follow\r\n";
+    for (int i = 1; i <= 3000; ++i) {
+        append("S: x\r\n\r\n", fmt::format("many-{}", i));
+        if (i != 1500) expected += fmt::format("{0} many-{0}\r\n", i);
+    }
+    EXPECT_TRUE(say_logged_in("DELE 1500\r\nUIDL\r\n") == "+OK deleted\r\n" + expected + ".\r\n");
+}
+
+TEST_F(Pop3Transaction, LoginCommandsAreOver) {
+    for (std::string_view command : {"USER fred", "PASS x", "AUTH PLAIN", "STLS"})
+        EXPECT_EQ(say_logged_in(std::string(command) + "\r\n"), "-ERR you are logged in already\r\n") << command;
+}
+
+}  // namespace
