@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <mutex>
+#include <stdexcept>
 #include <string>
 
 namespace poplar::log {
@@ -34,6 +35,7 @@ std::string_view name_of(Level level) {
 struct State {
     std::mutex changing;
     std::string file;
+    Level minimum = Level::info;
     std::atomic<Format> format = Format::text;
     std::shared_ptr<spdlog::logger> logger;
 };
@@ -41,10 +43,15 @@ struct State {
 // Lines are complete when they reach spdlog: time, level and event are part of the format here.
 std::shared_ptr<spdlog::logger> make_logger(const std::string& file, Level minimum) {
     spdlog::sink_ptr sink;
-    if (file.empty())
+    if (file.empty()) {
         sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    else
-        sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file);
+    } else {
+        try {
+            sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file);
+        } catch (const spdlog::spdlog_ex& failure) {
+            throw std::runtime_error(failure.what());
+        }
+    }
     auto logger = std::make_shared<spdlog::logger>("poplar", std::move(sink));
     logger->set_pattern("%v");
     logger->set_level(to_spdlog(minimum));
@@ -89,6 +96,11 @@ void append_escaped(std::string& out, std::string_view text) {
             std::size_t more = c >= 0xf0 && c < 0xf5 ? 3 : c >= 0xe0 ? 2 : 1;
             bool whole = c >= 0xc2 && c < 0xf5;
             for (std::size_t k = 1; whole && k <= more; ++k) whole = continuation(i + k);
+            if (whole) {  // RFC 3629 s4: no overlong forms, no surrogates, nothing over U+10FFFF
+                const auto second = static_cast<unsigned char>(text[i + 1]);
+                whole = !(c == 0xe0 && second < 0xa0) && !(c == 0xed && second >= 0xa0) &&
+                        !(c == 0xf0 && second < 0x90) && !(c == 0xf4 && second >= 0x90);
+            }
             if (whole) {
                 out.append(text.substr(i, more + 1));
                 i += more;
@@ -150,6 +162,7 @@ void configure(Level minimum, Format format, const std::string& file) {
     auto logger = make_logger(file, minimum);
     std::lock_guard guard(s.changing);
     s.file = file;
+    s.minimum = minimum;
     s.format = format;
     std::atomic_store(&s.logger, std::move(logger));
 }
@@ -158,13 +171,7 @@ void reopen() {
     auto& s = state();
     std::lock_guard guard(s.changing);
     if (s.file.empty()) return;
-    auto level = std::atomic_load(&s.logger)->level();
-    auto sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(s.file);
-    auto logger = std::make_shared<spdlog::logger>("poplar", std::move(sink));
-    logger->set_pattern("%v");
-    logger->set_level(level);
-    logger->flush_on(spdlog::level::debug);
-    std::atomic_store(&s.logger, std::move(logger));
+    std::atomic_store(&s.logger, make_logger(s.file, s.minimum));
 }
 
 bool enabled(Level level) { return std::atomic_load(&state().logger)->should_log(to_spdlog(level)); }

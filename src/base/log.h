@@ -1,6 +1,6 @@
 #pragma once
-// Structured logs: one line an event, a name and fields, as text (`event key=value ...`) or JSON. Never a password, never
-// a message's content. May be called from any thread.
+// Structured logs: one line an event, a name and fields, as text (`event key=value ...`) or JSON. Never a password,
+// never a message's content. May be called from any thread.
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
@@ -23,9 +23,10 @@ struct Field {
     std::variant<std::string_view, std::int64_t> value;
 };
 
-/// Until called: text, info and above, to stderr. `file` empty: stderr. Throws std::runtime_error if it can't be opened.
+/// Until called: text, info and above, to stderr. `file` empty: stderr. Throws std::runtime_error if it can't be
+/// opened.
 void configure(Level minimum, Format format, const std::string& file);
-/// Opens the log file anew (after logrotate).
+/// Opens the log file anew (after logrotate). Throws as configure does; the old file stays in use then.
 void reopen();
 bool enabled(Level level);
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
