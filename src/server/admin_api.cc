@@ -382,7 +382,7 @@ Task<ApiReply> AdminApi::import_accounts(ApiBody& body) {
         if (!address) co_return api_error(address.error());
         auto hash = text_member(element, "password_hash");
         if (!hash) co_return api_error(hash.error());
-        if (auth::is_valid_hash(*hash))
+        if (hash->empty() || auth::is_valid_hash(*hash))  // empty: nobody can log in
             accounts.push_back({std::move(*address), std::move(*hash)});
         else
             refused.emplace_back(std::move(*address), "unknown scheme or malformed password hash");

@@ -17,14 +17,14 @@
 #include "engine/local/local_engine.h"
 #include "mailstore/mail_store.h"
 #include "net/server.h"
+#include "pop3/session.h"
+#include "smtp/session.h"
 
 namespace poplar::server {
 
 inline constexpr int kExitConfig = 78;       ///< EX_CONFIG of sysexits.h: the configuration is wrong
 inline constexpr int kExitUnavailable = 69;  ///< EX_UNAVAILABLE: no server answers
 inline constexpr std::string_view kDefaultConfigFile = "/etc/poplar/poplar.toml";
-
-enum class AllowPlaintext { never, loopback, always };
 
 /// Where to listen, for one protocol: "HOST:PORT", "[IPv6]:PORT" or "unix:PATH".
 using Addresses = std::vector<std::string>;
@@ -45,7 +45,6 @@ struct Config {
         bool configured() const { return !certificate.empty(); }
     } tls;
 
-    AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
     auth::Options auth;
     directory::Options directory;
     engine::local::Options engine;  ///< `directory` is set from data_dir
@@ -59,6 +58,10 @@ struct Config {
     } log;
 
     net::ServerLimits net;
+    // The host name and the certificate are put into these when the server starts.
+    pop3::Options pop3;
+    smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
+    smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);
     std::chrono::seconds drain_time = std::chrono::seconds(30);
     std::uint64_t admin_body = 64u << 20;  ///< octets of a request to the admin API, mail aside
 

@@ -1,0 +1,165 @@
+// poplar user import: a passwd-file, streamed to the server in batches.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <unordered_map>
+
+#include "directory/passwd_file.h"
+#include "server/admin_api.h"
+#include "server/cli.h"
+#include "server/units.h"
+
+namespace poplar::server {
+
+namespace {
+
+constexpr std::size_t kBatch = 5000;
+
+struct ImportOptions {
+    std::string file, default_domain;
+    bool add_domains = false;
+};
+
+struct Refusal {
+    std::uint64_t line;
+    std::string address, why;
+};
+
+class Import {
+public:
+    Import(AdminClient& server, const ImportOptions& options, bool quiet)
+        : server_(server), options_(options), progress_(!quiet && isatty(STDERR_FILENO)) {}
+
+    /// `size` of the input in octets, 0 if unknown (a pipe).
+    CallResult<> run(std::istream& in, std::uint64_t size) {
+        size_ = size;
+        for (std::string line; std::getline(in, line);) {
+            ++line_;
+            read_ += line.size() + 1;
+            auto account = directory::parse_passwd_line(line, options_.default_domain);
+            if (!account)
+                refused_.push_back({line_, "", account.error().detail()});
+            else if (*account)
+                add(std::move(**account));
+            if (batch_.size() >= kBatch)
+                if (auto sent = send(); !sent) return sent;
+        }
+        if (in.bad()) return std::unexpected(CallError{1, "the file can't be read to its end", ""});
+        auto sent = send();
+        if (progress_) fmt::print(stderr, "\r{:<79}\r", "");
+        return sent;
+    }
+
+    int report(const Cli& cli) const {
+        if (cli.json) {
+            auto refused = Json::array();
+            for (const auto& r : refused_)
+                refused.push_back({{"line", r.line}, {"address", r.address}, {"why", r.why}});
+            cli.print_json({{"added", added_}, {"updated", updated_}, {"unchanged", unchanged_}, {"refused", refused}});
+        } else {
+            for (const auto& r : refused_)
+                complain(fmt::format("{}:{}: {}{}{}", options_.file, r.line, r.address, r.address.empty() ? "" : ": ",
+                                     r.why));
+            fmt::print("added {}, updated {}, unchanged {}, refused {}, in {:.1f} s\n", added_, updated_, unchanged_,
+                       refused_.size(), seconds());
+        }
+        return refused_.empty() ? 0 : 1;
+    }
+
+private:
+    void add(directory::Directory::NewAccount account) {
+        lines_[account.address] = line_;  // of an address that stands twice, the later line
+        batch_.push_back({{"address", std::move(account.address)}, {"password_hash", std::move(account.password)}});
+    }
+
+    CallResult<> send() {
+        if (batch_.empty()) return {};
+        sent_ += batch_.size();
+        auto reply = server_.call("POST", "/v1/accounts/import",
+                                  {{"accounts", std::move(batch_)}, {"add_domains", options_.add_domains}});
+        batch_ = Json::array();
+        if (!reply) {
+            if (progress_) fmt::print(stderr, "\n");
+            return std::unexpected(std::move(reply.error()));
+        }
+        added_ += reply->value("added", 0ull);
+        updated_ += reply->value("updated", 0ull);
+        unchanged_ += reply->value("unchanged", 0ull);
+        for (const auto& one : (*reply)["refused"]) {
+            auto address = one.value("address", "");
+            auto at = lines_.find(address);
+            refused_.push_back({at == lines_.end() ? 0 : at->second, address, one.value("why", "")});
+        }
+        lines_.clear();
+        show_progress();
+        return {};
+    }
+
+    double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+    }
+
+    void show_progress() const {
+        if (!progress_) return;
+        auto rate = static_cast<double>(sent_) / std::max(seconds(), 0.001);
+        auto text = fmt::format("{} accounts, {:.0f} a second", sent_, rate);
+        if (size_ > 0) {
+            auto part = std::min(1.0, static_cast<double>(read_) / static_cast<double>(size_));
+            auto left = std::chrono::seconds(static_cast<long>(seconds() * (1 - part) / std::max(part, 0.001)));
+            auto filled = static_cast<std::size_t>(part * 20);
+            text = fmt::format("[{}{}] {:3.0f}%  {}, {} left", std::string(filled, '='), std::string(20 - filled, ' '),
+                               part * 100, text, human_duration(left));
+        }
+        fmt::print(stderr, "\r{:<79}", text);
+        std::fflush(stderr);
+    }
+
+    AdminClient& server_;
+    const ImportOptions& options_;
+    bool progress_;
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    Json batch_ = Json::array();
+    std::unordered_map<std::string, std::uint64_t> lines_;  ///< of the addresses in `batch_`
+    std::vector<Refusal> refused_;
+    std::uint64_t line_ = 0, read_ = 0, size_ = 0, sent_ = 0, added_ = 0, updated_ = 0, unchanged_ = 0;
+};
+
+int import_users(const Cli& cli, const ImportOptions& options) {
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    Import import(*server, options, cli.json);
+    CallResult<> done;
+    if (options.file == "-") {
+        done = import.run(std::cin, 0);
+    } else {
+        std::ifstream file(options.file, std::ios::binary);
+        std::error_code unknown;
+        auto size = std::filesystem::file_size(options.file, unknown);
+        if (!file) return complain(fmt::format("{}: can't be read", options.file));
+        done = import.run(file, unknown ? 0 : size);
+    }
+    if (!done) {
+        import.report(cli);
+        return complain(done.error());
+    }
+    return import.report(cli);
+}
+
+}  // namespace
+
+void add_import_command(CLI::App& user, Cli& cli) {
+    auto o = std::make_shared<ImportOptions>();
+    auto* sub =
+        user.add_subcommand("import", "Add or update accounts from a passwd-file; repeating it changes nothing");
+    sub->add_option("--passwd-file", o->file, "Lines like jane@example.org:{SCHEME}hash:::: ; - is standard input")
+        ->required()
+        ->type_name("FILE");
+    sub->add_flag("--add-domains", o->add_domains, "Add domains that are missing");
+    sub->add_option("--default-domain", o->default_domain, "For users without @domain")->type_name("NAME");
+    sub->callback([&cli, o] { cli.action = [&cli, o] { return import_users(cli, *o); }; });
+}
+
+}  // namespace poplar::server

@@ -1,0 +1,225 @@
+// poplar serve, check-config, status, verify, rebuild, version
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "server/admin_api.h"
+#include "server/cli.h"
+#include "server/server.h"
+#include "server/units.h"
+#include "server/verify.h"
+#include "server/version.h"
+
+namespace poplar::server {
+
+namespace {
+
+int check_config(const Cli& cli, bool show) {
+    auto config = load_config(cli.config_path());
+    auto wrong = config ? check_environment(*config) : config.error().lines;
+    if (cli.json) {
+        Json out{{"file", cli.config_path()}, {"errors", wrong}};
+        if (config && show)
+            for (const auto& key : config_keys()) out["values"][key.name] = key.show(*config);
+        cli.print_json(out);
+        return wrong.empty() ? 0 : kExitConfig;
+    }
+    for (const auto& line : wrong) complain(line);
+    if (!wrong.empty()) return kExitConfig;
+    if (show)
+        for (const auto& key : config_keys()) fmt::print("{} = {}\n", key.name, key.show(*config));
+    else
+        fmt::print("{}: ok\n", cli.config_path());
+    return 0;
+}
+
+void show_status(const Json& s) {
+    const auto& storage = s["storage"];
+    const auto& directory = s["directory"];
+    auto number = [](const Json& from, const char* name) { return from.value(name, 0ull); };
+    fmt::print("Poplar {} at {}, process {}, up {}\n", s.value("version", ""), s.value("hostname", ""),
+               number(s, "pid"), human_duration(std::chrono::seconds(s.value("uptime_seconds", 0))));
+    for (const auto& one : s["listening"])
+        fmt::print("  {:<6} {}\n", one.value("protocol", ""), one.value("address", ""));
+    if (s["certificate_expires"].is_string())
+        fmt::print("certificate   valid until {}\n", s.value("certificate_expires", ""));
+    fmt::print("accounts      {} in {} domains, {} aliases\n", number(directory, "accounts"),
+               number(directory, "domains"), number(directory, "aliases"));
+    fmt::print("connections   ");
+    std::string separator;
+    for (const auto& [name, count] : s["connections"]["by_protocol"].items()) {
+        fmt::print("{}{} {} now, {} in all", separator, name, number(count, "live"), number(count, "total"));
+        separator = "; ";
+    }
+    auto refused = number(s["connections"], "refused_total_limit") + number(s["connections"], "refused_peer_limit");
+    fmt::print("\n");
+    if (refused > 0) fmt::print("refused       {} connections over a limit\n", refused);
+    fmt::print("storage       {}: {} in {} segments, index {}, {} free\n", storage.value("state", ""),
+               human_size(number(storage, "log_octets")), number(storage, "segments"),
+               human_size(number(storage, "index_octets")), human_size(number(storage, "free_octets")));
+    fmt::print("commits       {} in {} groups since start\n", number(storage, "commits"), number(storage, "groups"));
+    for (const auto& one : storage["damage_found_at_start"])
+        fmt::print("DAMAGED       {} at {}: {}\n", one.value("file", ""), number(one, "offset"), one.value("what", ""));
+}
+
+// Prints the findings of a verification, from the server or our own.
+class VerifyPrinter {
+public:
+    explicit VerifyPrinter(bool json) : json_(json), progress_(!json && isatty(STDERR_FILENO)) {}
+
+    void event(const Json& e) {
+        auto type = e.value("type", "");
+        if (json_) {
+            fmt::print("{}\n", dump(e));
+            std::fflush(stdout);
+        } else if (type == "damage") {
+            clear_progress();
+            fmt::print("{}\n", sentence(e));
+        } else if (type == "progress" && progress_) {
+            fmt::print(stderr, "\r{} segments, {} records, {} bodies, {} read", e.value("segments", 0ull),
+                       e.value("records", 0ull), e.value("bodies", 0ull), human_size(e.value("octets", 0ull)));
+            std::fflush(stderr);
+            shown_ = true;
+        } else if (type == "done") {
+            clear_progress();
+            fmt::print("checked {} segments, {} records, {} bodies ({}), {} accounts: {}\n", e.value("segments", 0ull),
+                       e.value("records", 0ull), e.value("bodies", 0ull), human_size(e.value("octets", 0ull)),
+                       e.value("accounts", 0ull),
+                       e.value("damaged", 0ull) == 0 ? std::string("no damage")
+                                                     : fmt::format("{} damaged", e.value("damaged", 0ull)));
+        }
+        if (type == "damage") damaged_ = true;
+        if (type == "done") done_ = true;
+    }
+    int exit_code() const { return damaged_ || !done_ ? 1 : 0; }
+
+private:
+    static std::string sentence(const Json& e) {
+        std::string text = "damaged:";
+        if (e.contains("file")) text += fmt::format(" {} at {}:", e.value("file", ""), e.value("offset", 0ull));
+        if (e.contains("account"))
+            text += fmt::format(" account {}", e.value("account", ""));
+        else if (e.contains("partition"))
+            text += fmt::format(" partition {}", e.value("partition", 0ull));
+        if (e.contains("message")) text += fmt::format(" message {}", e.value("message", ""));
+        if (e.contains("body")) text += fmt::format(" body {}", e.value("body", 0ull));
+        if (!text.ends_with(':')) text += ":";
+        return text + " " + e.value("what", "");
+    }
+    void clear_progress() {
+        if (shown_) fmt::print(stderr, "\r{:<79}\r", "");
+        shown_ = false;
+    }
+    bool json_, progress_, shown_ = false, damaged_ = false, done_ = false;
+};
+
+class PrinterSink final : public VerifySink {
+public:
+    explicit PrinterSink(VerifyPrinter& printer) : printer_(printer) {}
+    Task<Result<>> write(const Json& event) override {
+        printer_.event(event);
+        co_return Result<>();
+    }
+
+private:
+    VerifyPrinter& printer_;
+};
+
+int verify_stopped(const Config& config, VerifyPrinter& printer) {
+    auto engine = engine::local::LocalEngine::open(config.engine);
+    if (!engine) return complain(fmt::format("{}: {}", config.data_dir, engine.error().detail()));
+    directory::Directory directory(**engine, system_clock(), config.directory);
+    mailstore::MailStore store(**engine, system_clock(), config.mailstore);
+    PrinterSink sink(printer);
+    asio::io_context context(1);
+    Result<> done;
+    asio::co_spawn(context, verify_store(**engine, directory, store, sink),
+                   [&](std::exception_ptr failure, Result<> result) {
+                       if (failure) std::rethrow_exception(failure);
+                       done = std::move(result);
+                   });
+    context.run();
+    if (!done) return complain(done.error().detail());
+    return printer.exit_code();
+}
+
+int verify(const Cli& cli) {
+    VerifyPrinter printer(cli.json);
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    std::string line;
+    auto take = [&](std::string_view bytes) {
+        line.append(bytes);
+        for (auto end = line.find('\n'); end != std::string::npos; end = line.find('\n')) {
+            auto event = Json::parse(line.substr(0, end), nullptr, false);
+            if (event.is_object()) printer.event(event);
+            line.erase(0, end + 1);
+        }
+    };
+    auto done = server->download("POST", "/v1/verify", take);
+    if (done) return printer.exit_code();
+    // Only --socket: a running server was meant.
+    bool may_open = done.error().exit_code == kExitUnavailable && cli.socket.empty();
+    if (!may_open) return complain(done.error());
+    auto config = cli.load();
+    if (!config) return kExitConfig;
+    if (!std::filesystem::exists(config->data_dir))
+        return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
+    return verify_stopped(*config, printer);
+}
+
+int rebuild(const Cli& cli) {
+    auto config = cli.load();
+    if (!config) return kExitConfig;
+    if (!std::filesystem::exists(config->data_dir))
+        return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
+    auto found = engine::local::LocalEngine::rebuild(config->engine);
+    if (!found) return complain(fmt::format("{}: {}", config->data_dir, found.error().detail()));
+    if (cli.json) {
+        auto damage = Json::array();
+        for (const auto& one : *found)
+            damage.push_back({{"file", one.file}, {"offset", one.offset}, {"what", one.what}});
+        cli.print_json({{"rebuilt", config->data_dir}, {"damage", std::move(damage)}});
+    } else {
+        for (const auto& one : *found) fmt::print("damaged: {} at {}: {}\n", one.file, one.offset, one.what);
+        fmt::print("rebuilt the index of {}{}\n", config->data_dir,
+                   found->empty() ? std::string() : fmt::format("; {} damaged places left out", found->size()));
+    }
+    return found->empty() ? 0 : 1;
+}
+
+}  // namespace
+
+void add_server_commands(CLI::App& app, Cli& cli) {
+    app.add_subcommand("serve", "Run the server in the foreground, until SIGTERM; SIGHUP reloads")->callback([&cli] {
+        cli.action = [&cli] {
+            auto config = cli.load();
+            return config ? serve(std::move(*config)) : kExitConfig;
+        };
+    });
+
+    auto* check = app.add_subcommand("check-config", "Check the configuration, certificates included");
+    auto show = std::make_shared<bool>(false);
+    check->add_flag("--show", *show, "Print every key with the value it has");
+    check->callback([&cli, show] { cli.action = [&cli, show] { return check_config(cli, *show); }; });
+
+    app.add_subcommand("status", "How the server is")->callback([&cli] {
+        cli.action = [&cli] { return cli.call("GET", "/v1/status", nullptr, show_status); };
+    });
+    app.add_subcommand("verify", "Check everything stored, with the server running or stopped")->callback([&cli] {
+        cli.action = [&cli] { return verify(cli); };
+    });
+    app.add_subcommand("rebuild", "Make the index anew from the segments; the server must be stopped")
+        ->callback([&cli] { cli.action = [&cli] { return rebuild(cli); }; });
+    app.add_subcommand("version", "Print the version")->callback([&cli] {
+        cli.action = [&cli] {
+            if (cli.json)
+                cli.print_json({{"version", version()}});
+            else
+                fmt::print("poplar {}\n", version());
+            return 0;
+        };
+    });
+}
+
+}  // namespace poplar::server

@@ -1,0 +1,175 @@
+// poplar user (user import: cli_import.cc)
+#include <fmt/format.h>
+
+#include "server/admin_api.h"
+#include "server/cli.h"
+#include "server/password_input.h"
+#include "server/units.h"
+
+namespace poplar::server {
+
+namespace {
+
+struct UserOptions {
+    std::string address, domain, hash;
+    bool from_stdin = false, generate = false, no_password = false, purge = false;
+};
+using Options = std::shared_ptr<UserOptions>;
+
+void add_password_options(CLI::App* command, const Options& o) {
+    auto* group = command->add_option_group("Password", "One of these; without any, it is asked for at the terminal");
+    group->add_flag("--password-stdin", o->from_stdin, "Read the password from the first line of standard input");
+    group->add_option("--password-hash", o->hash, "A stored hash with its scheme, as in '{SHA512-CRYPT}$6$...'")
+        ->type_name("HASH");
+    group->add_flag("--generate", o->generate, "Make a strong password and print it");
+    group->require_option(0, 1);
+}
+
+// The members that say which password is wanted. Errors: invalid.
+Result<Json> password_members(const UserOptions& o) {
+    if (o.no_password) return Json::object();
+    if (o.generate) return Json{{"generate", true}};
+    if (!o.hash.empty()) return Json{{"password_hash", o.hash}};
+    auto password = o.from_stdin ? password_from_stdin() : password_from_terminal();
+    if (!password) return pass_on(password);
+    return Json{{"password", std::move(*password)}};
+}
+
+void show_generated(const Json& reply) {
+    if (reply.contains("password")) fmt::print("password: {}\n", reply.value("password", ""));
+}
+
+int list_users(const Cli& cli, const UserOptions& o) {
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    auto all = Json::array();
+    Table table({{"ADDRESS"}, {"STATUS"}, {"PASSWORD"}, {"CREATED"}});
+    std::string after;
+    for (;;) {
+        auto page = server->call("GET", fmt::format("/v1/accounts?limit=1000&domain={}&after={}",
+                                                    percent_encode(o.domain), percent_encode(after)));
+        if (!page) return complain(page.error());
+        const auto& accounts = (*page)["accounts"];
+        for (const auto& account : accounts) {
+            after = account.value("address", "");
+            const auto& scheme = account["password_scheme"];
+            table.add({after, account.value("status", ""), scheme.is_string() ? scheme.get<std::string>() : "none",
+                       account.value("created", "")});
+            if (cli.json) all.push_back(account);
+        }
+        if (accounts.size() < 1000) break;
+    }
+    if (cli.json)
+        cli.print_json({{"accounts", std::move(all)}});
+    else
+        fmt::print("{}", table.text());
+    return 0;
+}
+
+void show_user(const Json& account) {
+    const auto& scheme = account["password_scheme"];
+    fmt::print("address   {}\n", account.value("address", ""));
+    fmt::print("status    {}\n", account.value("status", ""));
+    fmt::print("password  {}\n", scheme.is_string() ? scheme.get<std::string>() : "none");
+    fmt::print("created   {}\n", account.value("created", ""));
+    fmt::print("id        {}\n", account.value("id", 0ull));
+    fmt::print("mail      {} messages, {}\n", account.value("messages", 0ull),
+               human_size(account.value("octets", 0ull)));
+    fmt::print("deleted   {} messages, {}, still kept\n", account.value("retained_messages", 0ull),
+               human_size(account.value("retained_octets", 0ull)));
+}
+
+int set_status(const Cli& cli, const std::string& address, const char* status) {
+    return cli.call("PUT", route({"accounts", address, "status"}), {{"status", status}}, [&](const Json& reply) {
+        fmt::print("{} is {}\n", reply.value("address", ""), reply.value("status", ""));
+    });
+}
+
+void show_removed(const Json& reply) {
+    if (reply["mail_kept_until"].is_string())
+        fmt::print("removed {}; its mail is kept until {} (poplar mail list id:{})\n", reply.value("removed", ""),
+                   reply.value("mail_kept_until", ""), reply.value("id", 0ull));
+    else
+        fmt::print("removed {} and its mail\n", reply.value("removed", ""));
+}
+
+}  // namespace
+
+void add_user_commands(CLI::App& app, Cli& cli) {
+    auto* user = app.add_subcommand("user", "Accounts: who receives mail and logs in");
+    user->require_subcommand(1);
+    auto o = std::make_shared<UserOptions>();
+    auto command = [&](const char* name, const char* help) {
+        auto* sub = user->add_subcommand(name, help);
+        sub->add_option("ADDRESS", o->address, "The account, for example jane@example.org")->required();
+        return sub;
+    };
+
+    auto* add = command("add", "Add an account");
+    add_password_options(add, o);
+    add->add_flag("--no-password", o->no_password, "Nobody can log in until a password is set");
+    add->callback([&cli, o] {
+        cli.action = [&cli, o] {
+            auto body = password_members(*o);
+            if (!body) return complain(body.error().detail());
+            (*body)["address"] = o->address;
+            return cli.call("POST", "/v1/accounts", *body, [](const Json& reply) {
+                fmt::print("added {}\n", reply.value("address", ""));
+                show_generated(reply);
+            });
+        };
+    });
+
+    auto* list = user->add_subcommand("list", "List accounts");
+    list->add_option("--domain", o->domain, "Only those of this domain")->type_name("NAME");
+    list->callback([&cli, o] { cli.action = [&cli, o] { return list_users(cli, *o); }; });
+
+    command("show", "Show one account and how much mail it has")->callback([&cli, o] {
+        cli.action = [&cli, o] { return cli.call("GET", route({"accounts", o->address}), nullptr, show_user); };
+    });
+
+    auto* password = command("password", "Set an account's password");
+    add_password_options(password, o);
+    password->callback([&cli, o] {
+        cli.action = [&cli, o] {
+            auto body = password_members(*o);
+            if (!body) return complain(body.error().detail());
+            return cli.call("PUT", route({"accounts", o->address, "password"}), *body, [](const Json& reply) {
+                fmt::print("changed the password of {}\n", reply.value("address", ""));
+                show_generated(reply);
+            });
+        };
+    });
+
+    command("disable", "Refuse an account's logins and its mail")->callback([&cli, o] {
+        cli.action = [&cli, o] { return set_status(cli, o->address, "disabled"); };
+    });
+    command("enable", "Undo disable")->callback([&cli, o] {
+        cli.action = [&cli, o] { return set_status(cli, o->address, "enabled"); };
+    });
+
+    auto* remove = command("remove", "Remove an account; its mail is kept for storage.retention");
+    remove->add_flag("--purge", o->purge, "Destroy its mail at once");
+    remove->callback([&cli, o] {
+        cli.action = [&cli, o] {
+            auto target = route({"accounts", o->address}) + (o->purge ? "?purge=yes" : "");
+            return cli.call("DELETE", target, nullptr, show_removed);
+        };
+    });
+
+    user->add_subcommand("removed", "List removed accounts whose mail is still kept")->callback([&cli] {
+        cli.action = [&cli] {
+            return cli.call("GET", "/v1/removed-accounts", nullptr, [](const Json& reply) {
+                Table table({{"ADDRESS"}, {"MAIL IN"}, {"REMOVED"}, {"KEPT UNTIL"}});
+                for (const auto& one : reply["removed_accounts"])
+                    table.add({one.value("address", ""), fmt::format("id:{}", one.value("id", 0ull)),
+                               one.value("removed", ""), one.value("mail_kept_until", "")});
+                fmt::print("{}", table.text());
+            });
+        };
+    });
+
+    add_import_command(*user, cli);
+}
+
+}  // namespace poplar::server

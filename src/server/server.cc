@@ -1,0 +1,434 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "server/admin_server.h"
+#include "server/bind.h"
+#include "server/housekeeping.h"
+#include "server/privileges.h"
+#include "server/systemd.h"
+#include "server/verify.h"
+#include "server/version.h"
+
+namespace poplar::server {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
+
+constexpr auto kHousekeepingPeriod = std::chrono::hours(1);
+constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
+constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
+constexpr auto kAdminPatience = seconds(5);
+
+int complain_lines(const std::vector<std::string>& lines, int exit_code) {
+    for (const auto& line : lines) fmt::print(stderr, "poplar: {}\n", line);
+    return exit_code;
+}
+
+Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config) {
+    auto context = net::TlsContext::load({config.tls.certificate, config.tls.private_key});
+    if (context) return context;
+    // The detail begins with the file's name.
+    bool key = context.error().detail().starts_with(config.tls.private_key);
+    return fail(Errc::invalid, config.error_at(key ? "tls.private_key" : "tls.certificate", context.error().detail()));
+}
+
+Result<std::optional<Identity>> wanted_identity(const Config& config) {
+    if (config.user.empty()) return std::optional<Identity>();
+    auto identity = find_identity(config.user, config.group);
+    if (!identity) {
+        bool group = identity.error().code() == Errc::not_found;
+        return fail(Errc::invalid, config.error_at(group ? "group" : "user", identity.error().detail()));
+    }
+    if (geteuid() != 0 && geteuid() != identity->uid)
+        return fail(Errc::invalid, config.error_at("user", "only root can start the server for another user"));
+    return std::optional(std::move(*identity));
+}
+
+Result<> open_log(const Config& config) {
+    try {
+        log::configure(config.log.level, config.log.format, config.log.file);
+        return {};
+    } catch (const std::exception& e) {
+        return fail(Errc::invalid, config.error_at("log.file", fmt::format("can't be opened: {}", e.what())));
+    }
+}
+
+/// Sessions of one protocol, counted.
+struct SessionCount {
+    std::atomic<std::uint64_t> live = 0, total = 0;
+};
+
+Task<> counted(SessionCount& count, Task<> session) {
+    struct Guard {
+        explicit Guard(SessionCount& c) : counter(c) { ++counter.live, ++counter.total; }
+        ~Guard() { --counter.live; }
+        SessionCount& counter;
+    } guard(count);
+    co_await std::move(session);
+}
+
+/// What runs once everything is bound and privileges are dropped. Members are destroyed in reverse: the engine last.
+class Server {
+public:
+    Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
+           std::shared_ptr<const net::TlsContext> tls, std::size_t workers);
+    void start(std::vector<BoundListener> listeners, net::Listener admin);
+    void run();
+
+private:
+    void set_session_options();
+    net::Service service(Protocol protocol);
+    Task<> watch_signals();
+    Task<> stop();
+    Task<> keep_house();
+    Task<> feed_watchdog();
+    void reload();
+    Task<Json> status();
+    void spawn(Task<> task);
+
+    Config config_;
+    std::unique_ptr<engine::local::LocalEngine> engine_;
+    directory::Directory directory_;
+    mailstore::MailStore store_;
+    auth::Authenticator authenticator_;
+    delivery::Delivery delivery_;
+    RemovedAccounts removed_;
+    Housekeeping housekeeping_;
+    net::CurrentTls tls_;
+    std::array<SessionCount, kProtocols.size()> sessions_;
+    pop3::Services pop3_services_{authenticator_, store_};
+    smtp::Services smtp_services_{delivery_};
+    std::vector<std::pair<Protocol, std::string>> bound_;
+
+    asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
+    asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
+    asio::steady_timer house_timer_{control_}, watchdog_timer_{control_};
+    AdminApi api_;
+    AdminServer admin_;
+    net::Workers workers_;
+    net::Server net_;
+
+    Timestamp started_ = system_clock().now();
+    steady_clock::time_point started_steady_ = steady_clock::now();
+    std::optional<HousekeepingTotals> last_house_;
+    bool stopping_ = false;
+};
+
+Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
+               std::shared_ptr<const net::TlsContext> tls, std::size_t workers)
+    : config_(std::move(config)),
+      engine_(std::move(engine)),
+      directory_(*engine_, system_clock(), config_.directory),
+      store_(*engine_, system_clock(), config_.mailstore),
+      authenticator_(directory_, system_clock(), config_.auth),
+      delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
+      removed_(*engine_, system_clock(), config_.mailstore.retention),
+      housekeeping_(directory_, store_, removed_, system_clock()),
+      api_({.directory = directory_,
+            .mail = store_,
+            .auth = authenticator_,
+            .delivery = delivery_,
+            .removed = removed_,
+            .hostname = config_.hostname,
+            .body_limit = config_.admin_body,
+            .status = [this] { return status(); },
+            .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, sink); }}),
+      admin_(control_, api_),
+      workers_(workers),
+      net_(workers_, config_.net) {
+    tls_.set(std::move(tls));
+    set_session_options();
+}
+
+void Server::set_session_options() {
+    auto current = [this] { return tls_.get(); };
+    if (config_.tls.configured()) config_.pop3.tls = config_.smtp.tls = config_.lmtp.tls = current;
+    config_.smtp.hostname = config_.lmtp.hostname = config_.hostname;
+}
+
+net::Service Server::service(Protocol protocol) {
+    net::Service service;
+    service.name = name_of(protocol);
+    auto& count = sessions_[static_cast<std::size_t>(protocol)];
+    if (protocol == Protocol::pop3 || protocol == Protocol::pop3s) {
+        service.busy_reply = pop3::kBusyReply;
+        service.session = [this, &count](std::unique_ptr<net::Connection> connection) {
+            return counted(count, pop3::serve(std::move(connection), pop3_services_, config_.pop3, random_text(10)));
+        };
+    } else {
+        const auto& options = protocol == Protocol::smtp ? config_.smtp : config_.lmtp;
+        service.busy_reply = fmt::format("421 4.3.2 {} too many connections, try again later\r\n", config_.hostname);
+        service.session = [this, &count, &options](std::unique_ptr<net::Connection> connection) {
+            return counted(count, smtp::serve(std::move(connection), smtp_services_, options, random_text(10)));
+        };
+    }
+    if (protocol == Protocol::pop3s) service.tls = [this] { return tls_.get(); };
+    return service;
+}
+
+void Server::spawn(Task<> task) {
+    asio::co_spawn(control_, std::move(task), [](std::exception_ptr failure) {
+        if (failure) std::rethrow_exception(failure);  // our own mistake: end loudly
+    });
+}
+
+void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
+    workers_.start();
+    std::string where;
+    for (auto& [protocol, listener] : listeners) {
+        auto address = listener.address.text();
+        where += fmt::format("{}{}={}", where.empty() ? "" : " ", name_of(protocol), address);
+        bound_.emplace_back(protocol, address);
+        net_.add(std::move(listener), service(protocol));
+    }
+    admin_.start(std::move(admin));
+    spawn(watch_signals());
+    spawn(keep_house());
+    if (systemd::watchdog()) spawn(feed_watchdog());
+    log::info("server.ready", {{"version", version()},
+                               {"pid", getpid()},
+                               {"hostname", config_.hostname},
+                               {"data_dir", config_.data_dir},
+                               {"admin_socket", config_.admin_socket},
+                               {"workers", workers_.size()},
+                               {"listening", where}});
+    systemd::ready("Serving " + where);
+}
+
+void Server::run() {
+    control_.run();
+    workers_.stop();
+    log::info("server.stopped");
+}
+
+Task<> Server::watch_signals() {
+    for (int asked = 0;;) {
+        auto [error, signal] = co_await signals_.async_wait(kValues);
+        if (error) co_return;
+        if (signal == SIGHUP) {
+            if (!stopping_) reload();
+            continue;
+        }
+        std::string_view name = signal == SIGTERM ? "SIGTERM" : "SIGINT";
+        if (++asked == 1) {
+            log::info("server.stopping", {{"signal", name}, {"drain_seconds", config_.drain_time.count()}});
+            stopping_ = true;
+            spawn(stop());
+        } else if (asked == 2) {
+            log::warning("server.stopping_at_once", {{"signal", name}});
+            net_.close_all();
+        } else {
+            log::warning("server.aborted", {{"signal", name}});
+            std::_Exit(1);
+        }
+    }
+}
+
+Task<> Server::stop() {
+    systemd::stopping();
+    net_.stop_accepting();
+    net_.drain();
+    if (!co_await net_.idle(config_.drain_time)) {
+        log::warning("server.drain_timed_out", {{"connections", net_.live()}});
+        net_.close_all();
+        if (!co_await net_.idle(kCutPatience)) {
+            // Something waits for a disk that does not answer. What was acknowledged is safe: end as in a crash.
+            log::error("server.sessions_stuck", {{"connections", net_.live()}});
+            std::_Exit(1);
+        }
+    }
+    co_await admin_.stop(kAdminPatience);
+    housekeeping_.stop();
+    house_timer_.cancel();
+    watchdog_timer_.cancel();
+    signals_.cancel();
+}
+
+Task<> Server::keep_house() {
+    house_timer_.expires_after(kFirstHousekeeping);
+    for (;;) {
+        co_await house_timer_.async_wait(kValues);
+        if (stopping_) co_return;
+        auto totals = co_await housekeeping_.round();
+        if (totals) {
+            last_house_ = *totals;
+            log::info("housekeeping.done", {{"accounts", totals->accounts},
+                                            {"expired_messages", totals->expired},
+                                            {"purged_accounts", totals->purged},
+                                            {"failures", totals->failures}});
+        } else if (totals.error().code() != Errc::cancelled) {
+            log::warning("housekeeping.failed", {{"reason", totals.error().detail()}});
+        }
+        if (stopping_) co_return;
+        house_timer_.expires_after(kHousekeepingPeriod);
+    }
+}
+
+Task<> Server::feed_watchdog() {
+    auto period = *systemd::watchdog();
+    while (!stopping_) {
+        systemd::alive();
+        watchdog_timer_.expires_after(period);
+        co_await watchdog_timer_.async_wait(kValues);
+    }
+}
+
+void Server::reload() {
+    systemd::reloading();
+    auto refuse = [](const std::vector<std::string>& lines) {
+        for (const auto& line : lines) log::error("server.reload_refused", {{"reason", line}});
+        systemd::ready("Serving; the last reload was refused: see the log");
+    };
+    auto config = load_config(config_.file);
+    if (!config) return refuse(config.error().lines);
+    std::shared_ptr<const net::TlsContext> context;
+    if (config->tls.configured() && config_.tls.configured()) {
+        auto loaded = load_tls(*config);
+        if (!loaded) return refuse({loaded.error().detail()});
+        context = std::move(*loaded);
+    }
+    auto changes = compare(config_, *config);
+    bool log_moved = config->log.file != config_.log.file || config->log.level != config_.log.level ||
+                     config->log.format != config_.log.format;
+    try {
+        if (log_moved)
+            log::configure(config->log.level, config->log.format, config->log.file);
+        else
+            log::reopen();
+    } catch (const std::exception& e) {
+        return refuse({config->error_at("log.file", fmt::format("can't be opened: {}", e.what()))});
+    }
+    config_.log = config->log;
+    config_.drain_time = config->drain_time;
+    auto needs_restart = changes.restart;
+    if (config->tls.configured() != config_.tls.configured()) {
+        needs_restart.push_back("tls");  // who may offer TLS is settled at start
+    } else if (context) {
+        config_.tls = config->tls;
+        tls_.set(context);
+    }
+    log::info("server.reloaded",
+              {{"certificate_expires", context ? context->not_after() : std::string("-")},
+               {"changed", changes.live.empty() ? std::string("-") : fmt::format("{}", fmt::join(changes.live, ","))}});
+    if (!needs_restart.empty())
+        log::warning("server.restart_needed", {{"keys", fmt::format("{}", fmt::join(needs_restart, ","))}});
+    systemd::ready("Serving");
+}
+
+Task<Json> Server::status() {
+    auto engine = engine_->status();
+    auto counters = net_.counters();
+    auto connections = Json::object();
+    for (auto protocol : kProtocols) {
+        const auto& count = sessions_[static_cast<std::size_t>(protocol)];
+        connections[std::string(name_of(protocol))] = {{"live", count.live.load()}, {"total", count.total.load()}};
+    }
+    auto listening = Json::array();
+    for (const auto& [protocol, address] : bound_)
+        listening.push_back({{"protocol", name_of(protocol)}, {"address", address}});
+    auto damage = Json::array();
+    for (const auto& one : engine.damage)
+        damage.push_back({{"file", one.file}, {"offset", one.offset}, {"what", one.what}});
+    Json out{{"version", version()},
+             {"hostname", config_.hostname},
+             {"pid", getpid()},
+             {"started", json_time(started_)},
+             {"uptime_seconds", std::chrono::duration_cast<seconds>(steady_clock::now() - started_steady_).count()},
+             {"stopping", stopping_},
+             {"config", config_.file},
+             {"listening", std::move(listening)},
+             {"connections",
+              {{"by_protocol", std::move(connections)},
+               {"accepted", counters.accepted},
+               {"refused_total_limit", counters.refused_total},
+               {"refused_peer_limit", counters.refused_peer}}},
+             {"storage",
+              {{"state", engine.state},
+               {"directory", config_.data_dir},
+               {"segments", engine.segments},
+               {"log_octets", engine.log_octets},
+               {"index_octets", engine.index_octets},
+               {"free_octets", engine.free_octets},
+               {"staged_octets", engine.staged_octets},
+               {"commits", engine.commits},
+               {"groups", engine.groups},
+               {"damage_found_at_start", std::move(damage)}}}};
+    auto totals = co_await directory_.totals();
+    if (totals)
+        out["directory"] = {{"domains", totals->domains}, {"accounts", totals->accounts}, {"aliases", totals->aliases}};
+    else
+        out["directory"] = {{"error", to_string(totals.error().code())}};
+    out["certificate_expires"] = nullptr;
+    if (auto tls = tls_.get()) out["certificate_expires"] = tls->not_after();
+    out["housekeeping"] = nullptr;
+    if (last_house_)
+        out["housekeeping"] = {{"accounts", last_house_->accounts},
+                               {"expired_messages", last_house_->expired},
+                               {"purged_accounts", last_house_->purged},
+                               {"failures", last_house_->failures}};
+    co_return out;
+}
+
+}  // namespace
+
+std::vector<std::string> check_environment(const Config& config) {
+    std::vector<std::string> wrong;
+    if (config.tls.configured())
+        if (auto tls = load_tls(config); !tls) wrong.push_back(tls.error().detail());
+    if (auto identity = wanted_identity(config); !identity) wrong.push_back(identity.error().detail());
+    return wrong;
+}
+
+int serve(Config config) {
+    std::signal(SIGPIPE, SIG_IGN);
+    umask(0077);  // mail is nobody else's business
+    if (auto opened = open_log(config); !opened) return complain_lines({opened.error().detail()}, kExitConfig);
+    std::shared_ptr<const net::TlsContext> tls;
+    if (config.tls.configured()) {
+        auto loaded = load_tls(config);
+        if (!loaded) return complain_lines({loaded.error().detail()}, kExitConfig);
+        tls = std::move(*loaded);
+    }
+    auto identity = wanted_identity(config);
+    if (!identity) return complain_lines({identity.error().detail()}, kExitConfig);
+    raise_file_limit();
+    std::size_t workers = config.workers != 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency());
+
+    auto listeners = bind_all(config, workers, *identity);
+    if (!listeners) return complain_lines({listeners.error().detail()}, kExitConfig);
+    auto admin = bind_admin_socket(config, *identity);
+    if (!admin) return complain_lines({admin.error().detail()}, kExitConfig);
+    if (auto made = prepare_data_dir(config, *identity); !made)
+        return complain_lines({made.error().detail()}, kExitConfig);
+    hand_over_log_file(config, *identity);
+    if (geteuid() == 0 && *identity) {
+        if (auto dropped = drop_privileges(**identity); !dropped) return complain_lines({dropped.error().detail()}, 1);
+    } else if (geteuid() == 0) {
+        log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
+    }
+    forbid_new_privileges();
+
+    systemd::status("Opening the store");
+    auto engine = engine::local::LocalEngine::open(config.engine);
+    if (!engine) return complain_lines({fmt::format("{}: {}", config.data_dir, engine.error().detail())}, 1);
+    for (const auto& damage : (*engine)->status().damage)
+        log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
+    Server server(std::move(config), std::move(*engine), std::move(tls), workers);
+    server.start(std::move(*listeners), std::move(*admin));
+    server.run();
+    return 0;
+}
+
+}  // namespace poplar::server
