@@ -79,6 +79,7 @@ inline constexpr Reply kTimeout{421, "4.4.2", "Timeout"};
 inline constexpr Reply kTooManyErrors{421, "4.7.0", "Too many errors"};
 inline constexpr Reply kTooManyUnknown{421, "4.7.0", "Too many unknown recipients"};
 inline constexpr Reply kTooManyMessages{421, "4.7.0", "Too many messages, connect again"};
+inline constexpr Reply kSuspicious{421, "4.7.0", "Bare newlines were seen, connect again"};
 inline constexpr Reply kTooMuchIdling{421, "4.7.0", "Too many commands without a message"};
 inline constexpr Reply kNotHttp{421, "4.7.0", "This is not a web server"};
 inline constexpr Reply kLostChunk{421, "4.5.4", "Chunk of unknown size"};

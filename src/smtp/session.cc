@@ -73,6 +73,7 @@ private:
 
     std::string helo_;  // empty before the client introduced itself
     bool extended_ = false;
+    bool suspicious_ = false;  // a message was refused for its bare newlines: no more mail on this connection
     std::optional<Transaction> transaction_;
     std::uint32_t messages_ = 0, bad_commands_ = 0, idle_commands_ = 0, unknown_recipients_ = 0;
 };
@@ -146,6 +147,8 @@ Task<Result<>> Session::extensions() {
 Task<Result<>> Session::on(Mail mail) {
     if (helo_.empty()) co_return co_await bad(replies::kNoHelo);
     if (transaction_) co_return co_await bad(replies::kNestedMail);
+    // Servers that disagree with us on where that message ended may have let this envelope in with it.
+    if (suspicious_) co_return co_await hang_up(replies::kSuspicious);
     if (messages_ >= options_.limits.messages) co_return co_await hang_up(replies::kTooManyMessages);
     if (mail.size && *mail.size > services_.delivery.limits().message_octets)
         co_return co_await idle(replies::kTooLarge);  // RFC 1870 s6.1: before a single octet of it came
@@ -240,6 +243,7 @@ Task<Result<>> Session::finish_message() {
     transaction_.reset();
     ++messages_;
     idle_commands_ = 0;
+    if (transaction.refusal() == replies::kBareNewline) suspicious_ = true;
 
     std::size_t stored = 0;
     for (const auto& answer : answers) stored += answer.positive();

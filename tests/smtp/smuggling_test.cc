@@ -49,6 +49,21 @@ TEST(Smuggling, AMessageWithBareNewlinesIsRefusedAsOne) {
         }
 }
 
+TEST(Smuggling, AfterARefusedMessageNoMailIsTakenOnItsConnection) {
+    // CR CR LF "." CR LF does hold a CRLF "." CRLF, but a server before us may have read on.
+    for (auto between : {""s, "RSET\r\n"s, "EHLO again\r\n"s, "NOOP\r\n"s}) {
+        World world;
+        auto input = kHello + smuggle("\r\r\n.\r\n" + between);
+        auto expected = "250 2.1.0, 250 2.1.5, 354, 554 5.6.0, "s + (between.empty() ? "" : "250") +
+                        (between.empty()               ? ""
+                         : between.starts_with("EHLO") ? ", "
+                                                       : " 2.0.0, ") +
+                        "421 4.7.0";
+        EXPECT_EQ(after_hello(talk(world, input).output), expected);
+        EXPECT_TRUE(world.inbox("demo@example.test").empty());
+    }
+}
+
 TEST(Smuggling, AMessageWithoutBareNewlinesIsStoredAsOne) {
     for (const auto& end : kHarmlessEnds)
         for (std::size_t cut : {0, 1, 2, 3, 5}) {
