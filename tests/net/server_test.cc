@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -253,6 +254,55 @@ TEST_F(ServerTest, WaitsForDescriptorsInsteadOfSpinningOrDying) {
     setrlimit(RLIMIT_NOFILE, &old);
     EXPECT_EQ(waiting.read_line(), "ready");
 }
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define POPLAR_OTHER_ALLOCATOR
+#endif
+#endif
+#ifndef POPLAR_OTHER_ALLOCATOR
+/// Octets of heap that a connection and its session hold while the peer says nothing.
+class IdleMemory : public ServerTest {
+protected:
+    template <class Prepare>
+    std::size_t per_connection(Prepare prepare) {
+        constexpr std::size_t kConnections = 200;
+        std::vector<NetClient> clients;
+        clients.reserve(2 * kConnections);
+        auto more = [&] {
+            for (std::size_t i = 0; i < kConnections; ++i) {
+                clients.push_back(NetClient::connect(port_));
+                prepare(clients.back());
+                // Buffers that were large once must be small again.
+                clients.back().send(std::string(90, 'x') + "\r\n");
+                EXPECT_EQ(clients.back().read_line(), "ready");
+                EXPECT_EQ(clients.back().read_line(), std::string(90, 'x'));
+                clients.back().leave_tls();
+            }
+            return mallinfo2().uordblks;
+        };
+        auto before = more();
+        return (more() - before) / kConnections;
+    }
+};
+
+TEST_F(IdleMemory, OfAPlainConnectionIsWellUnder8Kb) {
+    start({});
+    auto octets = per_connection([](NetClient&) {});
+    RecordProperty("octets", static_cast<int>(octets));
+    EXPECT_LT(octets, 6'000u);
+}
+
+TEST_F(IdleMemory, OfATlsConnectionIsNear30Kb) {
+    test::TestCertificate certificate;
+    CurrentTls current;
+    current.set(TlsContext::load({certificate.certificate(), certificate.private_key()}).value());
+    start({}, {"echos", "busy\r\n", echo, [&] { return current.get(); }});
+    auto octets = per_connection([](NetClient& client) { EXPECT_TRUE(client.start_tls()); });
+    RecordProperty("octets", static_cast<int>(octets));
+    EXPECT_LT(octets, 36'000u);
+}
+#endif
 
 TEST(Server, RemovesALocalSocketsFileWhenItStops) {
     auto path = std::filesystem::temp_directory_path() / ("poplar-server-test-" + std::to_string(::getpid()) + ".sock");

@@ -84,6 +84,12 @@ public:
         return SSL_connect(ssl_.get()) == 1;
     }
 
+    /// Frees what TLS holds on this side, without a word to the other.
+    void leave_tls() {
+        ssl_.reset();
+        context_.reset();
+    }
+
     void finish_sending() { ::shutdown(socket_.get(), SHUT_WR); }
     int fd() const { return socket_.get(); }
 
