@@ -251,5 +251,25 @@ TEST_F(AppendTest, ACancelledCallerDoesNotBreakOffWhatOthersWaitFor) {
     expect_sound();
 }
 
+TEST_F(AppendTest, ALeaderWhoseContextGoesAwayLeavesTheAccountFree) {
+    auto leaders = std::make_unique<asio::io_context>(1);
+    asio::io_context others(1);
+    asio::co_spawn(*leaders, store_.append(kAccount, message("leader's")), asio::detached);
+    leaders->poll_one();  // it leads now, and waits for its first read
+    std::optional<Result<Message>> other;
+    auto on_other = [&](std::exception_ptr, Result<Message> result) { other = std::move(result); };
+    asio::co_spawn(others, store_.append(kAccount, message("other's")), on_other);
+    others.poll();
+    EXPECT_FALSE(other);
+    leaders.reset();
+    others.restart();
+    others.run();
+    ASSERT_TRUE(other);
+    EXPECT_EQ(code_of(*other), Errc::cancelled);
+    append("later");
+    EXPECT_EQ(totals().messages, 1u);
+    expect_sound();
+}
+
 }  // namespace
 }  // namespace poplar::mailstore
