@@ -78,6 +78,8 @@ struct Server::Shared {
     std::vector<Station> stations;
 
     std::atomic<std::size_t> live = 0;
+    std::atomic<std::size_t> accepting = 0;  // accept loops that have not ended
+    std::atomic<bool> stopping = false;
     std::atomic<std::uint64_t> accepted = 0, refused_total = 0, refused_peer = 0;
     Seldom refusals, exhaustion;
 
@@ -184,6 +186,10 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
 
 Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t worker,
                                    std::shared_ptr<const Service> service, FileDescriptor socket) {
+    struct Departure {
+        Shared& shared;
+        ~Departure() { --shared.accepting; }
+    } departure{*self};
     auto& station = self->stations[worker];
     if (station.closed) co_return;
     Descriptor acceptor(self->workers.executor(worker), socket.release());
@@ -228,6 +234,7 @@ void Server::add(Listener listener, Service service) {
         auto ended = [shared_service](std::exception_ptr failure) {
             log_exception("net.accept_exception", shared_service->name, "", failure);
         };
+        ++shared_->accepting;
         asio::co_spawn(shared_->workers.executor(i),
                        Shared::accept_loop(shared_, i, shared_service, std::move(listener.sockets[i])),
                        std::move(ended));
@@ -235,6 +242,7 @@ void Server::add(Listener listener, Service service) {
 }
 
 void Server::stop_accepting() {
+    shared_->stopping = true;
     std::vector<std::string> paths;
     {
         std::lock_guard guard(shared_->mutex);
@@ -268,7 +276,8 @@ Task<bool> Server::idle(std::chrono::milliseconds patience) {
     auto shared = shared_;
     auto deadline = SteadyClock::now() + patience;
     asio::steady_timer timer(co_await asio::this_coro::executor);
-    while (shared->live != 0) {
+    // An accept loop that has not heard of the end yet may still begin a session.
+    while ((shared->stopping && shared->accepting != 0) || shared->live != 0) {
         if (SteadyClock::now() >= deadline) co_return false;
         timer.expires_after(kIdlePoll);
         co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));

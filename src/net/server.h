@@ -47,7 +47,8 @@ public:
     void close_all();          ///< cuts every connection: each of its calls answers closed
     std::size_t live() const;  ///< sessions that have not returned
 
-    /// True once live() is 0, false if that took longer than `patience`.
+    /// True once live() is 0 and, after stop_accepting(), nothing can begin any more; false if that took longer than
+    /// `patience`.
     Task<bool> idle(std::chrono::milliseconds patience);
 
     struct Counters {
