@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "directory/records.h"
 #include "tests/directory/fixture.h"
 
 namespace poplar::directory {
@@ -170,6 +171,19 @@ TEST_F(DirectoryTest, FreesTheAddressOfARemovedAccount) {
     EXPECT_EQ(code(run(directory.remove_account("bob@example.org"))), Errc::not_found) << "an alias is no account";
     EXPECT_EQ(code(run(directory.remove_alias("carol@example.org"))), Errc::not_found) << "nor the other way";
     expect_totals(1, 1, 1);
+}
+
+TEST_F(DirectoryTest, DoesNotGiveTheAccountThatTookAnAddressForTheOneThatHadIt) {
+    domain("example.org");
+    auto bob = account("bob@example.org");
+    // What a reader sees that read the id's place just before the account was removed and its address taken anew.
+    AccountId gone(bob.id.value + 1);
+    engine::Batch batch;
+    batch.put(account_id_key(gone), encode_location({"bob", "example.org"}));
+    ASSERT_TRUE(run(engine.commit(kDirectoryPartition, std::move(batch))));
+    EXPECT_EQ(code(run(directory.account(gone))), Errc::not_found);
+    EXPECT_EQ(code(run(directory.upgrade_password(gone, "", "{PLAIN}x"))), Errc::not_found);
+    EXPECT_TRUE(run(directory.account(bob.id)));
 }
 
 TEST_F(DirectoryTest, ListsInOrderPageByPage) {

@@ -139,6 +139,13 @@ TEST_F(Import, CountsNothingTwiceWhenACommitIsTriedAgain) {
     expect_totals(1, 1500, 0);
 }
 
+TEST_F(Import, AddsTheMissingDomainWhenACommitIsTriedAgain) {
+    engine.fail_next_commits(2, Errc::conflict);
+    expect(import(many(10, "example.org"), AddDomains::yes), 10, 0, 0, 0);
+    expect_totals(1, 10, 0);
+    EXPECT_EQ(run(directory.domains())->size(), 1U);
+}
+
 TEST_F(Import, KeepsWhatWasDoneBeforeAFailureAndGoesOnFromThere) {
     domain("example.org");
     engine.fail_commits_after(2, Errc::no_space);
