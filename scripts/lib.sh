@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by ./run and ./test: says what happens, and installs Debian packages. Sourced from the repository's root.
 
 say() { printf '%s\n' "$*" >&2; }
@@ -37,8 +38,9 @@ another_mta() {
 # install_packages SECTION...: installs what is missing and says so. Never removes a package; starts no mail server.
 install_packages() {
   command -v dpkg-query >/dev/null || die "this is made for Debian 12; elsewhere install what scripts/packages lists, and use cmake"
-  local missing
-  mapfile -t missing < <(missing_of $(packages_of "$@"))
+  local named missing
+  mapfile -t named < <(packages_of "$@")
+  mapfile -t missing < <(missing_of "${named[@]}")
   [ "${#missing[@]}" -gt 0 ] || return 0
 
   local package other wanted=()

@@ -90,11 +90,19 @@ def test_fifty_thousand_messages_in_one_maildrop(make_server):
     server = make_server()
     account = server.add_user(f"many@{DOMAIN}")
     # Some connections at once, so that deliveries share syncs; the window keeps the server busy.
-    clients = [server.lmtp() for _ in range(16)]
-    for client in clients:
-        client.hello()
+    def connect():
+        clients = [server.lmtp() for _ in range(16)]
+        for client in clients:
+            client.hello()
+        return clients
+
+    clients = connect()
     transaction = b"MAIL FROM:<a@elsewhere.example>\r\nRCPT TO:<%s>\r\nDATA\r\n" % account.encode()
     for begin in range(0, count, len(clients)):
+        if begin % (len(clients) * 1000) == 0 and begin:  # a connection takes a thousand messages
+            for client in clients:
+                client.expect(221, b"QUIT")
+            clients = connect()
         batch = clients[:count - begin]
         for client in batch:
             client.send(transaction)

@@ -58,6 +58,21 @@ def test_data_without_a_valid_recipient(server):
         client.expect(250, b"RSET")
 
 
+def test_bare_line_ends_from_a_front_server_become_crlf(server, account):
+    """The front server has taken the message already: refusing it would only make a bounce. What was one message stays
+    one, whatever its line ends."""
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.expect(354, b"DATA")
+        client.send(b"Subject: x\n\na\n.\nMAIL FROM:<evil@elsewhere.example>\r.\rb\r\n.\nc\r\n.\r\n")
+        assert client.reply()[0] == 250
+        assert client.quiet()
+    (copy,) = stored(server, account)
+    body = without_trace(copy)
+    assert body.startswith(b"Subject: x\r\n\r\na\r\n") and body.endswith(b"c\r\n") and b"MAIL FROM:<evil" in body
+    assert re.search(rb"(?<!\r)\n|\r(?!\n)", body) is None
+
+
 def test_bdat_answers_for_each_recipient_at_the_last_chunk(server):
     users = [server.add_user(f"bdat{n}@{DOMAIN}") for n in range(3)]
     message = make_message("bdat lmtp", 2000)
