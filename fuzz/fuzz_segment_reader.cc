@@ -10,6 +10,8 @@ namespace {
 
 using Kind = SegmentWalk::Step::Kind;
 
+constexpr RecordMark kMark{0x6b72616d20656874ull};
+
 class Memory final : public ByteSource {
 public:
     explicit Memory(std::string_view bytes) : bytes_(bytes) {}
@@ -26,7 +28,7 @@ private:
 /// Every step of a walk over all of `bytes`; each begins where the one before it ended.
 std::vector<SegmentWalk::Step> walk(std::string_view bytes, SegmentWalk::Bodies bodies) {
     const Memory source(bytes);
-    SegmentWalk walk(source, 0, bytes.size(), 0, bodies);
+    SegmentWalk walk(source, kMark, 0, bytes.size(), 0, bodies);
     std::vector<SegmentWalk::Step> steps;
     std::uint64_t at = 0;
     for (;;) {
@@ -54,7 +56,7 @@ void check_any_bytes(std::string_view in) {
     }
     walk(in, SegmentWalk::Bodies::check);
     // The same octets as metadata whose checksum is right.
-    const std::string record = encode_record_header({1, 1, PartitionId(7), 0, 0}, in) + std::string(in);
+    const std::string record = encode_record_header(kMark, {1, 1, PartitionId(7), 0, 0}, in) + std::string(in);
     const auto steps = walk(record, SegmentWalk::Bodies::check);
     CHECK((steps.front().kind == Kind::record) == decode_meta(in).has_value());
 }
@@ -87,7 +89,7 @@ void check_log(fuzz::Input& input) {
         const std::uint64_t offset = log.size();
         const RecordHeader header{sequence, sequence, PartitionId(input.number()), 0,
                                   static_cast<std::uint32_t>(frames.size())};
-        log += encode_record_header(header, encoded) + encoded + frames;
+        log += encode_record_header(kMark, header, encoded) + encoded + frames;
         written.push_back({offset, log.size() - frames.size(), log.size(), encoded});
     }
     const std::uint64_t place = log.empty() ? 0 : damage_at % log.size();

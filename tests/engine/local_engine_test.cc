@@ -135,13 +135,14 @@ TEST(LocalEngine, CutsATornGroupWhateverPartOfItReachedTheDisk) {
     copy_store(live, crashed);
     // Append a group of three records by hand, its middle or its first one damaged.
     auto log = read_file(segment(crashed, 1));
-    auto record = [](std::uint64_t sequence, std::uint64_t group, std::uint64_t change) {
+    auto mark = engine::local::parse_segment_header(log)->mark;
+    auto record = [mark](std::uint64_t sequence, std::uint64_t group, std::uint64_t change) {
         engine::local::RecordMeta meta;
         meta.change = ChangeNumber(change);
         meta.puts = {{"torn", std::to_string(sequence)}};
         engine::local::RecordHeader header{sequence, group, kAccount, 0, 0};
         auto bytes = encode_meta(meta);
-        return encode_record_header(header, bytes) + bytes;
+        return encode_record_header(mark, header, bytes) + bytes;
     };
     for (int damaged : {0, 1, 2}) {
         std::string group;
@@ -160,6 +161,37 @@ TEST(LocalEngine, CutsATornGroupWhateverPartOfItReachedTheDisk) {
         EXPECT_EQ(d.put(kAccount, "after", "x")->value, 6u + static_cast<std::uint64_t>(damaged));
         EXPECT_TRUE(verify(*engine).empty());
     }
+}
+
+TEST(LocalEngine, AMessageCannotForgeARecord) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    engine::local::RecordMeta meta;
+    meta.change = ChangeNumber(9);
+    meta.puts = {{"forged", "by the sender"}};
+    auto bytes = encode_meta(meta);
+    engine::local::RecordHeader header{1000, 1000, PartitionId(1), 0, 0};
+    auto forged = encode_record_header(engine::local::RecordMark(0x1234), header, bytes) + bytes;
+    std::uint64_t begin = 0;
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        ASSERT_TRUE(d.put(kAccount, "before", "1"));
+    }
+    begin = fs::file_size(segment(root, 1));
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        ASSERT_TRUE(d.add_body(kAccount, "head", d.stage("text\r\n" + forged + "text\r\n")));
+        ASSERT_TRUE(d.put(kAccount, "after", "1"));
+    }
+    flip_octet(segment(root, 1), begin + 30);  // recovery searches through the body now
+    fs::remove_all(root / "index");
+    auto engine = open_in(root);
+    Direct d(*engine);
+    EXPECT_EQ(engine->status().damage.size(), 1u);
+    EXPECT_EQ(code_of(d.get(PartitionId(1), "forged")), Errc::not_found);
+    EXPECT_TRUE(d.get(kAccount, "after"));
 }
 
 TEST(LocalEngine, DamageInTheMiddleIsReportedAndCostsNothingElse) {

@@ -237,7 +237,8 @@ Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> repo
         std::uint64_t until = number == end.segment ? end.offset : *size;
         if (*size < until) damaged({name, *size, {}, {}, "the segment is too short"});
         FileSource source(*file);
-        SegmentWalk walk(source, kSegmentHeader, std::min(until, *size), sequence, SegmentWalk::Bodies::skip);
+        SegmentWalk walk(source, directory.mark(), kSegmentHeader, std::min(until, *size), sequence,
+                         SegmentWalk::Bodies::skip);
         for (bool more = true; more;) {
             auto step = walk.next();
             if (!step) return pass_on(step);

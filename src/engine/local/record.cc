@@ -11,16 +11,15 @@ namespace poplar::engine::local {
 namespace {
 
 constexpr std::string_view kSegmentMagic = "POPLARLG";
-constexpr std::string_view kRecordMagic = "\xb5PRc";
 constexpr std::uint32_t kSegmentVersion = 1;
 
 }  // namespace
 
-// magic[8] version[4] zero[4] store_id[8] number[8] first_sequence[8] zero[20] crc[4]
+// magic[8] version[4] zero[4] mark[8] number[8] first_sequence[8] zero[20] crc[4]
 std::string encode_segment_header(const SegmentHeader& header) {
     Encoder out;
     out.raw(kSegmentMagic).u32(kSegmentVersion).u32(0);
-    out.u64(header.store_id).u64(header.number).u64(header.first_sequence);
+    out.u64(header.mark.value).u64(header.number).u64(header.first_sequence);
     out.raw(std::string(kSegmentHeader - 4 - out.bytes().size(), '\0'));
     out.u32(crc32c(out.bytes()));
     return std::move(out).bytes();
@@ -37,7 +36,7 @@ Result<SegmentHeader> parse_segment_header(std::string_view bytes) {
     if (version != kSegmentVersion) return fail(Errc::invalid, "a segment of a newer version");
     in.u32();
     SegmentHeader header;
-    header.store_id = in.u64();
+    header.mark = RecordMark(in.u64());
     header.number = in.u64();
     header.first_sequence = in.u64();
     return header;
@@ -100,27 +99,28 @@ Result<RecordMeta> decode_meta(std::string_view bytes) {
     return meta;
 }
 
-// magic[4] crc[4] sequence[8] group[8] partition[8] meta_octets[4] body_octets[4]; the crc is over what follows it,
-// metadata included.
-std::string encode_record_header(RecordHeader header, std::string_view meta) {
+// mark[8] crc[4] meta_octets[4] sequence[8] group[8] partition[8] body_octets[4] zero[4]; the crc is over what follows
+// it, metadata included.
+std::string encode_record_header(RecordMark mark, RecordHeader header, std::string_view meta) {
     assert(meta.size() <= kMaxMeta);
     Encoder checked;
-    checked.u64(header.sequence).u64(header.group).u64(header.partition.value);
-    checked.u32(static_cast<std::uint32_t>(meta.size())).u32(header.body_octets);
+    checked.u32(static_cast<std::uint32_t>(meta.size()));
+    checked.u64(header.sequence).u64(header.group).u64(header.partition.value).u32(header.body_octets).u32(0);
     std::uint32_t crc = crc32c(meta, crc32c(checked.bytes()));
     Encoder out;
-    out.raw(kRecordMagic).u32(crc).raw(checked.bytes());
+    out.u64(mark.value).u32(crc).raw(checked.bytes());
     return std::move(out).bytes();
 }
 
-Result<RecordHeader> peek_record(std::string_view bytes) {
-    if (bytes.size() < kRecordHeader || !bytes.starts_with(kRecordMagic)) return fail(Errc::corrupt, "no record here");
-    Decoder in(bytes.substr(8));
+Result<RecordHeader> peek_record(RecordMark mark, std::string_view bytes) {
+    Decoder in(bytes);
+    if (bytes.size() < kRecordHeader || in.u64() != mark.value) return fail(Errc::corrupt, "no record here");
+    in.u32();
     RecordHeader header;
+    header.meta_octets = in.u32();
     header.sequence = in.u64();
     header.group = in.u64();
     header.partition = PartitionId(in.u64());
-    header.meta_octets = in.u32();
     header.body_octets = in.u32();
     if (header.meta_octets > kMaxMeta || header.group > header.sequence)
         return fail(Errc::corrupt, "a record header is damaged");
@@ -128,11 +128,14 @@ Result<RecordHeader> peek_record(std::string_view bytes) {
 }
 
 bool record_is_intact(std::string_view bytes, const RecordHeader& header) {
-    std::size_t checked = kRecordHeader + std::size_t{header.meta_octets};
-    if (bytes.size() < checked) return false;
-    return Decoder(bytes.substr(4)).u32() == crc32c(bytes.substr(8, checked - 8));
+    constexpr std::size_t kChecked = 12;  // where the checksum's part begins
+    std::size_t end = kRecordHeader + std::size_t{header.meta_octets};
+    if (bytes.size() < end) return false;
+    return Decoder(bytes.substr(8)).u32() == crc32c(bytes.substr(kChecked, end - kChecked));
 }
 
-std::size_t find_record_magic(std::string_view bytes, std::size_t from) { return bytes.find(kRecordMagic, from); }
+std::size_t find_mark(RecordMark mark, std::string_view bytes, std::size_t from) {
+    return bytes.find(Encoder().u64(mark.value).bytes(), from);
+}
 
 }  // namespace poplar::engine::local

@@ -13,11 +13,15 @@
 namespace poplar::engine::local {
 
 inline constexpr std::size_t kSegmentHeader = 64;
-inline constexpr std::size_t kRecordHeader = 40;
+inline constexpr std::size_t kRecordHeader = 48;
 inline constexpr std::uint32_t kMaxMeta = 256u << 20;  ///< octets; what a record's metadata may take
 
+/// Begins every record of a store: random, made with the store, known to nobody outside. A message holds octets of its
+/// sender's choice; without the mark they could be made to look like a record to one who searches behind damage.
+using RecordMark = Strong<struct RecordMarkTag>;
+
 struct SegmentHeader {
-    std::uint64_t store_id = 0;        ///< as in FORMAT: a segment of another store is refused
+    RecordMark mark;                   ///< as in FORMAT: a segment of another store is refused
     std::uint64_t number = 0;          ///< its place in the log, as in its name
     std::uint64_t first_sequence = 0;  ///< no record in it has a smaller one
 };
@@ -61,15 +65,15 @@ std::string encode_meta(const RecordMeta& meta);
 Result<RecordMeta> decode_meta(std::string_view bytes);
 
 /// The header's kRecordHeader octets for `meta`; fills in meta_octets.
-std::string encode_record_header(RecordHeader header, std::string_view meta);
+std::string encode_record_header(RecordMark mark, RecordHeader header, std::string_view meta);
 
-/// The header at the beginning of `bytes`, unchecked but for its magic and limits: tells how long the record claims to
+/// The header at the beginning of `bytes`, unchecked but for its mark and limits: tells how long the record claims to
 /// be. Errors: corrupt.
-Result<RecordHeader> peek_record(std::string_view bytes);
+Result<RecordHeader> peek_record(RecordMark mark, std::string_view bytes);
 /// True if the checksum over the header and its metadata is right. `bytes` begins with both.
 bool record_is_intact(std::string_view bytes, const RecordHeader& header);
 
 /// The first place at or after `from` where a record might begin; npos if none. For going on behind damage.
-std::size_t find_record_magic(std::string_view bytes, std::size_t from);
+std::size_t find_mark(RecordMark mark, std::string_view bytes, std::size_t from);
 
 }  // namespace poplar::engine::local

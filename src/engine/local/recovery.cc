@@ -13,9 +13,9 @@ namespace {
 constexpr std::size_t kReplayBatch = 4u << 20;  // octets of index changes written at once
 
 // Where the last segment's good part ends: at the first damage that may belong to its last group.
-Result<std::uint64_t> find_cut(const ByteSource& source, std::uint64_t begin, std::uint64_t size,
+Result<std::uint64_t> find_cut(const ByteSource& source, RecordMark mark, std::uint64_t begin, std::uint64_t size,
                                std::uint64_t min_sequence) {
-    SegmentWalk walk(source, begin, size, min_sequence, SegmentWalk::Bodies::check);
+    SegmentWalk walk(source, mark, begin, size, min_sequence, SegmentWalk::Bodies::check);
     std::uint64_t group = 0;                  // of the latest record
     std::optional<std::uint64_t> cut, fresh;  // the first damage in that group; the damage since that record
     for (;;) {
@@ -85,14 +85,14 @@ Result<> Replay::segment(std::uint64_t number, bool last) {
     FileSource source(*file);
     std::uint64_t end = *size;
     if (last) {
-        auto cut = find_cut(source, begin, *size, position.next_sequence);
+        auto cut = find_cut(source, directory_.mark(), begin, *size, position.next_sequence);
         if (!cut) return pass_on(cut);
         auto data = file->next_data(*cut);
         if (!data) return pass_on(data);
         if (*data < *size) result_.cut_octets = *size - *data;
         end = *cut;
     }
-    SegmentWalk walk(source, begin, end, position.next_sequence, SegmentWalk::Bodies::check);
+    SegmentWalk walk(source, directory_.mark(), begin, end, position.next_sequence, SegmentWalk::Bodies::check);
     for (;;) {
         auto step = walk.next();
         if (!step) return pass_on(step);

@@ -16,9 +16,9 @@ Result<std::size_t> FileSource::read_at(char* to, std::size_t size, std::uint64_
 }
 Result<std::uint64_t> FileSource::next_data(std::uint64_t offset) const { return file_.next_data(offset); }
 
-SegmentWalk::SegmentWalk(const ByteSource& source, std::uint64_t begin, std::uint64_t end, std::uint64_t min_sequence,
-                         Bodies bodies)
-    : source_(source), at_(begin), end_(end), min_sequence_(min_sequence), bodies_(bodies) {}
+SegmentWalk::SegmentWalk(const ByteSource& source, RecordMark mark, std::uint64_t begin, std::uint64_t end,
+                         std::uint64_t min_sequence, Bodies bodies)
+    : source_(source), mark_(mark), at_(begin), end_(end), min_sequence_(min_sequence), bodies_(bodies) {}
 
 Result<SegmentWalk::Step> SegmentWalk::next() {
     auto record = record_at(at_);
@@ -35,7 +35,7 @@ Result<std::optional<SegmentWalk::Step>> SegmentWalk::record_at(std::uint64_t of
     buffer_.resize(kRecordHeader);
     auto got = source_.read_at(buffer_.data(), kRecordHeader, offset);
     if (!got) return pass_on(got);
-    auto header = peek_record(std::string_view(buffer_).substr(0, *got));
+    auto header = peek_record(mark_, std::string_view(buffer_).substr(0, *got));
     if (!header || header->sequence < min_sequence_ || header->total() > end_ - offset) return std::nullopt;
 
     buffer_.resize(kRecordHeader + std::size_t{header->meta_octets});
@@ -98,7 +98,7 @@ Result<SegmentWalk::Step> SegmentWalk::skip_damage() {
         if (window.empty()) break;
         if (step.blank) step.blank = window.find_first_not_of('\0') == std::string::npos;
         std::size_t from = search == at_ ? 1 : 0;  // at `at_` itself there is none
-        for (auto i = find_record_magic(window, from); i != std::string::npos; i = find_record_magic(window, i + 1)) {
+        for (auto i = find_mark(mark_, window, from); i != std::string::npos; i = find_mark(mark_, window, i + 1)) {
             auto record = record_at(search + i);
             if (!record) return pass_on(record);
             if (!*record) continue;
@@ -107,7 +107,7 @@ Result<SegmentWalk::Step> SegmentWalk::skip_damage() {
             at_ = step.next = search + i;
             return step;
         }
-        constexpr std::size_t kOverlap = 3;  // a magic may lie across two windows
+        constexpr std::size_t kOverlap = sizeof(RecordMark) - 1;  // a mark may lie across two windows
         if (window.size() <= kOverlap) break;
         search += window.size() - (search + window.size() < end_ ? kOverlap : 0);
     }

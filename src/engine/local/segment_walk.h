@@ -35,8 +35,8 @@ class SegmentWalk {
 public:
     enum class Bodies { check, skip };
     /// Walks [begin, end) of `source`; records must have sequences of at least `min_sequence`, growing.
-    SegmentWalk(const ByteSource& source, std::uint64_t begin, std::uint64_t end, std::uint64_t min_sequence,
-                Bodies bodies);
+    SegmentWalk(const ByteSource& source, RecordMark mark, std::uint64_t begin, std::uint64_t end,
+                std::uint64_t min_sequence, Bodies bodies);
 
     struct Step {
         enum class Kind {
@@ -61,6 +61,7 @@ private:
     Result<Step> skip_damage();
 
     const ByteSource& source_;
+    RecordMark mark_;
     std::uint64_t at_, end_, min_sequence_;
     Bodies bodies_;
     std::string buffer_;

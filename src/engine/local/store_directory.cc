@@ -62,9 +62,9 @@ Result<> StoreDirectory::prepare() {
             return fail(Errc::invalid, fmt::format("{} has store format {}, this poplar knows up to {}", root_.string(),
                                                    version, kFormat));
         auto rest = text.substr(std::min(text.size(), line.size() + 1));
-        constexpr std::string_view kId = "id ";
+        constexpr std::string_view kMark = "mark ";
         rest = rest.substr(0, rest.find('\n'));
-        if (!rest.starts_with(kId) || !parse(rest.substr(kId.size()), store_id_, 16))
+        if (!rest.starts_with(kMark) || !parse(rest.substr(kMark.size()), mark_.value, 16))
             return fail(Errc::corrupt, fmt::format("{} is damaged", path.string()));
         return {};
     }
@@ -74,13 +74,13 @@ Result<> StoreDirectory::prepare() {
         if (auto made = ensure_directory(directory); !made) return pass_on(made);
     if (fs::exists(segment(1)))
         return fail(Errc::invalid, fmt::format("{} has segments but no FORMAT", root_.string()));
-    store_id_ = random_u64();
+    mark_ = RecordMark(random_u64());
     auto draft = root_ / "FORMAT.new";
     std::error_code ignored;
     fs::remove(draft, ignored);
     auto file = File::open(draft, File::Mode::create_new);
     if (!file) return pass_on(file);
-    if (auto done = file->write_at(fmt::format("poplar-store {}\nid {:016x}\n", kFormat, store_id_), 0); !done)
+    if (auto done = file->write_at(fmt::format("poplar-store {}\nmark {:016x}\n", kFormat, mark_.value), 0); !done)
         return pass_on(done);
     if (auto done = file->sync_metadata(); !done) return pass_on(done);
     if (auto done = rename_file(draft, path); !done) return pass_on(done);
@@ -108,7 +108,7 @@ Result<File> StoreDirectory::create_segment(std::uint64_t number, std::uint64_t 
     auto file = File::open(segment(number), File::Mode::create_new);
     if (!file) return pass_on(file);
     auto fill = [&]() -> Result<> {
-        auto header = encode_segment_header({store_id_, number, first_sequence});
+        auto header = encode_segment_header({mark_, number, first_sequence});
         if (auto done = file->write_at(header, 0); !done) return done;
         if (auto done = file->sync_metadata(); !done) return done;
         return sync_directory(root_ / "log/0");
@@ -126,7 +126,7 @@ Result<SegmentHeader> StoreDirectory::read_header(const File& file) const {
     if (!got) return pass_on(got);
     bytes.resize(*got);
     auto header = parse_segment_header(bytes);
-    if (header && header->store_id != store_id_) return fail(Errc::corrupt, "a segment of another store");
+    if (header && header->mark != mark_) return fail(Errc::corrupt, "a segment of another store");
     return header;
 }
 

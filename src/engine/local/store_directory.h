@@ -19,7 +19,7 @@ public:
     static Result<std::unique_ptr<StoreDirectory>> open(const std::filesystem::path& root);
 
     const std::filesystem::path& root() const { return root_; }
-    std::uint64_t store_id() const { return store_id_; }
+    RecordMark mark() const { return mark_; }
     std::filesystem::path index() const { return root_ / "index"; }
 
     // Segments: log/0/0000000001.seg and so on, without gaps.
@@ -46,7 +46,7 @@ private:
 
     std::filesystem::path root_;
     File lock_;
-    std::uint64_t store_id_ = 0;
+    RecordMark mark_;
     mutable std::mutex readers_mutex_;
     mutable std::map<std::uint64_t, std::shared_ptr<const File>> readers_;
 };
