@@ -43,13 +43,6 @@ private:
     std::atomic<std::uint64_t> held_back_{0};
 };
 
-/// One customer of IPv6 has a /64: its addresses count as one peer.
-std::string peer_group(const std::string& address) {
-    in6_addr v6{};
-    if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
-    return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
-}
-
 void log_exception(std::string_view event, std::string_view service, std::string_view peer,
                    std::exception_ptr failure) {
     if (!failure) return;
@@ -68,6 +61,13 @@ struct Station {
 };
 
 }  // namespace
+
+// One customer of IPv6 has a /64.
+std::string peer_group(const Peer& peer) {
+    in6_addr v6{};
+    if (inet_pton(AF_INET6, peer.address.c_str(), &v6) != 1) return peer.address;
+    return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
+}
 
 /// Held by every session and accept loop, so it outlives them.
 struct Server::Shared {
@@ -113,7 +113,7 @@ bool Server::Shared::enter(const Peer& peer) {
     }
     if (counts_peer(peer)) {
         std::lock_guard guard(mutex);
-        auto& count = peers[peer_group(peer.address)];
+        auto& count = peers[peer_group(peer)];
         if (count >= limits.connections_per_peer) {
             --live;
             ++refused_peer;
@@ -170,7 +170,7 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
                 {{"service", service->name}, {"peer", peer.address}, {"live", live.load()}, {"not_logged", held_back}});
         return;
     }
-    auto group = counts_peer(peer) ? peer_group(peer.address) : std::string();
+    auto group = counts_peer(peer) ? peer_group(peer) : std::string();
     auto executor = workers.executor(worker);
     auto connection = make_connection(executor, std::move(socket), limits.connection);
     auto& station = stations[worker];

@@ -23,6 +23,9 @@ struct ServerLimits {
     ConnectionOptions connection{};
 };
 
+/// Whose connections count together: an IPv4 address, an IPv6 /64, or all local sockets.
+std::string peer_group(const Peer& peer);
+
 /// What is spoken on a listener. The objects `session` refers to must outlive the Workers.
 struct Service {
     std::string name;        ///< "pop3", "pop3s": for the log

@@ -106,6 +106,21 @@ TEST(AdoptListener, TakesAListeningSocketAndNothingElse) {
     EXPECT_FALSE(adopt_listener(::socket(AF_INET, SOCK_STREAM, 0), 1));
 }
 
+TEST(PeerGroup, CountsAnIpv6NetworkAsOnePeerAndAnIpv4AddressToo) {
+    struct Case {
+        std::string_view one, other;
+        bool together;
+    };
+    for (auto [one, other, together] : {Case{"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true},
+                                        {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+                                        {"192.0.2.1", "192.0.2.1", true},
+                                        {"192.0.2.1", "192.0.2.2", false},
+                                        {"unix", "unix", true},
+                                        {"unix", "::1", false}})
+        EXPECT_EQ(peer_group({std::string(one), 1, false}) == peer_group({std::string(other), 2, false}), together)
+            << one << " " << other;
+}
+
 /// Answers each line with itself; says goodbye when the server stops.
 Task<> echo(std::unique_ptr<Connection> connection) {
     (void)co_await connection->write("ready\r\n");
@@ -221,6 +236,26 @@ TEST_F(ServerTest, BeginsWithTheHandshakeOnAnImplicitTlsPort) {
     auto plain = NetClient::connect(port_);
     plain.send("this is not a handshake\r\n");
     EXPECT_EQ(plain.read_line().find("ready"), std::string::npos);
+}
+
+/// Tells whether the TLS session was continued.
+Task<> tell_resumption(std::unique_ptr<Connection> connection) {
+    (void)co_await connection->write(connection->tls()->resumed ? "resumed\r\n" : "new\r\n");
+    co_await connection->close();
+}
+
+TEST_F(ServerTest, ContinuesTlsSessionsByTicketsAcrossConnections) {
+    test::TestCertificate certificate;
+    CurrentTls current;
+    current.set(TlsContext::load({certificate.certificate(), certificate.private_key()}).value());
+    start({}, {"tell", "busy\r\n", tell_resumption, [&] { return current.get(); }});
+    auto first = NetClient::connect(port_);
+    ASSERT_TRUE(first.start_tls());
+    EXPECT_EQ(first.read_all(), "new\r\n");
+    std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)> session(first.tls_session(), SSL_SESSION_free);
+    auto second = NetClient::connect(port_);
+    ASSERT_TRUE(second.start_tls(session.get()));
+    EXPECT_EQ(second.read_all(), "resumed\r\n");
 }
 
 TEST_F(ServerTest, WaitsForDescriptorsInsteadOfSpinningOrDying) {

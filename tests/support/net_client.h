@@ -76,13 +76,17 @@ public:
         return std::exchange(input_, {});
     }
 
-    /// Does the client's side of the handshake; the certificate is not checked.
-    bool start_tls() {
+    /// Does the client's side of the handshake, continuing `session` if there is one; the certificate is not checked.
+    bool start_tls(SSL_SESSION* session = nullptr) {
         context_.reset(SSL_CTX_new(TLS_client_method()));
         ssl_.reset(SSL_new(context_.get()));
         SSL_set_fd(ssl_.get(), socket_.get());
+        if (session) SSL_set_session(ssl_.get(), session);
         return SSL_connect(ssl_.get()) == 1;
     }
+
+    /// The session to continue later, after something has been read. The caller frees it.
+    SSL_SESSION* tls_session() { return SSL_get1_session(ssl_.get()); }
 
     /// Frees what TLS holds on this side, without a word to the other.
     void leave_tls() {
