@@ -11,6 +11,8 @@ namespace poplar::server {
 
 namespace {
 
+constexpr std::size_t kShownHeader = 64 * 1024;  // octets
+
 // The value of the first field called `name` (lower case), as people read it.
 std::string shown(const std::vector<mail::HeaderField>& fields, std::string_view name) {
     auto same = [&](std::string_view other) {
@@ -47,14 +49,20 @@ Task<Json> AdminApi::describe(directory::AccountId account, mailstore::Message m
         out["error"] = to_string(reader.error().code());
         co_return out;
     }
-    // The first chunk (64 KB) holds any header that people wrote.
-    auto chunk = co_await (*reader)->next();
-    if (!chunk) {
-        out["error"] = to_string(chunk.error().code());
-        co_return out;
-    }
+    // The head, then the content's first chunk: 64 KB hold any header that people wrote.
     std::string plain;
-    mail::WireDecoder().decode(*chunk, plain);
+    mail::WireDecoder decoder;
+    mail::HeaderWalk walk;
+    while (!walk.in_body() && plain.size() < kShownHeader) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) {
+            out["error"] = to_string(chunk.error().code());
+            co_return out;
+        }
+        if (chunk->empty()) break;
+        walk.feed(*chunk);
+        decoder.decode(*chunk, plain);
+    }
     auto fields = mail::parse_header(plain);
     out["from"] = shown(fields, "from");
     out["subject"] = shown(fields, "subject");

@@ -107,7 +107,8 @@ void add_user_commands(CLI::App& app, Cli& cli) {
 
     auto* add = command("add", "Add an account");
     add_password_options(add, o);
-    add->add_flag("--no-password", o->no_password, "Nobody can log in until a password is set");
+    add->get_option_group("Password")
+        ->add_flag("--no-password", o->no_password, "Nobody can log in until a password is set");
     add->callback([&cli, o] {
         cli.action = [&cli, o] {
             auto body = password_members(*o);

@@ -123,7 +123,7 @@ private:
     Timestamp started_ = system_clock().now();
     steady_clock::time_point started_steady_ = steady_clock::now();
     std::optional<HousekeepingTotals> last_house_;
-    bool stopping_ = false;
+    bool stopping_ = false, stopped_ = false;
 };
 
 Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
@@ -214,7 +214,7 @@ void Server::run() {
 }
 
 Task<> Server::watch_signals() {
-    for (int asked = 0;;) {
+    for (int asked = 0; !stopped_;) {  // stop() may be over before the next wait begins
         auto [error, signal] = co_await signals_.async_wait(kValues);
         if (error) co_return;
         if (signal == SIGHUP) {
@@ -253,6 +253,7 @@ Task<> Server::stop() {
     housekeeping_.stop();
     house_timer_.cancel();
     watchdog_timer_.cancel();
+    stopped_ = true;
     signals_.cancel();
 }
 

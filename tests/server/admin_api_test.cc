@@ -1,0 +1,358 @@
+// The routes against the real directory and mail store, over an engine in memory; then once over the real socket.
+#include "server/admin_api.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "server/admin_client.h"
+#include "server/admin_server.h"
+#include "server/housekeeping.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_engine.h"
+#include "tests/support/run.h"
+#include "tests/support/temp_dir.h"
+
+namespace poplar::server {
+namespace {
+
+using test::run;
+
+class TextBody final : public ApiBody {
+public:
+    explicit TextBody(std::string text) : text_(std::move(text)) {}
+    std::uint64_t size_hint() const override { return text_.size(); }
+    Task<Result<std::string_view>> next() override {  // in small parts, as a socket might
+        auto part = std::string_view(text_).substr(at_, 7);
+        at_ += part.size();
+        co_return part;
+    }
+
+private:
+    std::string text_;
+    std::size_t at_ = 0;
+};
+
+class TextStream final : public ApiStream {
+public:
+    Task<Result<>> begin(std::string content_type) override {
+        type = std::move(content_type);
+        co_return Result<>();
+    }
+    Task<Result<>> write(std::string_view bytes) override {
+        text.append(bytes);
+        co_return Result<>();
+    }
+    std::string type, text;
+};
+
+struct AdminApiTest : testing::Test {
+    test::ManualClock clock;
+    test::MemoryEngine engine;
+    directory::Directory directory{engine, clock, {}};
+    mailstore::MailStore store{engine, clock, {}};
+    auth::Authenticator auth{directory, clock, {.failure_delay = std::chrono::milliseconds(0)}};
+    delivery::Delivery delivery{directory, store, engine, clock, {}};
+    RemovedAccounts removed{engine, clock, std::chrono::days(30)};
+    AdminApi api{{.directory = directory,
+                  .mail = store,
+                  .auth = auth,
+                  .delivery = delivery,
+                  .removed = removed,
+                  .hostname = "mail.example.org",
+                  .body_limit = 10'000,
+                  .status = []() -> Task<Json> { co_return Json{{"version", "test"}}; },
+                  .verify = [](VerifySink& sink) -> Task<Result<>> {
+                      Json event{{"type", "done"}};
+                      co_return co_await sink.write(event);
+                  }}};
+    TextStream stream;
+
+    ApiReply ask(std::string method, std::string_view target, std::string body = "") {
+        auto request = parse_target(std::move(method), target);
+        EXPECT_TRUE(request) << target;
+        TextBody source(std::move(body));
+        return run(api.handle(*request, source, stream));
+    }
+    ApiReply ask(std::string method, std::string_view target, const Json& body) {
+        return ask(std::move(method), target, dump(body));
+    }
+    std::string code_of(const ApiReply& reply) { return reply.body["error"]["code"]; }
+    void add_jane() {
+        ASSERT_EQ(ask("POST", "/v1/domains", Json{{"name", "example.org"}}).status, 201u);
+        ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "jane@example.org"}, {"password", "secret"}}).status,
+                  201u);
+    }
+    std::string deliver(std::string_view message) {
+        EXPECT_EQ(ask("POST", "/v1/deliver?recipient=jane@example.org&sender=a@b.test", std::string(message)).status,
+                  201u);
+        return ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].back()["unique_id"];
+    }
+    bool login(std::string password) {
+        return run(auth.verify_password({"jane@example.org", std::move(password), "192.0.2.1", false})).has_value();
+    }
+};
+
+TEST(AdminTarget, DecodesSegmentsAfterSplitting) {
+    auto request = parse_target("GET", "/v1/accounts/a%2Fb%40example.org?limit=5&after=x%26y&flag");
+    ASSERT_TRUE(request);
+    EXPECT_EQ(request->path, (std::vector<std::string>{"v1", "accounts", "a/b@example.org"}));
+    EXPECT_EQ(request->query["limit"], "5");
+    EXPECT_EQ(request->query["after"], "x&y");
+    EXPECT_EQ(request->query["flag"], "");
+    for (std::string_view bad : {"", "v1", "/a%", "/a%4", "/a%zz", "/a?b=%"})
+        EXPECT_FALSE(parse_target("GET", bad)) << bad;
+    std::string odd("a+b/\xc3\xa9@x%", 9);
+    EXPECT_EQ(parse_target("GET", "/" + percent_encode(odd))->path.front(), odd);
+}
+
+TEST_F(AdminApiTest, RefusesRoutesThatDoNotExist) {
+    for (std::string_view target : {"/", "/v1", "/v2/status", "/v1/nothing", "/v1/status/more", "/v1/domains/a/b/c"})
+        EXPECT_EQ(ask("GET", target).status, 404u) << target;
+    EXPECT_EQ(ask("DELETE", "/v1/status").status, 404u);
+}
+
+TEST_F(AdminApiTest, RefusesBodiesThatAreWrong) {
+    EXPECT_EQ(ask("POST", "/v1/domains", std::string("{")).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", std::string("[]")).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"nam", "x.org"}}).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", 5}}).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", std::string(20'000, 'x')}}).status, 413u);
+}
+
+TEST_F(AdminApiTest, AddsListsAndRemovesDomains) {
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", "Example.ORG"}}).status, 201u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", "example.org"}}).status, 409u);
+    auto list = ask("GET", "/v1/domains");
+    ASSERT_EQ(list.body["domains"].size(), 1u);
+    EXPECT_EQ(list.body["domains"][0]["name"], "example.org");
+    EXPECT_EQ(ask("DELETE", "/v1/domains/example.org").status, 200u);
+    EXPECT_EQ(ask("DELETE", "/v1/domains/example.org").status, 404u);
+}
+
+TEST_F(AdminApiTest, KeepsADomainThatHasAccounts) {
+    add_jane();
+    auto reply = ask("DELETE", "/v1/domains/example.org");
+    EXPECT_EQ(reply.status, 409u);
+    EXPECT_EQ(code_of(reply), "busy");
+}
+
+TEST_F(AdminApiTest, AddsAnAccountThatCanLogInAndNeverShowsItsHash) {
+    add_jane();
+    EXPECT_TRUE(login("secret"));
+    auto shown = ask("GET", "/v1/accounts/Jane@Example.org");
+    EXPECT_EQ(shown.body["password_scheme"], "ARGON2ID");
+    EXPECT_EQ(shown.body["messages"], 0);
+    EXPECT_EQ(dump(shown.body).find("$argon2id"), std::string::npos);
+    EXPECT_EQ(ask("POST", "/v1/accounts", Json{{"address", "jane@example.org"}}).status, 409u);
+    EXPECT_EQ(ask("POST", "/v1/accounts", Json{{"address", "x@nowhere.test"}}).status, 404u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/bob@example.org").status, 404u);
+}
+
+TEST_F(AdminApiTest, RefusesPasswordsThatNoClientCouldSendAndHashesNobodyCouldCheck) {
+    add_jane();
+    for (const Json& wrong : {Json{{"password", ""}}, Json{{"password", std::string("a\nb")}},
+                              Json{{"password", std::string(1025, 'x')}}, Json{{"password_hash", "{NOSUCH}abc"}},
+                              Json{{"password", "a"}, {"generate", true}}, Json{{"generate", false}}, Json::object()})
+        EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/password", wrong).status, 400u) << wrong;
+    EXPECT_TRUE(login("secret"));
+}
+
+TEST_F(AdminApiTest, AChangedPasswordCountsAtOnce) {
+    add_jane();
+    EXPECT_TRUE(login("secret"));  // remembered now
+    auto reply = ask("PUT", "/v1/accounts/jane@example.org/password", Json{{"generate", true}});
+    ASSERT_EQ(reply.status, 200u);
+    EXPECT_FALSE(login("secret"));
+    EXPECT_TRUE(login(reply.body["password"]));
+}
+
+TEST_F(AdminApiTest, ADisabledAccountNeitherLogsInNorReceives) {
+    add_jane();
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/status", Json{{"status", "disabled"}}).body["status"],
+              "disabled");
+    EXPECT_FALSE(login("secret"));
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=jane@example.org", std::string("x")).status, 403u);
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/status", Json{{"status", "enabled"}}).status, 200u);
+    EXPECT_TRUE(login("secret"));
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/status", Json{{"status", "on"}}).status, 400u);
+}
+
+TEST_F(AdminApiTest, ImportsTwiceWithTheSameResult) {
+    Json list{{"add_domains", true},
+              {"accounts",
+               {{{"address", "a@example.org"}, {"password_hash", "{PLAIN}one"}},
+                {{"address", "b@example.org"}, {"password_hash", "{NOSUCH}x"}},
+                {{"address", "c@example.org"}, {"password_hash", "{PLAIN}two"}}}}};
+    auto first = ask("POST", "/v1/accounts/import", list);
+    EXPECT_EQ(first.body["added"], 2);
+    ASSERT_EQ(first.body["refused"].size(), 1u);
+    EXPECT_EQ(first.body["refused"][0]["address"], "b@example.org");
+    auto second = ask("POST", "/v1/accounts/import", list);
+    EXPECT_EQ(second.body["added"], 0);
+    EXPECT_EQ(second.body["unchanged"], 2);
+    auto page = ask("GET", "/v1/accounts?limit=1&after=a@example.org");
+    ASSERT_EQ(page.body["accounts"].size(), 1u);
+    EXPECT_EQ(page.body["accounts"][0]["address"], "c@example.org");
+}
+
+TEST_F(AdminApiTest, AliasesAndCatchAllLeadToAccounts) {
+    add_jane();
+    EXPECT_EQ(
+        ask("POST", "/v1/aliases", Json{{"address", "info@example.org"}, {"targets", {"jane@example.org"}}}).status,
+        201u);
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=info@example.org", std::string("x")).status, 201u);
+    EXPECT_EQ(ask("GET", "/v1/aliases").body["aliases"][0]["targets"][0], "jane@example.org");
+    EXPECT_EQ(ask("DELETE", "/v1/aliases/info@example.org").status, 200u);
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=info@example.org", std::string("x")).status, 404u);
+    EXPECT_EQ(ask("PUT", "/v1/domains/example.org/catch-all", Json{{"address", "jane@example.org"}}).status, 200u);
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=info@example.org", std::string("x")).status, 201u);
+    EXPECT_EQ(ask("GET", "/v1/domains").body["domains"][0]["catch_all"], "jane@example.org");
+}
+
+TEST_F(AdminApiTest, DeliversAFileWithLfAndShowsItBackWithDecodedHeader) {
+    add_jane();
+    auto id = deliver("From: =?utf-8?q?J=C3=B6rg?= <j@b.test>\nSubject: Hi\n\n.dots\n..two\nlast");
+    auto list = ask("GET", "/v1/accounts/jane@example.org/messages");
+    ASSERT_EQ(list.body["messages"].size(), 1u);
+    EXPECT_EQ(list.body["messages"][0]["from"], "J\xc3\xb6rg <j@b.test>");
+    EXPECT_EQ(list.body["messages"][0]["subject"], "Hi");
+    auto content = ask("GET", "/v1/accounts/jane@example.org/messages/" + id + "/content");
+    EXPECT_TRUE(content.streamed);
+    EXPECT_EQ(content.status, 200u);
+    EXPECT_EQ(stream.type, "message/rfc822");
+    EXPECT_TRUE(stream.text.starts_with("Return-Path: <a@b.test>\r\n")) << stream.text;
+    EXPECT_TRUE(stream.text.ends_with("\r\n\r\n.dots\r\n..two\r\nlast\r\n")) << stream.text;
+    EXPECT_EQ(stream.text.size(), list.body["messages"][0]["octets"]);
+}
+
+TEST_F(AdminApiTest, RemovesAndRestoresAMessageUnderTheSameId) {
+    add_jane();
+    auto id = deliver("Subject: keep me\n\nx\n");
+    EXPECT_EQ(ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id).status, 200u);
+    EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].empty());
+    auto kept = ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"];
+    ASSERT_EQ(kept.size(), 1u);
+    EXPECT_EQ(kept[0]["reason"], "admin");
+    EXPECT_EQ(kept[0]["subject"], "keep me");
+    EXPECT_EQ(kept[0]["expires"], "2026-01-31T00:00:00Z");
+    EXPECT_EQ(ask("POST", "/v1/accounts/jane@example.org/retained/" + id + "/restore").status, 200u);
+    EXPECT_EQ(ask("POST", "/v1/accounts/jane@example.org/retained/" + id + "/restore").status, 404u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"][0]["unique_id"], id);
+}
+
+TEST_F(AdminApiTest, TheMailOfARemovedAccountStaysUntilItsDaysAreOver) {
+    add_jane();
+    deliver("Subject: x\n\nx\n");
+    auto reply = ask("DELETE", "/v1/accounts/jane@example.org");
+    ASSERT_EQ(reply.status, 200u);
+    auto mail = "/v1/accounts/id:" + std::to_string(reply.body["id"].get<std::uint64_t>()) + "/messages";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").status, 404u);
+    EXPECT_EQ(ask("GET", "/v1/removed-accounts").body["removed_accounts"][0]["address"], "jane@example.org");
+
+    Housekeeping housekeeping(directory, store, removed, clock);
+    clock.advance(std::chrono::days(29));
+    EXPECT_EQ(run(housekeeping.round())->purged, 0u);
+    EXPECT_EQ(ask("GET", mail).body["messages"].size(), 1u);
+    clock.advance(std::chrono::days(2));
+    EXPECT_EQ(run(housekeeping.round())->purged, 1u);
+    EXPECT_TRUE(ask("GET", mail).body["messages"].empty());
+    EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
+}
+
+TEST_F(AdminApiTest, PurgeTakesTheMailAtOnce) {
+    add_jane();
+    deliver("x\n");
+    auto reply = ask("DELETE", "/v1/accounts/jane@example.org?purge=yes");
+    EXPECT_TRUE(reply.body["mail_kept_until"].is_null());
+    auto mail = "/v1/accounts/id:" + std::to_string(reply.body["id"].get<std::uint64_t>()) + "/messages";
+    EXPECT_TRUE(ask("GET", mail).body["messages"].empty());
+    EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
+}
+
+TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
+    add_jane();
+    deliver("x\n");
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    ASSERT_TRUE(run(removed.add(id, "jane@example.org")));  // and then the server died
+    clock.advance(std::chrono::days(100));
+    Housekeeping housekeeping(directory, store, removed, clock);
+    EXPECT_EQ(run(housekeeping.round())->purged, 0u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
+    EXPECT_TRUE(run(removed.list({}, 10))->empty());
+}
+
+TEST_F(AdminApiTest, HousekeepingForgetsRetainedMailWhoseDaysAreOver) {
+    add_jane();
+    auto id = deliver("x\n");
+    ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id);
+    Housekeeping housekeeping(directory, store, removed, clock);
+    EXPECT_EQ(run(housekeeping.round())->expired, 0u);
+    clock.advance(std::chrono::days(31));
+    auto totals = run(housekeeping.round());
+    EXPECT_EQ(totals->expired, 1u);
+    EXPECT_EQ(totals->accounts, 1u);
+}
+
+TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {
+    test::TempDir dir;
+    auto path = (dir.path() / "admin.sock").string();
+    asio::io_context context(1);
+    AdminServer server(context, api);
+    auto listener = net::listen_on(*net::parse_address("unix:" + path), {.workers = 1, .local_mode = 0600});
+    ASSERT_TRUE(listener);
+    server.start(std::move(*listener));
+    struct stat info{};
+    ASSERT_EQ(::stat(path.c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 0777, 0600u);
+    std::thread serving([&] { context.run(); });
+
+    {
+        AdminClient client(path);
+        EXPECT_EQ(client.call("GET", "/v1/status")->at("version"), "test");
+        EXPECT_TRUE(client.call("POST", "/v1/domains", {{"name", "example.org"}}));
+        EXPECT_TRUE(client.call("POST", "/v1/accounts", {{"address", "jane@example.org"}}));
+        auto refused = client.call("POST", "/v1/domains", {{"name", "example.org"}});
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error().code, "exists");
+        EXPECT_EQ(refused.error().exit_code, 1);
+
+        std::string message = "Subject: large\n\n";
+        while (message.size() < 300'000) message += "a line of some length to fill the message\n";
+        std::size_t at = 0;
+        auto source = [&](char* buffer, std::size_t size) -> std::ptrdiff_t {
+            auto part = message.substr(at, size);
+            std::memcpy(buffer, part.data(), part.size());
+            at += part.size();
+            return static_cast<std::ptrdiff_t>(part.size());
+        };
+        auto delivered = client.upload("POST", "/v1/deliver?recipient=jane@example.org", source);
+        ASSERT_TRUE(delivered) << delivered.error().message;
+        auto list = client.call("GET", "/v1/accounts/jane@example.org/messages");
+        ASSERT_TRUE(list);
+        const auto& first = (*list)["messages"][0];
+        std::string content;
+        auto sink = [&](std::string_view bytes) { content.append(bytes); };
+        auto id = first["unique_id"].get<std::string>();
+        ASSERT_TRUE(client.download("GET", "/v1/accounts/jane@example.org/messages/" + id + "/content", sink));
+        EXPECT_EQ(content.size(), first["octets"]);
+        auto missing = client.download("GET", "/v1/accounts/jane@example.org/messages/none/content", sink);
+        ASSERT_FALSE(missing);
+        EXPECT_EQ(missing.error().code, "not_found");
+        std::string events;
+        ASSERT_TRUE(client.download("POST", "/v1/verify", [&](std::string_view bytes) { events.append(bytes); }));
+        EXPECT_EQ(events, "{\"type\":\"done\"}\n");
+        EXPECT_EQ(client.call("GET", "/v1/status")->at("version"), "test");  // the connection is still good
+    }
+
+    auto stopping = [](AdminServer& s) -> Task<> { co_await s.stop(std::chrono::milliseconds(0)); };
+    asio::co_spawn(context, stopping(server), asio::detached);
+    serving.join();
+    EXPECT_FALSE(std::filesystem::exists(path));
+    auto gone = AdminClient(path).call("GET", "/v1/status");
+    ASSERT_FALSE(gone);
+    EXPECT_EQ(gone.error().exit_code, kExitUnavailable);
+    EXPECT_NE(gone.error().message.find(path), std::string::npos);
+}
+
+}  // namespace
+}  // namespace poplar::server

@@ -1,0 +1,193 @@
+#include "server/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <set>
+
+namespace poplar::server {
+namespace {
+
+Config good(std::string_view text) {
+    auto config = parse_config(text, "p.toml");
+    if (!config) {
+        ADD_FAILURE() << config.error().lines.front();
+        return {};
+    }
+    return std::move(*config);
+}
+
+TEST(Config, TakesTheSampleOfARealInstallation) {
+    auto config = good(R"(
+hostname = "Mail.Example.ORG"
+data_dir = "/srv/poplar"
+[listen]
+pop3 = ["[::]:110", "127.0.0.1:1110"]
+pop3s = ["[::]:995"]
+lmtp = ["unix:/run/poplar/lmtp.sock"]
+[tls]
+certificate = "/etc/c.pem"
+private_key = "/etc/k.pem"
+[auth]
+allow_plaintext = "never"
+cache_ttl = "90s"
+[limits]
+message_size = "30MB"
+drain_time = 5
+[addresses]
+detail_separator = "-"
+)");
+    EXPECT_EQ(config.hostname, "mail.example.org");
+    EXPECT_EQ(config.engine.directory, "/srv/poplar");
+    EXPECT_EQ(config.listen.pop3, (Addresses{"[::]:110", "127.0.0.1:1110"}));
+    EXPECT_TRUE(config.listen.smtp.empty());
+    EXPECT_EQ(config.pop3.allow_plaintext, pop3::AllowPlaintext::never);
+    EXPECT_EQ(config.auth.cache_ttl, std::chrono::seconds(90));
+    EXPECT_EQ(config.delivery.message_octets, 30'000'000u);
+    EXPECT_EQ(config.drain_time, std::chrono::seconds(5));
+    EXPECT_EQ(config.directory.detail_separator, '-');
+}
+
+TEST(Config, ListensOnTheUsualPortsWhenTheFileHasNoListenSection) {
+    auto plain = good("hostname = \"a.example\"");
+    EXPECT_EQ(plain.listen.pop3, Addresses{"[::]:110"});
+    EXPECT_TRUE(plain.listen.pop3s.empty());
+    auto tls = good("[tls]\ncertificate = \"/c\"\nprivate_key = \"/k\"");
+    EXPECT_EQ(tls.listen.pop3s, Addresses{"[::]:995"});
+}
+
+TEST(Config, TakesTheMachinesNameForAnAbsentHostname) { EXPECT_FALSE(good("").hostname.empty()); }
+
+TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
+    struct Case {
+        std::string_view text, line;
+    };
+    for (auto [text, line] : {
+             Case{"hostnmae = \"x\"", "p.toml:1: hostnmae: unknown key; did you mean \"hostname\"?"},
+             {"\n[limits]\nmesage_size = 1",
+              "p.toml:3: limits.mesage_size: unknown key; did you mean \"limits.message_size\"?"},
+             {"[lisen]\npop3 = []", "p.toml:1: lisen: unknown section; did you mean \"listen\"?"},
+             {"[zzzzzzzz]", "p.toml:1: zzzzzzzz: unknown section"},
+             {"message_size = 5", "p.toml:1: message_size: unknown key; did you mean \"limits.message_size\"?"},
+             {"listen = 5", "p.toml:1: listen: is a section: write [listen]"},
+             {"hostname = 5", "p.toml:1: hostname: must be a text in quotes, not an integer"},
+             {"hostname = \"\"", "p.toml:1: hostname: must not be empty"},
+             {"workers = \"2\"", "p.toml:1: workers: must be a number, not a text"},
+             {"workers = -1", "p.toml:1: workers: must be between 0 and 1024"},
+             {"data_dir = \"mail\"", "p.toml:1: data_dir: must be an absolute path"},
+             {"[storage]\nretention = \"soon\"",
+              "p.toml:2: storage.retention: \"soon\" is not a duration like \"30s\" or \"10m\""},
+             {"[storage]\nretention = \"500ms\"", "p.toml:2: storage.retention: must be whole seconds"},
+             {"[storage]\nretention = -3", "p.toml:2: storage.retention: must not be negative"},
+             {"[storage]\nindex_wal = 1", "p.toml:2: storage.index_wal: must be true or false, not an integer"},
+             {"[limits]\nmessage_size = \"50 apples\"",
+              "p.toml:2: limits.message_size: \"50 apples\" is not a size like \"50MB\" or \"64MiB\""},
+             {"[limits]\nmessage_size = 1.5",
+              "p.toml:2: limits.message_size: must be a size like \"50MB\", not a fraction"},
+             {"[auth]\nallow_plaintext = \"maybe\"",
+              "p.toml:2: auth.allow_plaintext: must be one of \"never\", \"loopback\", \"always\""},
+             {"[auth]\nallow_plaintext = true",
+              "p.toml:2: auth.allow_plaintext: must be one of \"never\", \"loopback\", \"always\", not true or false"},
+             {"[listen]\npop3 = \"[::]:110\"",
+              "p.toml:2: listen.pop3: must be a list of addresses like [\"[::]:110\"], not a text"},
+             {"[listen]\npop3 = [110]", "p.toml:2: listen.pop3: must be a list of texts, not an integer"},
+             {"[listen]\npop3s = [\"[::]:995\"]", "p.toml:2: listen.pop3s: needs a certificate: add a [tls] section"},
+             {"[tls]\ncertificate = \"/c\"", "p.toml:2: tls.certificate: needs tls.private_key too"},
+             {"[tls]", "p.toml:1: tls: needs certificate and private_key"},
+             {"group = \"mail\"", "p.toml:1: group: needs user too"},
+             {"[addresses]\ndetail_separator = \"--\"",
+              "p.toml:2: addresses.detail_separator: must be one ASCII character other than \"@\", \".\" and a quote"},
+         }) {
+        auto config = parse_config(text, "p.toml");
+        ASSERT_FALSE(config) << text;
+        ASSERT_EQ(config.error().lines.size(), 1u) << text;
+        EXPECT_EQ(config.error().lines.front(), line);
+    }
+}
+
+TEST(Config, NamesTheLineOfASyntaxError) {
+    auto config = parse_config("hostname = \"a\"\nworkers = = 3\n", "p.toml");
+    ASSERT_FALSE(config);
+    EXPECT_TRUE(config.error().lines.front().starts_with("p.toml:2: ")) << config.error().lines.front();
+    EXPECT_EQ(config.error().lines.front().find('\n'), std::string::npos);
+}
+
+TEST(Config, TellsOfEveryErrorAtOnce) {
+    auto config = parse_config("workers = -1\nuser = 5\n[log]\nlevel = \"loud\"\n", "p.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().lines.size(), 3u);
+}
+
+TEST(Config, SaysThatTheFileIsMissing) {
+    auto config = load_config("/nonexistent/p.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().lines.front(), "/nonexistent/p.toml: cannot be read: No such file or directory");
+}
+
+TEST(Config, RefusesAFolderInPlaceOfAFile) { EXPECT_FALSE(load_config("/")); }
+
+TEST(Config, TakesAnEmptyFile) { EXPECT_TRUE(load_config("/dev/null")); }
+
+TEST(Config, TellsLiveChangesFromThoseThatNeedARestart) {
+    auto before = good("workers = 1");
+    auto after = good("workers = 2\n[log]\nlevel = \"debug\"\n[limits]\ndrain_time = \"5s\"");
+    auto changes = compare(before, after);
+    EXPECT_EQ(changes.restart, std::vector<std::string>{"workers"});
+    EXPECT_EQ(changes.live, (std::vector<std::string>{"limits.drain_time", "log.level"}));
+    auto none = compare(before, before);
+    EXPECT_TRUE(none.live.empty() && none.restart.empty());
+}
+
+TEST(Config, ReadsBackEveryDefaultItShows) {
+    Config defaults = good("hostname = \"a.example\"\n[listen]\n");
+    for (const auto& key : config_keys()) {
+        auto shown = key.show(defaults);
+        if (shown == "\"\"") continue;  // keys without a value
+        auto dot = key.name.find('.');
+        auto text = dot == std::string::npos
+                        ? key.name + " = " + shown
+                        : "[" + key.name.substr(0, dot) + "]\n" + key.name.substr(dot + 1) + " = " + shown;
+        auto again = parse_config(text, "p.toml");
+        ASSERT_TRUE(again) << again.error().lines.front();
+        EXPECT_EQ(key.show(*again), shown) << key.name;
+    }
+}
+
+// Rows of the tables: | `key` * | `default` | meaning |
+struct Row {
+    std::string value, meaning;
+    bool live;
+};
+std::map<std::string, Row> documented() {
+    std::ifstream in(std::string(POPLAR_SOURCE_DIR) + "/docs/configuration.md");
+    EXPECT_TRUE(in);
+    std::regex row(R"(^\| `([a-z0-9_.]+)`( \*)? \| `(.*?)` \| (.*) \|$)");
+    std::map<std::string, Row> rows;
+    std::smatch match;
+    for (std::string line; std::getline(in, line);)
+        if (std::regex_match(line, match, row)) rows[match[1]] = {match[3], match[4], match[2].matched};
+    return rows;
+}
+
+TEST(ConfigDocumentation, HasEveryKeyWithItsDefaultAndNoOther) {
+    auto rows = documented();
+    auto defaults = good("[tls]\ncertificate = \"/c\"\nprivate_key = \"/k\"");  // pop3s has a default only with TLS
+    defaults.tls.certificate = defaults.tls.private_key = defaults.hostname = "";
+    std::set<std::string> known;
+    for (const auto& key : config_keys()) {
+        known.insert(key.name);
+        auto row = rows.find(key.name);
+        if (row == rows.end()) {
+            ADD_FAILURE() << key.name << " is not documented";
+            continue;
+        }
+        EXPECT_EQ(row->second.value, key.show(defaults)) << key.name;
+        EXPECT_EQ(row->second.live, key.change == ConfigKey::Change::live) << key.name;
+        EXPECT_FALSE(row->second.meaning.empty()) << key.name;
+    }
+    for (const auto& [name, row] : rows) EXPECT_TRUE(known.contains(name)) << name << " is documented but unknown";
+}
+
+}  // namespace
+}  // namespace poplar::server
