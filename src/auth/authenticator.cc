@@ -6,7 +6,7 @@
 #include <new>
 #include <optional>
 
-#include "auth/failure_limits.h"
+#include "auth/keyed_counts.h"
 #include "auth/password.h"
 #include "auth/verified_cache.h"
 #include "base/blocking_pool.h"
@@ -39,6 +39,8 @@ private:
     std::atomic<std::size_t>* taken_;
 };
 
+constexpr auto kFamiliarFor = std::chrono::days(30);  // after a good login from a peer
+
 std::string account_key(directory::AccountId id) { return std::to_string(id.value); }
 
 }  // namespace
@@ -50,6 +52,7 @@ struct Authenticator::Impl {
           verified(clock, o.cache_ttl, o.cache_entries),
           peers(clock, o.failures_per_peer, o.failure_window, o.failure_entries),
           accounts(clock, o.failures_per_account, o.failure_window, o.failure_entries),
+          familiar(clock, 1, kFamiliarFor, o.failure_entries),
           pool(std::max<std::size_t>(o.hash_threads, 1)) {
         assert(!is_outdated(kNobodysPassword));
     }
@@ -58,7 +61,8 @@ struct Authenticator::Impl {
     struct Attempt {
         std::string stored, password;
         std::string peer;     ///< key of the limit; empty: exempt
-        std::string account;  ///< key of the limit; empty: there is none
+        std::string account;  ///< key of the limit; empty: exempt
+        bool can_succeed = false;
         bool upgrade = false;
     };
     enum class Verdict { right, wrong, limited };
@@ -80,7 +84,7 @@ struct Authenticator::Impl {
     /// once the first ones have failed.
     Outcome judge(const Attempt& attempt) {
         if (is_over_limit(attempt.peer, attempt.account)) return {Verdict::limited, {}};
-        bool right = matches(attempt.stored, attempt.password) && !attempt.account.empty();
+        bool right = matches(attempt.stored, attempt.password) && attempt.can_succeed;
         if (!right) {
             record_failure(attempt.peer, attempt.account);
             return {Verdict::wrong, {}};
@@ -130,7 +134,10 @@ struct Authenticator::Impl {
         bool usable = account && account->status == AccountStatus::enabled && !account->password.empty() &&
                       !credentials.password.empty();
         auto peer = credentials.peer_is_loopback ? std::string() : peer_key(credentials.peer);
+        // Who has logged in from there before is held to the peer's limit alone.
         auto limited = account ? account_key(account->id) : std::string();
+        auto acquaintance = peer.empty() || !account ? std::string() : limited + ' ' + peer;
+        if (!acquaintance.empty() && familiar.is_over(acquaintance)) limited.clear();
 
         if (is_over_limit(peer, limited)) co_return co_await deny(begun, "too many failures");
         if (usable && verified.contains(*account, credentials.password)) co_return std::move(*account);
@@ -141,6 +148,7 @@ struct Authenticator::Impl {
                         .password = credentials.password,
                         .peer = peer,
                         .account = limited,
+                        .can_succeed = usable,
                         .upgrade = usable && options.upgrade_hashes && is_outdated(account->password)};
         auto work = [this, attempt = std::move(attempt), held = std::move(*place)]() mutable {
             auto outcome = judge(attempt);
@@ -155,6 +163,7 @@ struct Authenticator::Impl {
         if (!usable || outcome.verdict == Verdict::wrong) co_return co_await deny(begun, "wrong password");
         if (!outcome.new_hash.empty()) co_await upgrade(*account, std::move(outcome.new_hash));
         verified.remember(*account, credentials.password);
+        if (!acquaintance.empty()) familiar.record(acquaintance);
         co_return std::move(*account);
     }
 
@@ -189,7 +198,8 @@ struct Authenticator::Impl {
     directory::Directory& directory;
     const Options options;
     VerifiedCache verified;
-    FailureLimits peers, accounts;
+    KeyedCounts peers, accounts;
+    KeyedCounts familiar;                  ///< good logins by account and peer
     std::atomic<std::size_t> waiting = 0;  ///< attempts on the pool or before it
     BlockingPool pool;                     // last: its threads end before what they use
 };

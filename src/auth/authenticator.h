@@ -19,7 +19,8 @@ struct Options {
     std::size_t hash_threads = 2;
     std::size_t hash_queue = 256;             ///< logins waiting for a hash; more are answered busy
     std::uint32_t failures_per_peer = 20;     ///< failed logins a peer address (IPv6: its /64) may make in a window
-    std::uint32_t failures_per_account = 50;  ///< both: 0 for no limit
+    std::uint32_t failures_per_account = 50;  ///< both: 0 for no limit. Made by peers that have not logged in to it
+                                              ///< lately: a stranger who guesses can't lock the owner out
     std::chrono::seconds failure_window = std::chrono::minutes(10);
     std::size_t failure_entries = 100'000;  ///< peers, and accounts, whose failures are counted; the oldest go
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);  ///< before a failure is answered

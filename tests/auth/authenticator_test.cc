@@ -226,6 +226,16 @@ TEST_F(AuthenticatorTest, RefusesAnAccountAfterTooManyFailuresFromAnywhere) {
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.9"), "");
 }
 
+TEST_F(AuthenticatorTest, LetsNoStrangerLockTheOwnerOut) {
+    options.failures_per_account = 3;
+    options.cache_ttl = 0s;
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.1"), "");
+    for (int i = 0; i < 5; ++i) outcome("bob@example.org", "guess", "198.51.100." + std::to_string(i));
+    EXPECT_EQ(outcome("bob@example.org", "secret", "203.0.113.1"), "too many failures") << "from a new place";
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.1"), "") << "from where he always comes";
+    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.1"), "");
+}
+
 TEST_F(AuthenticatorTest, CountsNoGoodLogin) {
     options.failures_per_peer = options.failures_per_account = 2;
     options.cache_ttl = 0s;

@@ -1,4 +1,4 @@
-#include "auth/failure_limits.h"
+#include "auth/keyed_counts.h"
 
 #include <gtest/gtest.h>
 
@@ -9,9 +9,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(FailureLimits, AreReachedWithinTheWindowAndForgottenAfterIt) {
+TEST(KeyedCounts, AreReachedWithinTheWindowAndForgottenAfterIt) {
     test::ManualClock clock;
-    FailureLimits limits(clock, 3, 60s, 100);
+    KeyedCounts limits(clock, 3, 60s, 100);
     for (int i = 0; i < 3; ++i) {
         EXPECT_FALSE(limits.is_over("a"));
         limits.record("a");
@@ -27,17 +27,17 @@ TEST(FailureLimits, AreReachedWithinTheWindowAndForgottenAfterIt) {
     EXPECT_FALSE(limits.is_over("a")) << "a new window begins with one failure";
 }
 
-TEST(FailureLimits, CountNothingWithALimitOfZero) {
+TEST(KeyedCounts, CountNothingWithALimitOfZero) {
     test::ManualClock clock;
-    FailureLimits limits(clock, 0, 60s, 100);
+    KeyedCounts limits(clock, 0, 60s, 100);
     for (int i = 0; i < 10; ++i) limits.record("a");
     EXPECT_FALSE(limits.is_over("a"));
     EXPECT_EQ(limits.size(), 0U);
 }
 
-TEST(FailureLimits, HoldABoundedNumberOfKeysAndDropTheOldest) {
+TEST(KeyedCounts, HoldABoundedNumberOfKeysAndDropTheOldest) {
     test::ManualClock clock;
-    FailureLimits limits(clock, 1, 60s, 10);
+    KeyedCounts limits(clock, 1, 60s, 10);
     for (int i = 0; i < 1000; ++i) {
         limits.record(std::to_string(i));
         EXPECT_LE(limits.size(), 10U);
@@ -52,9 +52,9 @@ TEST(FailureLimits, HoldABoundedNumberOfKeysAndDropTheOldest) {
     EXPECT_EQ(limits.size(), 1U) << "past windows are gone";
 }
 
-TEST(FailureLimits, LockNobodyOutWhenTheClockIsSetBack) {
+TEST(KeyedCounts, LockNobodyOutWhenTheClockIsSetBack) {
     test::ManualClock clock;
-    FailureLimits limits(clock, 1, 60s, 10);
+    KeyedCounts limits(clock, 1, 60s, 10);
     limits.record("a");
     EXPECT_TRUE(limits.is_over("a"));
     clock.advance(-1h);

@@ -1,4 +1,4 @@
-#include "auth/failure_limits.h"
+#include "auth/keyed_counts.h"
 
 #include <algorithm>
 
@@ -6,12 +6,12 @@
 
 namespace poplar::auth {
 
-bool FailureLimits::is_past(Timestamp begin) const {
+bool KeyedCounts::is_past(Timestamp begin) const {
     auto now = clock_.now();
     return now >= begin + window_ || now < begin;  // a clock that was set back must not lock anybody out
 }
 
-bool FailureLimits::is_over(std::string_view key) {
+bool KeyedCounts::is_over(std::string_view key) {
     if (limit_ == 0) return false;
     std::lock_guard hold(mutex_);
     if (windows_.empty()) return false;
@@ -19,7 +19,7 @@ bool FailureLimits::is_over(std::string_view key) {
     return found != windows_.end() && !is_past(found->second.begin) && found->second.failures >= limit_;
 }
 
-void FailureLimits::record(std::string_view key) {
+void KeyedCounts::record(std::string_view key) {
     if (limit_ == 0 || entries_ == 0) return;
     std::lock_guard hold(mutex_);
     auto now = clock_.now();
@@ -38,12 +38,12 @@ void FailureLimits::record(std::string_view key) {
     if (found->second.failures < limit_) ++found->second.failures;
 }
 
-void FailureLimits::drop_oldest() {
+void KeyedCounts::drop_oldest() {
     windows_.erase(order_.front().key);
     order_.pop_front();
 }
 
-std::size_t FailureLimits::size() const {
+std::size_t KeyedCounts::size() const {
     std::lock_guard hold(mutex_);
     return windows_.size();
 }

@@ -10,15 +10,15 @@
 
 namespace poplar::auth {
 
-/// Counts failed logins by key (a peer, an account) in a window that begins with the key's first failure. Keeps at most
-/// `entries` keys: a new one pushes out the one whose window began first. May be called from any thread.
-class FailureLimits {
+/// Counts events (failed logins) by key (a peer, an account) in a window that begins with the key's first. Keeps at
+/// most `entries` keys: a new one pushes out the one whose window began first. May be called from any thread.
+class KeyedCounts {
 public:
     /// `limit` 0: nothing is counted.
-    FailureLimits(const Clock& clock, std::uint32_t limit, std::chrono::seconds window, std::size_t entries)
+    KeyedCounts(const Clock& clock, std::uint32_t limit, std::chrono::seconds window, std::size_t entries)
         : clock_(clock), limit_(limit), window_(window), entries_(entries) {}
 
-    bool is_over(std::string_view key);  ///< its failures in the present window have reached the limit
+    bool is_over(std::string_view key);  ///< its events in the present window have reached the limit
     void record(std::string_view key);
     std::size_t size() const;  ///< keys held
 
