@@ -6,6 +6,7 @@ Each client stores what it fetched in its own way; the helpers undo only that (m
 import mailbox
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -106,11 +107,17 @@ def getmail(server, account, directory, transport, options):
     maildir = directory / "Maildir"
     for name in ("cur", "new", "tmp"):
         (maildir / name).mkdir(parents=True, exist_ok=True)
+    user = ""
+    if os.getuid() == 0:  # it refuses to deliver as root
+        user = "user = nobody\n"
+        directory.chmod(0o755)
+        for path in (maildir, *maildir.iterdir()):
+            shutil.chown(path, "nobody")
     kind = {"plain": "SimplePOP3Retriever", "tls": "SimplePOP3SSLRetriever"}[transport]
     port = server.port["pop3s" if transport == "tls" else "pop3"]
     (directory / "getmailrc").write_text(
         f"[retriever]\ntype = {kind}\nserver = localhost\nport = {port}\nusername = {account}\npassword = {SIMPLE}\n"
-        f"[destination]\ntype = Maildir\npath = {maildir}/\n"
+        f"[destination]\ntype = Maildir\npath = {maildir}/\n{user}"
         f"[options]\ndelivered_to = false\nreceived = false\nverbose = 2\n{options}\n")
     before = set((maildir / "new").iterdir())
     run(["getmail", f"--getmaildir={directory}", "--rcfile=getmailrc"], directory)

@@ -171,7 +171,8 @@ def test_a_second_server_on_the_same_directory_is_refused(filled):
                      .replace(f":{server.port['lmtp']}\"", ":0\""))
     done = run_poplar("serve", "--config", other)
     assert done.returncode != 0
-    assert str(server.data) in done.stderr and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("poplar: ")]
+    assert len(said) == 1 and str(server.data) in said[0], done.stderr
     assert len(server.fetch_all(account)) == 10, "the first one is not disturbed"
 
 
