@@ -53,6 +53,8 @@ public:
         return sent;
     }
 
+    std::uint64_t sent() const { return sent_; }
+
     int report(const Cli& cli) const {
         if (cli.json) {
             auto refused = Json::array();
@@ -142,7 +144,7 @@ int import_users(const Cli& cli, const ImportOptions& options) {
         done = import.run(file, unknown ? 0 : size);
     }
     if (!done) {
-        import.report(cli);
+        if (import.sent() > 0) import.report(cli);
         return complain(done.error());
     }
     return import.report(cli);

@@ -29,6 +29,11 @@ std::string shorten(std::string text, std::size_t most) {
     return text;
 }
 
+std::string subject_of(const Json& message) {
+    if (message.contains("error")) return fmt::format("(can't be read: {})", message.value("error", ""));
+    return shorten(message.value("subject", ""), 50);
+}
+
 // Walks all pages of `target` ("...?x=y"); `step` takes a message and returns the parameter of the next page.
 int each_page(const Cli& cli, const std::string& target, const std::function<std::string(const Json&)>& step,
               const std::function<void(bool last)>& page_done) {
@@ -60,7 +65,7 @@ int list_mail(const Cli& cli, const MailOptions& o) {
         } else {
             table.add({std::to_string(number), message.value("unique_id", ""),
                        std::to_string(message.value("octets", 0ull)), message.value("received", ""),
-                       shorten(message.value("from", ""), 30), shorten(message.value("subject", ""), 50)});
+                       shorten(message.value("from", ""), 30), subject_of(message)});
         }
         return fmt::format("&after={}", message.value("order", 0ull));
     };
@@ -84,7 +89,7 @@ int list_deleted(const Cli& cli, const MailOptions& o) {
         else
             table.add({message.value("unique_id", ""), std::to_string(message.value("octets", 0ull)),
                        message.value("deleted", ""), message.value("expires", ""), message.value("reason", ""),
-                       shorten(message.value("from", ""), 30), shorten(message.value("subject", ""), 50)});
+                       shorten(message.value("from", ""), 30), subject_of(message)});
         return fmt::format("&offset={}", count);
     };
     auto done = [&](bool last) {

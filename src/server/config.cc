@@ -1,5 +1,6 @@
 #include "server/config.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -7,10 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <set>
-#include <sstream>
 
+#include "net/file_descriptor.h"
 #include "server/units.h"
 
 namespace poplar::server {
@@ -132,14 +132,19 @@ std::expected<Config, ConfigErrors> parse_config(std::string_view text, const st
 }
 
 std::expected<Config, ConfigErrors> load_config(const std::string& file) {
-    errno = 0;
-    std::ifstream in(file, std::ios::binary);
-    std::stringstream text;
-    if (in) text << in.rdbuf();
-    if (!in || in.bad() || (text.fail() && !in.eof() && in.peek() != std::ifstream::traits_type::eof()))
-        return std::unexpected(
-            ConfigErrors{{fmt::format("{}: cannot be read: {}", file, std::strerror(errno ? errno : EIO))}});
-    return parse_config(text.str(), file);
+    std::string text;
+    auto unreadable = [&] {
+        return std::unexpected(ConfigErrors{{fmt::format("{}: cannot be read: {}", file, std::strerror(errno))}});
+    };
+    net::FileDescriptor in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!in) return unreadable();
+    for (char chunk[16 * 1024];;) {
+        auto got = ::read(in.get(), chunk, sizeof chunk);
+        if (got < 0) return unreadable();
+        if (got == 0) break;
+        text.append(chunk, static_cast<std::size_t>(got));
+    }
+    return parse_config(text, file);
 }
 
 ConfigChanges compare(const Config& before, const Config& after) {

@@ -393,29 +393,37 @@ std::vector<std::string> check_environment(const Config& config) {
 }
 
 int serve(Config config) {
+    std::vector<std::string> sockets;  // files to remove if the start fails
+    auto refuse = [&](const Error& error, int exit_code) {
+        for (const auto& path : sockets) ::unlink(path.c_str());
+        return complain_lines({error.detail()}, exit_code);
+    };
     std::signal(SIGPIPE, SIG_IGN);
     umask(0077);  // mail is nobody else's business
-    if (auto opened = open_log(config); !opened) return complain_lines({opened.error().detail()}, kExitConfig);
+    if (auto opened = open_log(config); !opened) return refuse(opened.error(), kExitConfig);
     std::shared_ptr<const net::TlsContext> tls;
     if (config.tls.configured()) {
         auto loaded = load_tls(config);
-        if (!loaded) return complain_lines({loaded.error().detail()}, kExitConfig);
+        if (!loaded) return refuse(loaded.error(), kExitConfig);
         tls = std::move(*loaded);
     }
     auto identity = wanted_identity(config);
-    if (!identity) return complain_lines({identity.error().detail()}, kExitConfig);
+    if (!identity) return refuse(identity.error(), kExitConfig);
     raise_file_limit();
     std::size_t workers = config.workers != 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency());
 
     auto listeners = bind_all(config, workers, *identity);
-    if (!listeners) return complain_lines({listeners.error().detail()}, kExitConfig);
+    if (!listeners) return refuse(listeners.error(), kExitConfig);
+    for (const auto& bound : *listeners)
+        if (!bound.listener.inherited && !bound.listener.address.path.empty())
+            sockets.push_back(bound.listener.address.path);
     auto admin = bind_admin_socket(config, *identity);
-    if (!admin) return complain_lines({admin.error().detail()}, kExitConfig);
-    if (auto made = prepare_data_dir(config, *identity); !made)
-        return complain_lines({made.error().detail()}, kExitConfig);
+    if (!admin) return refuse(admin.error(), kExitConfig);
+    sockets.push_back(config.admin_socket);
+    if (auto made = prepare_data_dir(config, *identity); !made) return refuse(made.error(), kExitConfig);
     hand_over_log_file(config, *identity);
     if (geteuid() == 0 && *identity) {
-        if (auto dropped = drop_privileges(**identity); !dropped) return complain_lines({dropped.error().detail()}, 1);
+        if (auto dropped = drop_privileges(**identity); !dropped) return refuse(dropped.error(), 1);
     } else if (geteuid() == 0) {
         log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
     }
@@ -423,7 +431,7 @@ int serve(Config config) {
 
     systemd::status("Opening the store");
     auto engine = engine::local::LocalEngine::open(config.engine);
-    if (!engine) return complain_lines({fmt::format("{}: {}", config.data_dir, engine.error().detail())}, 1);
+    if (!engine) return refuse(engine.error(), 1);
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
     Server server(std::move(config), std::move(*engine), std::move(tls), workers);
