@@ -50,6 +50,9 @@ struct Core {
     Task<Result<std::optional<Entity>>> entity(mail::Address address);
     /// By the whole address, then without its detail.
     Task<Result<std::optional<Match>>> match(mail::Address address);
+    /// An id whose partition nobody has ever written to: even if damage cost us the counter, no account gets another's
+    /// mail.
+    Task<Result<AccountId>> new_account_id(Draft& draft);
     /// The address of an account. Errors: not_found.
     Task<Result<Account>> account(mail::Address address);
 

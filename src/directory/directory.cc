@@ -116,6 +116,15 @@ Task<Result<std::optional<Match>>> Core::match(mail::Address address) {
     co_return Match{std::move(**user), std::move(detail)};
 }
 
+Task<Result<AccountId>> Core::new_account_id(Draft& draft) {
+    for (;;) {
+        AccountId id(draft.counters.next_account++);
+        auto number = co_await engine.change_number(id);
+        if (!number) co_return pass_on(number);
+        if (number->value == 0) co_return id;
+    }
+}
+
 Task<Result<Account>> Core::account(mail::Address address) {
     auto found = co_await entity(address);
     if (!found) co_return pass_on(found);
@@ -219,7 +228,9 @@ Task<Result<Account>> Directory::add_account(std::string address, std::string pa
         auto domain = co_await core_->domain(name->domain);
         if (!domain) co_return pass_on(domain);
         if (!*domain) co_return fail(Errc::not_found, "no domain " + name->domain);
-        Account account{.id = AccountId(draft.counters.next_account++),
+        auto id = co_await core_->new_account_id(draft);
+        if (!id) co_return pass_on(id);
+        Account account{.id = *id,
                         .address = mail::to_string(*name),
                         .password = password,
                         .credential_version = 1,

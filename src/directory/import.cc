@@ -89,7 +89,9 @@ private:
             counts.refused.emplace_back(text, "no domain " + item.address.domain);
             co_return Result<>();
         }
-        Account account{.id = AccountId(draft.counters.next_account++),
+        auto id = co_await core_.new_account_id(draft);
+        if (!id) co_return pass_on(id);
+        Account account{.id = *id,
                         .address = text,
                         .password = item.password,
                         .credential_version = 1,

@@ -5,6 +5,7 @@
 #include "mailstore/check.h"
 #include "mailstore/maildrop.h"
 #include "mailstore/record.h"
+#include "mailstore/repair.h"
 
 namespace poplar::mailstore {
 
@@ -186,6 +187,14 @@ Task<Result<std::uint64_t>> MailStore::expire(AccountId account) {
 Task<Result<>> MailStore::purge(AccountId account) {
     auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.purge(account, hot); };
     co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<bool>> MailStore::repair(AccountId account) {
+    auto change = [impl = impl_.get(), account](Hot& hot) {
+        hot.reset();
+        return repair_account(impl->engine, account);
+    };
+    co_return co_await impl_->alone<bool>(account, std::move(change));
 }
 
 Task<Result<>> MailStore::check(AccountId account) { co_return co_await check_account(impl_->engine, account); }

@@ -42,6 +42,7 @@ struct MailboxTotals {
     std::uint64_t octets = 0;
     std::uint64_t retained_messages = 0;
     std::uint64_t retained_octets = 0;
+    bool operator==(const MailboxTotals&) const = default;
 };
 
 /// A message's content on its way in: wire form, shared by all its recipients.
@@ -127,6 +128,9 @@ public:
     /// Counts the account's messages anew and compares with its counters and its index. Errors: corrupt (they differ;
     /// says how).
     Task<Result<>> check(AccountId account);
+    /// Makes counters and index fit the messages that are there, and begins a new generation of unique-ids: for after a
+    /// rebuild that could not read the whole log. True if anything did not fit.
+    Task<Result<bool>> repair(AccountId account);
 
 private:
     struct Impl;

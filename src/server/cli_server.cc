@@ -168,6 +168,38 @@ int verify(const Cli& cli) {
     return verify_stopped(*config, printer);
 }
 
+// What the lost records said of counters must not outlive them.
+Result<std::uint64_t> repair_all(const Config& config) {
+    auto engine = engine::local::LocalEngine::open(config.engine);
+    if (!engine) return pass_on(engine);
+    directory::Directory directory(**engine, system_clock(), config.directory);
+    mailstore::MailStore store(**engine, system_clock(), config.mailstore);
+    auto repair = [](directory::Directory& accounts, mailstore::MailStore& mail) -> Task<Result<std::uint64_t>> {
+        constexpr std::size_t kPage = 1000;
+        std::uint64_t repaired = 0;
+        std::string after;
+        for (;;) {
+            auto page = co_await accounts.accounts("", after, kPage);
+            if (!page) co_return pass_on(page);
+            for (const auto& account : *page) {
+                auto changed = co_await mail.repair(account.id);
+                if (!changed) co_return pass_on(changed);
+                repaired += *changed;
+                after = account.address;
+            }
+            if (page->size() < kPage) co_return repaired;
+        }
+    };
+    asio::io_context context(1);
+    Result<std::uint64_t> repaired;
+    asio::co_spawn(context, repair(directory, store), [&](std::exception_ptr failure, Result<std::uint64_t> result) {
+        if (failure) std::rethrow_exception(failure);
+        repaired = std::move(result);
+    });
+    context.run();
+    return repaired;
+}
+
 int rebuild(const Cli& cli) {
     auto config = cli.load();
     if (!config) return kExitConfig;
@@ -175,15 +207,23 @@ int rebuild(const Cli& cli) {
         return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
     auto found = engine::local::LocalEngine::rebuild(config->engine);
     if (!found) return complain(fmt::format("{}: {}", config->data_dir, found.error().detail()));
+    std::uint64_t repaired = 0;
+    if (!found->empty()) {
+        auto counted = repair_all(*config);
+        if (!counted) return complain(fmt::format("{}: {}", config->data_dir, counted.error().detail()));
+        repaired = *counted;
+    }
     if (cli.json) {
         auto damage = Json::array();
         for (const auto& one : *found)
             damage.push_back({{"file", one.file}, {"offset", one.offset}, {"what", one.what}});
-        cli.print_json({{"rebuilt", config->data_dir}, {"damage", std::move(damage)}});
+        cli.print_json({{"rebuilt", config->data_dir}, {"damage", std::move(damage)}, {"accounts_repaired", repaired}});
     } else {
         for (const auto& one : *found) fmt::print("damaged: {} at {}: {}\n", one.file, one.offset, one.what);
         fmt::print("rebuilt the index of {}{}\n", config->data_dir,
-                   found->empty() ? std::string() : fmt::format("; {} damaged places left out", found->size()));
+                   found->empty() ? std::string()
+                                  : fmt::format("; {} damaged places left out, {} accounts counted anew", found->size(),
+                                                repaired));
     }
     return found->empty() ? 0 : 1;
 }

@@ -1,0 +1,89 @@
+#include <gtest/gtest.h>
+
+#include "mailstore/mail_store.h"
+#include "mailstore/record.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_engine.h"
+#include "tests/support/run.h"
+
+namespace poplar::mailstore {
+namespace {
+
+using test::run;
+constexpr AccountId kAccount{1024};
+
+class RepairTest : public testing::Test {
+protected:
+    Message append(const std::string& text) {
+        auto writer = engine.write_body();
+        auto stage = [](engine::BodyWriter& w, std::string bytes) -> Task<Result<Content>> {
+            if (auto done = co_await w.write(bytes); !done) co_return pass_on(done);
+            auto staged = co_await w.finish();
+            if (!staged) co_return pass_on(staged);
+            co_return Content{std::move(*staged), bytes.size()};
+        };
+        auto content = run(stage(*writer, text));
+        auto message = run(store.append(kAccount, {"", std::move(*content), ""}));
+        EXPECT_TRUE(message);
+        return *message;
+    }
+    /// What a rebuild does when a commit's record is lost: its effects were never there.
+    void lose(std::vector<std::string> erased, std::vector<engine::Entry> puts = {}) {
+        engine::Batch batch;
+        batch.erased = std::move(erased);
+        batch.puts = std::move(puts);
+        ASSERT_TRUE(run(engine.commit(kAccount, std::move(batch))));
+    }
+
+    test::MemoryEngine engine;
+    test::ManualClock clock;
+    MailStore store{engine, clock, {}};
+};
+
+TEST_F(RepairTest, LeavesASoundAccountItsMessages) {
+    auto first = append("one\r\n");
+    append("two\r\n");
+    ASSERT_TRUE(run(store.remove(kAccount, {first.unique_id}, "test")));
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(true), false);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.totals(kAccount))->messages, 1u);
+    EXPECT_EQ(run(store.totals(kAccount))->retained_messages, 1u);
+    EXPECT_EQ(run(store.restore(kAccount, first.unique_id))->unique_id, first.unique_id);
+    EXPECT_EQ(run(store.repair(AccountId(4711))).value_or(true), false) << "an account that never got mail";
+}
+
+TEST_F(RepairTest, CountsAnewWhatIsLeft) {
+    append("one\r\n");
+    auto lost = append("two\r\n");
+    append("three\r\n");
+    lose({keys::message(lost.order), keys::unique_id(lost.unique_id)});
+    ASSERT_FALSE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.totals(kAccount))->messages, 2u);
+    EXPECT_EQ(run(store.totals(kAccount))->octets, 12u);
+}
+
+TEST_F(RepairTest, MakesTheIndexFitTheMessages) {
+    auto one = append("one\r\n"), two = append("two\r\n");
+    lose({keys::unique_id(one.unique_id), keys::message(two.order)});
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_TRUE(run(store.find(kAccount, one.unique_id)));
+    EXPECT_FALSE(run(store.find(kAccount, two.unique_id)));
+}
+
+TEST_F(RepairTest, NeverGivesALostMessagesUniqueIdToAnother) {
+    append("one\r\n");
+    auto before = run(engine.get(kAccount, keys::mailbox()));
+    ASSERT_TRUE(before);
+    auto lost = append("two\r\n");
+    lose({keys::message(lost.order), keys::unique_id(lost.unique_id)}, {{keys::mailbox(), *before}});
+    ASSERT_TRUE(run(store.repair(kAccount)));
+    auto next = append("three\r\n");
+    EXPECT_EQ(next.order, lost.order) << "nothing is left that could tell";
+    EXPECT_NE(next.unique_id, lost.unique_id);
+}
+
+}  // namespace
+}  // namespace poplar::mailstore
