@@ -149,6 +149,13 @@ Task<ApiReply> AdminApi::retained(const ApiRequest& request, directory::AccountI
         co_return ApiReply{200, {{"messages", std::move(list)}}};
     }
     if (path.size() == 6 && path[5] == "restore" && request.method == "POST") {
+        // The store takes a repeated restore for done; an operator has mistaken the message.
+        auto found = co_await s_.mail.find(account, path[4]);
+        if (found && found->order.value > 0) {
+            auto live = co_await s_.mail.list(account, mailstore::OrderKey(found->order.value - 1), 1);
+            if (live && !live->empty() && live->front().unique_id == path[4])
+                co_return api_error(Errc::exists, fmt::format("the message {} is not deleted", path[4]));
+        }
         auto restored = co_await s_.mail.restore(account, path[4]);
         if (!restored && restored.error().code() == Errc::not_found)
             co_return api_error(Errc::not_found, fmt::format("no deleted message {} is kept", path[4]));
