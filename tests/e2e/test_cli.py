@@ -268,7 +268,7 @@ def test_an_import_names_what_it_refuses_and_takes_the_rest(server, directory):
                     "other@unknown.example:{PLAIN}x\n")
     done = server.run_cli("user", "import", "--passwd-file", file)
     assert done.returncode != 0
-    for word in (f"bad@{DOMAIN}", "no-colon", "spa ce", "unknown.example"):
+    for word in (f"bad@{DOMAIN}", "passwd:5:", "spa ce", "unknown.example"):
         assert word in done.stdout + done.stderr, word
     server.login(f"good@{DOMAIN}", "x").quit()
 

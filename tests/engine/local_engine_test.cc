@@ -256,6 +256,9 @@ TEST(LocalEngine, ADamagedBodyIsNamedAndNeverServed) {
         ASSERT_EQ(found.size(), 1u) << size;
         EXPECT_EQ(found[0].partition, kAccount);
         EXPECT_EQ(found[0].body, bad);
+        EXPECT_EQ(root / found[0].file, *hit);
+        EXPECT_LE(found[0].offset, at);
+        EXPECT_GT(found[0].offset + engine::local::kFrameSize, at);
     }
 }
 

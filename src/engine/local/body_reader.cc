@@ -94,49 +94,63 @@ Task<Result<>> LocalBodyReader::verify() {
     co_return Result<>{};
 }
 
-Result<> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id, const BodyPlace& place) {
+namespace {
+
+// Checks one part of a body: `left` octets of frames from `offset` on. `at` becomes the place of the frame looked at.
+Result<std::uint64_t> check_part(const File& file, std::uint64_t& at, std::uint64_t left) {
     std::string buffer;
-    std::uint64_t seen = 0;
-    auto check = [&](const File& file, std::uint64_t offset, std::uint64_t left) -> Result<> {
-        std::size_t kept = 0;
-        buffer.clear();
-        while (left > 0 || kept > 0) {
-            std::size_t want = std::min<std::uint64_t>(left, 4 * kFrameSize - kept);
-            buffer.resize(kept + want);
-            auto got = file.read_at(buffer.data() + kept, want, offset);
-            if (!got) return pass_on(got);
-            if (*got != want) return fail(Errc::corrupt, "the file is too short");
-            offset += want;
-            left -= want;
-            std::string_view rest = buffer;
-            while (!rest.empty()) {
-                auto frame = parse_frame(rest, FrameCheck::crc);
-                if (!frame) return pass_on(frame);
-                if (frame->data.empty()) break;
-                seen += frame->data.size();
-                rest.remove_prefix(frame->size);
-            }
-            if (left == 0 && !rest.empty()) return fail(Errc::corrupt, "a body's last frame is cut off");
-            kept = rest.size();
-            buffer.erase(0, buffer.size() - kept);
+    std::uint64_t seen = 0, offset = at;
+    while (left > 0 || !buffer.empty()) {
+        std::size_t kept = buffer.size(), want = std::min<std::uint64_t>(left, 4 * kFrameSize - kept);
+        buffer.resize(kept + want);
+        auto got = file.read_at(buffer.data() + kept, want, offset);
+        if (!got) return pass_on(got);
+        if (*got != want) return fail(Errc::corrupt, "the file is too short");
+        offset += want;
+        left -= want;
+        std::string_view rest = buffer;
+        while (!rest.empty()) {
+            auto frame = parse_frame(rest, FrameCheck::crc);
+            if (!frame) return pass_on(frame);
+            if (frame->data.empty()) break;
+            seen += frame->data.size();
+            at += frame->size;
+            rest.remove_prefix(frame->size);
         }
-        return {};
+        if (left == 0 && !rest.empty()) return fail(Errc::corrupt, "a body's last frame is cut off");
+        buffer.erase(0, buffer.size() - rest.size());
+    }
+    return seen;
+}
+
+}  // namespace
+
+std::optional<Damage> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id,
+                                 const BodyPlace& place) {
+    auto path = directory.segment(place.segment);
+    std::uint64_t at = place.offset, seen = 0;
+    auto damaged = [&](std::string what) {
+        return Damage{directory.relative(path), at, partition, id, std::move(what)};
     };
     if (place.inline_octets > 0) {
         auto file = directory.segment_reader(place.segment);
-        if (!file) return pass_on(file);
-        if (auto done = check(**file, place.offset, place.inline_octets); !done) return done;
+        if (!file) return damaged(file.error().detail());
+        auto checked = check_part(**file, at, place.inline_octets);
+        if (!checked) return damaged(checked.error().detail());
+        seen += *checked;
     }
     if (place.file_octets > 0) {
-        auto file = File::open(directory.large_body(partition, id), File::Mode::read);
-        if (!file) return fail(Errc::corrupt, file.error().detail());
-        if (auto done = check(*file, 0, place.file_octets); !done) return done;
-        auto size = file->size();
-        if (!size) return pass_on(size);
-        if (*size != place.file_octets) return fail(Errc::corrupt, "the file has not its size");
+        path = directory.large_body(partition, id);
+        at = 0;
+        auto file = File::open(path, File::Mode::read);
+        if (!file) return damaged(file.error().detail());
+        auto checked = check_part(*file, at, place.file_octets);
+        if (!checked) return damaged(checked.error().detail());
+        seen += *checked;
+        if (auto size = file->size(); !size || *size != place.file_octets) return damaged("the file has not its size");
     }
-    if (seen != place.size) return fail(Errc::corrupt, "a body has not its size");
-    return {};
+    if (seen != place.size) return damaged("a body has not its size");
+    return std::nullopt;
 }
 
 }  // namespace poplar::engine::local

@@ -4,6 +4,7 @@
 
 #include "base/blocking_pool.h"
 #include "engine/engine.h"
+#include "engine/local/local_engine.h"
 #include "engine/local/store_directory.h"
 
 namespace poplar::engine::local {
@@ -39,7 +40,8 @@ private:
     bool checked_ = false;  // the buffer holds the whole body and its checksums were right
 };
 
-/// Reads a whole body on the calling thread, for verify. Errors: corrupt, io.
-Result<> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id, const BodyPlace& place);
+/// Reads a whole body on the calling thread, for verify. Answers with the first damaged place.
+std::optional<Damage> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id,
+                                 const BodyPlace& place);
 
 }  // namespace poplar::engine::local

@@ -244,7 +244,7 @@ Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> repo
             if (!step) return pass_on(step);
             if (step->kind == SegmentWalk::Step::Kind::record) {
                 sequence = step->header.sequence + 1;
-                ++totals.records;
+                if (++totals.records % 4096 == 0 && progress) progress(totals);
             } else if (step->next > step->offset &&
                        (step->kind == SegmentWalk::Step::Kind::damage || !step->blank || number == end.segment)) {
                 damaged({name,
@@ -260,16 +260,12 @@ Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> repo
     }
 
     auto check = [&](PartitionId partition, BodyId id, const BodyPlace& place) {
-        auto intact = check_body(directory, partition, id, place);
+        auto damage = check_body(directory, partition, id, place);
         ++totals.bodies;
         totals.octets += place.size;
         if (progress && totals.bodies % 1024 == 0) progress(totals);
-        if (intact) return true;
         // It may have been erased, and its space given back, since this walk began.
-        if (auto now = *impl_->index->place(partition, id, Wait::yes); !now) return true;
-        bool in_file = place.inline_octets == 0;
-        auto path = in_file ? directory.large_body(partition, id) : directory.segment(place.segment);
-        damaged({directory.relative(path), in_file ? 0 : place.offset, partition, id, intact.error().detail()});
+        if (damage && *impl_->index->place(partition, id, Wait::yes)) damaged(std::move(*damage));
         return true;
     };
     if (auto done = impl_->index->for_each_body(check); !done) damaged({"index", 0, {}, {}, done.error().detail()});
