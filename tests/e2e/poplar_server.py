@@ -279,6 +279,8 @@ class Wire:
 
     def quiet(self, seconds=0.3):
         """True if the server says nothing for a moment: for answers that must not come."""
+        if self.input:
+            return False
         self.socket.settimeout(seconds)
         try:
             self._fill()
