@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/asio.h"
+#include "base/resume.h"
 
 namespace poplar {
 
@@ -47,16 +48,9 @@ public:
         if (try_lock()) co_return Guard(this);
         auto executor = co_await asio::this_coro::executor;
         auto start = [this, executor](auto handler) {
-            auto alive = asio::make_work_guard(executor);
             // A guard travels in the posted function: if that is dropped unrun (its context is being destroyed), the
             // lock goes on to the next waiter instead of staying taken for ever.
-            Waiter waiter = [executor, alive = std::move(alive), handler = std::move(handler)](Guard guard) mutable {
-                auto resume = [handler = std::move(handler), guard = std::move(guard)]() mutable {
-                    std::move(handler)(std::move(guard));
-                };
-                asio::post(executor, std::move(resume));
-            };
-            enqueue(std::move(waiter));
+            enqueue(resume_on<Guard>(executor, std::move(handler)));
         };
         co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Guard)>(std::move(start),
                                                                                             asio::use_awaitable);

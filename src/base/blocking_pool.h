@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/asio.h"
+#include "base/resume.h"
 
 namespace poplar {
 
@@ -18,13 +19,8 @@ public:
         using Value = std::invoke_result_t<Work>;
         auto executor = co_await asio::this_coro::executor;
         auto start = [this, executor, work = std::move(work)](auto handler) mutable {
-            auto alive = asio::make_work_guard(executor);
-            auto job = [executor, alive = std::move(alive), work = std::move(work),
-                        handler = std::move(handler)]() mutable {
-                auto done = [handler = std::move(handler), value = work()]() mutable {
-                    std::move(handler)(std::move(value));
-                };
-                asio::post(executor, std::move(done));
+            auto job = [done = resume_on<Value>(executor, std::move(handler)), work = std::move(work)]() mutable {
+                done(work());
             };
             asio::post(pool_, std::move(job));
         };

@@ -8,6 +8,7 @@
 
 #include "base/asio.h"
 #include "base/error.h"
+#include "base/resume.h"
 
 namespace poplar {
 
@@ -60,14 +61,7 @@ public:
     Task<Result<T>> receive() {
         auto executor = co_await asio::this_coro::executor;
         auto start = [state = state_, executor](auto handler) {
-            auto alive = asio::make_work_guard(executor);
-            std::move_only_function<void(Result<T>)> waiter = [executor, alive = std::move(alive),
-                                                               handler = std::move(handler)](Result<T> value) mutable {
-                auto resume = [handler = std::move(handler), value = std::move(value)]() mutable {
-                    std::move(handler)(std::move(value));
-                };
-                asio::post(executor, std::move(resume));
-            };
+            std::move_only_function<void(Result<T>)> waiter = resume_on<Result<T>>(executor, std::move(handler));
             {
                 std::lock_guard lock(state->mutex);
                 if (!state->value) {

@@ -4,6 +4,7 @@
 
 #include "base/blocking_pool.h"
 #include "base/log.h"
+#include "base/resume.h"
 #include "engine/local/body_reader.h"
 #include "engine/local/committer.h"
 #include "engine/local/recovery.h"
@@ -166,14 +167,7 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
     }
     auto executor = co_await asio::this_coro::executor;
     auto start = [&](auto handler) {
-        auto alive = asio::make_work_guard(executor);
-        auto done = [executor, alive = std::move(alive),
-                     handler = std::move(handler)](Result<ChangeNumber> result) mutable {
-            auto resume = [handler = std::move(handler), result = std::move(result)]() mutable {
-                std::move(handler)(std::move(result));
-            };
-            asio::post(executor, std::move(resume));
-        };
+        auto done = resume_on<Result<ChangeNumber>>(executor, std::move(handler));
         impl_->committer->submit({partition, std::move(batch), expected, std::move(done)});
     };
     auto result = co_await asio::async_initiate<decltype(asio::use_awaitable), void(Result<ChangeNumber>)>(
