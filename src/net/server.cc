@@ -1,6 +1,7 @@
 #include "net/server.h"
 
 #include <arpa/inet.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -53,6 +54,15 @@ void log_exception(std::string_view event, std::string_view service, std::string
     }
 }
 
+/// Descriptors are given out from the lowest: a connection with this one or a higher one takes what the store needs to
+/// open its files, and would stop the work of all others.
+int first_spare_descriptor(std::size_t spare) {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > std::numeric_limits<int>::max())
+        return std::numeric_limits<int>::max();
+    return static_cast<int>(limit.rlim_cur - std::min<rlim_t>(spare, limit.rlim_cur / 2));
+}
+
 /// What belongs to one worker; only its thread touches it.
 struct Station {
     ConnectionList connections;
@@ -71,10 +81,12 @@ std::string peer_group(const Peer& peer) {
 
 /// Held by every session and accept loop, so it outlives them.
 struct Server::Shared {
-    Shared(Workers& w, ServerLimits l) : workers(w), limits(l), stations(w.size()) {}
+    Shared(Workers& w, ServerLimits l)
+        : workers(w), limits(l), first_spare(first_spare_descriptor(l.spare_descriptors)), stations(w.size()) {}
 
     Workers& workers;
     const ServerLimits limits;
+    const int first_spare;
     std::vector<Station> stations;
 
     std::atomic<std::size_t> live = 0;
@@ -88,7 +100,7 @@ struct Server::Shared {
     std::vector<std::string> local_paths;
 
     bool counts_peer(const Peer& peer) const { return !peer.loopback || limits.limit_loopback_peers; }
-    bool enter(const Peer& peer);
+    bool enter(int socket, const Peer& peer);
     void leave(const std::string& group);
 
     template <class Action>
@@ -105,8 +117,8 @@ struct Server::Shared {
                  FileDescriptor socket);
 };
 
-bool Server::Shared::enter(const Peer& peer) {
-    if (live.fetch_add(1) >= limits.connections) {
+bool Server::Shared::enter(int socket, const Peer& peer) {
+    if (live.fetch_add(1) >= limits.connections || socket >= first_spare) {
         --live;
         ++refused_total;
         return false;
@@ -160,7 +172,7 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
                              const std::shared_ptr<const Service>& service, FileDescriptor socket) {
     auto peer = peer_of(socket.get());
     if (peer.address.empty()) return;  // gone already
-    if (!enter(peer)) {
+    if (!enter(socket.get(), peer)) {
         if (!service->tls)
             (void)::send(socket.get(), service->busy_reply.data(), service->busy_reply.size(),
                          MSG_NOSIGNAL | MSG_DONTWAIT);

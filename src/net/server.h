@@ -20,6 +20,9 @@ struct ServerLimits {
     std::size_t connections_per_peer = 100;  ///< an IPv4 address or an IPv6 /64
     bool limit_loopback_peers = false;       ///< whether 127.0.0.0/8, ::1 and local sockets count as one peer each
     std::chrono::seconds tls_handshake{30};  ///< for implicit TLS
+    /// Of the descriptors the process may have, so many (half at most) are not for connections: the store needs them.
+    /// A connection more is one over `connections`.
+    std::size_t spare_descriptors = 1024;
     ConnectionOptions connection{};
 };
 

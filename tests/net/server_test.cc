@@ -258,6 +258,26 @@ TEST_F(ServerTest, ContinuesTlsSessionsByTicketsAcrossConnections) {
     EXPECT_EQ(second.read_all(), "resumed\r\n");
 }
 
+TEST_F(ServerTest, LeavesDescriptorsForTheStore) {
+    rlimit old{};
+    getrlimit(RLIMIT_NOFILE, &old);
+    rlimit few{200, old.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    start({});
+    std::vector<NetClient> clients;
+    std::string said = "ready";
+    while (said == "ready" && clients.size() < 90) {
+        clients.push_back(NetClient::connect(port_));
+        said = clients.back().read_line();
+    }
+    EXPECT_EQ(said, "busy");
+    EXPECT_GT(clients.size(), 20u);
+    std::vector<FileDescriptor> files;
+    for (int i = 0; i < 80; ++i) files.emplace_back(::dup(0));
+    EXPECT_TRUE(files.back()) << "the store can still open files";
+    setrlimit(RLIMIT_NOFILE, &old);
+}
+
 TEST_F(ServerTest, WaitsForDescriptorsInsteadOfSpinningOrDying) {
     start({});
     auto before = NetClient::connect(port_);
