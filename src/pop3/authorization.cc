@@ -111,6 +111,7 @@ Task<> Authorization::log_in(std::string name, std::string password, std::string
                              {"peer", peer.address},
                              {"account", account->address},
                              {"tls", tls ? std::string_view(tls->version) : "no"},
+                             {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
                              {"mechanism", mechanism}});
     auto messages = (*maildrop)->message_count(), octets = (*maildrop)->octets();
     login_.emplace(std::move(account->address), std::move(*maildrop));

@@ -47,8 +47,13 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
     co_return std::nullopt;
 }
 
+// A peer that always has another command ready never makes a read wait, so the read's own limit would not end it.
 Task<std::optional<Command>> Conversation::next_command(Seconds idle, SteadyClock::time_point deadline) {
-    return next_command(std::min(idle, until(deadline)));
+    if (SteadyClock::now() >= deadline) {
+        end("timed_out");
+        co_return std::nullopt;
+    }
+    co_return co_await next_command(std::min(idle, until(deadline)));
 }
 
 Task<std::optional<std::string_view>> Conversation::next_response(SteadyClock::time_point deadline) {

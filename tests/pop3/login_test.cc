@@ -94,6 +94,13 @@ TEST_F(Pop3Login, AnOverLongLineIsAnsweredAndNotObeyed) {
     EXPECT_EQ(say(longer + "QUIT\r\n"), "-ERR line too long\r\n+OK goodbye\r\n");
 }
 
+TEST_F(Pop3Login, WhoAlwaysHasAnotherCommandReadyIsNotGivenMoreTime) {
+    options_.login_total = std::chrono::seconds(0);
+    auto transcript = talk({.flights = {"CAPA\r\nCAPA\r\nQUIT\r\n"}});
+    EXPECT_EQ(transcript.output, "+OK Poplar ready\r\n");
+    EXPECT_EQ(talk({.flights = {std::string(kLogin)}}).output, "+OK Poplar ready\r\n");
+}
+
 TEST_F(Pop3Login, EndsAfterTooManyBadCommands) {
     options_.bad_commands = 3;
     EXPECT_EQ(say("FOO\r\nRETR\r\n" + std::string(300, 'x') + "\r\nQUIT\r\n"),
