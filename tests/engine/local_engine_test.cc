@@ -1,9 +1,13 @@
 #include "engine/local/local_engine.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
+#include <latch>
 #include <random>
+#include <thread>
 
 #include "engine/local/frame.h"
 #include "engine/local/record.h"
@@ -355,6 +359,175 @@ TEST(LocalEngine, TakesNoBodyWhenSpaceIsShortButStillDeletes) {
     Direct d(**engine);
     EXPECT_EQ(code_of(d.add_body(kAccount, "mail", nullptr)), Errc::no_space);
     EXPECT_TRUE(d.put(kAccount, "deleted", "m1"));
+    EXPECT_NE((*engine)->status().state, "ok") << "mail is still refused";
+    auto writer = (*engine)->write_body(0);
+    EXPECT_EQ(code_of(run(writer->write(pattern(3 << 20, 1)))), Errc::no_space) << "what is left is not for large mail";
+}
+
+// No file may grow past `octets` while this lives: writes beyond stop short and fail, as on a disk that can't go on.
+class FileSizeLimit {
+public:
+    explicit FileSizeLimit(rlim_t octets) {
+        std::signal(SIGXFSZ, SIG_IGN);
+        getrlimit(RLIMIT_FSIZE, &before_);
+        rlimit limit{octets, before_.rlim_max};
+        setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+private:
+    rlimit before_{};
+};
+
+TEST(LocalEngine, AFailedWriteLeavesNothingForTheNextStart) {
+    TempDir directory;
+    auto live = directory.path() / "live", crashed = directory.path() / "crashed";
+    auto engine = open_in(live);
+    Direct d(*engine);
+    ASSERT_TRUE(d.put(kAccount, "before", "1"));
+    auto end = read_file(segment(live, 1)).find_last_not_of('\0') + 1;
+
+    // The committer is held up in a hint until two commits wait: they become one group, which fails in its second half.
+    std::latch held(1), go(1);
+    std::atomic<bool> first = true;
+    auto hint = [&] {
+        if (!first.exchange(false)) return;
+        held.count_down();
+        go.wait();
+    };
+    auto watch = engine->watch(kAccount, hint);
+    ASSERT_TRUE(d.put(kAccount, "k", std::string(100, 'v')));
+    held.wait();
+    std::array<std::optional<Errc>, 2> codes;
+    {
+        std::jthread small([&] { codes[0] = code_of(d.put(PartitionId(8), "failed", "small")); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));  // to be the group's first
+        std::jthread big([&] { codes[1] = code_of(d.put(PartitionId(9), "failed", std::string(50'000, 'b'))); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        FileSizeLimit limit(end + 10'000);
+        go.count_down();
+        small.join();
+        big.join();
+    }
+    EXPECT_EQ(codes[0], Errc::io);
+    EXPECT_EQ(codes[1], Errc::io);
+    copy_store(live, crashed);
+    {
+        auto after = open_in(crashed);
+        EXPECT_EQ(code_of(Direct(*after).get(PartitionId(8), "failed")), Errc::not_found);
+        EXPECT_TRUE(Direct(*after).get(kAccount, "k"));
+        EXPECT_TRUE(after->status().damage.empty());
+    }
+    EXPECT_TRUE(d.put(PartitionId(8), "later", "works without a restart"));
+    EXPECT_TRUE(verify(*engine).empty());
+}
+
+TEST(LocalEngine, RefusesABatchThatNoRecordCanHold) {
+    TempDir directory;
+    auto engine = open_in(directory.path() / "store");
+    Batch batch;
+    for (int i = 0; i < 257; ++i) batch.put(std::to_string(i), std::string(1 << 20, 'v'));
+    EXPECT_EQ(code_of(Direct(*engine).commit(kAccount, std::move(batch))), Errc::too_large);
+    EXPECT_TRUE(Direct(*engine).put(kAccount, "k", "v"));
+}
+
+TEST(LocalEngine, ALogShorterThanTheIndexKnowsIsReportedAndNeverMistaken) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    BodyId lost;
+    std::uint64_t size = 0;
+    {
+        auto engine = open_in(root);
+        ASSERT_TRUE(Direct(*engine).put(kAccount, "k", "v"));
+    }
+    size = fs::file_size(segment(root, 1));
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        lost = *d.add_body(kAccount, "", d.stage(pattern(5000, 1)));
+    }
+    fs::resize_file(segment(root, 1), size);
+    auto engine = open_in(root);
+    ASSERT_TRUE(engine);
+    ASSERT_EQ(engine->status().damage.size(), 1u);
+    EXPECT_EQ(engine->status().damage[0].offset, size);
+    Direct d(*engine);
+    auto other = d.add_body(PartitionId(8), "", d.stage(pattern(5000, 2)));  // of the lost one's shape
+    EXPECT_EQ(code_of(d.verified_body(kAccount, lost)), Errc::corrupt);
+    EXPECT_EQ(d.verified_body(PartitionId(8), *other).value_or(""), pattern(5000, 2));
+    EXPECT_EQ(verify(*engine).size(), 2u) << "the gap and the body";
+}
+
+TEST(LocalEngine, RefusesAnIndexWhoseLogIsGone) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    ASSERT_TRUE(Direct(*open_in(root)).put(kAccount, "k", "v"));
+    fs::remove(segment(root, 1));
+    auto engine = LocalEngine::open(options_in(root));
+    ASSERT_FALSE(engine);
+    EXPECT_EQ(engine.error().code(), Errc::corrupt);
+}
+
+TEST(LocalEngine, ACrashWhileASegmentIsMadeIsNoDamage) {
+    for (std::uint64_t size : {0u, 64u}) {  // the name reached the disk, the header did not
+        TempDir directory;
+        auto root = directory.path() / "store";
+        open_in(root).reset();
+        write_file(segment(root, 1), std::string(size, '\0'));
+        for (int start = 0; start < 2; ++start) {
+            auto engine = open_in(root);
+            ASSERT_TRUE(engine);
+            EXPECT_TRUE(engine->status().damage.empty());
+            EXPECT_TRUE(Direct(*engine).put(kAccount, "k", "v"));
+            EXPECT_TRUE(verify(*engine).empty());
+        }
+        write_file(segment(root, 2), std::string(size, '\0'));
+        auto engine = open_in(root);
+        ASSERT_TRUE(engine);
+        EXPECT_TRUE(engine->status().damage.empty());
+        EXPECT_TRUE(Direct(*engine).get(kAccount, "k"));
+        EXPECT_TRUE(verify(*engine).empty());
+    }
+}
+
+TEST(LocalEngine, ZerosAtTheEndOfASealedSegmentAreReported) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    {
+        auto engine = open_in(root);
+        for (int i = 0; i < 30; ++i)
+            ASSERT_TRUE(Direct(*engine).put(kAccount, fmt::format("k{:02}", i), std::string(50'000, 'v')));
+    }
+    auto log = read_file(segment(root, 1));
+    ASSERT_TRUE(fs::exists(segment(root, 2)));
+    log.replace(log.size() - 60'000, 60'000, 60'000, '\0');  // the last record and some of the one before
+    write_file(segment(root, 1), log);
+    EXPECT_EQ(verify(*open_in(root)).size(), 1u);
+    auto rebuilt = LocalEngine::rebuild(options_in(root));
+    ASSERT_TRUE(rebuilt);
+    EXPECT_EQ(rebuilt->size(), 1u);
+}
+
+TEST(LocalEngine, KeepsTheFileOfALargeBodyWhoseRecordIsLost) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    BodyId lost;
+    std::uint64_t begin = 0;
+    open_in(root).reset();
+    begin = fs::file_size(segment(root, 1));
+    {
+        auto engine = open_in(root);
+        Direct d(*engine);
+        lost = *d.add_body(kAccount, "", d.stage(pattern(2 << 20, 1)));
+        ASSERT_TRUE(d.put(kAccount, "k", "v"));
+    }
+    flip_octet(segment(root, 1), begin + 30);
+    auto rebuilt = LocalEngine::rebuild(options_in(root));
+    ASSERT_TRUE(rebuilt);
+    EXPECT_EQ(rebuilt->size(), 1u);
+    open_in(root).reset();
+    open_in(root).reset();
+    EXPECT_GT(fs::file_size(root / fmt::format("large/orphans/{:x}-{:x}", kAccount.value, lost.value)), 2u << 20);
 }
 
 TEST(LocalEngine, AFlipOfAnyOctetOfTheLogIsFound) {

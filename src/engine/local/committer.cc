@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::uint64_t kGroupOctets = 8u << 20;  // a group takes no further commit past this
 constexpr std::size_t kGroupCommits = 1024;
+constexpr char kNearlyFull[] = "the disk is nearly full: no new mail is taken";
 constexpr std::uint64_t kAllocation = 32u << 20;  // segments grow by this: fewer metadata changes in the syncs
 
 const LocalStagedBody* staged(const Batch::NewBody& body) {
@@ -45,6 +46,7 @@ struct Committer::Group {
     std::unordered_map<PartitionId, ChangeNumber> changes;  // of partitions with a commit in this group
     std::uint64_t octets = 0;
     std::uint64_t begin = 0;  // offset in the segment
+    bool space_is_short = false;
 };
 
 Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, Leases& leases, Watches& watches,
@@ -148,18 +150,18 @@ void Committer::commit(std::vector<Request> requests) {
     if (sync_failed_) return fail_all(group, Error(Errc::io, "the log's last sync failed; a restart is needed"));
     if (auto room = make_room(group.octets); !room) return fail_all(group, room.error());
     if (auto written = write(group); !written) return fail_all(group, written.error());
-    set_state("ok");
+    set_state(group.space_is_short ? kNearlyFull : "ok");
     finish(group);
 }
 
 // Decides each request and encodes those that go on; the others are answered here.
 void Committer::prepare(Group& group, std::vector<Request>& requests) {
     auto space = free_space(directory_.root());
-    bool space_is_short = space && *space < options_.min_free_space;
+    group.space_is_short = space && *space < options_.min_free_space;
     std::uint64_t sequence = end_.next_sequence, first = sequence;
     group.commits.reserve(requests.size());
     for (auto& request : requests) {
-        auto change = admit(group, request, space_is_short);
+        auto change = admit(group, request);
         if (!change) {
             request.done(std::move(change));
             continue;
@@ -205,10 +207,10 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
     end_.next_sequence = sequence;
 }
 
-Result<ChangeNumber> Committer::admit(Group& group, const Request& request, bool space_is_short) {
+Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
     const auto& batch = request.batch;
-    if (space_is_short && !batch.bodies.empty()) {
-        set_state("the disk is nearly full: no new mail is taken");
+    if (group.space_is_short && !batch.bodies.empty()) {
+        set_state(kNearlyFull);
         return fail(Errc::no_space, "less than min_free_space is left");
     }
     if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
@@ -247,11 +249,10 @@ Result<> Committer::make_room(std::uint64_t octets) {
 Result<> Committer::roll(std::uint64_t octets) {
     if (auto space = free_space(directory_.root()); space && *space < octets + kSegmentHeader)
         return fail(Errc::no_space, "no room for another segment");
+    // A segment that another one follows ends, durably, where its last group does: recovery relies on it.
+    if (auto sealed = cut_segment(); !sealed) return sealed;
     auto next = directory_.create_segment(end_.segment + 1, end_.next_sequence);
     if (!next) return pass_on(next);
-    // The old segment ends where its last group does; recovery relies on that only for the last segment.
-    if (auto sealed = segment_->truncate(end_.offset); !sealed) return sealed;
-    if (auto sealed = segment_->sync_metadata(); !sealed) return sealed;
     segment_ = std::move(*next);
     ++end_.segment;
     end_.offset = allocated_ = kSegmentHeader;
@@ -275,14 +276,30 @@ Result<> Committer::write(Group& group) {
                 for (const auto& frame : rest->frames()) add(frame);
         }
     }
-    if (auto written = segment_->write_at(parts, end_.offset); !written) return written;
-    if (auto synced = segment_->sync(); !synced) {
-        // The kernel may have dropped the pages it could not write: nothing read from here on proves anything.
-        sync_failed_ = true;
-        return synced;
+    if (auto written = segment_->write_at(parts, end_.offset); !written) {
+        // Commits at the group's beginning may stand there whole, but are answered as if nothing had happened: a
+        // restart must not find them.
+        if (auto cut = cut_segment(); !cut) return cut;
+        return written;
     }
+    if (auto synced = segment_->sync(); !synced) return sync_failed(synced.error());
     end_.offset += group.octets;
     return {};
+}
+
+// Cuts the segment to what is committed.
+Result<> Committer::cut_segment() {
+    allocated_ = end_.offset;
+    if (auto cut = segment_->truncate(end_.offset); !cut) return sync_failed(cut.error());
+    if (auto synced = segment_->sync_metadata(); !synced) return sync_failed(synced.error());
+    return {};
+}
+
+// The kernel may have dropped the pages it could not write: nothing read from here on proves anything. Whatever the
+// reason, the answer is io: what was written may come true at the next start.
+std::unexpected<Error> Committer::sync_failed(const Error& error) {
+    sync_failed_ = true;
+    return fail(Errc::io, error.detail());
 }
 
 // The log has it: the index follows, and only then does anybody hear of it.
@@ -300,7 +317,10 @@ void Committer::finish(Group& group) {
     }
     ++groups_;
     commits_ += group.commits.size();
-    for (auto& commit : group.commits) commit.request.done(commit.change);
+    for (auto& commit : group.commits) {
+        commit.request.batch.bodies.clear();  // who waits lets go of a file last: removing its name is not our work
+        commit.request.done(commit.change);
+    }
     std::vector<PartitionId> partitions;
     for (const auto& [partition, number] : group.changes) partitions.push_back(partition);
     watches_.changed(partitions);

@@ -48,10 +48,12 @@ private:
     std::vector<Request> gather();
     void commit(std::vector<Request> requests);
     void prepare(Group& group, std::vector<Request>& requests);
-    Result<ChangeNumber> admit(Group& group, const Request& request, bool space_is_short);
+    Result<ChangeNumber> admit(Group& group, const Request& request);
     Result<> make_room(std::uint64_t octets);
     Result<> roll(std::uint64_t octets);
     Result<> write(Group& group);
+    Result<> cut_segment();
+    std::unexpected<Error> sync_failed(const Error& error);
     Result<> update_index();
     void finish(Group& group);
     void reclaim(const Group& group);

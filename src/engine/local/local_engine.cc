@@ -29,7 +29,6 @@ struct LocalEngine::Impl {
     std::unique_ptr<Committer> committer;
 
     Result<> open();
-    Result<> sweep();
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
     void unlink_large_bodies(PartitionId partition, const Batch& batch);
 };
@@ -49,26 +48,11 @@ Result<> LocalEngine::Impl::open() {
         log::info("store.replayed", {{"records", recovered->records}, {"cut_octets", recovered->cut_octets}});
     for (const auto& place : damage)
         log::error("store.damage", {{"file", place.file}, {"offset", place.offset}, {"what", place.what}});
-    if (auto swept = sweep(); !swept) return swept;
-
     pool = std::make_unique<BlockingPool>(options.reader_threads);
-    staging.reset(new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory});
+    staging.reset(
+        new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory, options.min_free_space});
     committer = std::make_unique<Committer>(options, *directory, *index, *leases, *watches, *pool, next_body);
     return committer->start(recovered->position);
-}
-
-// Removes the files of large bodies that no commit speaks of. Where the log is damaged, the record of such a file may
-// be what was lost: then nothing is removed.
-Result<> LocalEngine::Impl::sweep() {
-    auto files = directory->sweep_incoming();
-    if (!files) return pass_on(files);
-    for (auto [partition, id] : *files) {
-        next_body = std::max<std::uint64_t>(next_body, id.value + 1);
-        if (!damage.empty()) continue;
-        auto place = *index->place(partition, id, Wait::yes);
-        if (!place && place.error().code() == Errc::not_found) (void)unlink_file(directory->large_body(partition, id));
-    }
-    return {};
 }
 
 // The names must be durable before the record that speaks of them. May block.
@@ -78,11 +62,6 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
         if (!rest || !rest->in_file()) continue;
         auto path = directory->large_body(partition, body.id);
         auto linked = link_file(rest->path(), path);
-        if (!linked && linked.error().code() == Errc::not_found) {  // the first in this folder
-            if (auto made = ensure_directory(path.parent_path()); !made) return made;
-            if (auto synced = sync_directory(path.parent_path().parent_path()); !synced) return synced;
-            linked = link_file(rest->path(), path);
-        }
         if (!linked && linked.error().code() != Errc::exists) return linked;  // it exists: the batch is repeated
         if (auto synced = sync_directory(path.parent_path()); !synced) return synced;
     }
@@ -144,11 +123,25 @@ Task<Result<ChangeNumber>> LocalEngine::change_number(PartitionId partition) {
 
 std::shared_ptr<const Snapshot> LocalEngine::snapshot(PartitionId) { return impl_->index->snapshot(); }
 
+namespace {
+
+// An upper bound of what encode_meta() will take.
+std::uint64_t most_meta_octets(const Batch& batch) {
+    constexpr std::uint64_t kVarint = 10;
+    std::uint64_t octets = kVarint * (5 + batch.erased_bodies.size() + 4 * batch.bodies.size());
+    for (const auto& key : batch.erased) octets += kVarint + key.size();
+    for (const auto& entry : batch.puts) octets += 2 * kVarint + entry.key.size() + entry.value.size();
+    return octets;
+}
+
+}  // namespace
+
 Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batch,
                                                std::optional<ChangeNumber> expected) {
     constexpr std::uint64_t kMaxInline = 1u << 30;
     std::uint64_t inline_octets = 0;
     bool large = false;
+    if (most_meta_octets(batch) > kMaxMeta) co_return fail(Errc::too_large, "a batch with over 256 MB of keys");
     for (const auto& body : batch.bodies) {
         const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
         inline_octets += body.head.size() + (rest ? rest->frame_octets() : 0);
@@ -239,8 +232,7 @@ Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> repo
             if (step->kind == SegmentWalk::Step::Kind::record) {
                 sequence = step->header.sequence + 1;
                 if (++totals.records % 4096 == 0 && progress) progress(totals);
-            } else if (step->next > step->offset &&
-                       (step->kind == SegmentWalk::Step::Kind::damage || !step->blank || number == end.segment)) {
+            } else if (step->next > step->offset) {
                 damaged({name,
                          step->offset,
                          {},

@@ -83,8 +83,11 @@ Result<> Replay::segment(std::uint64_t number, bool last) {
         report(*file, 0, header.error().detail());
     }
     FileSource source(*file);
-    std::uint64_t end = *size;
-    if (last) {
+    std::uint64_t end = std::max(begin, *size);
+    if (begin > *size) {
+        // Goes on behind that place all the same: places in the index must never come to mean other octets.
+        report(*file, *size, fmt::format("the segment ends before octet {}, up to where the index knows it", begin));
+    } else if (last) {
         auto cut = find_cut(source, directory_.mark(), begin, *size, position.next_sequence);
         if (!cut) return pass_on(cut);
         auto data = file->next_data(*cut);
@@ -92,12 +95,16 @@ Result<> Replay::segment(std::uint64_t number, bool last) {
         if (*data < *size) result_.cut_octets = *size - *data;
         end = *cut;
     }
+    if (last) {  // the index may be flushed at any time: what it will know must be durable
+        if (auto done = file->truncate(end); !done) return done;
+        if (auto done = file->sync_metadata(); !done) return done;
+    }
     SegmentWalk walk(source, directory_.mark(), begin, end, position.next_sequence, SegmentWalk::Bodies::check);
     for (;;) {
         auto step = walk.next();
         if (!step) return pass_on(step);
         if (step->kind == SegmentWalk::Step::Kind::end) {
-            if (!step->blank) report(*file, step->offset, "the rest of the segment can't be read");
+            if (step->next > step->offset) report(*file, step->offset, "the rest of the segment can't be read");
             break;
         }
         if (step->kind == SegmentWalk::Step::Kind::damage) {
@@ -106,11 +113,7 @@ Result<> Replay::segment(std::uint64_t number, bool last) {
         }
         if (auto applied = apply(*step, number); !applied) return applied;
     }
-    if (last) {
-        position.offset = end;
-        if (auto done = file->truncate(end); !done) return done;
-        if (auto done = file->sync_metadata(); !done) return done;
-    }
+    if (last) position.offset = end;
     return {};
 }
 
@@ -147,6 +150,22 @@ Result<> Replay::report_bodies() {
     return {};
 }
 
+// Removes the files of large bodies that no commit speaks of. Where the log is damaged, the record of such a file may
+// be what was lost: then it is kept aside.
+Result<> sweep_large(StoreDirectory& directory, Index& index, Recovered& result) {
+    auto files = directory.sweep_incoming();
+    if (!files) return pass_on(files);
+    for (auto [partition, id] : *files) {
+        result.position.next_body = std::max(result.position.next_body, id.value + 1);
+        auto place = *index.place(partition, id, Wait::yes);
+        if (place || place.error().code() != Errc::not_found) continue;
+        auto done = result.damage.empty() ? unlink_file(directory.large_body(partition, id))
+                                          : directory.keep_aside(partition, id);
+        if (!done) return done;
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<Recovered> recover(StoreDirectory& directory, Index& index) {
@@ -157,18 +176,20 @@ Result<Recovered> recover(StoreDirectory& directory, Index& index) {
 
     auto segments = directory.segments();
     if (!segments) return pass_on(segments);
-    // A crash between making a segment and syncing its header leaves an empty last one.
+    // A crash while a segment was made may leave a last one without its header: it never held a record.
+    auto known = [&](std::uint64_t number) {
+        return number < position->segment || (number == position->segment && position->offset > kSegmentHeader);
+    };
     while (!segments->empty()) {
         auto last = File::open(directory.segment(segments->back()), File::Mode::read);
         if (!last) return pass_on(last);
-        auto data = last->next_data(0);
         auto size = last->size();
-        if (!data || !size) return fail(Errc::io, "can't read the last segment");
-        if (directory.read_header(*last) || segments->back() <= position->segment || *data < *size) break;
+        if (!size) return pass_on(size);
+        if (directory.read_header(*last) || known(segments->back()) || *size > kSegmentHeader) break;
         if (auto gone = unlink_file(last->path()); !gone) return pass_on(gone);
         segments->pop_back();
     }
-    if (!segments->empty() && segments->back() < position->segment)
+    if (known(position->segment) && (segments->empty() || segments->back() < position->segment))
         return fail(Errc::corrupt, fmt::format("segment {} is missing", position->segment));
 
     Replay replay(directory, index, result);
@@ -183,6 +204,7 @@ Result<Recovered> recover(StoreDirectory& directory, Index& index) {
     }
     if (auto done = replay.finish(); !done) return pass_on(done);
     if (auto done = replay.report_bodies(); !done) return pass_on(done);
+    if (auto done = sweep_large(directory, index, result); !done) return pass_on(done);
     return result;
 }
 

@@ -14,7 +14,8 @@ struct Recovered {
     std::vector<Damage> damage;
 };
 
-/// Brings the index up to the log, beginning at its own position, and cuts a torn tail off the last segment.
+/// Brings the index up to the log, beginning at its own position, cuts a torn tail off the last segment and sweeps the
+/// files of large bodies that are nobody's.
 ///
 /// What a crash can leave: the last group, which nobody was told of, may be there, absent, or in pieces in any order.
 /// Everything before it was synced before the last group was begun. So damage inside the last group is the crash's and

@@ -96,14 +96,12 @@ Result<SegmentWalk::Step> SegmentWalk::skip_damage() {
         if (!got) return pass_on(got);
         window.resize(*got);
         if (window.empty()) break;
-        if (step.blank) step.blank = window.find_first_not_of('\0') == std::string::npos;
         std::size_t from = search == at_ ? 1 : 0;  // at `at_` itself there is none
         for (auto i = find_mark(mark_, window, from); i != std::string::npos; i = find_mark(mark_, window, i + 1)) {
             auto record = record_at(search + i);
             if (!record) return pass_on(record);
             if (!*record) continue;
             step.kind = Step::Kind::damage;
-            step.blank = false;
             at_ = step.next = search + i;
             return step;
         }

@@ -42,14 +42,13 @@ public:
         enum class Kind {
             record,  ///< a commit; `body_intact` tells about its inline frames
             damage,  ///< [offset, next) is no record, but a record follows
-            end,     ///< no record at or after `offset`; `blank`: and nothing but zeros
+            end,     ///< no record at or after `offset`
         };
         Kind kind = Kind::end;
         std::uint64_t offset = 0, next = 0;
         RecordHeader header;
         RecordMeta meta;
         bool body_intact = true;
-        bool blank = true;
         std::uint64_t body_offset() const { return offset + kRecordHeader + header.meta_octets; }
     };
     /// Errors: io.

@@ -55,6 +55,8 @@ bool LocalBodyWriter::must_spill() const {
 // Moves the sealed frames to the file.
 Task<Result<>> LocalBodyWriter::spill() {
     auto work = [this]() -> Result<> {
+        auto space = free_space(staging_.directory.root());
+        if (space && *space < staging_.min_free_space) return fail(Errc::no_space, "less than min_free_space is left");
         if (!file_) {
             auto path = staging_.directory.incoming_body(BodyId(staging_.next_body++));
             auto file = File::open(path, File::Mode::create_new);

@@ -17,8 +17,9 @@ struct Staging {
     StoreDirectory& directory;
     BlockingPool& pool;
     std::atomic<std::uint64_t>& next_body;
-    std::uint64_t large_body;     ///< octets a body may have in memory
-    std::uint64_t memory_budget;  ///< octets all of them may have; past it small bodies go to files too
+    std::uint64_t large_body;      ///< octets a body may have in memory
+    std::uint64_t memory_budget;   ///< octets all of them may have; past it small bodies go to files too
+    std::uint64_t min_free_space;  ///< octets of the disk that files of bodies leave free
     std::atomic<std::uint64_t> in_memory = 0;
 };
 

@@ -15,6 +15,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::size_t kOpenReaders = 256;
+constexpr std::uint64_t kLargeFolders = 256;
 
 Result<std::string> read_small_file(const fs::path& path) {
     auto file = File::open(path, File::Mode::read);
@@ -44,6 +45,7 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(const fs::path& roo
         return fail(Errc::busy, fmt::format("{} is in use by another poplar", root.string()));
     std::unique_ptr<StoreDirectory> store(new StoreDirectory(root, std::move(*lock)));
     if (auto ready = store->prepare(); !ready) return pass_on(ready);
+    if (auto ready = store->prepare_large(); !ready) return pass_on(ready);
     return store;
 }
 
@@ -80,13 +82,21 @@ Result<> StoreDirectory::prepare() {
     fs::remove(draft, ignored);
     auto file = File::open(draft, File::Mode::create_new);
     if (!file) return pass_on(file);
+    for (auto directory : {root_ / "log", root_ / "large", root_})
+        if (auto done = sync_directory(directory); !done) return pass_on(done);
+    (void)sync_directory(root_ / "..");  // may not be ours to open
     if (auto done = file->write_at(fmt::format("poplar-store {}\nmark {:016x}\n", kFormat, mark_.value), 0); !done)
         return pass_on(done);
     if (auto done = file->sync_metadata(); !done) return pass_on(done);
     if (auto done = rename_file(draft, path); !done) return pass_on(done);
-    for (auto directory : {root_ / "log", root_ / "large", root_, root_ / ".."})
-        if (auto done = sync_directory(directory); !done) return pass_on(done);
-    return {};
+    return sync_directory(root_);
+}
+
+// All folders at once, so that no delivery has to see to it that its folder's name is durable.
+Result<> StoreDirectory::prepare_large() {
+    for (std::uint64_t i = 0; i < kLargeFolders; ++i)
+        if (auto made = ensure_directory(large_body({}, BodyId(i)).parent_path()); !made) return made;
+    return sync_directory(root_ / "large");
 }
 
 fs::path StoreDirectory::segment(std::uint64_t number) const { return root_ / fmt::format("log/0/{:010}.seg", number); }
@@ -136,7 +146,8 @@ Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(std::uint64_t
         if (auto it = readers_.find(number); it != readers_.end()) return it->second;
     }
     auto file = File::open(segment(number), File::Mode::read);
-    if (!file) return fail(Errc::corrupt, file.error().detail());  // the index says it is there
+    if (!file)  // one that is missing is damage: the index says it is there
+        return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     auto shared = std::make_shared<const File>(std::move(*file));
     std::lock_guard guard(readers_mutex_);
     if (readers_.size() >= kOpenReaders) readers_.erase(readers_.begin());  // the oldest mail is asked for least
@@ -144,7 +155,7 @@ Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(std::uint64_t
 }
 
 fs::path StoreDirectory::large_body(PartitionId partition, BodyId id) const {
-    return root_ / fmt::format("large/{:02x}/{:x}-{:x}", id.value & 0xff, partition.value, id.value);
+    return root_ / fmt::format("large/{:02x}/{:x}-{:x}", id.value % kLargeFolders, partition.value, id.value);
 }
 fs::path StoreDirectory::incoming_body(BodyId id) const {
     return root_ / fmt::format("large/incoming/{:016x}", id.value);
@@ -163,12 +174,19 @@ Result<std::vector<std::pair<PartitionId, BodyId>>> StoreDirectory::sweep_incomi
         auto name = entry.path().filename().string();
         auto dash = name.find('-');
         if (dash == std::string::npos) continue;
-        if (parse(std::string_view(name).substr(0, dash), partition, 16) &&
-            parse(std::string_view(name).substr(dash + 1), id, 16))
-            bodies.emplace_back(partition, id);
+        bool body = parse(std::string_view(name).substr(0, dash), partition, 16) &&
+                    parse(std::string_view(name).substr(dash + 1), id, 16) &&
+                    entry.path() == large_body(PartitionId(partition), BodyId(id));
+        if (body) bodies.emplace_back(partition, id);
     }
     if (error) return fail(Errc::io, fmt::format("{}/large: {}", root_.string(), error.message()));
     return bodies;
+}
+
+Result<> StoreDirectory::keep_aside(PartitionId partition, BodyId id) const {
+    auto path = large_body(partition, id), orphans = root_ / "large/orphans";
+    if (auto made = ensure_directory(orphans); !made) return made;
+    return rename_file(path, orphans / path.filename());
 }
 
 std::string StoreDirectory::relative(const fs::path& path) const { return path.lexically_relative(root_).string(); }

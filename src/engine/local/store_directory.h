@@ -38,11 +38,15 @@ public:
     /// Every large body there is a file of. What lies in large/incoming is removed: nobody was told that it is safe.
     Result<std::vector<std::pair<PartitionId, BodyId>>> sweep_incoming() const;
 
+    /// Moves a large body's file to large/orphans, where nothing touches it any more.
+    Result<> keep_aside(PartitionId partition, BodyId id) const;
+
     std::string relative(const std::filesystem::path& path) const;  ///< for reports
 
 private:
     StoreDirectory(std::filesystem::path root, File lock) : root_(std::move(root)), lock_(std::move(lock)) {}
     Result<> prepare();
+    Result<> prepare_large();
 
     std::filesystem::path root_;
     File lock_;
