@@ -6,12 +6,10 @@ namespace poplar::mailstore {
 
 namespace {
 
-// A larger body is in a file of its own already: its octets don't go through the engine's log with the commit.
-constexpr std::uint64_t kInlineOctets = 1u << 20;
-
-std::uint64_t log_octets(const NewMessage& message) {
+// What goes through the engine's log with the commit.
+std::uint64_t log_octets(const NewMessage& message, const Options& options) {
     std::uint64_t staged = message.content.staged ? message.content.staged->size() : 0;
-    return message.head.size() + (staged <= kInlineOctets ? staged : 0);
+    return message.head.size() + (staged <= options.inline_octets ? staged : 0);
 }
 
 }  // namespace
@@ -83,7 +81,7 @@ std::optional<std::variant<std::vector<Append>, Exclusive>> AccountQueues::take(
     while (!waiting.empty() && appends.size() < options_.commit_messages) {
         auto* append = std::get_if<Append>(&waiting.front());
         if (append == nullptr) break;
-        octets += log_octets(append->message);
+        octets += log_octets(append->message, options_);
         if (!appends.empty() && octets > options_.commit_octets) break;
         appends.push_back(std::move(*append));
         waiting.pop_front();

@@ -63,6 +63,7 @@ struct Options {
     std::chrono::seconds retention = std::chrono::days(30);  ///< how long deleted mail is kept
     std::size_t commit_messages = 400;                       ///< appends to one account that share a commit, at most
     std::uint64_t commit_octets = 8u << 20;  ///< and how many octets of theirs go through the engine's log
+    std::uint64_t inline_octets = 1u << 20;  ///< a larger body does not: the engine keeps it beside the log
     std::size_t forget_messages = 1000;      ///< expired or purged messages a commit, at most
     std::size_t hot_mailboxes = 16'384;      ///< mailbox records kept in memory between changes, about 300 octets each
 };

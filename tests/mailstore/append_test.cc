@@ -137,6 +137,22 @@ TEST_F(AppendTest, LargeBodiesDoNotCountAgainstTheOctetsOfACommit) {
     EXPECT_LE(engine_.commits() - before, 2u);
 }
 
+TEST_F(AppendTest, BodiesCountAsFarAsTheEngineKeepsThemInItsLog) {
+    Options options;
+    options.inline_octets = 4u << 20;
+    MailStore store(engine_, clock_, options);
+    std::size_t most = 0;
+    engine_.on_commit([&](engine::PartitionId, const engine::Batch& batch) {
+        std::size_t octets = 0;
+        for (const auto& body : batch.bodies) octets += body.rest->size();
+        most = std::max(most, octets);
+    });
+    std::vector<Task<Result<Message>>> tasks;
+    for (int i = 0; i < 20; ++i) tasks.push_back(store.append(kAccount, message(std::string(2u << 20, 'x'))));
+    for (const auto& result : run_together(std::move(tasks))) ASSERT_TRUE(result);
+    EXPECT_LE(most, options_.commit_octets);
+}
+
 TEST_F(AppendTest, AHotMailboxIsNotReadAgain) {
     append("a");
     auto before = engine_.reads();
