@@ -1,9 +1,11 @@
 #include "server/cli.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <system_error>
 
 #include "server/admin_api.h"
 #include "server/version.h"
@@ -97,7 +99,18 @@ int Cli::call(std::string_view method, std::string_view target, const Json& body
     return 0;
 }
 
+// A descriptor from 0 to 2 that is closed would be given to a socket or a file of the store, and what is meant for the
+// terminal would be written there.
+void open_standard_files() {
+    for (int fd = ::open("/dev/null", O_RDWR); fd >= 0; fd = ::dup(fd))
+        if (fd > STDERR_FILENO) {
+            ::close(fd);
+            return;
+        }
+}
+
 int run(int argc, const char* const* argv) {
+    open_standard_files();
     CLI::App app("Poplar, a POP-first mail server", "poplar");
     Cli cli;
     app.fallthrough();  // common options may stand before or after the subcommand
@@ -109,13 +122,16 @@ int run(int argc, const char* const* argv) {
         ->type_name("PATH");
     app.add_flag("--json", cli.json, "Print JSON instead of text for people");
     app.set_version_flag("--version", fmt::format("poplar {}", version()), "Print the version and exit");
-    app.footer(
-        "\"poplar SUBCOMMAND --help\" tells more about each. Exit codes: 0 done, 1 refused or failed, 2 wrong\n"
-        "usage, 69 no server answers, 78 the configuration is wrong.");
+    constexpr std::string_view kExitCodes =
+        "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 69 no server answers, 78 the configuration is\nwrong.";
+    // Subcommands take over the footer that stands when they are added.
+    app.footer(fmt::format(
+        "Common options, here or before the subcommand: -c,--config FILE; -s,--socket PATH; --json.\n{}", kExitCodes));
     add_server_commands(app, cli);
     add_directory_commands(app, cli);
     add_user_commands(app, cli);
     add_mail_commands(app, cli);
+    app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -123,7 +139,14 @@ int run(int argc, const char* const* argv) {
         return complain(one_line(error.what()) + " (--help tells more)", 2);
     }
     if (!cli.action) return complain("nothing to do (--help tells more)", 2);
-    return cli.action();
+    // A list cut short by a full disk must not pass for the whole.
+    try {
+        int exit_code = cli.action();
+        if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+    } catch (const std::system_error& error) {  // fmt::print throws it, but so do threads
+        if (!std::ferror(stdout)) return complain(error.what());
+    }
+    return complain("standard output can't be written");
 }
 
 }  // namespace poplar::server

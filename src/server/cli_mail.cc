@@ -134,9 +134,7 @@ int show_mail(const Cli& cli, const MailOptions& o) {
     auto shown = show(o.id);
     if (!shown && shown.error().code == "not_found")
         if (auto id = id_of_number(*server, o.address, o.id); !id.empty()) shown = show(id);
-    if (!shown) return complain(shown.error());
-    if (std::fflush(stdout) != 0) return complain("standard output can't be written");
-    return 0;
+    return shown ? 0 : complain(shown.error());
 }
 
 int deliver(const Cli& cli, const MailOptions& o) {
