@@ -1,5 +1,7 @@
 #include "directory/passwd_file.h"
 
+#include <unistr.h>
+
 #include <algorithm>
 
 namespace poplar::directory {
@@ -14,6 +16,10 @@ std::string_view take_field(std::string_view& line) {
     auto field = line.substr(0, colon);
     line.remove_prefix(colon == std::string_view::npos ? line.size() : colon + 1);
     return field;
+}
+
+bool is_utf8(std::string_view text) {
+    return u8_check(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()) == nullptr;
 }
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < ' ' || c == '\x7f'; }
@@ -32,6 +38,9 @@ Result<std::optional<Directory::NewAccount>> parse_passwd_line(std::string_view 
     if (user.empty()) return fail(Errc::invalid, "passwd-file: no user name");
     if (std::ranges::any_of(user, is_control) || std::ranges::any_of(password, is_control))
         return fail(Errc::invalid, "passwd-file: a control character in the user name or the password");
+    // What a client sends is UTF-8 (RFC 4616 s2): a {PLAIN} password in another code would never match.
+    if (!is_utf8(user) || !is_utf8(password))
+        return fail(Errc::invalid, "passwd-file: the user name or the password is not UTF-8");
 
     Directory::NewAccount account{std::string(user), {}};
     if (user.find('@') == std::string_view::npos) {

@@ -96,12 +96,17 @@ AdminClient::AdminClient(std::string socket_path) : impl_(std::make_unique<Impl>
 AdminClient::~AdminClient() = default;
 
 CallResult<Json> AdminClient::call(std::string_view method, std::string_view target, const Json& body) {
-    if (auto connected = impl_->connect(); !connected) return std::unexpected(std::move(connected.error()));
     http::request<http::string_body> request(make_head(method, target));
     if (!body.is_null()) {
         request.set(http::field::content_type, "application/json");
-        request.body() = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+        try {
+            request.body() = body.dump();
+        } catch (const Json::type_error&) {  // never replaced: a password or a name would be another one
+            return std::unexpected(
+                CallError{1, "what is not UTF-8 can't be sent: check the terminal's locale", "invalid"});
+        }
     }
+    if (auto connected = impl_->connect(); !connected) return std::unexpected(std::move(connected.error()));
     request.prepare_payload();
     beast::error_code error;
     http::write(impl_->socket, request, error);

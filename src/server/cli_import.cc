@@ -55,7 +55,8 @@ public:
 
     std::uint64_t sent() const { return sent_; }
 
-    int report(const Cli& cli) const {
+    int report(const Cli& cli) {
+        std::ranges::sort(refused_, {}, &Refusal::line);
         if (cli.json) {
             auto refused = Json::array();
             for (const auto& r : refused_)

@@ -54,10 +54,11 @@ TEST(PasswdLine, SkipsEmptyLinesAndComments) {
     }
 }
 
-TEST(PasswdLine, RefusesWhatNamesNobodyOrHasControls) {
+TEST(PasswdLine, RefusesWhatNamesNobodyOrIsNotCleanUtf8) {
     for (const std::string& line :
          {":{PLAIN}x"s, ":"s, "bo\0b@example.org:x"s, "bob@example.org:{PLAIN}a\tb"s, "bob\r@example.org:x"s,
-          "bob@example.org:x\ny:z"s, "a@b:{PLAIN}\x7f"s, "a@b:" + std::string(8192, 'x')}) {
+          "b\xfc@example.org:{PLAIN}x"s, "bob@example.org:{PLAIN}\xfc"s, "bob@example.org:x\ny:z"s, "a@b:{PLAIN}\x7f"s,
+          "a@b:" + std::string(8192, 'x')}) {
         auto parsed = parse_passwd_line(line, "default.test");
         ASSERT_FALSE(parsed) << line;
         EXPECT_EQ(parsed.error().code(), Errc::invalid);

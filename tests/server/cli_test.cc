@@ -105,6 +105,19 @@ TEST(CommandLine, ABadConfigurationIsCode78) {
     }
 }
 
+// Replacing what is not UTF-8 would set another password than the one that was given.
+TEST(CommandLine, RefusesToSendWhatIsNotUtf8) {
+    for (std::vector<const char*> command : {std::vector<const char*>{"domain", "add",
+                                                                      "b\xfc"
+                                                                      "cher.test"},
+                                             {"user", "add", "a@b.test", "--password-hash", "{PLAIN}\xfc"}}) {
+        command.insert(command.end(), {"--socket", "/nonexistent/s"});
+        auto outcome = poplar(command);
+        EXPECT_EQ(outcome.code, 1);
+        EXPECT_NE(outcome.err.find("UTF-8"), std::string::npos) << outcome.err;
+    }
+}
+
 TEST(Table, AlignsByCharactersNotOctets) {
     Table table({{"A"}, {"NR", Table::Align::right}, {"Z"}});
     table.add({"J\xc3\xb6rg", "7", "x"});
