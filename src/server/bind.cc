@@ -31,13 +31,22 @@ void give_to(const std::string& path, const std::optional<Identity>& identity) {
     }
 }
 
-// The folder of a local socket: /run/poplar is gone after each boot.
+// The folder of a local socket (/run/poplar is gone after each boot) or of the log file.
 void make_parent(const std::string& path, const std::optional<Identity>& identity) {
     auto parent = std::filesystem::path(path).parent_path().string();
     if (::mkdir(parent.c_str(), 0755) == 0) {
         ::chmod(parent.c_str(), 0755);  // whatever the umask is
         give_to(parent, identity);
     }
+}
+
+// "[::]:110" and "127.0.0.1:110" side by side look right, but the first is both.
+std::string why_refused(const Error& error, const net::Address& address, const std::vector<BoundListener>& bound) {
+    if (error.code() == Errc::busy && address.port != 0)
+        for (const auto& [protocol, listener] : bound)
+            if (listener.address.port == address.port)
+                return fmt::format("{}: listen.{} has {}", error.detail(), name_of(protocol), listener.address.text());
+    return error.detail();
 }
 
 }  // namespace
@@ -83,7 +92,8 @@ Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t wo
             bool local = address->family == net::Address::Family::local;
             if (local) make_parent(address->path, identity);
             auto listener = net::listen_on(*address, {.workers = workers});
-            if (!listener) return fail(Errc::invalid, config.error_at(key, listener.error().detail()));
+            if (!listener)
+                return fail(Errc::invalid, config.error_at(key, why_refused(listener.error(), *address, bound)));
             if (local) give_to(address->path, identity);
             bound.push_back({protocol, std::move(*listener)});
         }
@@ -109,13 +119,24 @@ Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& i
         return S_ISDIR(found.st_mode) ? Result<>() : wrong(fmt::format("{} is not a folder", config.data_dir));
     if (errno == ENOENT && ::mkdir(path, 0700) == 0) {
         give_to(config.data_dir, identity);
+        // Its name must survive a loss of power, and `identity` may not be able to open the folder above.
+        auto above = config.data_dir + "/..";
+        net::FileDescriptor parent(::open(above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!parent || ::fsync(parent.get()) != 0)
+            return wrong(fmt::format("{} can't be synced: {}", above, std::strerror(errno)));
         return {};
     }
     return wrong(fmt::format("can't make {}: {}", config.data_dir, std::strerror(errno)));
 }
 
+void make_log_folder(const Config& config, const std::optional<Identity>& identity) {
+    if (!config.log.file.empty()) make_parent(config.log.file, identity);
+}
+
 void hand_over_log_file(const Config& config, const std::optional<Identity>& identity) {
-    if (!config.log.file.empty()) give_to(config.log.file, identity);
+    struct stat found{};
+    // A device such as /dev/null stays whose it is.
+    if (::lstat(config.log.file.c_str(), &found) == 0 && S_ISREG(found.st_mode)) give_to(config.log.file, identity);
 }
 
 }  // namespace poplar::server

@@ -27,6 +27,8 @@ Result<net::Listener> bind_admin_socket(const Config& config, const std::optiona
 
 /// Makes data_dir (mode 0700, of `identity`) if it is missing.
 Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& identity);
+/// Makes the folder of the log file, of `identity`, if it is missing: rotated logs are opened anew without privileges.
+void make_log_folder(const Config& config, const std::optional<Identity>& identity);
 /// The log file, opened by root, must be writable for `identity` after a reopen.
 void hand_over_log_file(const Config& config, const std::optional<Identity>& identity);
 

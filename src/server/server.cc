@@ -292,6 +292,12 @@ void Server::reload() {
         for (const auto& line : lines) log::error("server.reload_refused", {{"reason", line}});
         systemd::ready("Serving; the last reload was refused: see the log");
     };
+    // First, whatever the configuration is like by now: logrotate waits for nothing else.
+    try {
+        log::reopen();
+    } catch (const std::exception& e) {
+        log::error("server.log_not_reopened", {{"reason", std::string_view(e.what())}});
+    }
     auto config = load_config(config_.file);
     if (!config) return refuse(config.error().lines);
     std::shared_ptr<const net::TlsContext> context;
@@ -304,10 +310,7 @@ void Server::reload() {
     bool log_moved = config->log.file != config_.log.file || config->log.level != config_.log.level ||
                      config->log.format != config_.log.format;
     try {
-        if (log_moved)
-            log::configure(config->log.level, config->log.format, config->log.file);
-        else
-            log::reopen();
+        if (log_moved) log::configure(config->log.level, config->log.format, config->log.file);
     } catch (const std::exception& e) {
         return refuse({config->error_at("log.file", fmt::format("can't be opened: {}", e.what()))});
     }
@@ -399,8 +402,8 @@ int serve(Config config) {
         return complain_lines({error.detail()}, exit_code);
     };
     std::signal(SIGPIPE, SIG_IGN);
-    umask(0077);  // mail is nobody else's business
-    if (auto opened = open_log(config); !opened) return refuse(opened.error(), kExitConfig);
+    std::signal(SIGHUP, SIG_IGN);  // until the server is ready: a reload asked for too early must not end it
+    umask(0077);                   // mail is nobody else's business
     std::shared_ptr<const net::TlsContext> tls;
     if (config.tls.configured()) {
         auto loaded = load_tls(config);
@@ -409,6 +412,8 @@ int serve(Config config) {
     }
     auto identity = wanted_identity(config);
     if (!identity) return refuse(identity.error(), kExitConfig);
+    make_log_folder(config, *identity);
+    if (auto opened = open_log(config); !opened) return refuse(opened.error(), kExitConfig);
     raise_file_limit();
     std::size_t workers = config.workers != 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency());
 
@@ -431,7 +436,7 @@ int serve(Config config) {
 
     systemd::status("Opening the store");
     auto engine = engine::local::LocalEngine::open(config.engine);
-    if (!engine) return refuse(engine.error(), 1);
+    if (!engine) return refuse(Error(engine.error().code(), config.error_at("data_dir", engine.error().detail())), 1);
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
     Server server(std::move(config), std::move(*engine), std::move(tls), workers);

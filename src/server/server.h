@@ -8,7 +8,7 @@
 
 namespace poplar::server {
 
-/// Checks what parse_config() can't: certificate, user and group, log file. Returns the lines for the operator.
+/// Checks what parse_config() can't: certificate, user and group. Returns the lines for the operator.
 std::vector<std::string> check_environment(const Config& config);
 
 /// Serves until SIGTERM or SIGINT. Returns the exit code; what went wrong is on stderr, a line each.

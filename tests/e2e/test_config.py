@@ -106,3 +106,23 @@ def test_a_port_in_use(directory):
         assert re.search(r"in use", message) and str(port) in message
 
 
+
+
+def test_a_port_of_our_own_is_named(directory):
+    config = good(directory)
+    port = free_port()
+    config["listen"]["smtp"] = [f"[::]:{port}", f"127.0.0.1:{port}"]
+    file = directory / "poplar.toml"
+    file.write_text(to_toml(config))
+    message = refused(run_poplar("serve", "--config", file), file, "listen.smtp")
+    assert f"listen.smtp has [::]:{port}" in message
+
+
+def test_a_data_directory_of_something_else_is_named(directory):
+    config = good(directory)
+    (directory / "data").mkdir()
+    (directory / "data" / "FORMAT").write_text("something else\n")
+    file = directory / "poplar.toml"
+    file.write_text(to_toml(config))
+    done = run_poplar("serve", "--config", file)
+    assert done.returncode == 1 and f"{file}:2: data_dir: " in done.stderr, done.stderr
