@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 
 namespace poplar::server {
 
@@ -29,16 +30,33 @@ Result<std::string> read_line(int fd) {
     return line;
 }
 
+// For the signal handler: the terminal that does not echo, and how it was before.
+int silenced = -1;
+termios before;
+
+void restore_and_end(int signal) {
+    tcsetattr(silenced, TCSAFLUSH, &before);
+    std::signal(signal, SIG_DFL);
+    ::raise(signal);
+}
+
+constexpr int kEndings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/// The terminal without echo; with it again at the end, Ctrl-C included.
 class Terminal {
 public:
     Terminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC)) {
-        if (fd_ < 0 || tcgetattr(fd_, &before_) != 0) return;
-        auto silent = before_;
+        if (fd_ < 0 || tcgetattr(fd_, &before) != 0) return;
+        silenced = fd_;
+        for (int signal : kEndings) std::signal(signal, restore_and_end);
+        auto silent = before;
         silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
         usable_ = tcsetattr(fd_, TCSAFLUSH, &silent) == 0;
     }
     ~Terminal() {
-        if (usable_) tcsetattr(fd_, TCSAFLUSH, &before_);
+        if (usable_) tcsetattr(fd_, TCSAFLUSH, &before);
+        if (silenced >= 0)
+            for (int signal : kEndings) std::signal(signal, SIG_DFL);
         if (fd_ >= 0) ::close(fd_);
     }
     bool usable() const { return usable_; }
@@ -54,7 +72,6 @@ private:
         if (::write(fd_, text.data(), text.size()) < 0) usable_ = false;
     }
     int fd_;
-    termios before_{};
     bool usable_ = false;
 };
 
