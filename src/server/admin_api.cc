@@ -356,6 +356,8 @@ Task<ApiReply> AdminApi::add_account(ApiBody& body) {
         co_return api_error(Errc::not_found, fmt::format("no domain for {}: add it first", *address));
     if (!account && account.error().code() == Errc::exists)
         co_return api_error(Errc::exists, fmt::format("{} is there already", *address));
+    if (!account && account.error().code() == Errc::invalid)
+        co_return api_error(Errc::invalid, fmt::format("\"{}\": {}", *address, account.error().detail()));
     if (!account) co_return api_error(account.error());
     reply.update(json_account(*account));
     log::info("admin.account_added", {{"account", account->address}});

@@ -37,8 +37,9 @@ void show_status(const Json& s) {
     const auto& storage = s["storage"];
     const auto& directory = s["directory"];
     auto number = [](const Json& from, const char* name) { return from.value(name, 0ull); };
-    fmt::print("Poplar {} at {}, process {}, up {}\n", s.value("version", ""), s.value("hostname", ""),
-               number(s, "pid"), human_duration(std::chrono::seconds(s.value("uptime_seconds", 0))));
+    fmt::print("Poplar {} at {}, process {}, up {}{}\n", s.value("version", ""), s.value("hostname", ""),
+               number(s, "pid"), human_duration(std::chrono::seconds(s.value("uptime_seconds", 0))),
+               s.value("stopping", false) ? ", stopping" : "");
     for (const auto& one : s["listening"])
         fmt::print("  {:<6} {}\n", one.value("protocol", ""), one.value("address", ""));
     if (s["certificate_expires"].is_string())
