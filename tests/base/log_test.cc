@@ -70,6 +70,11 @@ TEST_F(Log, APeersOctetsStayInTheirLineAndValue) {
                                       {"\0"s, "\"\\u0000\""},
                                       {"\x1b[2J", "\"\\u001b[2J\""},
                                       {"\x7f", "\"\\u007f\""},
+                                      {"\xc2\x9b"
+                                       "2J",
+                                       "\"\\u009b2J\""},
+                                      {"\xc2\xa0", "\"\xc2\xa0\""},
+                                      {"\xe2\x80\xa8\xe2\x80\xa7", "\"\\u2028\xe2\x80\xa7\""},
                                       {"\xff", "\"\\ufffd\""},
                                       {"\xc3", "\"\\ufffd\""},
                                       {"\xc3(", "\"\\ufffd(\""},
