@@ -179,7 +179,8 @@ def test_deleted_mail_is_kept_and_restored(server, account):
     assert all(m["reason"] == "pop3" and m["expires"] > m["deleted"] for m in deleted)
     server.cli("mail", "restore", account, before[0][0])
     assert server.fetch_all(account) == [before[0], before[2]], "back in its place, with its unique-id"
-    server.cli("mail", "restore", account, before[0][0])  # again: nothing changes
+    with pytest.raises(CliError):
+        server.cli("mail", "restore", account, before[0][0])  # it is there already
     assert server.fetch_all(account) == [before[0], before[2]]
     with pytest.raises(CliError):
         server.cli("mail", "restore", account, "no-such-id")
