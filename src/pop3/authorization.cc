@@ -96,14 +96,16 @@ Task<> Authorization::log_in(std::string name, std::string password, std::string
     }
     auto maildrop = co_await services_.store.open_maildrop(account->id);
     if (!maildrop) {
+        if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
+            log::info("pop3.in_use", {{"session", conversation_.session_id()}, {"account", account->address}});
+            co_await conversation_.say("-ERR [IN-USE] another session has the maildrop open\r\n");
+            co_return;
+        }
         log::warning("pop3.maildrop_failed", {{"session", conversation_.session_id()},
                                               {"account", account->address},
                                               {"error", to_string(maildrop.error().code())},
                                               {"reason", maildrop.error().detail()}});
-        if (maildrop.error().code() == Errc::busy)  // RFC 2449 s8.1.2
-            co_await conversation_.say("-ERR [IN-USE] another session has the maildrop open\r\n");
-        else
-            co_await conversation_.say_failure(maildrop.error(), "the maildrop can't be opened");
+        co_await conversation_.say_failure(maildrop.error(), "the maildrop can't be opened");
         co_return;
     }
     const auto* tls = conversation_.connection().tls();

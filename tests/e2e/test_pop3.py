@@ -3,10 +3,13 @@
 import base64
 import poplib
 import re
+import resource
+import threading
+import time
 
 import pytest
 
-from poplar_server import DOMAIN, PASSWORD, Pop3, client_tls, make_message, without_trace
+from poplar_server import DOMAIN, PASSWORD, PATIENCE, Pop3, client_tls, make_message, without_trace
 
 
 def fill(server, account, count=3, octets=500):
@@ -360,3 +363,46 @@ def test_a_changed_password_counts_at_once(server, account):
         client.ok(b"USER " + account.encode())
         client.err(b"PASS " + PASSWORD.encode())
     server.login(account, "another one").quit()
+
+
+# Strangers.
+
+def test_a_stranger_who_never_pauses_gets_no_more_time_than_others(make_server):
+    server = make_server(pop3={"login_total": "2s"})
+    with server.pop3() as client:
+        def talk():
+            try:
+                while True:
+                    client.send(b"CAPA\r\n" * 1000)
+            except OSError:
+                pass  # the server has closed
+        begun = time.monotonic()
+        talker = threading.Thread(target=talk)
+        talker.start()
+        try:
+            while client.socket.recv(1 << 16) and time.monotonic() - begun < 20 * PATIENCE:
+                pass
+        except ConnectionResetError:
+            pass
+        took = time.monotonic() - begun
+        client.close()
+        talker.join()
+        assert took < 10 * PATIENCE
+
+
+def test_many_connections_leave_the_store_what_it_needs(make_server):
+    """The store opens files while it works: connections must not take the last descriptor."""
+    server = make_server(start=False)
+    server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160)))
+    server.add_domain()
+    account = server.add_user(f"few@{DOMAIN}")
+    message = make_message("few", 3_000_000)
+    server.deliver(account, message)
+    client = server.login(account)
+    others = [server.pop3() for _ in range(150)]
+    assert others[-1].greeting.startswith(b"-ERR [SYS/TEMP]")
+    assert without_trace(client.retr(1)) == message
+    client.ok(b"DELE 1")
+    client.quit()
+    for other in others:
+        other.close()
