@@ -23,9 +23,14 @@ std::string machine_name() {
     return name;
 }
 
+struct ConfigError {
+    std::size_t line;
+    std::string text;
+};
+
 class Reader {
 public:
-    Reader(Config& config, std::vector<std::string>& errors) : config_(config), errors_(errors) {
+    Reader(Config& config, std::vector<ConfigError>& errors) : config_(config), errors_(errors) {
         for (const auto& key : config_keys()) {
             keys_.emplace(key.name, &key);
             if (auto dot = key.name.find('.'); dot != std::string::npos) sections_.insert(key.name.substr(0, dot));
@@ -52,7 +57,11 @@ public:
 
 private:
     void error(std::size_t line, std::string_view key, std::string_view what) {
-        errors_.push_back(fmt::format("{}:{}: {}: {}", config_.file, line, key, what));
+        // A key in quotes may hold anything, even a line end.
+        std::string shown(key);
+        for (char& c : shown)
+            if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+        errors_.push_back({line, fmt::format("{}:{}: {}: {}", config_.file, line, shown, what)});
     }
 
     // Names of the same section come first; then the same name in another section.
@@ -77,7 +86,7 @@ private:
     }
 
     Config& config_;
-    std::vector<std::string>& errors_;
+    std::vector<ConfigError>& errors_;
     std::map<std::string, const ConfigKey*, std::less<>> keys_;
     std::set<std::string, std::less<>> sections_;
 };
@@ -116,7 +125,10 @@ std::expected<Config, ConfigErrors> parse_config(std::string_view text, const st
     config.file = file;
     try {
         auto table = toml::parse(text, file);
-        Reader(config, errors.lines).read(table, "");
+        std::vector<ConfigError> found;
+        Reader(config, found).read(table, "");
+        std::ranges::sort(found, {}, &ConfigError::line);  // the table is in the order of its keys
+        for (auto& error : found) errors.lines.push_back(std::move(error.text));
     } catch (const toml::parse_error& error) {
         std::string what(error.description());
         std::ranges::replace(what, '\n', ' ');
@@ -126,6 +138,7 @@ std::expected<Config, ConfigErrors> parse_config(std::string_view text, const st
     if (config.hostname.empty()) config.hostname = machine_name();
     if (!config.lines.contains("listen")) default_listeners(config);
     config.engine.directory = config.data_dir;
+    config.mailstore.inline_octets = config.engine.large_body;
     if (errors.lines.empty()) check_together(config, errors.lines);
     if (!errors.lines.empty()) return std::unexpected(std::move(errors));
     return config;

@@ -123,6 +123,16 @@ TEST(Config, SaysThatTheFileIsMissing) {
     auto config = load_config("/nonexistent/p.toml");
     ASSERT_FALSE(config);
     EXPECT_EQ(config.error().lines.front(), "/nonexistent/p.toml: cannot be read: No such file or directory");
+TEST(Config, TellsErrorsInTheOrderOfTheFile) {
+    auto config = parse_config("workers = -1\nhostname = 5\n\"a\\nb\" = 1\n", "p.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().lines, (std::vector<std::string>{
+                                        "p.toml:1: workers: must be between 0 and 1024",
+                                        "p.toml:2: hostname: must be a text in quotes, not an integer",
+                                        "p.toml:3: a?b: unknown key",
+                                    }));
+}
+
 }
 
 TEST(Config, RefusesAFolderInPlaceOfAFile) { EXPECT_FALSE(load_config("/")); }
