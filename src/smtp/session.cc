@@ -27,6 +27,16 @@ bool is_http(std::string_view verb) {
            same_word(verb, "OPTIONS") || same_word(verb, "CONNECT");
 }
 
+// For the log: who a message was for, as far as a line can hold it.
+std::string names(const std::vector<delivery::Recipient>& recipients) {
+    constexpr std::size_t kMost = 20;
+    std::string text;
+    for (const auto& recipient : std::span(recipients).first(std::min(recipients.size(), kMost)))
+        text.append(text.empty() ? "" : " ").append(recipient.address);
+    if (recipients.size() > kMost) text += " ...";
+    return text;
+}
+
 class Session {
 public:
     Session(net::Connection& connection, const Services& services, const Options& options, std::string_view id)
@@ -249,13 +259,14 @@ Task<Result<>> Session::finish_message() {
     for (const auto& answer : answers) stored += answer.positive();
     if (!lmtp()) answers = {one_reply(answers)};
     auto worst = one_reply(answers);
-    std::string tls = connection_.tls() ? connection_.tls()->version : "";
+    std::string tls = connection_.tls() ? connection_.tls()->version : "no";
     log::info("smtp.message", {{"session", id_},
                                {"id", transaction.id()},
                                {"peer", connection_.peer().address},
                                {"helo", helo_},
                                {"from", transaction.reverse_path()},
                                {"recipients", transaction.recipients().size()},
+                               {"to", names(transaction.recipients())},
                                {"stored", stored},
                                {"octets", transaction.octets()},
                                {"code", worst.code},
