@@ -59,6 +59,21 @@ ConfigKey text(std::string name, Change change, At at, Empty empty = Empty::allo
             [at](const Config& config) { return toml_text(at(config)); }};
 }
 
+/// What stands in a POP3 reply: at most 512 octets with what is around it (RFC 2449 s4), no "<" that announces APOP
+/// (RFC 1939 s7), no "[" that begins a response code (RFC 2449 s8).
+template <class At>
+ConfigKey pop3_text(std::string name, Change change, At at) {
+    auto key = text(std::move(name), change, at);
+    key.set = [set = std::move(key.set), at](Config& config, const toml::node& node) -> std::string {
+        if (auto what = set(config, node); !what.empty()) return what;
+        const std::string& value = at(config);
+        if (value.size() > 400) return "must have at most 400 octets";
+        if (value.starts_with('[') || value.contains('<')) return "must not begin with \"[\" or contain \"<\"";
+        return "";
+    };
+    return key;
+}
+
 template <class At>
 ConfigKey path(std::string name, Change change, At at, Empty empty = Empty::refused) {
     auto key = text(std::move(name), change, at, empty);
@@ -302,6 +317,7 @@ std::vector<ConfigKey> make_keys() {
         number("limits.connections", restart, AT(net.connections), 1, 10 * kMillion),
         number("limits.connections_per_peer", restart, AT(net.connections_per_peer), 1, 10 * kMillion),
         boolean("limits.limit_loopback_peers", restart, AT(net.limit_loopback_peers)),
+        number("limits.spare_descriptors", restart, AT(net.spare_descriptors), 0, kMillion),
         duration("limits.tls_handshake", restart, AT(net.tls_handshake), seconds(1), hours(1)),
         duration("limits.write_stall", restart, AT(net.connection.write_stall), seconds(1), hours(24)),
         size("limits.message_size", restart, AT(delivery.message_octets), 1000, std::uint64_t(4) << 30),
@@ -311,8 +327,8 @@ std::vector<ConfigKey> make_keys() {
         duration("limits.drain_time", live, AT(drain_time), seconds(0), hours(1)),
         size("limits.admin_body", restart, AT(admin_body), 1u << 20, std::uint64_t(4) << 30),
 
-        text("pop3.greeting", restart, AT(pop3.greeting)),
-        text("pop3.implementation", restart, AT(pop3.implementation)),
+        pop3_text("pop3.greeting", restart, AT(pop3.greeting)),
+        pop3_text("pop3.implementation", restart, AT(pop3.implementation)),
         duration("pop3.login_idle", restart, AT(pop3.login_idle), seconds(1), hours(24)),
         duration("pop3.login_total", restart, AT(pop3.login_total), seconds(1), hours(24)),
         duration("pop3.transaction_idle", restart, AT(pop3.transaction_idle), seconds(1), hours(24)),

@@ -96,6 +96,10 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
              {"[tls]\ncertificate = \"/c\"", "p.toml:2: tls.certificate: needs tls.private_key too"},
              {"[tls]", "p.toml:1: tls: needs certificate and private_key"},
              {"group = \"mail\"", "p.toml:1: group: needs user too"},
+             {"[pop3]\ngreeting = \"hello <1@x>\"",
+              "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
+             {"[pop3]\ngreeting = \"[IN-USE]\"",
+              "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
              {"[addresses]\ndetail_separator = \"--\"",
               "p.toml:2: addresses.detail_separator: must be one ASCII character other than \"@\", \".\" and a quote"},
          }) {
@@ -119,10 +123,6 @@ TEST(Config, TellsOfEveryErrorAtOnce) {
     EXPECT_EQ(config.error().lines.size(), 3u);
 }
 
-TEST(Config, SaysThatTheFileIsMissing) {
-    auto config = load_config("/nonexistent/p.toml");
-    ASSERT_FALSE(config);
-    EXPECT_EQ(config.error().lines.front(), "/nonexistent/p.toml: cannot be read: No such file or directory");
 TEST(Config, TellsErrorsInTheOrderOfTheFile) {
     auto config = parse_config("workers = -1\nhostname = 5\n\"a\\nb\" = 1\n", "p.toml");
     ASSERT_FALSE(config);
@@ -133,6 +133,10 @@ TEST(Config, TellsErrorsInTheOrderOfTheFile) {
                                     }));
 }
 
+TEST(Config, SaysThatTheFileIsMissing) {
+    auto config = load_config("/nonexistent/p.toml");
+    ASSERT_FALSE(config);
+    EXPECT_EQ(config.error().lines.front(), "/nonexistent/p.toml: cannot be read: No such file or directory");
 }
 
 TEST(Config, RefusesAFolderInPlaceOfAFile) { EXPECT_FALSE(load_config("/")); }
