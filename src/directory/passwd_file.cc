@@ -51,6 +51,9 @@ Result<std::optional<Directory::NewAccount>> parse_passwd_line(std::string_view 
         bool has_scheme = password.starts_with('{') && password.find('}') != std::string_view::npos;
         if (!has_scheme) account.password.append("{").append(default_scheme).append("}");
         account.password.append(password);
+        // shadow(5) marks locked accounts so: nobody can log in, but their mail still comes.
+        if (account.password.starts_with("{CRYPT}!") || account.password.starts_with("{CRYPT}*"))
+            account.password.clear();
     }
     return account;
 }
