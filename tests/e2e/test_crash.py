@@ -5,6 +5,7 @@ fetch and delete; a deletion is acknowledged once QUIT's +OK was read. After eac
 these ledgers. What was under way at the kill may be there or not, but whole and once.
 """
 
+import json
 import random
 import re
 import threading
@@ -132,9 +133,9 @@ def check_account(server, address, ledger):
 
 
 def test_kill_9_under_load(make_server, long):
-    server = make_server()
+    server = make_server(storage={"large_body": "64KiB"})  # many bodies in files of their own
     ledgers = {server.add_user(f"crash{n}@{DOMAIN}"): Ledger() for n in range(ACCOUNTS)}
-    total, errors = 0, []
+    total, errors, deleted = 0, [], {address: set() for address in ledgers}
     for round_number in range(60 if long else 8):
         stop = threading.Event()
         threads = [threading.Thread(target=deliverer, args=(server, kind, ledgers, stop, f"r{round_number}-{kind}{n}", errors))
@@ -149,13 +150,20 @@ def test_kill_9_under_load(make_server, long):
             thread.join(60)
             assert not thread.is_alive()
         assert not errors, errors
+        if round_number % 4 == 3:  # the first to look at what the crash left need not be the server
+            done = server.run_cli("verify")
+            assert done.returncode == 0, done.stdout + done.stderr
         begin = time.monotonic()
         server.start()
         assert time.monotonic() - begin < 10 * PATIENCE, "restart takes seconds"
         total += sum(len(ledger.acknowledged) for ledger in ledgers.values())
         for address, ledger in ledgers.items():
+            deleted[address] |= ledger.deleted
             check_account(server, address, ledger)
     assert total > 100, "the load was no load"
+    for address, unique_ids in deleted.items():
+        kept = json.dumps(server.cli("mail", "deleted", address))
+        assert all(f'"{unique_id}"' in kept for unique_id in unique_ids), "a deleted message is not kept"
     server.stop()
     done = server.run_cli("verify")
     assert done.returncode == 0, done.stdout + done.stderr
