@@ -8,6 +8,8 @@ namespace poplar::net {
 
 namespace {
 
+constexpr auto kPatience = std::chrono::seconds(2);
+
 void run(asio::io_context& context) {
     for (;;) {
         try {
@@ -33,14 +35,26 @@ Workers::Workers(std::size_t threads) {
 Workers::~Workers() { stop(); }
 
 void Workers::start() {
+    running_ = contexts_.size();
     for (std::size_t i = 0; i < contexts_.size(); ++i) {
-        threads_.emplace_back([&context = *contexts_[i]] { run(context); });
+        threads_.emplace_back([this, &context = *contexts_[i]] {
+            run(context);
+            std::lock_guard guard(mutex_);
+            --running_;
+            finished_.notify_one();
+        });
         pthread_setname_np(threads_.back().native_handle(), fmt::format("worker-{}", i).c_str());
     }
 }
 
 void Workers::stop() {
     guards_.clear();
+    {
+        // A thread of the store or of a pool may just be handing a result to a context: it holds work there until its
+        // hands are off. So a context that ends for want of work is nobody's any more.
+        std::unique_lock lock(mutex_);
+        finished_.wait_for(lock, kPatience, [this] { return running_ == 0; });
+    }
     for (auto& context : contexts_) context->stop();
     for (auto& thread : threads_) thread.join();
     threads_.clear();

@@ -1,5 +1,7 @@
 #pragma once
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -15,8 +17,8 @@ public:
     ~Workers();
 
     void start();
-    /// Lets each thread finish the handler it is in, and joins it. Sessions that still wait are not resumed any more:
-    /// have Server::live() reach 0 first.
+    /// Joins the threads as they run out of work, which is at once when Server::live() has reached 0. Those that have
+    /// not after a moment finish the handler they are in; sessions that still wait are not resumed any more.
     void stop();
 
     std::size_t size() const { return contexts_.size(); }
@@ -28,6 +30,9 @@ private:
     std::vector<std::unique_ptr<asio::io_context>> contexts_;
     std::vector<WorkGuard> guards_;
     std::vector<std::thread> threads_;
+    std::mutex mutex_;
+    std::condition_variable finished_;
+    std::size_t running_ = 0;
 };
 
 }  // namespace poplar::net
