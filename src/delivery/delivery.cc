@@ -32,6 +32,7 @@ public:
     }
 
     Task<Result<>> write(std::string_view wire) override {
+        if (wire_octets_ == 0) begins_folded_ = wire.starts_with(' ') || wire.starts_with('\t');
         wire_octets_ += wire.size();
         if (wire_octets_ > most_wire_octets(limits_.message_octets)) co_return too_large();
         if (!header_.in_body()) {
@@ -60,9 +61,10 @@ private:
 
     // RFC 5321 s4.4: the Return-Path stands at the very top. A Return-Path that came with the message stays where it
     // is: removing it is only a MAY, and would change octets that the sender may have signed.
+    // A message that begins with white space would continue our last field: it has no header, so ours ends there.
     std::string head_for(const Recipient& recipient) const {
         return mail::format_return_path(envelope_.reverse_path) + mail::format_delivered_to(recipient.address) +
-               mail::format_received(envelope_.received);
+               mail::format_received(envelope_.received) + (begins_folded_ ? "\r\n" : "");
     }
 
     std::vector<Copy> copies() const {
@@ -105,6 +107,7 @@ private:
     Limits limits_;
     mail::HeaderWalk header_;
     std::uint64_t wire_octets_ = 0;
+    bool begins_folded_ = false;
 };
 
 }  // namespace

@@ -65,6 +65,15 @@ TEST(Delivery, KeepsTheNullReversePath) {
     EXPECT_TRUE(world.inbox("demo@example.test").at(0).starts_with("Return-Path: <>\r\n"));
 }
 
+TEST(Delivery, LetsNoMessageContinueOurTraceFields) {
+    for (const std::string begin : {" ; forged", "\t(forged)"}) {
+        World world;
+        ASSERT_TRUE(deliver(world, envelope(world, {"demo@example.test"}), begin + "\r\n" + kMessage));
+        auto message = world.inbox("demo@example.test").at(0);
+        EXPECT_TRUE(message.ends_with("+0000\r\n\r\n" + begin + "\r\n" + kMessage)) << message;
+    }
+}
+
 TEST(Delivery, LeavesAReturnPathThatCameWithTheMessage) {
     World world;
     auto message = "Return-Path: <old@remote.example>\r\n" + kMessage;
