@@ -16,7 +16,7 @@
 namespace poplar::mail {
 namespace {
 
-constexpr std::size_t kMaxLocal = 64;                                 // RFC 5321 s4.5.3.1.1
+constexpr std::size_t kMaxLocal = 255;
 constexpr std::size_t kMaxDomain = 255;                               // RFC 5321 s4.5.3.1.2
 constexpr std::size_t kMaxLabel = 63;                                 // RFC 1035 s2.3.4
 constexpr std::size_t kMaxText = 2 * kMaxLocal + 2 + 1 + kMaxDomain;  // each octet of the local part behind a "\"
@@ -60,7 +60,7 @@ bool is_dot_string(std::string_view text) {
 }
 
 /// The labels of a name: letters, digits, inner hyphens (RFC 5321 s4.1.2 sub-domain); `with_utf8`: U-labels as well.
-bool is_domain_name(std::string_view name, bool with_utf8) {
+bool is_domain_name(std::string_view name, bool with_utf8, Grammar grammar = Grammar::strict) {
     if (name.empty() || name.size() > kMaxDomain) return false;
     for (;;) {
         const std::string_view label = name.substr(0, name.find('.'));
@@ -68,7 +68,8 @@ bool is_domain_name(std::string_view name, bool with_utf8) {
         if (label.empty() || label.front() == '-' || label.back() == '-') return false;
         if (ascii ? label.size() > kMaxLabel : !with_utf8) return false;
         for (char c : label)
-            if (!is_alpha(c) && !is_digit(c) && c != '-' && !is_8bit(c)) return false;
+            if (!is_alpha(c) && !is_digit(c) && c != '-' && !is_8bit(c) && (c != '_' || grammar == Grammar::strict))
+                return false;
         if (label.size() == name.size()) return true;
         name.remove_prefix(label.size() + 1);
     }
@@ -125,7 +126,7 @@ Result<std::string> canonical_local(std::string_view local, LocalPartCase local_
 
 }  // namespace
 
-Result<Address> parse_address(std::string_view text) {
+Result<Address> parse_address(std::string_view text, Grammar grammar) {
     if (text.size() > kMaxText) return invalid("address is too long");
     if (!is_clean_utf8(text)) return invalid("address is not UTF-8 or has controls");
     Address address;
@@ -135,18 +136,20 @@ Result<Address> parse_address(std::string_view text) {
         address.local = std::move(*local);
     } else {
         const std::string_view local = text.substr(0, text.find('@'));
-        if (!is_dot_string(local)) return invalid("local part breaks the grammar");
+        const bool loose =
+            grammar == Grammar::tolerant && std::ranges::all_of(local, [](char c) { return is_atext(c) || c == '.'; });
+        if (!loose && !is_dot_string(local)) return invalid("local part breaks the grammar");
         address.local = local;
         text.remove_prefix(local.size());
     }
     // `""@domain` is in the grammar, but names nobody: s4.1.2 warns of it.
     if (address.local.empty()) return invalid("local part is empty");
-    if (address.local.size() > kMaxLocal) return invalid("local part is longer than 64 octets");
+    if (address.local.size() > kMaxLocal) return invalid("local part is longer than 255 octets");
     if (!text.starts_with('@')) return invalid("no @ after the local part");
     address.domain = text.substr(1);
     if (address.domain.size() > kMaxDomain) return invalid("domain is longer than 255 octets");
     const bool good = address.domain.starts_with('[') ? canonical_literal(address.domain).has_value()
-                                                      : is_domain_name(address.domain, true);
+                                                      : is_domain_name(address.domain, true, grammar);
     if (!good) return invalid("domain breaks the grammar");
     return address;
 }

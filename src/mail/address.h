@@ -14,9 +14,13 @@ struct Address {
     bool operator==(const Address&) const = default;
 };
 
+/// `tolerant` is for senders: dots anywhere in an unquoted local part and "_" in a domain, both against RFC 5321 s4.1.2
+/// and both in use, so that refusing them loses mail.
+enum class Grammar { strict, tolerant };
 /// Parses `local@domain`. Any bytes are allowed in `text`; the only error is invalid, its text fit for a log line.
-/// Limits (RFC 5321 s4.5.3.1): local part 64 octets, domain 255.
-Result<Address> parse_address(std::string_view text);
+/// Limits: 255 octets each. RFC 5321 s4.5.3.1.1 asks that 64 of a local part be taken, and return addresses that
+/// servers make up (SRS, VERP) have more.
+Result<Address> parse_address(std::string_view text, Grammar grammar = Grammar::strict);
 
 /// `local@domain`, the local part quoted where RFC 5321 asks for it.
 std::string to_string(const Address& address);

@@ -9,7 +9,7 @@ namespace poplar::mail {
 namespace {
 
 constexpr std::size_t kColumns = 78;   // RFC 5322 s2.1.1
-constexpr std::size_t kMaxPart = 400;  // longer than any address, so that no line comes near 998 octets
+constexpr std::size_t kMaxPart = 800;  // longer than any address, so that no line comes near 998 octets
 constexpr std::string_view kWordUnfit = " \t()<>\\\";,";
 constexpr std::string_view kCommentUnfit = "()\\";
 

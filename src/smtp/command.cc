@@ -17,7 +17,8 @@ std::string_view trim_left(std::string_view text) {
     return text;
 }
 
-std::string_view trim_right(std::string_view text) { return text.substr(0, text.find_last_not_of(' ') + 1); }
+// RFC 5321 s4.1.1: white space before the end of the line is tolerated.
+std::string_view trim_right(std::string_view text) { return text.substr(0, text.find_last_not_of(" \t") + 1); }
 
 struct Path {
     std::string_view address;     // between the brackets, without the source route; empty for <>
@@ -77,7 +78,7 @@ Parsed parse_mail(std::string_view rest) {
     if (!path) return std::unexpected(replies::kBadSender);
     Mail mail;
     if (!path->address.empty()) {
-        auto address = mail::parse_address(path->address);
+        auto address = mail::parse_address(path->address, mail::Grammar::tolerant);
         if (!address) return std::unexpected(replies::kBadSender);
         mail.from = std::move(*address);
     }
@@ -103,7 +104,7 @@ Parsed parse_rcpt(std::string_view rest) {
 }
 
 Parsed parse_hello(Hello::Verb verb, std::string_view rest) {
-    auto name = trim_right(trim_left(rest));
+    auto name = trim_left(rest);
     bool printable = std::ranges::all_of(name, [](unsigned char c) { return c > 32 && c != 127; });
     if (name.empty() || name.size() > kNameLimit || !printable) return std::unexpected(replies::kBadArgument);
     return Hello{verb, std::string(name)};
@@ -111,7 +112,7 @@ Parsed parse_hello(Hello::Verb verb, std::string_view rest) {
 
 // RFC 3030 s2: chunk-size, then LAST or nothing.
 Parsed parse_bdat(std::string_view rest) {
-    rest = trim_right(trim_left(rest));
+    rest = trim_left(rest);
     auto size = rest.substr(0, rest.find(' '));
     auto octets = parse_number(size);
     auto marker = trim_left(rest.substr(size.size()));
@@ -167,6 +168,7 @@ bool same_word(std::string_view a, std::string_view b) {
 std::string_view verb_of(std::string_view line) { return line.substr(0, line.find(' ')); }
 
 std::expected<Command, Reply> parse_command(std::string_view line) {
+    line = trim_right(line);
     auto word = verb_of(line);
     for (const auto& verb : kVerbs)
         if (same_word(word, verb.name)) return verb.parse(line.substr(word.size()));

@@ -2,8 +2,9 @@
 // The grammar of SMTP and LMTP commands: bytes in, values out, no I/O.
 //
 // Stricter than RFC 5321 nowhere; more tolerant where mail would be lost otherwise:
-//   - spaces after "FROM:" and "TO:", and before the end of the line;
+//   - spaces after "FROM:" and "TO:", spaces and tabs before the end of the line;
 //   - a path without its angle brackets;
+//   - senders as mail::Grammar::tolerant has them;
 //   - any printable name after EHLO: clients behind NAT and on Windows send their bare host name.
 #include <cstdint>
 #include <expected>

@@ -59,6 +59,7 @@ TEST(SmtpCommand, KnowsEachVerbInAnyCase) {
     check({{"DATA", "data"},
            {"data", "data"},
            {"dAtA  ", "data"},
+           {"DATA \t", "data"},
            {"RSET", "rset"},
            {"QUIT", "quit"},
            {"NOOP", "noop"},
@@ -88,7 +89,7 @@ TEST(SmtpCommand, RefusesWhatIsNoCommand) {
            {"DAT", "500 5.5.2"},
            {"\x80\xff", "500 5.5.2"},
            {std::string("NO\0OP", 5), "500 5.5.2"},
-           {"NOOP\t", "500 5.5.2"},
+           {"NO\tOP", "500 5.5.2"},
            {"AUTH PLAIN", "502 5.5.1"},
            {"etrn example.org", "502 5.5.1"}});
 }
@@ -115,6 +116,10 @@ TEST(SmtpCommand, ReadsReversePaths) {
            {"MAIL FROM: <>", "mail <>"},
            {"MAIL FROM: <a@b.example>", "mail a@b.example"},
            {"MAIL  FROM:  <a@b.example>  ", "mail a@b.example"},
+           {"MAIL FROM:<a@b.example>\t", "mail a@b.example"},
+           {"MAIL FROM:<a..b.@b.example>", "mail \"a..b.\"@b.example"},
+           {"MAIL FROM:<a@b_c.example>", "mail a@b_c.example"},
+           {"MAIL FROM:<" + std::string(255, 'a') + "@b.example>", "mail " + std::string(255, 'a') + "@b.example"},
            {"MAIL FROM:a@b.example", "mail a@b.example"},
            {"MAIL FROM:a@b.example SIZE=5", "mail a@b.example size=5"},
            {"MAIL FROM:<a@[192.0.2.1]>", "mail a@[192.0.2.1]"},
@@ -140,7 +145,7 @@ TEST(SmtpCommand, RefusesBrokenReversePaths) {
            {"MAIL FROM:<@one.example>", "501 5.1.7"},
            {"MAIL FROM:<@one.example:>", "501 5.1.7"},
            {"MAIL FROM:<a@b@c.example>", "501 5.1.7"},
-           {"MAIL FROM:<" + std::string(65, 'a') + "@b.example>", "501 5.1.7"}});
+           {"MAIL FROM:<" + std::string(256, 'a') + "@b.example>", "501 5.1.7"}});
 }
 
 TEST(SmtpCommand, ReadsForwardPaths) {
