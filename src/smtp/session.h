@@ -30,7 +30,7 @@ struct Limits {
 struct Timeouts {
     std::chrono::seconds command = std::chrono::minutes(5);     ///< s4.5.3.2.7
     std::chrono::seconds data_block = std::chrono::minutes(3);  ///< between two reads of DATA or BDAT, s4.5.3.2.5
-    std::chrono::seconds message = std::chrono::hours(2);       ///< all of DATA, or of one BDAT chunk
+    std::chrono::seconds message = std::chrono::hours(2);       ///< all of it: DATA, or its BDAT chunks together
     std::chrono::seconds handshake = std::chrono::minutes(1);   ///< of TLS
 };
 

@@ -14,8 +14,9 @@ constexpr std::size_t kIdLength = 12;
 /// The time that is left for the next read: a block's, or what remains of the whole.
 class Deadline {
 public:
-    explicit Deadline(const Timeouts& timeouts)
-        : block_(timeouts.data_block), end_(std::chrono::steady_clock::now() + timeouts.message) {}
+    explicit Deadline(const Timeouts& timeouts) : Deadline(timeouts, std::chrono::steady_clock::now()) {}
+    Deadline(const Timeouts& timeouts, std::chrono::steady_clock::time_point begin)
+        : block_(timeouts.data_block), end_(begin + timeouts.message) {}
     std::optional<std::chrono::seconds> left() const {
         auto whole = std::chrono::ceil<std::chrono::seconds>(end_ - std::chrono::steady_clock::now());
         if (whole <= std::chrono::seconds::zero()) return std::nullopt;
@@ -53,7 +54,7 @@ void Transaction::add(delivery::Recipient recipient) {
 }
 
 void Transaction::begin_data(mail::Received received) {
-    begun_ = true;
+    begun_ = std::chrono::steady_clock::now();
     received.id = id_;
     auto envelope = envelope_;
     envelope.received = std::move(received);
@@ -66,7 +67,7 @@ void Transaction::begin_chunks(mail::Received received) {
 }
 
 Task<Result<>> Transaction::read_data(net::Connection& connection) {
-    Deadline deadline(options_.timeouts);
+    Deadline deadline(options_.timeouts, *begun_);
     while (!decoder_.at_end()) {
         auto block = co_await read_block(connection, deadline);
         if (!block) co_return pass_on(block);
@@ -80,7 +81,7 @@ Task<Result<>> Transaction::read_data(net::Connection& connection) {
 }
 
 Task<Result<>> Transaction::read_chunk(net::Connection& connection, std::uint64_t octets) {
-    Deadline deadline(options_.timeouts);
+    Deadline deadline(options_.timeouts, *begun_);
     while (octets > 0) {
         auto block = co_await read_block(connection, deadline);
         if (!block) co_return pass_on(block);

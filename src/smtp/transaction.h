@@ -49,7 +49,8 @@ private:
     std::string id_;
     delivery::Envelope envelope_;
     std::size_t accounts_ = 0;
-    bool begun_ = false, in_chunks_ = false;
+    std::optional<std::chrono::steady_clock::time_point> begun_;  // when octets were first taken
+    bool in_chunks_ = false;
     std::unique_ptr<delivery::Incoming> incoming_;  // null before the message begins and after a refusal
     mail::DataDecoder decoder_;
     mail::WireEncoder encoder_;

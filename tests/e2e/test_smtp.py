@@ -2,6 +2,7 @@
 
 import re
 import smtplib
+import time
 
 import pytest
 
@@ -212,6 +213,22 @@ def test_bdat_octets_that_look_like_the_end_do_not_end(server, account):
         assert client.reply()[0] == 250
         assert client.quiet()
     assert [without_trace(m) for m in stored(server, account)] == [body]
+
+
+def test_bdat_chunks_share_the_time_of_a_message(make_server):
+    server = make_server(smtp={"message_timeout": "1s"})
+    account = server.add_user(f"u@{DOMAIN}")
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        begin = time.monotonic()
+        while True:
+            bdat(client, b"x\r\n")
+            code, _ = client.reply()
+            if code != 250:
+                break
+            assert time.monotonic() < begin + 10, "a message may drip in for ever"
+            time.sleep(0.2)
+        assert code == 421 and client.closed() == b""
 
 
 def test_bdat_without_a_transaction_swallows_its_chunk(server, account):
