@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 
 #include "base/log.h"
@@ -19,6 +20,16 @@ std::string with_keyword(Protocol protocol, bool extended, bool tls, bool utf8) 
     bool lmtp = protocol == Protocol::lmtp;
     std::string keyword = utf8 ? (lmtp ? "UTF8LMTP" : "UTF8SMTP") : (lmtp ? "LMTP" : "ESMTP");
     return tls ? keyword + "S" : keyword;
+}
+
+bool is_hello(std::string_view verb) {
+    return same_word(verb, "EHLO") || same_word(verb, "HELO") || same_word(verb, "LHLO");
+}
+
+// RFC 2034 s3: responses to a greeting have no enhanced code, refusals neither.
+Reply without_status(Reply reply) {
+    reply.status = {};
+    return reply;
 }
 
 // A browser that is made to talk to us sends one of these (a form's body could hold SMTP commands).
@@ -123,12 +134,12 @@ Task<Result<>> Session::obey(std::string_view line) {
     if (is_http(verb_of(line))) co_return co_await hang_up(replies::kNotHttp);
     // How many octets follow can't be known: the next ones must not be taken for commands.
     if (same_word(verb_of(line), "BDAT")) co_return co_await hang_up(replies::kLostChunk);
-    co_return co_await bad(command.error());
+    co_return co_await bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
 }
 
 Task<Result<>> Session::on(Hello hello) {
     if (lmtp() != (hello.verb == Hello::Verb::lhlo))
-        co_return co_await bad(lmtp() ? replies::kSayLhlo : replies::kSayEhlo);
+        co_return co_await bad(without_status(lmtp() ? replies::kSayLhlo : replies::kSayEhlo));
     transaction_.reset();  // RFC 5321 s4.1.4: as RSET does
     helo_ = std::move(hello.name);
     extended_ = hello.verb != Hello::Verb::helo;
@@ -146,11 +157,13 @@ Task<Result<>> Session::extensions() {
         "250-SIZE {}\r\n"
         "250-8BITMIME\r\n"
         "250-SMTPUTF8\r\n"
-        "250-CHUNKING\r\n"
-        "250-ENHANCEDSTATUSCODES\r\n",
+        "250-CHUNKING\r\n",
         options_.hostname, services_.delivery.limits().message_octets);
     if (!connection_.tls() && options_.tls && options_.tls()) text += "250-STARTTLS\r\n";
-    text += "250 DSN\r\n";
+    // NOTIFY=SUCCESS: a front server reports the delivery itself if its LMTP server has no DSN, and leaves it to one
+    // that has. We don't report.
+    if (!lmtp()) text += "250-DSN\r\n";
+    text += "250 ENHANCEDSTATUSCODES\r\n";
     co_return co_await connection_.write(text);
 }
 
@@ -304,6 +317,8 @@ Task<Result<>> Session::on(Rset) {
 mail::Received Session::trace() const {
     mail::Received received;
     received.helo = helo_;
+    if (!transaction_->mail().smtputf8)  // RFC 6531 s3.7.3: UTF-8 in a trace field is for such messages only
+        std::ranges::replace_if(received.helo, [](char c) { return static_cast<unsigned char>(c) > 0x7f; }, '?');
     const auto& peer = connection_.peer().address;
     received.peer = peer == "unix" ? "" : peer;
     received.by = options_.hostname;

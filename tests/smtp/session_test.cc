@@ -29,8 +29,8 @@ TEST(SmtpSession, GreetsAndListsItsExtensions) {
               "250-8BITMIME\r\n"
               "250-SMTPUTF8\r\n"
               "250-CHUNKING\r\n"
-              "250-ENHANCEDSTATUSCODES\r\n"
-              "250 DSN\r\n"
+              "250-DSN\r\n"
+              "250 ENHANCEDSTATUSCODES\r\n"
               "221 2.0.0 Bye\r\n");
     options.greeting = "welcome";
     options.tls = any_tls;
@@ -63,7 +63,9 @@ TEST(SmtpSession, AnswersEachCommandWithItsCode) {
              {"QUIT\r\n", "221 2.0.0"},
              {"QUIT\r\nNOOP\r\n", "221 2.0.0"},
              {"HELO again\r\n", "250"},
-             {"LHLO client.example\r\n", "500 5.5.1"},
+             {"LHLO client.example\r\n", "500"},  // RFC 2034 s3: no enhanced code here
+             {"EHLO\r\n", "501"},
+             {"HELO two words\r\n", "501"},
              {"FOO\r\n", "500 5.5.2"},
              {"AUTH PLAIN AGEAYg==\r\n", "502 5.5.1"},
              {"STARTTLS\r\n", "502 5.5.1"},
@@ -351,6 +353,18 @@ TEST(SmtpSession, SaysGoodbyeWhenItHasToGo) {
         auto gone = talk(world, Script{.flights = {kHello + input}, .end = Errc::closed});
         EXPECT_NE(codes(gone.output).back().substr(0, 3), "421") << input;
         EXPECT_TRUE(world.inbox("demo@example.test").empty()) << "half a message was stored";
+    }
+}
+
+TEST(SmtpSession, WritesUtf8IntoReceivedOnlyWithSmtputf8) {  // RFC 6531 s3.7.3
+    for (auto [parameter, from] : {std::pair{"", "from b??cher.example"},
+                                   {" SMTPUTF8",
+                                    "from b\xc3\xbc"
+                                    "cher.example"}}) {
+        World world;
+        talk(world, std::string("EHLO b\xc3\xbc") + "cher.example\r\nMAIL FROM:<a@b.example>" + parameter +
+                        "\r\nRCPT TO:<demo@example.test>\r\nDATA\r\n.\r\n");
+        EXPECT_NE(world.inbox("demo@example.test").at(0).find(from), std::string::npos) << parameter;
     }
 }
 
