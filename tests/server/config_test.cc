@@ -98,8 +98,7 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
              {"group = \"mail\"", "p.toml:1: group: needs user too"},
              {"[pop3]\ngreeting = \"hello <1@x>\"",
               "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
-             {"[pop3]\ngreeting = \"[IN-USE]\"",
-              "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
+             {"[pop3]\ngreeting = \"[IN-USE]\"", "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
              {"[addresses]\ndetail_separator = \"--\"",
               "p.toml:2: addresses.detail_separator: must be one ASCII character other than \"@\", \".\" and a quote"},
          }) {
