@@ -21,8 +21,15 @@ void add_domain_commands(CLI::App& app, Cli& cli) {
 
     with_name("add", "Add a domain")->callback([&cli, name] {
         cli.action = [&cli, name] {
-            return cli.call("POST", "/v1/domains", {{"name", *name}},
-                            [](const Json& reply) { fmt::print("added {}\n", reply.value("name", "")); });
+            return cli.call("POST", "/v1/domains", {{"name", *name}}, [](const Json& reply) {
+                auto added = reply.value("name", "");
+                fmt::print("added {}\n", added);
+                // RFC 5321 s4.5.1: every domain that takes mail has one.
+                fmt::print(
+                    "Name its postmaster once there is an account for it: "
+                    "poplar alias add postmaster@{} ADDRESS\n",
+                    added);
+            });
         };
     });
     domain->add_subcommand("list", "List all domains")->callback([&cli] {

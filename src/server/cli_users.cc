@@ -142,9 +142,8 @@ void add_user_commands(CLI::App& app, Cli& cli) {
         };
     });
 
-    command("disable", "Refuse an account's logins and its mail")->callback([&cli, o] {
-        cli.action = [&cli, o] { return set_status(cli, o->address, "disabled"); };
-    });
+    command("disable", "Refuse an account's logins and its mail, from now on; a session that is open goes on")
+        ->callback([&cli, o] { cli.action = [&cli, o] { return set_status(cli, o->address, "disabled"); }; });
     command("enable", "Undo disable")->callback([&cli, o] {
         cli.action = [&cli, o] { return set_status(cli, o->address, "enabled"); };
     });

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "net/file_descriptor.h"
+#include "net/listener.h"
 #include "server/units.h"
 
 namespace poplar::server {
@@ -102,6 +103,10 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
         errors.push_back(config.error_at("tls", "needs certificate and private_key"));
     if (!config.listen.pop3s.empty() && !config.lines.contains("tls"))
         errors.push_back(config.error_at("listen.pop3s", "needs a certificate: add a [tls] section"));
+    // RFC 2033 s5
+    for (const auto& where : config.listen.lmtp)
+        if (auto address = net::parse_address(where); address && address->port == 25)
+            errors.push_back(config.error_at("listen.lmtp", "LMTP must not be served on port 25, which is SMTP's"));
     if (!config.group.empty() && config.user.empty()) errors.push_back(config.error_at("group", "needs user too"));
 }
 

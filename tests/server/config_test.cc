@@ -93,6 +93,8 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
               "p.toml:2: listen.pop3: must be a list of addresses like [\"[::]:110\"], not a text"},
              {"[listen]\npop3 = [110]", "p.toml:2: listen.pop3: must be a list of texts, not an integer"},
              {"[listen]\npop3s = [\"[::]:995\"]", "p.toml:2: listen.pop3s: needs a certificate: add a [tls] section"},
+             {"[listen]\nlmtp = [\"unix:/l\", \"127.0.0.1:25\"]",
+              "p.toml:2: listen.lmtp: LMTP must not be served on port 25, which is SMTP's"},
              {"[tls]\ncertificate = \"/c\"", "p.toml:2: tls.certificate: needs tls.private_key too"},
              {"[tls]", "p.toml:1: tls: needs certificate and private_key"},
              {"group = \"mail\"", "p.toml:1: group: needs user too"},
