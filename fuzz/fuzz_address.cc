@@ -5,12 +5,12 @@
 namespace poplar::mail {
 namespace {
 
-void check_address(const Address& address) {
-    CHECK(!address.local.empty() && address.local.size() <= 64);
+void check_address(const Address& address, Grammar grammar) {
+    CHECK(!address.local.empty() && address.local.size() <= 255);
     CHECK(!address.domain.empty() && address.domain.size() <= 255);
     const std::string text = to_string(address);
     for (char c : text) CHECK(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
-    const auto back = parse_address(text);
+    const auto back = parse_address(text, grammar);
     CHECK(back && *back == address);
     for (auto local_case : {LocalPartCase::fold, LocalPartCase::keep}) {
         const auto one = canonical(address, local_case);
@@ -25,11 +25,14 @@ void check_address(const Address& address) {
 }
 
 void check(std::string_view in) {
-    if (const auto address = parse_address(in)) {
-        check_address(*address);
+    const auto strict = parse_address(in), tolerant = parse_address(in, Grammar::tolerant);
+    if (strict) {
+        check_address(*strict, Grammar::strict);
+        CHECK(tolerant && *tolerant == *strict);
     } else {
-        CHECK(address.error().code() == Errc::invalid);
+        CHECK(strict.error().code() == Errc::invalid);
     }
+    if (tolerant) check_address(*tolerant, Grammar::tolerant);
     if (const auto domain = canonical_domain(in)) {
         const auto again = canonical_domain(*domain);
         CHECK(again && *again == *domain);
