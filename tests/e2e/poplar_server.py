@@ -226,7 +226,9 @@ class Server:
         """[(unique-id, octets)] of the whole maildrop, in order."""
         with self.login(address, password) as client:
             identities = client.uidl()
-            return [(unique_id, client.retr(number)) for number, unique_id in identities.items()]
+            messages = [(unique_id, client.retr(number)) for number, unique_id in identities.items()]
+            client.quit()  # a login that follows at once must not find the maildrop in use
+            return messages
 
 
 class Wire:

@@ -88,6 +88,7 @@ def test_a_damaged_large_body_is_named_and_not_served_as_good(filled):
             assert not client.closed().endswith(b"\r\n.\r\n")
         else:
             assert reply.startswith(b"-ERR [SYS/PERM]")
+            client.quit()
     with server.login(account) as client:
         assert without_trace(client.retr(1)) == messages[0]
         client.quit()
