@@ -1,0 +1,117 @@
+"""Dovecot from Debian's packages: POP3 and LMTP, nothing else."""
+
+import os
+import shutil
+
+from .base import Peer
+
+_FORMATS = {
+    "maildir": "maildir:~/Maildir",
+    "sdbox": "sdbox:~/sdbox",
+    "mdbox": "mdbox:~/mdbox",
+}
+
+_CONFIGURATION = """\
+base_dir = {home}/run
+state_dir = {home}/state
+instance_name = {name}
+log_path = {home}/dovecot.log
+protocols = pop3 lmtp
+listen = 127.0.0.1
+hostname = mx.example.test
+login_greeting = Dovecot ready.
+login_trusted_networks =
+ssl = yes
+ssl_cert = <{home}/certificate.pem
+ssl_key = <{home}/key.pem
+ssl_min_protocol = TLSv1.2
+disable_plaintext_auth = no
+auth_mechanisms = {mechanisms}
+auth_failure_delay = 0
+auth_username_chars =
+auth_username_format = %u
+auth_cache_size = {auth_cache}
+mail_location = {location}
+mail_uid = mail
+mail_gid = mail
+first_valid_uid = 8
+first_valid_gid = 8
+mail_max_userip_connections = 0
+mail_fsync = {fsync}
+pop3_lock_session = yes
+lda_mailbox_autocreate = yes
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {home}/users
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={home}/mail/%u
+}}
+service pop3-login {{
+  {login}
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = {pop3s}
+    ssl = yes
+  }}
+}}
+service pop3 {{
+  process_limit = 4096
+  {worker}
+}}
+service lmtp {{
+  {worker}
+  inet_listener lmtp {{
+    port = {lmtp}
+  }}
+}}
+# No growing delays for an address with failed logins: the tests come from one.
+service anvil {{
+  client_limit = 8192
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  client_limit = 8192
+}}
+service stats {{
+  client_limit = 8192
+}}
+"""
+
+
+class Dovecot(Peer):
+    """format: maildir, sdbox or mdbox. fsync: Dovecot's mail_fsync, `optimized` by default."""
+
+    name = "dovecot"
+    package = "dovecot-core"
+
+    def __init__(self, accounts=8, directory=None, tuned=False, format="maildir", fsync="optimized"):
+        super().__init__(accounts, directory, tuned)
+        self.format, self.fsync = format, fsync
+
+    def configure(self):
+        home = self.directory
+        for name in ("run", "state", "mail"):
+            (home / name).mkdir(exist_ok=True)
+        shutil.chown(home / "mail", "mail", "mail")
+        users = "".join(f"{account.name}:{account.password}\n" for account in self.accounts)
+        (home / "users").write_text(users, encoding="utf-8")
+        # For load: login processes and workers that serve many clients each, as its documentation advises.
+        busy = f"service_count = 0\n  process_min_avail = {os.cpu_count()}\n  client_limit = 4096"
+        (home / "dovecot.conf").write_text(_CONFIGURATION.format(
+            home=home, name=home.name, location=_FORMATS[self.format], fsync=self.fsync, **self.ports,
+            mechanisms="plain login cram-md5 apop scram-sha-1 scram-sha-256",
+            auth_cache="10M" if self.tuned else "0",
+            login=busy if self.tuned else "service_count = 1",
+            worker="service_count = 0\n  process_min_avail = 2" if self.tuned else "service_count = 1"))
+
+    def launch(self):
+        self._spawn("/usr/sbin/dovecot", "-F", "-c", self.directory / "dovecot.conf")
+
+    def special(self):
+        return {"apop": True, "mechanisms": ["CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]}
