@@ -43,6 +43,8 @@ struct Plain {
     std::string operator()(const Rset&) const { return "RSET"; }
     std::string operator()(const Capa&) const { return "CAPA"; }
     std::string operator()(const Stls&) const { return "STLS"; }
+    std::string operator()(const Utf8&) const { return "UTF8"; }
+    std::string operator()(const Lang& c) const { return "LANG " + std::string(c.range); }
 };
 
 void check(std::string_view line) {

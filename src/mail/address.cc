@@ -170,6 +170,8 @@ std::string to_string(const Address& address) {
     return out.append("@").append(address.domain);
 }
 
+bool is_utf8(std::string_view text) { return is_ascii(text) || u8_check(octets(text), text.size()) == nullptr; }
+
 bool needs_smtputf8(const Address& address) { return !is_ascii(address.local) || !is_ascii(address.domain); }
 
 Result<std::string> canonical_domain(std::string_view domain) {

@@ -25,6 +25,9 @@ Result<Address> parse_address(std::string_view text, Grammar grammar = Grammar::
 /// `local@domain`, the local part quoted where RFC 5321 asks for it.
 std::string to_string(const Address& address);
 
+/// Well-formed UTF-8 (RFC 3629), any characters; ASCII and "" are.
+bool is_utf8(std::string_view text);
+
 /// True if either part has an octet over 0x7f: such an address needs SMTPUTF8 (RFC 6531).
 bool needs_smtputf8(const Address& address);
 

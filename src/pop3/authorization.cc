@@ -2,6 +2,7 @@
 
 #include "auth/sasl.h"
 #include "base/log.h"
+#include "mail/address.h"
 
 namespace poplar::pop3 {
 
@@ -32,21 +33,22 @@ Task<std::optional<Login>> Authorization::run() {
 // RFC 1939 s7: whether the name exists is not told.
 Task<> Authorization::on(User user) {
     if (!conversation_.plaintext_allowed()) return refuse_plaintext();
+    if (!mail::is_utf8(user.name)) return conversation_.refuse("not valid UTF-8");  // RFC 6856 s2.2
     name_ = user.name;
-    return conversation_.say("+OK send the password\r\n");
+    return conversation_.say_ok("send the password");
 }
 
 Task<> Authorization::on(Pass pass) {
     if (!conversation_.plaintext_allowed()) return refuse_plaintext();
-    if (name_.empty()) return conversation_.refuse("-ERR send USER first\r\n");
+    if (name_.empty()) return conversation_.refuse("send USER first");
+    if (!mail::is_utf8(pass.password)) return conversation_.refuse("not valid UTF-8");
     return log_in(std::exchange(name_, {}), std::string(pass.password), "USER");
 }
 
 Task<> Authorization::on(Auth auth) {
     if (auth.mechanism.empty())  // not in RFC 5034, but what clients older than CAPA ask
-        return conversation_.say(conversation_.plaintext_allowed() ? "+OK mechanisms follow\r\nPLAIN\r\n.\r\n"
-                                                                   : "+OK mechanisms follow\r\n.\r\n");
-    if (!is_plain(auth.mechanism)) return conversation_.refuse("-ERR unknown mechanism\r\n");
+        return conversation_.say_list("mechanisms follow", conversation_.plaintext_allowed() ? "PLAIN\r\n" : "");
+    if (!is_plain(auth.mechanism)) return conversation_.refuse("unknown mechanism");
     if (!conversation_.plaintext_allowed()) return refuse_plaintext();
     name_.clear();
     return plain(auth.initial_response ? std::optional<std::string>(*auth.initial_response) : std::nullopt);
@@ -62,19 +64,19 @@ Task<> Authorization::plain(std::optional<std::string> initial_response) {
         auto line = co_await conversation_.next_response(deadline_);
         if (!line) co_return;
         if (*line == "*") {
-            co_await conversation_.say("-ERR cancelled\r\n");
+            co_await conversation_.say_error("cancelled");
             co_return;
         }
         response = *line;
     }
     auto decoded = auth::base64_decode(response);
     if (!decoded) {
-        co_await conversation_.refuse("-ERR not valid base64\r\n");
+        co_await conversation_.refuse("not valid base64");
         co_return;
     }
     auto message = auth::parse_plain(*decoded);
     if (!message) {
-        co_await conversation_.refuse("-ERR not a valid PLAIN response\r\n");
+        co_await conversation_.refuse("not a valid PLAIN response");
         co_return;
     }
     // Nobody may act for somebody else yet.
@@ -98,7 +100,7 @@ Task<> Authorization::log_in(std::string name, std::string password, std::string
     if (!maildrop) {
         if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
             log::info("pop3.in_use", {{"session", conversation_.session_id()}, {"account", account->address}});
-            co_await conversation_.say("-ERR [IN-USE] another session has the maildrop open\r\n");
+            co_await conversation_.say_error("[IN-USE]", "another session has the maildrop open");
             co_return;
         }
         log::warning("pop3.maildrop_failed", {{"session", conversation_.session_id()},
@@ -117,7 +119,7 @@ Task<> Authorization::log_in(std::string name, std::string password, std::string
                              {"mechanism", mechanism}});
     auto messages = (*maildrop)->message_count(), octets = (*maildrop)->octets();
     login_.emplace(std::move(account->address), std::move(*maildrop));
-    co_await conversation_.say("+OK {} messages ({} octets)\r\n", messages, octets);
+    co_await conversation_.say_ok("{} messages ({} octets)", messages, octets);
 }
 
 // A wrong name and a wrong password look the same.
@@ -133,32 +135,39 @@ Task<> Authorization::failed(std::string_view name, std::string_view mechanism, 
         co_await conversation_.say_failure(why, "can't check the password now, try again later");
         co_return;
     }
-    co_await conversation_.say("-ERR [AUTH] wrong name or password\r\n");  // RFC 3206 s5
+    co_await conversation_.say_error("[AUTH]", "wrong name or password");  // RFC 3206 s5
     if (++failures_ < conversation_.options().login_failures) co_return;
     conversation_.end("login_failures");
 }
 
 Task<> Authorization::refuse_plaintext() {
-    return conversation_.refuse(conversation_.offered_tls() ? "-ERR use STLS first: no passwords in the clear\r\n"
-                                                            : "-ERR no passwords in the clear\r\n");
+    return conversation_.refuse(conversation_.offered_tls() ? Text("use STLS first: no passwords in the clear")
+                                                            : Text("no passwords in the clear"));
 }
 
 // RFC 2595 s4.
 Task<> Authorization::on(Stls) {
     if (conversation_.connection().tls()) {
-        co_await conversation_.refuse("-ERR TLS is active already\r\n");
+        co_await conversation_.refuse("TLS is active already");
+        co_return;
+    }
+    if (conversation_.utf8()) {  // RFC 6856 s2.1
+        co_await conversation_.refuse("STLS has to come before UTF8");
         co_return;
     }
     auto context = conversation_.offered_tls();
     if (!context) {
-        co_await conversation_.refuse("-ERR TLS is not available\r\n");
+        co_await conversation_.refuse("TLS is not available");
         co_return;
     }
-    name_.clear();  // what came before the handshake may have come from somebody else
-    co_await conversation_.say("+OK begin TLS\r\n");
+    name_.clear();  // what came before the handshake may have come from somebody else, LANG too (RFC 6856 s7)
+    co_await conversation_.say_ok("begin TLS");
     if (conversation_.over()) co_return;
     auto shaken = co_await conversation_.connection().start_tls(*context, conversation_.options().tls_handshake);
-    if (shaken) co_return;
+    if (shaken) {
+        conversation_.forget_language();
+        co_return;
+    }
     log::info("pop3.tls_failed", {{"session", conversation_.session_id()},
                                   {"peer", conversation_.connection().peer().address},
                                   {"reason", shaken.error().detail()}});
@@ -167,8 +176,15 @@ Task<> Authorization::on(Stls) {
 
 Task<> Authorization::on(Capa) { return conversation_.say_capabilities(false); }
 
+Task<> Authorization::on(Lang lang) { return conversation_.change_language(lang.range); }
+
+Task<> Authorization::on(Utf8) {
+    conversation_.enable_utf8();
+    return conversation_.say_ok("UTF-8 it is");
+}
+
 Task<> Authorization::on(Quit) {
-    co_await conversation_.say("+OK goodbye\r\n");
+    co_await conversation_.say_ok("goodbye");
     conversation_.end("quit");
 }
 

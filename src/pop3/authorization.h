@@ -31,10 +31,12 @@ private:
     Task<> on(Auth auth);
     Task<> on(Stls);
     Task<> on(Capa);
+    Task<> on(Lang lang);
+    Task<> on(Utf8);
     Task<> on(Quit);
     template <class Other>
     Task<> on(Other) {
-        return conversation_.refuse("-ERR log in first\r\n");
+        return conversation_.refuse("log in first");
     }
 
     Task<> plain(std::optional<std::string> initial_response);

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <limits>
 
+#include "pop3/texts.h"
+
 namespace poplar::pop3 {
 
 namespace {
@@ -57,11 +59,13 @@ struct Rest {
     bool given;
 };
 
+std::unexpected<Error> wrong(Text what) { return fail(Errc::invalid, std::string(what.in(Language::english))); }
+
 using Parser = Result<Command> (*)(Rest);
 
 template <class Bare>
 Result<Command> parse_bare(Rest rest) {
-    if (!Arguments(rest.text).empty()) return fail(Errc::invalid, "this command takes no arguments");
+    if (!Arguments(rest.text).empty()) return wrong("this command takes no arguments");
     return Bare{};
 }
 
@@ -69,7 +73,7 @@ template <class OfMessage>
 Result<Command> parse_message(Rest rest) {
     Arguments arguments(rest.text);
     auto message = arguments.number<MessageNumber>();
-    if (!message || !arguments.empty()) return fail(Errc::invalid, "expected a message number");
+    if (!message || !arguments.empty()) return wrong("expected a message number");
     return OfMessage{*message};
 }
 
@@ -83,20 +87,19 @@ Result<Command> parse_top(Rest rest) {
     Arguments arguments(rest.text);
     auto message = arguments.number<MessageNumber>();
     auto lines = arguments.count();
-    if (!message || !lines || !arguments.empty())
-        return fail(Errc::invalid, "expected a message number and a number of lines");
+    if (!message || !lines || !arguments.empty()) return wrong("expected a message number and a number of lines");
     return Top{*message, *lines};
 }
 
 Result<Command> parse_user(Rest rest) {
     auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
     auto last = rest.text.find_last_not_of(' ');
-    if (last == rest.text.npos) return fail(Errc::invalid, "expected a name");
+    if (last == rest.text.npos) return wrong("expected a name");
     return User{rest.text.substr(first, last + 1 - first)};
 }
 
 Result<Command> parse_pass(Rest rest) {
-    if (!rest.given) return fail(Errc::invalid, "expected a password");
+    if (!rest.given) return wrong("expected a password");
     return Pass{rest.text};
 }
 
@@ -104,8 +107,16 @@ Result<Command> parse_auth(Rest rest) {
     Arguments arguments(rest.text);
     Auth auth{arguments.word(), std::nullopt};
     if (!arguments.empty()) auth.initial_response = arguments.word();
-    if (!arguments.empty()) return fail(Errc::invalid, "expected a mechanism and at most one response");
+    if (!arguments.empty()) return wrong("expected a mechanism and at most one response");
     return auth;
+}
+
+Result<Command> parse_lang(Rest rest) {
+    Arguments arguments(rest.text);
+    Lang lang;
+    if (!arguments.empty()) lang.range = arguments.word();
+    if (!arguments.empty()) return wrong("expected at most one language");
+    return lang;
 }
 
 struct Entry {
@@ -128,6 +139,8 @@ constexpr Entry kCommands[] = {
     {"QUIT", parse_bare<Quit>},
     {"NOOP", parse_bare<Noop>},
     {"RSET", parse_bare<Rset>},
+    {"UTF8", parse_bare<Utf8>},
+    {"LANG", parse_lang},
 };
 
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }

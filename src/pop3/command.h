@@ -39,18 +39,24 @@ struct Uidl {
     std::optional<MessageNumber> message;
 };
 // Extensions.
-struct Capa {};                                        // RFC 2449 s5
-struct Stls {};                                        // RFC 2595 s4
+struct Capa {};              // RFC 2449 s5
+struct Stls {};              // RFC 2595 s4
+struct Utf8 {};              // RFC 6856 s2.1
+struct Lang {                // RFC 6856 s3.2
+    std::string_view range;  ///< empty: the client asks for the list
+};
 struct Auth {                                          // RFC 5034 s4
     std::string_view mechanism;                        ///< empty: the client asks for the list
     std::optional<std::string_view> initial_response;  ///< not decoded; "=" is an empty one
 };
 
-using Command = std::variant<User, Pass, Quit, Stat, List, Retr, Dele, Noop, Rset, Top, Uidl, Capa, Stls, Auth>;
+using Command =
+    std::variant<User, Pass, Quit, Stat, List, Retr, Dele, Noop, Rset, Top, Uidl, Capa, Stls, Auth, Utf8, Lang>;
 
 /// Parses one command line, without its line end. Any bytes are allowed in `line`. Keywords in any case (RFC 1939 s3);
 /// more spaces than one between arguments, and spaces at the end, are forgiven, except in a password.
-/// Errors: not_found (no such command), invalid (not its arguments; the detail says what it wants).
+/// Errors: not_found (no such command), invalid (not its arguments; the detail is the English of a Text that
+/// says what it wants).
 Result<Command> parse_command(std::string_view line);
 
 }  // namespace poplar::pop3

@@ -13,8 +13,8 @@ using Seconds = net::Connection::Seconds;
 std::string_view response_code(Errc code) {
     switch (code) {
         case Errc::corrupt:
-        case Errc::not_found: return "[SYS/PERM] ";
-        default: return "[SYS/TEMP] ";
+        case Errc::not_found: return "[SYS/PERM]";
+        default: return "[SYS/TEMP]";
     }
 }
 
@@ -28,7 +28,7 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
     while (!over()) {
         auto line = co_await connection_.read_line(options_.line_limit, idle);
         if (!line && line.error().code() == Errc::too_large) {
-            co_await refuse("-ERR line too long\r\n");
+            co_await refuse("line too long");
             continue;
         }
         if (!line) {
@@ -38,10 +38,10 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
         auto command = parse_command(*line);
         if (command) co_return std::move(*command);
         if (command.error().code() == Errc::not_found) {
-            co_await refuse("-ERR unknown command\r\n");
+            co_await refuse("unknown command");
         } else {
-            auto reply = fmt::format("-ERR {}\r\n", command.error().detail());
-            co_await refuse(reply);
+            auto why = Text::find(command.error().detail());
+            co_await refuse(why ? *why : Text("unknown command"));
         }
     }
     co_return std::nullopt;
@@ -60,7 +60,7 @@ Task<std::optional<std::string_view>> Conversation::next_response(SteadyClock::t
     auto line = co_await connection_.read_line(options_.response_limit, std::min(options_.login_idle, until(deadline)));
     if (line) co_return *line;
     if (line.error().code() == Errc::too_large)
-        co_await refuse("-ERR line too long\r\n");
+        co_await refuse("line too long");
     else
         co_await end_of_reading(line.error().code());
     co_return std::nullopt;
@@ -69,7 +69,7 @@ Task<std::optional<std::string_view>> Conversation::next_response(SteadyClock::t
 Task<> Conversation::end_of_reading(Errc code) {
     switch (code) {
         case Errc::cancelled:
-            co_await say("-ERR [SYS/TEMP] server is shutting down, try again later\r\n");
+            co_await say_error("[SYS/TEMP]", "server is shutting down, try again later");
             end("stopping");
             break;
         // RFC 1939 s3: the autologout timer closes the connection without a word.
@@ -83,14 +83,24 @@ Task<> Conversation::say(std::string_view reply) {
     if (!sent) end(sent.error().code() == Errc::timed_out ? "timed_out" : "closed");
 }
 
-Task<> Conversation::say_failure(const Error& error, std::string_view what) {
-    return say("-ERR {}{}\r\n", response_code(error.code()), what);
+Task<> Conversation::say_ok(Text text) { return say("+OK {}\r\n", this->text(text)); }
+
+Task<> Conversation::say_list(Text first, std::string_view lines) {
+    return say("+OK {}\r\n{}.\r\n", text(first), lines);
 }
 
-Task<> Conversation::refuse(std::string_view reply) {
-    co_await say(reply);
+Task<> Conversation::say_error(Text text) { return say("-ERR {}\r\n", this->text(text)); }
+
+Task<> Conversation::say_error(std::string_view code, Text text) {
+    return say("-ERR {} {}\r\n", code, this->text(text));
+}
+
+Task<> Conversation::say_failure(const Error& error, Text what) { return say_error(response_code(error.code()), what); }
+
+Task<> Conversation::refuse(Text text) {
+    co_await say_error(text);
     if (++bad_commands_ < options_.bad_commands) co_return;
-    co_await say("-ERR too many bad commands, goodbye\r\n");
+    co_await say_error("too many bad commands, goodbye");
     end("bad_commands");
 }
 
@@ -114,9 +124,22 @@ Task<> Conversation::say_capabilities(bool authorized) {
     bool passwords = plaintext_allowed(), stls = !authorized && offered_tls();
     bool named = !options_.implementation.empty();
     return say(
-        "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n{}{}{}{}{}.\r\n",
-        passwords ? "USER\r\nSASL PLAIN\r\n" : "", stls ? "STLS\r\n" : "", named ? "IMPLEMENTATION " : "",
-        options_.implementation, named ? "\r\n" : "");
+        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n{}{}{}{}{}.\r\n",
+        text("capabilities follow"), passwords ? "USER\r\nSASL PLAIN\r\n" : "", stls ? "STLS\r\n" : "",
+        named ? "IMPLEMENTATION " : "", options_.implementation, named ? "\r\n" : "");
+}
+
+// RFC 6856 s3.2. The tag is the one of ours that was found for the range.
+Task<> Conversation::change_language(std::string_view range) {
+    if (range.empty()) {
+        std::string lines;
+        for (const auto& [tag, name] : kLanguages) fmt::format_to(std::back_inserter(lines), "{} {}\r\n", tag, name);
+        return say_list("languages follow", lines);
+    }
+    auto found = range == "*" ? options_.language : find_language(range);
+    if (!found) return refuse("there is no such language");
+    language_ = *found;
+    return say("+OK {} {}\r\n", name_of(language_).tag, text("the language is English now"));
 }
 
 }  // namespace poplar::pop3

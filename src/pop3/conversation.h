@@ -9,10 +9,12 @@
 
 #include "pop3/command.h"
 #include "pop3/session.h"
+#include "pop3/texts.h"
 
 namespace poplar::pop3 {
 
-/// The replies below end in CRLF. Not one is built from what the client sent.
+/// Replies end in CRLF. Not one is built from what the client sent. What a person may read in them is a Text, in the
+/// language of the session (pop3/texts.h says how to add one).
 class Conversation {
 public:
     Conversation(net::Connection& connection, const Options& options, std::string_view session_id)
@@ -28,7 +30,24 @@ public:
     /// been answered.
     Task<std::optional<std::string_view>> next_response(std::chrono::steady_clock::time_point deadline);
 
-    /// Failing to send ends the session.
+    /// `+OK text`. Here and below: failing to send ends the session.
+    Task<> say_ok(Text text);
+    template <class... Args>
+    Task<> say_ok(std::type_identity_t<Phrase<Args...>> phrase, Args&&... args)
+        requires(sizeof...(Args) > 0)
+    {
+        return say("+OK {}\r\n", fmt::format(fmt::runtime(text(phrase.text)), std::forward<Args>(args)...));
+    }
+    /// `+OK first`, then `lines`, each with its CRLF, then the final ".".
+    Task<> say_list(Text first, std::string_view lines);
+    /// `-ERR text`, or `-ERR [CODE] text` (RFC 2449 s8): `code` is with its brackets.
+    Task<> say_error(Text text);
+    Task<> say_error(std::string_view code, Text text);
+    /// `-ERR` with the response code (RFC 2449 s8, RFC 3206 s4) that tells the client whether to try again.
+    Task<> say_failure(const Error& error, Text what);
+    /// For a command that is out of place or malformed: `-ERR text`, and the end of a session that has had too many.
+    Task<> refuse(Text text);
+    /// A reply without text, such as `+OK 2 320`, or part of one.
     Task<> say(std::string_view reply);
     template <class... Args>
     Task<> say(fmt::format_string<Args...> format, Args&&... args)
@@ -38,12 +57,17 @@ public:
         fmt::format_to(std::back_inserter(reply_), format, std::forward<Args>(args)...);
         return say(std::string_view(reply_));
     }
-    /// `-ERR` with the response code (RFC 2449 s8, RFC 3206 s4) that tells the client whether to try again.
-    Task<> say_failure(const Error& error, std::string_view what);
-    /// For a command that is out of place or malformed: says so, and ends a session that has had too many of them.
-    Task<> refuse(std::string_view reply);
     /// RFC 2449 s5.
     Task<> say_capabilities(bool authorized);
+
+    /// In the language of the session; arguments are not filled in.
+    std::string_view text(Text text) const { return text.in(language_); }
+    /// LANG (RFC 6856 s3.2); "": the list.
+    Task<> change_language(std::string_view range);
+    void forget_language() { language_ = Language::english; }
+    /// UTF-8 mode (RFC 6856 s2.1).
+    void enable_utf8() { utf8_ = true; }
+    bool utf8() const { return utf8_; }
 
     /// `reason` is for the log; the first one counts.
     void end(std::string_view reason) {
@@ -69,6 +93,8 @@ private:
     std::string_view session_id_;
     std::string_view reason_;
     std::string reply_;
+    Language language_ = Language::english;
+    bool utf8_ = false;
     unsigned bad_commands_ = 0;
 };
 

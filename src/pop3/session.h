@@ -11,6 +11,7 @@
 #include "mailstore/mail_store.h"
 #include "net/connection.h"
 #include "net/tls.h"
+#include "pop3/texts.h"
 
 namespace poplar::pop3 {
 
@@ -24,6 +25,7 @@ enum class AllowPlaintext { never, loopback, always };
 
 struct Options {
     std::string greeting = "Poplar ready";  ///< behind "+OK "; without "<", which would announce APOP (RFC 1939 s7)
+    Language language = Language::english;  ///< what `LANG *` chooses (RFC 6856 s3.2); a session begins in English
     std::string implementation = "Poplar";  ///< RFC 2449 s6.9; empty: not announced
 
     std::chrono::seconds login_idle{60};         ///< a command may take before the login

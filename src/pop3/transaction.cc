@@ -29,12 +29,12 @@ Task<> Transaction::on(Stat) {
 
 Task<> Transaction::on(List list) {
     if (list.message) return list_one(*list.message, Column::octets);
-    return list_all(Column::octets, "+OK number and octets follow\r\n");
+    return list_all(Column::octets, "number and octets follow");
 }
 
 Task<> Transaction::on(Uidl uidl) {
     if (uidl.message) return list_one(*uidl.message, Column::unique_id);
-    return list_all(Column::unique_id, "+OK number and unique-id follow\r\n");
+    return list_all(Column::unique_id, "number and unique-id follow");
 }
 
 Task<> Transaction::list_one(MessageNumber number, Column column) {
@@ -46,9 +46,9 @@ Task<> Transaction::list_one(MessageNumber number, Column column) {
         co_await conversation_.say("+OK {} {}\r\n", number, message->unique_id);
 }
 
-Task<> Transaction::list_all(Column column, std::string_view first_line) {
+Task<> Transaction::list_all(Column column, Text first_line) {
     if (!co_await load()) co_return;
-    std::string block(first_line);
+    auto block = fmt::format("+OK {}\r\n", conversation_.text(first_line));
     for (MessageNumber number = 1; number <= messages_->size(); ++number) {
         if (is_deleted(number)) continue;
         const auto& message = (*messages_)[number - 1];
@@ -80,7 +80,7 @@ Task<> Transaction::on(Retr retr) {
         co_await conversation_.say_failure(whole.error(), "the message can't be read");
         co_return;
     }
-    co_await conversation_.say("+OK {} octets\r\n", message->octets);
+    co_await conversation_.say_ok("{} octets", message->octets);
     while (!conversation_.over()) {
         auto chunk = co_await (*reader)->next();
         if (!chunk) {
@@ -112,7 +112,7 @@ Task<> Transaction::on(Top top) {
         co_await conversation_.say_failure(chunk.error(), "the message can't be read");
         co_return;
     }
-    co_await conversation_.say("+OK top of message follows\r\n");
+    co_await conversation_.say_ok("top of message follows");
     mail::TopLimiter limiter(top.lines);
     while (!conversation_.over() && !chunk->empty()) {
         auto wanted = chunk->substr(0, limiter.take(*chunk));
@@ -135,18 +135,21 @@ Task<> Transaction::on(Dele dele) {
     deleted_[dele.message - 1] = true;
     ++deleted_count_;
     deleted_octets_ += message->octets;
-    co_await conversation_.say("+OK deleted\r\n");
+    co_await conversation_.say_ok("deleted");
 }
 
 Task<> Transaction::on(Rset) {
     deleted_.clear();
     deleted_count_ = deleted_octets_ = 0;
-    return conversation_.say("+OK nothing is deleted\r\n");
+    return conversation_.say_ok("nothing is deleted");
 }
 
-Task<> Transaction::on(Noop) { return conversation_.say("+OK\r\n"); }
+// RFC 1957: old clients want a space behind "+OK", so every reply has a text.
+Task<> Transaction::on(Noop) { return conversation_.say_ok("still here"); }
 
 Task<> Transaction::on(Capa) { return conversation_.say_capabilities(true); }
+
+Task<> Transaction::on(Lang lang) { return conversation_.change_language(lang.range); }
 
 // The UPDATE state: all deletions are durable, or none has happened, before the reply; and the maildrop is free for
 // the client's next session by then (RFC 1939 s6).
@@ -162,11 +165,11 @@ Task<> Transaction::on(Quit) {
     maildrop_.reset();
     if (removed) {
         done_.deleted = deleted_count_;
-        co_await conversation_.say("+OK goodbye\r\n");
+        co_await conversation_.say_ok("goodbye");
         conversation_.end("quit");
     } else {
         log_failure(removed.error(), "");
-        co_await conversation_.say("-ERR [SYS/TEMP] the deletions could not be saved, try again later\r\n");
+        co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
         conversation_.end("update_failed");
     }
 }
@@ -188,11 +191,11 @@ Task<bool> Transaction::load() {
 Task<const Transaction::Message*> Transaction::find(MessageNumber number) {
     if (!co_await load()) co_return nullptr;
     if (number == 0 || number > messages_->size()) {
-        co_await conversation_.say("-ERR no such message\r\n");
+        co_await conversation_.say_error("no such message");
         co_return nullptr;
     }
     if (is_deleted(number)) {
-        co_await conversation_.say("-ERR the message is deleted\r\n");
+        co_await conversation_.say_error("the message is deleted");
         co_return nullptr;
     }
     co_return &(*messages_)[number - 1];

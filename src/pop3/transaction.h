@@ -36,15 +36,16 @@ private:
     Task<> on(Rset);
     Task<> on(Noop);
     Task<> on(Capa);
+    Task<> on(Lang lang);
     Task<> on(Quit);
     template <class Other>
     Task<> on(Other) {
-        return conversation_.refuse("-ERR you are logged in already\r\n");
+        return conversation_.refuse("you are logged in already");
     }
 
     enum class Column { octets, unique_id };
     Task<> list_one(MessageNumber number, Column column);
-    Task<> list_all(Column column, std::string_view first_line);
+    Task<> list_all(Column column, Text first_line);
     Task<bool> load();
     Task<const Message*> find(MessageNumber number);
     Task<> cut(const Message& message, const Error& why);

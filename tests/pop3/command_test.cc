@@ -28,6 +28,8 @@ struct Show {
     std::string operator()(const Uidl& c) const { return "UIDL" + number(c.message); }
     std::string operator()(const Capa&) const { return "CAPA"; }
     std::string operator()(const Stls&) const { return "STLS"; }
+    std::string operator()(const Utf8&) const { return "UTF8"; }
+    std::string operator()(const Lang& c) const { return fmt::format("LANG [{}]", c.range); }
     std::string operator()(const Auth& c) const {
         auto initial = c.initial_response ? fmt::format(" [{}]", *c.initial_response) : std::string();
         return fmt::format("AUTH [{}]{}", c.mechanism, initial);
@@ -64,6 +66,10 @@ TEST(Pop3Command, ReadsEveryCommand) {
                                   {"TOP 1 99999999999999999999", "TOP 1 18446744073709551615"},
                                   {"CAPA", "CAPA"},
                                   {"STLS", "STLS"},
+                                  {"utf8", "UTF8"},
+                                  {"LANG", "LANG []"},
+                                  {"lang  de-CH ", "LANG [de-CH]"},
+                                  {"LANG *", "LANG [*]"},
                                   {"AUTH", "AUTH []"},
                                   {"AUTH PLAIN", "AUTH [PLAIN]"},
                                   {"AUTH plain =", "AUTH [plain] [=]"},

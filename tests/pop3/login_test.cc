@@ -173,7 +173,7 @@ TEST_F(Pop3Login, WithoutACertificateThereIsNoStls) {
 TEST_F(Pop3Login, AnnouncesTheSameInBothStatesExceptStls) {
     offer_tls();
     std::string common =
-        "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+        "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
         "USER\r\nSASL PLAIN\r\n";
     EXPECT_EQ(say("CAPA\r\n"), common + "STLS\r\nIMPLEMENTATION Poplar\r\n.\r\n");
     EXPECT_EQ(say_logged_in("CAPA\r\n"), common + "IMPLEMENTATION Poplar\r\n.\r\n");
