@@ -19,7 +19,7 @@ void LocalBodyReader::rewind() {
 
 Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
     if (part_ == Part::inline_frames) return directory_.segment_reader(place_.segment);
-    auto file = File::open(directory_.large_body(partition_, id_), File::Mode::read);
+    auto file = File::open(directory_.disk(), directory_.large_body(partition_, id_), File::Mode::read);
     if (!file) return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     return std::make_shared<const File>(std::move(*file));
 }
@@ -142,7 +142,7 @@ std::optional<Damage> check_body(const StoreDirectory& directory, PartitionId pa
     if (place.file_octets > 0) {
         path = directory.large_body(partition, id);
         at = 0;
-        auto file = File::open(path, File::Mode::read);
+        auto file = File::open(directory.disk(), path, File::Mode::read);
         if (!file) return damaged(file.error().detail());
         auto checked = check_part(*file, at, place.file_octets);
         if (!checked) return damaged(checked.error().detail());

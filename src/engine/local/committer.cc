@@ -61,7 +61,7 @@ Committer::Committer(const Options& options, StoreDirectory& directory, Index& i
 
 Result<> Committer::start(const Position& position) {
     end_ = durable_ = position;
-    auto file = File::open(directory_.segment(position.segment), File::Mode::read_write);
+    auto file = File::open(directory_.disk(), directory_.segment(position.segment), File::Mode::read_write);
     if (!file && file.error().code() == Errc::not_found)
         file = directory_.create_segment(position.segment, position.next_sequence);
     if (!file) return pass_on(file);
@@ -156,7 +156,7 @@ void Committer::commit(std::vector<Request> requests) {
 
 // Decides each request and encodes those that go on; the others are answered here.
 void Committer::prepare(Group& group, std::vector<Request>& requests) {
-    auto space = free_space(directory_.root());
+    auto space = free_space(directory_.disk(), directory_.root());
     group.space_is_short = space && *space < options_.min_free_space;
     std::uint64_t sequence = end_.next_sequence, first = sequence;
     group.commits.reserve(requests.size());
@@ -243,14 +243,16 @@ Result<> Committer::make_room(std::uint64_t octets) {
     }
     if (!done) return done;
     allocated_ += wish;
+    directory_.disk().reached(Step::group_allocated);
     return {};
 }
 
 Result<> Committer::roll(std::uint64_t octets) {
-    if (auto space = free_space(directory_.root()); space && *space < octets + kSegmentHeader)
+    if (auto space = free_space(directory_.disk(), directory_.root()); space && *space < octets + kSegmentHeader)
         return fail(Errc::no_space, "no room for another segment");
     // A segment that another one follows ends, durably, where its last group does: recovery relies on it.
     if (auto sealed = cut_segment(); !sealed) return sealed;
+    directory_.disk().reached(Step::segment_cut);
     auto next = directory_.create_segment(end_.segment + 1, end_.next_sequence);
     if (!next) return pass_on(next);
     segment_ = std::move(*next);
@@ -282,7 +284,9 @@ Result<> Committer::write(Group& group) {
         if (auto cut = cut_segment(); !cut) return cut;
         return written;
     }
-    if (auto synced = segment_->sync(); !synced) return sync_failed(synced.error());
+    directory_.disk().reached(Step::group_written);
+    if (auto synced = segment_->sync(Sync::group); !synced) return sync_failed(synced.error());
+    directory_.disk().reached(Step::group_synced);
     end_.offset += group.octets;
     return {};
 }
@@ -291,7 +295,7 @@ Result<> Committer::write(Group& group) {
 Result<> Committer::cut_segment() {
     allocated_ = end_.offset;
     if (auto cut = segment_->truncate(end_.offset); !cut) return sync_failed(cut.error());
-    if (auto synced = segment_->sync_metadata(); !synced) return sync_failed(synced.error());
+    if (auto synced = segment_->sync_metadata(Sync::segment_cut); !synced) return sync_failed(synced.error());
     return {};
 }
 
@@ -315,12 +319,14 @@ void Committer::finish(Group& group) {
         for (auto& commit : group.commits) commit.request.done(fail(Errc::io, indexed.error().detail()));
         return;
     }
+    directory_.disk().reached(Step::group_indexed);
     ++groups_;
     commits_ += group.commits.size();
     for (auto& commit : group.commits) {
         commit.request.batch.bodies.clear();  // who waits lets go of a file last: removing its name is not our work
         commit.request.done(commit.change);
     }
+    directory_.disk().reached(Step::group_answered);
     std::vector<PartitionId> partitions;
     for (const auto& [partition, number] : group.changes) partitions.push_back(partition);
     watches_.changed(partitions);
@@ -349,10 +355,15 @@ void Committer::reclaim(const Group& group) {
     for (const auto& commit : group.commits)
         for (const auto& [id, place] : commit.freed) {
             auto free_it = [&directory = directory_, partition = commit.header.partition, id, place] {
-                if (place.file_octets > 0) (void)unlink_file(directory.large_body(partition, id));
+                auto& disk = directory.disk();
+                if (place.file_octets > 0) {
+                    (void)unlink_file(disk, directory.large_body(partition, id));
+                    disk.reached(Step::body_unlinked);
+                }
                 if (place.inline_octets < 4096) return;
-                if (auto file = File::open(directory.segment(place.segment), File::Mode::read_write))
+                if (auto file = File::open(disk, directory.segment(place.segment), File::Mode::read_write))
                     (void)file->punch(place.offset, place.inline_octets);
+                disk.reached(Step::hole_punched);
             };
             pool_.post(std::move(free_it));
         }

@@ -63,7 +63,7 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
 
 }  // namespace
 
-Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& directory, const Options& options) {
+Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(options.block_cache);
     table.block_size = 16 << 10;
@@ -75,6 +75,7 @@ Result<std::unique_ptr<Index>> Index::open(const std::filesystem::path& director
 
     rocksdb::Options rocks;
     rocks.create_if_missing = true;
+    if (auto* env = disk.index_env()) rocks.env = env;
     rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocks.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefix));
     rocks.compression = rocksdb::kLZ4Compression;

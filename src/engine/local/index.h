@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "engine/engine.h"
+#include "engine/local/disk.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/record.h"
 
@@ -29,7 +30,8 @@ enum class Wait { no, yes };
 
 class Index {
 public:
-    static Result<std::unique_ptr<Index>> open(const std::filesystem::path& directory, const Options& options);
+    static Result<std::unique_ptr<Index>> open(Disk& disk, const std::filesystem::path& directory,
+                                               const Options& options);
     ~Index();
 
     Result<Position> position() const;

@@ -12,6 +12,10 @@
 
 namespace poplar::engine::local {
 
+namespace {
+Disk& disk_of(const Options& options) { return options.disk ? *options.disk : Disk::system(); }
+}  // namespace
+
 struct LocalEngine::Impl {
     explicit Impl(Options o)
         : options(std::move(o)), leases(std::make_shared<Leases>()), watches(std::make_shared<Watches>()) {}
@@ -34,10 +38,10 @@ struct LocalEngine::Impl {
 };
 
 Result<> LocalEngine::Impl::open() {
-    auto opened = StoreDirectory::open(options.directory);
+    auto opened = StoreDirectory::open(disk_of(options), options.directory);
     if (!opened) return pass_on(opened);
     directory = std::move(*opened);
-    auto index_opened = Index::open(directory->index(), options);
+    auto index_opened = Index::open(directory->disk(), directory->index(), options);
     if (!index_opened) return pass_on(index_opened);
     index = std::move(*index_opened);
     auto recovered = recover(*directory, *index);
@@ -61,9 +65,12 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
         const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
         if (!rest || !rest->in_file()) continue;
         auto path = directory->large_body(partition, body.id);
-        auto linked = link_file(rest->path(), path);
+        auto linked = link_file(directory->disk(), rest->path(), path);
         if (!linked && linked.error().code() != Errc::exists) return linked;  // it exists: the batch is repeated
-        if (auto synced = sync_directory(path.parent_path()); !synced) return synced;
+        directory->disk().reached(Step::body_linked);
+        auto synced = sync_directory(directory->disk(), path.parent_path(), Sync::body_name);
+        if (!synced) return synced;
+        directory->disk().reached(Step::body_named);
     }
     return {};
 }
@@ -71,7 +78,7 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
 void LocalEngine::Impl::unlink_large_bodies(PartitionId partition, const Batch& batch) {
     for (const auto& body : batch.bodies) {
         const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
-        if (rest && rest->in_file()) (void)unlink_file(directory->large_body(partition, body.id));
+        if (rest && rest->in_file()) (void)unlink_file(directory->disk(), directory->large_body(partition, body.id));
     }
 }
 
@@ -85,16 +92,15 @@ Result<std::unique_ptr<LocalEngine>> LocalEngine::open(Options options) {
 }
 
 Result<std::vector<Damage>> LocalEngine::rebuild(Options options) {
-    auto directory = StoreDirectory::open(options.directory);
+    auto directory = StoreDirectory::open(disk_of(options), options.directory);
     if (!directory) return pass_on(directory);
-    std::error_code error;
-    std::filesystem::remove_all((*directory)->index(), error);
-    if (error) return fail(Errc::io, fmt::format("{}: {}", (*directory)->index().string(), error.message()));
-    auto index = Index::open((*directory)->index(), options);
+    if (auto gone = remove_tree((*directory)->disk(), (*directory)->index()); !gone) return pass_on(gone);
+    auto index = Index::open((*directory)->disk(), (*directory)->index(), options);
     if (!index) return pass_on(index);
     auto recovered = recover(**directory, **index);
     if (!recovered) return pass_on(recovered);
     if (auto flushed = (*index)->flush(Index::FlushMode::wait); !flushed) return pass_on(flushed);
+    (*directory)->disk().reached(Step::index_rebuilt);
     return std::move(recovered->damage);
 }
 
@@ -216,7 +222,7 @@ Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> repo
         for (; expected < number; ++expected)
             damaged({directory.relative(directory.segment(expected)), 0, {}, {}, "the segment is missing"});
         ++expected;
-        auto file = File::open(directory.segment(number), File::Mode::read);
+        auto file = File::open(directory.disk(), directory.segment(number), File::Mode::read);
         if (!file) return pass_on(file);
         if (auto header = directory.read_header(*file); !header) damaged({name, 0, {}, {}, header.error().detail()});
         auto size = file->size();
@@ -265,13 +271,13 @@ Status LocalEngine::status() const {
     if (auto segments = directory.segments()) {
         status.segments = segments->size();
         for (auto number : *segments) {
-            std::error_code error;
-            auto size = std::filesystem::file_size(directory.segment(number), error);
-            if (!error) status.log_octets += size;
+            auto file = File::open(directory.disk(), directory.segment(number), File::Mode::read);
+            if (!file) continue;
+            if (auto size = file->size()) status.log_octets += *size;
         }
     }
     status.index_octets = impl_->index->disk_octets();
-    if (auto space = free_space(directory.root())) status.free_octets = *space;
+    if (auto space = free_space(directory.disk(), directory.root())) status.free_octets = *space;
     status.commits = impl_->committer->commits();
     status.groups = impl_->committer->groups();
     status.staged_octets = impl_->staging->in_memory;

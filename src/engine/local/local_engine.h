@@ -11,6 +11,8 @@
 
 namespace poplar::engine::local {
 
+class Disk;
+
 struct Options {
     std::filesystem::path directory;           ///< created (mode 0700) if missing
     std::uint64_t segment_size = 256u << 20;   ///< octets; a segment is sealed when a group would not fit any more
@@ -23,6 +25,7 @@ struct Options {
     std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache
     bool index_wal = false;                    ///< the index gets its own synced log too: for doubt, not for speed
+    Disk* disk = nullptr;                      ///< null: the real one; tests bring theirs, which outlives the engine
 };
 
 /// One damaged place in the data directory.

@@ -70,7 +70,7 @@ private:
 
 Result<> Replay::segment(std::uint64_t number, bool last) {
     auto& position = result_.position;
-    auto file = File::open(directory_.segment(number), File::Mode::read_write);
+    auto file = File::open(directory_.disk(), directory_.segment(number), File::Mode::read_write);
     if (!file) return pass_on(file);
     auto size = file->size();
     if (!size) return pass_on(size);
@@ -97,7 +97,8 @@ Result<> Replay::segment(std::uint64_t number, bool last) {
     }
     if (last) {  // the index may be flushed at any time: what it will know must be durable
         if (auto done = file->truncate(end); !done) return done;
-        if (auto done = file->sync_metadata(); !done) return done;
+        if (auto done = file->sync_metadata(Sync::recovered); !done) return done;
+        directory_.disk().reached(Step::log_recovered);
     }
     SegmentWalk walk(source, directory_.mark(), begin, end, position.next_sequence, SegmentWalk::Bodies::check);
     for (;;) {
@@ -153,15 +154,17 @@ Result<> Replay::report_bodies() {
 // Removes the files of large bodies that no commit speaks of. Where the log is damaged, the record of such a file may
 // be what was lost: then it is kept aside.
 Result<> sweep_large(StoreDirectory& directory, Index& index, Recovered& result) {
-    auto files = directory.sweep_incoming();
+    if (auto swept = directory.sweep_incoming(); !swept) return swept;
+    auto files = directory.large_bodies();
     if (!files) return pass_on(files);
     for (auto [partition, id] : *files) {
         result.position.next_body = std::max(result.position.next_body, id.value + 1);
         auto place = *index.place(partition, id, Wait::yes);
         if (place || place.error().code() != Errc::not_found) continue;
-        auto done = result.damage.empty() ? unlink_file(directory.large_body(partition, id))
+        auto done = result.damage.empty() ? unlink_file(directory.disk(), directory.large_body(partition, id))
                                           : directory.keep_aside(partition, id);
         if (!done) return done;
+        directory.disk().reached(Step::orphan_unlinked);
     }
     return {};
 }
@@ -181,12 +184,12 @@ Result<Recovered> recover(StoreDirectory& directory, Index& index) {
         return number < position->segment || (number == position->segment && position->offset > kSegmentHeader);
     };
     while (!segments->empty()) {
-        auto last = File::open(directory.segment(segments->back()), File::Mode::read);
+        auto last = File::open(directory.disk(), directory.segment(segments->back()), File::Mode::read);
         if (!last) return pass_on(last);
         auto size = last->size();
         if (!size) return pass_on(size);
         if (directory.read_header(*last) || known(segments->back()) || *size > kSegmentHeader) break;
-        if (auto gone = unlink_file(last->path()); !gone) return pass_on(gone);
+        if (auto gone = unlink_file(directory.disk(), last->path()); !gone) return pass_on(gone);
         segments->pop_back();
     }
     if (known(position->segment) && (segments->empty() || segments->back() < position->segment))
@@ -201,6 +204,7 @@ Result<Recovered> recover(StoreDirectory& directory, Index& index) {
                                      "the segment is missing"});
         ++expected;
         if (auto done = replay.segment(number, number == segments->back()); !done) return pass_on(done);
+        directory.disk().reached(Step::log_replayed);
     }
     if (auto done = replay.finish(); !done) return pass_on(done);
     if (auto done = replay.report_bodies(); !done) return pass_on(done);

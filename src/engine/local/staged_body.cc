@@ -12,7 +12,8 @@ constexpr std::size_t kFileWrite = 4 * kFrameSize;  // octets written to a large
 
 LocalStagedBody::~LocalStagedBody() {
     staging_.in_memory -= frame_octets_;
-    if (!path_.empty()) (void)unlink_file(path_);  // committed bodies have links of their own
+    if (!path_.empty())
+        (void)unlink_file(staging_.directory.disk(), path_);  // committed bodies have links of their own
 }
 
 LocalBodyWriter::LocalBodyWriter(Staging& staging, std::uint64_t size_hint)
@@ -55,18 +56,20 @@ bool LocalBodyWriter::must_spill() const {
 // Moves the sealed frames to the file.
 Task<Result<>> LocalBodyWriter::spill() {
     auto work = [this]() -> Result<> {
-        auto space = free_space(staging_.directory.root());
+        auto space = free_space(staging_.directory.disk(), staging_.directory.root());
         if (space && *space < staging_.min_free_space) return fail(Errc::no_space, "less than min_free_space is left");
         if (!file_) {
             auto path = staging_.directory.incoming_body(BodyId(staging_.next_body++));
-            auto file = File::open(path, File::Mode::create_new);
+            auto file = File::open(staging_.directory.disk(), path, File::Mode::create_new);
             if (!file) return pass_on(file);
             body_->path_ = path;
             file_ = std::move(*file);
         }
         std::vector<iovec> parts;
         for (auto& frame : body_->frames_) parts.push_back({frame.data(), frame.size()});
-        return file_->write_at(parts, body_->file_octets_);
+        if (auto written = file_->write_at(parts, body_->file_octets_); !written) return written;
+        staging_.directory.disk().reached(Step::body_written);
+        return {};
     };
     auto done = co_await staging_.pool.run(work);
     if (!done) co_return pass_on(done);
@@ -81,8 +84,9 @@ Task<Result<std::shared_ptr<const StagedBody>>> LocalBodyWriter::finish() {
     if (!current_.empty()) seal_current();
     if (file_ || body_->size_ > staging_.large_body) {
         if (auto done = co_await spill(); !done) co_return pass_on(done);
-        auto sync = [this] { return file_->sync_metadata(); };
+        auto sync = [this] { return file_->sync_metadata(Sync::body); };
         if (auto done = co_await staging_.pool.run(sync); !done) co_return pass_on(done);
+        staging_.directory.disk().reached(Step::body_synced);
         file_.reset();
     }
     co_return std::shared_ptr<const StagedBody>(std::move(body_));

@@ -1,7 +1,6 @@
 #include "engine/local/store_directory.h"
 
 #include <fmt/format.h>
-#include <sys/file.h>
 
 #include <algorithm>
 #include <charconv>
@@ -17,8 +16,8 @@ namespace {
 constexpr std::size_t kOpenReaders = 256;
 constexpr std::uint64_t kLargeFolders = 256;
 
-Result<std::string> read_small_file(const fs::path& path) {
-    auto file = File::open(path, File::Mode::read);
+Result<std::string> read_small_file(Disk& disk, const fs::path& path) {
+    auto file = File::open(disk, path, File::Mode::read);
     if (!file) return pass_on(file);
     std::string text(4096, '\0');
     auto got = file->read_at(text.data(), text.size(), 0);
@@ -35,15 +34,17 @@ bool parse(std::string_view text, Number& number, int base) {
 
 }  // namespace
 
-Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(const fs::path& root) {
-    if (auto made = ensure_directory(root); !made) return pass_on(made);
+Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(Disk& disk, const fs::path& root) {
+    if (auto made = ensure_directory(disk, root); !made) return pass_on(made);
     auto path = root / "LOCK";
-    auto lock = File::open(path, File::Mode::create_new);
-    if (!lock && lock.error().code() == Errc::exists) lock = File::open(path, File::Mode::read_write);
+    auto lock = File::open(disk, path, File::Mode::create_new);
+    if (!lock && lock.error().code() == Errc::exists) lock = File::open(disk, path, File::Mode::read_write);
     if (!lock) return pass_on(lock);
-    if (flock(lock->fd(), LOCK_EX | LOCK_NB) != 0)
+    if (auto locked = lock->lock(); !locked) {
+        if (locked.error().code() != Errc::busy) return pass_on(locked);
         return fail(Errc::busy, fmt::format("{} is in use by another poplar", root.string()));
-    std::unique_ptr<StoreDirectory> store(new StoreDirectory(root, std::move(*lock)));
+    }
+    std::unique_ptr<StoreDirectory> store(new StoreDirectory(disk, root, std::move(*lock)));
     if (auto ready = store->prepare(); !ready) return pass_on(ready);
     if (auto ready = store->prepare_large(); !ready) return pass_on(ready);
     return store;
@@ -52,7 +53,7 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(const fs::path& roo
 // FORMAT is written last: a directory that has one is complete.
 Result<> StoreDirectory::prepare() {
     auto path = root_ / "FORMAT";
-    auto format = read_small_file(path);
+    auto format = read_small_file(disk_, path);
     if (format) {
         std::string_view text = *format;
         constexpr std::string_view kName = "poplar-store ";
@@ -73,58 +74,64 @@ Result<> StoreDirectory::prepare() {
     if (format.error().code() != Errc::not_found) return pass_on(format);
 
     for (auto directory : {root_ / "log", root_ / "log/0", root_ / "large", root_ / "large/incoming"})
-        if (auto made = ensure_directory(directory); !made) return pass_on(made);
-    if (fs::exists(segment(1)))
-        return fail(Errc::invalid, fmt::format("{} has segments but no FORMAT", root_.string()));
+        if (auto made = ensure_directory(disk_, directory); !made) return pass_on(made);
+    auto existing = segments();
+    if (!existing) return pass_on(existing);
+    if (!existing->empty()) return fail(Errc::invalid, fmt::format("{} has segments but no FORMAT", root_.string()));
     mark_ = RecordMark(random_u64());
     auto draft = root_ / "FORMAT.new";
-    std::error_code ignored;
-    fs::remove(draft, ignored);
-    auto file = File::open(draft, File::Mode::create_new);
+    (void)unlink_file(disk_, draft);
+    auto file = File::open(disk_, draft, File::Mode::create_new);
     if (!file) return pass_on(file);
     for (auto directory : {root_ / "log", root_ / "large", root_})
-        if (auto done = sync_directory(directory); !done) return pass_on(done);
-    (void)sync_directory(root_ / "..");  // may not be ours to open
+        if (auto done = sync_directory(disk_, directory, Sync::store_folders); !done) return pass_on(done);
+    (void)sync_directory(disk_, root_ / "..", Sync::store_name);  // may not be ours to open
     if (auto done = file->write_at(fmt::format("poplar-store {}\nmark {:016x}\n", kFormat, mark_.value), 0); !done)
         return pass_on(done);
-    if (auto done = file->sync_metadata(); !done) return pass_on(done);
-    if (auto done = rename_file(draft, path); !done) return pass_on(done);
-    return sync_directory(root_);
+    if (auto done = file->sync_metadata(Sync::format); !done) return pass_on(done);
+    disk_.reached(Step::format_written);
+    if (auto done = rename_file(disk_, draft, path); !done) return pass_on(done);
+    if (auto done = sync_directory(disk_, root_, Sync::format_name); !done) return done;
+    disk_.reached(Step::format_named);
+    return {};
 }
 
 // All folders at once, so that no delivery has to see to it that its folder's name is durable.
 Result<> StoreDirectory::prepare_large() {
     for (std::uint64_t i = 0; i < kLargeFolders; ++i)
-        if (auto made = ensure_directory(large_body({}, BodyId(i)).parent_path()); !made) return made;
-    return sync_directory(root_ / "large");
+        if (auto made = ensure_directory(disk_, large_body({}, BodyId(i)).parent_path()); !made) return made;
+    return sync_directory(disk_, root_ / "large", Sync::body_folders);
 }
 
 fs::path StoreDirectory::segment(std::uint64_t number) const { return root_ / fmt::format("log/0/{:010}.seg", number); }
 
 Result<std::vector<std::uint64_t>> StoreDirectory::segments() const {
     std::vector<std::uint64_t> numbers;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(root_ / "log/0", error)) {
+    auto names = list_directory(disk_, root_ / "log/0");
+    if (!names) return pass_on(names);
+    for (const auto& entry : *names) {
         std::uint64_t number = 0;
-        auto path = entry.path();
+        fs::path path = entry.name;
         if (path.extension() == ".seg" && parse(path.stem().string(), number, 10)) numbers.push_back(number);
     }
-    if (error) return fail(Errc::io, fmt::format("{}/log/0: {}", root_.string(), error.message()));
     std::ranges::sort(numbers);
     return numbers;
 }
 
 Result<File> StoreDirectory::create_segment(std::uint64_t number, std::uint64_t first_sequence) const {
-    auto file = File::open(segment(number), File::Mode::create_new);
+    auto file = File::open(disk_, segment(number), File::Mode::create_new);
     if (!file) return pass_on(file);
     auto fill = [&]() -> Result<> {
         auto header = encode_segment_header({mark_, number, first_sequence});
         if (auto done = file->write_at(header, 0); !done) return done;
-        if (auto done = file->sync_metadata(); !done) return done;
-        return sync_directory(root_ / "log/0");
+        disk_.reached(Step::segment_created);
+        if (auto done = file->sync_metadata(Sync::segment_header); !done) return done;
+        if (auto done = sync_directory(disk_, root_ / "log/0", Sync::segment_name); !done) return done;
+        disk_.reached(Step::segment_named);
+        return {};
     };
     if (auto done = fill(); !done) {
-        (void)unlink_file(file->path());  // a half-made segment must not be in the way of the next try
+        (void)unlink_file(disk_, file->path());  // a half-made segment must not be in the way of the next try
         return pass_on(done);
     }
     return std::move(*file);
@@ -145,7 +152,7 @@ Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(std::uint64_t
         std::lock_guard guard(readers_mutex_);
         if (auto it = readers_.find(number); it != readers_.end()) return it->second;
     }
-    auto file = File::open(segment(number), File::Mode::read);
+    auto file = File::open(disk_, segment(number), File::Mode::read);
     if (!file)  // one that is missing is damage: the index says it is there
         return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     auto shared = std::make_shared<const File>(std::move(*file));
@@ -161,32 +168,43 @@ fs::path StoreDirectory::incoming_body(BodyId id) const {
     return root_ / fmt::format("large/incoming/{:016x}", id.value);
 }
 
-Result<std::vector<std::pair<PartitionId, BodyId>>> StoreDirectory::sweep_incoming() const {
+Result<> StoreDirectory::sweep_incoming() const {
+    auto folder = root_ / "large/incoming";
+    auto names = list_directory(disk_, folder);
+    if (!names) return pass_on(names);
+    for (const auto& entry : *names) (void)unlink_file(disk_, folder / entry.name);
+    return {};
+}
+
+Result<std::vector<std::pair<PartitionId, BodyId>>> StoreDirectory::large_bodies() const {
     std::vector<std::pair<PartitionId, BodyId>> bodies;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(root_ / "large/incoming", error)) {
-        std::error_code ignored;
-        fs::remove(entry.path(), ignored);
+    for (std::uint64_t i = 0; i < kLargeFolders; ++i) {
+        auto folder = large_body({}, BodyId(i)).parent_path();
+        auto names = list_directory(disk_, folder);
+        if (!names) return pass_on(names);
+        for (const auto& entry : *names) {
+            std::uint64_t partition = 0, id = 0;
+            std::string_view name = entry.name;
+            auto dash = name.find('-');
+            if (dash == std::string_view::npos) continue;
+            bool body = parse(name.substr(0, dash), partition, 16) && parse(name.substr(dash + 1), id, 16) &&
+                        folder / name == large_body(PartitionId(partition), BodyId(id));
+            if (body) bodies.emplace_back(partition, id);
+        }
     }
-    if (error) return fail(Errc::io, fmt::format("{}/large/incoming: {}", root_.string(), error.message()));
-    for (const auto& entry : fs::recursive_directory_iterator(root_ / "large", error)) {
-        std::uint64_t partition = 0, id = 0;
-        auto name = entry.path().filename().string();
-        auto dash = name.find('-');
-        if (dash == std::string::npos) continue;
-        bool body = parse(std::string_view(name).substr(0, dash), partition, 16) &&
-                    parse(std::string_view(name).substr(dash + 1), id, 16) &&
-                    entry.path() == large_body(PartitionId(partition), BodyId(id));
-        if (body) bodies.emplace_back(partition, id);
-    }
-    if (error) return fail(Errc::io, fmt::format("{}/large: {}", root_.string(), error.message()));
     return bodies;
 }
 
 Result<> StoreDirectory::keep_aside(PartitionId partition, BodyId id) const {
     auto path = large_body(partition, id), orphans = root_ / "large/orphans";
-    if (auto made = ensure_directory(orphans); !made) return made;
-    return rename_file(path, orphans / path.filename());
+    if (auto made = ensure_directory(disk_, orphans); !made) return made;
+    // Not a rename: between two folders a power cut may keep one half of it, and the file is lost.
+    auto linked = link_file(disk_, path, orphans / path.filename());
+    if (!linked && linked.error().code() != Errc::exists) return linked;
+    for (const auto& folder : {root_ / "large", orphans})
+        if (auto synced = sync_directory(disk_, folder, Sync::orphans); !synced) return synced;
+    disk_.reached(Step::orphan_kept);
+    return unlink_file(disk_, path);
 }
 
 std::string StoreDirectory::relative(const fs::path& path) const { return path.lexically_relative(root_).string(); }

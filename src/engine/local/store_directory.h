@@ -16,8 +16,9 @@ public:
     static constexpr int kFormat = 1;
 
     /// Creates what is missing, checks FORMAT and takes the lock, held until destruction. Errors: busy, invalid, io.
-    static Result<std::unique_ptr<StoreDirectory>> open(const std::filesystem::path& root);
+    static Result<std::unique_ptr<StoreDirectory>> open(Disk& disk, const std::filesystem::path& root);
 
+    Disk& disk() const { return disk_; }
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
     std::filesystem::path index() const { return root_ / "index"; }
@@ -35,8 +36,9 @@ public:
     // Large bodies: large/xx/<partition>-<id>, xx from the id's low octet; being written: large/incoming/<id>.
     std::filesystem::path large_body(PartitionId partition, BodyId id) const;
     std::filesystem::path incoming_body(BodyId id) const;
-    /// Every large body there is a file of. What lies in large/incoming is removed: nobody was told that it is safe.
-    Result<std::vector<std::pair<PartitionId, BodyId>>> sweep_incoming() const;
+    /// Removes what lies in large/incoming: nobody was told that it is safe.
+    Result<> sweep_incoming() const;
+    Result<std::vector<std::pair<PartitionId, BodyId>>> large_bodies() const;  ///< those there is a file of
 
     /// Moves a large body's file to large/orphans, where nothing touches it any more.
     Result<> keep_aside(PartitionId partition, BodyId id) const;
@@ -44,10 +46,12 @@ public:
     std::string relative(const std::filesystem::path& path) const;  ///< for reports
 
 private:
-    StoreDirectory(std::filesystem::path root, File lock) : root_(std::move(root)), lock_(std::move(lock)) {}
+    StoreDirectory(Disk& disk, std::filesystem::path root, File lock)
+        : disk_(disk), root_(std::move(root)), lock_(std::move(lock)) {}
     Result<> prepare();
     Result<> prepare_large();
 
+    Disk& disk_;
     std::filesystem::path root_;
     File lock_;
     RecordMark mark_;
