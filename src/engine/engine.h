@@ -130,7 +130,8 @@ public:
                                                   std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
 
     /// The number of the last durable commit; 0 for a partition nobody has written to.
-    virtual Task<Result<ChangeNumber>> change_number(PartitionId partition) = 0;
+    virtual Task<Result<ChangeNumber>> change_number(PartitionId partition,
+                                                     std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
 
     /// The partition as it is now: everything committed so far, nothing later.
     virtual std::shared_ptr<const Snapshot> snapshot(PartitionId partition) = 0;

@@ -75,6 +75,9 @@ public:
     virtual ~Maildrop() = default;                    ///< gives the lock back
     virtual std::uint64_t message_count() const = 0;  ///< as of login
     virtual std::uint64_t octets() const = 0;         ///< as of login
+    /// The account's change number as of login, 0 if there are no messages: what is made from messages() of one
+    /// version stays the same for ever.
+    virtual Task<Result<engine::ChangeNumber>> version() = 0;
     /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. Should they
     /// not be what the mailbox's counters said (check() would answer corrupt), the counts above follow them from now
     /// on.

@@ -12,6 +12,16 @@ constexpr std::size_t kPage = 1000;            // entries a scan
 constexpr std::uint64_t kReserve = 1'000'000;  // messages to make room for at once, whatever the counter says
 }  // namespace
 
+Task<Result<engine::ChangeNumber>> InboxMaildrop::version() {
+    if (!version_ && !snapshot_) version_ = engine::ChangeNumber(0);
+    if (!version_) {
+        auto number = co_await engine_.change_number(account_, snapshot_);
+        if (!number) co_return pass_on(number);
+        version_ = *number;
+    }
+    co_return *version_;
+}
+
 Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
     if (snapshot_) {
         auto loaded = co_await load();
@@ -21,6 +31,7 @@ Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
 }
 
 Task<Result<>> InboxMaildrop::load() {
+    if (auto known = co_await version(); !known) co_return pass_on(known);
     std::vector<Message> messages;
     messages.reserve(std::min(count_, kReserve));
     std::uint64_t octets = 0;

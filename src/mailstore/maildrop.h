@@ -2,6 +2,7 @@
 // The classic view of INBOX that a POP session holds (RFC 1939 s4).
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "mailstore/changes.h"
@@ -28,6 +29,7 @@ public:
 
     std::uint64_t message_count() const override { return count_; }
     std::uint64_t octets() const override { return octets_; }
+    Task<Result<engine::ChangeNumber>> version() override;
     Task<Result<const std::vector<Message>*>> messages() override;
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(Message message) override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
@@ -40,6 +42,7 @@ private:
     std::unique_ptr<engine::Lease> lease_;
     std::uint64_t count_, octets_;
     std::shared_ptr<const engine::Snapshot> snapshot_;  // until the list is loaded
+    std::optional<engine::ChangeNumber> version_;       // read while there is the snapshot
     std::vector<Message> messages_;
     Remove remove_;
 };

@@ -118,7 +118,7 @@ Task<> Authorization::log_in(std::string name, std::string password, std::string
                              {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
                              {"mechanism", mechanism}});
     auto messages = (*maildrop)->message_count(), octets = (*maildrop)->octets();
-    login_.emplace(std::move(account->address), std::move(*maildrop));
+    login_.emplace(std::move(account->address), account->id, std::move(*maildrop));
     co_await conversation_.say_ok("{} messages ({} octets)", messages, octets);
 }
 

@@ -11,6 +11,7 @@ namespace poplar::pop3 {
 /// Somebody is logged in and holds the maildrop.
 struct Login {
     std::string account;  ///< its address
+    mailstore::AccountId id;
     std::unique_ptr<mailstore::Maildrop> maildrop;
 };
 

@@ -19,7 +19,7 @@ Task<> serve(std::unique_ptr<net::Connection> connection, const Services& servic
     Transaction::Done done;
     if (login) {
         account = std::move(login->account);
-        Transaction transaction(conversation, account, std::move(login->maildrop));
+        Transaction transaction(conversation, account, login->id, std::move(login->maildrop), services.listings);
         co_await transaction.run();
         done = transaction.done();
     }

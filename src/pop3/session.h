@@ -11,6 +11,7 @@
 #include "mailstore/mail_store.h"
 #include "net/connection.h"
 #include "net/tls.h"
+#include "pop3/listing_cache.h"
 #include "pop3/texts.h"
 
 namespace poplar::pop3 {
@@ -18,6 +19,7 @@ namespace poplar::pop3 {
 struct Services {
     auth::Authenticator& authenticator;
     mailstore::MailStore& store;
+    ListingCache* listings = nullptr;  ///< null: every listing is made anew
 };
 
 /// Whether passwords are accepted over a connection that is not encrypted.
@@ -37,6 +39,8 @@ struct Options {
     std::size_t response_limit = 12'288;  ///< octets of a line in an AUTH exchange with its CRLF
     unsigned bad_commands = 20;           ///< unknown, malformed or out of place; the last one is the last
     unsigned login_failures = 3;          ///< then the connection is closed
+
+    std::size_t listing_cache = 64u << 20;  ///< octets of listings kept for the next poll (listing_cache.h)
 
     AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
     /// What STLS shakes hands with; empty, or answering null: no STLS.

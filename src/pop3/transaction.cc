@@ -28,41 +28,71 @@ Task<> Transaction::on(Stat) {
 }
 
 Task<> Transaction::on(List list) {
-    if (list.message) return list_one(*list.message, Column::octets);
-    return list_all(Column::octets, "number and octets follow");
+    if (list.message) return list_one(*list.message, Kind::octets);
+    return list_all(Kind::octets, "number and octets follow");
 }
 
 Task<> Transaction::on(Uidl uidl) {
-    if (uidl.message) return list_one(*uidl.message, Column::unique_id);
-    return list_all(Column::unique_id, "number and unique-id follow");
+    if (uidl.message) return list_one(*uidl.message, Kind::unique_ids);
+    return list_all(Kind::unique_ids, "number and unique-id follow");
 }
 
-Task<> Transaction::list_one(MessageNumber number, Column column) {
-    const auto* message = co_await find(number);
-    if (!message) co_return;
-    if (column == Column::octets)
-        co_await conversation_.say("+OK {} {}\r\n", number, message->octets);
-    else
-        co_await conversation_.say("+OK {} {}\r\n", number, message->unique_id);
+void Transaction::append_line(std::string& listing, MessageNumber number, Kind kind) const {
+    const auto& message = (*messages_)[number - 1];
+    fmt::format_int digits(number);
+    listing.append(digits.data(), digits.size());
+    listing.push_back(' ');
+    if (kind == Kind::octets) {
+        fmt::format_int octets(message.octets);
+        listing.append(octets.data(), octets.size());
+    } else {
+        listing.append(message.unique_id);
+    }
+    listing.append("\r\n");
 }
 
-Task<> Transaction::list_all(Column column, Text first_line) {
+Task<> Transaction::list_one(MessageNumber number, Kind kind) {
+    if (!co_await find(number)) co_return;
+    std::string line = "+OK ";
+    append_line(line, number, kind);
+    co_await conversation_.say(line);
+}
+
+// A poll that finds nothing new is sent what the last one was, and the messages are not even read.
+Task<> Transaction::list_all(Kind kind, Text first_line) {
+    if (deleted_count_ == 0 && listings_) {
+        auto version = co_await maildrop_->version();
+        if (version)
+            if (auto text = listings_->find(id_, kind, *version)) {
+                co_await conversation_.say_ok(first_line);
+                if (!conversation_.over()) co_await conversation_.say(*text);
+                co_return;
+            }
+    }
     if (!co_await load()) co_return;
-    auto block = fmt::format("+OK {}\r\n", conversation_.text(first_line));
+    co_await conversation_.say_ok(first_line);
+    if (!conversation_.over()) co_await make_listing(kind);
+}
+
+Task<> Transaction::make_listing(Kind kind) {
+    const bool keep = deleted_count_ == 0 && !messages_->empty() && listings_;
+    std::string kept, block;
     for (MessageNumber number = 1; number <= messages_->size(); ++number) {
         if (is_deleted(number)) continue;
-        const auto& message = (*messages_)[number - 1];
-        if (column == Column::octets)
-            fmt::format_to(std::back_inserter(block), "{} {}\r\n", number, message.octets);
-        else
-            fmt::format_to(std::back_inserter(block), "{} {}\r\n", number, message.unique_id);
+        append_line(block, number, kind);
         if (block.size() < kListingBlock) continue;
         co_await conversation_.say(block);
         if (conversation_.over()) co_return;
+        if (keep && kept.size() <= listings_->longest()) kept.append(block);
         block.clear();
     }
     block.append(kEnd);
     co_await conversation_.say(block);
+    if (!keep || kept.size() + block.size() > listings_->longest()) co_return;
+    kept.append(block);
+    kept.shrink_to_fit();
+    if (auto version = co_await maildrop_->version())
+        listings_->keep(id_, kind, *version, std::make_shared<const std::string>(std::move(kept)));
 }
 
 // Damage must show before +OK is said: there is no way to take back half a message.

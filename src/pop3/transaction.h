@@ -13,8 +13,13 @@ namespace poplar::pop3 {
 /// The TRANSACTION and UPDATE states (RFC 1939 s5, s6): from a login to the end.
 class Transaction {
 public:
-    Transaction(Conversation& conversation, std::string_view account, std::unique_ptr<mailstore::Maildrop> maildrop)
-        : conversation_(conversation), account_(account), maildrop_(std::move(maildrop)) {}
+    Transaction(Conversation& conversation, std::string_view account, mailstore::AccountId id,
+                std::unique_ptr<mailstore::Maildrop> maildrop, ListingCache* listings)
+        : conversation_(conversation),
+          account_(account),
+          id_(id),
+          maildrop_(std::move(maildrop)),
+          listings_(listings) {}
 
     Task<> run();
 
@@ -43,9 +48,11 @@ private:
         return conversation_.refuse("you are logged in already");
     }
 
-    enum class Column { octets, unique_id };
-    Task<> list_one(MessageNumber number, Column column);
-    Task<> list_all(Column column, Text first_line);
+    using Kind = ListingCache::Kind;
+    Task<> list_one(MessageNumber number, Kind kind);
+    Task<> list_all(Kind kind, Text first_line);
+    Task<> make_listing(Kind kind);
+    void append_line(std::string& listing, MessageNumber number, Kind kind) const;
     Task<bool> load();
     Task<const Message*> find(MessageNumber number);
     Task<> cut(const Message& message, const Error& why);
@@ -54,7 +61,9 @@ private:
 
     Conversation& conversation_;
     std::string_view account_;
+    mailstore::AccountId id_;
     std::unique_ptr<mailstore::Maildrop> maildrop_;
+    ListingCache* listings_;
     const std::vector<Message>* messages_ = nullptr;  // until the first command that needs it
     std::vector<bool> deleted_;                       // empty, or one for each message
     std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;

@@ -335,6 +335,7 @@ std::vector<ConfigKey> make_keys() {
         duration("pop3.tls_handshake", restart, AT(pop3.tls_handshake), seconds(1), hours(1)),
         number("pop3.line_limit", restart, AT(pop3.line_limit), 255, 65'536),
         number("pop3.response_limit", restart, AT(pop3.response_limit), 1024, 65'536),
+        size("pop3.listing_cache", restart, AT(pop3.listing_cache), 0),
         number("pop3.bad_commands", restart, AT(pop3.bad_commands), 1, kMillion),
         number("pop3.login_failures", restart, AT(pop3.login_failures), 1, kMillion),
 

@@ -108,7 +108,8 @@ private:
     Housekeeping housekeeping_;
     net::CurrentTls tls_;
     std::array<SessionCount, kProtocols.size()> sessions_;
-    pop3::Services pop3_services_{authenticator_, store_};
+    pop3::ListingCache listings_{config_.pop3.listing_cache};
+    pop3::Services pop3_services_{authenticator_, store_, &listings_};
     smtp::Services smtp_services_{delivery_};
     std::vector<std::pair<Protocol, std::string>> bound_;
 

@@ -58,7 +58,9 @@ public:
         batch.put(std::move(key), std::move(value));
         return commit(p, std::move(batch));
     }
-    Result<ChangeNumber> number(PartitionId p) { return run(engine_.change_number(p)); }
+    Result<ChangeNumber> number(PartitionId p, std::shared_ptr<const Snapshot> s = nullptr) {
+        return run(engine_.change_number(p, std::move(s)));
+    }
     Result<std::unique_ptr<Lease>> lease(PartitionId p, std::string name) {
         return run(engine_.lease(p, std::move(name)));
     }
@@ -281,6 +283,7 @@ TYPED_TEST_P(EngineConformance, ASnapshotSeesNothingLater) {
     EXPECT_EQ(*d.get(this->one_, "a", snapshot), "1");
     EXPECT_EQ(*d.get(this->one_, "b", snapshot), "1");
     EXPECT_EQ(code_of(d.get(this->one_, "c", snapshot)), Errc::not_found);
+    EXPECT_LT(*d.number(this->one_, snapshot), *d.number(this->one_));
     EXPECT_EQ(d.keys(this->one_, KeyRange{"a", "z"}, 10, snapshot), "a b");
     EXPECT_EQ(d.keys(this->one_, KeyRange{"a", "z"}, 10, this->engine_->snapshot(this->one_)), "b c");
     EXPECT_EQ(d.keys(this->one_, KeyRange{"a", "z"}), "b c");

@@ -185,4 +185,23 @@ TEST_F(Pop3Transaction, LoginCommandsAreOver) {
         EXPECT_EQ(say_logged_in(std::string(command) + "\r\n"), "-ERR you are logged in already\r\n") << command;
 }
 
+TEST_F(Pop3Transaction, AListingFromTheCacheFollowsEveryChangeOfTheMaildrop) {
+    for (int n = 1; n <= 3; ++n) append("x\r\n", "uid-" + std::to_string(n));
+    const std::string three = "+OK number and unique-id follow\r\n1 uid-1\r\n2 uid-2\r\n3 uid-3\r\n.\r\n";
+    EXPECT_EQ(say_logged_in("UIDL\r\n"), three);
+    EXPECT_EQ(say_logged_in("UIDL\r\n"), three) << "from the cache";
+    EXPECT_EQ(
+        say_logged_in("DELE 2\r\nUIDL\r\nRSET\r\nUIDL\r\n"),
+        "+OK deleted\r\n+OK number and unique-id follow\r\n1 uid-1\r\n3 uid-3\r\n.\r\n+OK nothing is deleted\r\n" +
+            three);
+    append("y\r\n", "uid-4");
+    EXPECT_TRUE(say_logged_in("UIDL\r\n").ends_with("4 uid-4\r\n.\r\n"));
+    say_logged_in("DELE 1\r\nQUIT\r\n");
+    append("z\r\n", "uid-5");
+    EXPECT_EQ(say_logged_in("UIDL\r\n"),
+              "+OK number and unique-id follow\r\n1 uid-2\r\n2 uid-3\r\n3 uid-4\r\n4 uid-5\r\n.\r\n");
+    EXPECT_TRUE(test::run(store_.restore(fred_, "uid-1")));
+    EXPECT_EQ(say_logged_in("LIST\r\n"), "+OK number and octets follow\r\n1 3\r\n2 3\r\n3 3\r\n4 3\r\n5 3\r\n.\r\n");
+}
+
 }  // namespace

@@ -29,12 +29,13 @@ struct Body {
 };
 
 struct View final : Snapshot {
-    View(std::shared_ptr<const Entries> e, std::shared_ptr<std::atomic<std::size_t>> c)
-        : entries(std::move(e)), count(std::move(c)) {
+    View(std::shared_ptr<const Entries> e, ChangeNumber n, std::shared_ptr<std::atomic<std::size_t>> c)
+        : entries(std::move(e)), number(n), count(std::move(c)) {
         ++*count;
     }
     ~View() override { --*count; }
     std::shared_ptr<const Entries> entries;
+    ChangeNumber number;
     std::shared_ptr<std::atomic<std::size_t>> count;
 };
 
@@ -200,17 +201,19 @@ Task<Result<std::vector<Entry>>> MemoryEngine::scan(PartitionId partition, KeyRa
     co_return out;
 }
 
-Task<Result<ChangeNumber>> MemoryEngine::change_number(PartitionId partition) {
+Task<Result<ChangeNumber>> MemoryEngine::change_number(PartitionId partition,
+                                                       std::shared_ptr<const Snapshot> snapshot) {
     co_await suspend();
     std::lock_guard lock(state_->mutex);
     if (auto failure = state_->read_failure()) co_return std::unexpected(std::move(*failure));
+    if (snapshot) co_return static_cast<const View&>(*snapshot).number;
     co_return state_->partitions[partition].number;
 }
 
 std::shared_ptr<const Snapshot> MemoryEngine::snapshot(PartitionId partition) {
     std::lock_guard lock(state_->mutex);
     auto& from = state_->partitions[partition];
-    return std::make_shared<View>(from.entries, from.snapshots);
+    return std::make_shared<View>(from.entries, from.number, from.snapshots);
 }
 
 Task<Result<ChangeNumber>> MemoryEngine::commit(PartitionId partition, Batch batch,

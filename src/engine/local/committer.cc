@@ -216,7 +216,7 @@ Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
     if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
     auto [it, fresh] = group.changes.try_emplace(request.partition);
     if (fresh) {
-        auto number = *index_.change_number(request.partition, Wait::yes);
+        auto number = *index_.change_number(request.partition, nullptr, Wait::yes);
         if (!number) {
             group.changes.erase(it);
             return number;

@@ -141,8 +141,9 @@ std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, con
     return entries;
 }
 
-std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, Wait wait) const {
-    auto found = get_raw(*db_, make_key(partition, Kind::change), nullptr, wait);
+std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, const Snapshot* snapshot,
+                                                         Wait wait) const {
+    auto found = get_raw(*db_, make_key(partition, Kind::change), snapshot, wait);
     if (!found) return std::nullopt;
     if (!*found) {
         if (found->error().code() == Errc::not_found) return ChangeNumber(0);

@@ -40,7 +40,7 @@ public:
                                            Wait wait) const;
     std::optional<Result<std::vector<Entry>>> scan(PartitionId partition, const KeyRange& range, std::size_t limit,
                                                    const Snapshot* snapshot, Wait wait) const;
-    std::optional<Result<ChangeNumber>> change_number(PartitionId partition, Wait wait) const;
+    std::optional<Result<ChangeNumber>> change_number(PartitionId partition, const Snapshot* snapshot, Wait wait) const;
     std::optional<Result<BodyPlace>> place(PartitionId partition, BodyId id, Wait wait) const;  // Errors: not_found
 
     std::shared_ptr<const Snapshot> snapshot() const;

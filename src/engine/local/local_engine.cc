@@ -121,9 +121,9 @@ Task<Result<std::vector<Entry>>> LocalEngine::scan(PartitionId partition, KeyRan
     co_return co_await impl_->pool->run(read);
 }
 
-Task<Result<ChangeNumber>> LocalEngine::change_number(PartitionId partition) {
-    if (auto found = impl_->index->change_number(partition, Wait::no)) co_return std::move(*found);
-    auto read = [&] { return *impl_->index->change_number(partition, Wait::yes); };
+Task<Result<ChangeNumber>> LocalEngine::change_number(PartitionId partition, std::shared_ptr<const Snapshot> snapshot) {
+    if (auto found = impl_->index->change_number(partition, snapshot.get(), Wait::no)) co_return std::move(*found);
+    auto read = [&] { return *impl_->index->change_number(partition, snapshot.get(), Wait::yes); };
     co_return co_await impl_->pool->run(read);
 }
 
