@@ -111,6 +111,7 @@ class Peer:
 
     name = ""       # the command line's word for it
     package = ""    # whose version names the release
+    apop = False    # whether accounts can log in with APOP: the target then sets the last one aside for it
 
     def __init__(self, accounts=8, directory=None, tuned=False):
         self.accounts = make_accounts(accounts) if isinstance(accounts, int) else list(accounts)
@@ -205,13 +206,14 @@ class Peer:
 
     def target(self):
         """The target file of poplar-pop3-conformance, as a value."""
-        return {"name": f"{self.name} {self.version()}", "host": self.host, "port": self.ports["pop3"],
-                "tls_port": self.ports["pop3s"], "inject": self.injection(),
-                "accounts": [dataclasses.asdict(account) for account in self.accounts], **self.special()}
-
-    def special(self):
-        """Entries for what only some accounts of this peer can do."""
-        return {}
+        target = {"name": f"{self.name} {self.version()}", "host": self.host, "port": self.ports["pop3"],
+                  "tls_port": self.ports["pop3s"], "inject": self.injection(),
+                  "accounts": [dataclasses.asdict(account) for account in self.accounts]}
+        if self.apop:
+            account = self.accounts[-1]
+            target["accounts"].pop()
+            target["apop"] = {"name": account.name, "password": account.password, "secret": account.password}
+        return target
 
     def write_target(self):
         path = self.directory / "target.json"

@@ -114,6 +114,3 @@ class Courier(Peer):
         """Into the Maildir: Courier's own LMTP belongs to its mail transport agent."""
         script, mail = shlex.quote(str(self.directory / "deliver.py")), shlex.quote(str(self.directory / "mail"))
         return {"command": f'python3 {script} {mail}/"$ACCOUNT"/Maildir'}
-
-    def special(self):
-        return {"mechanisms": ["CRAM-MD5"]}

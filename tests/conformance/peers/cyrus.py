@@ -58,6 +58,7 @@ EVENTS {{
 class Cyrus(Peer):
     name = "cyrus"
     package = "cyrus-common"
+    apop = True
 
     def configure(self):
         home = self.directory
@@ -84,6 +85,3 @@ class Cyrus(Peer):
         home = self.directory
         self._spawn("/usr/lib/cyrus/bin/master", "-D", "-C", home / "imapd.conf", "-M", home / "cyrus.conf", "-p",
                     home / "master.pid")
-
-    def special(self):
-        return {"apop": True, "mechanisms": ["CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]}

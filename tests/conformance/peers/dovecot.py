@@ -89,6 +89,7 @@ class Dovecot(Peer):
 
     name = "dovecot"
     package = "dovecot-core"
+    apop = True
 
     def __init__(self, accounts=8, directory=None, tuned=False, format="maildir", fsync="optimized"):
         super().__init__(accounts, directory, tuned)
@@ -112,6 +113,3 @@ class Dovecot(Peer):
 
     def launch(self):
         self._spawn("/usr/sbin/dovecot", "-F", "-c", self.directory / "dovecot.conf")
-
-    def special(self):
-        return {"apop": True, "mechanisms": ["CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]}
