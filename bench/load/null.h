@@ -1,0 +1,68 @@
+#pragma once
+// A server that does no work: the limit that real ones are held against on the same machine. POP3 with canned answers,
+// made before the first client comes; LMTP whose messages are appended to a file and synced, many at once.
+#include <sys/uio.h>
+
+#include <coroutine>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "load/channel.h"
+#include "load/loop.h"
+#include "load/options.h"
+#include "net/file_descriptor.h"
+
+namespace poplar::bench {
+
+/// What every maildrop holds, as it goes over the wire.
+struct CannedMaildrop {
+    CannedMaildrop(std::uint64_t count, std::size_t size);
+    std::string stat, list, uidl, retr;
+};
+
+/// Serves one POP3 client. `context`: for STLS and TLS; `implicit`: TLS from the first octet.
+enum class Implicit { no, yes };
+Detached serve_pop3(Loop& loop, int accepted, const CannedMaildrop& maildrop, SSL_CTX* context, Implicit implicit);
+
+/// The file at the end of LMTP. Messages of all connections that became ready in one round of events are written with
+/// one call and made durable with one fdatasync.
+class Sink {
+public:
+    explicit Sink(const std::string& file);
+
+    /// Writes a part of a message that does not fit into its connection's buffer, without a sync.
+    void append(std::string_view octets);
+    /// Awaitable: `octets` (which stay where they are) are on the disk.
+    auto commit(std::string_view octets) {
+        struct Commit {
+            Sink& sink;
+            std::string_view octets;
+            bool await_ready() const { return false; }
+            void await_suspend(std::coroutine_handle<> waiter) const {
+                sink.pieces_.push_back({const_cast<char*>(octets.data()), octets.size()});
+                sink.waiters_.push_back(waiter);
+            }
+            void await_resume() const {}
+        };
+        return Commit{*this, octets};
+    }
+    /// Writes, syncs and wakes all that wait. Called after each round of events.
+    void sync();
+
+private:
+    void write(std::vector<iovec>& pieces);
+
+    net::FileDescriptor file_;
+    off_t end_ = 0, allocated_ = 0;
+    std::vector<iovec> pieces_, one_;
+    std::vector<std::coroutine_handle<>> waiters_, waking_;
+};
+
+/// Serves one LMTP client.
+Detached serve_lmtp(Loop& loop, int accepted, Sink& sink);
+
+/// Runs until SIGINT or SIGTERM; prints one JSON line with its addresses once it listens. Returns the exit code.
+int run_null(const NullOptions& options);
+
+}  // namespace poplar::bench
