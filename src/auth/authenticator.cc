@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <mutex>
 #include <new>
 #include <optional>
 
@@ -43,6 +44,12 @@ constexpr auto kFamiliarFor = std::chrono::days(30);  // after a good login from
 
 std::string account_key(directory::AccountId id) { return std::to_string(id.value); }
 
+/// The account's SCRAM keys, whichever way it has them.
+std::optional<ScramKeys> keys_of(const Account& account, ScramHash hash) {
+    if (auto keys = find_scram_keys(account.scram_keys, hash)) return keys;
+    return find_scram_keys(account.password, hash);  // imported instead of another hash
+}
+
 }  // namespace
 
 struct Authenticator::Impl {
@@ -64,12 +71,34 @@ struct Authenticator::Impl {
         std::string account;  ///< key of the limit; empty: exempt
         bool can_succeed = false;
         bool upgrade = false;
+        std::string scram_keys;             ///< that the account has
+        std::vector<ScramHash> scram_make;  ///< that it lacks
     };
     enum class Verdict { right, wrong, limited };
     struct Outcome {
         Verdict verdict = Verdict::wrong;
-        std::string new_hash;  ///< to replace an outdated one; empty: none
+        std::optional<directory::Password> better;  ///< to replace what is stored
     };
+
+    /// Keys for what of all keys is to be made of a password.
+    void add_scram_keys(std::string& keys, const std::vector<ScramHash>& hashes, std::string_view password) const {
+        for (auto hash : hashes) keys += to_string(derive_scram_keys(hash, password, options.scram_iterations));
+    }
+
+    /// Under which keys the limits count an attempt; empty: exempt.
+    struct Counted {
+        std::string peer, account, acquaintance;
+    };
+    Counted counted(const std::string& peer_text, bool loopback, const std::optional<Account>& account) {
+        Counted keys;
+        if (!loopback) keys.peer = peer_key(peer_text);
+        if (!account) return keys;
+        keys.account = account_key(account->id);
+        // Who has logged in from there before is held to the peer's limit alone.
+        if (!keys.peer.empty()) keys.acquaintance = keys.account + ' ' + keys.peer;
+        if (!keys.acquaintance.empty() && familiar.is_over(keys.acquaintance)) keys.account.clear();
+        return keys;
+    }
 
     bool is_over_limit(const std::string& peer, const std::string& account) {
         return (!peer.empty() && peers.is_over(peer)) || (!account.empty() && accounts.is_over(account));
@@ -89,12 +118,19 @@ struct Authenticator::Impl {
             record_failure(attempt.peer, attempt.account);
             return {Verdict::wrong, {}};
         }
-        if (!attempt.upgrade) return {Verdict::right, {}};
-        try {
-            return {Verdict::right, hash_argon2id(attempt.password)};
-        } catch (const std::bad_alloc&) {
-            return {Verdict::right, {}};  // another login will upgrade it
+        if (!attempt.upgrade && attempt.scram_make.empty()) return {Verdict::right, {}};
+        directory::Password better{attempt.stored, attempt.scram_keys};
+        add_scram_keys(better.scram_keys, attempt.scram_make, attempt.password);
+        if (attempt.upgrade) {
+            try {
+                better.hash = hash_argon2id(attempt.password);
+            } catch (const std::bad_alloc&) {
+                return {Verdict::right, {}};  // another login will upgrade it
+            }
+            // What SCRAM logins have stood on so far.
+            if (parse_scram_keys(attempt.stored)) better.scram_keys += attempt.stored;
         }
+        return {Verdict::right, std::move(better)};
     }
 
     /// A place on the pool or in the queue before it. Errors: busy.
@@ -104,12 +140,17 @@ struct Authenticator::Impl {
         return place;
     }
 
+    /// Adds the default domain where there is none; false if it is missing.
+    bool complete(std::string& name) const {
+        if (name.find('@') != std::string::npos) return true;
+        if (options.default_domain.empty()) return false;
+        name.append("@").append(options.default_domain);
+        return true;
+    }
+
     /// The account that a login name names, if it can log in at all. Errors: those of the directory.
     Task<Result<std::optional<Account>>> find(std::string name) {
-        if (name.find('@') == std::string::npos) {
-            if (options.default_domain.empty()) co_return std::nullopt;
-            name.append("@").append(options.default_domain);
-        }
+        if (!complete(name)) co_return std::nullopt;
         auto account = co_await directory.find_account(std::move(name));
         if (account) co_return std::move(*account);
         if (account.error().code() == Errc::not_found || account.error().code() == Errc::invalid)
@@ -133,23 +174,24 @@ struct Authenticator::Impl {
         auto& account = *found;
         bool usable = account && account->status == AccountStatus::enabled && !account->password.empty() &&
                       !credentials.password.empty();
-        auto peer = credentials.peer_is_loopback ? std::string() : peer_key(credentials.peer);
-        // Who has logged in from there before is held to the peer's limit alone.
-        auto limited = account ? account_key(account->id) : std::string();
-        auto acquaintance = peer.empty() || !account ? std::string() : limited + ' ' + peer;
-        if (!acquaintance.empty() && familiar.is_over(acquaintance)) limited.clear();
+        auto keys = counted(credentials.peer, credentials.peer_is_loopback, account);
 
-        if (is_over_limit(peer, limited)) co_return co_await deny(begun, "too many failures");
+        if (is_over_limit(keys.peer, keys.account)) co_return co_await deny(begun, "too many failures");
         if (usable && verified.contains(*account, credentials.password)) co_return std::move(*account);
 
         auto place = take_place();
         if (!place) co_return pass_on(place);
         Attempt attempt{.stored = usable ? account->password : std::string(kNobodysPassword),
                         .password = credentials.password,
-                        .peer = peer,
-                        .account = limited,
+                        .peer = keys.peer,
+                        .account = keys.account,
                         .can_succeed = usable,
-                        .upgrade = usable && options.upgrade_hashes && is_outdated(account->password)};
+                        .upgrade = usable && options.upgrade_hashes && is_outdated(account->password),
+                        .scram_keys = usable ? account->scram_keys : std::string(),
+                        .scram_make = {}};
+        if (usable)
+            for (auto hash : options.scram_keys)
+                if (!keys_of(*account, hash)) attempt.scram_make.push_back(hash);
         auto work = [this, attempt = std::move(attempt), held = std::move(*place)]() mutable {
             auto outcome = judge(attempt);
             held.leave();
@@ -161,31 +203,70 @@ struct Authenticator::Impl {
         if (!account) co_return co_await deny(begun, "unknown user");
         if (account->status != AccountStatus::enabled) co_return co_await deny(begun, "account is disabled");
         if (!usable || outcome.verdict == Verdict::wrong) co_return co_await deny(begun, "wrong password");
-        if (!outcome.new_hash.empty()) co_await upgrade(*account, std::move(outcome.new_hash));
+        if (outcome.better) co_await upgrade(*account, std::move(*outcome.better));
         verified.remember(*account, credentials.password);
-        if (!acquaintance.empty()) familiar.record(acquaintance);
+        if (!keys.acquaintance.empty()) familiar.record(keys.acquaintance);
         co_return std::move(*account);
     }
 
+    Task<Result<Account>> conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
+        auto keys = counted(claim.peer, claim.peer_is_loopback, account);
+        if (is_over_limit(keys.peer, keys.account)) co_return co_await deny(claim.begun, "too many failures");
+        bool enabled = account && account->status == AccountStatus::enabled;
+        if (!enabled || !judgement) {
+            record_failure(keys.peer, keys.account);
+            if (!account) co_return co_await deny(claim.begun, "unknown user");
+            if (!enabled) co_return co_await deny(claim.begun, "account is disabled");
+            co_return co_await deny(claim.begun, judgement.error().detail());
+        }
+        if (!keys.acquaintance.empty()) familiar.record(keys.acquaintance);
+        co_return std::move(*account);
+    }
+
+    Task<Result<ScramKeys>> scram_keys(std::string name, const std::optional<Account>& account, ScramHash hash) {
+        if (account)
+            if (auto keys = keys_of(*account, hash)) co_return std::move(*keys);
+        std::string secret;
+        {
+            std::lock_guard hold(secret_mutex);
+            secret = server_secret;
+        }
+        if (secret.empty()) {
+            auto read = co_await directory.server_secret();
+            if (!read) co_return pass_on(read);
+            secret = std::move(*read);
+            std::lock_guard hold(secret_mutex);
+            server_secret = secret;
+        }
+        // An account has the same keys in whatever spelling it is named.
+        if (complete(name)) name = directory.canonical(std::move(name));
+        co_return pretended_scram_keys(hash, secret, name, options.scram_iterations);
+    }
+
     /// Stores the new hash and brings `account` up to date. A failure is only logged: the login is good.
-    Task<> upgrade(Account& account, std::string new_hash) {
-        auto done = co_await directory.upgrade_password(account.id, account.password, std::move(new_hash));
+    Task<> upgrade(Account& account, directory::Password better) {
+        bool scram = better.scram_keys != account.scram_keys;
+        auto done = co_await directory.upgrade_password(account.id, account.password, std::move(better));
         if (!done) {
             log::warning("password_upgrade_failed",
                          {{"account", account.address}, {"reason", to_string(done.error().code())}});
             co_return;
         }
-        log::info("password_upgraded", {{"account", account.address}, {"from", scheme_of(account.password)}});
+        log::info("password_upgraded", {{"account", account.address},
+                                        {"from", scheme_of(account.password)},
+                                        {"scram_keys", scram ? "new" : "as before"}});
         auto fresh = co_await directory.account(account.id);
         if (fresh) account = std::move(*fresh);
     }
 
-    Task<Result<std::string>> hash(std::string password) {
+    Task<Result<directory::Password>> hash(std::string password) {
         auto place = take_place();
         if (!place) co_return pass_on(place);
-        auto work = [password = std::move(password), held = std::move(*place)]() mutable -> Result<std::string> {
+        auto work = [this, password = std::move(password),
+                     held = std::move(*place)]() mutable -> Result<directory::Password> {
             try {
-                auto made = hash_argon2id(password);
+                directory::Password made(hash_argon2id(password));
+                add_scram_keys(made.scram_keys, options.scram_keys, password);
                 held.leave();
                 return made;
             } catch (const std::bad_alloc&) {
@@ -199,7 +280,9 @@ struct Authenticator::Impl {
     const Options options;
     VerifiedCache verified;
     KeyedCounts peers, accounts;
-    KeyedCounts familiar;                  ///< good logins by account and peer
+    KeyedCounts familiar;  ///< good logins by account and peer
+    std::mutex secret_mutex;
+    std::string server_secret;             ///< the directory's, once it was asked for
     std::atomic<std::size_t> waiting = 0;  ///< attempts on the pool or before it
     BlockingPool pool;                     // last: its threads end before what they use
 };
@@ -215,7 +298,22 @@ Task<Result<Account>> Authenticator::verify_password(Credentials credentials) {
 
 void Authenticator::forget(directory::AccountId id) { impl_->verified.forget(id); }
 
-Task<Result<std::string>> Authenticator::hash_password(std::string password) {
+Task<Result<std::optional<Account>>> Authenticator::find(std::string name) { return impl_->find(std::move(name)); }
+
+Task<Result<ScramKeys>> Authenticator::scram_keys(std::string name, const std::optional<Account>& account,
+                                                  ScramHash hash) {
+    return impl_->scram_keys(std::move(name), account, hash);
+}
+
+bool Authenticator::too_many_failures(const Claim& claim) {
+    return !claim.peer_is_loopback && impl_->peers.is_over(peer_key(claim.peer));
+}
+
+Task<Result<Account>> Authenticator::conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
+    return impl_->conclude(std::move(claim), std::move(account), std::move(judgement));
+}
+
+Task<Result<directory::Password>> Authenticator::hash_password(std::string password) {
     return impl_->hash(std::move(password));
 }
 

@@ -13,13 +13,16 @@
 #include <new>
 #include <optional>
 
+#include <fmt/format.h>
+
 #include "auth/sasl.h"
+#include "auth/scram.h"
 
 namespace poplar::auth {
 
 namespace {
 
-enum class Family { argon2, crypt, digest, plain };
+enum class Family { argon2, crypt, digest, scram, plain };
 enum class Encoding { none, base64, hex };
 
 struct Scheme {
@@ -50,6 +53,8 @@ constexpr auto kSchemes = std::to_array<Scheme>({
     {"SHA512", Family::digest, {}, EVP_sha512, Encoding::base64},
     {"LDAP-MD5", Family::digest, {}, EVP_md5, Encoding::base64},
     {"PLAIN-MD5", Family::digest, {}, EVP_md5, Encoding::hex},
+    {"SCRAM-SHA-1", Family::scram},
+    {"SCRAM-SHA-256", Family::scram},
     {"PLAIN", Family::plain},
     {"CLEARTEXT", Family::plain},
 });
@@ -316,6 +321,10 @@ void prepare_sodium() {
     if (!ready) std::abort();                      // no randomness
 }
 
+Result<ScramKeys> scram_keys(const Stored& stored) {
+    return parse_scram_keys(fmt::format("{{{}}}{}", stored.scheme->name, stored.data));
+}
+
 bool has_form(const Stored& stored) {
     const Scheme& scheme = *stored.scheme;
     switch (scheme.family) {
@@ -323,6 +332,7 @@ bool has_form(const Stored& stored) {
         case Family::crypt:
             return !stored.encoding_given && stored.data.starts_with(scheme.prefix) && crypt_has_form(stored.data);
         case Family::digest: return digest_and_salt(stored).has_value();
+        case Family::scram: return !stored.encoding_given && scram_keys(stored).has_value();
         case Family::plain: {
             auto text = decode(stored.data, stored.encoding);
             return text && !text->empty();
@@ -347,6 +357,7 @@ bool matches(std::string_view stored, std::string_view password) {
             return crypto_pwhash_str_verify(std::string(parts->data).c_str(), password.data(), password.size()) == 0;
         case Family::crypt: return crypt_matches(parts->data, password);
         case Family::digest: return digest_matches(*parts, password);
+        case Family::scram: return matches(*scram_keys(*parts), password);
         case Family::plain: return plain_matches(*decode(parts->data, parts->encoding), password);
     }
     return false;

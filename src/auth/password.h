@@ -1,8 +1,8 @@
 #pragma once
 // Stored passwords: `{SCHEME}data`, with Dovecot's names for the schemes (in any case): ARGON2ID, ARGON2I, BLF-CRYPT,
 // SHA512-CRYPT, SHA256-CRYPT, MD5-CRYPT, DES-CRYPT, CRYPT (whatever crypt(3) knows), SSHA, SSHA256, SSHA512, SMD5, SHA,
-// SHA1, SHA256, SHA512, LDAP-MD5, PLAIN-MD5, PLAIN, CLEARTEXT. The digests (SHA and so on) may carry .b64 or .hex after
-// the name. Data without a scheme is CRYPT.
+// SHA1, SHA256, SHA512, LDAP-MD5, PLAIN-MD5, SCRAM-SHA-1, SCRAM-SHA-256, PLAIN, CLEARTEXT. The digests (SHA and so on)
+// may carry .b64 or .hex after the name. Data without a scheme is CRYPT.
 #include <string>
 #include <string_view>
 
@@ -12,7 +12,7 @@ namespace poplar::auth {
 
 /// True if the scheme is one we can verify, the data has its form, and checking it costs no more than we allow:
 /// Argon2 1 GiB, and 4 GiB over all passes; bcrypt cost 16; two million rounds of the SHA, SHA-1 and Sun MD5 crypts;
-/// yescrypt and scrypt 1 GiB.
+/// yescrypt and scrypt 1 GiB; two million iterations of SCRAM.
 bool is_valid_hash(std::string_view stored);
 
 /// Slow by design (up to a second): call it on a pool. Any bytes are allowed in both; a malformed or unknown `stored`

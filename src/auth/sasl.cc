@@ -1,7 +1,16 @@
 #include "auth/sasl.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include <array>
 #include <cstdint>
+#include <span>
+
+#include "mail/address.h"
 
 namespace poplar::auth {
 
@@ -18,33 +27,21 @@ constexpr auto kValues = [] {
     return values;
 }();
 
-/// Octets of the UTF-8 character that `text` begins with (RFC 3629 s4); 0 if it is none.
-std::size_t utf8_length(std::string_view text) {
-    auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
-        return i < text.size() && octet(i) >= low && octet(i) <= high;
-    };
-    unsigned first = octet(0);
-    if (first < 0x80) return 1;
-    if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-    if (first >= 0xe0 && first <= 0xef) {
-        bool second = follows(1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf);  // no surrogates
-        return second && follows(2) ? 3 : 0;
+constexpr std::size_t kMd5Digits = 32;
+
+std::optional<std::string> lower_hex(std::string_view text) {
+    std::string out(text);
+    for (char& c : out) {
+        if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return std::nullopt;
     }
-    if (first >= 0xf0 && first <= 0xf4) {
-        bool second = follows(1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf);
-        return second && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
+    return out;
 }
 
-bool is_utf8(std::string_view text) {
-    while (!text.empty()) {
-        std::size_t length = utf8_length(text);
-        if (length == 0) return false;
-        text.remove_prefix(length);
-    }
-    return true;
+/// In constant time.
+bool is_hex_of(std::string_view digest, std::span<const unsigned char> octets) {
+    auto made = fmt::format("{:02x}", fmt::join(octets, ""));
+    return made.size() == digest.size() && CRYPTO_memcmp(made.data(), digest.data(), made.size()) == 0;
 }
 
 constexpr std::size_t kIdentityLimit = 255;  // RFC 4616 s2: what a server must accept
@@ -103,11 +100,41 @@ Result<PlainMessage> parse_plain(std::string_view message) {
     if (authorization_id.size() > kIdentityLimit || authentication_id.size() > kIdentityLimit)
         return fail(Errc::invalid, "PLAIN: identity too long");
     if (password.size() > kPasswordLimit) return fail(Errc::invalid, "PLAIN: password too long");
-    if (!is_utf8(authorization_id) || !is_utf8(authentication_id) || !is_utf8(password))
+    if (!mail::is_utf8(authorization_id) || !mail::is_utf8(authentication_id) || !mail::is_utf8(password))
         return fail(Errc::invalid, "PLAIN: not UTF-8");
     // The strings are taken as they are: RFC 4616 s2 leaves SASLprep to the server, and imported hashes were made
     // without it.
     return PlainMessage{std::string(authorization_id), std::string(authentication_id), std::string(password)};
+}
+
+Result<CramMessage> parse_cram(std::string_view message) {
+    auto space = message.rfind(' ');
+    if (space == std::string_view::npos || space == 0) return fail(Errc::invalid, "CRAM-MD5: no name and digest");
+    auto digest = lower_hex(message.substr(space + 1));
+    auto name = message.substr(0, space);
+    if (!digest || digest->size() != kMd5Digits) return fail(Errc::invalid, "CRAM-MD5: a malformed digest");
+    if (name.size() > kIdentityLimit || !mail::is_utf8(name) || name.find('\0') != std::string_view::npos)
+        return fail(Errc::invalid, "CRAM-MD5: a malformed name");
+    return CramMessage{std::string(name), std::move(*digest)};
+}
+
+bool cram_md5_matches(std::string_view digest, std::string_view challenge, std::string_view secret) {
+    unsigned char made[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    bool done =
+        HMAC(EVP_md5(), secret.data(), static_cast<int>(secret.size()),
+             reinterpret_cast<const unsigned char*>(challenge.data()), challenge.size(), made, &size) != nullptr;
+    return done && is_hex_of(digest, {made, size});
+}
+
+bool apop_matches(std::string_view digest, std::string_view timestamp, std::string_view secret) {
+    std::string input(timestamp);
+    input.append(secret);
+    unsigned char made[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    bool done = EVP_Digest(input.data(), input.size(), made, &size, EVP_md5(), nullptr) == 1;
+    OPENSSL_cleanse(input.data(), input.size());
+    return done && is_hex_of(digest, {made, size});
 }
 
 }  // namespace poplar::auth

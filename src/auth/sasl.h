@@ -1,5 +1,5 @@
 #pragma once
-// SASL (RFC 4422) as POP3 (RFC 5034) and SMTP (RFC 4954) frame it. Mechanism so far: PLAIN (RFC 4616).
+// What SASL's mechanisms are made of (RFC 4422): base64 and the messages of PLAIN and CRAM-MD5. Exchanges: exchange.h.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,5 +18,17 @@ struct PlainMessage {
 /// The decoded PLAIN message: [authzid] NUL authcid NUL passwd, UTF-8, each at most 255 octets except the password
 /// (RFC 4616 s2; ours: 1,024). Errors: invalid.
 Result<PlainMessage> parse_plain(std::string_view message);
+
+/// CRAM-MD5's response, `name SP digest` (RFC 2195 s2): 32 hexadecimal digits, the name may hold spaces.
+struct CramMessage {
+    std::string name, digest;  ///< lower case
+};
+/// Errors: invalid.
+Result<CramMessage> parse_cram(std::string_view message);
+/// Whether `digest` proves that its maker has the secret.
+bool cram_md5_matches(std::string_view digest, std::string_view challenge, std::string_view secret);
+
+/// RFC 1939 s7: MD5 of the timestamp, brackets included, and the secret. `digest` in hexadecimal, lower case.
+bool apop_matches(std::string_view digest, std::string_view timestamp, std::string_view secret);
 
 }  // namespace poplar::auth

@@ -42,7 +42,7 @@ struct Core {
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
     Result<mail::Address> normalize(const mail::Address& address) const;
     Result<mail::Address> normalize(std::string_view text) const;
-    static Result<> check_password(std::string_view password);
+    static Result<> check_password(const Password& password);
 
     Task<Result<std::optional<std::string>>> read(std::string key);
     Task<Result<Counters>> counters();

@@ -3,13 +3,15 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "directory/core.h"
 
 namespace poplar::directory {
 
 namespace {
 
-constexpr std::size_t kPasswordLimit = 1024;  // octets of a stored `{SCHEME}hash`
+constexpr std::size_t kPasswordLimit = 1024;  // octets of a stored `{SCHEME}hash`, SCRAM keys or secret
+constexpr std::size_t kServerSecret = 32;     // octets
 constexpr std::size_t kPage = 1000;           // entries a scan asks for at most
 }  // namespace
 
@@ -64,8 +66,9 @@ Result<mail::Address> Core::normalize(std::string_view text) const {
     return normalize(*address);
 }
 
-Result<> Core::check_password(std::string_view password) {
-    if (password.size() > kPasswordLimit) return fail(Errc::invalid, "stored password longer than 1024 octets");
+Result<> Core::check_password(const Password& password) {
+    if (password.hash.size() > kPasswordLimit || password.scram_keys.size() > kPasswordLimit)
+        return fail(Errc::invalid, "stored password longer than 1024 octets");
     return {};
 }
 
@@ -217,7 +220,7 @@ Task<Result<>> Directory::set_catch_all(std::string domain, std::string address)
 
 // Accounts.
 
-Task<Result<Account>> Directory::add_account(std::string address, std::string password) {
+Task<Result<Account>> Directory::add_account(std::string address, Password password) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);
     if (auto good = Core::check_password(password); !good) co_return pass_on(good);
@@ -232,10 +235,12 @@ Task<Result<Account>> Directory::add_account(std::string address, std::string pa
         if (!id) co_return pass_on(id);
         Account account{.id = *id,
                         .address = mail::to_string(*name),
-                        .password = password,
+                        .password = password.hash,
                         .credential_version = 1,
                         .status = AccountStatus::enabled,
-                        .created = core_->clock.now()};
+                        .created = core_->clock.now(),
+                        .scram_keys = password.scram_keys,
+                        .shared_secret = {}};
         draft.add(*name, account);
         co_return account;
     };
@@ -261,14 +266,15 @@ Task<Result<Account>> Directory::account(AccountId id) {
     co_return account;
 }
 
-Task<Result<>> Directory::set_password(std::string address, std::string password) {
+Task<Result<>> Directory::set_password(std::string address, Password password) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);
     if (auto good = Core::check_password(password); !good) co_return good;
     auto prepare = [&](Draft& draft) -> Task<Result<>> {
         auto account = co_await core_->account(*name);
         if (!account) co_return pass_on(account);
-        account->password = password;
+        account->password = password.hash;
+        account->scram_keys = password.scram_keys;
         ++account->credential_version;
         draft.put(*name, *account);
         co_return Result<>();
@@ -276,7 +282,7 @@ Task<Result<>> Directory::set_password(std::string address, std::string password
     co_return co_await core_->write<void>(prepare);
 }
 
-Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, std::string password) {
+Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, Password password) {
     if (auto good = Core::check_password(password); !good) co_return good;
     auto prepare = [&](Draft& draft) -> Task<Result<>> {
         auto current = co_await account(id);
@@ -284,9 +290,25 @@ Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, std::s
         if (current->password != old) co_return fail(Errc::conflict, "the password has changed");
         auto name = core_->normalize(current->address);
         if (!name) co_return pass_on(name);
-        current->password = password;
+        current->password = password.hash;
+        current->scram_keys = password.scram_keys;
         ++current->credential_version;
         draft.put(*name, *current);
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<>> Directory::set_shared_secret(std::string address, std::string secret) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    if (secret.size() > kPasswordLimit) co_return fail(Errc::invalid, "secret longer than 1024 octets");
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto account = co_await core_->account(*name);
+        if (!account) co_return pass_on(account);
+        account->shared_secret = secret;
+        ++account->credential_version;
+        draft.put(*name, *account);
         co_return Result<>();
     };
     co_return co_await core_->write<void>(prepare);
@@ -366,6 +388,27 @@ Task<Result<>> Directory::remove_alias(std::string address) {
         co_return Result<>();
     };
     co_return co_await core_->write<void>(prepare);
+}
+
+std::string Directory::canonical(std::string text) const {
+    auto address = core_->normalize(text);
+    return address ? mail::to_string(*address) : text;
+}
+
+Task<Result<std::string>> Directory::server_secret() {
+    auto there = co_await core_->read(server_secret_key());
+    if (!there) co_return pass_on(there);
+    if (*there) co_return decode_server_secret(**there);
+    auto prepare = [&](Draft& draft) -> Task<Result<std::string>> {
+        auto made = co_await core_->read(server_secret_key());
+        if (!made) co_return pass_on(made);
+        if (*made) co_return decode_server_secret(**made);
+        std::string secret(kServerSecret, '\0');
+        random_bytes(secret.data(), secret.size());
+        draft.batch.put(server_secret_key(), encode_server_secret(secret));
+        co_return secret;
+    };
+    co_return co_await core_->write<std::string>(prepare);
 }
 
 // Lists and totals.

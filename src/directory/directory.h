@@ -29,6 +29,20 @@ struct Account {
     std::uint64_t credential_version = 0;  ///< grows with each change of the password or the status
     AccountStatus status = AccountStatus::enabled;
     Timestamp created{};
+    /// SCRAM keys of the same password, as auth/scram.h writes them, in a row; empty: none.
+    std::string scram_keys;
+    /// For APOP and CRAM-MD5, in clear (they can't do with less); empty: the account can't use them.
+    std::string shared_secret;
+};
+
+/// A password as it is stored.
+struct Password {
+    Password() = default;
+    Password(std::string hash_text, std::string scram = {})
+        : hash(std::move(hash_text)), scram_keys(std::move(scram)) {}
+    Password(const char* hash_text) : hash(hash_text) {}
+    std::string hash;        ///< `{SCHEME}hash`; empty: nobody can log in
+    std::string scram_keys;  ///< of the same password; empty: none
 };
 
 struct Domain {
@@ -68,9 +82,9 @@ struct Options {
 struct Core;  // core.h
 
 /// All functions may be called from any thread with an executor. Beside those named, any call may fail with io,
-/// no_space, corrupt or cancelled; with invalid for a malformed address or domain, or a stored password of more than
-/// 1,024 octets; a change with busy, if another process keeps changing the directory. Changes are made one after the
-/// other and are durable when they return; reads don't wait for them.
+/// no_space, corrupt or cancelled; with invalid for a malformed address or domain, or a stored password, SCRAM keys or
+/// a secret of more than 1,024 octets; a change with busy, if another process keeps changing the directory. Changes are
+/// made one after the other and are durable when they return; reads don't wait for them.
 class Directory {
 public:
     Directory(engine::Engine& engine, const Clock& clock, Options options);
@@ -85,15 +99,16 @@ public:
     Task<Result<>> set_catch_all(std::string domain, std::string address);
 
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
-    Task<Result<Account>> add_account(std::string address, std::string password);
+    Task<Result<Account>> add_account(std::string address, Password password);
     Task<Result<Account>> find_account(std::string address);  ///< by its own address only, not an alias
     Task<Result<Account>> account(AccountId id);
     /// Accounts in order of domain and local part, at most `limit`, after the address `after` ("" from the start);
     /// with `domain` not empty only that domain's.
     Task<Result<std::vector<Account>>> accounts(std::string domain, std::string after, std::size_t limit);
-    Task<Result<>> set_password(std::string address, std::string password);
-    /// As set_password, but only if the stored one is still `old`: for upgrading a hash at login. Errors: conflict.
-    Task<Result<>> upgrade_password(AccountId id, std::string old, std::string password);
+    Task<Result<>> set_password(std::string address, Password password);
+    /// As set_password, but only if the stored hash is still `old`: for what is made at a login. Errors: conflict.
+    Task<Result<>> upgrade_password(AccountId id, std::string old, Password password);
+    Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
     /// The address is free again at once; the mail's partition is for the caller to purge. Aliases that lead here stay;
     /// without another target their mail is for an unknown user, until the address is there again.
@@ -122,6 +137,12 @@ public:
         std::uint64_t domains = 0, accounts = 0, aliases = 0;
     };
     Task<Result<Totals>> totals();  ///< from counters, O(1)
+
+    /// The one spelling of an address; text that is none as it is.
+    std::string canonical(std::string text) const;
+
+    /// 32 random octets, made once and the same ever after: for answers about accounts that don't exist.
+    Task<Result<std::string>> server_secret();
 
     /// Where mail to `address` goes: the address itself, then without its detail, aliases followed, then the domain's
     /// catch-all; an alias's targets have no catch-all. RFC 5321 s4.5.1: postmaster (in any case) without a domain, as

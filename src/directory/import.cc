@@ -77,6 +77,7 @@ private:
                 ++counts.unchanged;
             } else {
                 account->password = item.password;
+                account->scram_keys.clear();
                 ++account->credential_version;
                 draft.put(item.address, *account);
                 ++counts.updated;
@@ -96,7 +97,9 @@ private:
                         .password = item.password,
                         .credential_version = 1,
                         .status = AccountStatus::enabled,
-                        .created = core_.clock.now()};
+                        .created = core_.clock.now(),
+                        .scram_keys = {},
+                        .shared_secret = {}};
         draft.add(item.address, account);
         ++counts.added;
         co_return Result<>();
@@ -154,7 +157,7 @@ Task<Result<Directory::ImportCounts>> Directory::import_accounts(std::vector<New
     items.reserve(accounts.size());
     for (auto& account : accounts) {
         auto address = core_->normalize(account.address);
-        auto password = Core::check_password(account.password);
+        auto password = Core::check_password(Password(account.password));
         if (!address) {
             counts.refused.emplace_back(std::move(account.address), address.error().detail());
         } else if (!password) {

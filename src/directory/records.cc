@@ -6,7 +6,8 @@ namespace poplar::directory {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;  // of every value
+constexpr std::uint8_t kVersion = 1;             // of every value, but
+constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
 
 std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
@@ -38,13 +39,18 @@ std::string domain_key(std::string_view domain) { return domains_prefix().append
 std::string domains_prefix() { return "d"; }
 std::string counters_key() { return "c"; }
 std::string account_id_key(AccountId id) { return Encoder().raw("i").u64_key(id.value).bytes(); }
+std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }
 
 std::string encode(const Account& account) {
     Encoder out;
-    out.u8(kVersion).u8(kAccountKind).u64(account.id.value).u8(static_cast<std::uint8_t>(account.status));
+    // Without secrets as older programs wrote it, who don't know what else there may be.
+    bool secrets = !account.scram_keys.empty() || !account.shared_secret.empty();
+    out.u8(secrets ? kVersionWithSecrets : kVersion).u8(kAccountKind);
+    out.u64(account.id.value).u8(static_cast<std::uint8_t>(account.status));
     out.varint(account.credential_version).u64(to_number(account.created)).string(account.password);
+    if (secrets) out.string(account.scram_keys).string(account.shared_secret);
     return std::move(out).bytes();
 }
 
@@ -72,6 +78,8 @@ std::string encode_location(const mail::Address& canonical) {
     return Encoder().u8(kVersion).raw(location(canonical)).bytes();
 }
 
+std::string encode_server_secret(std::string_view secret) { return Encoder().u8(kVersion).raw(secret).bytes(); }
+
 std::string encode_mark() { return Encoder().u8(kVersion).bytes(); }
 
 Result<Entity> decode_entity(std::string_view key, std::string_view value) {
@@ -80,7 +88,8 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
     auto text = mail::to_string(*address);
     Decoder in(value);
     std::uint8_t version = in.u8(), kind = in.u8();
-    if (version != kVersion) return damaged(text);
+    bool secrets = version == kVersionWithSecrets && kind == kAccountKind;
+    if (version != kVersion && !secrets) return damaged(text);
     if (kind == kAccountKind) {
         Account account;
         account.id = AccountId(in.u64());
@@ -89,6 +98,10 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
         account.credential_version = in.varint();
         account.created = to_timestamp(in.u64());
         account.password = in.string();
+        if (secrets) {
+            account.scram_keys = in.string();
+            account.shared_secret = in.string();
+        }
         if (!in.ok() || !in.at_end() || status > static_cast<std::uint8_t>(AccountStatus::disabled))
             return damaged(text);
         account.address = std::move(text);
@@ -123,6 +136,12 @@ Result<Counters> decode_counters(std::string_view value) {
     counters.aliases = in.varint();
     if (version != kVersion || !in.ok() || !in.at_end()) return damaged("counters");
     return counters;
+}
+
+Result<std::string> decode_server_secret(std::string_view value) {
+    Decoder in(value);
+    if (in.u8() != kVersion || in.rest().empty()) return damaged("server's secret");
+    return std::string(in.rest());
 }
 
 Result<mail::Address> decode_location(std::string_view value) {

@@ -5,6 +5,7 @@
 //   c                             counters, and the next account id
 //   d <domain>                    a domain
 //   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
+//   k                             the server's secret
 //   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
 //
 // Domains and local parts are canonical (mail/address.h); a domain never holds a NUL, so a domain's addresses are one
@@ -36,6 +37,7 @@ std::string domain_key(std::string_view domain);
 std::string domains_prefix();
 std::string counters_key();
 std::string account_id_key(AccountId id);
+std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();
 
@@ -45,12 +47,14 @@ std::string encode(const Alias& alias);
 std::string encode(const Domain& domain);
 std::string encode(const Counters& counters);
 std::string encode_location(const mail::Address& canonical);  ///< value of account_id_key
-std::string encode_mark();                                    ///< value of postmaster_key
+std::string encode_server_secret(std::string_view secret);
+std::string encode_mark();  ///< value of postmaster_key
 
 // Decoders. Errors: corrupt (also a version this program does not know).
 Result<Entity> decode_entity(std::string_view key, std::string_view value);
 Result<Domain> decode_domain(std::string_view key, std::string_view value);
 Result<Counters> decode_counters(std::string_view value);
 Result<mail::Address> decode_location(std::string_view value);
+Result<std::string> decode_server_secret(std::string_view value);
 
 }  // namespace poplar::directory

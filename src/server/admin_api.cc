@@ -83,6 +83,16 @@ Result<> only_members(const Json& fields, std::initializer_list<std::string_view
     return {};
 }
 
+// What APOP and CRAM-MD5 share with the client. RFC 1939 s7: it should be long, since who listens can try passwords.
+Result<> check_secret(std::string_view secret) {
+    constexpr std::size_t kLeast = 16, kMost = 255;  // octets
+    if (secret.size() < kLeast || secret.size() > kMost)
+        return fail(Errc::invalid, fmt::format("a shared secret has {} to {} octets", kLeast, kMost));
+    if (!std::ranges::all_of(secret, [](char c) { return c >= 0x20 && c <= 0x7e; }))
+        return fail(Errc::invalid, "a shared secret is printable ASCII");
+    return {};
+}
+
 Json json_domain(const directory::Domain& domain) {
     Json out{{"name", domain.name}, {"catch_all", nullptr}, {"created", json_time(domain.created)}};
     if (!domain.catch_all.empty()) out["catch_all"] = domain.catch_all;
@@ -185,6 +195,11 @@ Json json_account(const directory::Account& account) {
              {"password_scheme", nullptr},
              {"created", json_time(account.created)}};
     if (!account.password.empty()) out["password_scheme"] = auth::scheme_of(account.password);
+    out["scram"] = Json::array();
+    for (auto [hash, name] : {std::pair(auth::ScramHash::sha256, "SHA-256"), {auth::ScramHash::sha1, "SHA-1"}})
+        if (auth::find_scram_keys(account.scram_keys, hash) || auth::find_scram_keys(account.password, hash))
+            out["scram"].push_back(name);
+    out["shared_secret"] = !account.shared_secret.empty();
     return out;
 }
 
@@ -219,16 +234,16 @@ Task<Result<directory::AccountId>> AdminApi::account_id(std::string address) {
     co_return account->id;
 }
 
-Task<Result<std::string>> AdminApi::wanted_hash(const Json& fields, Json& reply, bool optional) {
+Task<Result<directory::Password>> AdminApi::wanted_password(const Json& fields, Json& reply, bool optional) {
     int given = fields.contains("password") + fields.contains("password_hash") + fields.contains("generate");
-    if (given == 0 && optional) co_return std::string();
+    if (given == 0 && optional) co_return directory::Password();
     if (given != 1) co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
     if (fields.contains("password_hash")) {
         auto hash = text_member(fields, "password_hash");
         if (!hash) co_return pass_on(hash);
         if (!auth::is_valid_hash(*hash))
             co_return fail(Errc::invalid, "the password hash has an unknown scheme or the wrong form");
-        co_return *hash;
+        co_return directory::Password(std::move(*hash));
     }
     std::string password;
     if (fields.contains("generate")) {
@@ -321,6 +336,8 @@ Task<ApiReply> AdminApi::accounts(const ApiRequest& request, ApiBody& body, ApiS
     if (path.size() == 3 && method == "DELETE")
         co_return co_await remove_account(path[2], query_text(request, "purge") == "yes");
     if (path.size() == 4 && path[3] == "password" && method == "PUT") co_return co_await set_password(path[2], body);
+    if (path.size() == 4 && path[3] == "shared-secret" && (method == "PUT" || method == "DELETE"))
+        co_return co_await set_shared_secret(path[2], method == "PUT" ? &body : nullptr);
     if (path.size() == 4 && path[3] == "status" && method == "PUT") co_return co_await set_status(path[2], body);
     if (path.size() >= 4 && (path[3] == "messages" || path[3] == "retained")) {
         auto id = co_await account_id(path[2]);
@@ -349,9 +366,9 @@ Task<ApiReply> AdminApi::add_account(ApiBody& body) {
     auto address = text_member(*fields, "address");
     if (!address) co_return api_error(address.error());
     Json reply = Json::object();
-    auto hash = co_await wanted_hash(*fields, reply, true);
-    if (!hash) co_return api_error(hash.error());
-    auto account = co_await s_.directory.add_account(*address, *hash);
+    auto wanted = co_await wanted_password(*fields, reply, true);
+    if (!wanted) co_return api_error(wanted.error());
+    auto account = co_await s_.directory.add_account(*address, std::move(*wanted));
     if (!account && account.error().code() == Errc::not_found)
         co_return api_error(Errc::not_found, fmt::format("no domain for {}: add it first", *address));
     if (!account && account.error().code() == Errc::exists)
@@ -455,12 +472,38 @@ Task<ApiReply> AdminApi::set_password(std::string address, ApiBody& body) {
     if (!account && account.error().code() == Errc::not_found)
         co_return api_error(Errc::not_found, fmt::format("no account {}", address));
     if (!account) co_return api_error(account.error());
-    auto hash = co_await wanted_hash(*fields, reply, false);
-    if (!hash) co_return api_error(hash.error());
-    auto set = co_await s_.directory.set_password(address, *hash);
+    auto wanted = co_await wanted_password(*fields, reply, false);
+    if (!wanted) co_return api_error(wanted.error());
+    auto set = co_await s_.directory.set_password(address, std::move(*wanted));
     if (!set) co_return api_error(set.error());
     s_.auth.forget(account->id);
     log::info("admin.password_set", {{"account", account->address}});
+    co_return ApiReply{200, std::move(reply)};
+}
+
+Task<ApiReply> AdminApi::set_shared_secret(std::string address, ApiBody* body) {
+    Json reply{{"address", address}};
+    std::string secret;
+    if (body != nullptr) {
+        auto fields = co_await read_json(*body);
+        if (!fields) co_return api_error(fields.error());
+        if (auto known = only_members(*fields, {"secret", "generate"}); !known) co_return api_error(known.error());
+        if (fields->contains("secret") == fields->contains("generate"))
+            co_return api_error(Errc::invalid, "give one of \"secret\" and \"generate\"");
+        if (fields->contains("generate")) {
+            if ((*fields)["generate"] != true) co_return api_error(Errc::invalid, "\"generate\" can only be true");
+            secret = random_text(26);  // 130 random bits
+            reply["secret"] = secret;
+        } else {
+            auto text = text_member(*fields, "secret");
+            if (!text) co_return api_error(text.error());
+            secret = std::move(*text);
+        }
+        if (auto good = check_secret(secret); !good) co_return api_error(good.error());
+    }
+    auto set = co_await s_.directory.set_shared_secret(address, std::move(secret));
+    if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
+    log::info(body != nullptr ? "admin.shared_secret_set" : "admin.shared_secret_removed", {{"account", address}});
     co_return ApiReply{200, std::move(reply)};
 }
 

@@ -78,6 +78,8 @@ private:
     Task<ApiReply> show_account(std::string address);
     Task<ApiReply> remove_account(std::string address, bool purge);
     Task<ApiReply> set_password(std::string address, ApiBody& body);
+    /// Null: takes it away.
+    Task<ApiReply> set_shared_secret(std::string address, ApiBody* body);
     Task<ApiReply> set_status(std::string address, ApiBody& body);
     Task<ApiReply> removed_accounts();
     Task<ApiReply> aliases(const ApiRequest& request, ApiBody& body);
@@ -93,9 +95,9 @@ private:
 
     Task<Result<Json>> read_json(ApiBody& body);
     Task<Result<directory::AccountId>> account_id(std::string address);
-    /// The hash to store for {"password": ...}, {"password_hash": ...} or {"generate": true}; a generated password is
+    /// What to store for {"password": ...}, {"password_hash": ...} or {"generate": true}; a generated password is
     /// put into `reply`. No such member: "" (nobody can log in), if `optional`.
-    Task<Result<std::string>> wanted_hash(const Json& fields, Json& reply, bool optional);
+    Task<Result<directory::Password>> wanted_password(const Json& fields, Json& reply, bool optional);
 
     ApiServices s_;
     bool verifying_ = false;

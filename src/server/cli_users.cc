@@ -1,5 +1,6 @@
 // poplar user (user import: cli_import.cc)
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "server/admin_api.h"
 #include "server/cli.h"
@@ -12,7 +13,7 @@ namespace {
 
 struct UserOptions {
     std::string address, domain, hash;
-    bool from_stdin = false, generate = false, no_password = false, purge = false;
+    bool from_stdin = false, generate = false, no_password = false, purge = false, remove = false;
 };
 using Options = std::shared_ptr<UserOptions>;
 
@@ -71,6 +72,8 @@ void show_user(const Json& account) {
     fmt::print("address   {}\n", account.value("address", ""));
     fmt::print("status    {}\n", account.value("status", ""));
     fmt::print("password  {}\n", scheme.is_string() ? scheme.get<std::string>() : "none");
+    fmt::print("scram     {}\n", fmt::join(account.value("scram", std::vector<std::string>{"none"}), ", "));
+    fmt::print("apop      {}\n", account.value("shared_secret", false) ? "shared secret set" : "no shared secret");
     fmt::print("created   {}\n", account.value("created", ""));
     fmt::print("id        {}\n", account.value("id", 0ull));
     fmt::print("mail      {} messages, {}\n", account.value("messages", 0ull),
@@ -82,6 +85,24 @@ void show_user(const Json& account) {
 int set_status(const Cli& cli, const std::string& address, const char* status) {
     return cli.call("PUT", route({"accounts", address, "status"}), {{"status", status}}, [&](const Json& reply) {
         fmt::print("{} is {}\n", reply.value("address", ""), reply.value("status", ""));
+    });
+}
+
+int set_secret(const Cli& cli, const UserOptions& o) {
+    auto target = route({"accounts", o.address, "shared-secret"});
+    if (o.remove)
+        return cli.call("DELETE", target, nullptr, [](const Json& reply) {
+            fmt::print("removed the shared secret of {}\n", reply.value("address", ""));
+        });
+    Json body{{"generate", true}};
+    if (!o.generate) {
+        auto secret = password_from_stdin();
+        if (!secret) return complain(secret.error().detail());
+        body = {{"secret", std::move(*secret)}};
+    }
+    return cli.call("PUT", target, body, [](const Json& reply) {
+        fmt::print("set the shared secret of {}\n", reply.value("address", ""));
+        if (reply.contains("secret")) fmt::print("secret: {}\n", reply.value("secret", ""));
     });
 }
 
@@ -141,6 +162,14 @@ void add_user_commands(CLI::App& app, Cli& cli) {
             });
         };
     });
+
+    auto* secret = command("secret", "Set or remove the secret for APOP and CRAM-MD5; it is stored in clear");
+    auto* which = secret->add_option_group("Secret", "One of these");
+    which->add_flag("--generate", o->generate, "Make one and print it");
+    which->add_flag("--secret-stdin", o->from_stdin, "Read it from the first line of standard input");
+    which->add_flag("--remove", o->remove, "The account can't use APOP and CRAM-MD5 any more");
+    which->require_option(1);
+    secret->callback([&cli, o] { cli.action = [&cli, o] { return set_secret(cli, *o); }; });
 
     command("disable", "Refuse an account's logins and its mail, from now on; a session that is open goes on")
         ->callback([&cli, o] { cli.action = [&cli, o] { return set_status(cli, o->address, "disabled"); }; });

@@ -1,0 +1,36 @@
+#pragma once
+// Asking a token's issuer whom it stands for (RFC 7662): one HTTP(S) request, bounded in time, size and number, its
+// good answers remembered for a moment, since clients poll.
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "auth/token.h"
+
+namespace poplar::auth {
+
+/// `http://host[:port]/path` or `https://...`. A fragment and a user in it are refused.
+struct Url {
+    bool tls = false;
+    std::string host, port, target;  ///< host without the brackets of an IPv6 address
+    std::string host_header;
+};
+/// Errors: invalid.
+Result<Url> parse_url(std::string_view text);
+
+class Introspection {
+public:
+    /// Errors: invalid; the detail names the file, or says what is wrong with the URL.
+    static Result<std::unique_ptr<Introspection>> load(const TokenOptions& options, const Clock& clock);
+    ~Introspection();
+
+    /// Errors: denied, busy (too many requests are under way), timed_out, io.
+    Task<Result<std::string>> account_of(std::string token);
+
+private:
+    struct Impl;
+    explicit Introspection(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace poplar::auth

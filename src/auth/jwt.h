@@ -1,0 +1,48 @@
+#pragma once
+// JSON Web Tokens: RFC 7519 in the compact form of RFC 7515, signed with RS256, ES256 (RFC 7518 s3) or EdDSA with
+// Ed25519 (RFC 8037 s3.1). The algorithm is chosen by the key, never by the token (RFC 8725 s3.1).
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/token.h"
+#include "base/error.h"
+
+struct evp_pkey_st;
+
+namespace poplar::auth {
+
+/// Base64url without padding (RFC 7515 s2). Errors: invalid.
+Result<std::string> base64url_decode(std::string_view text);
+
+class JwtKeys {
+public:
+    /// PEM: public keys or certificates, any number in each of `options.key_files`. Errors: invalid; the detail names
+    /// the file.
+    static Result<JwtKeys> load(const TokenOptions& options);
+    /// As load, from PEM text.
+    static Result<JwtKeys> parse(const TokenOptions& options, std::string_view pem, const std::string& file);
+
+    JwtKeys(JwtKeys&&) = default;
+    ~JwtKeys();
+
+    /// The account's name. Errors: denied; the detail says why, for the log.
+    Result<std::string> account_of(std::string_view token, Timestamp now) const;
+
+private:
+    struct Key {
+        std::string algorithm;
+        std::shared_ptr<evp_pkey_st> key;
+    };
+    explicit JwtKeys(const TokenOptions& options) : options_(options) {}
+    Result<> add(std::shared_ptr<evp_pkey_st> key, const std::string& file);
+
+    TokenOptions options_;
+    std::vector<Key> keys_;
+};
+
+/// Whether it has the form of a JWT: three parts between dots, the first a JSON object with "alg".
+bool looks_like_jwt(std::string_view token);
+
+}  // namespace poplar::auth

@@ -1,0 +1,83 @@
+#pragma once
+// SCRAM (RFC 5802 with SHA-1, RFC 7677 with SHA-256): the keys that are stored instead of a password, and the server's
+// side of the exchange. Pure functions over bytes: no I/O, no accounts.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace poplar::auth {
+
+enum class ScramHash { sha1, sha256 };
+
+/// What a server keeps of a password (RFC 5802 s3, s9). Octets, not base64.
+struct ScramKeys {
+    ScramHash hash = ScramHash::sha256;
+    std::uint32_t iterations = 0;
+    std::string salt, stored_key, server_key;
+    bool operator==(const ScramKeys&) const = default;
+};
+
+/// The least RFC 5802 s5.1 and RFC 7677 s4 allow, and the most we take: about a second of work.
+inline constexpr std::uint32_t kScramLeastIterations = 4096, kScramMostIterations = 2'000'000;
+
+/// `{SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey`, the last three in base64, as Dovecot writes it. Errors:
+/// invalid (also fewer or more iterations than the limits).
+Result<ScramKeys> parse_scram_keys(std::string_view stored);
+std::string to_string(const ScramKeys& keys);
+/// Those of `hash` in a text of several, one behind the other.
+std::optional<ScramKeys> find_scram_keys(std::string_view several, ScramHash hash);
+
+/// As slow as `iterations` say. The password is prepared first (RFC 5802 s2.2: SASLprep); one that can't be is taken
+/// as it is.
+ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt, std::uint32_t iterations);
+/// With a fresh salt.
+ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::uint32_t iterations);
+bool matches(const ScramKeys& keys, std::string_view password);
+
+/// Keys that no password has, always the same for a name: a stranger can't tell them from an account's.
+ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, std::string_view name,
+                               std::uint32_t iterations);
+
+/// SASLprep (RFC 4013), unassigned code points allowed; nothing if the text can't be prepared.
+std::optional<std::string> sasl_prepare(std::string_view text);
+
+/// What stands before the message proper (RFC 5801 s4; RFC 7628 s3.1 has it too): `n,a=name,`.
+struct Gs2Header {
+    char flag = 'n';               ///< 'n': no channel binding; 'y': would have, had we offered it; 'p': bound
+    std::string binding;           ///< with 'p': its type
+    std::string authorization_id;  ///< empty: none
+    std::size_t octets = 0;        ///< that it takes
+};
+/// Errors: invalid.
+Result<Gs2Header> parse_gs2_header(std::string_view message);
+
+/// The client's first message. RFC 5802 s5.1, s7.
+struct ScramClientFirst {
+    Gs2Header gs2;
+    std::string gs2_text;  ///< the header as it stands
+    std::string bare;      ///< what follows it
+    std::string name, nonce;
+};
+/// Errors: invalid.
+Result<ScramClientFirst> parse_scram_client_first(std::string_view message);
+
+/// One exchange, from the client's first message on.
+class ScramServer {
+public:
+    /// `nonce` is the server's part: printable, no comma. `binding`: the channel's data of the type the client named.
+    ScramServer(ScramClientFirst first, ScramKeys keys, std::string_view nonce, std::string binding);
+
+    const std::string& first_message() const { return first_message_; }
+    /// The server's last message, `v=...`. Errors: invalid (malformed), denied (the proof or the binding is wrong).
+    Result<std::string> finish(std::string_view client_final) const;
+
+private:
+    ScramClientFirst first_;
+    ScramKeys keys_;
+    std::string nonce_, binding_, first_message_;
+};
+
+}  // namespace poplar::auth

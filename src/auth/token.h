@@ -1,0 +1,66 @@
+#pragma once
+// OAuth 2.0 bearer tokens: how clients bring them (RFC 7628, XOAUTH2), and who they stand for: JWTs checked here with
+// configured keys (jwt.h), others by asking their issuer (introspection.h).
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace poplar::auth {
+
+struct TokenOptions {
+    std::string issuer;    ///< `iss` of a token, if not empty
+    std::string audience;  ///< must be in its `aud`, if not empty
+    std::string scope;     ///< must be among its scopes, if not empty; named in the answer to a bad token
+    std::string account_claim = "email";
+    std::vector<std::string> key_files;  ///< PEM public keys or certificates for JWTs; empty: none are checked here
+    std::vector<std::string> algorithms{"RS256", "ES256", "EdDSA"};
+    std::chrono::seconds leeway{60};  ///< for clocks that differ
+
+    std::string introspection_url;          ///< RFC 7662; empty: nobody is asked
+    std::string introspection_user;         ///< for HTTP Basic, with
+    std::string introspection_secret_file;  ///< its first line
+    std::string introspection_ca_file;      ///< PEM; empty: the system's
+    std::chrono::seconds introspection_timeout{5};
+    std::size_t introspection_requests = 64;  ///< at a time; more logins are answered busy
+    std::chrono::seconds cache_ttl{60};       ///< how long the answer about a good token is believed
+    std::size_t cache_entries = 10'000;
+
+    std::string configuration_url;  ///< `openid-configuration` in the answer to a bad token (RFC 7628 s3.2.2)
+
+    bool enabled() const { return !key_files.empty() || !introspection_url.empty(); }
+};
+
+/// What a client sends.
+struct BearerMessage {
+    std::string name;  ///< the account it wants; empty: the token says
+    std::string token;
+};
+/// RFC 7628 s3.1, the scheme Bearer (RFC 6750) alone. Errors: invalid.
+Result<BearerMessage> parse_oauthbearer(std::string_view message);
+/// `user=NAME ^A auth=Bearer TOKEN ^A ^A`. Errors: invalid.
+Result<BearerMessage> parse_xoauth2(std::string_view message);
+
+/// The JSON that a client gets for a bad token (RFC 7628 s3.2.2).
+std::string token_failure(const TokenOptions& options);
+/// The same for XOAUTH2, whose clients look for "401".
+std::string xoauth2_failure(const TokenOptions& options);
+
+/// Tells who a token stands for. May be used from any thread with an executor.
+class TokenVerifier {
+public:
+    /// Errors: invalid; the detail names the file.
+    static Result<std::shared_ptr<TokenVerifier>> load(const TokenOptions& options, const Clock& clock);
+    virtual ~TokenVerifier() = default;
+
+    /// The name of the account, as the token's claim has it. Errors: denied (the token is no good; the detail says why,
+    /// for the log), busy, timed_out, io (its issuer can't be asked).
+    virtual Task<Result<std::string>> account_of(std::string token) = 0;
+};
+
+}  // namespace poplar::auth
