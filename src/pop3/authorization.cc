@@ -35,12 +35,14 @@ Task<> Authorization::on(User user) {
     if (!conversation_.plaintext_allowed()) return refuse_plaintext();
     if (!mail::is_utf8(user.name)) return conversation_.refuse("not valid UTF-8");  // RFC 6856 s2.2
     name_ = user.name;
+    user_line_ = conversation_.lines();
     return conversation_.say_ok("send the password");
 }
 
 Task<> Authorization::on(Pass pass) {
     if (!conversation_.plaintext_allowed()) return refuse_plaintext();
-    if (name_.empty()) return conversation_.refuse("send USER first");
+    // RFC 1939 s7: only immediately after a successful USER.
+    if (name_.empty() || conversation_.lines() != user_line_ + 1) return conversation_.refuse("send USER first");
     if (!mail::is_utf8(pass.password)) return conversation_.refuse("not valid UTF-8");
     return log_in(std::exchange(name_, {}), std::string(pass.password), "USER");
 }

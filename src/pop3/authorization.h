@@ -48,7 +48,8 @@ private:
     Conversation& conversation_;
     const Services& services_;
     Deadline deadline_{};
-    std::string name_;  // of USER, until PASS
+    std::string name_;           // of USER, until PASS
+    std::size_t user_line_ = 0;  // which of the session's command lines that was
     unsigned failures_ = 0;
     std::optional<Login> login_;
 };

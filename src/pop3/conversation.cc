@@ -35,6 +35,7 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
             co_await end_of_reading(line.error().code());
             break;
         }
+        ++lines_;
         auto command = parse_command(*line);
         if (command) co_return std::move(*command);
         if (command.error().code() == Errc::not_found) {

@@ -74,6 +74,8 @@ public:
         if (reason_.empty()) reason_ = reason;
     }
     bool over() const { return !reason_.empty(); }
+    /// Command lines read so far, whether they were commands or not.
+    std::size_t lines() const { return lines_; }
     std::string_view reason() const { return reason_; }
 
     /// Whether a password may be sent now (configuration: auth.allow_plaintext).
@@ -95,6 +97,7 @@ private:
     std::string reply_;
     Language language_ = Language::english;
     bool utf8_ = false;
+    std::size_t lines_ = 0;
     unsigned bad_commands_ = 0;
 };
 

@@ -43,6 +43,10 @@ TEST_F(Pop3Login, EndsAfterTooManyFailures) {
 TEST_F(Pop3Login, PassNeedsAUserJustBefore) {
     EXPECT_EQ(say("PASS x\r\n"), "-ERR send USER first\r\n");
     EXPECT_TRUE(say("USER fred@example.test\r\nPASS x\r\nPASS  pass word \r\n").ends_with("-ERR send USER first\r\n"));
+    for (std::string_view between : {"NOOP", "CAPA", "XYZZY", "LANG en", "AUTH XYZZY"}) {
+        auto said = say("USER fred@example.test\r\n" + std::string(between) + "\r\nPASS  pass word \r\n");
+        EXPECT_TRUE(said.ends_with("-ERR send USER first\r\n")) << between;
+    }
 }
 
 TEST_F(Pop3Login, CommandsOfTheTransactionStateHaveToWait) {

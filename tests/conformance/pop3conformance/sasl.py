@@ -141,10 +141,7 @@ class Exporter:
         self.close()
         if client.tls != "TLSv1.3" or not found:
             return None
-        digest = "sha384" if "SHA384" in client.socket.cipher()[0] else "sha256"
-        empty = hashlib.new(digest, b"").digest()
-        secret = _expand_label(digest, bytes.fromhex(found[-1]), b"EXPORTER-Channel-Binding", empty, len(empty))
-        return _expand_label(digest, secret, b"exporter", empty, 32)
+        return exported(client.socket.cipher()[0], bytes.fromhex(found[-1]))
 
     def close(self):
         self.context.keylog_filename = None
@@ -152,7 +149,15 @@ class Exporter:
             os.unlink(self.path)
 
 
-def _expand_label(digest, secret, label, context, length):
+def exported(cipher, exporter_secret):
+    """RFC 8446 s7.5 with the label, context and length of RFC 9266 s2."""
+    digest = "sha384" if "SHA384" in cipher else "sha256"
+    empty = hashlib.new(digest, b"").digest()
+    secret = expand_label(digest, exporter_secret, b"EXPORTER-Channel-Binding", empty, len(empty))
+    return expand_label(digest, secret, b"exporter", empty, 32)
+
+
+def expand_label(digest, secret, label, context, length):
     """RFC 8446 s7.1."""
     label = b"tls13 " + label
     info = length.to_bytes(2, "big") + bytes([len(label)]) + label + bytes([len(context)]) + context
