@@ -31,10 +31,10 @@ function(poplar_library name)
   endif()
 endfunction()
 
-# poplar_test(NAME [LINK libraries...]): one GoogleTest program of the folder's *_test.cc, each test known to CTest.
+# poplar_test(NAME [LINK libraries...]): one GoogleTest program of the folder, each test known to CTest.
 function(poplar_test name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *_test.cc)
+  file(GLOB sources CONFIGURE_DEPENDS *.cc)
   add_executable(${name}_test ${sources})
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})   # "tests/support/..."
   target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest_main)

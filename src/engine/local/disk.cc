@@ -15,17 +15,17 @@ namespace poplar::engine::local {
 std::string_view to_string(Sync sync) {
     constexpr auto kNames = std::to_array<std::string_view>(
         {"store_name", "store_folders", "format", "format_name", "body_folders", "segment_header", "segment_name",
-         "group", "segment_cut", "recovered", "body", "body_name", "orphans"});
+         "group", "segment_cut", "recovered", "body", "body_name", "orphans", "index_dropped"});
     static_assert(kNames.size() == static_cast<std::size_t>(kLastSync) + 1);
     return kNames[static_cast<std::size_t>(sync)];
 }
 
 std::string_view to_string(Step step) {
     constexpr auto kNames = std::to_array<std::string_view>(
-        {"format_written", "format_named",    "body_written",    "body_synced",     "body_linked",   "body_named",
-         "segment_cut",    "segment_created", "segment_named",   "group_allocated", "group_written", "group_synced",
-         "group_indexed",  "group_answered",  "body_unlinked",   "hole_punched",    "log_replayed",  "log_recovered",
-         "orphan_kept",    "orphan_unlinked", "index_set_aside", "index_rebuilt"});
+        {"format_written", "format_named",    "body_written",  "body_synced",     "body_linked",   "body_named",
+         "segment_cut",    "segment_created", "segment_named", "group_allocated", "group_written", "group_synced",
+         "group_indexed",  "group_answered",  "body_unlinked", "hole_punched",    "log_replayed",  "log_recovered",
+         "orphan_kept",    "orphan_unlinked", "index_dropped", "index_rebuilt"});
     static_assert(kNames.size() == static_cast<std::size_t>(kLastStep) + 1);
     return kNames[static_cast<std::size_t>(step)];
 }

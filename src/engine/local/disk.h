@@ -31,8 +31,9 @@ enum class Sync {
     body,            ///< a large body's octets
     body_name,       ///< that a large body has its name
     orphans,         ///< the names in the folder of orphans
+    index_dropped,   ///< before a rebuild: that the old index has lost its name
 };
-inline constexpr Sync kLastSync = Sync::orphans;
+inline constexpr Sync kLastSync = Sync::index_dropped;
 std::string_view to_string(Sync sync);
 
 /// The steps of what changes the disk, in the order of their happening: a test has the process die behind each.
@@ -57,7 +58,7 @@ enum class Step {
     log_recovered,    ///< at start: the torn tail is cut, durably
     orphan_kept,      ///< at start: a file that is nobody's was put aside
     orphan_unlinked,  ///< at start: ... or removed
-    index_set_aside,  ///< rebuild: the old index has lost its name
+    index_dropped,    ///< before a rebuild: the old index has lost its name
     index_rebuilt,
 };
 inline constexpr Step kLastStep = Step::index_rebuilt;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
@@ -31,6 +33,31 @@ Error as_error(const rocksdb::Status& status) {
     Errc code = status.IsCorruption() ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;
     return Error(code, "index: " + status.ToString());
 }
+
+// RocksDB gives the file CURRENT its name before the names of the files that it speaks of are durable, and a power cut
+// may keep the later change of a folder without the earlier. So what a folder holds is made durable before each rename.
+class OrderedNames final : public rocksdb::FileSystemWrapper {
+public:
+    using FileSystemWrapper::FileSystemWrapper;
+    const char* Name() const override { return "ordered names"; }
+    rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
+                                 rocksdb::IODebugContext* debug) override {
+        std::unique_ptr<rocksdb::FSDirectory> folder;
+        auto parent = std::filesystem::path(to).parent_path().string();
+        auto done = target()->NewDirectory(parent, options, &folder, debug);
+        if (done.ok()) done = folder->Fsync(options, debug);
+        return done.ok() ? target()->RenameFile(from, to, options, debug) : done;
+    }
+};
+
+class IndexEnv final : public rocksdb::EnvWrapper {
+public:
+    IndexEnv(rocksdb::Env* below, std::shared_ptr<rocksdb::FileSystem> files) : EnvWrapper(below) {
+        file_system_ = std::move(files);
+        system_clock_ = below->GetSystemClock();
+    }
+    const char* Name() const override { return "index"; }
+};
 
 class IndexSnapshot final : public Snapshot {
 public:
@@ -75,7 +102,10 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
 
     rocksdb::Options rocks;
     rocks.create_if_missing = true;
-    if (auto* env = disk.index_env()) rocks.env = env;
+    auto* below = disk.index_env() ? disk.index_env() : rocksdb::Env::Default();
+    std::shared_ptr<rocksdb::Env> env =
+        std::make_shared<IndexEnv>(below, std::make_shared<OrderedNames>(below->GetFileSystem()));
+    rocks.env = env.get();
     rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocks.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefix));
     rocks.compression = rocksdb::kLZ4Compression;
@@ -85,6 +115,8 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.max_open_files = 512;
     rocks.level_compaction_dynamic_level_bytes = true;
     rocks.avoid_flush_during_shutdown = false;
+    // The committer tries again after an error, when it can tell everybody what became of it.
+    rocks.max_bgerror_resume_count = 0;
     rocks.info_log_level = rocksdb::WARN_LEVEL;
     rocks.keep_log_file_num = 2;
     rocks.max_log_file_size = 4 << 20;
@@ -92,7 +124,8 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocksdb::DB* db = nullptr;
     auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
     if (!status.ok()) return std::unexpected(as_error(status));
-    return std::unique_ptr<Index>(new Index(std::unique_ptr<rocksdb::DB>(db), options.index_wal));
+    auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
+    return std::unique_ptr<Index>(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), options.index_wal));
 }
 
 Index::~Index() = default;

@@ -60,7 +60,7 @@ public:
     std::uint64_t disk_octets() const;
 
 private:
-    Index(std::unique_ptr<rocksdb::DB> db, bool wal) : db_(std::move(db)), wal_(wal) {}
+    Index(std::shared_ptr<rocksdb::DB> db, bool wal) : db_(std::move(db)), wal_(wal) {}
     std::shared_ptr<rocksdb::DB> db_;  // shared with snapshots, which may outlive us
     bool wal_;
 };

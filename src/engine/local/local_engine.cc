@@ -94,7 +94,7 @@ Result<std::unique_ptr<LocalEngine>> LocalEngine::open(Options options) {
 Result<std::vector<Damage>> LocalEngine::rebuild(Options options) {
     auto directory = StoreDirectory::open(disk_of(options), options.directory);
     if (!directory) return pass_on(directory);
-    if (auto gone = remove_tree((*directory)->disk(), (*directory)->index()); !gone) return pass_on(gone);
+    if (auto gone = (*directory)->drop_index(); !gone) return pass_on(gone);
     auto index = Index::open((*directory)->disk(), (*directory)->index(), options);
     if (!index) return pass_on(index);
     auto recovered = recover(**directory, **index);

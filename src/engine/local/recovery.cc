@@ -161,8 +161,11 @@ Result<> sweep_large(StoreDirectory& directory, Index& index, Recovered& result)
         result.position.next_body = std::max(result.position.next_body, id.value + 1);
         auto place = *index.place(partition, id, Wait::yes);
         if (place || place.error().code() != Errc::not_found) continue;
-        auto done = result.damage.empty() ? unlink_file(directory.disk(), directory.large_body(partition, id))
-                                          : directory.keep_aside(partition, id);
+        if (!result.damage.empty()) {
+            if (auto done = directory.keep_aside(partition, id); !done) return done;
+            continue;
+        }
+        auto done = unlink_file(directory.disk(), directory.large_body(partition, id));
         if (!done) return done;
         directory.disk().reached(Step::orphan_unlinked);
     }

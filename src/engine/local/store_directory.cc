@@ -47,6 +47,7 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(Disk& disk, const f
     std::unique_ptr<StoreDirectory> store(new StoreDirectory(disk, root, std::move(*lock)));
     if (auto ready = store->prepare(); !ready) return pass_on(ready);
     if (auto ready = store->prepare_large(); !ready) return pass_on(ready);
+    if (auto gone = remove_tree(disk, root / "index.old"); !gone) return pass_on(gone);  // of an interrupted rebuild
     return store;
 }
 
@@ -101,6 +102,16 @@ Result<> StoreDirectory::prepare_large() {
     for (std::uint64_t i = 0; i < kLargeFolders; ++i)
         if (auto made = ensure_directory(disk_, large_body({}, BodyId(i)).parent_path()); !made) return made;
     return sync_directory(disk_, root_ / "large", Sync::body_folders);
+}
+
+Result<> StoreDirectory::drop_index() const {
+    auto old = root_ / "index.old";
+    if (auto gone = remove_tree(disk_, old); !gone) return gone;
+    auto renamed = rename_file(disk_, index(), old);
+    if (!renamed && renamed.error().code() != Errc::not_found) return renamed;
+    if (auto synced = sync_directory(disk_, root_, Sync::index_dropped); !synced) return synced;
+    disk_.reached(Step::index_dropped);
+    return remove_tree(disk_, old);
 }
 
 fs::path StoreDirectory::segment(std::uint64_t number) const { return root_ / fmt::format("log/0/{:010}.seg", number); }

@@ -22,6 +22,7 @@ public:
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
     std::filesystem::path index() const { return root_ / "index"; }
+    Result<> drop_index() const;  ///< all of it or nothing, whenever it is interrupted
 
     // Segments: log/0/0000000001.seg and so on, without gaps.
     std::filesystem::path segment(std::uint64_t number) const;
