@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "delivery/gather.h"
+#include "mail/downgrade.h"
 #include "mail/header_walk.h"
 
 namespace poplar::delivery {
@@ -41,6 +42,7 @@ public:
                 co_return fail(Errc::invalid, fmt::format("header of {} fields, {} octets", header_.field_count(),
                                                           header_.header_octets()));
         }
+        downgrader_.feed(wire);
         co_return co_await writer_->write(wire);
     }
 
@@ -50,6 +52,7 @@ public:
             co_return fail(Errc::invalid, fmt::format("{} Received fields", header_.received_count()));
         auto staged = co_await writer_->finish();
         if (!staged) co_return pass_on(staged);
+        downgrader_.finish();
         envelope_.received.time = clock_.now();
         co_return co_await store({std::move(*staged), sizes.octets});
     }
@@ -67,6 +70,18 @@ private:
                mail::format_received(envelope_.received) + (begins_folded_ ? "\r\n" : "");
     }
 
+    /// NewMessage::ascii_octets.
+    std::uint64_t ascii_octets(std::string_view head, std::uint64_t content_octets) const {
+        mail::Downgrader in_head;
+        in_head.feed(head);
+        in_head.finish();
+        // Behind an empty line of ours the content is body.
+        const bool content = downgrader_.needed() && !begins_folded_;
+        if (!in_head.needed() && !content) return 0;
+        return head.size() + content_octets +
+               static_cast<std::uint64_t>(in_head.growth() + (content ? downgrader_.growth() : 0));
+    }
+
     std::vector<Copy> copies() const {
         std::vector<Copy> copies;
         std::map<directory::AccountId, std::size_t> seen;
@@ -81,6 +96,7 @@ private:
         std::vector<Task<Result<mailstore::Message>>> appends;
         for (const auto& copy : wanted) {
             mailstore::NewMessage message{head_for(envelope_.recipients[copy.recipient]), content, {}};
+            message.ascii_octets = ascii_octets(message.head, content.octets);
             appends.push_back(store_.append(copy.account, std::move(message)));
         }
         auto stored = co_await gather(std::move(appends));
@@ -106,6 +122,7 @@ private:
     const Clock& clock_;
     Limits limits_;
     mail::HeaderWalk header_;
+    mail::Downgrader downgrader_;
     std::uint64_t wire_octets_ = 0;
     bool begins_folded_ = false;
 };

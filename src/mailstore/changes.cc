@@ -16,7 +16,6 @@ constexpr std::size_t kPage = 1000;   // entries a scan
 
 bool worth_repeating(Errc code) { return code == Errc::conflict || code == Errc::outcome_unknown; }
 
-/// Counters never wrap, even if damage has put them wrong; check() finds that.
 void subtract(std::uint64_t& counter, std::uint64_t by) { counter -= std::min(counter, by); }
 
 void report_damage(AccountId account, const Error& error) {
@@ -117,10 +116,10 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
         message.octets = incoming.head.size() + incoming.content.octets;
         message.wire_octets = incoming.head.size() + (incoming.content.staged ? incoming.content.staged->size() : 0);
         message.received = received;
+        message.ascii_octets = incoming.ascii_octets;
 
         ++record.next_order.value;
-        ++record.totals.messages;
-        record.totals.octets += message.octets;
+        count_in(record.totals, message);
         batch.put(keys::message(message.order), encode(message));
         batch.put(keys::unique_id(message.unique_id), encode(Place{Place::Area::live, message.order, {}}));
         batch.add_body(body, incoming.head, incoming.content.staged);
@@ -171,14 +170,14 @@ Task<Result<>> Changes::try_remove(AccountId account, Hot& hot, const std::vecto
     batch.fence = fence;
     for (auto& message : *found) {
         retained.message = std::move(message);
-        const auto& [order, unique_id, body, octets, wire_octets, received] = retained.message;
-        subtract(record.totals.messages, 1);
-        subtract(record.totals.octets, octets);
+        const auto order = retained.message.order;
+        count_out(record.totals, retained.message);
         ++record.totals.retained_messages;
-        record.totals.retained_octets += octets;
+        record.totals.retained_octets += retained.message.octets;
         batch.erase(keys::message(order));
         batch.put(keys::retained(retained.expires, order), encode(retained));
-        batch.put(keys::unique_id(unique_id), encode(Place{Place::Area::retained, order, retained.expires}));
+        batch.put(keys::unique_id(retained.message.unique_id),
+                  encode(Place{Place::Area::retained, order, retained.expires}));
     }
     auto& earliest = record.earliest_expiry;
     if (earliest == Timestamp{} || retained.expires < earliest) earliest = retained.expires;
@@ -276,8 +275,7 @@ Task<Result<Message>> Changes::try_restore(AccountId account, Hot& hot, const st
     auto& record = state->record;
     subtract(record.totals.retained_messages, 1);
     subtract(record.totals.retained_octets, message.octets);
-    ++record.totals.messages;
-    record.totals.octets += message.octets;
+    count_in(record.totals, message);
     if (record.totals.retained_messages == 0) record.earliest_expiry = {};
     engine::Batch batch;
     batch.erase(std::move(key));
@@ -385,12 +383,17 @@ Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area
             } else {
                 message = pass_on(retained);
             }
-            subtract(live ? totals.messages : totals.retained_messages, 1);
             if (!message) {  // its body can't be named and keeps its bytes
+                subtract(live ? totals.messages : totals.retained_messages, 1);
                 report_damage(account, message.error());
                 continue;
             }
-            subtract(live ? totals.octets : totals.retained_octets, message->octets);
+            if (live) {
+                count_out(totals, *message);
+            } else {
+                subtract(totals.retained_messages, 1);
+                subtract(totals.retained_octets, message->octets);
+            }
             batch.erase(keys::unique_id(message->unique_id));
             batch.erase_body(message->body);
         }

@@ -58,8 +58,7 @@ private:
     Seen see_live(const engine::Entry& entry) {
         auto message = decode_message(entry);
         if (!message) return pass_on(message);
-        ++counted_.messages;
-        counted_.octets += message->octets;
+        count_in(counted_, *message);
         last_order_ = std::max(last_order_, message->order);
         return std::pair{std::move(message->unique_id), Place{Place::Area::live, message->order, {}}};
     }
@@ -110,6 +109,10 @@ private:
             return differs("retained messages", had.retained_messages, counted_.retained_messages);
         if (had.retained_octets != counted_.retained_octets)
             return differs("retained octets", had.retained_octets, counted_.retained_octets);
+        if (had.utf8_messages != counted_.utf8_messages)
+            return differs("messages with UTF-8 headers", had.utf8_messages, counted_.utf8_messages);
+        if (had.ascii_growth != counted_.ascii_growth)
+            return differs("octets without UTF-8", had.ascii_octets(), counted_.ascii_octets());
         if (indexed != counted_.messages + counted_.retained_messages)
             return differs("unique-ids", indexed, counted_.messages + counted_.retained_messages);
         if (last_order_ >= record_.next_order)

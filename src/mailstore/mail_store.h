@@ -27,6 +27,9 @@ struct Message {
     std::uint64_t octets = 0;       ///< as LIST and STAT report it: CRLF counted as two, unstuffed (RFC 1939 s11)
     std::uint64_t wire_octets = 0;  ///< as stored: with byte-stuffing; equal to `octets` if no line is stuffed
     Timestamp received{};
+    /// 0: its header is ASCII, as nearly every one is. Else its octets as a client without UTF-8 gets them
+    /// (mail/downgrade.h).
+    std::uint64_t ascii_octets = 0;
 };
 
 /// A deleted message in the retained area.
@@ -42,6 +45,9 @@ struct MailboxTotals {
     std::uint64_t octets = 0;
     std::uint64_t retained_messages = 0;
     std::uint64_t retained_octets = 0;
+    std::uint64_t utf8_messages = 0;  ///< those with ascii_octets
+    std::int64_t ascii_growth = 0;    ///< the sum of what they have more in ascii_octets than in octets
+    std::uint64_t ascii_octets() const { return octets + static_cast<std::uint64_t>(ascii_growth); }
     bool operator==(const MailboxTotals&) const = default;
 };
 
@@ -57,6 +63,7 @@ struct NewMessage {
     std::string head;
     Content content;
     std::string unique_id;  ///< empty: a new one is made; else 1-70 octets kept from where it was imported from
+    std::uint64_t ascii_octets = 0;  ///< as Message::ascii_octets, of head and content
 };
 
 struct Options {
@@ -75,6 +82,7 @@ public:
     virtual ~Maildrop() = default;                    ///< gives the lock back
     virtual std::uint64_t message_count() const = 0;  ///< as of login
     virtual std::uint64_t octets() const = 0;         ///< as of login
+    virtual std::uint64_t ascii_octets() const = 0;   ///< as of login, for a client without UTF-8
     /// The account's change number as of login, 0 if there are no messages: what is made from messages() of one
     /// version stays the same for ever.
     virtual Task<Result<engine::ChangeNumber>> version() = 0;

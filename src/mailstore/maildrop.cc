@@ -34,7 +34,7 @@ Task<Result<>> InboxMaildrop::load() {
     if (auto known = co_await version(); !known) co_return pass_on(known);
     std::vector<Message> messages;
     messages.reserve(std::min(count_, kReserve));
-    std::uint64_t octets = 0;
+    std::uint64_t octets = 0, ascii_octets = 0;
     auto range = keys::messages();
     for (;;) {
         auto page = co_await engine_.scan(account_, range, kPage, snapshot_);
@@ -43,21 +43,25 @@ Task<Result<>> InboxMaildrop::load() {
             auto message = decode_message(entry);
             if (!message) co_return pass_on(message);
             octets += message->octets;
+            ascii_octets += message->ascii_octets != 0 ? message->ascii_octets : message->octets;
             messages.push_back(std::move(*message));
         }
         if (page->size() < kPage) break;
         range.begin = page->back().key + '\0';
     }
-    if (messages.size() != count_ || octets != octets_) {
+    if (messages.size() != count_ || octets != octets_ || ascii_octets != ascii_octets_) {
         // Wrong counters must not keep anybody from their mail.
         log::error("mailstore.wrong_counters", {{"account", account_.value},
                                                 {"messages", messages.size()},
                                                 {"counted", count_},
                                                 {"octets", octets},
-                                                {"octets_counted", octets_}});
+                                                {"octets_counted", octets_},
+                                                {"ascii_octets", ascii_octets},
+                                                {"ascii_octets_counted", ascii_octets_}});
     }
     count_ = messages.size();
     octets_ = octets;
+    ascii_octets_ = ascii_octets;
     messages_ = std::move(messages);
     snapshot_.reset();
     co_return Result<>{};

@@ -24,11 +24,13 @@ public:
           lease_(std::move(lease)),
           count_(totals.messages),
           octets_(totals.octets),
+          ascii_octets_(totals.ascii_octets()),
           snapshot_(std::move(snapshot)),
           remove_(std::move(remove)) {}
 
     std::uint64_t message_count() const override { return count_; }
     std::uint64_t octets() const override { return octets_; }
+    std::uint64_t ascii_octets() const override { return ascii_octets_; }
     Task<Result<engine::ChangeNumber>> version() override;
     Task<Result<const std::vector<Message>*>> messages() override;
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(Message message) override;
@@ -40,7 +42,7 @@ private:
     engine::Engine& engine_;
     AccountId account_;
     std::unique_ptr<engine::Lease> lease_;
-    std::uint64_t count_, octets_;
+    std::uint64_t count_, octets_, ascii_octets_;
     std::shared_ptr<const engine::Snapshot> snapshot_;  // until the list is loaded
     std::optional<engine::ChangeNumber> version_;       // read while there is the snapshot
     std::vector<Message> messages_;

@@ -1,6 +1,7 @@
 #include "mailstore/record.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/encoding.h"
 #include "base/random.h"
@@ -9,7 +10,9 @@ namespace poplar::mailstore {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+// Version 2 of a message and of a mailbox speaks of UTF-8 in headers as well; it is written only where there is some,
+// and stands for the octets that Downgrader makes (mail/downgrade.h).
+constexpr std::uint8_t kVersion = 1, kVersionUtf8 = 2;
 constexpr std::uint32_t kInbox = 1;  // the one mailbox so far; its number stands in every key
 
 constexpr std::string_view kMailboxTag = "M", kMessageTag = "m", kRetainedTag = "r", kUniqueIdTag = "u";
@@ -26,18 +29,35 @@ Timestamp timestamp(std::uint64_t value) {
     return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
 }
 
+std::uint8_t version_of(const Message& message) { return message.ascii_octets != 0 ? kVersionUtf8 : kVersion; }
+
+// Small numbers of either sign are small.
+std::uint64_t zigzag(std::int64_t value) {
+    return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);
+}
+std::int64_t unzigzag(std::uint64_t value) { return static_cast<std::int64_t>(value >> 1 ^ (~(value & 1) + 1)); }
+
 void encode_body(Encoder& out, const Message& message) {
+    out.u8(version_of(message));
     out.varint(message.body.value).varint(message.octets).varint(message.wire_octets);
     out.varint(millis(message.received)).string(message.unique_id);
+    if (message.ascii_octets != 0) out.varint(message.ascii_octets);
 }
 
-Message decode_body(Decoder& in) {
+/// Nothing: the version is unknown, or says what is not so.
+std::optional<Message> decode_body(Decoder& in) {
+    const auto version = in.u8();
+    if (version != kVersion && version != kVersionUtf8) return std::nullopt;
     Message message;
     message.body = engine::BodyId(in.varint());
     message.octets = in.varint();
     message.wire_octets = in.varint();
     message.received = timestamp(in.varint());
     message.unique_id = in.string();
+    if (version == kVersionUtf8) {
+        message.ascii_octets = in.varint();
+        if (message.ascii_octets == 0) return std::nullopt;
+    }
     return message;
 }
 
@@ -76,25 +96,43 @@ engine::KeyRange unique_ids() { return engine::KeyRange::prefix(key_of(kUniqueId
 
 }  // namespace keys
 
+void count_in(MailboxTotals& totals, const Message& message) {
+    ++totals.messages;
+    totals.octets += message.octets;
+    if (message.ascii_octets == 0) return;
+    ++totals.utf8_messages;
+    totals.ascii_growth += static_cast<std::int64_t>(message.ascii_octets - message.octets);
+}
+
+void count_out(MailboxTotals& totals, const Message& message) {
+    auto subtract = [](std::uint64_t& counter, std::uint64_t by) { counter -= std::min(counter, by); };
+    subtract(totals.messages, 1);
+    subtract(totals.octets, message.octets);
+    if (message.ascii_octets == 0) return;
+    subtract(totals.utf8_messages, 1);
+    totals.ascii_growth -= static_cast<std::int64_t>(message.ascii_octets - message.octets);
+    if (totals.utf8_messages == 0) totals.ascii_growth = 0;
+}
+
 std::string encode(const MailboxRecord& record) {
+    const bool utf8 = record.totals.utf8_messages != 0;
     Encoder out;
-    out.u8(kVersion).string(record.generation).varint(record.next_order.value);
+    out.u8(utf8 ? kVersionUtf8 : kVersion).string(record.generation).varint(record.next_order.value);
     out.varint(record.totals.messages).varint(record.totals.octets);
     out.varint(record.totals.retained_messages).varint(record.totals.retained_octets);
     out.varint(millis(record.earliest_expiry));
+    if (utf8) out.varint(record.totals.utf8_messages).varint(zigzag(record.totals.ascii_growth));
     return std::move(out).bytes();
 }
 
 std::string encode(const Message& message) {
     Encoder out;
-    out.u8(kVersion);
     encode_body(out, message);
     return std::move(out).bytes();
 }
 
 std::string encode(const RetainedMessage& retained) {
     Encoder out;
-    out.u8(kVersion);
     encode_body(out, retained.message);
     out.varint(millis(retained.deleted)).string(retained.reason);
     return std::move(out).bytes();
@@ -118,7 +156,13 @@ Result<MailboxRecord> decode_mailbox(std::string_view value) {
     record.totals.retained_messages = in.varint();
     record.totals.retained_octets = in.varint();
     record.earliest_expiry = timestamp(in.varint());
-    bool sound = in.ok() && in.at_end() && version == kVersion && record.generation.size() == kGenerationLength &&
+    bool known = version == kVersion;
+    if (version == kVersionUtf8) {
+        record.totals.utf8_messages = in.varint();
+        record.totals.ascii_growth = unzigzag(in.varint());
+        known = record.totals.utf8_messages != 0;
+    }
+    bool sound = in.ok() && in.at_end() && known && record.generation.size() == kGenerationLength &&
                  is_unique_id(record.generation) && record.next_order.value > 0;
     if (!sound) return fail(Errc::corrupt, "a mailbox record can't be decoded");
     return record;
@@ -126,26 +170,26 @@ Result<MailboxRecord> decode_mailbox(std::string_view value) {
 
 Result<Message> decode_message(const engine::Entry& entry) {
     Decoder key(entry.key), in(entry.value);
-    auto version = in.u8();
-    Message message = decode_body(in);
+    auto message = decode_body(in);
     key.raw(kMessageKeySize - 8);
-    message.order = OrderKey(key.u64_key());
-    bool sound = key.ok() && key.at_end() && in.ok() && in.at_end() && version == kVersion;
-    if (!sound || !is_unique_id(message.unique_id)) return fail(Errc::corrupt, "a message record can't be decoded");
-    return message;
+    const OrderKey order(key.u64_key());
+    bool sound = message && key.ok() && key.at_end() && in.ok() && in.at_end();
+    if (!sound || !is_unique_id(message->unique_id)) return fail(Errc::corrupt, "a message record can't be decoded");
+    message->order = order;
+    return std::move(*message);
 }
 
 Result<RetainedMessage> decode_retained(const engine::Entry& entry) {
     Decoder key(entry.key), in(entry.value);
-    auto version = in.u8();
     RetainedMessage retained;
-    retained.message = decode_body(in);
+    auto message = decode_body(in);
+    if (message) retained.message = std::move(*message);
     retained.deleted = timestamp(in.varint());
     retained.reason = in.string();
     key.raw(kRetainedKeySize - 16);
     retained.expires = timestamp(key.u64_key());
     retained.message.order = OrderKey(key.u64_key());
-    bool sound = key.ok() && key.at_end() && in.ok() && in.at_end() && version == kVersion;
+    bool sound = message && key.ok() && key.at_end() && in.ok() && in.at_end();
     if (!sound || !is_unique_id(retained.message.unique_id))
         return fail(Errc::corrupt, "a retained message's record can't be decoded");
     return retained;

@@ -16,6 +16,10 @@ struct MailboxRecord {
     Timestamp earliest_expiry{};  ///< no retained message expires before it; 0 if there is none
 };
 
+/// Counts a live message in, or out. Counters never wrap, even if damage has put them wrong; check() finds that.
+void count_in(MailboxTotals& totals, const Message& message);
+void count_out(MailboxTotals& totals, const Message& message);
+
 /// Where a unique-id's message is.
 struct Place {
     enum class Area : std::uint8_t { live = 0, retained = 1 };

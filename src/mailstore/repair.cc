@@ -79,8 +79,12 @@ private:
         }
         auto& totals = record_.totals;
         bool live = area == Place::Area::live;
-        ++(live ? totals.messages : totals.retained_messages);
-        (live ? totals.octets : totals.retained_octets) += message.octets;
+        if (live) {
+            count_in(totals, message);
+        } else {
+            ++totals.retained_messages;
+            totals.retained_octets += message.octets;
+        }
         if (!live && record_.earliest_expiry == Timestamp{}) record_.earliest_expiry = place.expires;
         return std::pair(std::move(message.unique_id), place);
     }

@@ -119,7 +119,8 @@ Task<> Authorization::log_in(std::string name, std::string password, std::string
                              {"tls", tls ? std::string_view(tls->version) : "no"},
                              {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
                              {"mechanism", mechanism}});
-    auto messages = (*maildrop)->message_count(), octets = (*maildrop)->octets();
+    auto messages = (*maildrop)->message_count();
+    auto octets = conversation_.downgrades() ? (*maildrop)->ascii_octets() : (*maildrop)->octets();
     login_.emplace(std::move(account->address), account->id, std::move(*maildrop));
     co_await conversation_.say_ok("{} messages ({} octets)", messages, octets);
 }

@@ -68,6 +68,9 @@ public:
     /// UTF-8 mode (RFC 6856 s2.1).
     void enable_utf8() { utf8_ = true; }
     bool utf8() const { return utf8_; }
+    /// Whether messages with UTF-8 in their headers are downgraded, or refused.
+    bool downgrades() const { return !utf8_ && options_.without_utf8 == WithoutUtf8::downgrade; }
+    bool refuses_utf8() const { return !utf8_ && options_.without_utf8 == WithoutUtf8::refuse; }
 
     /// `reason` is for the log; the first one counts.
     void end(std::string_view reason) {

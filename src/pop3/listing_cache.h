@@ -16,7 +16,7 @@ namespace poplar::pop3 {
 class ListingCache {
 public:
     using Text = std::shared_ptr<const std::string>;
-    enum class Kind : std::uint8_t { octets, unique_ids };  ///< LIST, UIDL
+    enum class Kind : std::uint8_t { octets, unique_ids, ascii_octets };  ///< LIST, UIDL, LIST without UTF-8
 
     /// 0: keeps nothing.
     explicit ListingCache(std::size_t octets) : limit_(octets) {}
@@ -37,7 +37,7 @@ private:
     };
     struct Hash {
         std::size_t operator()(const Key& key) const {
-            return std::hash<std::uint64_t>{}(key.account.value * 2 + static_cast<std::uint64_t>(key.kind));
+            return std::hash<std::uint64_t>{}(key.account.value * 4 + static_cast<std::uint64_t>(key.kind));
         }
     };
     struct Entry {

@@ -25,8 +25,16 @@ struct Services {
 /// Whether passwords are accepted over a connection that is not encrypted.
 enum class AllowPlaintext { never, loopback, always };
 
+/// What a client that has not said UTF8 gets of a message with UTF-8 in its header (RFC 6856 s2.1).
+enum class WithoutUtf8 {
+    downgrade,  ///< the same in ASCII (RFC 6857), with the sizes of that
+    refuse,     ///< -ERR [UTF8]
+    send,       ///< the message as it is, against the RFC
+};
+
 struct Options {
     std::string greeting = "Poplar ready";  ///< behind "+OK "; without "<", which would announce APOP (RFC 1939 s7)
+    WithoutUtf8 without_utf8 = WithoutUtf8::downgrade;
     Language language = Language::english;  ///< what `LANG *` chooses (RFC 6856 s3.2); a session begins in English
     std::string implementation = "Poplar";  ///< RFC 2449 s6.9; empty: not announced
 

@@ -1,6 +1,7 @@
 #include "pop3/transaction.h"
 
 #include "base/log.h"
+#include "mail/downgrade.h"
 #include "mail/wire_form.h"
 
 namespace poplar::pop3 {
@@ -9,6 +10,36 @@ namespace {
 
 constexpr std::size_t kListingBlock = 8 * 1024;  // octets of a listing that are written at once
 constexpr std::string_view kEnd = ".\r\n";
+
+/// A message's chunks as a client gets them: as they are stored, or, for a client without UTF-8, downgraded. Costs
+/// nothing in the first case.
+class Outgoing {
+public:
+    Outgoing(engine::BodyReader& reader, bool downgrade) : reader_(reader) {
+        if (downgrade) downgrader_ = std::make_unique<mail::Downgrader>(&block_);
+    }
+    Outgoing(const Outgoing&) = delete;
+
+    /// As BodyReader::next.
+    Task<Result<std::string_view>> next() { return downgrader_ ? next_downgraded() : reader_.next(); }
+
+private:
+    Task<Result<std::string_view>> next_downgraded() {
+        block_.clear();
+        while (block_.empty() && !ended_) {
+            auto chunk = co_await reader_.next();
+            if (!chunk) co_return pass_on(chunk);
+            ended_ = chunk->empty();
+            ended_ ? downgrader_->finish() : downgrader_->feed(*chunk);
+        }
+        co_return std::string_view(block_);
+    }
+
+    engine::BodyReader& reader_;
+    std::string block_;
+    std::unique_ptr<mail::Downgrader> downgrader_;
+    bool ended_ = false;
+};
 
 }  // namespace
 
@@ -23,13 +54,19 @@ Task<> Transaction::run() {
 }
 
 Task<> Transaction::on(Stat) {
-    return conversation_.say("+OK {} {}\r\n", maildrop_->message_count() - deleted_count_,
-                             maildrop_->octets() - deleted_octets_);
+    auto octets = conversation_.downgrades() ? maildrop_->ascii_octets() : maildrop_->octets();
+    return conversation_.say("+OK {} {}\r\n", maildrop_->message_count() - deleted_count_, octets - deleted_octets_);
+}
+
+// Both sizes are the same in nearly every maildrop, and then one listing is kept for all.
+Transaction::Kind Transaction::octets_kind() const {
+    const bool ascii = conversation_.downgrades() && maildrop_->ascii_octets() != maildrop_->octets();
+    return ascii ? Kind::ascii_octets : Kind::octets;
 }
 
 Task<> Transaction::on(List list) {
-    if (list.message) return list_one(*list.message, Kind::octets);
-    return list_all(Kind::octets, "number and octets follow");
+    if (list.message) return list_one(*list.message, octets_kind());
+    return list_all(octets_kind(), "number and octets follow");
 }
 
 Task<> Transaction::on(Uidl uidl) {
@@ -42,8 +79,8 @@ void Transaction::append_line(std::string& listing, MessageNumber number, Kind k
     fmt::format_int digits(number);
     listing.append(digits.data(), digits.size());
     listing.push_back(' ');
-    if (kind == Kind::octets) {
-        fmt::format_int octets(message.octets);
+    if (kind != Kind::unique_ids) {
+        fmt::format_int octets(octets_of(message));
         listing.append(octets.data(), octets.size());
     } else {
         listing.append(message.unique_id);
@@ -97,7 +134,7 @@ Task<> Transaction::make_listing(Kind kind) {
 
 // Damage must show before +OK is said: there is no way to take back half a message.
 Task<> Transaction::on(Retr retr) {
-    const auto* message = co_await find(retr.message);
+    const auto* message = co_await find_content(retr.message);
     if (!message) co_return;
     auto reader = co_await maildrop_->open(*message);
     Result<> whole;
@@ -110,9 +147,10 @@ Task<> Transaction::on(Retr retr) {
         co_await conversation_.say_failure(whole.error(), "the message can't be read");
         co_return;
     }
-    co_await conversation_.say_ok("{} octets", message->octets);
+    co_await conversation_.say_ok("{} octets", octets_of(*message));
+    Outgoing outgoing(**reader, downgrades(*message));
     while (!conversation_.over()) {
-        auto chunk = co_await (*reader)->next();
+        auto chunk = co_await outgoing.next();
         if (!chunk) {
             co_await cut(*message, chunk.error());
             co_return;
@@ -129,14 +167,17 @@ Task<> Transaction::on(Retr retr) {
 
 // RFC 1939 s7. Usually the first chunk is all that is read.
 Task<> Transaction::on(Top top) {
-    const auto* message = co_await find(top.message);
+    const auto* message = co_await find_content(top.message);
     if (!message) co_return;
     auto reader = co_await maildrop_->open(*message);
+    std::optional<Outgoing> outgoing;
     Result<std::string_view> chunk;
-    if (reader)
-        chunk = co_await (*reader)->next();
-    else
+    if (reader) {
+        outgoing.emplace(**reader, downgrades(*message));
+        chunk = co_await outgoing->next();
+    } else {
         chunk = pass_on(reader);
+    }
     if (!chunk) {
         log_failure(chunk.error(), message->unique_id);
         co_await conversation_.say_failure(chunk.error(), "the message can't be read");
@@ -149,7 +190,7 @@ Task<> Transaction::on(Top top) {
         done_.octets += wanted.size();
         co_await conversation_.say(wanted);
         if (limiter.done()) break;
-        chunk = co_await (*reader)->next();
+        chunk = co_await outgoing->next();
         if (!chunk) {
             co_await cut(*message, chunk.error());
             co_return;
@@ -164,7 +205,7 @@ Task<> Transaction::on(Dele dele) {
     if (deleted_.empty()) deleted_.resize(messages_->size());
     deleted_[dele.message - 1] = true;
     ++deleted_count_;
-    deleted_octets_ += message->octets;
+    deleted_octets_ += octets_of(*message);
     co_await conversation_.say_ok("deleted");
 }
 
@@ -229,6 +270,16 @@ Task<const Transaction::Message*> Transaction::find(MessageNumber number) {
         co_return nullptr;
     }
     co_return &(*messages_)[number - 1];
+}
+
+// As find, for what is sent of a message: RFC 6856 s5.
+Task<const Transaction::Message*> Transaction::find_content(MessageNumber number) {
+    const auto* message = co_await find(number);
+    if (message && message->ascii_octets != 0 && conversation_.refuses_utf8()) {
+        co_await conversation_.say_error("[UTF8]", "the message has UTF-8 in its header: use UTF8 before the login");
+        co_return nullptr;
+    }
+    co_return message;
 }
 
 // Only an end of the connection tells a client that what it has is not the whole message.

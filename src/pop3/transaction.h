@@ -52,9 +52,16 @@ private:
     Task<> list_one(MessageNumber number, Kind kind);
     Task<> list_all(Kind kind, Text first_line);
     Task<> make_listing(Kind kind);
+    /// LIST's, as the session's sizes are.
+    Kind octets_kind() const;
+    bool downgrades(const Message& message) const { return message.ascii_octets != 0 && conversation_.downgrades(); }
+    std::uint64_t octets_of(const Message& message) const {
+        return downgrades(message) ? message.ascii_octets : message.octets;
+    }
     void append_line(std::string& listing, MessageNumber number, Kind kind) const;
     Task<bool> load();
     Task<const Message*> find(MessageNumber number);
+    Task<const Message*> find_content(MessageNumber number);
     Task<> cut(const Message& message, const Error& why);
     void log_failure(const Error& why, std::string_view what);
     bool is_deleted(MessageNumber number) const { return !deleted_.empty() && deleted_[number - 1]; }

@@ -255,6 +255,13 @@ ConfigKey detail_separator_key() {
             [](const Config& config) { return toml_text(std::string(1, config.directory.detail_separator)); }};
 }
 
+std::vector<std::pair<std::string, pop3::Language>> languages() {
+    std::vector<std::pair<std::string, pop3::Language>> choices;
+    for (const auto& language : pop3::kLanguages)
+        choices.emplace_back(language.tag, static_cast<pop3::Language>(choices.size()));
+    return choices;
+}
+
 #define AT(member) [](auto& c) -> auto& { return c.member; }
 
 std::vector<ConfigKey> make_keys() {
@@ -327,6 +334,11 @@ std::vector<ConfigKey> make_keys() {
         duration("limits.drain_time", live, AT(drain_time), seconds(0), hours(1)),
         size("limits.admin_body", restart, AT(admin_body), 1u << 20, std::uint64_t(4) << 30),
 
+        choice<>("pop3.without_utf8", restart, AT(pop3.without_utf8),
+                 std::vector<std::pair<std::string, pop3::WithoutUtf8>>{{"downgrade", pop3::WithoutUtf8::downgrade},
+                                                                        {"refuse", pop3::WithoutUtf8::refuse},
+                                                                        {"send", pop3::WithoutUtf8::send}}),
+        choice<>("pop3.language", restart, AT(pop3.language), languages()),
         pop3_text("pop3.greeting", restart, AT(pop3.greeting)),
         pop3_text("pop3.implementation", restart, AT(pop3.implementation)),
         duration("pop3.login_idle", restart, AT(pop3.login_idle), seconds(1), hours(24)),

@@ -95,7 +95,7 @@ TEST(Record, EveryShortenedOrLengthenedRecordIsCorrupt) {
 
 TEST(Record, AnUnknownVersionIsNotGuessedAt) {
     for (auto value : {encode(kMailbox), encode(kMessage), encode(kRetained), encode(Place{})}) {
-        value[0] = 2;
+        value[0] = 3;
         EXPECT_FALSE(decode_mailbox(value));
         EXPECT_FALSE(decode_message({keys::message(OrderKey(7)), value}));
         EXPECT_FALSE(decode_retained({keys::retained(at(8), OrderKey(7)), value}));
