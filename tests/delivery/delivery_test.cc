@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "mail/downgrade.h"
 #include "tests/delivery/world.h"
 
 namespace poplar::delivery {
@@ -48,6 +49,52 @@ TEST(Delivery, PutsReturnPathDeliveredToAndReceivedOnTop) {
     EXPECT_EQ(world.inbox("demo@example.test"),
               std::vector{"Return-Path: <sender@remote.example>\r\nDelivered-To: demo+list@example.test\r\n" +
                           mail::format_received(to.received) + kMessage});
+}
+
+/// What a client without UTF-8 gets of the account's only message.
+std::string downgraded(World& world, const std::string& address) {
+    std::string out;
+    mail::Downgrader downgrader(&out);
+    downgrader.feed(world.inbox(address).at(0));
+    downgrader.finish();
+    return out;
+}
+
+TEST(Delivery, KnowsTheSizeWithoutUtf8OfTheHeadItMakesAndOfTheContent) {
+    struct Case {
+        std::string recipient, reverse_path, message;
+        bool needed;
+    };
+    const std::string part = "--b\r\nContent-Description: \u00fc\r\n\r\n..\r\n";
+    for (const auto& [recipient, reverse_path, message, needed] : {
+             Case{"demo@example.test", "a@b.example", "Subject: a\r\n\r\n\u00fc\r\n", false},
+             {"demo@example.test", "a@b.example", "Subject: \u00fc\r\n\r\n\u00fc\r\n", true},
+             {"demo@example.test", "\u00fc@b.example", kMessage, true},
+             {"d\u00e9mo@example.test", "a@b.example", kMessage, true},
+             {"d\u00e9mo@example.test", "\u00fc@b.example", "Subject: \u00fc\r\n\r\n..\r\n", true},
+             {"demo@example.test", "a@b.example",
+              "Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part + "--b--\r\n", true},
+             {"demo@example.test", "a@b.example", " Subject: \u00fc\r\nSubject: \u00fc\r\n", false},
+             {"demo@example.test", "\u00fc@b.example", " Subject: \u00fc\r\nSubject: \u00fc\r\n", true},
+             {"demo@example.test", "a@b.example", "Subject: \u00fc", true},
+         }) {
+        for (std::size_t step : {std::string::npos, std::size_t{1}}) {
+            World world;
+            world.add("d\u00e9mo@example.test");
+            auto incoming = world.delivery.begin(envelope(world, {recipient}, reverse_path), 0);
+            for (std::size_t at = 0; at < message.size(); at += std::min(step, message.size()))
+                ASSERT_TRUE(run(incoming->write(std::string_view(message).substr(at, step))));
+            const std::uint64_t stuffed = message.contains("\r\n..") ? 1 : 0;
+            ASSERT_TRUE(run(incoming->finish({message.size() - stuffed, message.size()})));
+            auto account = run(world.directory.find_account(recipient));
+            ASSERT_TRUE(account);
+            auto stored = run(world.store.list(account->id, mailstore::OrderKey(0), 1));
+            ASSERT_TRUE(stored);
+            const auto out = downgraded(world, recipient);
+            EXPECT_EQ(stored->at(0).ascii_octets, needed ? out.size() - stuffed : 0) << message;
+            EXPECT_EQ(out != world.inbox(recipient).at(0), needed) << message;
+        }
+    }
 }
 
 TEST(Delivery, SaysWhenTheMessageWasCompleteNotWhenItBegan) {

@@ -37,7 +37,9 @@ protected:
             texts.push_back("text " + std::to_string(++serial_) + std::string(any(300), 'x'));
             std::string id = one_in(4) ? "given-" + std::to_string(serial_) : "";
             if (one_in(10) && !known_.empty()) id = known_[any(known_.size())].message.unique_id;
-            tasks.push_back(store_.append(kAccount, message(texts.back(), id)));
+            auto fresh = message(texts.back(), id);
+            if (one_in(3)) fresh.ascii_octets = 1 + any(600);  // less or more than it has
+            tasks.push_back(store_.append(kAccount, std::move(fresh)));
         }
         fail_maybe();
         auto results = run_together(std::move(tasks));
@@ -68,6 +70,12 @@ protected:
         auto maildrop = open_maildrop();
         auto seen = places(true);
         ASSERT_EQ(maildrop->message_count(), seen.size());
+        std::uint64_t ascii_octets = 0;
+        for (auto place : seen) {
+            const auto& m = known_[place].message;
+            ascii_octets += m.ascii_octets != 0 ? m.ascii_octets : m.octets;
+        }
+        ASSERT_EQ(maildrop->ascii_octets(), ascii_octets);
         if (one_in(2)) append_some();
         if (one_in(4)) remove_by_id();
         auto list = run(maildrop->messages());

@@ -46,6 +46,33 @@ TEST(Record, ReadsBackWhatItWrote) {
     }
 }
 
+TEST(Record, OnlyUtf8InHeadersNeedsTheSecondVersionAndTheFirstIsStillRead) {
+    auto message = kMessage;
+    EXPECT_EQ(encode(message)[0], 1);
+    EXPECT_EQ(decode_message({keys::message(message.order), encode(message)})->ascii_octets, 0u);
+    auto retained = kRetained;
+    for (std::uint64_t octets : {1, 900, 1000, 3000}) {
+        message.ascii_octets = retained.message.ascii_octets = octets;
+        EXPECT_EQ(encode(message)[0], 2);
+        EXPECT_EQ(decode_message({keys::message(message.order), encode(message)})->ascii_octets, octets);
+        auto again = decode_retained({keys::retained(retained.expires, message.order), encode(retained)});
+        ASSERT_TRUE(again);
+        EXPECT_EQ(again->message.ascii_octets, octets);
+        EXPECT_EQ(again->reason, retained.reason);
+    }
+    auto mailbox = kMailbox;
+    EXPECT_EQ(encode(mailbox)[0], 1);
+    EXPECT_EQ(decode_mailbox(encode(mailbox))->totals.ascii_octets(), mailbox.totals.octets);
+    for (std::int64_t growth : {0, 5, -1, -100'000}) {
+        mailbox.totals.utf8_messages = 3;
+        mailbox.totals.ascii_growth = growth;
+        EXPECT_EQ(encode(mailbox)[0], 2);
+        auto again = decode_mailbox(encode(mailbox));
+        ASSERT_TRUE(again) << growth;
+        EXPECT_EQ(again->totals, mailbox.totals) << growth;
+    }
+}
+
 TEST(Record, KeysSortAsTheirNumbersDo) {
     EXPECT_LT(keys::message(OrderKey(255)), keys::message(OrderKey(256)));
     EXPECT_LT(keys::retained(at(255), OrderKey(9)), keys::retained(at(256), OrderKey(1)));

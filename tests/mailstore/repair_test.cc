@@ -14,7 +14,7 @@ constexpr AccountId kAccount{1024};
 
 class RepairTest : public testing::Test {
 protected:
-    Message append(const std::string& text) {
+    Message append(const std::string& text, std::uint64_t ascii_octets = 0) {
         auto writer = engine.write_body();
         auto stage = [](engine::BodyWriter& w, std::string bytes) -> Task<Result<Content>> {
             if (auto done = co_await w.write(bytes); !done) co_return pass_on(done);
@@ -23,7 +23,7 @@ protected:
             co_return Content{std::move(*staged), bytes.size()};
         };
         auto content = run(stage(*writer, text));
-        auto message = run(store.append(kAccount, {"", std::move(*content), ""}));
+        auto message = run(store.append(kAccount, {"", std::move(*content), "", ascii_octets}));
         EXPECT_TRUE(message);
         return *message;
     }
@@ -62,6 +62,26 @@ TEST_F(RepairTest, CountsAnewWhatIsLeft) {
     EXPECT_TRUE(run(store.check(kAccount)));
     EXPECT_EQ(run(store.totals(kAccount))->messages, 2u);
     EXPECT_EQ(run(store.totals(kAccount))->octets, 12u);
+}
+
+TEST_F(RepairTest, CountsTheOctetsWithoutUtf8Anew) {
+    append("one\r\n");
+    auto lost = append("two\r\n", 50);
+    append("three\r\n", 3);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    lose({keys::message(lost.order), keys::unique_id(lost.unique_id)});
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    auto totals = run(store.totals(kAccount));
+    EXPECT_EQ(totals->utf8_messages, 1u);
+    EXPECT_EQ(totals->ascii_octets(), 5u + 3u);
+
+    MailboxRecord wrong = decode_mailbox(*run(engine.get(kAccount, keys::mailbox()))).value();
+    ++wrong.totals.ascii_growth;
+    lose({}, {{keys::mailbox(), encode(wrong)}});
+    EXPECT_FALSE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
+    EXPECT_TRUE(run(store.check(kAccount)));
 }
 
 TEST_F(RepairTest, MakesTheIndexFitTheMessages) {

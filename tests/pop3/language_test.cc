@@ -86,4 +86,104 @@ TEST_F(Pop3Language, NamesAndPasswordsThatAreNotUtf8AreRefused) {
     }
 }
 
+// Messages with UTF-8 in their headers.
+
+const std::string kUtf8 =
+    "From: J\u00f6rg <j\u00f6rg@example.test>\r\nSubject: Gr\u00fc\u00dfe\r\nContent-Type: multipart/mixed; "
+    "boundary=b\r\n\r\n"
+    "--b\r\nContent-Disposition: attachment; filename=\"\u00e4.txt\"\r\n\r\n..K\u00f6rper\r\n--b--\r\n";
+const std::string kAscii =
+    "From: =?UTF-8?Q?J=C3=B6rg?= =?UTF-8?Q?_j=C3=B6rg=40example=2Etest?= :;\r\n"
+    "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe?=\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "--b\r\nContent-Disposition: attachment; filename*=UTF-8''%C3%A4.txt\r\n\r\n..K\u00f6rper\r\n--b--\r\n";
+const std::string kOther = "Subject: plain\r\n\r\n\u00fc\r\n";
+
+class Pop3Utf8 : public test::Pop3World {
+protected:
+    void SetUp() override {
+        append(kUtf8, "utf8", 1);
+        append(kOther, "other");
+    }
+    /// After a login in UTF-8 mode; without the answers to it.
+    std::string say_in_utf8(const std::string& input) {
+        auto output = say("UTF8\r\n" + std::string(kLogin) + input);
+        return output.substr(output.find("octets)\r\n") + 9);
+    }
+    // As RFC 1939 s11 counts: without what byte-stuffing added.
+    const std::size_t utf8_ = kUtf8.size() - 1, ascii_ = kAscii.size() - 1, other_ = kOther.size();
+};
+
+TEST_F(Pop3Utf8, WithoutTheCommandHeadersAreAsciiAndEverySizeIsOfWhatRetrSends) {
+    EXPECT_EQ(say_logged_in("STAT\r\nLIST\r\nLIST 1\r\nRETR 1\r\nRETR 2\r\n"),
+              fmt::format("+OK 2 {0}\r\n+OK number and octets follow\r\n1 {1}\r\n2 {2}\r\n.\r\n+OK 1 {1}\r\n"
+                          "+OK {1} octets\r\n{3}.\r\n+OK {2} octets\r\n{4}.\r\n",
+                          ascii_ + other_, ascii_, other_, kAscii, kOther));
+    EXPECT_TRUE(say(std::string(kLogin)).ends_with(fmt::format("+OK 2 messages ({} octets)\r\n", ascii_ + other_)));
+}
+
+TEST_F(Pop3Utf8, WithTheCommandMessagesAreAsTheyCame) {
+    EXPECT_EQ(say_in_utf8("STAT\r\nLIST\r\nLIST 1\r\nRETR 1\r\n"),
+              fmt::format("+OK 2 {0}\r\n+OK number and octets follow\r\n1 {1}\r\n2 {2}\r\n.\r\n+OK 1 {1}\r\n"
+                          "+OK {1} octets\r\n{3}.\r\n",
+                          utf8_ + other_, utf8_, other_, kUtf8));
+}
+
+// A listing is kept from one session to the next.
+TEST_F(Pop3Utf8, SessionsOfBothKindsDontGetEachOthersListing) {
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(say_logged_in("LIST\r\n").contains(fmt::format("1 {}\r\n", ascii_)));
+        EXPECT_TRUE(say_in_utf8("LIST\r\n").contains(fmt::format("1 {}\r\n", utf8_)));
+    }
+    EXPECT_EQ(say_logged_in("UIDL\r\n"), say_in_utf8("UIDL\r\n")) << "the unique-id is the same in both forms";
+}
+
+TEST_F(Pop3Utf8, DeletionsAreTakenOffByTheSizeOfTheSession) {
+    EXPECT_EQ(say_logged_in("DELE 1\r\nSTAT\r\nDELE 2\r\nSTAT\r\nRSET\r\nSTAT\r\n"),
+              fmt::format("+OK deleted\r\n+OK 1 {}\r\n+OK deleted\r\n+OK 0 0\r\n+OK nothing is deleted\r\n+OK 2 {}\r\n",
+                          other_, ascii_ + other_));
+    EXPECT_EQ(say_in_utf8("DELE 1\r\nSTAT\r\n"), fmt::format("+OK deleted\r\n+OK 1 {}\r\n", other_));
+    say_logged_in("DELE 1\r\nQUIT\r\n");
+    EXPECT_EQ(say_logged_in("STAT\r\n"), say_in_utf8("STAT\r\n")) << "the other one is gone";
+    EXPECT_TRUE(test::run(store_.check(fred_)));
+}
+
+// RFC 6858 s4 says whose lines they are; RFC 6857 is silent.
+TEST_F(Pop3Utf8, TopIsOfWhatRetrSends) {
+    const auto top = [](const std::string& message, int lines) {
+        auto end = message.find("\r\n\r\n") + 4;
+        for (int i = 0; i < lines; ++i) end = message.find("\r\n", end) + 2;
+        return "+OK top of message follows\r\n" + message.substr(0, end) + ".\r\n";
+    };
+    for (int lines : {0, 1, 2, 4, 5}) {
+        const auto command = fmt::format("TOP 1 {}\r\n", lines);
+        EXPECT_EQ(say_logged_in(command), top(kAscii, lines));
+        EXPECT_EQ(say_in_utf8(command), top(kUtf8, lines));
+    }
+}
+
+// RFC 6856 s5.
+TEST_F(Pop3Utf8, WhereDowngradingIsRefusedTheReplySaysWhy) {
+    options_.without_utf8 = WithoutUtf8::refuse;
+    const std::string refusal = "-ERR [UTF8] the message has UTF-8 in its header: use UTF8 before the login\r\n";
+    EXPECT_EQ(say_logged_in("STAT\r\nLIST 1\r\nRETR 1\r\nTOP 1 0\r\nDELE 1\r\n"),
+              fmt::format("+OK 2 {}\r\n+OK 1 {}\r\n{}{}+OK deleted\r\n", utf8_ + other_, utf8_, refusal, refusal));
+    EXPECT_EQ(say_in_utf8("RETR 1\r\n"), fmt::format("+OK {} octets\r\n{}.\r\n", utf8_, kUtf8));
+    EXPECT_EQ(say("LANG de\r\n" + std::string(kLogin) + "RETR 2\r\n").find("[UTF8]"), std::string::npos);
+}
+
+TEST_F(Pop3Utf8, AsItIsIfTheOperatorWantsIt) {
+    options_.without_utf8 = WithoutUtf8::send;
+    EXPECT_EQ(say_logged_in("STAT\r\nRETR 1\r\n"),
+              fmt::format("+OK 2 {}\r\n+OK {} octets\r\n{}.\r\n", utf8_ + other_, utf8_, kUtf8));
+}
+
+TEST_F(Pop3Utf8, ALargeMessageIsDowngradedAsItStreams) {
+    std::string body = "\r\n";
+    for (int i = 0; body.size() < 1'000'000; ++i) body += fmt::format("Subject: \u00fc {}\r\n", i);
+    append("Subject: \u00fc\r\n" + body, "large");
+    const std::string expected = "Subject: =?UTF-8?B?w7w=?=\r\n" + body;
+    EXPECT_TRUE(say_logged_in("RETR 3\r\n") == fmt::format("+OK {} octets\r\n{}.\r\n", expected.size(), expected));
+    EXPECT_TRUE(say_logged_in("TOP 3 100000\r\n") == "+OK top of message follows\r\n" + expected + ".\r\n");
+}
+
 }  // namespace

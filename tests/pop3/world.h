@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "mail/downgrade.h"
 #include "pop3/session.h"
 #include "tests/pop3/interrupted.h"
 #include "tests/support/manual_clock.h"
@@ -38,6 +39,11 @@ protected:
         auto staged = run(writer->finish());
         EXPECT_TRUE(staged);
         mailstore::NewMessage message{"", {*staged, wire.size() - stuffed}, std::move(unique_id)};
+        mail::Downgrader downgrader;  // as delivery does
+        downgrader.feed(wire);
+        downgrader.finish();
+        if (downgrader.needed())
+            message.ascii_octets = message.content.octets + static_cast<std::uint64_t>(downgrader.growth());
         auto stored = run(store_.append(fred_, std::move(message)));
         EXPECT_TRUE(stored) << stored.error().detail();
         return stored ? *stored : mailstore::Message{};
