@@ -223,8 +223,10 @@ class Server:
             client.send_message(sender, [recipient], message)
 
     def fetch_all(self, address, password=PASSWORD):
-        """[(unique-id, octets)] of the whole maildrop, in order."""
-        with self.login(address, password) as client:
+        """[(unique-id, octets)] of the whole maildrop, in order, as they are stored (UTF8, RFC 6856)."""
+        with self.pop3() as client:
+            client.ok(b"UTF8")
+            client.login(address, password)
             identities = client.uidl()
             messages = [(unique_id, client.retr(number)) for number, unique_id in identities.items()]
             client.quit()  # a login that follows at once must not find the maildrop in use
