@@ -1,4 +1,4 @@
-#include "load/channel.h"
+#include "bench/load/channel.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

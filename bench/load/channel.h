@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "load/loop.h"
-#include "load/task.h"
-#include "load/tls.h"
+#include "bench/load/loop.h"
+#include "bench/load/task.h"
+#include "bench/load/tls.h"
 #include "net/file_descriptor.h"
 
 namespace poplar::bench {

@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "load/pop3_session.h"
-#include "load/run.h"
+#include "bench/load/pop3_session.h"
+#include "bench/load/run.h"
 
 namespace poplar::bench {
 

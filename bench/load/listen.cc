@@ -1,4 +1,4 @@
-#include "load/listen.h"
+#include "bench/load/listen.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

@@ -3,8 +3,8 @@
 #include <functional>
 #include <string>
 
-#include "load/channel.h"
-#include "load/loop.h"
+#include "bench/load/channel.h"
+#include "bench/load/loop.h"
 
 namespace poplar::bench {
 

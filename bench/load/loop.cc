@@ -1,4 +1,4 @@
-#include "load/loop.h"
+#include "bench/load/loop.h"
 
 #include <fmt/format.h>
 #include <sys/epoll.h>

@@ -1,4 +1,4 @@
-#include "load/mail_session.h"
+#include "bench/load/mail_session.h"
 
 #include <fmt/format.h>
 

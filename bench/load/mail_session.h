@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "load/run.h"
+#include "bench/load/run.h"
 
 namespace poplar::bench {
 

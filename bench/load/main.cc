@@ -8,8 +8,8 @@
 #include <iterator>
 #include <thread>
 
-#include "load/null.h"
-#include "load/run.h"
+#include "bench/load/null.h"
+#include "bench/load/run.h"
 
 namespace poplar::bench {
 

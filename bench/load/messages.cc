@@ -1,4 +1,4 @@
-#include "load/messages.h"
+#include "bench/load/messages.h"
 
 #include <fmt/format.h>
 

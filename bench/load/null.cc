@@ -1,4 +1,4 @@
-#include "load/null.h"
+#include "bench/load/null.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "load/listen.h"
+#include "bench/load/listen.h"
 
 namespace poplar::bench {
 

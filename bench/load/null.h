@@ -8,17 +8,27 @@
 #include <string>
 #include <vector>
 
-#include "load/channel.h"
-#include "load/loop.h"
-#include "load/options.h"
+#include "bench/load/channel.h"
+#include "bench/load/loop.h"
+#include "bench/load/options.h"
 #include "net/file_descriptor.h"
 
 namespace poplar::bench {
 
-/// What every maildrop holds, as it goes over the wire.
-struct CannedMaildrop {
+/// What every maildrop holds, as it goes over the wire. The answers to RETR lie side by side in 64 MB of memory and are
+/// given one after the other: the messages of many maildrops are not in a processor's cache either.
+class CannedMaildrop {
+public:
     CannedMaildrop(std::uint64_t count, std::size_t size);
-    std::string stat, list, uidl, retr;
+    std::string_view retr(std::uint64_t number) const {
+        return std::string_view(messages_).substr(number % copies_ * message_size_, message_size_);
+    }
+    std::string stat, list, uidl;
+
+private:
+    std::string messages_;
+    std::size_t message_size_ = 0;
+    std::uint64_t copies_ = 0;
 };
 
 /// Serves one POP3 client. `context`: for STLS and TLS; `implicit`: TLS from the first octet.

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "load/null.h"
+#include "bench/load/null.h"
 
 namespace poplar::bench {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "load/channel.h"
-#include "load/messages.h"
-#include "load/tls.h"
+#include "bench/load/channel.h"
+#include "bench/load/messages.h"
+#include "bench/load/tls.h"
 
 namespace poplar::bench {
 

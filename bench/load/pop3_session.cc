@@ -1,4 +1,4 @@
-#include "load/pop3_session.h"
+#include "bench/load/pop3_session.h"
 
 #include <fmt/format.h>
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string>
 
-#include "load/messages.h"
-#include "load/run.h"
+#include "bench/load/messages.h"
+#include "bench/load/run.h"
 
 namespace poplar::bench {
 

@@ -1,4 +1,4 @@
-#include "load/process.h"
+#include "bench/load/process.h"
 
 #include <dirent.h>
 #include <fmt/format.h>

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "load/run.h"
+#include "bench/load/run.h"
 
 namespace poplar::bench {
 

@@ -1,4 +1,4 @@
-#include "load/run.h"
+#include "bench/load/run.h"
 
 #include <fmt/format.h>
 #include <sys/resource.h>

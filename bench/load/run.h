@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "load/loop.h"
-#include "load/messages.h"
-#include "load/options.h"
-#include "load/process.h"
-#include "load/statistics.h"
-#include "load/tls.h"
+#include "bench/load/loop.h"
+#include "bench/load/messages.h"
+#include "bench/load/options.h"
+#include "bench/load/process.h"
+#include "bench/load/statistics.h"
+#include "bench/load/tls.h"
 
 namespace poplar::bench {
 

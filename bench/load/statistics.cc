@@ -1,4 +1,4 @@
-#include "load/statistics.h"
+#include "bench/load/statistics.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "load/tls.h"
+#include "bench/load/tls.h"
 
 #include <fmt/format.h>
 #include <openssl/err.h>
@@ -7,7 +7,7 @@
 
 #include <stdexcept>
 
-#include "load/channel.h"
+#include "bench/load/channel.h"
 
 namespace poplar::bench {
 

@@ -1,9 +1,9 @@
 // What connections repeat: poll, drain, deliver, or a mixture of them.
 #include <cstdint>
 
-#include "load/mail_session.h"
-#include "load/pop3_session.h"
-#include "load/run.h"
+#include "bench/load/mail_session.h"
+#include "bench/load/pop3_session.h"
+#include "bench/load/run.h"
 
 namespace poplar::bench {
 

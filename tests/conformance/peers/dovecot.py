@@ -61,6 +61,7 @@ service pop3-login {{
 service pop3 {{
   process_limit = 4096
   {worker}
+  {clients}
 }}
 service lmtp {{
   {worker}
@@ -109,6 +110,7 @@ class Dovecot(Peer):
             mechanisms="plain login cram-md5 apop scram-sha-1 scram-sha-256",
             auth_cache="10M" if self.tuned else "0",
             login=busy if self.tuned else "service_count = 1",
+            clients="client_limit = 32" if self.tuned else "",
             worker="service_count = 0\n  process_min_avail = 2" if self.tuned else "service_count = 1"))
 
     def launch(self):
