@@ -36,8 +36,9 @@ Task<Result<>> InboxMaildrop::load() {
     messages.reserve(std::min(count_, kReserve));
     std::uint64_t octets = 0, ascii_octets = 0;
     auto range = keys::messages();
+    const auto limit = std::clamp<std::uint64_t>(count_ + 1, 16, kPage);  // no more than there should be
     for (;;) {
-        auto page = co_await engine_.scan(account_, range, kPage, snapshot_);
+        auto page = co_await engine_.scan(account_, range, limit, snapshot_);
         if (!page) co_return pass_on(page);
         for (const auto& entry : *page) {
             auto message = decode_message(entry);
@@ -46,7 +47,7 @@ Task<Result<>> InboxMaildrop::load() {
             ascii_octets += message->ascii_octets != 0 ? message->ascii_octets : message->octets;
             messages.push_back(std::move(*message));
         }
-        if (page->size() < kPage) break;
+        if (page->size() < limit) break;
         range.begin = page->back().key + '\0';
     }
     if (messages.size() != count_ || octets != octets_ || ascii_octets != ascii_octets_) {

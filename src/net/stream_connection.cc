@@ -165,12 +165,13 @@ private:
 
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
     Attempt receive(std::span<char> into);
-    Attempt transmit(std::string_view bytes);
+    Attempt transmit(std::string_view bytes, std::string_view more);
     Attempt tls_outcome(int result);
     Task<Result<>> fill(Deadline deadline);
-    Task<Result<>> send(std::string_view bytes);
+    Task<Result<>> send(std::string_view bytes, std::string_view more = {});
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
-    Task<Result<>> take_turns(unsigned cost, Deadline deadline);
+    bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
+    Task<Result<>> let_others(Deadline deadline);
     void give_back_buffers();
     Deadline in(std::chrono::milliseconds time) const { return SteadyClock::now() + time; }
 
@@ -219,14 +220,19 @@ Attempt StreamConnectionImpl::receive(std::span<char> into) {
     }
 }
 
-Attempt StreamConnectionImpl::transmit(std::string_view bytes) {
+// TLS takes `bytes` alone: it copies them anyway.
+Attempt StreamConnectionImpl::transmit(std::string_view bytes, std::string_view more) {
     if (ssl_) {
         ERR_clear_error();
         int sent = SSL_write(ssl_.get(), bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), 1 << 20)));
         return sent > 0 ? Attempt::moved(static_cast<std::size_t>(sent)) : tls_outcome(sent);
     }
+    iovec parts[] = {{const_cast<char*>(bytes.data()), bytes.size()}, {const_cast<char*>(more.data()), more.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = more.empty() ? 1 : 2;
     for (;;) {
-        auto sent = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        auto sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
         if (sent >= 0) return Attempt::moved(static_cast<std::size_t>(sent));
         if (errno == EAGAIN || errno == EWOULDBLOCK) return {Attempt::Outcome::want_write};
         if (errno != EINTR) return Attempt::over(system_message(errno));
@@ -252,9 +258,7 @@ Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpo
 }
 
 // A peer that always has more for us, or always takes more, must not keep the thread for itself.
-Task<Result<>> StreamConnectionImpl::take_turns(unsigned cost, Deadline deadline) {
-    burst_ += cost;
-    if (burst_ < kBurst) co_return Result<>();
+Task<Result<>> StreamConnectionImpl::let_others(Deadline deadline) {
     burst_ = 0;
     co_await asio::post(socket_.get_executor(), asio::use_awaitable);
     if (aborted_) co_return fail(Errc::closed, kCut);
@@ -279,7 +283,8 @@ Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
         if (attempt.outcome == Attempt::Outcome::moved) {
             drained_ = !ssl_ && attempt.octets < t_scratch.size();
             input_.append(t_scratch.data(), attempt.octets);
-            co_return co_await take_turns(kFillCost, deadline);
+            if (turn_is_over(kFillCost)) co_return co_await let_others(deadline);
+            co_return Result<>();
         }
         if (attempt.outcome == Attempt::Outcome::over) {
             over_ = true;
@@ -301,7 +306,8 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
         auto end = rest.find('\n', searched);
         if (end != std::string_view::npos) {
             begin_ += end + 1;
-            if (auto turn = co_await take_turns(1, kNever); !turn) co_return pass_on(turn);
+            if (turn_is_over(1))
+                if (auto turn = co_await let_others(kNever); !turn) co_return pass_on(turn);
             if (too_long || end + 1 > limit) co_return fail(Errc::too_large, "line too long");
             auto line = rest.substr(0, end);
             if (line.ends_with('\r')) line.remove_suffix(1);
@@ -322,14 +328,21 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
     co_return unconsumed();
 }
 
-Task<Result<>> StreamConnectionImpl::send(std::string_view bytes) {
+Task<Result<>> StreamConnectionImpl::send(std::string_view bytes, std::string_view more) {
+    if (bytes.empty()) std::swap(bytes, more);
     while (!bytes.empty()) {
         if (aborted_) co_return fail(Errc::closed, kCut);
-        auto attempt = transmit(bytes);
+        auto attempt = transmit(bytes, more);
         switch (attempt.outcome) {
             case Attempt::Outcome::moved:
-                bytes.remove_prefix(attempt.octets);
-                if (auto turn = co_await take_turns(kFillCost, kNever); !turn) co_return turn;
+                if (attempt.octets >= bytes.size()) {
+                    more.remove_prefix(attempt.octets - bytes.size());
+                    bytes = std::exchange(more, {});
+                } else {
+                    bytes.remove_prefix(attempt.octets);
+                }
+                if (turn_is_over(kFillCost))
+                    if (auto turn = co_await let_others(kNever); !turn) co_return turn;
                 break;
             case Attempt::Outcome::over: over_ = true; co_return fail(Errc::closed, std::move(attempt.why));
             default:
@@ -340,16 +353,15 @@ Task<Result<>> StreamConnectionImpl::send(std::string_view bytes) {
     co_return Result<>();
 }
 
+// What no longer fits goes out at once, uncopied, behind what is gathered.
 Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
-    while (!bytes.empty()) {
-        if (output_.empty() && bytes.size() >= kGathered) co_return co_await send(bytes);
-        auto part = bytes.substr(0, kGathered - output_.size());
-        output_.append(part);
-        bytes.remove_prefix(part.size());
-        if (output_.size() == kGathered)
-            if (auto sent = co_await flush(); !sent) co_return sent;
+    if (output_.size() + bytes.size() <= kGathered) {
+        output_.append(bytes);
+        co_return Result<>();
     }
-    co_return Result<>();
+    auto sent = co_await send(output_, bytes);
+    output_.clear();
+    co_return sent;
 }
 
 Task<Result<>> StreamConnectionImpl::flush() {

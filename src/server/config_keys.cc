@@ -318,6 +318,7 @@ std::vector<ConfigKey> make_keys() {
         size("storage.min_free_space", restart, AT(engine.min_free_space), 0),
         size("storage.block_cache", restart, AT(engine.block_cache), 1u << 20),
         size("storage.write_buffer", restart, AT(engine.write_buffer), 1u << 20, 4ull << 30),
+        size("storage.read_memory", restart, AT(engine.read_memory), 0),
         number("storage.reader_threads", restart, AT(engine.reader_threads), 1, 1024),
         boolean("storage.index_wal", restart, AT(engine.index_wal)),
 

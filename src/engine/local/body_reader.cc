@@ -6,6 +6,10 @@
 
 namespace poplar::engine::local {
 
+namespace {
+constexpr std::uint64_t kHeldAtMost = 2u << 20;  // octets of one body; reading more of them twice costs little beside
+}
+
 void LocalBodyReader::rewind() {
     bool only_file = place_.inline_octets == 0;
     part_ = only_file ? Part::file : Part::inline_frames;
@@ -24,8 +28,8 @@ Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
     return std::make_shared<const File>(std::move(*file));
 }
 
-// Reads on until the buffer holds at least one whole frame, or all there is.
-Task<Result<>> LocalBodyReader::fill() {
+// Reads on until the buffer holds `most` octets, or all there is of this part.
+Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     buffer_.erase(0, used_);
     used_ = 0;
     if (left_ == 0 && part_ == Part::inline_frames && place_.file_octets > 0) {
@@ -40,8 +44,8 @@ Task<Result<>> LocalBodyReader::fill() {
         file_ = std::move(*opened);
     }
     std::size_t have = buffer_.size();
-    std::size_t want = std::min<std::uint64_t>(left_, kFrameSize - std::min(have, kFrameSize - 1));
-    buffer_.resize(have + want);
+    std::size_t want = std::min<std::uint64_t>(left_, most - std::min(have, most - 1));
+    buffer_.resize_and_overwrite(have + want, [](char*, std::size_t size) { return size; });
     if (!file_->try_read_at(buffer_.data() + have, want, offset_)) {
         auto read = [this, have, want] { return file_->read_at(buffer_.data() + have, want, offset_); };
         auto got = co_await pool_.run(read);
@@ -69,15 +73,27 @@ Task<Result<std::string_view>> LocalBodyReader::next() {
             if (rest.empty()) co_return std::string_view();
             co_return fail(Errc::corrupt, "a body's last frame is cut off");
         }
-        if (auto filled = co_await fill(); !filled) co_return pass_on(filled);
+        if (auto filled = co_await fill(kFrameSize); !filled) co_return pass_on(filled);
     }
+}
+
+// Whether the whole body may stay in memory.
+bool LocalBodyReader::hold(std::uint64_t octets) {
+    if (octets <= kFrameSize || held_ != 0) return true;
+    if (octets > kHeldAtMost || memory_.in_use.fetch_add(octets) + octets > memory_.budget) {
+        if (octets <= kHeldAtMost) memory_.in_use -= octets;
+        return false;
+    }
+    held_ = octets;
+    return true;
 }
 
 Task<Result<>> LocalBodyReader::verify() {
     rewind();
-    if (place_.file_octets == 0 && place_.inline_octets <= kFrameSize) {  // one read gets it all
-        if (left_ > 0)
-            if (auto filled = co_await fill(); !filled) co_return pass_on(filled);
+    const auto octets = place_.inline_octets + place_.file_octets;
+    if (hold(octets)) {
+        while (buffer_.size() < octets)
+            if (auto filled = co_await fill(octets); !filled) co_return pass_on(filled);
         if (auto intact = check_frames(buffer_); !intact) co_return pass_on(intact);
         checked_ = true;
         co_return Result<>{};

@@ -1,4 +1,5 @@
 #pragma once
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -9,25 +10,35 @@
 
 namespace poplar::engine::local {
 
+/// Memory for bodies that are read once and sent from it, all readers together; without it they are read twice.
+struct ReadMemory {
+    std::uint64_t budget;  ///< octets
+    std::atomic<std::uint64_t> in_use = 0;
+};
+
 /// Reads a body's inline frames, then its file's. Reads from the page cache happen on the caller's thread, others on
 /// the pool.
 class LocalBodyReader final : public BodyReader {
 public:
-    LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, PartitionId partition, BodyId id, BodyPlace place)
-        : directory_(directory), pool_(pool), partition_(partition), id_(id), place_(place) {
+    LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, ReadMemory& memory, PartitionId partition, BodyId id,
+                    BodyPlace place)
+        : directory_(directory), pool_(pool), memory_(memory), partition_(partition), id_(id), place_(place) {
         rewind();
     }
+    ~LocalBodyReader() override { memory_.in_use -= held_; }
     std::uint64_t size() const override { return place_.size; }
     Task<Result<std::string_view>> next() override;
     Task<Result<>> verify() override;
 
 private:
     void rewind();
-    Task<Result<>> fill();
+    bool hold(std::uint64_t octets);
+    Task<Result<>> fill(std::size_t most);
     Result<std::shared_ptr<const File>> open_part() const;
 
     StoreDirectory& directory_;
     BlockingPool& pool_;
+    ReadMemory& memory_;
     PartitionId partition_;
     BodyId id_;
     BodyPlace place_;
@@ -36,8 +47,9 @@ private:
     std::shared_ptr<const File> file_;     // of the part being read; opened when first needed
     std::uint64_t offset_ = 0, left_ = 0;  // of the part, not yet in the buffer
     std::string buffer_;
-    std::size_t used_ = 0;  // octets of the buffer given out
-    bool checked_ = false;  // the buffer holds the whole body and its checksums were right
+    std::size_t used_ = 0;    // octets of the buffer given out
+    std::uint64_t held_ = 0;  // octets of memory_ that the buffer counts for
+    bool checked_ = false;    // the buffer holds the whole body and its checksums were right
 };
 
 /// Reads a whole body on the calling thread, for verify. Answers with the first damaged place.

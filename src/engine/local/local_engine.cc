@@ -29,6 +29,7 @@ struct LocalEngine::Impl {
     std::atomic<std::uint64_t> next_body = 1;
     std::vector<Damage> damage;
     std::unique_ptr<BlockingPool> pool;
+    ReadMemory read_memory{options.read_memory};
     std::unique_ptr<Staging> staging;
     std::unique_ptr<Committer> committer;
 
@@ -192,7 +193,7 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalEngine::read_body(PartitionId par
         place = co_await impl_->pool->run(read);
     }
     if (!*place) co_return pass_on(*place);
-    co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, partition, id, **place);
+    co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id, **place);
 }
 
 Task<Result<std::unique_ptr<Lease>>> LocalEngine::lease(PartitionId partition, std::string name) {

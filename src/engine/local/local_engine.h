@@ -23,6 +23,7 @@ struct Options {
                                                ///< that deletions and the index still have room
     std::uint64_t block_cache = 64u << 20;     ///< octets, RocksDB's
     std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
+    std::uint64_t read_memory = 64u << 20;     ///< octets of messages on their way out that are read once, not twice
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache
     bool index_wal = false;                    ///< the index gets its own synced log too: for doubt, not for speed
     Disk* disk = nullptr;                      ///< null: the real one; tests bring theirs, which outlives the engine
