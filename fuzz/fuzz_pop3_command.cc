@@ -26,6 +26,10 @@ struct Plain {
         CHECK(inside(pass.password, line) && line.size() == 5 + pass.password.size());
         return fmt::format("PASS {}", pass.password);
     }
+    std::string operator()(const Apop& apop) const {
+        CHECK(!apop.name.empty() && !apop.digest.empty() && inside(apop.name, line) && inside(apop.digest, line));
+        return fmt::format("APOP {} {}", apop.name, apop.digest);
+    }
     std::string operator()(const Auth& auth) const {
         CHECK(!auth.mechanism.contains(' '));
         if (!auth.initial_response) return fmt::format("AUTH {}", auth.mechanism);

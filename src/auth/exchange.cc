@@ -59,7 +59,7 @@ Result<std::unique_ptr<Exchange>> Sasl::begin(std::string_view name, const Chann
     auto mechanism = find_mechanism(name);
     if (!mechanism || !in_use(*mechanism)) return fail(Errc::not_found, "unknown mechanism");
     if (!is_offered(*mechanism, channel)) {
-        if (channel.encrypted()) return fail(Errc::not_found, "no client certificate with an address");
+        if (channel.encrypted()) return fail(Errc::conflict, "no client certificate with an address");
         return fail(Errc::denied, "not without TLS");
     }
     switch (*mechanism) {

@@ -72,6 +72,10 @@ private:
     Mechanism mechanism_;
 };
 
+/// APOP (RFC 1939 s7), which is no SASL mechanism but judged like one. Errors: as Authenticator's.
+Task<Result<directory::Account>> check_apop(Authenticator& authenticator, const Channel& channel, std::string name,
+                                            std::string timestamp, std::string digest);
+
 struct SaslOptions {
     /// Those that may be used; what each needs beside decides whether it is offered (Sasl::offered). SCRAM needs keys
     /// and CRAM-MD5 secrets, so an operator names them.
@@ -90,7 +94,8 @@ public:
     /// PLAIN, LOGIN and tokens need Channel::passwords_allowed(), tokens keys or an issuer to ask.
     std::vector<Mechanism> offered(const Channel& channel) const;
 
-    /// Errors: not_found (no such mechanism, or not in use here), denied (not before TLS).
+    /// Errors: not_found (no such mechanism, or not in use here), denied (not before TLS), conflict (EXTERNAL without a
+    /// certificate that names an address).
     Result<std::unique_ptr<Exchange>> begin(std::string_view mechanism, const Channel& channel) const;
 
 private:

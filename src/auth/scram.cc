@@ -107,6 +107,7 @@ Result<ScramKeys> parse_scram_keys(std::string_view stored) {
     else if (!is(ScramHash::sha256))
         return malformed();
     stored.remove_prefix(prefix.size());
+    if (std::ranges::count(stored, ',') != 3) return malformed();
     auto iterations = take_field(stored);
     auto [end, error] = std::from_chars(iterations.data(), iterations.data() + iterations.size(), keys.iterations);
     if (error != std::errc{} || end != iterations.data() + iterations.size()) return malformed();
@@ -118,7 +119,7 @@ Result<ScramKeys> parse_scram_keys(std::string_view stored) {
         *part = std::move(*decoded);
     }
     auto size = info(keys.hash).octets;
-    if (!stored.empty() || keys.salt.empty() || keys.salt.size() > kSaltLimit || keys.stored_key.size() != size ||
+    if (keys.salt.empty() || keys.salt.size() > kSaltLimit || keys.stored_key.size() != size ||
         keys.server_key.size() != size)
         return malformed();
     return keys;

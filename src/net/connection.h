@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/asio.h"
 #include "base/error.h"
@@ -24,6 +25,9 @@ struct Peer {
 struct TlsInfo {
     std::string version, cipher;  ///< "TLSv1.3", "TLS_AES_128_GCM_SHA256"
     bool resumed = false;
+    /// The mail addresses (rfc822Name) of the client's certificate; none if it showed no certificate, or one that
+    /// TlsOptions::client_ca does not vouch for.
+    std::vector<std::string> certificate_addresses = {};
 };
 
 /// Used by one session on one thread. Failures of every waiting call: timed_out, closed (peer gone, or a TLS failure:
@@ -54,6 +58,9 @@ public:
     /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).
     virtual Task<Result<>> start_tls(const TlsContext& context, Seconds limit) = 0;
     virtual const TlsInfo* tls() const = 0;  ///< null while plain
+    /// What binds an authentication to this TLS connection: "tls-exporter" (RFC 9266) or "tls-server-end-point"
+    /// (RFC 5929 s4). "": plain, another type, or not defined for this connection.
+    virtual std::string channel_binding(std::string_view) const { return {}; }
 
     virtual const Peer& peer() const = 0;
     virtual std::string local_address() const = 0;

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <csignal>
@@ -131,6 +132,49 @@ std::string address_text(const sockaddr_storage& address, std::uint16_t* port, b
     return text;
 }
 
+/// The rfc822Names of a client certificate that was verified.
+std::vector<std::string> certificate_addresses(SSL* ssl) {
+    std::vector<std::string> addresses;
+    X509* certificate = SSL_get0_peer_certificate(ssl);
+    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return addresses;
+    auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
+        const auto* name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_EMAIL) continue;
+        std::string text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.rfc822Name)),
+                         static_cast<std::size_t>(ASN1_STRING_length(name->d.rfc822Name)));
+        if (text.find('\0') == text.npos) addresses.push_back(std::move(text));
+    }
+    GENERAL_NAMES_free(names);
+    return addresses;
+}
+
+/// RFC 9266 s2. Before TLS 1.3 only with the extended master secret (s4.2).
+std::string exported_binding(SSL* ssl) {
+    constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+    constexpr unsigned char kNoContext[] = "";
+    std::string out(32, '\0');
+    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return {};
+    auto* into = reinterpret_cast<unsigned char*>(out.data());
+    if (SSL_export_keying_material(ssl, into, out.size(), kLabel.data(), kLabel.size(), kNoContext, 0, 1) != 1)
+        return {};
+    return out;
+}
+
+/// RFC 5929 s4.1: the digest of our certificate, by the hash of its signature; SHA-256 in place of MD5 and SHA-1. Not
+/// defined where the signature has no hash of its own (Ed25519).
+std::string end_point_binding(SSL* ssl) {
+    X509* certificate = SSL_get_certificate(ssl);
+    int hash = NID_undef;
+    if (!certificate || X509_get_signature_info(certificate, &hash, nullptr, nullptr, nullptr) != 1) return {};
+    if (hash == NID_md5 || hash == NID_sha1) hash = NID_sha256;
+    const EVP_MD* algorithm = hash == NID_undef ? nullptr : EVP_get_digestbynid(hash);
+    unsigned char out[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (!algorithm || X509_digest(certificate, algorithm, out, &size) != 1) return {};
+    return {reinterpret_cast<const char*>(out), size};
+}
+
 class StreamConnectionImpl final : public StreamConnection {
 public:
     StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, ConnectionOptions options)
@@ -153,6 +197,7 @@ public:
     Task<Result<>> flush() override;
     Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
+    std::string channel_binding(std::string_view type) const override;
     const Peer& peer() const override { return peer_; }
     std::string local_address() const override;
     Task<> close() override;
@@ -402,9 +447,15 @@ Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Second
             co_return ready;
         }
     }
-    tls_info_.emplace(SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()),
-                      SSL_session_reused(ssl_.get()) != 0);
+    tls_info_.emplace(SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()), SSL_session_reused(ssl_.get()) != 0,
+                      certificate_addresses(ssl_.get()));
     co_return Result<>();
+}
+
+std::string StreamConnectionImpl::channel_binding(std::string_view type) const {
+    if (!tls_info_) return {};
+    if (type == "tls-exporter") return exported_binding(ssl_.get());
+    return type == "tls-server-end-point" ? end_point_binding(ssl_.get()) : std::string();
 }
 
 std::string StreamConnectionImpl::local_address() const {

@@ -44,6 +44,26 @@ std::string utc_text(const ASN1_TIME* time) {
                        parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
+// Whether the client's certificate is any good is asked when it matters: SSL_get_verify_result.
+int go_on(int, X509_STORE_CTX*) { return 1; }
+
+Result<> ask_for_certificates(SSL_CTX* context, const std::string& file) {
+    auto* store = SSL_CTX_get_cert_store(context);
+    auto* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    auto* names = SSL_load_client_CA_file(file.c_str());
+    if (!names) return fail(Errc::invalid, fmt::format("{}: {}", file, reason()));
+    SSL_CTX_set_client_CA_list(context, names);
+    if (!lookup || X509_load_cert_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1)
+        return fail(Errc::invalid, fmt::format("{}: {}", file, reason()));
+    bool revocations = false;
+    auto* objects = X509_STORE_get0_objects(store);
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i)
+        revocations |= X509_OBJECT_get_type(sk_X509_OBJECT_value(objects, i)) == X509_LU_CRL;
+    if (revocations) X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, go_on);
+    return {};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options) {
@@ -71,6 +91,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
         return fail(Errc::invalid, fmt::format("{}: {}", options.private_key, reason()));
     if (SSL_CTX_check_private_key(made) != 1)
         return fail(Errc::invalid, fmt::format("{}: {}", options.private_key, reason()));
+    if (!options.client_ca.empty())
+        if (auto asked = ask_for_certificates(made, options.client_ca); !asked) return pass_on(asked);
     if (X509* certificate = SSL_CTX_get0_certificate(made))
         context->not_after_ = utc_text(X509_get0_notAfter(certificate));
     return std::shared_ptr<const TlsContext>(std::move(context));

@@ -13,6 +13,9 @@ namespace poplar::net {
 struct TlsOptions {
     std::string certificate;  ///< PEM file: the server's certificate, then its chain
     std::string private_key;  ///< PEM file, not encrypted
+    /// PEM file: whom to trust for clients' certificates, and revocation lists, which are then obeyed. Empty: clients
+    /// are not asked for a certificate. They are never made to show one, and a bad one counts as none.
+    std::string client_ca = {};
 };
 
 /// TLS 1.2 and 1.3 (RFC 8996, RFC 9325 s3.1), ciphers with forward secrecy and authentication of data only. May be

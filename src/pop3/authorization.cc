@@ -1,26 +1,21 @@
 #include "pop3/authorization.h"
 
-#include "auth/sasl.h"
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "mail/address.h"
+#include "pop3/auth_exchange.h"
 
 namespace poplar::pop3 {
-
-namespace {
-
-constexpr std::string_view kPlain = "PLAIN";
-
-bool is_plain(std::string_view mechanism) {
-    auto same = [](char a, char b) { return a == b || (a >= 'a' && a <= 'z' && a - 'a' + 'A' == b); };
-    return std::equal(mechanism.begin(), mechanism.end(), kPlain.begin(), kPlain.end(), same);
-}
-
-}  // namespace
 
 Task<std::optional<Login>> Authorization::run() {
     const auto& options = conversation_.options();
     deadline_ = std::chrono::steady_clock::now() + options.login_total;
-    co_await conversation_.say("+OK {}\r\n", options.greeting);
+    if (options.apop) {  // RFC 1939 s7: no two greetings with the same
+        auto seconds = std::chrono::floor<std::chrono::seconds>(system_clock().now()).time_since_epoch().count();
+        timestamp_ = fmt::format("<{}.{}@{}>", random_text(26), seconds, options.hostname);
+    }
+    co_await conversation_.say("+OK {}{}{}\r\n", options.greeting, timestamp_.empty() ? "" : " ", timestamp_);
     while (!login_ && !conversation_.over()) {
         auto command = co_await conversation_.next_command(options.login_idle, deadline_);
         if (!command) break;
@@ -44,56 +39,57 @@ Task<> Authorization::on(Pass pass) {
     // RFC 1939 s7: only immediately after a successful USER.
     if (name_.empty() || conversation_.lines() != user_line_ + 1) return conversation_.refuse("send USER first");
     if (!mail::is_utf8(pass.password)) return conversation_.refuse("not valid UTF-8");
-    return log_in(std::exchange(name_, {}), std::string(pass.password), "USER");
+    return log_in(std::exchange(name_, {}), std::string(pass.password));
+}
+
+// RFC 1939 s7. No password crosses the wire, so it is not a matter of TLS.
+Task<> Authorization::on(Apop apop) {
+    if (timestamp_.empty()) return conversation_.refuse("unknown command");
+    if (!mail::is_utf8(apop.name)) return conversation_.refuse("not valid UTF-8");
+    name_.clear();
+    return this->apop(std::string(apop.name), std::string(apop.digest));
 }
 
 Task<> Authorization::on(Auth auth) {
-    if (auth.mechanism.empty())  // not in RFC 5034, but what clients older than CAPA ask
-        return conversation_.say_list("mechanisms follow", conversation_.plaintext_allowed() ? "PLAIN\r\n" : "");
-    if (!is_plain(auth.mechanism)) return conversation_.refuse("unknown mechanism");
-    if (!conversation_.plaintext_allowed()) return refuse_plaintext();
+    if (auth.mechanism.empty()) {  // not in RFC 5034, but what clients older than CAPA ask
+        std::string lines;
+        for (auto mechanism : conversation_.mechanisms()) lines.append(auth::name_of(mechanism)).append("\r\n");
+        return conversation_.say_list("mechanisms follow", lines);
+    }
+    auto mechanism = services_.sasl.begin(auth.mechanism, conversation_.channel());
+    if (!mechanism) {
+        if (mechanism.error().code() != Errc::denied)
+            return conversation_.refuse(mechanism.error().code() == Errc::conflict
+                                            ? Text("this mechanism needs a client certificate with a mail address")
+                                            : Text("unknown mechanism"));
+        if (!conversation_.plaintext_allowed()) return refuse_plaintext();
+        return conversation_.refuse("this mechanism needs TLS");
+    }
     name_.clear();
-    return plain(auth.initial_response ? std::optional<std::string>(*auth.initial_response) : std::nullopt);
+    return exchange(std::move(*mechanism),
+                    auth.initial_response ? std::optional<std::string>(*auth.initial_response) : std::nullopt);
 }
 
-// RFC 5034 s4, RFC 4616 s2.
-Task<> Authorization::plain(std::optional<std::string> initial_response) {
-    std::string response;
-    if (initial_response) {
-        if (*initial_response != "=") response = std::move(*initial_response);
-    } else {
-        co_await conversation_.say("+ \r\n");
-        auto line = co_await conversation_.next_response(deadline_);
-        if (!line) co_return;
-        if (*line == "*") {
-            co_await conversation_.say_error("cancelled");
-            co_return;
-        }
-        response = *line;
-    }
-    auto decoded = auth::base64_decode(response);
-    if (!decoded) {
-        co_await conversation_.refuse("not valid base64");
-        co_return;
-    }
-    auto message = auth::parse_plain(*decoded);
-    if (!message) {
-        co_await conversation_.refuse("not a valid PLAIN response");
-        co_return;
-    }
-    // Nobody may act for somebody else yet.
-    if (!message->authorization_id.empty() && message->authorization_id != message->authentication_id) {
-        Error why(Errc::denied, "the authorization identity is another one");
-        co_await failed(message->authentication_id, kPlain, why);
-        co_return;
-    }
-    co_await log_in(std::move(message->authentication_id), std::move(message->password), kPlain);
+Task<> Authorization::exchange(std::unique_ptr<auth::Exchange> mechanism, std::optional<std::string> initial_response) {
+    auto account = co_await pop3::exchange(conversation_, *mechanism, std::move(initial_response), deadline_);
+    if (account) co_await conclude(mechanism->name(), auth::name_of(mechanism->mechanism()), std::move(*account));
 }
 
-Task<> Authorization::log_in(std::string name, std::string password, std::string_view mechanism) {
+Task<> Authorization::log_in(std::string name, std::string password) {
     const auto& peer = conversation_.connection().peer();
     auth::Credentials credentials{name, std::move(password), peer.address, peer.loopback};
     auto account = co_await services_.authenticator.verify_password(std::move(credentials));
+    co_await conclude(std::move(name), "USER", std::move(account));
+}
+
+Task<> Authorization::apop(std::string name, std::string digest) {
+    auto account = co_await auth::check_apop(services_.authenticator, conversation_.channel(), name, timestamp_,
+                                             std::move(digest));
+    co_await conclude(std::move(name), "APOP", std::move(account));
+}
+
+Task<> Authorization::conclude(std::string name, std::string_view mechanism, Result<directory::Account> account) {
+    const auto& peer = conversation_.connection().peer();
     if (!account) {
         co_await failed(name, mechanism, account.error());
         co_return;
@@ -134,6 +130,10 @@ Task<> Authorization::failed(std::string_view name, std::string_view mechanism, 
                                    {"mechanism", mechanism},
                                    {"error", to_string(why.code())},
                                    {"reason", why.detail()}});
+    if (why.code() == Errc::invalid) {
+        co_await conversation_.refuse("not a valid response for this mechanism");
+        co_return;
+    }
     if (why.code() != Errc::denied) {
         co_await conversation_.say_failure(why, "can't check the password now, try again later");
         co_return;

@@ -29,6 +29,7 @@ private:
 
     Task<> on(User user);
     Task<> on(Pass pass);
+    Task<> on(Apop apop);
     Task<> on(Auth auth);
     Task<> on(Stls);
     Task<> on(Capa);
@@ -40,14 +41,18 @@ private:
         return conversation_.refuse("log in first");
     }
 
-    Task<> plain(std::optional<std::string> initial_response);
-    Task<> log_in(std::string name, std::string password, std::string_view mechanism);
+    Task<> exchange(std::unique_ptr<auth::Exchange> mechanism, std::optional<std::string> initial_response);
+    Task<> log_in(std::string name, std::string password);
+    Task<> apop(std::string name, std::string digest);
+    /// What became of an attempt to log in.
+    Task<> conclude(std::string name, std::string_view mechanism, Result<directory::Account> account);
     Task<> failed(std::string_view name, std::string_view mechanism, const Error& why);
     Task<> refuse_plaintext();
 
     Conversation& conversation_;
     const Services& services_;
     Deadline deadline_{};
+    std::string timestamp_;      // of APOP, in the greeting; empty: there is no APOP
     std::string name_;           // of USER, until PASS
     std::size_t user_line_ = 0;  // which of the session's command lines that was
     unsigned failures_ = 0;

@@ -103,6 +103,16 @@ Result<Command> parse_pass(Rest rest) {
     return Pass{rest.text};
 }
 
+// The digest is the last word; a name may hold spaces.
+Result<Command> parse_apop(Rest rest) {
+    auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
+    auto text = rest.text.substr(first, std::max(rest.text.find_last_not_of(' ') + 1, first) - first);
+    auto space = text.rfind(' ');
+    if (text.empty() || space == text.npos) return fail(Errc::invalid, "expected a name and a digest");
+    auto name = text.substr(0, text.find_last_not_of(' ', space) + 1);
+    return Apop{name, text.substr(space + 1)};
+}
+
 Result<Command> parse_auth(Rest rest) {
     Arguments arguments(rest.text);
     Auth auth{arguments.word(), std::nullopt};
@@ -125,22 +135,12 @@ struct Entry {
 };
 
 constexpr Entry kCommands[] = {
-    {"USER", parse_user},
-    {"PASS", parse_pass},
-    {"AUTH", parse_auth},
-    {"CAPA", parse_bare<Capa>},
-    {"STLS", parse_bare<Stls>},
-    {"STAT", parse_bare<Stat>},
-    {"UIDL", parse_listing<Uidl>},
-    {"LIST", parse_listing<List>},
-    {"RETR", parse_message<Retr>},
-    {"DELE", parse_message<Dele>},
-    {"TOP", parse_top},
-    {"QUIT", parse_bare<Quit>},
-    {"NOOP", parse_bare<Noop>},
-    {"RSET", parse_bare<Rset>},
-    {"UTF8", parse_bare<Utf8>},
-    {"LANG", parse_lang},
+    {"USER", parse_user},          {"PASS", parse_pass},          {"APOP", parse_apop},
+    {"AUTH", parse_auth},          {"CAPA", parse_bare<Capa>},    {"STLS", parse_bare<Stls>},
+    {"STAT", parse_bare<Stat>},    {"UIDL", parse_listing<Uidl>}, {"LIST", parse_listing<List>},
+    {"RETR", parse_message<Retr>}, {"DELE", parse_message<Dele>}, {"TOP", parse_top},
+    {"QUIT", parse_bare<Quit>},    {"NOOP", parse_bare<Noop>},    {"RSET", parse_bare<Rset>},
+    {"UTF8", parse_bare<Utf8>},    {"LANG", parse_lang},
 };
 
 char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }

@@ -18,6 +18,9 @@ struct User {
 struct Pass {
     std::string_view password;  ///< the rest of the line as it is, spaces and all; may be empty
 };
+struct Apop {
+    std::string_view name, digest;  ///< RFC 1939 s7; the digest is not looked at
+};
 struct Quit {};
 struct Stat {};
 struct List {
@@ -51,7 +54,7 @@ struct Auth {                                          // RFC 5034 s4
 };
 
 using Command =
-    std::variant<User, Pass, Quit, Stat, List, Retr, Dele, Noop, Rset, Top, Uidl, Capa, Stls, Auth, Utf8, Lang>;
+    std::variant<User, Pass, Apop, Quit, Stat, List, Retr, Dele, Noop, Rset, Top, Uidl, Capa, Stls, Auth, Utf8, Lang>;
 
 /// Parses one command line, without its line end. Any bytes are allowed in `line`. Keywords in any case (RFC 1939 s3);
 /// more spaces than one between arguments, and spaces at the end, are forgiven, except in a password.

@@ -18,15 +18,42 @@ std::string_view response_code(Errc code) {
     }
 }
 
+bool is_auth(std::string_view line) {
+    auto command = parse_command(line);
+    return command && std::holds_alternative<Auth>(*command);
+}
+
 Seconds until(SteadyClock::time_point deadline) {
     return std::max(Seconds(0), std::chrono::ceil<Seconds>(deadline - SteadyClock::now()));
 }
 
 }  // namespace
 
+bool SaslChannel::passwords_allowed() const {
+    if (connection_.tls()) return true;
+    switch (options_.allow_plaintext) {
+        case AllowPlaintext::never: return false;
+        case AllowPlaintext::loopback: return connection_.peer().loopback;
+        case AllowPlaintext::always: return true;
+    }
+    return false;
+}
+
+std::span<const std::string> SaslChannel::certificate_addresses() const {
+    const auto* tls = connection_.tls();
+    return tls ? std::span<const std::string>(tls->certificate_addresses) : std::span<const std::string>();
+}
+
 Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
+    return read_command(idle, options_.line_limit);
+}
+
+// Tokens are long, and clients send them with the command, though RFC 5034 s4 keeps commands to 255 octets.
+Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_t limit) {
     while (!over()) {
-        auto line = co_await connection_.read_line(options_.line_limit, idle);
+        auto line = co_await connection_.read_line(limit, idle);
+        if (line && line->size() + 2 > options_.line_limit && !is_auth(*line))
+            line = fail(Errc::too_large, "line too long");
         if (!line && line.error().code() == Errc::too_large) {
             co_await refuse("line too long");
             continue;
@@ -54,7 +81,8 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle, SteadyCloc
         end("timed_out");
         co_return std::nullopt;
     }
-    co_return co_await next_command(std::min(idle, until(deadline)));
+    co_return co_await read_command(std::min(idle, until(deadline)),
+                                    std::max(options_.line_limit, options_.response_limit));
 }
 
 Task<std::optional<std::string_view>> Conversation::next_response(SteadyClock::time_point deadline) {
@@ -105,16 +133,6 @@ Task<> Conversation::refuse(Text text) {
     end("bad_commands");
 }
 
-bool Conversation::plaintext_allowed() const {
-    if (connection_.tls()) return true;
-    switch (options_.allow_plaintext) {
-        case AllowPlaintext::never: return false;
-        case AllowPlaintext::loopback: return connection_.peer().loopback;
-        case AllowPlaintext::always: return true;
-    }
-    return false;
-}
-
 std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
     if (connection_.tls() || !options_.tls) return nullptr;
     return options_.tls();
@@ -124,9 +142,12 @@ std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
 Task<> Conversation::say_capabilities(bool authorized) {
     bool passwords = plaintext_allowed(), stls = !authorized && offered_tls();
     bool named = !options_.implementation.empty();
+    std::string sasl;
+    for (auto mechanism : mechanisms()) sasl.append(sasl.empty() ? "SASL " : " ").append(auth::name_of(mechanism));
+    if (!sasl.empty()) sasl.append("\r\n");
     return say(
-        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n{}{}{}{}{}.\r\n",
-        text("capabilities follow"), passwords ? "USER\r\nSASL PLAIN\r\n" : "", stls ? "STLS\r\n" : "",
+        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n{}{}{}{}{}{}.\r\n",
+        text("capabilities follow"), passwords ? "USER\r\n" : "", sasl, stls ? "STLS\r\n" : "",
         named ? "IMPLEMENTATION " : "", options_.implementation, named ? "\r\n" : "");
 }
 

@@ -13,17 +13,38 @@
 
 namespace poplar::pop3 {
 
+/// The connection as SASL's mechanisms see it.
+class SaslChannel final : public auth::Channel {
+public:
+    SaslChannel(net::Connection& connection, const Options& options) : connection_(connection), options_(options) {}
+    std::string_view peer() const override { return connection_.peer().address; }
+    bool peer_is_loopback() const override { return connection_.peer().loopback; }
+    bool encrypted() const override { return connection_.tls() != nullptr; }
+    bool passwords_allowed() const override;
+    std::string binding(std::string_view type) const override { return connection_.channel_binding(type); }
+    std::span<const std::string> certificate_addresses() const override;
+
+private:
+    net::Connection& connection_;
+    const Options& options_;
+};
+
 /// Replies end in CRLF. Not one is built from what the client sent. What a person may read in them is a Text, in the
 /// language of the session (pop3/texts.h says how to add one).
 class Conversation {
 public:
-    Conversation(net::Connection& connection, const Options& options, std::string_view session_id)
-        : connection_(connection), options_(options), session_id_(session_id) {}
+    Conversation(net::Connection& connection, const Options& options, const auth::Sasl& sasl,
+                 std::string_view session_id)
+        : connection_(connection),
+          options_(options),
+          sasl_(sasl),
+          channel_(connection, options),
+          session_id_(session_id) {}
 
     /// The next command that is one, or nothing: then the session is over. What is no command is answered here and
     /// counted. Its texts are valid until the next read.
     Task<std::optional<Command>> next_command(net::Connection::Seconds idle);
-    /// As next_command, until `deadline` at the latest.
+    /// As next_command, before the login: until `deadline` at the latest, and AUTH may be as long as a response.
     Task<std::optional<Command>> next_command(net::Connection::Seconds idle,
                                               std::chrono::steady_clock::time_point deadline);
     /// One line of an AUTH exchange (RFC 5034 s4); nothing: the session is over, or the line was too long, which has
@@ -82,7 +103,10 @@ public:
     std::string_view reason() const { return reason_; }
 
     /// Whether a password may be sent now (configuration: auth.allow_plaintext).
-    bool plaintext_allowed() const;
+    bool plaintext_allowed() const { return channel_.passwords_allowed(); }
+    /// The SASL mechanisms to be had now.
+    std::vector<auth::Mechanism> mechanisms() const { return sasl_.offered(channel_); }
+    const auth::Channel& channel() const { return channel_; }
     /// What STLS would use now; null if it is not to be had or not needed any more.
     std::shared_ptr<const net::TlsContext> offered_tls() const;
 
@@ -91,10 +115,13 @@ public:
     std::string_view session_id() const { return session_id_; }
 
 private:
+    Task<std::optional<Command>> read_command(net::Connection::Seconds idle, std::size_t limit);
     Task<> end_of_reading(Errc code);
 
     net::Connection& connection_;
     const Options& options_;
+    const auth::Sasl& sasl_;
+    const SaslChannel channel_;
     std::string_view session_id_;
     std::string_view reason_;
     std::string reply_;

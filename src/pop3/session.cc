@@ -9,7 +9,7 @@ namespace poplar::pop3 {
 
 Task<> serve(std::unique_ptr<net::Connection> connection, const Services& services, const Options& options,
              std::string session_id) {
-    Conversation conversation(*connection, options, session_id);
+    Conversation conversation(*connection, options, services.sasl, session_id);
     std::optional<Login> login;
     {
         Authorization authorization(conversation, services);

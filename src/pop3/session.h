@@ -1,12 +1,13 @@
 #pragma once
 // The POP3 server: RFC 1939 with TOP and UIDL, CAPA, response codes and pipelining (RFC 2449, RFC 3206), STLS
-// (RFC 2595), AUTH PLAIN (RFC 5034, RFC 4616).
+// (RFC 2595), AUTH (RFC 5034).
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "auth/authenticator.h"
+#include "auth/exchange.h"
 #include "base/asio.h"
 #include "mailstore/mail_store.h"
 #include "net/connection.h"
@@ -18,6 +19,7 @@ namespace poplar::pop3 {
 
 struct Services {
     auth::Authenticator& authenticator;
+    auth::Sasl& sasl;
     mailstore::MailStore& store;
     ListingCache* listings = nullptr;  ///< null: every listing is made anew
 };
@@ -36,6 +38,9 @@ struct Options {
     std::string greeting = "Poplar ready";  ///< behind "+OK "; without "<", which would announce APOP (RFC 1939 s7)
     WithoutUtf8 without_utf8 = WithoutUtf8::downgrade;
     Language language = Language::english;  ///< what `LANG *` chooses (RFC 6856 s3.2); a session begins in English
+    /// The greeting has a timestamp, with this machine's name in it, and APOP is understood (RFC 1939 s7).
+    bool apop = false;
+    std::string hostname = "localhost";
     std::string implementation = "Poplar";  ///< RFC 2449 s6.9; empty: not announced
 
     std::chrono::seconds login_idle{60};         ///< a command may take before the login
@@ -43,8 +48,8 @@ struct Options {
     std::chrono::seconds transaction_idle{600};  ///< a command may take after the login; RFC 1939 s3: at least 600
     std::chrono::seconds tls_handshake{30};
 
-    std::size_t line_limit = 255;         ///< octets of a command with its CRLF (RFC 2449 s4)
-    std::size_t response_limit = 12'288;  ///< octets of a line in an AUTH exchange with its CRLF
+    std::size_t line_limit = 255;         ///< octets of a command with its CRLF (RFC 2449 s4), but AUTH
+    std::size_t response_limit = 12'288;  ///< octets of an AUTH command, or a line in its exchange
     unsigned bad_commands = 20;           ///< unknown, malformed or out of place; the last one is the last
     unsigned login_failures = 3;          ///< then the connection is closed
 

@@ -101,6 +101,13 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
         errors.push_back(config.error_at("tls.private_key", "needs tls.certificate too"));
     if (config.lines.contains("tls") && tls.certificate.empty() && tls.private_key.empty())
         errors.push_back(config.error_at("tls", "needs certificate and private_key"));
+    if (!tls.client_ca.empty() && tls.certificate.empty())
+        errors.push_back(config.error_at("tls.client_ca", "needs tls.certificate too"));
+    const auto& tokens = config.sasl.tokens;
+    bool wants_tokens = !tokens.issuer.empty() || !tokens.audience.empty() || !tokens.scope.empty() ||
+                        !tokens.configuration_url.empty() || !tokens.introspection_user.empty();
+    if (wants_tokens && !tokens.enabled())
+        errors.push_back(config.error_at("oauth", "needs keys or introspection_url"));
     if (!config.listen.pop3s.empty() && !config.lines.contains("tls"))
         errors.push_back(config.error_at("listen.pop3s", "needs a certificate: add a [tls] section"));
     // RFC 2033 s5

@@ -10,7 +10,7 @@
 
 #include <toml++/toml.h>
 
-#include "auth/authenticator.h"
+#include "auth/exchange.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
 #include "directory/directory.h"
@@ -41,11 +41,12 @@ struct Config {
     } listen;
 
     struct {
-        std::string certificate, private_key;
+        std::string certificate, private_key, client_ca;
         bool configured() const { return !certificate.empty(); }
     } tls;
 
     auth::Options auth;
+    auth::SaslOptions sasl;  ///< `hostname` is put in when the server starts
     directory::Options directory;
     engine::local::Options engine;  ///< `directory` is set from data_dir
     mailstore::Options mailstore;

@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "auth/introspection.h"
 #include "mail/address.h"
 #include "net/listener.h"
 #include "server/config.h"
@@ -192,6 +193,67 @@ ConfigKey choice(std::string name, Change change, At at, std::vector<std::pair<s
             }};
 }
 
+/// A list of `values`, each by its word and at most once.
+template <class At, class Value>
+ConfigKey choices(std::string name, Change change, At at, std::vector<std::pair<std::string, Value>> values) {
+    return {std::move(name), change,
+            [at, values](Config& config, const toml::node& node) -> std::string {
+                std::string words;
+                for (const auto& [word, value] : values) words += (words.empty() ? "" : ", ") + toml_text(word);
+                const auto* list = node.as_array();
+                if (!list) return wrong_type("a list of some of " + words, node);
+                std::vector<Value> found;
+                for (const auto& element : *list) {
+                    const auto* given = element.as_string();
+                    if (!given) return wrong_type("a list of texts", element);
+                    auto known =
+                        std::ranges::find_if(values, [&](const auto& pair) { return pair.first == given->get(); });
+                    if (known == values.end()) return fmt::format("can only hold {}", words);
+                    if (std::ranges::find(found, known->second) != found.end())
+                        return fmt::format("has {} twice", toml_text(given->get()));
+                    found.push_back(known->second);
+                }
+                at(config) = std::move(found);
+                return {};
+            },
+            [at, values](const Config& config) {
+                std::string list;
+                for (const auto& [word, value] : values)
+                    if (std::ranges::find(at(config), value) != at(config).end())
+                        list += (list.empty() ? "" : ", ") + toml_text(word);
+                return "[" + list + "]";
+            }};
+}
+
+template <class At>
+ConfigKey paths(std::string name, Change change, At at) {
+    return {std::move(name), change,
+            [at](Config& config, const toml::node& node) -> std::string {
+                const auto* list = node.as_array();
+                if (!list) return wrong_type("a list of paths", node);
+                std::vector<std::string> found;
+                for (const auto& element : *list) {
+                    const auto* given = element.as_string();
+                    if (!given) return wrong_type("a list of texts", element);
+                    if (!given->get().starts_with('/')) return "must hold absolute paths";
+                    found.push_back(given->get());
+                }
+                at(config) = std::move(found);
+                return {};
+            },
+            [at](const Config& config) {
+                std::string list;
+                for (const auto& one : at(config)) list += (list.empty() ? "" : ", ") + toml_text(one);
+                return "[" + list + "]";
+            }};
+}
+
+std::vector<std::pair<std::string, auth::Mechanism>> mechanism_words() {
+    std::vector<std::pair<std::string, auth::Mechanism>> words;
+    for (auto mechanism : auth::all_mechanisms()) words.emplace_back(auth::name_of(mechanism), mechanism);
+    return words;
+}
+
 template <class At>
 ConfigKey addresses(std::string name, At at) {
     return {std::move(name), Change::restart,
@@ -237,6 +299,17 @@ ConfigKey default_domain_key() {
         if (!canonical) return fmt::format("\"{}\" is not a domain", config.auth.default_domain);
         config.auth.default_domain = *canonical;
         return {};
+    };
+    return key;
+}
+
+ConfigKey introspection_url_key() {
+    auto at = [](auto& c) -> auto& { return c.sasl.tokens.introspection_url; };
+    auto key = text("oauth.introspection_url", Change::restart, at);
+    key.set = [set = std::move(key.set), at](Config& config, const toml::node& node) -> std::string {
+        if (auto what = set(config, node); !what.empty() || at(config).empty()) return what;
+        auto url = auth::parse_url(at(config));
+        return url ? std::string() : url.error().detail();
     };
     return key;
 }
@@ -288,11 +361,18 @@ std::vector<ConfigKey> make_keys() {
 
         path("tls.certificate", live, AT(tls.certificate)),
         path("tls.private_key", live, AT(tls.private_key)),
+        path("tls.client_ca", live, AT(tls.client_ca), Empty::allowed),
 
         choice<>("auth.allow_plaintext", restart, AT(pop3.allow_plaintext),
                  std::vector<std::pair<std::string, pop3::AllowPlaintext>>{{"never", pop3::AllowPlaintext::never},
                                                                            {"loopback", pop3::AllowPlaintext::loopback},
                                                                            {"always", pop3::AllowPlaintext::always}}),
+        choices<>("auth.mechanisms", restart, AT(sasl.mechanisms), mechanism_words()),
+        choices<>("auth.scram_keys", restart, AT(auth.scram_keys),
+                  std::vector<std::pair<std::string, auth::ScramHash>>{{"SHA-256", auth::ScramHash::sha256},
+                                                                       {"SHA-1", auth::ScramHash::sha1}}),
+        number("auth.scram_iterations", restart, AT(auth.scram_iterations), auth::kScramLeastIterations,
+               auth::kScramMostIterations),
         default_domain_key(),
         duration("auth.cache_ttl", restart, AT(auth.cache_ttl), seconds(0), days(1)),
         number("auth.cache_entries", restart, AT(auth.cache_entries), 0, 100 * kMillion),
@@ -303,6 +383,25 @@ std::vector<ConfigKey> make_keys() {
         number("auth.failures_per_account", restart, AT(auth.failures_per_account), 1, kMillion),
         duration("auth.failure_window", restart, AT(auth.failure_window), seconds(1), days(30)),
         duration("auth.failure_delay", restart, AT(auth.failure_delay), milliseconds(0), minutes(1)),
+
+        paths("oauth.keys", restart, AT(sasl.tokens.key_files)),
+        choices<>("oauth.algorithms", restart, AT(sasl.tokens.algorithms),
+                  std::vector<std::pair<std::string, std::string>>{
+                      {"RS256", "RS256"}, {"ES256", "ES256"}, {"EdDSA", "EdDSA"}}),
+        text("oauth.issuer", restart, AT(sasl.tokens.issuer)),
+        text("oauth.audience", restart, AT(sasl.tokens.audience)),
+        text("oauth.scope", restart, AT(sasl.tokens.scope)),
+        text("oauth.account_claim", restart, AT(sasl.tokens.account_claim), Empty::refused),
+        duration("oauth.leeway", restart, AT(sasl.tokens.leeway), seconds(0), hours(1)),
+        text("oauth.configuration_url", restart, AT(sasl.tokens.configuration_url)),
+        introspection_url_key(),
+        text("oauth.introspection_user", restart, AT(sasl.tokens.introspection_user)),
+        path("oauth.introspection_secret_file", restart, AT(sasl.tokens.introspection_secret_file), Empty::allowed),
+        path("oauth.introspection_ca_file", restart, AT(sasl.tokens.introspection_ca_file), Empty::allowed),
+        duration("oauth.introspection_timeout", restart, AT(sasl.tokens.introspection_timeout), seconds(1), minutes(1)),
+        number("oauth.introspection_requests", restart, AT(sasl.tokens.introspection_requests), 1, kMillion),
+        duration("oauth.cache_ttl", restart, AT(sasl.tokens.cache_ttl), seconds(0), days(1)),
+        number("oauth.cache_entries", restart, AT(sasl.tokens.cache_entries), 0, kMillion),
 
         choice<>("addresses.local_part_case", restart, AT(directory.local_case),
                  std::vector<std::pair<std::string, mail::LocalPartCase>>{{"fold", mail::LocalPartCase::fold},
@@ -341,6 +440,7 @@ std::vector<ConfigKey> make_keys() {
                                                                         {"send", pop3::WithoutUtf8::send}}),
         choice<>("pop3.language", restart, AT(pop3.language), languages()),
         pop3_text("pop3.greeting", restart, AT(pop3.greeting)),
+        boolean("pop3.apop", restart, AT(pop3.apop)),
         pop3_text("pop3.implementation", restart, AT(pop3.implementation)),
         duration("pop3.login_idle", restart, AT(pop3.login_idle), seconds(1), hours(24)),
         duration("pop3.login_total", restart, AT(pop3.login_total), seconds(1), hours(24)),

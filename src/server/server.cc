@@ -37,11 +37,28 @@ int complain_lines(const std::vector<std::string>& lines, int exit_code) {
 }
 
 Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config) {
-    auto context = net::TlsContext::load({config.tls.certificate, config.tls.private_key});
+    const auto& tls = config.tls;
+    auto context = net::TlsContext::load({tls.certificate, tls.private_key, tls.client_ca});
     if (context) return context;
-    // The detail begins with the file's name.
-    bool key = context.error().detail().starts_with(config.tls.private_key);
-    return fail(Errc::invalid, config.error_at(key ? "tls.private_key" : "tls.certificate", context.error().detail()));
+    const auto& detail = context.error().detail();  // begins with the file's name
+    std::string_view key = "tls.certificate";
+    if (detail.starts_with(tls.private_key)) key = "tls.private_key";
+    if (!tls.client_ca.empty() && detail.starts_with(tls.client_ca)) key = "tls.client_ca";
+    return fail(Errc::invalid, config.error_at(key, detail));
+}
+
+/// Null: tokens are not configured.
+Result<std::shared_ptr<auth::TokenVerifier>> load_tokens(const Config& config) {
+    if (!config.sasl.tokens.enabled()) return nullptr;
+    auto verifier = auth::TokenVerifier::load(config.sasl.tokens, system_clock());
+    if (!verifier) return fail(Errc::invalid, config.error_at("oauth", verifier.error().detail()));
+    return verifier;
+}
+
+auth::SaslOptions sasl_options(const Config& config) {
+    auto options = config.sasl;
+    options.hostname = config.hostname;
+    return options;
 }
 
 Result<std::optional<Identity>> wanted_identity(const Config& config) {
@@ -83,7 +100,8 @@ Task<> counted(SessionCount& count, Task<> session) {
 class Server {
 public:
     Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
-           std::shared_ptr<const net::TlsContext> tls, std::size_t workers);
+           std::shared_ptr<const net::TlsContext> tls, std::shared_ptr<auth::TokenVerifier> tokens,
+           std::size_t workers);
     void start(std::vector<BoundListener> listeners, net::Listener admin);
     void run();
 
@@ -103,13 +121,14 @@ private:
     directory::Directory directory_;
     mailstore::MailStore store_;
     auth::Authenticator authenticator_;
+    auth::Sasl sasl_;
     delivery::Delivery delivery_;
     RemovedAccounts removed_;
     Housekeeping housekeeping_;
     net::CurrentTls tls_;
     std::array<SessionCount, kProtocols.size()> sessions_;
     pop3::ListingCache listings_{config_.pop3.listing_cache};
-    pop3::Services pop3_services_{authenticator_, store_, &listings_};
+    pop3::Services pop3_services_{authenticator_, sasl_, store_, &listings_};
     smtp::Services smtp_services_{delivery_};
     std::vector<std::pair<Protocol, std::string>> bound_;
 
@@ -128,12 +147,14 @@ private:
 };
 
 Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
-               std::shared_ptr<const net::TlsContext> tls, std::size_t workers)
+               std::shared_ptr<const net::TlsContext> tls, std::shared_ptr<auth::TokenVerifier> tokens,
+               std::size_t workers)
     : config_(std::move(config)),
       engine_(std::move(engine)),
       directory_(*engine_, system_clock(), config_.directory),
       store_(*engine_, system_clock(), config_.mailstore),
       authenticator_(directory_, system_clock(), config_.auth),
+      sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
       removed_(*engine_, system_clock(), config_.mailstore.retention),
       housekeeping_(directory_, store_, removed_, system_clock()),
@@ -156,7 +177,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
 void Server::set_session_options() {
     auto current = [this] { return tls_.get(); };
     if (config_.tls.configured()) config_.pop3.tls = config_.smtp.tls = config_.lmtp.tls = current;
-    config_.smtp.hostname = config_.lmtp.hostname = config_.hostname;
+    config_.pop3.hostname = config_.smtp.hostname = config_.lmtp.hostname = config_.hostname;
 }
 
 net::Service Server::service(Protocol protocol) {
@@ -392,6 +413,7 @@ std::vector<std::string> check_environment(const Config& config) {
     std::vector<std::string> wrong;
     if (config.tls.configured())
         if (auto tls = load_tls(config); !tls) wrong.push_back(tls.error().detail());
+    if (auto tokens = load_tokens(config); !tokens) wrong.push_back(tokens.error().detail());
     if (auto identity = wanted_identity(config); !identity) wrong.push_back(identity.error().detail());
     return wrong;
 }
@@ -411,6 +433,8 @@ int serve(Config config) {
         if (!loaded) return refuse(loaded.error(), kExitConfig);
         tls = std::move(*loaded);
     }
+    auto tokens = load_tokens(config);
+    if (!tokens) return refuse(tokens.error(), kExitConfig);
     auto identity = wanted_identity(config);
     if (!identity) return refuse(identity.error(), kExitConfig);
     make_log_folder(config, *identity);
@@ -440,7 +464,7 @@ int serve(Config config) {
     if (!engine) return refuse(Error(engine.error().code(), config.error_at("data_dir", engine.error().detail())), 1);
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
-    Server server(std::move(config), std::move(*engine), std::move(tls), workers);
+    Server server(std::move(config), std::move(*engine), std::move(tls), std::move(*tokens), workers);
     server.start(std::move(*listeners), std::move(*admin));
     server.run();
     return 0;

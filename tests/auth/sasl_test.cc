@@ -89,5 +89,34 @@ TEST(SaslPlain, AcceptsUpToItsLimitsAndNoFurther) {
     EXPECT_FALSE(parse_plain(message(255, 255, 1025)));
 }
 
+TEST(CramMd5, PlaysTheExchangeOfRfc2195) {
+    constexpr std::string_view kChallenge = "<1896.697170952@postoffice.reston.mci.net>";
+    auto message = parse_cram("tim b913a602c7eda7a495b4e6e7334d3890");
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->name, "tim");
+    EXPECT_TRUE(cram_md5_matches(message->digest, kChallenge, "tanstaaftanstaaf"));
+    EXPECT_FALSE(cram_md5_matches(message->digest, kChallenge, "tanstaaftanstaa"));
+    EXPECT_FALSE(cram_md5_matches(message->digest, "<1896.697170953@postoffice.reston.mci.net>", "tanstaaftanstaaf"));
+}
+
+TEST(CramMd5, ReadsNamesWithSpacesAndDigestsInAnyCase) {
+    auto message = parse_cram("a b B913A602C7EDA7A495B4E6E7334D3890");
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->name, "a b");
+    EXPECT_EQ(message->digest, "b913a602c7eda7a495b4e6e7334d3890");
+    for (std::string_view wrong : {"", " ", "tim", "tim ", " b913a602c7eda7a495b4e6e7334d3890", "tim b913a602",
+                                   "tim b913a602c7eda7a495b4e6e7334d389g", "\xff b913a602c7eda7a495b4e6e7334d3890"})
+        EXPECT_FALSE(parse_cram(wrong)) << wrong;
+}
+
+TEST(Apop, TakesTheExampleOfRfc1939) {
+    constexpr std::string_view kTimestamp = "<1896.697170952@dbc.mtview.ca.us>",
+                               kRight = "c4c9334bac560ecc979e58001b3e22fb";
+    EXPECT_TRUE(apop_matches(kRight, kTimestamp, "tanstaaf"));
+    EXPECT_FALSE(apop_matches(kRight, kTimestamp, "tanstaag"));
+    EXPECT_FALSE(apop_matches("", kTimestamp, "tanstaaf"));
+    EXPECT_FALSE(apop_matches("C4C9334BAC560ECC979E58001B3E22FB", kTimestamp, "tanstaaf")) << "RFC 1939 s7: lower case";
+}
+
 }  // namespace
 }  // namespace poplar::auth

@@ -381,5 +381,50 @@ TEST_F(DirectoryTest, CallsADamagedOrNewerRecordCorrupt) {
     }
 }
 
+TEST_F(DirectoryTest, KeepsSecretsBesideThePassword) {
+    domain("example.org");
+    account("bob@example.org", "{PLAIN}one");
+    auto key = address_key({"bob", "example.org"});
+    auto version = [&] { return (*run(engine.get(kDirectoryPartition, key)))[0]; };
+    EXPECT_EQ(version(), 1) << "as older programs wrote it, and read it";
+    ASSERT_TRUE(run(directory.set_shared_secret("Bob@example.org", "shared")));
+    EXPECT_EQ(version(), 2);
+    ASSERT_TRUE(run(directory.set_password("bob@example.org", {"{PLAIN}two", "{SCRAM-SHA-256}keys"})));
+    auto bob = find("bob@example.org");
+    EXPECT_EQ(bob.shared_secret, "shared") << "a new password leaves it";
+    EXPECT_EQ(bob.scram_keys, "{SCRAM-SHA-256}keys");
+    EXPECT_EQ(bob.credential_version, 3U);
+    ASSERT_TRUE(run(directory.set_status("bob@example.org", AccountStatus::disabled)));
+    EXPECT_EQ(find("bob@example.org").scram_keys, "{SCRAM-SHA-256}keys");
+    EXPECT_EQ(code(run(directory.upgrade_password(bob.id, "{PLAIN}one", {"x", "y"}))), Errc::conflict);
+    ASSERT_TRUE(run(directory.upgrade_password(bob.id, "{PLAIN}two", {"{PLAIN}two", "more"})));
+    EXPECT_EQ(find("bob@example.org").scram_keys, "more");
+    using Add = Directory::AddDomains;
+    ASSERT_TRUE(run(directory.import_accounts({{"bob@example.org", "{PLAIN}three"}}, Add::no)));
+    EXPECT_EQ(find("bob@example.org").scram_keys, "") << "of another password";
+    ASSERT_TRUE(run(directory.set_shared_secret("bob@example.org", "")));
+    EXPECT_EQ(version(), 1);
+    EXPECT_EQ(code(run(directory.set_shared_secret("nobody@example.org", "x"))), Errc::not_found);
+    EXPECT_EQ(code(run(directory.set_shared_secret("bob@example.org", std::string(1025, 'x')))), Errc::invalid);
+    EXPECT_EQ(code(run(directory.set_password("bob@example.org", {"x", std::string(1025, 'x')}))), Errc::invalid);
+}
+
+TEST_F(DirectoryTest, MakesTheServersSecretOnce) {
+    auto secret = run(directory.server_secret());
+    ASSERT_TRUE(secret);
+    EXPECT_EQ(secret->size(), 32U);
+    EXPECT_EQ(*run(directory.server_secret()), *secret);
+    Directory again(engine, clock, {});
+    EXPECT_EQ(*run(again.server_secret()), *secret);
+    test::MemoryEngine other_engine;
+    Directory other(other_engine, clock, {});
+    EXPECT_NE(*run(other.server_secret()), *secret);
+}
+
+TEST_F(DirectoryTest, TellsTheOneSpellingOfAnAddress) {
+    EXPECT_EQ(directory.canonical("Bob@Example.ORG"), "bob@example.org");
+    EXPECT_EQ(directory.canonical("no address"), "no address");
+}
+
 }  // namespace
 }  // namespace poplar::directory

@@ -213,6 +213,29 @@ TEST_F(ConnectionTest, DestructionDuringNothingLeavesNoTimerBehind) {
     EXPECT_TRUE(context_.stopped());
 }
 
+TEST_F(ConnectionTest, BindsToItsTlsConnectionAsTheClientDoes) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    EXPECT_EQ(server_->channel_binding("tls-exporter"), "") << "plain";
+    EXPECT_EQ(server_->channel_binding("tls-server-end-point"), "");
+    std::string exported(32, '\0'), end_point(32, '\0');
+    std::thread peer([&] {
+        client_->start_tls();
+        // RFC 9266 s2, and RFC 5929 s4.1 with the certificate's own hash, SHA-256.
+        constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+        auto octets = [](std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); };
+        SSL_export_keying_material(client_->tls(), octets(exported), 32, kLabel.data(), kLabel.size(), nullptr, 0, 0);
+        X509_digest(SSL_get0_peer_certificate(client_->tls()), EVP_sha256(), octets(end_point), nullptr);
+    });
+    EXPECT_TRUE(run(server_->start_tls(*context, 5s)));
+    peer.join();
+    EXPECT_NE(exported, std::string(32, '\0'));
+    EXPECT_EQ(server_->channel_binding("tls-exporter"), exported);
+    EXPECT_EQ(server_->channel_binding("tls-server-end-point"), end_point);
+    EXPECT_EQ(server_->channel_binding("tls-unique"), "") << "TLS 1.3 has none";
+    EXPECT_TRUE(server_->tls()->certificate_addresses.empty());
+}
+
 TEST_F(ConnectionTest, SpeaksTlsAfterTheUpgrade) {
     test::TestCertificate certificate;
     auto context = context_of(certificate);

@@ -17,6 +17,7 @@ std::string number(std::optional<MessageNumber> n) { return n ? fmt::format(" {}
 struct Show {
     std::string operator()(const User& c) const { return fmt::format("USER [{}]", c.name); }
     std::string operator()(const Pass& c) const { return fmt::format("PASS [{}]", c.password); }
+    std::string operator()(const Apop& c) const { return fmt::format("APOP [{}] [{}]", c.name, c.digest); }
     std::string operator()(const Quit&) const { return "QUIT"; }
     std::string operator()(const Stat&) const { return "STAT"; }
     std::string operator()(const List& c) const { return "LIST" + number(c.message); }
@@ -48,6 +49,8 @@ TEST(Pop3Command, ReadsEveryCommand) {
                                   {"PASS  two  spaces ", "PASS [ two  spaces ]"},
                                   {"PASS ", "PASS []"},
                                   {"pass \t", "PASS [\t]"},
+                                  {"APOP mrose c4c9334b", "APOP [mrose] [c4c9334b]"},
+                                  {"apop  a b  x ", "APOP [a b] [x]"},
                                   {"QUIT", "QUIT"},
                                   {"quit ", "QUIT"},
                                   {"Stat", "STAT"},

@@ -67,27 +67,27 @@ TEST_F(Pop3Login, AuthAnswersWhateverElseComesWithErr) {
     };
     for (auto [sent, expected] : {
              Case{"AUTH PLAIN\r\n*\r\n", "+ \r\n-ERR cancelled\r\n"},
-             {"AUTH PLAIN =\r\n", "-ERR not a valid PLAIN response\r\n"},
+             {"AUTH PLAIN =\r\n", "-ERR not a valid response for this mechanism\r\n"},
              {"AUTH PLAIN ====\r\n", "-ERR not valid base64\r\n"},
              {"AUTH PLAIN =AAA\r\n", "-ERR not valid base64\r\n"},
              {"AUTH PLAIN AGE!\r\n", "-ERR not valid base64\r\n"},
              {"AUTH PLAIN\r\nAGEAYg=\r\n", "+ \r\n-ERR not valid base64\r\n"},
-             {"AUTH PLAIN\r\n\r\n", "+ \r\n-ERR not a valid PLAIN response\r\n"},
-             {"AUTH PLAIN YWJj\r\n", "-ERR not a valid PLAIN response\r\n"},
+             {"AUTH PLAIN\r\n\r\n", "+ \r\n-ERR not a valid response for this mechanism\r\n"},
+             {"AUTH PLAIN YWJj\r\n", "-ERR not a valid response for this mechanism\r\n"},
              {"AUTH PLAIN AGEAYg==\r\n", "-ERR [AUTH] wrong name or password\r\n"},
              {"AUTH CRAM-MD5\r\n", "-ERR unknown mechanism\r\n"},
              {"AUTH PLAI\r\n", "-ERR unknown mechanism\r\n"},
              // "boss" NUL "fred@example.test" NUL " pass word ": acting for somebody else
              {"AUTH PLAIN Ym9zcwBmcmVkQGV4YW1wbGUudGVzdAAgcGFzcyB3b3JkIA==\r\n",
               "-ERR [AUTH] wrong name or password\r\n"},
-             {"AUTH\r\n", "+OK mechanisms follow\r\nPLAIN\r\n.\r\n"},
+             {"AUTH\r\n", "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n"},
          })
         EXPECT_EQ(say(std::string(sent)), expected) << sent;
 }
 
 TEST_F(Pop3Login, AuthResponsesMayBeLongAndAreBounded) {
     auto exchange = [&](std::size_t size) { return say("AUTH PLAIN\r\n" + std::string(size, 'A') + "\r\nQUIT\r\n"); };
-    EXPECT_EQ(exchange(12'000), "+ \r\n-ERR not a valid PLAIN response\r\n+OK goodbye\r\n");
+    EXPECT_EQ(exchange(12'000), "+ \r\n-ERR not a valid response for this mechanism\r\n+OK goodbye\r\n");
     EXPECT_EQ(exchange(13'000), "+ \r\n-ERR line too long\r\n+OK goodbye\r\n");
 }
 
@@ -128,10 +128,10 @@ TEST_F(Pop3Login, RefusesPasswordsInTheClearAsConfigured) {
         Script script{.flights = {"CAPA\r\nUSER fred\r\nPASS x\r\nAUTH PLAIN AGEAYg==\r\nAUTH\r\n"}};
         script.peer.loopback = loopback;
         auto output = talk(std::move(script)).output;
-        EXPECT_EQ(output.contains("\r\nUSER\r\nSASL PLAIN\r\n"), allowed);
+        EXPECT_EQ(output.contains("\r\nUSER\r\nSASL PLAIN LOGIN\r\n"), allowed);
         EXPECT_EQ(output.contains("+OK send the password"), allowed);
         EXPECT_EQ(output.contains("[AUTH]"), allowed);
-        EXPECT_EQ(output.ends_with("PLAIN\r\n.\r\n"), allowed);
+        EXPECT_EQ(output.ends_with("PLAIN\r\nLOGIN\r\n.\r\n"), allowed);
     }
 }
 
@@ -146,7 +146,7 @@ TEST_F(Pop3Login, StlsMakesPasswordsAcceptableAndStartsAnew) {
     auto transcript = talk({.flights = {"STLS\r\n", "CAPA\r\nSTLS\r\n" + std::string(kLogin) + "STLS\r\nQUIT\r\n"}});
     EXPECT_TRUE(transcript.tls);
     EXPECT_FALSE(transcript.output.contains("\r\nSTLS\r\n"));
-    EXPECT_TRUE(transcript.output.contains("\r\nUSER\r\nSASL PLAIN\r\n"));
+    EXPECT_TRUE(transcript.output.contains("\r\nUSER\r\nSASL PLAIN LOGIN\r\n"));
     EXPECT_TRUE(
         transcript.output.ends_with(".\r\n-ERR TLS is active already\r\n+OK send the password\r\n"
                                     "+OK 0 messages (0 octets)\r\n-ERR you are logged in already\r\n+OK goodbye\r\n"))
@@ -178,7 +178,7 @@ TEST_F(Pop3Login, AnnouncesTheSameInBothStatesExceptStls) {
     offer_tls();
     std::string common =
         "+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
-        "USER\r\nSASL PLAIN\r\n";
+        "USER\r\nSASL PLAIN LOGIN\r\n";
     EXPECT_EQ(say("CAPA\r\n"), common + "STLS\r\nIMPLEMENTATION Poplar\r\n.\r\n");
     EXPECT_EQ(say_logged_in("CAPA\r\n"), common + "IMPLEMENTATION Poplar\r\n.\r\n");
 }

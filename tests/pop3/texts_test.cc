@@ -50,7 +50,7 @@ TEST(Texts, ATranslationIsNotTheEnglishAgain) {
 TEST(Texts, WhatTheParserSaysIsAText) {
     for (std::string_view line :
          {"STAT 1", "LIST x", "LIST 1 2", "RETR", "DELE 1 2", "TOP 1", "UIDL -1", "USER", "PASS",
-          "AUTH PLAIN = =", "CAPA x", "STLS x", "NOOP x", "RSET 1", "QUIT 1", "UTF8 on", "LANG de en"}) {
+          "AUTH PLAIN = =", "APOP fred", "CAPA x", "STLS x", "NOOP x", "RSET 1", "QUIT 1", "UTF8 on", "LANG de en"}) {
         auto command = parse_command(line);
         ASSERT_FALSE(command) << line;
         ASSERT_EQ(command.error().code(), Errc::invalid) << line;

@@ -53,7 +53,7 @@ protected:
     /// `happen` runs before the session reads the line with this number.
     Transcript talk(Script script, int line, std::function<Task<>()> happen) {
         auto transcript = std::make_shared<Transcript>();
-        pop3::Services services{authenticator_, store_, &listings_};
+        pop3::Services services{authenticator_, sasl_, store_, &listings_};
         auto scripted = std::make_unique<ScriptConnection>(std::move(script), transcript);
         auto connection = std::make_unique<Interrupted>(std::move(scripted), line, std::move(happen));
         run(pop3::serve(std::move(connection), services, options_, "session"));
@@ -95,6 +95,7 @@ protected:
     ManualClock clock_;
     directory::Directory directory_{engine_, clock_, {}};
     auth::Authenticator authenticator_{directory_, clock_, without_delay()};
+    auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     mailstore::MailStore store_{engine_, clock_, {}};
     pop3::ListingCache listings_{1 << 20};
     mailstore::AccountId fred_;

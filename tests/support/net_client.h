@@ -85,6 +85,8 @@ public:
         return SSL_connect(ssl_.get()) == 1;
     }
 
+    SSL* tls() const { return ssl_.get(); }
+
     /// The session to continue later, after something has been read. The caller frees it.
     SSL_SESSION* tls_session() { return SSL_get1_session(ssl_.get()); }
 

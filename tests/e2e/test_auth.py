@@ -1,0 +1,456 @@
+"""Every way to log in, with real clients (mpop, fetchmail, curl) and with raw exchanges."""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import re
+import secrets
+import ssl
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import pytest
+
+from poplar_server import DOMAIN, PATIENCE, make_certificate, make_message
+from test_clients import SIMPLE, mpop, run
+
+SECRET = "a-secret-shared-by-both"
+EVERY = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "CRAM-MD5",
+         "PLAIN", "LOGIN"]
+
+
+def openssl(*arguments, input=None):
+    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, input=input).stdout
+
+
+def base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+class Issuer:
+    """Who gives out tokens: a key and what it signs."""
+
+    def __init__(self, directory):
+        self.key, self.public = directory / "issuer.key", directory / "issuer.pem"
+        openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key)
+        openssl("pkey", "-in", self.key, "-pubout", "-out", self.public)
+
+    def token(self, **claims):
+        claims = {"iss": "https://id.example.test", "aud": "poplar", "exp": int(time.time()) + 600} | claims
+        text = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims))
+        return text + "." + base64url(openssl("dgst", "-sha256", "-sign", self.key, input=text.encode()))
+
+
+@pytest.fixture
+def issuer(directory):
+    return Issuer(directory)
+
+
+@pytest.fixture
+def world(make_server, directory, issuer):
+    """A server with everything on, and an account with a password, SCRAM keys and a shared secret."""
+    ca = directory / "ca"
+    ca.mkdir()
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=Clients",
+            "-keyout", ca / "ca.key", "-out", ca / "ca.pem")
+    server = make_server(auth={"mechanisms": EVERY, "scram_keys": ["SHA-256", "SHA-1"], "scram_iterations": 4096},
+                         pop3={"apop": True}, tls={"client_ca": str(ca / "ca.pem")},
+                         oauth={"keys": [str(issuer.public)], "issuer": "https://id.example.test", "audience": "poplar",
+                                "configuration_url": "https://id.example.test/openid"})
+    server.ca = ca
+    account = server.add_user(f"jane@{DOMAIN}", SIMPLE)
+    server.cli("user", "secret", account, "--secret-stdin", input=SECRET + "\n")
+    return server
+
+
+JANE = f"jane@{DOMAIN}"
+
+
+def client_certificate(server, *addresses, name="client"):
+    key, request, certificate = (server.ca / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
+    extensions = server.ca / f"{name}.ext"
+    extensions.write_text("subjectAltName=" + ",".join(f"email:{a}" for a in addresses) + "\nextendedKeyUsage=clientAuth\n")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x", "-keyout", key, "-out", request)
+    openssl("x509", "-req", "-in", request, "-CA", server.ca / "ca.pem", "-CAkey", server.ca / "ca.key", "-CAcreateserial", "-days", "30",
+            "-extfile", extensions, "-out", certificate)
+    return certificate, key
+
+
+def sasl_line(client):
+    return next((line.split()[1:] for line in client.multi(b"CAPA").decode().splitlines() if line.startswith("SASL")), [])
+
+
+# SCRAM (RFC 5802), as a client.
+
+class Scram:
+    def __init__(self, name, password, algorithm="sha256", header="n,,", binding=b""):
+        self.algorithm, self.password, self.header, self.binding = algorithm, password.encode(), header, binding
+        self.bare = f"n={name},r={secrets.token_hex(12)}"
+
+    def first(self):
+        return (self.header + self.bare).encode()
+
+    def last(self, server_first):
+        server_first = server_first.decode()
+        nonce, salt, count = re.fullmatch(r"r=([^,]+),s=([^,]+),i=(\d+)", server_first).groups()
+        salted = hashlib.pbkdf2_hmac(self.algorithm, self.password, base64.b64decode(salt), int(count))
+        key = self.hmac(salted, b"Client Key")
+        final = f"c={base64.b64encode(self.header.encode() + self.binding).decode()},r={nonce}"
+        message = f"{self.bare},{server_first},{final}".encode()
+        signature = self.hmac(hashlib.new(self.algorithm, key).digest(), message)
+        self.expected = b"v=" + base64.b64encode(self.hmac(self.hmac(salted, b"Server Key"), message))
+        return final.encode() + b",p=" + base64.b64encode(bytes(a ^ b for a, b in zip(key, signature)))
+
+    def hmac(self, key, message):
+        return hmac.digest(key, message, self.algorithm)
+
+
+def challenge(reply):
+    assert reply.startswith(b"+ "), reply
+    return base64.b64decode(reply[2:])
+
+
+def scram_login(client, mechanism, scram):
+    """The last reply."""
+    reply = client.command(f"AUTH {mechanism} ".encode() + base64.b64encode(scram.first()))
+    if not reply.startswith(b"+ "):
+        return reply
+    reply = client.command(base64.b64encode(scram.last(challenge(reply))))
+    if not reply.startswith(b"+ "):
+        return reply
+    assert challenge(reply) == scram.expected, "the server has shown that it knows the keys"
+    return client.command(b"")
+
+
+@pytest.mark.parametrize("mechanism", ("scram-sha-256", "scram-sha-1", "cram-md5", "apop", "plain", "login", "user"))
+@pytest.mark.parametrize("transport", ("plain", "tls"))
+def test_mpop(world, directory, need, mechanism, transport):
+    need("mpop")
+    world.deliver(JANE, make_message("one", 500))
+    password = SECRET if mechanism in ("cram-md5", "apop") else SIMPLE
+    assert len(mpop(world, JANE, directory, transport, f"--auth={mechanism}", f"--passwordeval=echo {password}")) == 1
+    assert f"mechanism={mechanism.upper()}" in world.log()
+
+
+@pytest.mark.parametrize("mechanism", ("oauthbearer", "xoauth2"))
+def test_mpop_with_a_token(world, directory, need, issuer, mechanism):
+    need("mpop")
+    world.deliver(JANE, make_message("one", 500))
+    token = directory / "token"
+    token.write_text(issuer.token(email=JANE))
+    assert len(mpop(world, JANE, directory, "tls", f"--auth={mechanism}", f"--passwordeval=cat {token}")) == 1
+    assert f"mechanism={mechanism.upper()}" in world.log()
+
+
+def test_fetchmail_by_apop(world, directory, need):
+    need("fetchmail")
+    world.deliver(JANE, make_message("one", 500))
+    out, store = directory / "out", directory / "store"
+    out.mkdir()
+    store.write_text(f"#!/bin/sh\nexec cat > {out}/mail\n")
+    store.chmod(0o755)
+    config = directory / "fetchmailrc"
+    config.write_text(f"poll localhost protocol APOP port {world.port['pop3']} user '{JANE}' password '{SECRET}' sslproto '' "
+                      f"mda '{store}'\n")
+    config.chmod(0o700)
+    run(["fetchmail", "-f", config, "--nodetach", "--nosyslog", "--pidfile", directory / "pid"], directory)
+    assert (out / "mail").exists()
+    assert "mechanism=APOP" in world.log()
+
+
+@pytest.mark.parametrize("mechanism", ("PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER"))
+@pytest.mark.parametrize("options", ([], ["--sasl-ir"]))
+def test_curl(world, directory, need, issuer, mechanism, options):
+    need("curl")
+    secret = ["-u", f"{JANE}:{SECRET if mechanism == 'CRAM-MD5' else SIMPLE}"]
+    if "OAUTH" in mechanism:
+        secret = ["-u", f"{JANE}:", "--oauth2-bearer", issuer.token(email=JANE)]
+    done = run(["curl", "-sSk", *options, *secret, "--login-options", f"AUTH={mechanism}", f"pop3s://localhost:{world.port['pop3s']}/"],
+               directory)
+    assert done.stdout.strip() == b"", "an empty listing"
+    assert f"mechanism={mechanism}" in world.log()
+
+
+def test_curl_by_certificate(world, directory, need):
+    need("curl")
+    certificate, key = client_certificate(world, JANE)
+    run(["curl", "-sSk", "--cert", certificate, "--key", key, "-u", f"{JANE}:", "--login-options", "AUTH=EXTERNAL",
+         f"pop3s://localhost:{world.port['pop3s']}/"], directory)
+    assert "mechanism=EXTERNAL" in world.log()
+
+
+def test_the_list_of_mechanisms_is_true_before_tls_and_after(world):
+    with world.pop3() as client:
+        everything = [one for one in EVERY if one != "EXTERNAL"]
+        assert sasl_line(client) == [one for one in everything if "PLUS" not in one], "loopback may send passwords"
+        assert client.multi(b"AUTH").decode().split() == [one for one in everything if "PLUS" not in one]
+        client.stls()
+        assert sasl_line(client) == everything
+        client.err(b"AUTH EXTERNAL =")
+
+
+@pytest.mark.parametrize("algorithm, mechanism", (("sha256", "SCRAM-SHA-256"), ("sha1", "SCRAM-SHA-1")))
+def test_scram_and_its_channel_binding(world, algorithm, mechanism):
+    with world.pop3() as client:
+        assert scram_login(client, mechanism, Scram(JANE, SIMPLE, algorithm)).startswith(b"+OK")
+        client.quit()
+    with world.pop3() as client:
+        assert scram_login(client, mechanism, Scram(JANE, "wrong", algorithm)).startswith(b"-ERR [AUTH]")
+        assert scram_login(client, mechanism, Scram(JANE, SIMPLE, algorithm, "y,,")).startswith(b"+OK"), "none was offered"
+        client.quit()
+    certificate = ssl.PEM_cert_to_DER_cert(world.certificate.read_text())
+    end_point = hashlib.sha256(certificate).digest()
+    for binding, good in ((end_point, True), (bytes(32), False)):
+        with world.pop3s() as client:
+            scram = Scram(JANE, SIMPLE, algorithm, "p=tls-server-end-point,,", binding)
+            assert scram_login(client, mechanism + "-PLUS", scram).startswith(b"+OK" if good else b"-ERR [AUTH]")
+            client.send(b"QUIT\r\n")
+            client.closed()
+    with world.pop3s() as client:
+        refused = scram_login(client, mechanism, Scram(JANE, SIMPLE, algorithm, "y,,"))
+        assert refused.startswith(b"-ERR"), "RFC 5802 s6: somebody has taken -PLUS off the list"
+        assert scram_login(client, mechanism, Scram(JANE, SIMPLE, algorithm)).startswith(b"+OK")
+
+
+def test_strangers_look_like_accounts_in_every_mechanism(world):
+    """Text for text. Times are equal by construction: a failure is answered `auth.failure_delay` after it began."""
+    world.add_user(f"keyless@{DOMAIN}", SIMPLE)
+    names = (JANE, f"nobody@{DOMAIN}", f"keyless@{DOMAIN}")
+
+    def dialogues(play):
+        seen = []
+        for name in names:
+            with world.pop3() as client:
+                begun = time.monotonic()
+                seen.append((play(client, name), round(time.monotonic() - begun, 0)))
+        return seen
+
+    def apop(client, name):
+        return client.command(f"APOP {name} {'0' * 32}".encode())
+
+    def cram(client, name):
+        assert challenge(client.command(b"AUTH CRAM-MD5")).startswith(b"<")
+        return client.command(base64.b64encode(f"{name} {'0' * 32}".encode()))
+
+    def scram(client, name):
+        return scram_login(client, "SCRAM-SHA-256", Scram(name, "wrong"))
+
+    def bearer(client, name):
+        message = base64.b64encode(f"n,a={name},\x01auth=Bearer wrong\x01\x01".encode())
+        problem = challenge(client.command(b"AUTH OAUTHBEARER " + message))
+        return problem, client.command(b"AQ==")
+
+    for play in (apop, cram, scram, bearer):
+        seen = dialogues(play)
+        assert seen[0] == seen[1] == seen[2], play.__name__
+
+    def form(client, name):
+        reply = challenge(client.command(b"AUTH SCRAM-SHA-256 " + base64.b64encode(Scram(name, "").first()))).decode()
+        return re.sub(r"[A-Za-z0-9+/]{22}==", "SALT", reply.split(",", 1)[1]), reply.split(",")[1]
+    shapes = [dialogues(form) for _ in range(2)]
+    assert shapes[0] == shapes[1], "the salt is stable"
+    assert len({shape for (shape, _), _ in shapes[0]}) == 1
+    assert len({salt for (_, salt), _ in shapes[0]}) == 3
+
+
+def test_a_login_makes_the_scram_keys_and_a_new_password_replaces_them(world):
+    world.run_cli("user", "add", f"old@{DOMAIN}", "--password-hash", "{PLAIN}" + SIMPLE)
+    old = f"old@{DOMAIN}"
+    with world.pop3() as client:
+        assert scram_login(client, "SCRAM-SHA-256", Scram(old, SIMPLE)).startswith(b"-ERR [AUTH]")
+    assert world.cli("user", "show", old)["scram"] == []
+    world.login(old, SIMPLE).quit()
+    assert world.cli("user", "show", old)["scram"] == ["SHA-256", "SHA-1"]
+    with world.pop3() as client:
+        assert scram_login(client, "SCRAM-SHA-256", Scram(old, SIMPLE)).startswith(b"+OK")
+        client.quit()
+    world.cli("user", "password", old, "--password-stdin", input="another\n")
+    for password, answer in ((SIMPLE, b"-ERR [AUTH]"), ("another", b"+OK")):
+        with world.pop3() as client:
+            assert scram_login(client, "SCRAM-SHA-256", Scram(old, password)).startswith(answer)
+
+
+def test_external_takes_verified_certificates_only(world, directory):
+    good = client_certificate(world, f"other@{DOMAIN}", JANE)
+    foreign = make_certificate(directory)
+
+    def connect(certificate, key):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(certificate, key)
+        client = world.pop3()
+        client.ok(b"STLS")
+        client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+        return client
+
+    with connect(*good) as client:
+        assert "EXTERNAL" in sasl_line(client)
+        client.ok(b"AUTH EXTERNAL =")
+        client.quit()
+    with connect(*good) as client:
+        assert client.command(b"AUTH EXTERNAL") == b"+ "
+        assert client.command(base64.b64encode(f"keyless@{DOMAIN}".encode())).startswith(b"-ERR [AUTH]")
+        client.ok(b"AUTH EXTERNAL " + base64.b64encode(JANE.encode()))
+        client.quit()
+    with connect(*foreign) as client:
+        assert "EXTERNAL" not in sasl_line(client), "a certificate nobody vouches for is none"
+        client.err(b"AUTH EXTERNAL =")
+        client.login(JANE, SIMPLE).quit()
+
+
+def test_tokens_are_checked(world, issuer):
+    def ask(token, mechanism=b"XOAUTH2", name=JANE):
+        with world.pop3s() as client:
+            reply = client.command(b"AUTH " + mechanism)
+            assert reply == b"+ "
+            reply = client.command(base64.b64encode(f"user={name}\x01auth=Bearer {token}\x01\x01".encode()))
+            if reply.startswith(b"+ "):
+                problem = json.loads(challenge(reply))
+                assert problem == {"status": "401", "openid-configuration": "https://id.example.test/openid"}
+                reply = client.command(b"")
+            return reply
+
+    assert ask(issuer.token(email=JANE)).startswith(b"+OK")
+    for wrong in (issuer.token(email=f"other@{DOMAIN}"), issuer.token(email=JANE, exp=int(time.time()) - 3600),
+                  issuer.token(email=JANE, aud="other"), issuer.token(email=JANE, iss="other"), issuer.token(), "nonsense",
+                  issuer.token(email=JANE)[:-8] + "AAAAAAAA"):
+        assert ask(wrong).startswith(b"-ERR [AUTH]"), wrong
+    with world.pop3s() as client:  # longer than a command may be (RFC 5034 s4), but clients do it
+        message = f"n,a={JANE},\x01host=localhost\x01auth=Bearer {issuer.token(email=JANE)}\x01\x01"
+        assert client.command(b"AUTH OAUTHBEARER " + base64.b64encode(message.encode())).startswith(b"+OK")
+    assert issuer.token(email=JANE).split(".")[1] not in world.log(), "tokens are secrets"
+
+
+class Introspector(http.server.BaseHTTPRequestHandler):
+    asked = []
+
+    def do_POST(self):
+        fields = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        token = fields["token"][0]
+        self.asked.append((token, self.headers["Authorization"], self.path))
+        if token == "slow":
+            time.sleep(3 * PATIENCE)
+        body = {"good": json.dumps({"active": True, "email": JANE}), "gone": json.dumps({"active": False}),
+                "odd": "[1]", "huge": " " * 200_000}.get(token, "{}").encode()
+        self.send_response(500 if token == "broken" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        try:
+            self.wfile.write(body)
+        except OSError:
+            pass
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("tls", (False, True))
+def test_tokens_by_introspection(make_server, directory, tls):
+    class Handler(Introspector):
+        asked = []
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    oauth = {"introspection_url": f"http://127.0.0.1:{web.server_port}/check?x=1", "introspection_timeout": "1s",
+             "introspection_user": "poplar", "introspection_secret_file": str(directory / "secret")}
+    if tls:
+        certificate, key = make_certificate(directory)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        web.socket = context.wrap_socket(web.socket, server_side=True)
+        oauth |= {"introspection_url": f"https://localhost:{web.server_port}/check?x=1", "introspection_ca_file": str(certificate)}
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    (directory / "secret").write_text("pass:word\n")
+    server = make_server(oauth=oauth)
+    server.add_user(JANE, SIMPLE)
+
+    def ask(token):
+        with server.pop3s() as client:
+            reply = client.command(b"AUTH OAUTHBEARER " + base64.b64encode(f"n,,\x01auth=Bearer {token}\x01\x01".encode()))
+            reply = client.command(b"AQ==") if reply.startswith(b"+ ") else reply
+            client.send(b"QUIT\r\n")
+            client.closed()
+            return reply
+
+    try:
+        assert ask("good").startswith(b"+OK")
+        assert Handler.asked[0] == ("good", "Basic " + base64.b64encode(b"poplar:pass%3Aword").decode(), "/check?x=1")
+        assert ask("good").startswith(b"+OK")
+        assert len(Handler.asked) == 1, "a good answer is believed for a while"
+        assert ask("gone").startswith(b"-ERR [AUTH]")
+        for token in ("broken", "odd", "huge", "slow"):
+            assert ask(token).startswith(b"-ERR [SYS/TEMP]"), token
+    finally:
+        web.shutdown()
+        web.server_close()
+
+
+def test_apop_greets_every_connection_with_a_timestamp_of_its_own(world):
+    stamps = set()
+    for _ in range(3):
+        with world.pop3() as client:
+            stamp = re.search(rb"<[^<>@ ]+@mx\.example\.test>$", client.greeting)[0]
+            stamps.add(stamp)
+            client.err(b"APOP " + JANE.encode())
+            assert client.err(b"APOP " + JANE.encode() + b" " + b"0" * 32).startswith(b"-ERR [AUTH]")
+            client.ok(b"APOP " + JANE.encode() + b" " + hashlib.md5(stamp + SECRET.encode()).hexdigest().encode())
+            client.quit()
+    assert len(stamps) == 3
+    world.cli("user", "secret", JANE, "--remove")
+    with world.pop3() as client:
+        stamp = re.search(rb"<.*>", client.greeting)[0]
+        assert client.err(b"APOP " + JANE.encode() + b" " + hashlib.md5(stamp + SECRET.encode()).hexdigest().encode()).startswith(
+            b"-ERR [AUTH]")
+
+
+def test_what_is_not_asked_for_is_not_there(make_server):
+    server = make_server()
+    server.add_user(JANE, SIMPLE)
+    with server.pop3() as client:
+        assert b"<" not in client.greeting
+        assert client.err(b"APOP x y") == b"-ERR unknown command"
+        client.stls()
+        assert sasl_line(client) == ["PLAIN", "LOGIN"]
+        for mechanism in set(EVERY) - {"PLAIN", "LOGIN"}:
+            client.err(b"AUTH " + mechanism.encode())
+    assert server.cli("user", "show", JANE)["scram"] == []
+
+
+def test_shared_secrets_are_set_shown_and_checked(world):
+    assert world.cli("user", "show", JANE)["shared_secret"] is True
+    generated = world.cli("user", "secret", JANE, "--generate")["secret"]
+    assert len(generated) == 26
+    for wrong in ("short", "with-ümlaut-and-long-enough", "x" * 256):
+        assert world.run_cli("user", "secret", JANE, "--secret-stdin", input=wrong + "\n").returncode == 1
+    assert world.run_cli("user", "secret", JANE).returncode == 2
+    assert world.run_cli("user", "secret", f"nobody@{DOMAIN}", "--generate").returncode == 1
+    assert generated not in world.run_cli("user", "show", JANE).stdout + world.log()
+
+
+def test_framing_of_exchanges(world):
+    with world.pop3() as client:
+        assert client.command(b"AUTH LOGIN") == b"+ VXNlcm5hbWU6"
+        assert client.command(base64.b64encode(JANE.encode())) == b"+ UGFzc3dvcmQ6"
+        assert client.command(b"*") == b"-ERR cancelled"
+        assert client.command(b"AUTH SCRAM-SHA-256") == b"+ "
+        client.err(b"!!!!")
+        client.err(b"AUTH SCRAM-SHA-256 =")
+        client.err(b"AUTH CRAM-MD5 =")
+        client.command(b"AUTH SCRAM-SHA-256")
+        assert client.command(b"A" * 50_000).startswith(b"-ERR line too long")
+        client.err(b"AUTH PLAIN " + b"A" * 50_000)
+        client.err(b"NOOP " + b"A" * 1000)
+        client.login(JANE, SIMPLE).quit()
+
+
+def test_a_wrong_oauth_section_is_refused_at_the_start(make_server, directory):
+    for oauth, complaint in (({"issuer": "x"}, "oauth: needs keys or introspection_url"),
+                             ({"keys": ["/nonexistent"]}, "/nonexistent: can't be read"),
+                             ({"introspection_url": "ftp://x"}, "must begin with https://")):
+        server = make_server(start=False, oauth=oauth)
+        server.spawn()
+        assert server.process.wait(30 * PATIENCE) == 78
+        assert complaint in server.log()
+        server.process = None
