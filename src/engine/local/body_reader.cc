@@ -45,7 +45,8 @@ Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     }
     std::size_t have = buffer_.size();
     std::size_t want = std::min<std::uint64_t>(left_, most - std::min(have, most - 1));
-    buffer_.resize_and_overwrite(have + want, [](char*, std::size_t size) { return size; });
+    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    buffer_.resize_and_overwrite(have + want, [size = have + want](char*, std::size_t) { return size; });
     if (!file_->try_read_at(buffer_.data() + have, want, offset_)) {
         auto read = [this, have, want] { return file_->read_at(buffer_.data() + have, want, offset_); };
         auto got = co_await pool_.run(read);
