@@ -7,6 +7,7 @@ import http.server
 import json
 import re
 import secrets
+import signal
 import ssl
 import subprocess
 import threading
@@ -15,7 +16,7 @@ import urllib.parse
 
 import pytest
 
-from poplar_server import DOMAIN, PATIENCE, make_certificate, make_message
+from poplar_server import DOMAIN, PATIENCE, client_tls, make_certificate, make_message
 from test_clients import SIMPLE, mpop, run
 
 SECRET = "a-secret-shared-by-both"
@@ -274,18 +275,48 @@ def test_a_login_makes_the_scram_keys_and_a_new_password_replaces_them(world):
             assert scram_login(client, "SCRAM-SHA-256", Scram(old, password)).startswith(answer)
 
 
+def revoke(server, certificate):
+    """Adds a revocation list with the certificate on it to the file of authorities."""
+    settings, index, numbers = server.ca / "ca.cnf", server.ca / "index", server.ca / "crlnumber"
+    index.touch()
+    numbers.write_text("01\n")
+    settings.write_text(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\ncrlnumber = {numbers}\ndefault_md = sha256\n"
+                        f"default_crl_days = 30\ncertificate = {server.ca}/ca.pem\nprivate_key = {server.ca}/ca.key\n")
+    openssl("ca", "-config", settings, "-revoke", certificate)
+    with open(server.ca / "ca.pem", "ab") as file:
+        file.write(openssl("ca", "-config", settings, "-gencrl"))
+
+
+def connect_with(server, certificate, key):
+    context = client_tls()
+    context.load_cert_chain(certificate, key)
+    client = server.pop3()
+    client.ok(b"STLS")
+    client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+    return client
+
+
+def test_external_obeys_revocation_lists_from_the_next_reload_on(world):
+    revoked, good = client_certificate(world, JANE, name="revoked"), client_certificate(world, JANE, name="good")
+    with connect_with(world, *revoked) as client:
+        client.ok(b"AUTH EXTERNAL =")
+        client.quit()
+    revoke(world, revoked[0])
+    world.process.send_signal(signal.SIGHUP)
+    world.wait_log("server.reloaded")
+    with connect_with(world, *revoked) as client:
+        client.err(b"AUTH EXTERNAL =")
+    with connect_with(world, *good) as client:
+        client.ok(b"AUTH EXTERNAL =")
+        client.quit()
+
+
 def test_external_takes_verified_certificates_only(world, directory):
     good = client_certificate(world, f"other@{DOMAIN}", JANE)
     foreign = make_certificate(directory)
 
     def connect(certificate, key):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.load_cert_chain(certificate, key)
-        client = world.pop3()
-        client.ok(b"STLS")
-        client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
-        return client
+        return connect_with(world, certificate, key)
 
     with connect(*good) as client:
         assert "EXTERNAL" in sasl_line(client)
