@@ -223,13 +223,12 @@ Task<Result<>> Channel::handshake() {
 }
 
 Task<Result<>> Channel::fill() {
-    if (begin_ == end_)
-        begin_ = end_ = 0;
-    else if (end_ == buffer_.size()) {
-        if (begin_ == 0) co_return fail(Errc::too_large, "a line is too long");
+    constexpr std::size_t kLittle = 64;  // is moved rather than kept in the way
+    if (begin_ > 0 && (end_ == buffer_.size() || end_ - begin_ <= kLittle)) {
         std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
         end_ -= std::exchange(begin_, 0);
     }
+    if (end_ == buffer_.size()) co_return fail(Errc::too_large, "a line is too long");
     char* to = buffer_.data() + end_;
     std::size_t room = buffer_.size() - end_;
     for (;;) {

@@ -128,6 +128,14 @@ std::size_t MessageReader::take(std::string_view octets) {
 }
 
 std::size_t MessageReader::take_marked(std::string_view octets) {
+    if (left_ > octets.size()) {
+        // No message has this inside it: it is shorter than it was.
+        if (octets.ends_with(kEnd)) {
+            state_ = State::ended;
+            return octets.size();
+        }
+        octets.remove_suffix(std::min(octets.size(), kEnd.size() - 1));  // what may be the beginning of an end
+    }
     auto body = octets.substr(0, std::min<std::uint64_t>(left_, octets.size()));
     crc_ = crc32c(body, crc_);
     left_ -= body.size();
