@@ -1,258 +1,207 @@
-"""Real mail clients: fetchmail, getmail6, mpop, curl, mutt and poplib fetch; swaks and curl send.
+"""The clients of tests/e2e/clients against one table of scenarios: what they fetch, what stays, what a lost connection leaves.
 
-Each client stores what it fetched in its own way; the helpers undo only that (mbox quoting, LF line ends).
+What a device stored is compared with what the server holds, octet by octet, after only the client's own way of storing has
+been undone. docs/clients.md is written from what these show.
 """
 
-import mailbox
-import os
+import itertools
 import re
-import shutil
-import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from poplar_server import DOMAIN, PASSWORD, PATIENCE, big_message, make_message, without_trace
+from clients import DEVICES, content
+from clients.device import PLAIN, TRANSPORTS
+from clients.wire import Wire
+from poplar_server import DOMAIN, big_message, make_message
 
 # A password that every client's configuration takes without quoting rules of its own.
 SIMPLE = "Sesame-123"
-TRANSPORTS = ("plain", "stls", "tls")
+
+# What CAPA must announce over TLS: each client that knows one of these has a row for it.
+EXPECTED_MECHANISMS = {"PLAIN"}
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
-def account(server, request):
-    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:50]
-    return server.add_user(f"{name}@{DOMAIN}", SIMPLE)
-
-
-MESSAGES = [
-    make_message("first", 800),
-    make_message("second", 20_000),
-    b"Subject: dots\r\n\r\n.\r\n..\r\n.x\r\n\r\n.\r\nlast\r\n",
-    "Subject: Grüße\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n日本語 äöü\r\n".encode(),
-]
-# None of the clients here asks for UTF8 (RFC 6856): they get headers in ASCII.
-RECEIVED = [message.replace("Grüße".encode(), b"=?UTF-8?Q?Gr=C3=BC=C3=9Fe?=") for message in MESSAGES]
+def account(server):
+    return server.add_user(f"client{next(_numbers)}@{DOMAIN}", SIMPLE)
 
 
 @pytest.fixture
-def filled(server, account):
-    for message in MESSAGES:
-        server.deliver(account, message)
+def device(server, directory, need):
+    """Makes devices: programs with directories of their own."""
+    made = []
+
+    def make(kind, account, name="a"):
+        need(*kind.programs)
+        made.append(kind(server, account, SIMPLE, directory / f"{name}-{account.split('@')[0]}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def fill(server, account, messages):
+    messages = list(messages)
+
+    def deliver(begin):
+        with server.lmtp() as client:
+            client.hello()
+            for message in messages[begin:begin + 50]:
+                client.send_message("sender@elsewhere.example", [account], message)
+
+    # Many connections at once share the waits for the disk. The first fifty are in order.
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(deliver, range(0, len(messages), 50)))
+
+
+def held(server, account):
+    """What the server holds, in order, octet by octet as a client gets it that does not ask for UTF8 (RFC 6856); none here does."""
+    with server.login(account, SIMPLE) as client:
+        messages = [client.retr(number) for number in client.uidl()]
+        client.quit()
+        return messages
+
+
+def assert_same(kind, got, stored):
+    """In any order; says which differ, and where, without showing megabytes."""
+    wanted = sorted(map(kind.normal, stored))
+    got = sorted(got)
+    for one, other in zip(got, wanted):
+        if one != other:
+            at = next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+            pytest.fail(f"{kind.__name__} has {len(one)} octets where the server has {len(other)}; they differ at {at}: "
+                        f"{one[max(0, at - 60):at + 60]!r} and {other[max(0, at - 60):at + 60]!r}")
+    assert len(got) == len(wanted)
+
+
+FEW = [make_message("first", 800), make_message("second", 20_000), *(content.AWKWARD[name] for name in ("dots", "eight bits"))]
+
+each_device = pytest.mark.parametrize("kind", DEVICES, ids=lambda kind: kind.__name__)
+
+
+def rows(name):
+    """The devices with their values of an attribute: one row for each."""
+    return [pytest.param(kind, value, id=f"{kind.__name__}-{value}") for kind in DEVICES for value in getattr(kind, name)]
+
+
+@pytest.mark.parametrize("kind, transport", rows("transports"))
+def test_fetches_and_deletes(server, account, device, kind, transport):
+    fill(server, account, FEW)
+    one, stored = device(kind, account), held(server, account)
+    assert_same(kind, one.fetch(keep=False, transport=transport), stored)
+    assert held(server, account) == []
+
+
+@each_device
+def test_an_empty_maildrop(server, account, device, kind):
+    assert device(kind, account).fetch(keep=False, transport=kind.usual) == []
+
+
+@each_device
+def test_two_devices_each_get_everything_while_mail_is_kept_and_one_deletes_it_later(server, account, device, kind):
+    fill(server, account, FEW)
+    stored = held(server, account)
+    one, other = device(kind, account, "a"), device(kind, account, "b")
+    assert_same(kind, one.fetch(keep=True, transport=kind.usual), stored)
+    assert_same(kind, one.fetch(keep=True, transport=kind.usual), [] if kind.remembers else stored)
+    assert_same(kind, other.fetch(keep=True, transport=kind.usual), stored)
+    fill(server, account, FEW[:1])
+    after = held(server, account)
+    assert after[:-1] == stored
+    new = after[-1:] if kind.remembers else after
+    assert_same(kind, one.fetch(keep=True, transport=kind.usual), new)
+    assert held(server, account) == after
+    assert_same(kind, other.fetch(keep=False, transport=kind.usual), new)
+    assert held(server, account) == [], "what the device left there before is deleted, too"
+
+
+@each_device
+def test_a_cut_connection_loses_nothing_and_the_next_run_gets_the_rest_once(server, account, device, kind):
+    middle = b"here the connection is cut\r\n"
+    long = make_message("long", 300_000) + middle + make_message("rest", 300_000)
+    fill(server, account, [FEW[0], long, FEW[2]])
+    stored = held(server, account)
+    one = device(kind, account)
+    with Wire(server.port["pop3"], cut_after=middle) as wire:  # for both runs: some keep their records by host and port
+        first = one.fetch(keep=False, port=wire.port, fails=True)
+        assert wire.cuts == 1
+        assert held(server, account) == stored, "an unfinished session deletes nothing (RFC 1939 s6)"
+        second = one.fetch(keep=False, port=wire.port)
+    whole = [copy for copy in first if copy in list(map(kind.normal, stored))]
+    # Who keeps no record, or writes it only when all went well, gets all again.
+    again = not kind.remembers or kind.forgets_when_cut
+    assert_same(kind, second if again else whole + second, stored)
+    assert held(server, account) == []
+
+
+# One account for all clients, which only read it.
+
+@pytest.fixture(scope="module")
+def awkward(server):
+    account = server.add_user(f"awkward@{DOMAIN}", SIMPLE)
+    fill(server, account, content.AWKWARD.values())
     return account
 
 
-def run(arguments, directory, codes=(0,), input=None):
-    env = dict(os.environ, HOME=str(directory), LC_ALL="C.UTF-8")
-    done = subprocess.run([str(a) for a in arguments], cwd=directory, env=env, capture_output=True, timeout=120 * PATIENCE, input=input,
-                          stdin=subprocess.DEVNULL if input is None else None)
-    assert done.returncode in codes, f"{arguments[0]} ended with {done.returncode}:\n" + \
-        done.stdout.decode(errors="replace")[-3000:] + done.stderr.decode(errors="replace")[-3000:]
-    return done
+@pytest.fixture(scope="module")
+def large(server):
+    account = server.add_user(f"large@{DOMAIN}", SIMPLE)
+    fill(server, account, [big_message("large", 30_000_000)])
+    return account
 
 
-def lf(message):
-    return message.replace(b"\r\n", b"\n")
+@pytest.fixture(scope="module")
+def numerous(server):
+    account = server.add_user(f"numerous@{DOMAIN}", SIMPLE)
+    fill(server, account, content.many(2000))
+    return account
 
 
-def left(server, account):
-    return [without_trace(octets) for _, octets in server.fetch_all(account, SIMPLE)]
+@each_device
+def test_awkward_messages_byte_for_byte(server, awkward, device, kind):
+    stored = held(server, awkward)
+    got = device(kind, awkward).fetch(keep=True, transport=kind.usual)
+    assert len(got) == len(stored)
+    # What a client changes by itself is named in its module with the reason, and must still be so.
+    changed = {name for name, octets in zip(content.AWKWARD, stored) if kind.normal(octets) not in got}
+    assert changed == set(kind.without)
 
 
-# fetchmail: hands each message to a program, here one that stores it in a file. It adds a Received field of its own.
-
-def fetchmail(server, account, directory, transport, *options):
-    out = directory / "out"
-    out.mkdir(exist_ok=True)
-    store = directory / "store"
-    store.write_text(f"#!/bin/sh\nexec cat > {out}/$(date +%s%N)\n")
-    store.chmod(0o755)
-    port = server.port["pop3s" if transport == "tls" else "pop3"]
-    ssl = {"plain": "sslproto ''", "stls": "sslproto 'tls1.2+'", "tls": "ssl sslproto 'tls1.2+'"}[transport]
-    config = directory / "fetchmailrc"
-    config.write_text(f"poll localhost protocol POP3 port {port} uidl user '{account}' password '{SIMPLE}' "
-                      f"{ssl} no sslcertck mda '{store}' {' '.join(options)}\n")
-    config.chmod(0o700)
-    before = set(out.iterdir())
-    run(["fetchmail", "-f", config, "--idfile", directory / "ids", "--nodetach", "--nosyslog", "--pidfile", directory / "pid"],
-        directory, codes=(0, 1))  # 1: there was no mail
-    return [path.read_bytes() for path in sorted(set(out.iterdir()) - before)]
+@each_device
+def test_thirty_megabytes(server, large, device, kind):
+    assert_same(kind, device(kind, large).fetch(keep=True, transport=kind.usual), held(server, large))
 
 
-def check_fetchmail(got, messages):
-    assert len(got) == len(messages)
-    for copy, message in zip(got, messages):
-        # Its own header rewriting touches the header; the body must be the same octet for octet.
-        assert copy.split(b"\n\n", 1)[1] == lf(message).split(b"\n\n", 1)[1]
-        assert re.search(rb"^Delivered-To: ", copy, re.M)
+@pytest.mark.parametrize("kind", [kind for kind in DEVICES if kind.crowds], ids=lambda kind: kind.__name__)
+def test_two_thousand_messages(server, numerous, device, kind):
+    assert_same(kind, device(kind, numerous).fetch(keep=True, transport=kind.usual), held(server, numerous))
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_fetchmail_fetches_and_deletes(server, filled, directory, need, transport):
-    need("fetchmail")
-    check_fetchmail(fetchmail(server, filled, directory, transport, "nokeep", "fetchall"), RECEIVED)
-    assert left(server, filled) == []
-    assert fetchmail(server, filled, directory, transport, "nokeep") == [], "an empty maildrop"
+# Each mechanism with each client that knows it.
+
+def announced(server):
+    with server.pop3s() as client:
+        for line in client.multi(b"CAPA").decode().splitlines():
+            if line.startswith("SASL "):
+                return set(line.split()[1:])
+    return set()
 
 
-def test_fetchmail_leaves_mail_on_the_server_and_knows_what_it_has(server, filled, directory, need):
-    need("fetchmail")
-    check_fetchmail(fetchmail(server, filled, directory, "stls", "keep"), RECEIVED)
-    assert left(server, filled) == MESSAGES
-    assert fetchmail(server, filled, directory, "stls", "keep") == []
-    server.deliver(filled, MESSAGES[0])
-    check_fetchmail(fetchmail(server, filled, directory, "stls", "keep"), RECEIVED[:1])
+def test_the_mechanisms_that_the_rows_below_rely_on_are_announced(server):
+    assert EXPECTED_MECHANISMS <= announced(server)
 
 
-# getmail6: into a Maildir. It adds a Delivered-To and a Received field in front unless told not to.
-
-def getmail(server, account, directory, transport, options):
-    maildir = directory / "Maildir"
-    for name in ("cur", "new", "tmp"):
-        (maildir / name).mkdir(parents=True, exist_ok=True)
-    user = ""
-    if os.getuid() == 0:  # it refuses to deliver as root
-        user = "user = nobody\n"
-        directory.chmod(0o755)
-        for path in (maildir, *maildir.iterdir()):
-            shutil.chown(path, "nobody")
-    kind = {"plain": "SimplePOP3Retriever", "tls": "SimplePOP3SSLRetriever"}[transport]
-    port = server.port["pop3s" if transport == "tls" else "pop3"]
-    (directory / "getmailrc").write_text(
-        f"[retriever]\ntype = {kind}\nserver = localhost\nport = {port}\nusername = {account}\npassword = {SIMPLE}\n"
-        f"[destination]\ntype = Maildir\npath = {maildir}/\n{user}"
-        f"[options]\ndelivered_to = false\nreceived = false\nverbose = 2\n{options}\n")
-    before = set((maildir / "new").iterdir())
-    run(["getmail", f"--getmaildir={directory}", "--rcfile=getmailrc"], directory)
-    return sorted(path.read_bytes() for path in set((maildir / "new").iterdir()) - before)
-
-
-def without_trace_lf(copy):
-    return lf(without_trace(copy.replace(b"\n", b"\r\n")))
-
-
-@pytest.mark.parametrize("transport", ("plain", "tls"))
-def test_getmail_fetches_and_deletes(server, filled, directory, need, transport):
-    need("getmail")
-    got = getmail(server, filled, directory, transport, "delete = true\nread_all = true")
-    assert sorted(map(without_trace_lf, got)) == sorted(map(lf, RECEIVED))
-    assert left(server, filled) == []
-    assert getmail(server, filled, directory, transport, "delete = true") == []
-
-
-def test_getmail_leaves_mail_on_the_server(server, filled, directory, need):
-    need("getmail")
-    assert len(getmail(server, filled, directory, "tls", "delete = false\nread_all = false")) == len(MESSAGES)
-    assert getmail(server, filled, directory, "tls", "delete = false\nread_all = false") == []
-    assert left(server, filled) == MESSAGES
-
-
-# mpop: pipelines what it can.
-
-def mpop(server, account, directory, transport, *options):
-    maildir = directory / "mpop"
-    for name in ("cur", "new", "tmp"):
-        (maildir / name).mkdir(parents=True, exist_ok=True)
-    tls = {"plain": ["--tls=off"], "stls": ["--tls=on", "--tls-starttls=on", "--tls-certcheck=off"],
-           "tls": ["--tls=on", "--tls-starttls=off", "--tls-certcheck=off"]}[transport]
-    before = set((maildir / "new").iterdir())
-    run(["mpop", "--file=/dev/null", "--host=localhost", f"--port={server.port['pop3s' if transport == 'tls' else 'pop3']}", *tls,
-         "--auth=user" if transport != "stls" else "--auth=plain", f"--user={account}", f"--passwordeval=echo {SIMPLE}",
-         "--pipelining=on", "--received-header=off", f"--uidls-file={directory}/uidls", f"--delivery=maildir,{maildir}", *options], directory)
-    return sorted(path.read_bytes() for path in set((maildir / "new").iterdir()) - before)
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_mpop_fetches_and_deletes(server, filled, directory, need, transport):
-    need("mpop")
-    got = mpop(server, filled, directory, transport, "--keep=off")
-    assert sorted(map(without_trace_lf, got)) == sorted(map(lf, RECEIVED))
-    assert left(server, filled) == []
-    assert mpop(server, filled, directory, transport, "--keep=off") == []
-
-
-def test_mpop_leaves_mail_on_the_server(server, filled, directory, need):
-    need("mpop")
-    assert len(mpop(server, filled, directory, "tls", "--keep=on")) == len(MESSAGES)
-    assert mpop(server, filled, directory, "tls", "--keep=on") == []
-    assert left(server, filled) == MESSAGES
-
-
-# curl: keeps every octet, so these are exact to the line end.
-
-def curl(server, account, directory, transport, path, *options):
-    scheme, port = ("pop3s", "pop3s") if transport == "tls" else ("pop3", "pop3")
-    upgrade = ["--ssl-reqd"] if transport == "stls" else []
-    return run(["curl", "-sS", "-k", *upgrade, "-u", f"{account}:{SIMPLE}", *options, f"{scheme}://localhost:{server.port[port]}/{path}"],
-               directory).stdout
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_curl_byte_for_byte(server, filled, directory, need, transport):
-    need("curl")
-    assert len(curl(server, filled, directory, transport, "").split(b"\r\n")) >= len(MESSAGES)
-    for number, message in enumerate(RECEIVED, 1):
-        assert without_trace(curl(server, filled, directory, transport, number)) == message
-    curl(server, filled, directory, transport, 1, "-X", "DELE", "-l")
-    assert left(server, filled) == MESSAGES[1:]
-
-
-def test_curl_thirty_megabytes(server, account, directory, need):
-    need("curl")
-    message = big_message("curl", 30_000_000)
-    server.deliver(account, message)
-    for transport in TRANSPORTS:
-        assert without_trace(curl(server, account, directory, transport, 1)) == message
-
-
-def test_curl_sends(server, account, directory, need):
-    need("curl")
-    file = directory / "message.eml"
-    file.write_bytes(MESSAGES[2])
-    run(["curl", "-sS", "-k", "--ssl-reqd", f"smtp://localhost:{server.port['smtp']}", "--mail-from", "a@elsewhere.example",
-         "--mail-rcpt", account, "-T", file], directory)
-    assert left(server, account) == [MESSAGES[2]]
-
-
-# mutt: fetches from POP into its spool folder, an mbox.
-
-@pytest.mark.parametrize("delete", ("yes", "no"))
-def test_mutt_fetches_mail(server, filled, directory, need, delete):
-    need("mutt")
-    spool = directory / "spool"
-    spool.touch()
-    (directory / "muttrc").write_text(
-        f'set pop_host="pop://localhost:{server.port["pop3"]}/"\nset pop_user="{filled}"\nset pop_pass="{SIMPLE}"\n'
-        f"set pop_delete={delete}\nset pop_last=no\nset pop_authenticators=\"plain:user\"\nset ssl_starttls=no\nset ssl_force_tls=no\n"
-        f'set spoolfile="{spool}"\nset folder="{directory}"\nset mbox_type=mbox\nset quit=yes\nset delete=no\nset move=no\n'
-        "set header_cache=''\nset message_cachedir=''\nset wait_key=no\npush <fetch-mail><sync-mailbox><exit>\n")
-    env = dict(os.environ, HOME=str(directory), TERM="xterm", LC_ALL="C.UTF-8")
-    # It wants a terminal: script(1) gives it one.
-    subprocess.run(["script", "-qec", f"mutt -n -F {directory}/muttrc -f {spool}", "/dev/null"], cwd=directory, env=env,
-                   stdin=subprocess.DEVNULL, capture_output=True, timeout=60 * PATIENCE, check=True)
-    box = mailbox.mbox(spool)
-    bodies = [box.get_bytes(key).split(b"\n\n", 1)[1] for key in box.keys()]
-    assert [re.sub(rb"(?m)^>(>*From )", rb"\1", body).rstrip(b"\n") for body in bodies] == \
-        [lf(message).split(b"\n\n", 1)[1].rstrip(b"\n") for message in MESSAGES]
-    assert left(server, filled) == ([] if delete == "yes" else MESSAGES)
-
-
-# swaks: the mail administrator's tool for trying a server.
-
-@pytest.mark.parametrize("options", (["--protocol", "ESMTP"], ["--protocol", "LMTP"], ["-tls"], ["--pipeline"], ["--protocol", "SMTP"]),
-                         ids=("esmtp", "lmtp", "tls", "pipeline", "smtp"))
-def test_swaks_sends(server, account, directory, need, options):
-    need("swaks")
-    port = server.port["lmtp" if "LMTP" in options else "smtp"]
-    file = directory / "message"
-    file.write_bytes(lf(MESSAGES[2]))
-    run(["swaks", "--server", "127.0.0.1", "--port", str(port), "--from", "a@elsewhere.example", "--to", account,
-         "--ehlo", "client.example", "--data", f"@{file}", *options], directory)
-    (copy,) = left(server, account)
-    assert copy.rstrip(b"\r\n") == MESSAGES[2].rstrip(b"\r\n")
-
-
-def test_swaks_is_told_of_an_unknown_user(server, directory, need):
-    need("swaks")
-    done = run(["swaks", "--server", "127.0.0.1", "--port", str(server.port["smtp"]), "--to", f"nobody@{DOMAIN}",
-                "--from", "a@elsewhere.example", "--ehlo", "client.example"], directory, codes=(24,))
-    assert b"550 5.1.1" in done.stdout
+@pytest.mark.parametrize("kind, mechanism", rows("mechanisms"))
+def test_logs_in_by(server, account, device, kind, mechanism):
+    if mechanism not in EXPECTED_MECHANISMS:
+        pytest.skip(f"accounts here are not set up for {mechanism}")
+    fill(server, account, FEW[:1])
+    one, stored = device(kind, account), held(server, account)
+    transport = next(t for t in reversed(TRANSPORTS) if t in kind.transports)
+    assert_same(kind, one.fetch(keep=True, transport=transport, mechanism=mechanism), stored)
+    pattern = rf'pop3\.login .*account="?{re.escape(account)}"?.* mechanism="?{re.escape(mechanism)}"?'
+    assert re.search(pattern, server.log()), f"no login by {mechanism} in the log"
