@@ -7,7 +7,7 @@ from .device import PLAIN, STLS, TLS, Device, read_mbox
 
 class Snail(Device):
     programs = ("s-nail",)
-    mechanisms = ("PLAIN", "APOP")
+    mechanisms = ("APOP",)  # what it calls "plain" is USER
     remembers = False
     without = dict.fromkeys(("no body", "one empty line", "empty lines"), "it writes no separator behind a message that ends in an empty line")
 
