@@ -17,6 +17,7 @@ namespace poplar::mail {
 namespace {
 
 constexpr std::size_t kColumns = 74;         // of a line with a part of a long parameter, its ";" not counted
+constexpr std::size_t kLongestName = 32;     // of a parameter that is cut into parts
 constexpr std::size_t kMostParameters = 64;  // whose names are compared
 constexpr std::string_view kHex = "0123456789ABCDEF";
 
@@ -383,7 +384,8 @@ std::string percent_encoded(std::string_view text) {
 void extended_parameter(FieldWriter& out, std::string_view name, std::string_view value) {
     const std::string charset = is_utf8(value) ? "UTF-8''" : "unknown-8bit''";
     const std::string all = percent_encoded(value);
-    if (1 + name.size() + 2 + charset.size() + all.size() <= kColumns) {
+    // Each part repeats the name: a long one would make much of little.
+    if (1 + name.size() + 2 + charset.size() + all.size() <= kColumns || name.size() > kLongestName) {
         out.word(" ", std::string(name).append("*=").append(charset).append(all));
         return;
     }
@@ -391,7 +393,7 @@ void extended_parameter(FieldWriter& out, std::string_view name, std::string_vie
     for (int part = 0; !rest.empty(); ++part) {
         std::string text = std::string(name) + '*' + std::to_string(part) + "*=" + (part == 0 ? charset : "");
         std::size_t size = 0;  // never between the octets of a "%XX"
-        const std::size_t room = std::max<std::size_t>(kColumns - std::min(kColumns, text.size() + 1), 3);
+        const std::size_t room = kColumns - text.size() - 1;
         while (size < rest.size()) {
             const std::size_t next = rest[size] == '%' ? 3 : 1;
             if (size + next > room) break;

@@ -186,6 +186,19 @@ TEST(DowngradeField, ALongFileNameIsCutIntoParts) {
     EXPECT_EQ(value, expected);
 }
 
+TEST(DowngradeField, MakesNotMuchOfLittle) {
+    const std::string name(20'000, 'n'), value(20'000, '\xff');
+    for (const auto& field :
+         {"Content-Type: a; " + name + "=" + value, "Subject: " + value, "Subject:" + name + value}) {
+        const auto out = downgrade_field(field + "\r\n");
+        EXPECT_LT(out.size(), 5 * field.size());
+        EXPECT_FALSE(has_8bit(out));
+    }
+    std::string many = "To: ";
+    for (int i = 0; i < 20'000; ++i) many += "\xff,";
+    EXPECT_LT(downgrade_field(many + "\r\n").size(), 20 * many.size());
+}
+
 const std::string kMultipart =
     "From: a@example.com\r\n"
     "Subject: \u00fc\r\n"
