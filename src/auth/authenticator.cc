@@ -113,7 +113,11 @@ struct Authenticator::Impl {
     /// once the first ones have failed.
     Outcome judge(const Attempt& attempt) {
         if (is_over_limit(attempt.peer, attempt.account)) return {Verdict::limited, {}};
-        bool right = matches(attempt.stored, attempt.password) && attempt.can_succeed;
+        // RFC 6856 s2.2: prepared, as new hashes are made; hashes brought along may be of what was typed.
+        const std::string prepared = sasl_prepare(attempt.password).value_or(attempt.password);
+        bool right = matches(attempt.stored, prepared);
+        if (!right && prepared != attempt.password) right = matches(attempt.stored, attempt.password);
+        right = right && attempt.can_succeed && !sasl_prohibits(attempt.password);
         if (!right) {
             record_failure(attempt.peer, attempt.account);
             return {Verdict::wrong, {}};
@@ -123,7 +127,7 @@ struct Authenticator::Impl {
         add_scram_keys(better.scram_keys, attempt.scram_make, attempt.password);
         if (attempt.upgrade) {
             try {
-                better.hash = hash_argon2id(attempt.password);
+                better.hash = hash_argon2id(prepared);
             } catch (const std::bad_alloc&) {
                 return {Verdict::right, {}};  // another login will upgrade it
             }
@@ -150,8 +154,12 @@ struct Authenticator::Impl {
 
     /// The account that a login name names, if it can log in at all. Errors: those of the directory.
     Task<Result<std::optional<Account>>> find(std::string name) {
-        if (!complete(name)) co_return std::nullopt;
-        auto account = co_await directory.find_account(std::move(name));
+        if (!complete(name) || sasl_prohibits(name)) co_return std::nullopt;
+        auto account = co_await directory.find_account(name);
+        // RFC 6856 s2.2. The directory's own spelling does most of it, and knows names that SASLprep would change.
+        if (!account && account.error().code() == Errc::not_found)
+            if (auto prepared = sasl_prepare(name); prepared && *prepared != name)
+                account = co_await directory.find_account(std::move(*prepared));
         if (account) co_return std::move(*account);
         if (account.error().code() == Errc::not_found || account.error().code() == Errc::invalid)
             co_return std::nullopt;
@@ -265,7 +273,7 @@ struct Authenticator::Impl {
         auto work = [this, password = std::move(password),
                      held = std::move(*place)]() mutable -> Result<directory::Password> {
             try {
-                directory::Password made(hash_argon2id(password));
+                directory::Password made(hash_argon2id(sasl_prepare(password).value_or(password)));
                 add_scram_keys(made.scram_keys, options.scram_keys, password);
                 held.leave();
                 return made;

@@ -8,6 +8,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "auth/sasl.h"
@@ -149,6 +150,19 @@ std::optional<std::string> sasl_prepare(std::string_view text) {
     OPENSSL_cleanse(prepared, out.size());
     gsasl_free(prepared);
     return out;
+}
+
+bool sasl_prohibits(std::string_view text) {
+    constexpr int kContainsProhibited = 2;  // libidn's STRINGPREP_CONTAINS_PROHIBITED
+    if (std::ranges::none_of(text, [](char c) { return (c & 0x80) != 0; })) return false;
+    if (text.find('\0') != std::string_view::npos) return true;
+    char* prepared = nullptr;
+    int why = 0;
+    if (gsasl_saslprep(std::string(text).c_str(), GSASL_ALLOW_UNASSIGNED, &prepared, &why) != GSASL_OK)
+        return why == kContainsProhibited;
+    OPENSSL_cleanse(prepared, std::strlen(prepared));
+    gsasl_free(prepared);
+    return false;
 }
 
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt,

@@ -43,6 +43,9 @@ ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, s
 
 /// SASLprep (RFC 4013), unassigned code points allowed; nothing if the text can't be prepared.
 std::optional<std::string> sasl_prepare(std::string_view text);
+/// Text that is not ASCII and has a character of RFC 4013 s2.3: names and passwords with one are refused (RFC 6856
+/// s2.2).
+bool sasl_prohibits(std::string_view text);
 
 /// What stands before the message proper (RFC 5801 s4; RFC 7628 s3.1 has it too): `n,a=name,`.
 struct Gs2Header {

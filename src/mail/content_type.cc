@@ -112,8 +112,10 @@ ContentType parse_content_type(std::string_view value) {
                 continue;
             }
             const auto parameter = in.word();
-            if (!in.take('=') || !same(parameter, "boundary")) continue;
-            if (in.value(type.boundary_octets, type.boundary_size) && is_boundary(type.boundary()))
+            if (!in.take('=') || !same(parameter.substr(0, parameter.find('*')), "boundary")) continue;
+            // The first one counts. In RFC 2231's form nobody sends it, and something behind the value is no boundary.
+            if (!parameter.contains('*') && in.value(type.boundary_octets, type.boundary_size) &&
+                is_boundary(type.boundary()) && (in.at_end() || in.take(';')))
                 type.kind = same(name, "multipart/digest") ? Kind::digest : Kind::multipart;
             else
                 type.boundary_size = 0;

@@ -82,6 +82,33 @@ TEST_F(AuthenticatorTest, TakesAnAccountsAddressInAnySpellingAndNothingElse) {
         EXPECT_EQ(outcome(name, "secret", "unix"), "unknown user") << '"' << name << '"';
 }
 
+// RFC 6856 s2.2, RFC 4013.
+TEST_F(AuthenticatorTest, PreparesNamesAndPasswordsThatAreNotAscii) {
+    const std::string composed = "se\u00f1or", decomposed = "sen\u0303or", hyphenated = "se\u00ad\u00f1or";
+    ASSERT_TRUE(run(directory.add_account("j\u00f6rg@example.org", "{PLAIN}" + composed)));
+    ASSERT_TRUE(run(directory.add_account("old@example.org", "{PLAIN}" + decomposed)));  // brought along as it was
+    for (const auto& password : {composed, decomposed, hyphenated}) {
+        EXPECT_EQ(outcome("j\u00f6rg@example.org", password), "") << password;
+        EXPECT_EQ(outcome("jo\u0308r\u00adg@example.org", password), "") << password;
+        auto made = run(authenticator().hash_password(password));
+        ASSERT_TRUE(made);
+        EXPECT_TRUE(matches(made->hash, composed)) << "new hashes are of what is prepared";
+    }
+    EXPECT_EQ(outcome("old@example.org", decomposed), "");
+    EXPECT_EQ(outcome("j\u00f6rg@example.org", "senor"), "wrong password");
+}
+
+TEST_F(AuthenticatorTest, RefusesCharactersThatSaslprepProhibits) {
+    ASSERT_TRUE(run(directory.add_account("x@example.org", "{PLAIN}\ue000")));
+    EXPECT_EQ(outcome("x@example.org", "\ue000"), "wrong password");
+    EXPECT_EQ(outcome("\ue000@example.org", "x"), "unknown user");
+    // What is not ASCII only by writing from right to left, or is newer than RFC 3454, is no reason.
+    for (std::string password : {"\u05e9\u05dc\u05d5\u05dd1", "\U0001fae0", "tab\t"}) {
+        ASSERT_TRUE(run(directory.set_password("x@example.org", "{PLAIN}" + password)));
+        EXPECT_EQ(outcome("x@example.org", password), "") << password;
+    }
+}
+
 TEST_F(AuthenticatorTest, AddsTheDefaultDomain) {
     options.default_domain = "example.org";
     EXPECT_EQ(outcome("bob", "secret"), "");
