@@ -112,7 +112,12 @@ ContentType parse_content_type(std::string_view value) {
                 continue;
             }
             const auto parameter = in.word();
-            if (!in.take('=') || !same(parameter.substr(0, parameter.find('*')), "boundary")) continue;
+            if (!in.take('=')) continue;
+            if (!same(parameter.substr(0, parameter.find('*')), "boundary")) {
+                ContentType passed_over;
+                in.value(passed_over.boundary_octets, passed_over.boundary_size);
+                continue;
+            }
             // The first one counts. In RFC 2231's form nobody sends it, and something behind the value is no boundary.
             if (!parameter.contains('*') && in.value(type.boundary_octets, type.boundary_size) &&
                 is_boundary(type.boundary()) && (in.at_end() || in.take(';')))
