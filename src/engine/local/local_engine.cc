@@ -193,7 +193,8 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalEngine::read_body(PartitionId par
         place = co_await impl_->pool->run(read);
     }
     if (!*place) co_return pass_on(*place);
-    co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id, **place);
+    co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id,
+                                                **place);
 }
 
 Task<Result<std::unique_ptr<Lease>>> LocalEngine::lease(PartitionId partition, std::string name) {
