@@ -74,7 +74,9 @@ def dots(title, subtitle, rows, names):
 
 def lines(title, x_label, y_label, series):
     """Curves on two logarithmic axes. series: {label: [(x, y), ...]}."""
-    width, height, left, right, top, bottom = 720, 400, 70, 170, 50, 50
+    height, left, top, bottom = 400, 70, 50, 50
+    right = 50 + 7 * max(map(len, series))  # for the legend
+    width = 550 + right
     points = [p for curve in series.values() for p in curve]
     x_low, x_high = min(p[0] for p in points), max(p[0] for p in points)
     x_high = max(x_high, x_low * 1.01)
