@@ -35,6 +35,9 @@ def make_accounts(count):
     return [Account(f"user{n}@{DOMAIN}", f"secret-{n}") for n in range(1, count + 1)]
 
 
+UTF8_ACCOUNT = Account(f"jörg@{DOMAIN}", "Schlüßel ½")  # for the cases about such names
+
+
 def free_port():
     """A port nobody listens on, below the range that outgoing connections take theirs from."""
     while True:
@@ -111,6 +114,7 @@ class Peer:
 
     name = ""       # the command line's word for it
     package = ""    # whose version names the release
+    utf8 = True     # whether it can have an account whose name is not ASCII
     apop = False    # whether accounts can log in with APOP: the target then sets the last one aside for it
 
     def __init__(self, accounts=8, directory=None, tuned=False):
@@ -209,6 +213,8 @@ class Peer:
         target = {"name": f"{self.name} {self.version()}", "host": self.host, "port": self.ports["pop3"],
                   "tls_port": self.ports["pop3s"], "inject": self.injection(),
                   "accounts": [dataclasses.asdict(account) for account in self.accounts]}
+        if self.utf8:
+            target["utf8"] = dataclasses.asdict(UTF8_ACCOUNT)
         if self.apop:
             account = self.accounts[-1]
             target["accounts"].pop()
@@ -221,6 +227,9 @@ class Peer:
         return path
 
     # Helpers.
+
+    def all_accounts(self):
+        return [*self.accounts, UTF8_ACCOUNT] if self.utf8 else self.accounts
 
     def copy_programs(self, package, folder):
         """The programs of a package that is only unpacked, where the peer's own users can run them."""

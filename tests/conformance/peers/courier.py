@@ -48,7 +48,7 @@ class Courier(Peer):
             f'authdaemonvar=/run/courier/authdaemon\nDEBUG_LOGIN=0\nDEFAULTOPTIONS=""\nLOGGEROPTS=""\n')
         mail = pwd.getpwnam("mail")
         rows = []
-        for account in self.accounts:
+        for account in self.all_accounts():
             self._make_maildir(account.name, mail)
             fields = {"uid": mail.pw_uid, "gid": mail.pw_gid, "home": self._home(account.name), "shell": "/bin/false",
                       "systempw": run("openssl", "passwd", "-6", "-stdin", input=account.password.encode()).strip(),

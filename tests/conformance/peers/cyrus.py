@@ -59,6 +59,7 @@ class Cyrus(Peer):
     name = "cyrus"
     package = "cyrus-common"
     apop = True
+    utf8 = False
 
     def configure(self):
         home = self.directory
@@ -76,7 +77,7 @@ class Cyrus(Peer):
         shutil.chown(home / "sasldb2", "cyrus", "mail")
 
     def _add_accounts(self):
-        for account in self.accounts:
+        for account in self.all_accounts():
             user, _, domain = account.name.partition("@")
             run("saslpasswd2", "-p", "-c", "-f", self.directory / "sasldb2", "-u", domain, user,
                 input=account.password.encode())

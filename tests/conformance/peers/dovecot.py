@@ -101,7 +101,7 @@ class Dovecot(Peer):
         for name in ("run", "state", "mail"):
             (home / name).mkdir(exist_ok=True)
         shutil.chown(home / "mail", "mail", "mail")
-        users = "".join(f"{account.name}:{account.password}\n" for account in self.accounts)
+        users = "".join(f"{account.name}:{account.password}\n" for account in self.all_accounts())
         (home / "users").write_text(users, encoding="utf-8")
         # For load: login processes and workers that serve many clients each, as its documentation advises.
         busy = f"service_count = 0\n  process_min_avail = {os.cpu_count()}\n  client_limit = 4096"

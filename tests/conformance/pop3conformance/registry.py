@@ -33,7 +33,7 @@ class Group:
         section = number.rpartition("-")[0]
 
         def register(function):
-            name = self.rfc.replace(" ", "").replace("draft-", "")
+            name = "DRAFT-LOGIN" if self.rfc.startswith("draft-") else self.rfc.replace(" ", "")
             case = Case(f"{name}-{number}", self.rfc, section, level, title, " ".join(quote.split()), function, slow)
             if level not in LEVELS or case.id in _cases:
                 raise ValueError(f"{case.id}: a number used twice, or no level")

@@ -20,6 +20,8 @@ import unicodedata
 from pop3conformance.sasl import exported
 
 SALT, ITERATIONS = b"0123456789ab", 4096
+# Only after the three connections of the suite's first look, which could not get in otherwise.
+LATE = {"greeting is an error", "plain on the TLS port", "TLS 1.0", "TLS 1.1", "greets before TLS"}
 LANGUAGES = {"en": "English", "de": "Deutsch", "fr": "Français"}
 TEXTS = {"en": "no such message", "de": "keine solche Nachricht größer", "fr": "aucun message numéroté ainsi"}
 
@@ -71,10 +73,11 @@ class Session:
         self.input = b""
         self.user = self.maildrop = self.account = None
         self.messages, self.deleted = [], set()
-        self.utf8, self.language, self.stopped = False, "en", False
+        self.utf8, self.language, self.stopped, self.refuses = False, "en", False, frozenset()
+        self.failed = self.reset = False
 
     def wrong(self, name):
-        return self.server.mutation == name
+        return self.server.wrong(name)
 
     # Octets.
 
@@ -85,15 +88,21 @@ class Session:
 
     def read_line(self, limit=8192):
         while b"\n" not in self.input:
-            data = self.socket.recv(65536)
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionResetError:
+                data = b""
             if not data:
-                if self.wrong("QUIT without line end") and self.input.strip().upper() == b"QUIT":
-                    line, self.input = self.input, b""
-                    return line.strip()
+                begun, self.input = self.input.strip().upper(), b""
+                if self.wrong("QUIT without line end") and begun == b"QUIT" or self.wrong("prefix of QUIT") and begun == b"QUI":
+                    return b"QUIT"
                 if self.wrong("update at lost connection") and self.maildrop:
                     self.update()
                 raise End
             self.input += data
+            if self.wrong("lines must come whole") and b"\n" not in self.input:
+                line, self.input = self.input, b""
+                return line
             if self.wrong("pipelining lost") and self.maildrop:
                 line, _, rest = self.input.partition(b"\n")
                 self.input = b""
@@ -115,6 +124,8 @@ class Session:
             text = "[ what is this?] " + text
         if self.wrong("two lines for an error"):
             text += "\r\n-ERR really"
+        if self.wrong("AUTH for everything") and text[0] != "[":
+            text = "[AUTH] " + text
         if self.wrong("long error text"):
             text += "x" * 600
         self.send(f"-ERR {text}\r\n".encode())
@@ -132,7 +143,7 @@ class Session:
         try:
             if self.wrong("login by certificate") and self.certified():
                 self.maildrop = self.server.maildrops[self.server.token_account]
-            stamp = "" if self.wrong("no timestamp") else f" <{os.urandom(6).hex()}@toy.example.test>"
+            stamp = "" if not self.server.apop else f" <{os.urandom(6).hex()}@toy.example.test>"
             if self.wrong("same timestamp"):
                 stamp = " <same@toy.example.test>"
             if self.wrong("timestamp without host"):
@@ -186,8 +197,8 @@ class Session:
             both = both | {"stls"}
         if self.wrong("AUTH after login"):
             both = both | {"auth"}
-        if self.wrong("NOOP before login"):
-            both = both | {"noop"}
+        if name in self.refuses:
+            return self.err("no more")
         if name in both | (after if self.maildrop else before) and name not in self.server.without:
             user = self.user
             self.user = user if self.wrong("PASS any time") else None
@@ -197,7 +208,7 @@ class Session:
                 self.user = None
             return self.ok() if self.wrong("unknown is fine") else self.err("unknown command")
         self.user = self.user if self.wrong("PASS any time") else None
-        if self.wrong("STAT before login") and name == "stat":
+        if self.wrong("anything after login" if self.maildrop else "anything before login"):
             return self.ok("0 0")
         return self.err("not now")
 
@@ -206,8 +217,11 @@ class Session:
     def do_quit(self, rest):
         if self.maildrop and not self.wrong("QUIT deletes nothing"):
             self.update()
-        if not self.wrong("lock after QUIT"):
-            self.release()
+        if self.wrong("goes on after QUIT") and b"\n" in self.input:
+            return self.ok("later")
+        if self.wrong("QUIT refused after failure") and self.failed:
+            return self.err()
+        self.release()
         self.send(b"-ERR no\r\n") if self.wrong("QUIT refused") else self.ok("bye")
         if not self.wrong("open after QUIT"):
             self.stopped = True
@@ -230,7 +244,8 @@ class Session:
         inside = self.maildrop is not None
         if self.wrong("CAPA before login only") and inside:
             return self.err()
-        if self.wrong("no CAPA"):
+        self.server.asked += not inside
+        if self.wrong("no CAPA") or self.wrong("CAPA a few times only") and self.server.asked > 2:
             return self.err()
         lines = ["TOP", "UIDL", "USER", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER", "LANG", "EXPIRE 30 USER",
                  "LOGIN-DELAY 0 USER", "IMPLEMENTATION toy"]
@@ -239,6 +254,9 @@ class Session:
             mechanisms += ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "OAUTHBEARER"]
         if self.certified() and not self.wrong("EXTERNAL not announced"):
             mechanisms.append("EXTERNAL")
+        if self.refuses_clear():
+            mechanisms = [name for name in mechanisms if name not in ("PLAIN", "LOGIN")]
+            lines.remove("USER")
         if self.wrong("bearer in the clear"):
             mechanisms = list(dict.fromkeys(mechanisms + ["OAUTHBEARER"]))
         if self.wrong("PLUS in the clear"):
@@ -248,6 +266,10 @@ class Session:
         if self.wrong("LOGIN without PLAIN"):
             mechanisms.remove("PLAIN")
             lines.remove("USER")
+        if self.wrong("announces unknown mechanisms"):
+            mechanisms.append("XYZZY")
+        if self.wrong("bare mechanisms hidden") and self.tls:
+            mechanisms = [name for name in mechanisms if name not in ("SCRAM-SHA-1", "SCRAM-SHA-256")]
         if self.wrong("lower case mechanisms"):
             mechanisms.append("x.bad")
         if not (self.wrong("no SASL after login") and inside):
@@ -301,7 +323,7 @@ class Session:
         self.multi("list follows", "".join(line + "\r\n" for line in lines).encode())
 
     def do_lang(self, rest):
-        if self.wrong("LANG refused after login") and self.maildrop:
+        if self.wrong("LANG refused after login") and self.maildrop and rest:
             return self.err()
         if not rest:
             listing = "".join(f"{tag} {name}\r\n" for tag, name in LANGUAGES.items())
@@ -336,7 +358,8 @@ class Session:
     def do_stls(self, rest):
         if self.tls or not self.server.context or self.maildrop and not self.wrong("STLS after login"):
             return self.err("not now")
-        if self.wrong("STLS refused"):
+        self.server.handshakes += 1
+        if self.wrong("STLS refused") or self.wrong("one handshake only") and self.server.handshakes > 1:
             return self.err()
         self.ok("begin")
         if not self.wrong("injection before TLS"):
@@ -362,6 +385,12 @@ class Session:
             return self.err("use TLS")
         if not rest and not self.wrong("empty USER"):
             return self.err("who?")
+        self.server.users += 1
+        if self.wrong("USER refused later") and self.server.users > 1:
+            return self.err()
+        maildrop = self.server.maildrops.get(self.decoded(rest))
+        if self.wrong("delay at USER") and maildrop and time.monotonic() - maildrop.last_login < self.server.delay:
+            return self.err("[LOGIN-DELAY] too soon")
         if self.wrong("USER tells") and self.decoded(rest) not in self.server.accounts:
             return self.err("unknown")
         if self.wrong("AUTH code at USER") and self.decoded(rest) not in self.server.accounts:
@@ -382,8 +411,12 @@ class Session:
         return unicodedata.normalize("NFKC", text.replace("\u00ad", ""))
 
     def do_pass(self, rest, user=None):
+        if user is None and self.wrong("PASS without USER"):
+            user = next((name.encode() for name, password in self.server.accounts.items() if password.encode() == rest), None)
         if user is None:
             return self.err("USER first")
+        if self.wrong("long passwords refused") and len(rest) > 200:
+            return self.err("too long")
         if self.refuses_clear():
             known = self.server.accounts.get(self.decoded(user)) == self.decoded(rest)
             return self.err("use TLS for this good password" if known else "wrong password")
@@ -408,6 +441,10 @@ class Session:
         return self.enter(name) if good else self.denied()
 
     def denied(self):
+        self.failed = True
+        if self.wrong("failure keeps the lock"):
+            for maildrop in self.server.maildrops.values():
+                maildrop.owner = maildrop.owner or self
         if self.wrong("login after denial"):
             return self.enter(self.server.first(), lock=False, say=lambda: self.err("[AUTH] denied"))
         if self.wrong("SYS for a password"):
@@ -417,7 +454,12 @@ class Session:
     def enter(self, name, lock=True, say=None):
         maildrop = self.server.maildrops[name]
         with maildrop.lock:
+            self.server.logins += 1
+            if self.wrong("only one login") and self.server.logins > 1 or self.wrong("nobody can log in inside TLS") and self.tls:
+                return self.err("[AUTH] not you")
             if maildrop.owner and lock and not self.wrong("no lock"):
+                if self.wrong("second login disturbs") and maildrop.owner.messages:
+                    maildrop.owner.messages.pop()
                 code = "[AUTH]" if self.wrong("locked is AUTH") else "[IN-USE]"
                 return self.err(f"{code} busy")
             if self.server.delay and time.monotonic() - maildrop.last_login < self.server.delay + (
@@ -432,8 +474,8 @@ class Session:
 
     def do_apop(self, rest):
         words = rest.split(b" ")
-        if self.wrong("no timestamp") or len(words) != 2 and not self.wrong("APOP without digest"):
-            return self.ok() if self.wrong("APOP is fine") else self.err("no APOP")
+        if not self.server.apop or len(words) != 2 and not self.wrong("APOP without digest"):
+            return self.ok() if self.wrong("APOP is fine") else self.err("no APOP here")
         if len(words) != 2:
             return self.enter(self.server.first())
         name = words[0].decode()
@@ -460,11 +502,11 @@ class Session:
             self.send(b"+ " + text + b"\r\n")
         line = self.read_line(1 << 16)
         if line == b"*":
+            if self.wrong("* logs in"):
+                self.maildrop = self.server.maildrops[self.server.first()]
             if self.wrong("* is success"):
                 self.ok()
                 raise ValueError("handled")
-            if self.wrong("* is ignored"):
-                return b""
             self.err("cancelled")
             raise ValueError("handled")
         return self.decode(line)
@@ -487,6 +529,8 @@ class Session:
             return self.enter(self.server.first())
         if self.maildrop:
             return self.ok() if self.wrong("AUTH after login") else self.err()
+        if self.refuses_clear() and name in ("PLAIN", "LOGIN"):
+            return self.err("use TLS")
         plus = name.endswith("-PLUS")
         try:
             if name == "PLAIN":
@@ -562,7 +606,7 @@ class Session:
         if self.wrong("AUTH needs no lock") and good:
             return self.enter(name, lock=False)
         if not good and self.wrong("AUTH after failure refused"):
-            self.server.without = self.server.without | {"auth", "user"}
+            self.refuses = {"auth", "user"}
         return self.enter(name) if good else self.denied()
 
     def auth_login(self):
@@ -632,8 +676,6 @@ class Session:
         if self.wrong("bindings refused") and plus:
             return self.denied()
         secret = self.server.accounts.get(name)
-        if secret is None and self.wrong("any SCRAM"):
-            return self.enter(self.server.first())
         if secret is None and name.endswith(tuple(self.server.accounts)) and self.wrong("SCRAM unknown users too"):
             name = next(known for known in self.server.accounts if name.endswith(known))
             secret = self.server.accounts[name]
@@ -723,6 +765,8 @@ class Session:
             text = text.replace(b"\r\n", b"\n", 1)
         if self.wrong("fields at the end"):
             text = text.replace(b"\r\n\r\n", b"\r\nX-Added: yes\r\n\r\n", 1)
+        if self.wrong("UTF-8 mode adds a field") and self.utf8:
+            text = b"X-Mode: UTF-8\r\n" + text
         if self.wrong("junk in the header"):
             text = b"From somebody Mon Jun 1\r\n" + text
         if self.wrong("RETR differs each time"):
@@ -756,7 +800,7 @@ class Session:
 
     def sized(self, number):
         text = self.messages[number - 1].text if self.wrong("sizes of the original") else self.shown(number)
-        size = len(text)
+        size = len(text) + (7 if self.wrong("sizes are wrong") else 0)
         if self.wrong("sizes of stuffed messages"):
             size = len(re.sub(rb"(\A|\r\n)\.", rb"\1..", text))
         if self.wrong("sizes with line feeds"):
@@ -768,6 +812,8 @@ class Session:
         if self.wrong("lenient numbers"):
             found = re.match(rb"-?(\d*)", text)
             text = found[1] or b"1"
+        if self.wrong("every number is the first"):
+            return 1
         if not text.isdigit():
             self.err("not a number")
             return None
@@ -798,6 +844,8 @@ class Session:
             octets = sum(self.sized(number) for number in range(1, len(self.messages) + 1))
         if self.wrong("STAT is wrong"):
             octets += 1
+        if self.wrong("STAT is translated") and self.language != "en":
+            return self.ok(f"Nachrichten {len(numbers)} {octets}")
         if self.wrong("STAT in one number"):
             return self.ok(str(len(numbers)))
         return self.ok(f"{len(numbers)} {octets}" + (" (messages and octets)" if self.wrong("STAT says more") else ""))
@@ -813,17 +861,24 @@ class Session:
         if self.wrong("LIST of nothing refused") and not self.messages:
             self.err("no messages")
             return
+        numbers = self.visible()[:-1] if self.wrong("LIST leaves one out") and len(self.messages) > 1 else self.visible()
         base = 0 if self.wrong("numbers from 0") else 1
         form = "{:x} {:x}{}\r\n" if self.wrong("hexadecimal") else "{} {}{}\r\n"
         if self.wrong("LIST without sizes"):
             form = "{0} -\r\n"
-        self.multi("listing", "".join(form.format(n - 1 + base, self.sized(n), more) for n in self.visible()).encode())
+        self.multi("listing", "".join(form.format(n - 1 + base, self.sized(n), more) for n in numbers).encode())
 
     def do_uidl(self, rest):
         if rest:
             number = self.number(rest)
             if number:
-                self.ok(f"{number} {self.unique_id(number)}")
+                self.ok(f"{number} {self.unique_id(number)}" + ("x" if self.wrong("UIDL n is wrong") else ""))
+            return
+        if self.wrong("UIDL of nothing has a line") and not self.messages:
+            self.multi("listing", b"0 none\r\n")
+            return
+        if self.wrong("UIDL refused"):
+            self.err()
             return
         self.multi("listing", "".join(f"{n} {self.unique_id(n)}\r\n" for n in self.visible()).encode())
 
@@ -851,6 +906,10 @@ class Session:
         text = self.shown(number)
         if self.wrong("RETR gives the first"):
             text = self.shown(1)
+        if self.wrong("RETR adds a line"):
+            text += b"extra\r\n"
+        if self.wrong("RETR without text"):
+            text = b""
         if self.wrong("[UTF8] on success"):
             self.multi("[UTF8] converted", text)
         elif self.wrong("odd code for UTF-8") and not self.utf8 and not self.messages[number - 1].text.isascii():
@@ -860,6 +919,9 @@ class Session:
 
     def do_top(self, rest):
         words = rest.split(b" ")
+        if self.wrong("TOP refused"):
+            self.err()
+            return
         if self.wrong("lenient TOP"):
             words = (words + [b"0", b"0"])[:2]
             words = [re.sub(rb"\D", b"", word) or b"1" for word in words]
@@ -887,12 +949,16 @@ class Session:
         part = head + b"\r\n\r\n" + b"\r\n".join(lines[:count]) + (b"\r\n" if lines[:count] and count < len(lines) else b"")
         if self.wrong("TOP without blank line") and count == 0:
             part = head + b"\r\n"
+        if self.wrong("TOP leaves the last line out") and body:
+            part = part[:part.rindex(b"\r\n", 0, -2) + 2]
+        if self.wrong("TOP in capitals"):
+            part = part.upper()
         self.multi("top", part, stuff=not self.wrong("TOP does not stuff"))
 
     def do_dele(self, rest):
         number = self.number(rest)
         if number:
-            if not self.wrong("DELE does nothing"):
+            if not (self.wrong("RSET for ever") and self.reset):
                 self.deleted.add(number)
             self.err() if self.wrong("DELE refused") else self.ok("marked")
 
@@ -902,6 +968,7 @@ class Session:
         self.err() if self.wrong("NOOP refused") else self.ok()
 
     def do_rset(self, rest):
+        self.reset = True
         if not self.wrong("RSET does nothing"):
             self.deleted.clear()
         self.err() if self.wrong("RSET refused") and not self.deleted else self.ok()
@@ -910,9 +977,10 @@ class Session:
 class ToyServer:
     """Listens on two ports until it is stopped. certificate: (certificate file, key file) for TLS."""
 
-    def __init__(self, certificate=None, mutation=None, without=(), delay=0, external=None, tls_only=False):
+    def __init__(self, certificate=None, mutation=None, without=(), delay=0, external=None, tls_only=False,
+                 apop=True):
         self.mutation, self.without, self.delay, self.external = mutation, frozenset(without), delay, external
-        self.tls_only = tls_only
+        self.tls_only, self.apop = tls_only, apop
         self.accounts = {f"user{n}@example.test": f"secret-{n}" for n in range(1, 7)}
         self.accounts["jörg@example.test"] = "Schlüssel"
         self.accounts["apop@example.test"] = "shared secret"
@@ -920,6 +988,7 @@ class ToyServer:
         self.token, self.token_account = "good-token", "user6@example.test"
         self.maildrops = {name: Maildrop() for name in self.accounts}
         self.marks, self.always_utf8, self.end_point = {}, False, b""
+        self.connections = self.logins = self.asked = self.users = self.handshakes = 0
         self.context = certificate
         if certificate:
             der = ssl.PEM_cert_to_DER_cert(open(certificate[0], encoding="ascii").read())
@@ -929,6 +998,9 @@ class ToyServer:
 
     def first(self):
         return next(iter(self.accounts))
+
+    def wrong(self, name):
+        return self.mutation == name and (name not in LATE or self.connections > 3)
 
     def _listen(self, tls):
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -947,10 +1019,13 @@ class ToyServer:
 
     def _serve(self, connection, tls):
         connection.settimeout(30)
+        self.connections += 1
         try:
-            if tls and self.mutation == "plain on the TLS port":
+            if tls and self.wrong("plain on the TLS port"):
                 tls = False
-            elif tls and self.mutation == "greets before TLS":
+            elif tls and self.wrong("answers without TLS"):
+                tls = connection.recv(1, socket.MSG_PEEK) == b"\x16"
+            elif tls and self.wrong("greets before TLS"):
                 connection.sendall(b"+OK early\r\n")
             secrets = ""
             if tls:
@@ -964,10 +1039,10 @@ class ToyServer:
         """TLS, and the secret of RFC 9266's exporter in hexadecimal: "" before TLS 1.3."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*self.context)
-        if self.mutation in ("TLS 1.0", "TLS 1.1"):
+        if self.wrong("TLS 1.0") or self.wrong("TLS 1.1"):
             context.set_ciphers("ALL:@SECLEVEL=0")
             context.minimum_version = context.maximum_version = ssl.TLSVersion["TLSv1" if self.mutation == "TLS 1.0" else "TLSv1_1"]
-        if self.mutation == "asks for certificates" or self.external:
+        if self.wrong("asks for certificates") or self.external:
             context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(self.external[0] if self.external else self.context[0])
         handle, path = tempfile.mkstemp(prefix="toy-")
@@ -983,8 +1058,6 @@ class ToyServer:
 
     def inject(self, address, message):
         maildrop = self.maildrops[address]
-        if self.mutation == "bare line feeds stored":
-            message = message.replace(b"\r\n", b"\n")
         with maildrop.lock:
             maildrop.messages.append(Message(message))
 
