@@ -86,7 +86,7 @@ class Courier(Peer):
         environment = {
             "PATH": os.environ["PATH"], "POP3AUTH": "PLAIN LOGIN CRAM-MD5", "POP3AUTH_TLS": "PLAIN LOGIN CRAM-MD5",
             "POP3AUTH_ORIG": "PLAIN LOGIN CRAM-MD5", "POP3_PROXY": "0", "COURIERTLS": "/usr/bin/couriertls",
-            "TLS_CERTFILE": str(self.directory / "chain.pem"), "TLS_VERIFYPEER": "NONE", "TLS_PRIORITY": "NORMAL",
+            "TLS_CERTFILE": str(self.directory / "chain.pem"), "TLS_VERIFYPEER": "NONE", "TLS_PRIORITY": "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1",
             "MAILDIRPATH": "Maildir", "prefix": "/usr", "exec_prefix": "/usr", "libexecdir": "/usr/lib/courier"}
         chain = (programs / "courierpop3login", programs / "courierpop3d", "Maildir")
         listen = ("/usr/sbin/couriertcpd", f"-address={self.host}", f"-maxprocs={processes}", f"-maxperip={processes}",

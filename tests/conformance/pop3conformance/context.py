@@ -99,7 +99,11 @@ class Context:
         if account is None:
             raise Skipped(f'the target has no account for "{kind}"')
         if account not in self.leased:
+            begun = time.monotonic()
             account.lock.acquire()
+            self.deadline += time.monotonic() - begun  # the wait for other cases is not this one's time
+            for client in self.clients:
+                client.deadline = self.deadline
             self.leased.append(account)
         return account
 

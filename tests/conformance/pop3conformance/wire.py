@@ -69,6 +69,7 @@ def client_tls(version=None, certificate=None, legacy=False):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # cases ask how the connection ends
     if legacy:
         context.set_ciphers("ALL:@SECLEVEL=0")
     if version is not None:

@@ -6,7 +6,7 @@ MUTATIONS = {
     "lf line ends": "RFC1939-3-002 RFC1939-3-003 RFC1939-3-004",
     "lower case status": "RFC1939-3-005 RFC1939-3-006",
     "long error text": "RFC1939-3-007 RFC2449-4-003",
-    "two lines for an error": "RFC1939-3-008 RFC2449-4-001",
+    "two lines for an error": "RFC1939-3-008",
     "case-sensitive":
         "RFC1939-3-010 RFC1939-3-011 RFC1939-3-012 RFC1939-3-013 RFC1939-3-014 RFC1939-3-015 RFC1939-3-016 "
         "RFC1939-3-017 RFC1939-3-018 RFC1939-3-019 RFC1939-3-020 RFC2449-5-003 RFC2595-4-013 RFC6856-2.1-003",
@@ -72,7 +72,7 @@ MUTATIONS = {
     "RETR is cut": "RFC1939-5-030 RFC1939-5-031",
     "bare line feeds": "RFC5322-2.3-001 RFC5322-2.3-002 RFC5322-2.3-003 RFC5322-2.3-004 RFC5322-2.3-005",
     "RETR differs each time": "RFC1939-5-041",
-    "RETR gives the first": "RFC1939-5-042 RFC2449-6.6-004",
+    "RETR gives the first": "RFC1939-5-042",
     "RETR without text": "RFC1939-5-040",
     "RETR deletes": "RFC1939-5-043 RFC1939-5-041",
     "junk in the header": "RFC5322-2.1-001",

@@ -52,20 +52,25 @@ def try_toy(certificate, mutation, cases, timeout, **options):
     return {result.case.id: result for result in results}
 
 
+@pytest.fixture(scope="module")
+def right(certificate):
+    """{variant: {id: result}} of servers that do all as they should."""
+    def cases(variant):  # where every login waits for the last one, only what is about that
+        return [case for case in CASES.values() if not case.slow and (variant != "delay: " or case.section == "6.5")]
+
+    return {variant: try_toy(certificate, None, cases(variant), 20, **VARIANTS[variant]) for variant in VARIANTS}
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_right_server_fails_no_case(certificate, variant):
-    results = try_toy(certificate, None, [case for case in CASES.values() if not case.slow], 20, **VARIANTS[variant])
-    failed = [describe(result) for result in results.values() if result.status == FAIL]
+def test_a_right_server_fails_no_case(right, variant):
+    failed = [describe(result) for result in right[variant].values() if result.status == FAIL]
     assert not failed, "\n\n".join(failed)
 
 
-def test_each_case_passes_with_some_right_server(certificate):
+def test_each_case_passes_with_some_right_server(right):
     """Else a case could be one that is always skipped."""
-    passed = set()
-    for options in VARIANTS.values():
-        results = try_toy(certificate, None, [case for case in CASES.values() if not case.slow], 20, **options)
-        passed |= {name for name, result in results.items() if result.status == PASS}
-    assert passed == set(CASES) - SLOW, f"never tried: {sorted(set(CASES) - SLOW - passed)}"
+    passed = {name for results in right.values() for name, result in results.items() if result.status == PASS}
+    assert passed == set(CASES) - SLOW, f"never passed: {sorted(set(CASES) - SLOW - passed)}"
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +80,12 @@ def mutants(certificate):
         variant = next((prefix for prefix in VARIANTS if prefix and mutation.startswith(prefix)), "")
         cases = [CASES[name] for name in MUTATIONS[mutation].split()]
         try:
-            return try_toy(certificate, mutation[len(variant):], cases, 2, **VARIANTS[variant])
+            found = {}
+            for _ in range(3):  # what a busy machine makes of races is not the point here
+                left = [case for case in cases if case.id not in found or found[case.id].status != FAIL]
+                if left:
+                    found.update(try_toy(certificate, mutation[len(variant):], left, 2, **VARIANTS[variant]))
+            return found
         except Failed as failed:
             return {name: failed for name in MUTATIONS[mutation].split()}
 

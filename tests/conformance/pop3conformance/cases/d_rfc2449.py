@@ -415,6 +415,7 @@ def _(t):
     client = t.open(SHORT)
     for octet in b"NOOP\r\nLIST 1\r\nXYZZY\r\n":
         client.send(bytes([octet]))
+        time.sleep(0.01)  # so that each octet travels alone
     t.check([client.reply().ok for _ in range(3)] == [True, True, False], "the replies are others")
 
 
