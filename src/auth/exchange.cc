@@ -37,10 +37,10 @@ bool Sasl::is_offered(Mechanism mechanism, const Channel& channel) const {
         case Mechanism::scram_sha_256_plus:
         case Mechanism::scram_sha_1_plus: return channel.encrypted();
         case Mechanism::external: return channel.encrypted() && !channel.certificate_addresses().empty();
-        case Mechanism::plain:
-        case Mechanism::login:
         case Mechanism::oauthbearer:
-        case Mechanism::xoauth2: return channel.passwords_allowed();
+        case Mechanism::xoauth2: return channel.encrypted();  // RFC 7628 s3: TLS MUST be used
+        case Mechanism::plain:
+        case Mechanism::login: return channel.passwords_allowed();
         case Mechanism::scram_sha_256:
         case Mechanism::scram_sha_1:
         case Mechanism::cram_md5: break;

@@ -91,7 +91,7 @@ public:
     Sasl(Authenticator& authenticator, const Clock& clock, SaslOptions options, std::shared_ptr<TokenVerifier> tokens);
 
     /// Strongest first. A -PLUS mechanism and EXTERNAL need TLS, EXTERNAL a verified certificate with an address too;
-    /// PLAIN, LOGIN and tokens need Channel::passwords_allowed(), tokens keys or an issuer to ask.
+    /// PLAIN and LOGIN need Channel::passwords_allowed(), tokens TLS, and keys or an issuer to ask.
     std::vector<Mechanism> offered(const Channel& channel) const;
 
     /// Errors: not_found (no such mechanism, or not in use here), denied (not before TLS), conflict (EXTERNAL without a

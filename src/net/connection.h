@@ -58,8 +58,8 @@ public:
     /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).
     virtual Task<Result<>> start_tls(const TlsContext& context, Seconds limit) = 0;
     virtual const TlsInfo* tls() const = 0;  ///< null while plain
-    /// What binds an authentication to this TLS connection: "tls-exporter" (RFC 9266) or "tls-server-end-point"
-    /// (RFC 5929 s4). "": plain, another type, or not defined for this connection.
+    /// What binds an authentication to this TLS connection: "tls-exporter" (RFC 9266), "tls-unique" (RFC 5929
+    /// s3; TLS 1.2) or "tls-server-end-point" (s4). "": plain, another type, or not defined for this connection.
     virtual std::string channel_binding(std::string_view) const { return {}; }
 
     virtual const Peer& peer() const = 0;

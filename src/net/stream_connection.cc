@@ -161,6 +161,17 @@ std::string exported_binding(SSL* ssl) {
     return out;
 }
 
+/// RFC 5929 s3: the first Finished of the handshake, the client's in a full one, ours in a resumed one. TLS 1.3 has
+/// none (RFC 9266 s3), and a session resumed without the extended master secret could be another's (RFC 7627).
+std::string unique_binding(SSL* ssl) {
+    bool resumed = SSL_session_reused(ssl) != 0;
+    if (SSL_version(ssl) >= TLS1_3_VERSION || (resumed && SSL_get_extms_support(ssl) != 1)) return {};
+    std::string out(EVP_MAX_MD_SIZE, '\0');
+    out.resize(resumed ? SSL_get_finished(ssl, out.data(), out.size())
+                       : SSL_get_peer_finished(ssl, out.data(), out.size()));
+    return out;
+}
+
 /// RFC 5929 s4.1: the digest of our certificate, by the hash of its signature; SHA-256 in place of MD5 and SHA-1. Not
 /// defined where the signature has no hash of its own (Ed25519).
 std::string end_point_binding(SSL* ssl) {
@@ -455,6 +466,7 @@ Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Second
 std::string StreamConnectionImpl::channel_binding(std::string_view type) const {
     if (!tls_info_) return {};
     if (type == "tls-exporter") return exported_binding(ssl_.get());
+    if (type == "tls-unique") return unique_binding(ssl_.get());
     return type == "tls-server-end-point" ? end_point_binding(ssl_.get()) : std::string();
 }
 
