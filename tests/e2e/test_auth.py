@@ -225,7 +225,7 @@ def test_strangers_look_like_accounts_in_every_mechanism(world):
     def dialogues(play):
         seen = []
         for name in names:
-            with world.pop3() as client:
+            with world.pop3s() as client:
                 begun = time.monotonic()
                 seen.append((play(client, name), round(time.monotonic() - begun, 0)))
         return seen
