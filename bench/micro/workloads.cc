@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "auth/exchange.h"
 #include "base/crc32c.h"
+#include "base/log.h"
 #include "bench/load/messages.h"
 #include "engine/local/frame.h"
 #include "engine/local/local_engine.h"
@@ -59,7 +61,7 @@ public:
 
     void talk(const std::string& commands) {
         auto transcript = std::make_shared<test::Transcript>();
-        pop3::Services services{authenticator_, store_, nullptr};
+        pop3::Services services{authenticator_, sasl_, store_};
         auto connection = std::make_unique<test::ScriptConnection>(
             test::ScriptConnection::Script{
                 .flights = {"USER user@example.test\r\nPASS password\r\n" + commands + "QUIT\r\n"}},
@@ -73,6 +75,7 @@ private:
     test::ManualClock clock_;
     directory::Directory directory_{engine_, clock_, {}};
     auth::Authenticator authenticator_{directory_, clock_, {}};
+    auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     mailstore::MailStore store_{engine_, clock_, {}};
     pop3::Options options_;
 };
@@ -177,6 +180,7 @@ void add_sessions(std::vector<Workload>& all) {
 }  // namespace
 
 std::vector<Workload> make_workloads() {
+    log::configure(log::Level::warning, log::Format::text, "");  // as in bench/compare
     std::vector<Workload> all;
     add_syntax(all);
     add_bytes(all);
