@@ -12,6 +12,7 @@
 #include "auth/verified_cache.h"
 #include "base/blocking_pool.h"
 #include "base/log.h"
+#include "base/steady.h"
 
 namespace poplar::auth {
 
@@ -19,7 +20,6 @@ namespace {
 
 using directory::Account;
 using directory::AccountStatus;
-using SteadyTime = std::chrono::steady_clock::time_point;
 
 /// Checked where there is no account, so that the answer takes as long. Nobody knows a password for it.
 constexpr std::string_view kNobodysPassword =
@@ -168,7 +168,7 @@ struct Authenticator::Impl {
 
     /// Answers a failure at the time all failures are answered: `failure_delay` after the login began.
     Task<Result<Account>> deny(SteadyTime begun, std::string reason) {
-        asio::steady_timer timer(co_await asio::this_coro::executor);
+        SteadyTimer timer(co_await asio::this_coro::executor);
         timer.expires_at(begun + options.failure_delay);
         auto [stopped] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         (void)stopped;  // a cancelled wait is denied as well
@@ -176,7 +176,7 @@ struct Authenticator::Impl {
     }
 
     Task<Result<Account>> verify(Credentials credentials) {
-        auto begun = std::chrono::steady_clock::now();
+        auto begun = SteadyClock::now();
         auto found = co_await find(credentials.name);
         if (!found) co_return pass_on(found);
         auto& account = *found;

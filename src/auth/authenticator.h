@@ -11,6 +11,7 @@
 #include "base/asio.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/steady.h"
 #include "directory/directory.h"
 
 namespace poplar::auth {
@@ -43,7 +44,7 @@ struct Claim {
     std::string name;  ///< as the client gave it
     std::string peer;
     bool peer_is_loopback = false;
-    std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();  ///< the failure's delay counts
+    SteadyTime begun = SteadyClock::now();  ///< the failure's delay counts
 };
 
 class Authenticator {

@@ -70,6 +70,8 @@ public:
 
     /// From now on every read that would wait answers cancelled; one that waits does so at once.
     virtual void stop_reading() = 0;
+    /// Cuts the connection: whatever waits, and every later call, answers closed.
+    virtual void abort() = 0;
 };
 
 }  // namespace poplar::net

@@ -1,16 +1,19 @@
 #include "net/stream_connection.h"
 
 #include <arpa/inet.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <csignal>
 #include <optional>
 #include <system_error>
 
+#include "base/steady.h"
 #include "net/tls.h"
 
 namespace poplar::net {
@@ -18,8 +21,7 @@ namespace poplar::net {
 namespace {
 
 using Socket = asio::generic::stream_protocol::socket;
-using SteadyClock = std::chrono::steady_clock;
-using Deadline = SteadyClock::time_point;
+using Deadline = SteadyTime;
 
 constexpr Deadline kNever = Deadline::max();
 constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
@@ -74,7 +76,7 @@ private:
         }
     }
 
-    asio::steady_timer timer_;
+    SteadyTimer timer_;
     Socket* socket_;
     Deadline deadline_ = kNever, armed_for_ = kNever;
     bool expired_ = false;
@@ -226,6 +228,8 @@ private:
     Task<Result<>> fill(Deadline deadline);
     Task<Result<>> send(std::string_view bytes, std::string_view more = {});
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
+    Task<Result<>> wait_to_send(Attempt::Outcome wanted);
+    std::size_t untaken() const;
     bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
     Task<Result<>> let_others(Deadline deadline);
     void give_back_buffers();
@@ -239,8 +243,9 @@ private:
     std::optional<TlsInfo> tls_info_;
     std::string input_;  // received; consumed up to begin_
     std::size_t begin_ = 0;
-    std::string output_;  // gathered, not sent
-    unsigned burst_ = 0;  // work done since other sessions last had their turn
+    std::string output_;                                     // gathered, not sent
+    SteadyClock::duration patience_ = options_.write_stall;  // left for a peer that takes too little; see wait_to_send
+    unsigned burst_ = 0;                                     // work done since other sessions last had their turn
     Purpose waiting_ = Purpose::none;
     bool drained_ = false;  // the last receive took all there was
     bool stopping_ = false;
@@ -378,6 +383,38 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
     }
 }
 
+/// Octets that were sent and that the peer has not acknowledged (a local peer: not read).
+std::size_t StreamConnectionImpl::untaken() const {
+    int octets = 0;
+    return ::ioctl(socket_.native_handle(), SIOCOUTQ, &octets) == 0 ? static_cast<std::size_t>(octets) : 0;
+}
+
+// A peer that takes an octet now and then must not hold its session, and what that has locked, for ever. All the time
+// that output waits for it is taken off its patience; each octet it takes gives back what it may take at the lowest
+// rate, up to the whole. So nobody above that rate is ever cut, and one who takes nothing is after write_stall. What
+// counts is taken from the socket's queue: the kernel calls the socket writable only when much of that is free.
+Task<Result<>> StreamConnectionImpl::wait_to_send(Attempt::Outcome wanted) {
+    for (;;) {
+        auto queued = untaken();
+        auto begun = SteadyClock::now();
+        auto ready = co_await wait(wanted, Purpose::writing, begun + patience_);
+        patience_ -= SteadyClock::now() - begun;
+        auto left = socket_.is_open() ? untaken() : queued;
+        if (left < queued && options_.write_rate != 0) {
+            std::chrono::duration<double> earned(static_cast<double>(queued - left) /
+                                                 static_cast<double>(options_.write_rate));
+            patience_ = earned > options_.write_stall
+                            ? options_.write_stall
+                            : patience_ + std::chrono::duration_cast<SteadyClock::duration>(earned);
+        } else if (left < queued) {
+            patience_ = options_.write_stall;
+        }
+        patience_ = std::min<SteadyClock::duration>(patience_, options_.write_stall);
+        bool goes_on = patience_ > SteadyClock::duration::zero();
+        if (ready || ready.error().code() != Errc::timed_out || !goes_on) co_return ready;
+    }
+}
+
 Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
     if (unconsumed().empty())
         if (auto filled = co_await fill(in(idle)); !filled) co_return pass_on(filled);
@@ -402,8 +439,7 @@ Task<Result<>> StreamConnectionImpl::send(std::string_view bytes, std::string_vi
                 break;
             case Attempt::Outcome::over: over_ = true; co_return fail(Errc::closed, std::move(attempt.why));
             default:
-                auto ready = co_await wait(attempt.outcome, Purpose::writing, in(options_.write_stall));
-                if (!ready) co_return ready;
+                if (auto ready = co_await wait_to_send(attempt.outcome); !ready) co_return ready;
         }
     }
     co_return Result<>();

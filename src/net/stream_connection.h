@@ -11,6 +11,7 @@ namespace poplar::net {
 
 struct ConnectionOptions {
     std::chrono::seconds write_stall{300};   ///< a peer that takes nothing for so long is gone
+    std::uint64_t write_rate = 500;          ///< octets/s that output waits for; slower for long is gone; 0: any
     std::chrono::milliseconds linger{1000};  ///< how long close() waits for the peer to close too
 };
 
@@ -18,11 +19,7 @@ struct ConnectionOptions {
 using ConnectionListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// The Connection over a connected stream socket (TCP or local), which it owns. To be used on the executor's thread.
-class StreamConnection : public Connection, public ConnectionListHook {
-public:
-    /// Cuts the connection: whatever waits, and every later call, answers closed.
-    virtual void abort() = 0;
-};
+class StreamConnection : public Connection, public ConnectionListHook {};
 
 std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
                                                   ConnectionOptions options = {});

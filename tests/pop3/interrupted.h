@@ -28,6 +28,7 @@ public:
     std::string local_address() const override { return inner_->local_address(); }
     Task<> close() override { return inner_->close(); }
     void stop_reading() override { inner_->stop_reading(); }
+    void abort() override { inner_->abort(); }
 
 private:
     std::unique_ptr<net::Connection> inner_;

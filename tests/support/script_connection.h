@@ -42,6 +42,7 @@ public:
     Task<Result<std::string_view>> read_line(std::size_t limit, Seconds) override {
         drop_used();
         std::size_t end;
+        if (aborted_) co_return fail(Errc::closed, "cut");
         while ((end = buffer_.find('\n')) == buffer_.npos)
             if (auto more = co_await arrive(); !more) co_return pass_on(more);
         used_ = end + 1;
@@ -60,6 +61,7 @@ public:
     void consume(std::size_t octets) override { used_ += octets; }
 
     Task<Result<>> write(std::string_view bytes) override {
+        if (aborted_) co_return fail(Errc::closed, "cut");
         gathered_ += bytes;
         co_return Result<>();
     }
@@ -84,11 +86,12 @@ public:
     const net::Peer& peer() const override { return script_.peer; }
     std::string local_address() const override { return "192.0.2.1"; }
     Task<> close() override {
-        send();
+        if (!aborted_) send();
         transcript_->closed = true;
         co_return;
     }
     void stop_reading() override { stopped_ = true; }
+    void abort() override { aborted_ = true; }
 
 private:
     void drop_used() { buffer_.erase(0, std::exchange(used_, 0)); }
@@ -122,7 +125,7 @@ private:
     std::size_t used_ = 0;
     std::string gathered_;
     net::TlsInfo tls_;
-    bool encrypted_ = false, stopped_ = false;
+    bool encrypted_ = false, stopped_ = false, aborted_ = false;
 };
 
 }  // namespace poplar::test
