@@ -1,0 +1,62 @@
+#pragma once
+// Who is logged in, so that a disabled or removed account, or one whose password was changed, is out at once and not
+// only at its next login.
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/asio.h"
+#include "directory/directory.h"
+
+namespace poplar::auth {
+
+/// Functions may be called from any thread.
+class OpenSessions {
+    struct Session;
+
+public:
+    /// How far endings have come. A login asks for it before it looks the account up: what it read may be out of date
+    /// if an ending comes in between.
+    using Mark = std::uint64_t;
+    Mark mark() const;
+
+    /// A session that is in the list until this is destroyed, on the session's thread.
+    class Entry {
+    public:
+        Entry() = default;
+        Entry(Entry&&) noexcept = default;
+        Entry& operator=(Entry&& other) noexcept;
+        ~Entry() { leave(); }
+        explicit operator bool() const { return session_ != nullptr; }
+
+    private:
+        friend class OpenSessions;
+        Entry(OpenSessions& list, std::shared_ptr<Session> session) : list_(&list), session_(std::move(session)) {}
+        void leave();
+        OpenSessions* list_ = nullptr;
+        std::shared_ptr<Session> session_;
+    };
+
+    /// `end` is called on `executor`, once at most, and never after the entry has gone. An empty entry: the account's
+    /// sessions were ended since `seen`, or too many others were to be sure; the login has to be refused.
+    Entry enter(directory::AccountId account, asio::any_io_executor executor, Mark seen, std::function<void()> end);
+
+    /// Ends the sessions of an account: to be called once what they must not see any more is durable. Returns how many
+    /// there were. Their execution contexts must outlive the call.
+    std::size_t end(directory::AccountId account);
+
+    std::size_t count() const;
+
+private:
+    static constexpr std::size_t kRemembered = 4096;  // endings
+
+    mutable std::mutex mutex_;
+    std::unordered_multimap<directory::AccountId, std::shared_ptr<Session>> sessions_;
+    Mark endings_ = 0;
+    std::deque<directory::AccountId> recent_;  // the last endings, the newest last
+};
+
+}  // namespace poplar::auth

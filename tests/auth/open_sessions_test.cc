@@ -1,0 +1,58 @@
+#include "auth/open_sessions.h"
+
+#include <gtest/gtest.h>
+
+namespace {
+
+using namespace poplar;
+using auth::OpenSessions;
+using directory::AccountId;
+
+struct OpenSessionsTest : testing::Test {
+    asio::io_context context{1};
+    OpenSessions open;
+    int ended = 0;
+
+    OpenSessions::Entry enter(std::uint64_t account, OpenSessions::Mark seen) {
+        return open.enter(AccountId(account), context.get_executor(), seen, [this] { ++ended; });
+    }
+};
+
+TEST_F(OpenSessionsTest, EndsTheSessionsOfOneAccountOnTheirOwnThread) {
+    auto one = enter(1024, open.mark()), again = enter(1024, open.mark()), other = enter(1025, open.mark());
+    EXPECT_EQ(open.end(AccountId(1024)), 2u);
+    EXPECT_EQ(ended, 0) << "called from a foreign thread";
+    context.run();
+    EXPECT_EQ(ended, 2);
+    EXPECT_EQ(open.end(AccountId(1024)), 2u) << "they have not left yet";
+    context.restart();
+    context.run();
+    EXPECT_EQ(ended, 2) << "a session is told once";
+}
+
+TEST_F(OpenSessionsTest, WhoHasLeftIsNotToldAnyMore) {
+    auto one = enter(1024, open.mark());
+    EXPECT_EQ(open.end(AccountId(1024)), 1u);
+    one = {};
+    context.run();
+    EXPECT_EQ(ended, 0);
+    EXPECT_EQ(open.count(), 0u);
+    EXPECT_EQ(open.end(AccountId(1024)), 0u);
+}
+
+TEST_F(OpenSessionsTest, ALoginThatLookedBeforeAnEndingDoesNotComeIn) {
+    auto seen = open.mark();
+    open.end(AccountId(1024));
+    EXPECT_FALSE(enter(1024, seen));
+    EXPECT_TRUE(enter(1025, seen)) << "another account's";
+    EXPECT_TRUE(enter(1024, open.mark()));
+}
+
+TEST_F(OpenSessionsTest, ALoginThatCannotBeSureDoesNotComeIn) {
+    auto seen = open.mark();
+    for (std::uint64_t i = 0; i < 5000; ++i) open.end(AccountId(2000 + i));
+    EXPECT_FALSE(enter(1024, seen));
+    EXPECT_TRUE(enter(1024, open.mark()));
+}
+
+}  // namespace
