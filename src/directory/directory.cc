@@ -38,6 +38,7 @@ void Draft::remove(const mail::Address& address, const Entity& entity) {
     if (address.local == kPostmaster) batch.erase(postmaster_key(address.domain));
     if (auto* account = std::get_if<Account>(&entity)) {
         batch.erase(account_id_key(account->id));
+        for (auto& key : settings_keys(*account)) batch.erase(std::move(key));
         --counters.accounts;
     } else {
         --counters.aliases;
@@ -327,6 +328,38 @@ Task<Result<>> Directory::set_status(std::string address, AccountStatus status) 
         co_return Result<>();
     };
     co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<>> Directory::set_settings(std::string address, AccountSettings settings) {
+    auto name = core_->normalize(address);
+    if (!name) co_return pass_on(name);
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto account = co_await core_->account(*name);
+        if (!account) co_return pass_on(account);
+        auto before = settings_keys(*account);
+        account->settings = settings;
+        auto after = settings_keys(*account);
+        for (auto& key : before)
+            if (std::ranges::find(after, key) == after.end()) draft.batch.erase(std::move(key));
+        for (auto& key : after) draft.batch.put(std::move(key), encode_mark());
+        draft.put(*name, *account);
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare);
+}
+
+Task<Result<AccountSettings>> Directory::strictest_settings() {
+    AccountSettings strictest;
+    auto first = [this](std::string prefix) {
+        return core_->engine.scan(kDirectoryPartition, engine::KeyRange::prefix(std::move(prefix)), 1);
+    };
+    auto expire = co_await first(expire_days_prefix());
+    if (!expire) co_return pass_on(expire);
+    if (!expire->empty()) strictest.expire_days = expire_days_of(expire->front().key);
+    auto delay = co_await first(login_delay_prefix());
+    if (!delay) co_return pass_on(delay);
+    if (!delay->empty()) strictest.login_delay = login_delay_of(delay->front().key);
+    co_return strictest;
 }
 
 Task<Result<Account>> Directory::remove_account(std::string address) {

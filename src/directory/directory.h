@@ -22,6 +22,15 @@ inline constexpr AccountId kFirstAccount{1024};
 
 enum class AccountStatus : std::uint8_t { enabled, disabled };
 
+inline constexpr std::uint32_t kNeverExpires = 0xffff'ffff;  ///< in place of a number of days
+
+/// What an account has of its own in place of the server's configuration.
+struct AccountSettings {
+    std::optional<std::uint32_t> expire_days = {};  ///< pop3.expire: days that mail stays, 0, or kNeverExpires
+    std::optional<std::uint32_t> login_delay = {};  ///< pop3.login_delay: seconds
+    bool operator==(const AccountSettings&) const = default;
+};
+
 struct Account {
     AccountId id;
     std::string address;                   ///< canonical `local@domain`
@@ -33,6 +42,7 @@ struct Account {
     std::string scram_keys;
     /// For APOP and CRAM-MD5, in clear (they can't do with less); empty: the account can't use them.
     std::string shared_secret;
+    AccountSettings settings = {};
 };
 
 /// A password as it is stored.
@@ -110,6 +120,10 @@ public:
     Task<Result<>> upgrade_password(AccountId id, std::string old, Password password);
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
+    Task<Result<>> set_settings(std::string address, AccountSettings settings);
+    /// Of all accounts' own settings the shortest `expire_days` and the longest `login_delay`, O(1); nothing where no
+    /// account has its own.
+    Task<Result<AccountSettings>> strictest_settings();
     /// The address is free again at once; the mail's partition is for the caller to purge. Aliases that lead here stay;
     /// without another target their mail is for an unknown user, until the address is there again.
     Task<Result<Account>> remove_account(std::string address);

@@ -9,6 +9,8 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
+constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2;  // tags of an account's settings
+constexpr std::uint64_t kMostSeconds = 0xffff'ffff;
 
 std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 Timestamp to_timestamp(std::uint64_t millis) {
@@ -43,6 +45,32 @@ std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }
 
+std::string expire_days_prefix() { return "se"; }
+std::string login_delay_prefix() { return "sl"; }
+
+std::vector<std::string> settings_keys(const Account& account) {
+    std::vector<std::string> keys;
+    auto add = [&](std::string_view prefix, std::uint32_t value) {
+        keys.push_back(Encoder().raw(prefix).u32_key(value).u64_key(account.id.value).bytes());
+    };
+    const auto& own = account.settings;
+    if (own.expire_days) add(expire_days_prefix(), *own.expire_days);
+    if (own.login_delay) add(login_delay_prefix(), static_cast<std::uint32_t>(kMostSeconds - *own.login_delay));
+    return keys;
+}
+
+std::uint32_t expire_days_of(std::string_view key) {
+    Decoder in(key);
+    in.raw(expire_days_prefix().size());
+    return in.u32_key();
+}
+
+std::uint32_t login_delay_of(std::string_view key) {
+    Decoder in(key);
+    in.raw(login_delay_prefix().size());
+    return static_cast<std::uint32_t>(kMostSeconds - in.u32_key());
+}
+
 std::string encode(const Account& account) {
     Encoder out;
     // Without secrets as older programs wrote it, who don't know what else there may be.
@@ -51,6 +79,8 @@ std::string encode(const Account& account) {
     out.u64(account.id.value).u8(static_cast<std::uint8_t>(account.status));
     out.varint(account.credential_version).u64(to_number(account.created)).string(account.password);
     if (secrets) out.string(account.scram_keys).string(account.shared_secret);
+    if (account.settings.expire_days) out.varint(kExpireDays).varint(*account.settings.expire_days);
+    if (account.settings.login_delay) out.varint(kLoginDelay).varint(*account.settings.login_delay);
     return std::move(out).bytes();
 }
 
@@ -101,6 +131,12 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
         if (secrets) {
             account.scram_keys = in.string();
             account.shared_secret = in.string();
+        }
+        while (in.ok() && !in.at_end()) {
+            auto tag = in.varint(), setting = in.varint();
+            if (setting > kMostSeconds || (tag != kExpireDays && tag != kLoginDelay)) return damaged(text);
+            auto& slot = tag == kExpireDays ? account.settings.expire_days : account.settings.login_delay;
+            slot = static_cast<std::uint32_t>(setting);
         }
         if (!in.ok() || !in.at_end() || status > static_cast<std::uint8_t>(AccountStatus::disabled))
             return damaged(text);

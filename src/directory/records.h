@@ -7,13 +7,16 @@
 //   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
 //   k                             the server's secret
 //   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
+//   s e <days, 4 octets BE> <account id, 8 octets BE>            the account has its own expire_days
+//   s l <2^32-1 - seconds, 4 octets BE> <account id, 8 octets BE>  the account has its own login_delay
 //
-// Domains and local parts are canonical (mail/address.h); a domain never holds a NUL, so a domain's addresses are one
-// range of keys. Values begin with a version octet.
+// The last two put the strictest settings first. Domains and local parts are canonical (mail/address.h); a domain never
+// holds a NUL, so a domain's addresses are one range of keys. Values begin with a version octet.
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/error.h"
 #include "directory/directory.h"
@@ -40,6 +43,11 @@ std::string account_id_key(AccountId id);
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();
+std::vector<std::string> settings_keys(const Account& account);  ///< of what it has of its own
+std::string expire_days_prefix();
+std::string login_delay_prefix();
+std::uint32_t expire_days_of(std::string_view key);
+std::uint32_t login_delay_of(std::string_view key);
 
 // Encoders; the address stands in the key alone.
 std::string encode(const Account& account);
@@ -48,7 +56,7 @@ std::string encode(const Domain& domain);
 std::string encode(const Counters& counters);
 std::string encode_location(const mail::Address& canonical);  ///< value of account_id_key
 std::string encode_server_secret(std::string_view secret);
-std::string encode_mark();  ///< value of postmaster_key
+std::string encode_mark();  ///< value of postmaster_key and settings_keys
 
 // Decoders. Errors: corrupt (also a version this program does not know).
 Result<Entity> decode_entity(std::string_view key, std::string_view value);

@@ -427,4 +427,41 @@ TEST_F(DirectoryTest, TellsTheOneSpellingOfAnAddress) {
 }
 
 }  // namespace
+TEST_F(DirectoryTest, AnAccountsSettingsStayUntilTheyAreTakenBack) {
+    domain("example.org");
+    account("jane@example.org", "{PLAIN}x");
+    AccountSettings settings{.expire_days = 30, .login_delay = 900};
+    ASSERT_TRUE(test::run(directory.set_settings("Jane@Example.org", settings)));
+    ASSERT_TRUE(test::run(directory.set_password("jane@example.org", "{PLAIN}y")));
+    EXPECT_EQ(find("jane@example.org").settings, settings);
+    ASSERT_TRUE(test::run(directory.set_settings("jane@example.org", {})));
+    EXPECT_EQ(find("jane@example.org").settings, AccountSettings{});
+    EXPECT_EQ(code(test::run(directory.set_settings("nobody@example.org", {}))), Errc::not_found);
+}
+
+TEST_F(DirectoryTest, KnowsTheStrictestSettingsWithoutLookingAtEveryAccount) {
+    domain("example.org");
+    auto strictest = [&] { return *test::run(directory.strictest_settings()); };
+    EXPECT_EQ(strictest(), AccountSettings{});
+    struct Step {
+        std::string address;
+        AccountSettings own, expected;
+    };
+    for (const auto& [address, own, expected] : {
+             Step{"a@example.org", {kNeverExpires, 0}, {kNeverExpires, 0}},
+             {"b@example.org", {300, 60}, {300, 60}},
+             {"c@example.org", {5, std::nullopt}, {5, 60}},
+             {"d@example.org", {std::nullopt, 86'400}, {5, 86'400}},
+             {"c@example.org", {400, 61}, {300, 86'400}},
+             {"d@example.org", {}, {300, 61}},
+         }) {
+        (void)test::run(directory.add_account(address, ""));
+        ASSERT_TRUE(test::run(directory.set_settings(address, own)));
+        EXPECT_EQ(strictest(), expected) << address;
+    }
+    for (const auto* address : {"b@example.org", "c@example.org"})
+        ASSERT_TRUE(test::run(directory.remove_account(address)));
+    EXPECT_EQ(strictest(), (AccountSettings{kNeverExpires, 0}));
+}
+
 }  // namespace poplar::directory
