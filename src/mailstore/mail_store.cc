@@ -184,6 +184,31 @@ Task<Result<std::uint64_t>> MailStore::expire(AccountId account) {
     co_return total;
 }
 
+// Messages are in the order of their arrival; should a later one seem older (the clock was set back), it waits until
+// those before it are due.
+Task<Result<std::uint64_t>> MailStore::expire_live(AccountId account, Timestamp last) {
+    std::uint64_t total = 0;
+    for (std::size_t limit = 1;; limit = impl_->options.forget_messages) {
+        auto messages = co_await list(account, OrderKey(0), limit);
+        if (!messages) co_return pass_on(messages);
+        std::vector<Victim> victims;
+        for (const auto& message : *messages) {
+            if (message.received > last) break;
+            victims.push_back({message.order, message.body});
+        }
+        auto due = victims.size();
+        if (due != 0) {
+            auto change = [impl = impl_.get(), account, victims = std::move(victims)](Hot& hot) {
+                return impl->changes.remove(account, hot, victims, "expire", std::nullopt);
+            };
+            auto removed = co_await impl_->alone<void>(account, std::move(change));
+            if (!removed) co_return pass_on(removed);
+            total += due;
+        }
+        if (due < limit) co_return total;
+    }
+}
+
 Task<Result<>> MailStore::purge(AccountId account) {
     auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.purge(account, hot); };
     co_return co_await impl_->alone<void>(account, std::move(change));

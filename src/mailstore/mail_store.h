@@ -135,6 +135,9 @@ public:
 
     /// Forgets retained messages whose days are over. Returns how many.
     Task<Result<std::uint64_t>> expire(AccountId account);
+    /// Moves live messages that were received at `last` or before to the retained area, reason "expire". Returns how
+    /// many. One read of one entry for an account that has none, so that it may be asked of every account.
+    Task<Result<std::uint64_t>> expire_live(AccountId account, Timestamp last);
     /// Forgets everything of an account at once (its address was removed and its days are over).
     Task<Result<>> purge(AccountId account);
     /// Counts the account's messages anew and compares with its counters and its index. Errors: corrupt (they differ;

@@ -299,5 +299,51 @@ TEST_F(RetainedTest, CheckNamesWhatIsWrong) {
     EXPECT_EQ(spoil(keys::message(m0.order), encode(renamed)), "message other is not in the unique-id index");
 }
 
+TEST_F(RetainedTest, LiveMailGoesWhenItsDaysAreOverAndIsKeptAsWhatSomebodyDeleted) {
+    append_many(3);
+    clock_.advance(days(2));
+    append("x", "later");
+    auto last = clock_.now() - days(2);
+    EXPECT_EQ(*run(store_.expire_live(kAccount, last - std::chrono::milliseconds(1))), 0u);
+    EXPECT_EQ(*run(store_.expire_live(kAccount, last)), 3u);
+    EXPECT_EQ(live(), "later");
+    EXPECT_EQ(retained(), "m0 m1 m2");
+    EXPECT_EQ(run(store_.list_retained(kAccount, 0, 1))->front().reason, "expire");
+    expect_sound();
+    EXPECT_EQ(*run(store_.expire_live(kAccount, last)), 0u);
+    EXPECT_TRUE(run(store_.restore(kAccount, "m1")));
+    expect_sound();
+}
+
+TEST_F(RetainedTest, LiveMailOfMoreThanACommitGoesInSeveral) {
+    append_many(2500);
+    auto commits = engine_.commits();
+    EXPECT_EQ(*run(store_.expire_live(kAccount, clock_.now())), 2500u);
+    EXPECT_EQ(engine_.commits() - commits, 4u) << "one message, then a thousand at a time";
+    EXPECT_EQ(live(), "");
+    expect_sound();
+}
+
+TEST_F(RetainedTest, AskingWhatHasComeOfAgeCostsOneReadWhereNothingHas) {
+    auto cost = [&] {
+        auto before = engine_.reads();
+        EXPECT_EQ(*run(store_.expire_live(kAccount, clock_.now() - days(1))), 0u);
+        return engine_.reads() - before;
+    };
+    EXPECT_EQ(cost(), 1u);
+    append_many(50);
+    EXPECT_EQ(cost(), 1u);
+}
+
+TEST_F(RetainedTest, ASessionThatIsOpenReadsWhatExpiredMeanwhile) {
+    append("S: x\r\n\r\n", "m0");
+    auto maildrop = open_maildrop();
+    auto list = run(maildrop->messages());
+    EXPECT_EQ(*run(store_.expire_live(kAccount, clock_.now())), 1u);
+    EXPECT_EQ(read(run(maildrop->open((**list)[0]))), "Delivered-To: x\r\nS: x\r\n\r\n");
+    EXPECT_TRUE(run(maildrop->remove({1}))) << "it is gone, as the client wanted";
+    expect_sound();
+}
+
 }  // namespace
 }  // namespace poplar::mailstore
