@@ -6,7 +6,7 @@ namespace poplar::pop3 {
 
 Task<std::optional<Result<directory::Account>>> exchange(Conversation& conversation, auth::Exchange& mechanism,
                                                          std::optional<std::string> initial_response,
-                                                         std::chrono::steady_clock::time_point deadline) {
+                                                         SteadyTime deadline) {
     if (initial_response) {
         auto decoded = auth::base64_decode(*initial_response == "=" ? std::string_view() : *initial_response);
         if (!decoded) {

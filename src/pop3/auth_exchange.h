@@ -14,6 +14,6 @@ namespace poplar::pop3 {
 /// caller to answer.
 Task<std::optional<Result<directory::Account>>> exchange(Conversation& conversation, auth::Exchange& mechanism,
                                                          std::optional<std::string> initial_response,
-                                                         std::chrono::steady_clock::time_point deadline);
+                                                         SteadyTime deadline);
 
 }  // namespace poplar::pop3

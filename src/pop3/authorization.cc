@@ -10,7 +10,7 @@ namespace poplar::pop3 {
 
 Task<std::optional<Login>> Authorization::run() {
     const auto& options = conversation_.options();
-    deadline_ = std::chrono::steady_clock::now() + options.login_total;
+    deadline_ = SteadyClock::now() + options.login_total;
     if (options.apop) {  // RFC 1939 s7: no two greetings with the same
         auto seconds = std::chrono::floor<std::chrono::seconds>(system_clock().now()).time_since_epoch().count();
         timestamp_ = fmt::format("<{}.{}@{}>", random_text(26), seconds, options.hostname);
@@ -19,6 +19,7 @@ Task<std::optional<Login>> Authorization::run() {
     while (!login_ && !conversation_.over()) {
         auto command = co_await conversation_.next_command(options.login_idle, deadline_);
         if (!command) break;
+        mark_ = services_.open_sessions.mark();
         auto act = [this](auto& known) { return on(known); };
         co_await std::visit(act, *command);
     }
@@ -89,36 +90,61 @@ Task<> Authorization::apop(std::string name, std::string digest) {
 }
 
 Task<> Authorization::conclude(std::string name, std::string_view mechanism, Result<directory::Account> account) {
-    const auto& peer = conversation_.connection().peer();
     if (!account) {
         co_await failed(name, mechanism, account.error());
         co_return;
     }
-    auto maildrop = co_await services_.store.open_maildrop(account->id);
+    co_await admit(std::move(*account), mechanism);
+}
+
+Task<> Authorization::admit(directory::Account account, std::string_view mechanism) {
+    const auto& peer = conversation_.connection().peer();
+    // RFC 2449 s8.1.1: not before the password was right, or it would tell who exists.
+    auto policy = policy_of(conversation_.options().policy, account.settings);
+    if (!services_.login_delays.is_over(account.id, policy.login_delay)) {
+        co_await too_early(account);
+        co_return;
+    }
+    auto maildrop = co_await services_.store.open_maildrop(account.id);
     if (!maildrop) {
         if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
-            log::info("pop3.in_use", {{"session", conversation_.session_id()}, {"account", account->address}});
+            log::info("pop3.in_use", {{"session", conversation_.session_id()}, {"account", account.address}});
             co_await conversation_.say_error("[IN-USE]", "another session has the maildrop open");
             co_return;
         }
         log::warning("pop3.maildrop_failed", {{"session", conversation_.session_id()},
-                                              {"account", account->address},
+                                              {"account", account.address},
                                               {"error", to_string(maildrop.error().code())},
                                               {"reason", maildrop.error().detail()}});
         co_await conversation_.say_failure(maildrop.error(), "the maildrop can't be opened");
         co_return;
     }
+    auto executor = co_await asio::this_coro::executor;
+    auto entry = services_.open_sessions.enter(account.id, executor, mark_, [&c = conversation_] { c.oust(); });
+    if (!entry) {
+        co_await conversation_.say_error("[SYS/TEMP]", "the account has changed, log in again");
+        co_return;
+    }
+    if (!services_.login_delays.note(account.id, policy.login_delay)) {
+        co_await too_early(account);
+        co_return;
+    }
     const auto* tls = conversation_.connection().tls();
     log::info("pop3.login", {{"session", conversation_.session_id()},
                              {"peer", peer.address},
-                             {"account", account->address},
+                             {"account", account.address},
                              {"tls", tls ? std::string_view(tls->version) : "no"},
                              {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
                              {"mechanism", mechanism}});
     auto messages = (*maildrop)->message_count();
     auto octets = conversation_.downgrades() ? (*maildrop)->ascii_octets() : (*maildrop)->octets();
-    login_.emplace(std::move(account->address), account->id, std::move(*maildrop));
+    login_.emplace(std::move(account.address), account.id, std::move(*maildrop), policy, std::move(entry));
     co_await conversation_.say_ok("{} messages ({} octets)", messages, octets);
+}
+
+Task<> Authorization::too_early(const directory::Account& account) {
+    log::info("pop3.login_delayed", {{"session", conversation_.session_id()}, {"account", account.address}});
+    return conversation_.say_error("[LOGIN-DELAY]", "the last login was too short a time ago");
 }
 
 // A wrong name and a wrong password look the same.
@@ -177,7 +203,9 @@ Task<> Authorization::on(Stls) {
     conversation_.end("tls_failed");
 }
 
-Task<> Authorization::on(Capa) { return conversation_.say_capabilities(false); }
+Task<> Authorization::on(Capa) {
+    return conversation_.say_capabilities(Conversation::State::authorization, services_.announced.lines());
+}
 
 Task<> Authorization::on(Lang lang) { return conversation_.change_language(lang.range); }
 

@@ -13,6 +13,8 @@ struct Login {
     std::string account;  ///< its address
     mailstore::AccountId id;
     std::unique_ptr<mailstore::Maildrop> maildrop;
+    Policy policy;
+    auth::OpenSessions::Entry entry;
 };
 
 /// The AUTHORIZATION state (RFC 1939 s4): from the greeting to a login.
@@ -25,8 +27,6 @@ public:
     Task<std::optional<Login>> run();
 
 private:
-    using Deadline = std::chrono::steady_clock::time_point;
-
     Task<> on(User user);
     Task<> on(Pass pass);
     Task<> on(Apop apop);
@@ -46,13 +46,17 @@ private:
     Task<> apop(std::string name, std::string digest);
     /// What became of an attempt to log in.
     Task<> conclude(std::string name, std::string_view mechanism, Result<directory::Account> account);
+    /// Opens the maildrop for somebody who has proved who they are, by whatever mechanism.
+    Task<> admit(directory::Account account, std::string_view mechanism);
+    Task<> too_early(const directory::Account& account);
     Task<> failed(std::string_view name, std::string_view mechanism, const Error& why);
     Task<> refuse_plaintext();
 
     Conversation& conversation_;
     const Services& services_;
-    Deadline deadline_{};
-    std::string timestamp_;      // of APOP, in the greeting; empty: there is no APOP
+    SteadyTime deadline_{};
+    auth::OpenSessions::Mark mark_ = 0;  // taken before the command that may log in was looked at
+    std::string timestamp_;              // of APOP, in the greeting; empty: there is no APOP
     std::string name_;           // of USER, until PASS
     std::size_t user_line_ = 0;  // which of the session's command lines that was
     unsigned failures_ = 0;

@@ -6,7 +6,6 @@ namespace poplar::pop3 {
 
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
 using Seconds = net::Connection::Seconds;
 
 // RFC 3206 s4: SYS/TEMP may work later, SYS/PERM needs the operator.
@@ -23,7 +22,7 @@ bool is_auth(std::string_view line) {
     return command && std::holds_alternative<Auth>(*command);
 }
 
-Seconds until(SteadyClock::time_point deadline) {
+Seconds until(SteadyTime deadline) {
     return std::max(Seconds(0), std::chrono::ceil<Seconds>(deadline - SteadyClock::now()));
 }
 
@@ -51,7 +50,15 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
 // Tokens are long, and clients send them with the command, though RFC 5034 s4 keeps commands to 255 octets.
 Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_t limit) {
     while (!over()) {
+        reading_ = true;
         auto line = co_await connection_.read_line(limit, idle);
+        reading_ = false;
+        ++lines_;
+        if (ousted_) {
+            co_await say_error("the account has changed, log in again");
+            end("account_changed");
+            break;
+        }
         if (line && line->size() + 2 > options_.line_limit && !is_auth(*line))
             line = fail(Errc::too_large, "line too long");
         if (!line && line.error().code() == Errc::too_large) {
@@ -62,7 +69,6 @@ Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_
             co_await end_of_reading(line.error().code());
             break;
         }
-        ++lines_;
         auto command = parse_command(*line);
         if (command) co_return std::move(*command);
         if (command.error().code() == Errc::not_found) {
@@ -76,7 +82,7 @@ Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_
 }
 
 // A peer that always has another command ready never makes a read wait, so the read's own limit would not end it.
-Task<std::optional<Command>> Conversation::next_command(Seconds idle, SteadyClock::time_point deadline) {
+Task<std::optional<Command>> Conversation::next_command(Seconds idle, SteadyTime deadline) {
     if (SteadyClock::now() >= deadline) {
         end("timed_out");
         co_return std::nullopt;
@@ -85,7 +91,7 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle, SteadyCloc
                                     std::max(options_.line_limit, options_.response_limit));
 }
 
-Task<std::optional<std::string_view>> Conversation::next_response(SteadyClock::time_point deadline) {
+Task<std::optional<std::string_view>> Conversation::next_response(SteadyTime deadline) {
     auto line = co_await connection_.read_line(options_.response_limit, std::min(options_.login_idle, until(deadline)));
     if (line) co_return *line;
     if (line.error().code() == Errc::too_large)
@@ -127,10 +133,23 @@ Task<> Conversation::say_error(std::string_view code, Text text) {
 Task<> Conversation::say_failure(const Error& error, Text what) { return say_error(response_code(error.code()), what); }
 
 Task<> Conversation::refuse(Text text) {
-    co_await say_error(text);
-    if (++bad_commands_ < options_.bad_commands) co_return;
-    co_await say_error("too many bad commands, goodbye");
-    end("bad_commands");
+    if (++bad_commands_ < options_.bad_commands) {
+        co_await say_error(text);
+    } else {
+        co_await say_error("too many bad commands, goodbye");
+        end("bad_commands");
+    }
+}
+
+void Conversation::oust() {
+    if (over()) return;
+    if (reading_) {
+        ousted_ = true;
+        connection_.stop_reading();
+    } else {
+        end("account_changed");
+        connection_.abort();
+    }
 }
 
 std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
@@ -139,15 +158,15 @@ std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
 }
 
 // What is available before the login is announced in both states (RFC 2449 s5), except STLS (RFC 2595 s8).
-Task<> Conversation::say_capabilities(bool authorized) {
-    bool passwords = plaintext_allowed(), stls = !authorized && offered_tls();
+Task<> Conversation::say_capabilities(State state, std::string_view policy) {
+    bool passwords = plaintext_allowed(), stls = state == State::authorization && offered_tls();
     bool named = !options_.implementation.empty();
     std::string sasl;
     for (auto mechanism : mechanisms()) sasl.append(sasl.empty() ? "SASL " : " ").append(auth::name_of(mechanism));
     if (!sasl.empty()) sasl.append("\r\n");
     return say(
-        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n{}{}{}{}{}{}.\r\n",
-        text("capabilities follow"), passwords ? "USER\r\n" : "", sasl, stls ? "STLS\r\n" : "",
+        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n{}{}{}{}{}{}{}.\r\n",
+        text("capabilities follow"), passwords ? "USER\r\n" : "", sasl, stls ? "STLS\r\n" : "", policy,
         named ? "IMPLEMENTATION " : "", options_.implementation, named ? "\r\n" : "");
 }
 

@@ -45,11 +45,10 @@ public:
     /// counted. Its texts are valid until the next read.
     Task<std::optional<Command>> next_command(net::Connection::Seconds idle);
     /// As next_command, before the login: until `deadline` at the latest, and AUTH may be as long as a response.
-    Task<std::optional<Command>> next_command(net::Connection::Seconds idle,
-                                              std::chrono::steady_clock::time_point deadline);
+    Task<std::optional<Command>> next_command(net::Connection::Seconds idle, SteadyTime deadline);
     /// One line of an AUTH exchange (RFC 5034 s4); nothing: the session is over, or the line was too long, which has
     /// been answered.
-    Task<std::optional<std::string_view>> next_response(std::chrono::steady_clock::time_point deadline);
+    Task<std::optional<std::string_view>> next_response(SteadyTime deadline);
 
     /// `+OK text`. Here and below: failing to send ends the session.
     Task<> say_ok(Text text);
@@ -79,7 +78,9 @@ public:
         return say(std::string_view(reply_));
     }
     /// RFC 2449 s5.
-    Task<> say_capabilities(bool authorized);
+    enum class State { authorization, transaction };
+    /// `policy` is the lines of Announced.
+    Task<> say_capabilities(State state, std::string_view policy);
 
     /// In the language of the session; arguments are not filled in.
     std::string_view text(Text text) const { return text.in(language_); }
@@ -100,6 +101,9 @@ public:
     bool over() const { return !reason_.empty(); }
     /// Command lines read so far, whether they were commands or not.
     std::size_t lines() const { return lines_; }
+    /// From outside: the account is not what it was when it logged in. A session that waits for a command is told so,
+    /// at once; one that has a command under way is cut.
+    void oust();
     std::string_view reason() const { return reason_; }
 
     /// Whether a password may be sent now (configuration: auth.allow_plaintext).
@@ -125,6 +129,7 @@ private:
     std::string_view session_id_;
     std::string_view reason_;
     std::string reply_;
+    bool reading_ = false, ousted_ = false;
     Language language_ = Language::english;
     bool utf8_ = false;
     std::size_t lines_ = 0;

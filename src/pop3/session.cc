@@ -18,8 +18,8 @@ Task<> serve(std::unique_ptr<net::Connection> connection, const Services& servic
     std::string account;
     Transaction::Done done;
     if (login) {
-        account = std::move(login->account);
-        Transaction transaction(conversation, account, login->id, std::move(login->maildrop), services.listings);
+        account = login->account;
+        Transaction transaction(conversation, services, std::move(*login));
         co_await transaction.run();
         done = transaction.done();
     }

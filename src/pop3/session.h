@@ -8,11 +8,13 @@
 
 #include "auth/authenticator.h"
 #include "auth/exchange.h"
+#include "auth/open_sessions.h"
 #include "base/asio.h"
 #include "mailstore/mail_store.h"
 #include "net/connection.h"
 #include "net/tls.h"
 #include "pop3/listing_cache.h"
+#include "pop3/policy.h"
 #include "pop3/texts.h"
 
 namespace poplar::pop3 {
@@ -21,6 +23,9 @@ struct Services {
     auth::Authenticator& authenticator;
     auth::Sasl& sasl;
     mailstore::MailStore& store;
+    auth::OpenSessions& open_sessions;
+    LoginDelays& login_delays;
+    const Announced& announced;
     ListingCache* listings = nullptr;  ///< null: every listing is made anew
 };
 
@@ -42,6 +47,8 @@ struct Options {
     bool apop = false;
     std::string hostname = "localhost";
     std::string implementation = "Poplar";  ///< RFC 2449 s6.9; empty: not announced
+
+    Policy policy = {};  ///< of accounts that have none of their own
 
     std::chrono::seconds login_idle{60};         ///< a command may take before the login
     std::chrono::seconds login_total{180};       ///< until somebody is logged in, STLS included

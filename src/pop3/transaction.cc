@@ -97,10 +97,10 @@ Task<> Transaction::list_one(MessageNumber number, Kind kind) {
 
 // A poll that finds nothing new is sent what the last one was, and the messages are not even read.
 Task<> Transaction::list_all(Kind kind, Text first_line) {
-    if (deleted_count_ == 0 && listings_) {
+    if (deleted_count_ == 0 && services_.listings) {
         auto version = co_await maildrop_->version();
         if (version)
-            if (auto text = listings_->find(id_, kind, *version)) {
+            if (auto text = services_.listings->find(id_, kind, *version)) {
                 co_await conversation_.say_ok(first_line);
                 if (!conversation_.over()) co_await conversation_.say(*text);
                 co_return;
@@ -112,7 +112,7 @@ Task<> Transaction::list_all(Kind kind, Text first_line) {
 }
 
 Task<> Transaction::make_listing(Kind kind) {
-    const bool keep = deleted_count_ == 0 && !messages_->empty() && listings_;
+    const bool keep = deleted_count_ == 0 && !messages_->empty() && services_.listings;
     std::string kept, block;
     for (MessageNumber number = 1; number <= messages_->size(); ++number) {
         if (is_deleted(number)) continue;
@@ -120,16 +120,16 @@ Task<> Transaction::make_listing(Kind kind) {
         if (block.size() < kListingBlock) continue;
         co_await conversation_.say(block);
         if (conversation_.over()) co_return;
-        if (keep && kept.size() <= listings_->longest()) kept.append(block);
+        if (keep && kept.size() <= services_.listings->longest()) kept.append(block);
         block.clear();
     }
     block.append(kEnd);
     co_await conversation_.say(block);
-    if (!keep || kept.size() + block.size() > listings_->longest()) co_return;
+    if (!keep || kept.size() + block.size() > services_.listings->longest()) co_return;
     kept.append(block);
     kept.shrink_to_fit();
     if (auto version = co_await maildrop_->version())
-        listings_->keep(id_, kind, *version, std::make_shared<const std::string>(std::move(kept)));
+        services_.listings->keep(id_, kind, *version, std::make_shared<const std::string>(std::move(kept)));
 }
 
 // Damage must show before +OK is said: there is no way to take back half a message.
@@ -158,6 +158,7 @@ Task<> Transaction::on(Retr retr) {
         if (chunk->empty()) {
             co_await conversation_.say(kEnd);
             ++done_.retrieved;
+            note_retrieved(retr.message);
             co_return;
         }
         done_.octets += chunk->size();
@@ -218,7 +219,9 @@ Task<> Transaction::on(Rset) {
 // RFC 1957: old clients want a space behind "+OK", so every reply has a text.
 Task<> Transaction::on(Noop) { return conversation_.say_ok("still here"); }
 
-Task<> Transaction::on(Capa) { return conversation_.say_capabilities(true); }
+Task<> Transaction::on(Capa) {
+    return conversation_.say_capabilities(Conversation::State::transaction, services_.announced.lines(policy_));
+}
 
 Task<> Transaction::on(Lang lang) { return conversation_.change_language(lang.range); }
 
@@ -226,23 +229,37 @@ Task<> Transaction::on(Lang lang) { return conversation_.change_language(lang.ra
 // the client's next session by then (RFC 1939 s6).
 Task<> Transaction::on(Quit) {
     Result<> removed;
-    if (deleted_count_ != 0) {
-        std::vector<std::uint32_t> numbers;
-        numbers.reserve(deleted_count_);
-        for (MessageNumber number = 1; number <= deleted_.size(); ++number)
-            if (is_deleted(number)) numbers.push_back(number);
-        removed = co_await maildrop_->remove(std::move(numbers));
-    }
+    auto numbers = to_remove();
+    auto count = numbers.size();
+    if (count != 0) removed = co_await maildrop_->remove(std::move(numbers));
     maildrop_.reset();
     if (removed) {
-        done_.deleted = deleted_count_;
-        co_await conversation_.say_ok("goodbye");
+        done_.deleted = count;
+        if (count == 0)
+            co_await conversation_.say_ok("goodbye");
+        else
+            co_await conversation_.say_ok("goodbye, messages deleted: {}", count);
         conversation_.end("quit");
     } else {
         log_failure(removed.error(), "");
         co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
         conversation_.end("update_failed");
     }
+}
+
+std::vector<MessageNumber> Transaction::to_remove() const {
+    std::vector<MessageNumber> numbers;
+    if (deleted_count_ == 0 && retrieved_.empty()) return numbers;
+    for (MessageNumber number = 1; number <= messages_->size(); ++number)
+        if (is_deleted(number) || (!retrieved_.empty() && retrieved_[number - 1])) numbers.push_back(number);
+    return numbers;
+}
+
+// RFC 2449 s6.7, EXPIRE 0: at the end of the session it counts as deleted, whatever RSET says.
+void Transaction::note_retrieved(MessageNumber number) {
+    if (policy_.expire_days != 0) return;
+    if (retrieved_.empty()) retrieved_.resize(messages_->size());
+    retrieved_[number - 1] = true;
 }
 
 // False: it has been answered.

@@ -6,20 +6,21 @@
 #include <vector>
 
 #include "mailstore/mail_store.h"
-#include "pop3/conversation.h"
+#include "pop3/authorization.h"
 
 namespace poplar::pop3 {
 
 /// The TRANSACTION and UPDATE states (RFC 1939 s5, s6): from a login to the end.
 class Transaction {
 public:
-    Transaction(Conversation& conversation, std::string_view account, mailstore::AccountId id,
-                std::unique_ptr<mailstore::Maildrop> maildrop, ListingCache* listings)
+    Transaction(Conversation& conversation, const Services& services, Login login)
         : conversation_(conversation),
-          account_(account),
-          id_(id),
-          maildrop_(std::move(maildrop)),
-          listings_(listings) {}
+          services_(services),
+          account_(std::move(login.account)),
+          id_(login.id),
+          maildrop_(std::move(login.maildrop)),
+          policy_(login.policy),
+          entry_(std::move(login.entry)) {}
 
     Task<> run();
 
@@ -64,15 +65,21 @@ private:
     Task<const Message*> find_content(MessageNumber number);
     Task<> cut(const Message& message, const Error& why);
     void log_failure(const Error& why, std::string_view what);
+    /// The messages that QUIT removes, in order.
+    std::vector<MessageNumber> to_remove() const;
+    void note_retrieved(MessageNumber number);
     bool is_deleted(MessageNumber number) const { return !deleted_.empty() && deleted_[number - 1]; }
 
     Conversation& conversation_;
-    std::string_view account_;
+    const Services& services_;
+    std::string account_;
     mailstore::AccountId id_;
     std::unique_ptr<mailstore::Maildrop> maildrop_;
-    ListingCache* listings_;
+    Policy policy_;
+    auth::OpenSessions::Entry entry_;
     const std::vector<Message>* messages_ = nullptr;  // until the first command that needs it
     std::vector<bool> deleted_;                       // empty, or one for each message
+    std::vector<bool> retrieved_;                     // the same, with EXPIRE 0 only
     std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;
     Done done_;
 };

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kPasswordOctets = 1024;  // what a client can send (auth/sasl.h)
 constexpr std::size_t kImportAtOnce = 20'000;
+constexpr std::uint32_t kMostDays = 36'500, kMostDelay = 30 * 24 * 3600;  // as in the configuration
 
 unsigned http_status(Errc code) {
     switch (code) {
@@ -188,6 +189,20 @@ std::string query_text(const ApiRequest& request, std::string_view name) {
     return found == request.query.end() ? std::string() : found->second;
 }
 
+namespace {
+
+Json expire_json(std::uint32_t days) { return days == directory::kNeverExpires ? Json("never") : Json(days); }
+
+// A setting of an account: null (the server's), or a number up to `most`.
+Result<std::optional<std::uint32_t>> setting_member(const Json& value, const char* name, std::uint32_t most) {
+    if (value.is_null()) return std::optional<std::uint32_t>();
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most)
+        return fail(Errc::invalid, fmt::format("\"{}\" must be null or a number up to {}", name, most));
+    return value.get<std::uint32_t>();
+}
+
+}  // namespace
+
 Json json_account(const directory::Account& account) {
     Json out{{"id", account.id.value},
              {"address", account.address},
@@ -200,6 +215,9 @@ Json json_account(const directory::Account& account) {
         if (auth::find_scram_keys(account.scram_keys, hash) || auth::find_scram_keys(account.password, hash))
             out["scram"].push_back(name);
     out["shared_secret"] = !account.shared_secret.empty();
+    const auto& own = account.settings;
+    out["expire_days"] = own.expire_days ? expire_json(*own.expire_days) : Json();
+    out["login_delay"] = own.login_delay ? Json(*own.login_delay) : Json();
     return out;
 }
 
@@ -339,6 +357,7 @@ Task<ApiReply> AdminApi::accounts(const ApiRequest& request, ApiBody& body, ApiS
     if (path.size() == 4 && path[3] == "shared-secret" && (method == "PUT" || method == "DELETE"))
         co_return co_await set_shared_secret(path[2], method == "PUT" ? &body : nullptr);
     if (path.size() == 4 && path[3] == "status" && method == "PUT") co_return co_await set_status(path[2], body);
+    if (path.size() == 4 && path[3] == "settings" && method == "PUT") co_return co_await set_settings(path[2], body);
     if (path.size() >= 4 && (path[3] == "messages" || path[3] == "retained")) {
         auto id = co_await account_id(path[2]);
         if (!id) co_return api_error(id.error());
@@ -448,9 +467,14 @@ Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
     if (!kept) co_return api_error(kept.error());
     auto removed = co_await s_.directory.remove_account(address);
     if (!removed) co_return api_error(removed.error());
-    s_.auth.forget(removed->id);
-    log::info("admin.account_removed", {{"account", removed->address}, {"purged", purge ? "yes" : "no"}});
-    Json reply{{"removed", removed->address}, {"id", removed->id.value}, {"mail_kept_until", nullptr}};
+    auto ended = shut_out(removed->id);
+    co_await announce_settings();
+    log::info("admin.account_removed",
+              {{"account", removed->address}, {"purged", purge ? "yes" : "no"}, {"sessions_ended", ended}});
+    Json reply{{"removed", removed->address},
+               {"id", removed->id.value},
+               {"mail_kept_until", nullptr},
+               {"sessions_ended", ended}};
     if (purge) {
         auto purged = co_await s_.mail.purge(removed->id);
         if (!purged) co_return api_error(purged.error());  // the record stays: housekeeping tries again
@@ -476,8 +500,9 @@ Task<ApiReply> AdminApi::set_password(std::string address, ApiBody& body) {
     if (!wanted) co_return api_error(wanted.error());
     auto set = co_await s_.directory.set_password(address, std::move(*wanted));
     if (!set) co_return api_error(set.error());
-    s_.auth.forget(account->id);
-    log::info("admin.password_set", {{"account", account->address}});
+    auto ended = shut_out(account->id);
+    reply["sessions_ended"] = ended;
+    log::info("admin.password_set", {{"account", account->address}, {"sessions_ended", ended}});
     co_return ApiReply{200, std::move(reply)};
 }
 
@@ -503,7 +528,12 @@ Task<ApiReply> AdminApi::set_shared_secret(std::string address, ApiBody* body) {
     }
     auto set = co_await s_.directory.set_shared_secret(address, std::move(secret));
     if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
-    log::info(body != nullptr ? "admin.shared_secret_set" : "admin.shared_secret_removed", {{"account", address}});
+    auto account = co_await s_.directory.find_account(address);
+    if (!account) co_return api_error(account.error());
+    auto ended = shut_out(account->id);
+    reply["sessions_ended"] = ended;
+    log::info(body != nullptr ? "admin.shared_secret_set" : "admin.shared_secret_removed",
+              {{"account", account->address}, {"sessions_ended", ended}});
     co_return ApiReply{200, std::move(reply)};
 }
 
@@ -521,9 +551,61 @@ Task<ApiReply> AdminApi::set_status(std::string address, ApiBody& body) {
     if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
     auto account = co_await s_.directory.find_account(address);
     if (!account) co_return api_error(account.error());
-    s_.auth.forget(account->id);
-    log::info("admin.status_set", {{"account", account->address}, {"status", *status}});
-    co_return ApiReply{200, json_account(*account)};
+    auto reply = json_account(*account);
+    std::size_t ended = 0;
+    if (wanted == AccountStatus::disabled)
+        reply["sessions_ended"] = ended = shut_out(account->id);
+    else
+        s_.auth.forget(account->id);
+    log::info("admin.status_set", {{"account", account->address}, {"status", *status}, {"sessions_ended", ended}});
+    co_return ApiReply{200, std::move(reply)};
+}
+
+std::size_t AdminApi::shut_out(directory::AccountId account) {
+    s_.auth.forget(account);
+    return s_.open_sessions.end(account);
+}
+
+Task<ApiReply> AdminApi::set_settings(std::string address, ApiBody& body) {
+    auto fields = co_await read_json(body);
+    if (!fields) co_return api_error(fields.error());
+    if (auto known = only_members(*fields, {"expire_days", "login_delay"}); !known) co_return api_error(known.error());
+    auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no account {}", address));
+    if (!account) co_return api_error(account.error());
+    auto settings = account->settings;
+    if (auto given = fields->find("expire_days"); given != fields->end()) {
+        if (*given == "never") {
+            settings.expire_days = directory::kNeverExpires;
+        } else {
+            auto days = setting_member(*given, "expire_days", kMostDays);
+            if (!days) co_return api_error(days.error());
+            settings.expire_days = *days;
+        }
+    }
+    if (auto given = fields->find("login_delay"); given != fields->end()) {
+        auto delay = setting_member(*given, "login_delay", kMostDelay);
+        if (!delay) co_return api_error(delay.error());
+        settings.login_delay = *delay;
+    }
+    auto set = co_await s_.directory.set_settings(address, settings);
+    if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
+    co_await announce_settings();
+    account->settings = settings;
+    auto reply = json_account(*account);
+    log::info("admin.settings_set", {{"account", account->address},
+                                     {"expire_days", dump(reply["expire_days"])},
+                                     {"login_delay", dump(reply["login_delay"])}});
+    co_return ApiReply{200, std::move(reply)};
+}
+
+Task<> AdminApi::announce_settings() {
+    auto strictest = co_await s_.directory.strictest_settings();
+    if (strictest)
+        s_.announced.set(*strictest);
+    else  // CAPA goes on saying what it did
+        log::warning("admin.announcement_failed", {{"reason", strictest.error().detail()}});
 }
 
 Task<ApiReply> AdminApi::removed_accounts() {

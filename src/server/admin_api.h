@@ -9,9 +9,11 @@
 #include <nlohmann/json.hpp>
 
 #include "auth/authenticator.h"
+#include "auth/open_sessions.h"
 #include "delivery/delivery.h"
 #include "directory/directory.h"
 #include "mailstore/mail_store.h"
+#include "pop3/policy.h"
 #include "server/removed_accounts.h"
 #include "server/verify.h"
 
@@ -58,6 +60,8 @@ struct ApiServices {
     auth::Authenticator& auth;
     delivery::Delivery& delivery;
     RemovedAccounts& removed;
+    auth::OpenSessions& open_sessions;
+    pop3::Announced& announced;
     std::string hostname;
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
     std::function<Task<Json>()> status;
@@ -81,6 +85,11 @@ private:
     /// Null: takes it away.
     Task<ApiReply> set_shared_secret(std::string address, ApiBody* body);
     Task<ApiReply> set_status(std::string address, ApiBody& body);
+    Task<ApiReply> set_settings(std::string address, ApiBody& body);
+    /// Brings what CAPA announces before the login up to date.
+    Task<> announce_settings();
+    /// Forgets the account's verified password and ends its sessions. Returns how many.
+    std::size_t shut_out(directory::AccountId account);
     Task<ApiReply> removed_accounts();
     Task<ApiReply> aliases(const ApiRequest& request, ApiBody& body);
 

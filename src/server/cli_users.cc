@@ -12,7 +12,7 @@ namespace poplar::server {
 namespace {
 
 struct UserOptions {
-    std::string address, domain, hash;
+    std::string address, domain, hash, expire_days, login_delay;
     bool from_stdin = false, generate = false, no_password = false, purge = false, remove = false;
 };
 using Options = std::shared_ptr<UserOptions>;
@@ -75,6 +75,14 @@ void show_user(const Json& account) {
     fmt::print("scram     {}\n", fmt::join(account.value("scram", std::vector<std::string>{"none"}), ", "));
     fmt::print("apop      {}\n", account.value("shared_secret", false) ? "shared secret set" : "no shared secret");
     fmt::print("created   {}\n", account.value("created", ""));
+    if (!account["expire_days"].is_null())
+        fmt::print("expire    {}\n", account["expire_days"].is_string()
+                                         ? std::string("never")
+                                         : fmt::format("{} days", account["expire_days"].get<std::uint64_t>()));
+    if (!account["login_delay"].is_null()) {
+        std::chrono::seconds delay(account["login_delay"].get<std::uint64_t>());
+        fmt::print("delay     {} between logins\n", format_duration(delay));
+    }
     fmt::print("id        {}\n", account.value("id", 0ull));
     fmt::print("mail      {} messages, {}\n", account.value("messages", 0ull),
                human_size(account.value("octets", 0ull)));
@@ -104,6 +112,36 @@ int set_secret(const Cli& cli, const UserOptions& o) {
         fmt::print("set the shared secret of {}\n", reply.value("address", ""));
         if (reply.contains("secret")) fmt::print("secret: {}\n", reply.value("secret", ""));
     });
+}
+
+// A setting; null is the server's.
+std::string shown(const Json& setting) {
+    if (setting.is_null()) return "default";
+    return setting.is_string() ? setting.get<std::string>() : setting.dump();
+}
+
+// The members of the settings that are to change. Errors: invalid.
+Result<Json> settings_members(const UserOptions& o) {
+    auto members = Json::object();
+    if (o.expire_days == "default") {
+        members["expire_days"] = nullptr;
+    } else if (o.expire_days == "never") {
+        members["expire_days"] = "never";
+    } else if (!o.expire_days.empty()) {
+        auto days = Json::parse(o.expire_days, nullptr, false);
+        if (!days.is_number_unsigned())
+            return fail(Errc::invalid, "--expire-days takes a number, \"never\" or \"default\"");
+        members["expire_days"] = days;
+    }
+    if (o.login_delay == "default") {
+        members["login_delay"] = nullptr;
+    } else if (!o.login_delay.empty()) {
+        auto delay = parse_duration(o.login_delay);
+        if (!delay) return pass_on(delay);
+        members["login_delay"] = std::chrono::ceil<std::chrono::seconds>(*delay).count();
+    }
+    if (members.empty()) return fail(Errc::invalid, "say what to set: see poplar user set --help");
+    return members;
 }
 
 void show_removed(const Json& reply) {
@@ -171,10 +209,27 @@ void add_user_commands(CLI::App& app, Cli& cli) {
     which->require_option(1);
     secret->callback([&cli, o] { cli.action = [&cli, o] { return set_secret(cli, *o); }; });
 
-    command("disable", "Refuse an account's logins and its mail, from now on; a session that is open goes on")
+    command("disable", "Refuse an account's logins and its mail, from now on, and end its open sessions")
         ->callback([&cli, o] { cli.action = [&cli, o] { return set_status(cli, o->address, "disabled"); }; });
     command("enable", "Undo disable")->callback([&cli, o] {
         cli.action = [&cli, o] { return set_status(cli, o->address, "enabled"); };
+    });
+
+    auto* set = command("set", "Set what an account has of its own in place of the configuration");
+    set->add_option("--expire-days", o->expire_days,
+                    "Days that its mail stays (pop3.expire); 0: until it was retrieved; never; default")
+        ->type_name("DAYS");
+    set->add_option("--login-delay", o->login_delay, "Time between two logins (pop3.login_delay), as in 15m; default")
+        ->type_name("TIME");
+    set->callback([&cli, o] {
+        cli.action = [&cli, o] {
+            auto body = settings_members(*o);
+            if (!body) return complain(body.error().detail());
+            return cli.call("PUT", route({"accounts", o->address, "settings"}), *body, [](const Json& reply) {
+                fmt::print("set {}: expire_days {}, login_delay {}\n", reply.value("address", ""),
+                           shown(reply["expire_days"]), shown(reply["login_delay"]));
+            });
+        };
     });
 
     auto* remove = command("remove", "Remove an account; its mail is kept for storage.retention");

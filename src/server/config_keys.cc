@@ -335,6 +335,26 @@ std::vector<std::pair<std::string, pop3::Language>> languages() {
     return choices;
 }
 
+ConfigKey expire_key() {
+    return {"pop3.expire", Change::restart,
+            [](Config& config, const toml::node& node) -> std::string {
+                constexpr std::string_view wanted = "\"never\" or a number of days up to 36500";
+                const auto* word = node.as_string();
+                const auto* days = node.as_integer();
+                if (word && word->get() == "never")
+                    config.pop3.policy.expire_days = directory::kNeverExpires;
+                else if (days && days->get() >= 0 && days->get() <= 36'500)
+                    config.pop3.policy.expire_days = static_cast<std::uint32_t>(days->get());
+                else
+                    return fmt::format("must be {}", wanted);
+                return {};
+            },
+            [](const Config& config) {
+                auto days = config.pop3.policy.expire_days;
+                return days == directory::kNeverExpires ? toml_text("never") : std::to_string(days);
+            }};
+}
+
 #define AT(member) [](auto& c) -> auto& { return c.member; }
 
 std::vector<ConfigKey> make_keys() {
@@ -427,6 +447,7 @@ std::vector<ConfigKey> make_keys() {
         number("limits.spare_descriptors", restart, AT(net.spare_descriptors), 0, kMillion),
         duration("limits.tls_handshake", restart, AT(net.tls_handshake), seconds(1), hours(1)),
         duration("limits.write_stall", restart, AT(net.connection.write_stall), seconds(1), hours(24)),
+        size("limits.write_rate", restart, AT(net.connection.write_rate), 0),
         size("limits.message_size", restart, AT(delivery.message_octets), 1000, std::uint64_t(4) << 30),
         number("limits.hops", restart, AT(delivery.hops), 1, 10'000),
         size("limits.header_size", restart, AT(delivery.header_octets), 1000, 64u << 20),
@@ -442,9 +463,11 @@ std::vector<ConfigKey> make_keys() {
         pop3_text("pop3.greeting", restart, AT(pop3.greeting)),
         boolean("pop3.apop", restart, AT(pop3.apop)),
         pop3_text("pop3.implementation", restart, AT(pop3.implementation)),
+        expire_key(),
+        duration("pop3.login_delay", restart, AT(pop3.policy.login_delay), seconds(0), days(30)),
         duration("pop3.login_idle", restart, AT(pop3.login_idle), seconds(1), hours(24)),
         duration("pop3.login_total", restart, AT(pop3.login_total), seconds(1), hours(24)),
-        duration("pop3.transaction_idle", restart, AT(pop3.transaction_idle), seconds(1), hours(24)),
+        duration("pop3.transaction_idle", restart, AT(pop3.transaction_idle), minutes(10), hours(24)),
         duration("pop3.tls_handshake", restart, AT(pop3.tls_handshake), seconds(1), hours(1)),
         number("pop3.line_limit", restart, AT(pop3.line_limit), 255, 65'536),
         number("pop3.response_limit", restart, AT(pop3.response_limit), 1024, 65'536),

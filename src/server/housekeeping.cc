@@ -4,6 +4,10 @@
 
 namespace poplar::server {
 
+namespace {
+constexpr auto kLivePeriod = std::chrono::hours(24);
+}
+
 Task<Result<>> Housekeeping::rest() {
     asio::steady_timer timer(co_await asio::this_coro::executor, pace_.pause);
     co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -13,31 +17,48 @@ Task<Result<>> Housekeeping::rest() {
 
 Task<Result<HousekeepingTotals>> Housekeeping::round() {
     HousekeepingTotals totals;
-    if (auto done = co_await expire_retained(totals); !done) co_return pass_on(done);
+    if (auto done = co_await expire(totals); !done) co_return pass_on(done);
     if (auto done = co_await purge_removed(totals); !done) co_return pass_on(done);
     co_return totals;
 }
 
-Task<Result<>> Housekeeping::expire_retained(HousekeepingTotals& totals) {
+Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals& totals, bool live) {
+    auto failed = [&](const Error& why) {
+        ++totals.failures;
+        log::warning("housekeeping.expire_failed", {{"account", account.address}, {"reason", why.detail()}});
+    };
+    ++totals.accounts;
+    auto days = account.settings.expire_days.value_or(expire_days_);
+    if (live && days != 0 && days != directory::kNeverExpires) {
+        auto aged = co_await store_.expire_live(account.id, clock_.now() - std::chrono::days(days));
+        if (aged)
+            totals.aged += *aged;
+        else
+            failed(aged.error());
+    }
+    auto expired = co_await store_.expire(account.id);
+    if (expired)
+        totals.expired += *expired;
+    else
+        failed(expired.error());
+}
+
+Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
+    const auto begun = clock_.now();
+    const bool live = !live_done_ || begun - *live_done_ >= kLivePeriod;
     std::string after;
     for (;;) {
         auto page = co_await directory_.accounts("", after, pace_.accounts);
         if (!page) co_return pass_on(page);
         for (const auto& account : *page) {
             after = account.address;
-            ++totals.accounts;
-            auto expired = co_await store_.expire(account.id);
-            if (expired) {
-                totals.expired += *expired;
-                continue;
-            }
-            ++totals.failures;
-            log::warning("housekeeping.expire_failed",
-                         {{"account", account.address}, {"reason", expired.error().detail()}});
+            co_await expire_mail(account, totals, live);
         }
-        if (page->size() < pace_.accounts) co_return Result<>();
+        if (page->size() < pace_.accounts) break;
         if (auto rested = co_await rest(); !rested) co_return rested;
     }
+    if (live) live_done_ = begun;
+    co_return Result<>();
 }
 
 Task<Result<>> Housekeeping::purge_removed(HousekeepingTotals& totals) {

@@ -1,9 +1,10 @@
 #pragma once
-// What must happen now and then without anybody asking: retained mail whose days are over goes, and so does the mail
-// of removed accounts.
+// What must happen now and then without anybody asking: mail that has been on the server for the days of EXPIRE is
+// deleted (RFC 2449 s6.7), retained mail whose days are over goes, and so does the mail of removed accounts.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include "base/asio.h"
 #include "base/clock.h"
@@ -20,6 +21,7 @@ struct HousekeepingPace {
 
 struct HousekeepingTotals {
     std::uint64_t accounts = 0;  ///< looked at
+    std::uint64_t aged = 0;      ///< messages that were moved to the retained area, as EXPIRE announces
     std::uint64_t expired = 0;   ///< retained messages that went
     std::uint64_t purged = 0;    ///< removed accounts whose mail went
     std::uint64_t failures = 0;  ///< accounts that could not be done; each is logged and tried again next time
@@ -28,15 +30,22 @@ struct HousekeepingTotals {
 class Housekeeping {
 public:
     Housekeeping(directory::Directory& directory, mailstore::MailStore& store, RemovedAccounts& removed,
-                 const Clock& clock, HousekeepingPace pace = {})
-        : directory_(directory), store_(store), removed_(removed), clock_(clock), pace_(pace) {}
+                 const Clock& clock, std::uint32_t expire_days, HousekeepingPace pace = {})
+        : directory_(directory),
+          store_(store),
+          removed_(removed),
+          clock_(clock),
+          expire_days_(expire_days),
+          pace_(pace) {}
 
-    /// One round over all accounts. Errors: those of the directory; cancelled after stop().
+    /// One round over all accounts. Live mail is looked at once a day: an account with days to count costs one read of
+    /// its oldest message then, any other nothing. Errors: those of the directory; cancelled after stop().
     Task<Result<HousekeepingTotals>> round();
     void stop() { stopping_ = true; }
 
 private:
-    Task<Result<>> expire_retained(HousekeepingTotals& totals);
+    Task<> expire_mail(directory::Account account, HousekeepingTotals& totals, bool live);
+    Task<Result<>> expire(HousekeepingTotals& totals);
     Task<Result<>> purge_removed(HousekeepingTotals& totals);
     Task<Result<>> rest();
 
@@ -44,7 +53,9 @@ private:
     mailstore::MailStore& store_;
     RemovedAccounts& removed_;
     const Clock& clock_;
+    const std::uint32_t expire_days_;  ///< of accounts that have none of their own
     HousekeepingPace pace_;
+    std::optional<Timestamp> live_done_;  ///< when live mail was last looked at
     std::atomic<bool> stopping_ = false;
 };
 

@@ -112,6 +112,7 @@ private:
     Task<> stop();
     Task<> keep_house();
     Task<> feed_watchdog();
+    Task<> announce();
     void reload();
     Task<Json> status();
     void spawn(Task<> task);
@@ -127,8 +128,12 @@ private:
     Housekeeping housekeeping_;
     net::CurrentTls tls_;
     std::array<SessionCount, kProtocols.size()> sessions_;
+    auth::OpenSessions open_sessions_;
+    pop3::LoginDelays login_delays_;
+    pop3::Announced announced_;
     pop3::ListingCache listings_{config_.pop3.listing_cache};
-    pop3::Services pop3_services_{authenticator_, sasl_, store_, &listings_};
+    pop3::Services pop3_services_{authenticator_, sasl_,      store_,    open_sessions_,
+                                  login_delays_,  announced_, &listings_};
     smtp::Services smtp_services_{delivery_};
     std::vector<std::pair<Protocol, std::string>> bound_;
 
@@ -157,12 +162,15 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
       removed_(*engine_, system_clock(), config_.mailstore.retention),
-      housekeeping_(directory_, store_, removed_, system_clock()),
+      housekeeping_(directory_, store_, removed_, system_clock(), config_.pop3.policy.expire_days),
+      announced_(config_.pop3.policy),
       api_({.directory = directory_,
             .mail = store_,
             .auth = authenticator_,
             .delivery = delivery_,
             .removed = removed_,
+            .open_sessions = open_sessions_,
+            .announced = announced_,
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .status = [this] { return status(); },
@@ -206,7 +214,19 @@ void Server::spawn(Task<> task) {
     });
 }
 
+// Before anybody may ask for it.
+Task<> Server::announce() {
+    auto strictest = co_await directory_.strictest_settings();
+    if (strictest)
+        announced_.set(*strictest);
+    else
+        log::error("server.settings_unreadable", {{"reason", strictest.error().detail()}});
+}
+
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
+    spawn(announce());
+    control_.run();
+    control_.restart();
     workers_.start();
     std::string where;
     for (auto& [protocol, listener] : listeners) {
@@ -288,6 +308,7 @@ Task<> Server::keep_house() {
         if (totals) {
             last_house_ = *totals;
             log::info("housekeeping.done", {{"accounts", totals->accounts},
+                                            {"aged_messages", totals->aged},
                                             {"expired_messages", totals->expired},
                                             {"purged_accounts", totals->purged},
                                             {"failures", totals->failures}});
@@ -401,6 +422,7 @@ Task<Json> Server::status() {
     out["housekeeping"] = nullptr;
     if (last_house_)
         out["housekeeping"] = {{"accounts", last_house_->accounts},
+                               {"aged_messages", last_house_->aged},
                                {"expired_messages", last_house_->expired},
                                {"purged_accounts", last_house_->purged},
                                {"failures", last_house_->failures}};

@@ -356,6 +356,49 @@ def test_a_disabled_account_cannot_log_in(server, account):
     server.login(account).quit()
 
 
+@pytest.mark.parametrize("shut_out", [("disable",), ("remove",), ("password", "--password-stdin")])
+def test_shutting_an_account_out_ends_its_sessions(server, account, shut_out):
+    fill(server, account, 1)
+    client = server.login(account)
+    client.ok(b"DELE 1")
+    server.cli("user", shut_out[0], account, *shut_out[1:], input="another one\n")
+    assert client.closed().startswith(b"-ERR "), "it is told"
+    if shut_out[0] != "remove":
+        assert server.cli("user", "show", account)["messages"] == 1, "nothing is deleted"
+
+
+def test_expire_and_login_delay_are_announced_and_enforced(make_server):
+    """RFC 2449 s6.5, s6.7: before the login what holds for all, after it one's own."""
+    server = make_server(pop3={"expire": 30, "login_delay": "1h"})
+    one, other = server.add_user(f"one@{DOMAIN}"), server.add_user(f"other@{DOMAIN}")
+
+    def announced(client):
+        return [line for line in client.multi(b"CAPA").decode().splitlines() if line.split()[0] in ("EXPIRE", "LOGIN-DELAY")]
+
+    with server.pop3() as client:
+        assert announced(client) == ["EXPIRE 30", "LOGIN-DELAY 3600"]
+        client.login(one)
+        assert announced(client) == ["EXPIRE 30", "LOGIN-DELAY 3600"]
+        client.quit()
+    with server.pop3() as client:
+        client.ok(b"USER " + one.encode())
+        assert client.err(b"PASS " + PASSWORD.encode()).startswith(b"-ERR [LOGIN-DELAY] ")
+        client.err(b"STAT")
+    server.cli("user", "set", one, "--expire-days", "0", "--login-delay", "0s")
+    server.cli("user", "set", other, "--login-delay", "2h")
+    server.stop()
+    server.start()
+    fill(server, one, 2)
+    for left in (1, 0):
+        with server.pop3() as client:
+            assert announced(client) == ["EXPIRE 0 USER", "LOGIN-DELAY 7200 USER"]
+            client.login(one)
+            assert announced(client) == ["EXPIRE 0", "LOGIN-DELAY 0"]
+            client.retr(1)
+            assert b"deleted: 1" in client.ok(b"QUIT")
+        assert server.cli("user", "show", one)["messages"] == left
+
+
 def test_a_changed_password_counts_at_once(server, account):
     server.login(account).quit()
     server.cli("user", "password", account, "--password-stdin", input="another one\n")

@@ -1,3 +1,6 @@
+#include <set>
+
+#include "mailstore/record.h"
 #include "tests/pop3/world.h"
 
 namespace {
@@ -86,9 +89,113 @@ TEST_F(Pop3Transaction, RsetTakesDeletionsBack) {
 TEST_F(Pop3Transaction, QuitDeletesInOneCommit) {
     fill();
     auto before = engine_.commits();
-    EXPECT_EQ(say_logged_in("DELE 1\r\nDELE 3\r\nQUIT\r\n"), "+OK deleted\r\n+OK deleted\r\n+OK goodbye\r\n");
+    EXPECT_EQ(say_logged_in("DELE 1\r\nDELE 3\r\nQUIT\r\n"),
+              "+OK deleted\r\n+OK deleted\r\n+OK goodbye, messages deleted: 2\r\n");
     EXPECT_EQ(engine_.commits(), before + 1);
     EXPECT_EQ(say_logged_in("UIDL\r\n"), "+OK number and unique-id follow\r\n1 uid-two\r\n.\r\n");
+}
+
+// RFC 2449 s6.7.
+TEST_F(Pop3Transaction, WithExpireZeroQuitTakesWhatWasRetrieved) {
+    fill();
+    options_.policy.expire_days = 0;
+    for (auto end : {Errc::closed, Errc::timed_out})
+        talk({.flights = {std::string(kLogin) + "RETR 1\r\n"}, .end = end});
+    EXPECT_EQ(stored_messages(), 3u) << "only QUIT enters the UPDATE state";
+    EXPECT_TRUE(say_logged_in("LIST\r\nUIDL\r\nTOP 1 9\r\nQUIT\r\n").ends_with("+OK goodbye\r\n"));
+    EXPECT_TRUE(say_logged_in("RETR 1\r\nRSET\r\nRETR 1\r\nDELE 3\r\nQUIT\r\n")
+                    .ends_with("+OK goodbye, messages deleted: 2\r\n"));
+    EXPECT_TRUE(say_logged_in("UIDL\r\n").contains("1 uid-two\r\n.\r\n"));
+    EXPECT_EQ(test::run(store_.totals(fred_))->retained_messages, 2u) << "as every deleted message";
+}
+
+TEST_F(Pop3Transaction, AnAccountsOwnExpireTakesThePlaceOfTheServers) {
+    fill();
+    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.expire_days = 0})));
+    EXPECT_TRUE(say_logged_in("RETR 1\r\nQUIT\r\n").ends_with("+OK goodbye, messages deleted: 1\r\n"));
+    options_.policy.expire_days = 0;
+    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.expire_days = 7})));
+    EXPECT_TRUE(say_logged_in("RETR 1\r\nQUIT\r\n").ends_with("+OK goodbye\r\n"));
+}
+
+TEST_F(Pop3Transaction, TotalsBeyondFourGibibytesAreExact) {
+    // No such message is stored: the counters of a mailbox whose messages are that large.
+    auto message = append(one_, "uid-one");
+    auto key = mailstore::keys::mailbox();
+    auto record = *mailstore::decode_mailbox(*test::run(engine_.get(fred_, key)));
+    record.totals.octets = 5'000'000'000;
+    message.octets = 5'000'000'000;
+    engine::Batch batch;
+    batch.put(key, mailstore::encode(record));
+    batch.put(mailstore::keys::message(message.order), mailstore::encode(message));
+    ASSERT_TRUE(test::run(engine_.commit(fred_, std::move(batch))));
+    EXPECT_EQ(say(std::string(kLogin) + "STAT\r\nLIST 1\r\nDELE 1\r\nSTAT\r\n"),
+              "+OK send the password\r\n+OK 1 messages (5000000000 octets)\r\n+OK 1 5000000000\r\n"
+              "+OK 1 5000000000\r\n+OK deleted\r\n+OK 0 0\r\n");
+}
+
+TEST_F(Pop3Transaction, IdenticalMessagesHaveDifferentUniqueIds) {
+    for (int i = 0; i < 3; ++i) append(one_);
+    auto list = say_logged_in("UIDL 1\r\nUIDL 2\r\nUIDL 3\r\n");
+    std::set<std::string> ids;
+    for (std::size_t at = 0; (at = list.find("+OK ", at)) != list.npos; at += 6)
+        ids.insert(list.substr(at + 6, list.find("\r\n", at) - at - 6));
+    EXPECT_EQ(ids.size(), 3u) << list;
+}
+
+// RFC 1939 s4: the maildrop is free for the next session however one ends.
+TEST_F(Pop3Transaction, TheMaildropIsFreeTheInstantTheSessionEndsInWhateverWay) {
+    fill();
+    for (std::string_view last : {"QUIT\r\n", "DELE 1\r\nQUIT\r\n", "RETR 1\r\n", "DEL", "BOGUS\r\n", ""})
+        for (auto end : {Errc::closed, Errc::timed_out, Errc::cancelled}) {
+            options_.bad_commands = 1;
+            talk({.flights = {std::string(kLogin) + std::string(last)}, .end = end});
+            EXPECT_TRUE(test::run(store_.open_maildrop(fred_))) << last;
+        }
+}
+
+TEST_F(Pop3Transaction, OfTwoLoginsAtOnceOneComesIn) {
+    fill();
+    auto second = [this]() -> Task<> {
+        // While the first session reads its next command, and again while its QUIT is under way.
+        auto transcript = std::make_shared<test::Transcript>();
+        auto connection =
+            std::make_unique<test::ScriptConnection>(Script{.flights = {std::string(kLogin)}}, transcript);
+        co_await pop3::serve(std::move(connection), services_, options_, "second");
+        EXPECT_TRUE(transcript->output.contains("-ERR [IN-USE] ")) << transcript->output;
+    };
+    for (int line : {3, 4, 5}) {
+        auto output =
+            talk({.flights = {std::string(kLogin) + "STAT\r\nDELE 1\r\nRSET\r\nQUIT\r\n"}}, line, second).output;
+        EXPECT_TRUE(output.ends_with("+OK goodbye\r\n")) << output;
+    }
+}
+
+// Each is in, or told [IN-USE]. Were two in at once, both would delete the same message.
+TEST_F(Pop3Transaction, LoginsThatRaceAreInOneAtATime) {
+    constexpr std::size_t kLogins = 24;
+    for (std::size_t i = 0; i < kLogins; ++i) append(one_);
+    asio::io_context context(1);
+    std::vector<std::shared_ptr<test::Transcript>> transcripts;
+    for (std::size_t i = 0; i < kLogins; ++i) {
+        transcripts.push_back(std::make_shared<test::Transcript>());
+        Script script;
+        for (std::size_t n = 0; n < i % 4; ++n) script.flights.push_back("CAPA\r\n");  // so they come in any order
+        script.flights.insert(script.flights.end(), {std::string(kLogin), "DELE 1\r\n", "QUIT\r\n"});
+        auto connection = std::make_unique<test::ScriptConnection>(std::move(script), transcripts.back());
+        asio::co_spawn(context, pop3::serve(std::move(connection), services_, options_, "racing"), asio::detached);
+    }
+    context.run();
+    std::size_t inside = 0;
+    for (const auto& transcript : transcripts) {
+        const auto& output = transcript->output;
+        bool in = output.contains("messages ("), in_use = output.contains("-ERR [IN-USE] ");
+        EXPECT_NE(in, in_use) << output;
+        EXPECT_EQ(in, output.ends_with("+OK goodbye, messages deleted: 1\r\n")) << output;
+        inside += in;
+    }
+    EXPECT_GE(inside, 1u);
+    EXPECT_EQ(stored_messages(), kLogins - inside);
 }
 
 TEST_F(Pop3Transaction, OnlyQuitDeletes) {

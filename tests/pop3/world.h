@@ -53,10 +53,9 @@ protected:
     /// `happen` runs before the session reads the line with this number.
     Transcript talk(Script script, int line, std::function<Task<>()> happen) {
         auto transcript = std::make_shared<Transcript>();
-        pop3::Services services{authenticator_, sasl_, store_, &listings_};
         auto scripted = std::make_unique<ScriptConnection>(std::move(script), transcript);
         auto connection = std::make_unique<Interrupted>(std::move(scripted), line, std::move(happen));
-        run(pop3::serve(std::move(connection), services, options_, "session"));
+        run(pop3::serve(std::move(connection), services_, options_, "session"));
         EXPECT_TRUE(transcript->closed);
         return *transcript;
     }
@@ -100,6 +99,10 @@ protected:
     pop3::ListingCache listings_{1 << 20};
     mailstore::AccountId fred_;
     pop3::Options options_;
+    auth::OpenSessions open_sessions_;
+    pop3::LoginDelays login_delays_;
+    pop3::Announced announced_{{}};
+    pop3::Services services_{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_, &listings_};
 };
 
 }  // namespace poplar::test

@@ -59,11 +59,15 @@ struct AdminApiTest : testing::Test {
     auth::Authenticator auth{directory, clock, auth_options};
     delivery::Delivery delivery{directory, store, engine, clock, {}};
     RemovedAccounts removed{engine, clock, std::chrono::days(30)};
+    auth::OpenSessions open_sessions;
+    pop3::Announced announced{{}};
     AdminApi api{{.directory = directory,
                   .mail = store,
                   .auth = auth,
                   .delivery = delivery,
                   .removed = removed,
+                  .open_sessions = open_sessions,
+                  .announced = announced,
                   .hostname = "mail.example.org",
                   .body_limit = 10'000,
                   .status = []() -> Task<Json> { co_return Json{{"version", "test"}}; },
@@ -256,7 +260,7 @@ TEST_F(AdminApiTest, TheMailOfARemovedAccountStaysUntilItsDaysAreOver) {
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").status, 404u);
     EXPECT_EQ(ask("GET", "/v1/removed-accounts").body["removed_accounts"][0]["address"], "jane@example.org");
 
-    Housekeeping housekeeping(directory, store, removed, clock);
+    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
     clock.advance(std::chrono::days(29));
     EXPECT_EQ(run(housekeeping.round())->purged, 0u);
     EXPECT_EQ(ask("GET", mail).body["messages"].size(), 1u);
@@ -282,7 +286,7 @@ TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
     auto id = run(directory.find_account("jane@example.org"))->id;
     ASSERT_TRUE(run(removed.add(id, "jane@example.org")));  // and then the server died
     clock.advance(std::chrono::days(100));
-    Housekeeping housekeeping(directory, store, removed, clock);
+    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
     EXPECT_EQ(run(housekeeping.round())->purged, 0u);
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
     EXPECT_TRUE(run(removed.list({}, 10))->empty());
@@ -292,12 +296,79 @@ TEST_F(AdminApiTest, HousekeepingForgetsRetainedMailWhoseDaysAreOver) {
     add_jane();
     auto id = deliver("x\n");
     ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id);
-    Housekeeping housekeeping(directory, store, removed, clock);
+    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
     EXPECT_EQ(run(housekeeping.round())->expired, 0u);
     clock.advance(std::chrono::days(31));
     auto totals = run(housekeeping.round());
     EXPECT_EQ(totals->expired, 1u);
     EXPECT_EQ(totals->accounts, 1u);
+}
+
+TEST_F(AdminApiTest, AnAccountsSettingsAreShownAnnouncedAndTakenBack) {
+    add_jane();
+    auto target = "/v1/accounts/jane@example.org/settings";
+    auto reply = ask("PUT", target, Json{{"expire_days", 30}, {"login_delay", 900}});
+    ASSERT_EQ(reply.status, 200u) << reply.body;
+    EXPECT_EQ(reply.body["expire_days"], 30);
+    EXPECT_EQ(announced.lines(), "EXPIRE 30 USER\r\nLOGIN-DELAY 900 USER\r\n");
+    reply = ask("PUT", target, Json{{"expire_days", "never"}});
+    EXPECT_EQ(reply.body["expire_days"], "never");
+    EXPECT_EQ(reply.body["login_delay"], 900) << "what is not named stays";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["expire_days"], "never");
+    ask("PUT", target, Json{{"expire_days", nullptr}, {"login_delay", nullptr}});
+    EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org").body["login_delay"].is_null());
+    EXPECT_EQ(announced.lines(), "EXPIRE NEVER\r\n");
+    for (const auto& wrong : {Json{{"expire_days", -1}}, Json{{"expire_days", "soon"}}, Json{{"expire_days", 36'501}},
+                              Json{{"login_delay", 1.5}}, Json{{"login_delay", "1m"}}, Json{{"quota", 1}}})
+        EXPECT_EQ(ask("PUT", target, wrong).status, 400u) << wrong;
+    EXPECT_EQ(ask("PUT", "/v1/accounts/nobody@example.org/settings", Json{{"expire_days", 1}}).status, 404u);
+    ask("PUT", target, Json{{"expire_days", 5}});
+    ask("DELETE", "/v1/accounts/jane@example.org");
+    EXPECT_EQ(announced.lines(), "EXPIRE NEVER\r\n") << "who is gone counts no more";
+}
+
+TEST_F(AdminApiTest, EndsTheSessionsOfAnAccountThatIsShutOut) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    asio::io_context context(1);
+    struct Case {
+        std::string method, target;
+        Json body;
+        int ended;
+    };
+    for (const auto& [method, target, body, ended] : {
+             Case{"PUT", "/status", {{"status", "enabled"}}, 0},
+             {"PUT", "/password", {{"password", "another"}}, 1},
+             {"PUT", "/status", {{"status", "disabled"}}, 1},
+             {"DELETE", "", nullptr, 1},
+         }) {
+        int told = 0;
+        auto entry = open_sessions.enter(id, context.get_executor(), open_sessions.mark(), [&] { ++told; });
+        auto reply = ask(method, "/v1/accounts/jane@example.org" + target, body.is_null() ? "" : dump(body));
+        EXPECT_EQ(reply.status, 200u);
+        context.restart();
+        context.run();
+        EXPECT_EQ(told, ended) << method << target;
+        EXPECT_EQ(reply.body.value("sessions_ended", 0), ended);
+    }
+}
+
+TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
+    add_jane();
+    ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "keeps@example.org"}}).status, 201u);
+    ask("PUT", "/v1/accounts/keeps@example.org/settings", Json{{"expire_days", "never"}});
+    deliver("x\n");
+    ask("POST", "/v1/deliver?recipient=keeps@example.org&sender=a@b.test", std::string("x\n"));
+    Housekeeping housekeeping(directory, store, removed, clock, 10);
+    clock.advance(std::chrono::days(10) - std::chrono::hours(1));
+    EXPECT_EQ(run(housekeeping.round())->aged, 0u);
+    clock.advance(std::chrono::hours(2));
+    EXPECT_EQ(run(housekeeping.round())->aged, 0u) << "live mail is looked at once a day";
+    clock.advance(std::chrono::hours(22));
+    EXPECT_EQ(run(housekeeping.round())->aged, 1u);
+    EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].empty());
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["reason"], "expire");
+    EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
 }
 
 TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {
