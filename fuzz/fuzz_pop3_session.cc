@@ -168,6 +168,7 @@ struct People {
     test::MemoryEngine engine;
     directory::Directory directory{engine, system_clock(), {}};
     auth::Authenticator authenticator{directory, system_clock(), options()};
+    auth::Sasl sasl{authenticator, system_clock(), {}, nullptr};
     directory::AccountId fred;
 
     People() {
@@ -201,7 +202,7 @@ struct Session {
         auth::OpenSessions open_sessions;
         LoginDelays delays;
         Announced announced(options.policy);
-        Services services{people.authenticator, store, open_sessions, delays, announced};
+        Services services{people.authenticator, people.sasl, store, open_sessions, delays, announced};
         auto connection = std::make_unique<Fed>(std::move(pieces), end, transcript, encrypted);
         test::run(serve(std::move(connection), services, options, "fuzz"));
         CHECK(open_sessions.count() == 0);

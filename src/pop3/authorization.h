@@ -57,8 +57,8 @@ private:
     SteadyTime deadline_{};
     auth::OpenSessions::Mark mark_ = 0;  // taken before the command that may log in was looked at
     std::string timestamp_;              // of APOP, in the greeting; empty: there is no APOP
-    std::string name_;           // of USER, until PASS
-    std::size_t user_line_ = 0;  // which of the session's command lines that was
+    std::string name_;                   // of USER, until PASS
+    std::size_t user_line_ = 0;          // which of the session's command lines that was
     unsigned failures_ = 0;
     std::optional<Login> login_;
 };

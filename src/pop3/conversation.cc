@@ -165,7 +165,8 @@ Task<> Conversation::say_capabilities(State state, std::string_view policy) {
     for (auto mechanism : mechanisms()) sasl.append(sasl.empty() ? "SASL " : " ").append(auth::name_of(mechanism));
     if (!sasl.empty()) sasl.append("\r\n");
     return say(
-        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n{}{}{}{}{}{}{}.\r\n",
+        "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 "
+        "USER\r\nLANG\r\n{}{}{}{}{}{}{}.\r\n",
         text("capabilities follow"), passwords ? "USER\r\n" : "", sasl, stls ? "STLS\r\n" : "", policy,
         named ? "IMPLEMENTATION " : "", options_.implementation, named ? "\r\n" : "");
 }

@@ -132,8 +132,7 @@ private:
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_;
     pop3::ListingCache listings_{config_.pop3.listing_cache};
-    pop3::Services pop3_services_{authenticator_, sasl_,      store_,    open_sessions_,
-                                  login_delays_,  announced_, &listings_};
+    pop3::Services pop3_services_{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_, &listings_};
     smtp::Services smtp_services_{delivery_};
     std::vector<std::pair<Protocol, std::string>> bound_;
 
