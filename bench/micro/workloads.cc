@@ -61,7 +61,7 @@ public:
 
     void talk(const std::string& commands) {
         auto transcript = std::make_shared<test::Transcript>();
-        pop3::Services services{authenticator_, sasl_, store_};
+        pop3::Services services{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_};
         auto connection = std::make_unique<test::ScriptConnection>(
             test::ScriptConnection::Script{
                 .flights = {"USER user@example.test\r\nPASS password\r\n" + commands + "QUIT\r\n"}},
@@ -76,6 +76,9 @@ private:
     directory::Directory directory_{engine_, clock_, {}};
     auth::Authenticator authenticator_{directory_, clock_, {}};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
+    auth::OpenSessions open_sessions_;
+    pop3::LoginDelays login_delays_;
+    pop3::Announced announced_{{}};
     mailstore::MailStore store_{engine_, clock_, {}};
     pop3::Options options_;
 };
