@@ -120,7 +120,9 @@ Task<std::string> unique_id_of(mailstore::MailStore& store, mailstore::AccountId
     co_return std::string();
 }
 
-Task<Json> describe(const Damage& damage, directory::Directory& directory, mailstore::MailStore& store) {
+}  // namespace
+
+Task<Json> describe(Damage damage, directory::Directory& directory, mailstore::MailStore& store) {
     Json out{{"type", "damage"}, {"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}};
     if (damage.partition) {
         out["partition"] = damage.partition->value;
@@ -138,8 +140,6 @@ Task<Json> describe(const Damage& damage, directory::Directory& directory, mails
     }
     co_return out;
 }
-
-}  // namespace
 
 Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Directory& directory,
                             mailstore::MailStore& store, VerifySink& sink) {

@@ -18,6 +18,10 @@ public:
     virtual Task<Result<>> write(const nlohmann::json& event) = 0;  ///< an error ends the run
 };
 
+/// One damaged place, with the names people know as far as they can be told.
+Task<nlohmann::json> describe(engine::local::Damage damage, directory::Directory& directory,
+                              mailstore::MailStore& store);
+
 /// Reads everything there is, on a thread of its own; the caller's executor stays free. Errors: those of `sink`, io.
 Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Directory& directory,
                             mailstore::MailStore& store, VerifySink& sink);

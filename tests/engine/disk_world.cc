@@ -240,6 +240,13 @@ void World::act(const Action& action) {
             start();
             break;
         }
+        case Action::Kind::copy:
+            for (;;) {
+                auto copied = engine_->copy_segments();
+                if (!copied) wrong = copied.error().detail();
+                if (!copied || !*copied) break;
+            }
+            break;
         case Action::Kind::rebuild: {
             stop();
             disk_ = std::make_unique<SimulatedDisk>(platter_);
@@ -257,8 +264,8 @@ void World::act(const Action& action) {
 }  // namespace
 
 std::string Action::name() const {
-    constexpr std::string_view kNames[] = {"put",     "body",     "large",   "shared", "erase",     "group",
-                                           "dropped", "conflict", "restart", "killed", "killed_at", "rebuild"};
+    constexpr std::string_view kNames[] = {"put",      "body",    "large",  "shared",    "erase",   "group", "dropped",
+                                           "conflict", "restart", "killed", "killed_at", "rebuild", "copy"};
     return fmt::format("{} {} {}", kNames[static_cast<std::size_t>(kind)], partition, size);
 }
 
@@ -272,6 +279,8 @@ local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_size) {
     options.block_cache = 1 << 20;
     options.write_buffer = 1 << 20;
     options.reader_threads = 1;
+    options.copy_rate = 0;  // only when a life says so
+    options.scrub_every = std::chrono::seconds(0);
     return options;
 }
 
@@ -377,7 +386,7 @@ Life random_life(std::uint64_t seed, std::size_t actions) {
     constexpr Kind kKinds[] = {Kind::put,       Kind::body,      Kind::body,     Kind::body,    Kind::large,
                                Kind::large,     Kind::shared,    Kind::erase,    Kind::erase,   Kind::group,
                                Kind::group,     Kind::dropped,   Kind::conflict, Kind::restart, Kind::killed,
-                               Kind::killed_at, Kind::killed_at, Kind::rebuild};
+                               Kind::killed_at, Kind::killed_at, Kind::rebuild,  Kind::copy,    Kind::copy};
     Life life;
     for (std::size_t i = 0; i < actions; ++i) {
         Action action{kKinds[generator() % std::size(kKinds)], static_cast<unsigned>(generator() % 2), 0};

@@ -24,6 +24,7 @@ struct Action {
         killed,     ///< a crash of the process at once, and a start
         killed_at,  ///< a crash in the next commit, before its sync (the `size`th from now), and a start
         rebuild,    ///< the index is made anew
+        copy,       ///< what counts in segments that are worth it
     } kind = Kind::put;
     unsigned partition = 0;
     std::uint64_t size = 0;

@@ -80,6 +80,7 @@ std::vector<Damage> verify(LocalEngine& engine) {
     auto totals = engine.verify([&](const Damage& damage) { found.push_back(damage); });
     EXPECT_TRUE(totals.has_value());
     if (totals) EXPECT_EQ(totals->damaged, found.size());
+    for (const auto& one : found) fmt::print("found: {} at {}: {}\n", one.file, one.offset, one.what);
     return found;
 }
 
@@ -220,10 +221,21 @@ TEST(LocalEngine, DamageInTheMiddleIsReportedAndCostsNothingElse) {
         EXPECT_EQ(found[0].offset, middle);
         EXPECT_TRUE(Direct(*engine).get(kAccount, "k4")) << "the index still has it";
     }
+    auto alone = directory.path() / "alone";  // without an index that still knows it
+    copy_store(root, alone);
+    fs::remove_all(alone / "index");
     auto rebuilt = LocalEngine::rebuild(options_in(root));
     ASSERT_TRUE(rebuilt);
     EXPECT_EQ(rebuilt->size(), 1u);
-    auto engine = open_in(root);
+    {
+        auto engine = open_in(root);
+        for (int i = 0; i < 10; ++i) EXPECT_TRUE(Direct(*engine).get(kAccount, fmt::format("k{}", i))) << i;
+        EXPECT_TRUE(verify(*engine).empty());
+    }
+    rebuilt = LocalEngine::rebuild(options_in(alone));
+    ASSERT_TRUE(rebuilt);
+    EXPECT_EQ(rebuilt->size(), 1u);
+    auto engine = open_in(alone);
     Direct d(*engine);
     EXPECT_EQ(code_of(d.get(kAccount, "k4")), Errc::not_found);
     for (int i : {0, 1, 2, 3, 5, 6, 7, 8, 9}) EXPECT_TRUE(d.get(kAccount, fmt::format("k{}", i))) << i;
@@ -342,12 +354,14 @@ TEST(LocalEngine, RefusesASecondServerAndANewerFormat) {
         EXPECT_EQ(second.error().code(), Errc::busy);
     }
     auto format = read_file(root / "FORMAT");
-    write_file(root / "FORMAT", "poplar-store 2" + format.substr(format.find('\n')));
+    auto mark = format.substr(format.find('\n'), format.find("check") - format.find('\n'));
+    write_file(root / "FORMAT", "poplar-store 9" + mark);
     auto newer = LocalEngine::open(options_in(root));
     ASSERT_FALSE(newer);
     EXPECT_EQ(newer.error().code(), Errc::invalid);
-    write_file(root / "FORMAT", "something else");
-    EXPECT_EQ(LocalEngine::open(options_in(root)).error().code(), Errc::invalid);
+    fs::create_directories(root / "other/log/0");
+    write_file(root / "other/FORMAT", "something else");
+    EXPECT_EQ(LocalEngine::open(options_in(root / "other")).error().code(), Errc::invalid);
 }
 
 TEST(LocalEngine, TakesNoBodyWhenSpaceIsShortButStillDeletes) {
@@ -522,6 +536,7 @@ TEST(LocalEngine, KeepsTheFileOfALargeBodyWhoseRecordIsLost) {
         ASSERT_TRUE(d.put(kAccount, "k", "v"));
     }
     flip_octet(segment(root, 1), begin + 30);
+    fs::remove_all(root / "index");  // which would still know it
     auto rebuilt = LocalEngine::rebuild(options_in(root));
     ASSERT_TRUE(rebuilt);
     EXPECT_EQ(rebuilt->size(), 1u);

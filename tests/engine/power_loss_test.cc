@@ -87,6 +87,16 @@ TEST_P(WithoutASync, ThePromiseIsBroken) {
         {{Kind::body, 0, 2400}, {Kind::body, 0, 2400}, {Kind::body, 0, 2400}},
         {{Kind::put, 0, 0}, {Kind::killed_at, 0, 1}, {Kind::restart, 0, 0}, {Kind::restart, 0, 0}},
         {{Kind::put, 0, 0}, {Kind::restart, 0, 0}, {Kind::rebuild, 0, 0}},
+        {{Kind::body, 0, 2400},
+         {Kind::body, 1, 2400},
+         {Kind::body, 0, 2400},
+         {Kind::body, 0, 2400},
+         {Kind::body, 0, 2400},
+         {Kind::erase, 0, 0},
+         {Kind::erase, 0, 0},
+         {Kind::erase, 0, 0},
+         {Kind::copy, 0, 0},
+         {Kind::put, 0, 0}},
     };
     Findings findings;
     for (const auto& actions : lives) {

@@ -22,6 +22,7 @@ void LocalBodyReader::rewind() {
 }
 
 Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
+    if (part_ == Part::inline_frames && segment_) return segment_;
     if (part_ == Part::inline_frames) return directory_.segment_reader(place_.segment);
     auto file = File::open(directory_.disk(), directory_.large_body(partition_, id_), File::Mode::read);
     if (!file) return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());

@@ -20,9 +20,16 @@ struct ReadMemory {
 /// the pool.
 class LocalBodyReader final : public BodyReader {
 public:
+    /// `segment`: the one of `place`; null: opened when it is needed.
     LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, ReadMemory& memory, PartitionId partition, BodyId id,
-                    BodyPlace place)
-        : directory_(directory), pool_(pool), memory_(memory), partition_(partition), id_(id), place_(place) {
+                    BodyPlace place, std::shared_ptr<const File> segment)
+        : directory_(directory),
+          pool_(pool),
+          memory_(memory),
+          partition_(partition),
+          id_(id),
+          place_(place),
+          segment_(std::move(segment)) {
         rewind();
     }
     ~LocalBodyReader() override { memory_.in_use -= held_; }
@@ -42,6 +49,7 @@ private:
     PartitionId partition_;
     BodyId id_;
     BodyPlace place_;
+    std::shared_ptr<const File> segment_;
 
     enum class Part { inline_frames, file } part_ = Part::inline_frames;
     std::shared_ptr<const File> file_;     // of the part being read; opened when first needed

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "engine/local/frame.h"
@@ -39,21 +40,24 @@ struct Committer::Prepared {
     std::string header_and_meta;
     std::vector<std::string> heads;  // framed
     std::vector<std::pair<BodyId, BodyPlace>> freed;
+    std::vector<BodyId> unplaced;  // erased, unknown to the index
 };
 
 struct Committer::Group {
     std::vector<Prepared> commits;
     std::unordered_map<PartitionId, ChangeNumber> changes;  // of partitions with a commit in this group
+    std::unordered_set<BodyId> freed;                       // by its commits
     std::uint64_t octets = 0;
     std::uint64_t begin = 0;  // offset in the segment
     bool space_is_short = false;
 };
 
-Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, Leases& leases, Watches& watches,
-                     BlockingPool& pool, std::atomic<std::uint64_t>& next_body)
+Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table,
+                     Leases& leases, Watches& watches, BlockingPool& pool, std::atomic<std::uint64_t>& next_body)
     : options_(options),
       directory_(directory),
       index_(index),
+      table_(table),
       leases_(leases),
       watches_(watches),
       pool_(pool),
@@ -61,7 +65,7 @@ Committer::Committer(const Options& options, StoreDirectory& directory, Index& i
 
 Result<> Committer::start(const Position& position) {
     end_ = durable_ = position;
-    auto file = File::open(directory_.disk(), directory_.segment(position.segment), File::Mode::read_write);
+    auto file = File::open(directory_.disk(), directory_.segment({position.segment, 0}), File::Mode::read_write);
     if (!file && file.error().code() == Errc::not_found)
         file = directory_.create_segment(position.segment, position.next_sequence);
     if (!file) return pass_on(file);
@@ -69,6 +73,7 @@ Result<> Committer::start(const Position& position) {
     if (!size) return pass_on(size);
     allocated_ = *size;
     segment_ = std::move(*file);
+    table_.add_segment({position.segment, 0}, position.segment, 0);
     thread_ = std::thread([this] { run(); });
     return {};
 }
@@ -118,15 +123,56 @@ Position Committer::durable_end() const {
 void Committer::run() {
     for (;;) {
         auto requests = gather();
-        if (requests.empty()) return;
-        commit(std::move(requests));
+        make_moves();
+        if (!requests.empty())
+            commit(std::move(requests));
+        else if (stopping())
+            return;
     }
 }
 
-// What is queued, up to a group's size; empty only when stopping.
+bool Committer::stopping() {
+    std::lock_guard guard(mutex_);
+    return stopping_ && queue_.empty() && moves_.empty();
+}
+
+Result<> Committer::move(const std::vector<Move>& moves) {
+    std::promise<Result<>> done;
+    auto answer = done.get_future();
+    {
+        std::lock_guard guard(mutex_);
+        moves_.emplace_back(&moves, std::move(done));
+    }
+    ready_.notify_one();
+    return answer.get();
+}
+
+void Committer::make_moves() {
+    decltype(moves_) asked;
+    {
+        std::lock_guard guard(mutex_);
+        asked.swap(moves_);
+    }
+    for (auto& [moves, done] : asked) done.set_value(make(*moves));
+}
+
+Result<> Committer::make(const std::vector<Move>& moves) {
+    if (auto caught_up = update_index(); !caught_up) return caught_up;
+    for (const auto& move : moves) {
+        auto place = *index_.place(move.partition, move.id, Wait::yes);
+        if (!place && place.error().code() != Errc::not_found) return pass_on(place);
+        if (!place || *place != move.from) continue;  // erased meanwhile
+        Index::stage_place(unindexed_, move.partition, move.id, move.to);
+        table_.move_body(move.from, move.to);
+    }
+    table_.stage(unindexed_);
+    return update_index();
+}
+
+// What is queued, up to a group's size.
 std::vector<Committer::Request> Committer::gather() {
     std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    ready_.wait(lock, [this] { return stopping_ || !queue_.empty() || !moves_.empty(); });
     std::uint64_t octets = 0;
     std::size_t count = 0;
     while (count < queue_.size() && count < kGroupCommits && (count == 0 || octets < kGroupOctets))
@@ -148,7 +194,7 @@ void Committer::commit(std::vector<Request> requests) {
     prepare(group, requests);
     if (group.commits.empty()) return;
     if (sync_failed_) return fail_all(group, Error(Errc::io, "the log's last sync failed; a restart is needed"));
-    if (auto room = make_room(group.octets); !room) return fail_all(group, room.error());
+    if (auto room = make_room(group); !room) return fail_all(group, room.error());
     if (auto written = write(group); !written) return fail_all(group, written.error());
     set_state(group.space_is_short ? kNearlyFull : "ok");
     finish(group);
@@ -163,6 +209,7 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
     for (auto& request : requests) {
         auto change = admit(group, request);
         if (!change) {
+            request.batch.bodies.clear();  // as in finish()
             request.done(std::move(change));
             continue;
         }
@@ -174,7 +221,12 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
         commit.meta.puts = std::move(batch.puts);
         commit.meta.erased_bodies = std::move(batch.erased_bodies);
         for (auto id : commit.meta.erased_bodies)
-            if (auto place = *index_.place(request.partition, id, Wait::yes)) commit.freed.push_back({id, *place});
+            if (!group.freed.insert(id).second)
+                continue;
+            else if (auto place = *index_.place(request.partition, id, Wait::yes))
+                commit.freed.push_back({id, *place});
+            else
+                commit.unplaced.push_back(id);
         std::uint64_t body_octets = 0;
         for (const auto& body : batch.bodies) {
             RecordMeta::Body entry{body.id, body.head.size(), 0, 0};
@@ -229,9 +281,10 @@ Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
 }
 
 // Sees to it that the current segment has blocks for the group.
-Result<> Committer::make_room(std::uint64_t octets) {
+Result<> Committer::make_room(const Group& group) {
+    const auto octets = group.octets;
     if (end_.offset + octets > options_.segment_size && end_.offset > kSegmentHeader)
-        if (auto rolled = roll(octets); !rolled) return rolled;
+        if (auto rolled = roll(group); !rolled) return rolled;
     if (end_.offset + octets <= allocated_) return {};
     std::uint64_t need = end_.offset + octets - allocated_;
     std::uint64_t left = options_.segment_size - std::min(options_.segment_size, allocated_);
@@ -247,16 +300,17 @@ Result<> Committer::make_room(std::uint64_t octets) {
     return {};
 }
 
-Result<> Committer::roll(std::uint64_t octets) {
-    if (auto space = free_space(directory_.disk(), directory_.root()); space && *space < octets + kSegmentHeader)
+Result<> Committer::roll(const Group& group) {
+    if (auto space = free_space(directory_.disk(), directory_.root()); space && *space < group.octets + kSegmentHeader)
         return fail(Errc::no_space, "no room for another segment");
     // A segment that another one follows ends, durably, where its last group does: recovery relies on it.
     if (auto sealed = cut_segment(); !sealed) return sealed;
     directory_.disk().reached(Step::segment_cut);
-    auto next = directory_.create_segment(end_.segment + 1, end_.next_sequence);
+    auto next = directory_.create_segment(end_.segment + 1, group.commits.front().header.sequence);
     if (!next) return pass_on(next);
     segment_ = std::move(*next);
     ++end_.segment;
+    table_.add_segment({end_.segment, 0}, end_.segment, 0);
     end_.offset = allocated_ = kSegmentHeader;
     // Replay after a crash then begins about here.
     if (auto flushed = index_.flush(Index::FlushMode::background); !flushed)
@@ -309,11 +363,26 @@ std::unexpected<Error> Committer::sync_failed(const Error& error) {
 // The log has it: the index follows, and only then does anybody hear of it.
 void Committer::finish(Group& group) {
     std::uint64_t offset = group.begin;
+    bool unplaced = std::ranges::any_of(group.commits, [](const auto& commit) { return !commit.unplaced.empty(); });
+    std::unordered_map<BodyId, BodyPlace> added;  // which a later commit of the same group may have erased
     for (const auto& commit : group.commits) {
         std::uint64_t body_offset = offset + kRecordHeader + commit.header.meta_octets;
-        Index::stage(unindexed_, commit.header.partition, commit.meta, end_.segment, body_offset);
+        SegmentId segment{end_.segment, 0};
+        Index::stage(unindexed_, commit.header.partition, commit.meta, segment, body_offset);
+        table_.add_record(segment, kRecordHeader + commit.header.meta_octets);
+        for (const auto& body : commit.meta.bodies) {
+            BodyPlace place{segment, body_offset, body.inline_octets, body.file_octets, body.size};
+            table_.add_body(place);
+            if (unplaced) added[body.id] = place;
+            body_offset += body.inline_octets;
+        }
+        // Counted only: no hole may be made in the last group, a restart would take it for torn.
+        for (auto id : commit.unplaced)
+            if (auto it = added.find(id); it != added.end()) table_.erase_body(it->second);
+        for (const auto& [id, place] : commit.freed) table_.erase_body(place);
         offset += commit.header.total();
     }
+    table_.stage(unindexed_);
     if (auto indexed = update_index(); !indexed) {
         // It will come true when the index can be written again: no cause may look as if nothing had happened.
         for (auto& commit : group.commits) commit.request.done(fail(Errc::io, indexed.error().detail()));

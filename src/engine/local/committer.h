@@ -5,6 +5,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -28,13 +29,24 @@ public:
         Done done;  ///< called on the committer's thread: posts, never works
     };
 
-    Committer(const Options& options, StoreDirectory& directory, Index& index, Leases& leases, Watches& watches,
-              BlockingPool& pool, std::atomic<std::uint64_t>& next_body);
+    Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table, Leases& leases,
+              Watches& watches, BlockingPool& pool, std::atomic<std::uint64_t>& next_body);
     ~Committer();  ///< finishes what is queued, seals the log, flushes the index
 
     /// Opens the segment at `position` (or makes the first one) and starts the thread.
     Result<> start(const Position& position);
     void submit(Request request);
+
+    /// A body's inline frames were copied, durably, to `to`.
+    struct Move {
+        PartitionId partition;
+        BodyId id;
+        BodyPlace from, to;
+    };
+    /// Makes the index say so, for those bodies that are still at `from`; between two groups. Blocks the caller.
+    Result<> move(const std::vector<Move>& moves);
+    /// Writes what changed in the table of segments, too.
+    Result<> store_table() { return move({}); }
 
     std::uint64_t commits() const { return commits_; }
     std::uint64_t groups() const { return groups_; }
@@ -45,24 +57,28 @@ private:
     struct Prepared;
     struct Group;
     void run();
+    bool stopping();
     std::vector<Request> gather();
     void commit(std::vector<Request> requests);
     void prepare(Group& group, std::vector<Request>& requests);
     Result<ChangeNumber> admit(Group& group, const Request& request);
-    Result<> make_room(std::uint64_t octets);
-    Result<> roll(std::uint64_t octets);
+    Result<> make_room(const Group& group);
+    Result<> roll(const Group& group);
     Result<> write(Group& group);
     Result<> cut_segment();
     std::unexpected<Error> sync_failed(const Error& error);
     Result<> update_index();
     void finish(Group& group);
     void reclaim(const Group& group);
+    void make_moves();
+    Result<> make(const std::vector<Move>& moves);
     void fail_all(Group& group, const Error& error);
     void set_state(std::string state);
 
     const Options& options_;
     StoreDirectory& directory_;
     Index& index_;
+    SegmentTable& table_;
     Leases& leases_;
     Watches& watches_;
     BlockingPool& pool_;
@@ -78,6 +94,7 @@ private:
     std::mutex mutex_;
     std::condition_variable ready_;
     std::vector<Request> queue_;
+    std::vector<std::pair<const std::vector<Move>*, std::promise<Result<>>>> moves_;
     bool stopping_ = false;
 
     mutable std::mutex state_mutex_;

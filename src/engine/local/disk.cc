@@ -15,7 +15,7 @@ namespace poplar::engine::local {
 std::string_view to_string(Sync sync) {
     constexpr auto kNames = std::to_array<std::string_view>(
         {"store_name", "store_folders", "format", "format_name", "body_folders", "segment_header", "segment_name",
-         "group", "segment_cut", "recovered", "body", "body_name", "orphans", "index_dropped"});
+         "group", "segment_cut", "recovered", "body", "body_name", "orphans", "index_dropped", "copy", "copy_name"});
     static_assert(kNames.size() == static_cast<std::size_t>(kLastSync) + 1);
     return kNames[static_cast<std::size_t>(sync)];
 }
@@ -25,7 +25,8 @@ std::string_view to_string(Step step) {
         {"format_written", "format_named",    "body_written",  "body_synced",     "body_linked",   "body_named",
          "segment_cut",    "segment_created", "segment_named", "group_allocated", "group_written", "group_synced",
          "group_indexed",  "group_answered",  "body_unlinked", "hole_punched",    "log_replayed",  "log_recovered",
-         "orphan_kept",    "orphan_unlinked", "index_dropped", "index_rebuilt"});
+         "orphan_kept",    "orphan_unlinked", "index_dropped", "index_rebuilt",   "copy_begun",    "copy_written",
+         "copy_synced",    "copy_named",      "copy_durable",  "copy_indexed",    "copy_flushed",  "segment_unlinked"});
     static_assert(kNames.size() == static_cast<std::size_t>(kLastStep) + 1);
     return kNames[static_cast<std::size_t>(step)];
 }
@@ -95,6 +96,11 @@ int Disk::link(const char* from, const char* to) { return ::link(from, to); }
 int Disk::rename(const char* from, const char* to) { return ::rename(from, to); }
 int Disk::unlink(const char* path) { return ::unlink(path); }
 int Disk::rmdir(const char* path) { return ::rmdir(path); }
+
+std::int64_t Disk::disk_octets(const char* path) {
+    struct stat st{};
+    return ::stat(path, &st) == 0 ? st.st_blocks * 512 : -1;
+}
 
 std::int64_t Disk::free_space(const char* path) {
     struct statvfs st{};

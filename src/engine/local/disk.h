@@ -32,8 +32,10 @@ enum class Sync {
     body_name,       ///< that a large body has its name
     orphans,         ///< the names in the folder of orphans
     index_dropped,   ///< before a rebuild: that the old index has lost its name
+    copy,            ///< a copy of segments
+    copy_name,       ///< that it has its name
 };
-inline constexpr Sync kLastSync = Sync::index_dropped;
+inline constexpr Sync kLastSync = Sync::copy_name;
 std::string_view to_string(Sync sync);
 
 /// The steps of what changes the disk, in the order of their happening: a test has the process die behind each.
@@ -60,8 +62,16 @@ enum class Step {
     orphan_unlinked,  ///< at start: ... or removed
     index_dropped,    ///< before a rebuild: the old index has lost its name
     index_rebuilt,
+    copy_begun,    ///< the index knows what is going to be copied, durably
+    copy_written,  ///< a part of the copy is in its draft
+    copy_synced,
+    copy_named,
+    copy_durable,      ///< name and all
+    copy_indexed,      ///< the index has the bodies' places in the copy
+    copy_flushed,      ///< and has them durably
+    segment_unlinked,  ///< one of those that the copy stands for
 };
-inline constexpr Step kLastStep = Step::index_rebuilt;
+inline constexpr Step kLastStep = Step::segment_unlinked;
 std::string_view to_string(Step step);
 
 /// Each call does as its manual page says: -1 and errno on failure, EINTR included. From any thread.
@@ -94,7 +104,8 @@ public:
     virtual int rename(const char* from, const char* to);
     virtual int unlink(const char* path);
     virtual int rmdir(const char* path);
-    virtual std::int64_t free_space(const char* path);  ///< octets an unprivileged writer may use
+    virtual std::int64_t disk_octets(const char* path);  ///< of a file's blocks
+    virtual std::int64_t free_space(const char* path);   ///< octets an unprivileged writer may use
 
     virtual void reached(Step) {}
     /// What RocksDB reaches its files through; null: its own way to the same disk.

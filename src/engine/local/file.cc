@@ -195,4 +195,10 @@ Result<std::uint64_t> free_space(Disk& disk, const std::filesystem::path& path) 
     return static_cast<std::uint64_t>(octets);
 }
 
+Result<std::uint64_t> disk_octets(Disk& disk, const std::filesystem::path& path) {
+    auto octets = repeat([&] { return disk.disk_octets(path.c_str()); });
+    if (octets < 0) return failed("stat", path);
+    return static_cast<std::uint64_t>(octets);
+}
+
 }  // namespace poplar::engine::local

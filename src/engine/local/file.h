@@ -59,6 +59,7 @@ Result<> rename_file(Disk& disk, const std::filesystem::path& from, const std::f
 Result<> unlink_file(Disk& disk, const std::filesystem::path& path);
 Result<> remove_tree(Disk& disk, const std::filesystem::path& path);  ///< with all it holds; fine if it is not there
 Result<std::vector<Disk::Name>> list_directory(Disk& disk, const std::filesystem::path& path);
-Result<std::uint64_t> free_space(Disk& disk, const std::filesystem::path& path);  ///< octets; as Disk::free_space
+Result<std::uint64_t> free_space(Disk& disk, const std::filesystem::path& path);   ///< octets; as Disk::free_space
+Result<std::uint64_t> disk_octets(Disk& disk, const std::filesystem::path& path);  ///< of its blocks
 
 }  // namespace poplar::engine::local

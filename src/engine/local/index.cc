@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/slice_transform.h>
@@ -14,7 +15,7 @@ namespace poplar::engine::local {
 
 namespace {
 
-enum class Kind : std::uint8_t { change = 0, entry = 1, body = 2 };
+using Kind = Index::Kind;
 constexpr std::size_t kPrefix = 9;  // partition and kind
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
@@ -117,6 +118,8 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.avoid_flush_during_shutdown = false;
     // The committer tries again after an error, when it can tell everybody what became of it.
     rocks.max_bgerror_resume_count = 0;
+    rocks.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+    rocks.max_manifest_file_size = 16 << 20;
     rocks.info_log_level = rocksdb::WARN_LEVEL;
     rocks.keep_log_file_num = 2;
     rocks.max_log_file_size = 4 << 20;
@@ -125,7 +128,9 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
     if (!status.ok()) return std::unexpected(as_error(status));
     auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
-    return std::unique_ptr<Index>(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), options.index_wal));
+    std::unique_ptr<Index> index(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), options.index_wal));
+    if (auto done = index->remember_files(directory); !done) return pass_on(done);
+    return index;
 }
 
 Index::~Index() = default;
@@ -194,17 +199,46 @@ std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, 
 
 std::shared_ptr<const Snapshot> Index::snapshot() const { return std::make_shared<IndexSnapshot>(db_); }
 
-void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, std::uint64_t segment,
+void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, SegmentId segment,
                   std::uint64_t offset) {
     for (const auto& key : meta.erased) batch.Delete(make_key(partition, Kind::entry, key));
     for (const auto& entry : meta.puts) batch.Put(make_key(partition, Kind::entry, entry.key), entry.value);
     for (const auto& body : meta.bodies) {
-        BodyPlace place{segment, offset, body.inline_octets, body.file_octets, body.size};
-        batch.Put(body_key(partition, body.id), encode_place(place));
+        stage_place(batch, partition, body.id, {segment, offset, body.inline_octets, body.file_octets, body.size});
         offset += body.inline_octets;
     }
     for (auto id : meta.erased_bodies) batch.Delete(body_key(partition, id));
     batch.Put(make_key(partition, Kind::change), Encoder().u64(meta.change.value).bytes());
+}
+
+void Index::stage_place(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id, const BodyPlace& place) {
+    batch.Put(body_key(partition, id), encode_place(place));
+}
+
+void Index::stage_space(rocksdb::WriteBatch& batch, SegmentId id, const SegmentSpace* space) {
+    auto key = make_key(PartitionId(0), Kind::segment, Encoder().u64_key(id.number).u32_key(id.pass).bytes());
+    if (space)
+        batch.Put(key, encode_space(*space));
+    else
+        batch.Delete(key);
+}
+
+Result<std::vector<std::pair<SegmentId, SegmentSpace>>> Index::segment_spaces() const {
+    std::vector<std::pair<SegmentId, SegmentSpace>> found;
+    rocksdb::ReadOptions options;
+    options.prefix_same_as_start = true;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->Seek(make_key(PartitionId(0), Kind::segment)); it->Valid(); it->Next()) {
+        Decoder key(it->key().ToStringView().substr(kPrefix));
+        SegmentId id;
+        id.number = key.u64_key();
+        id.pass = key.u32_key();
+        auto space = decode_space(it->value().ToStringView());
+        if (!space) return pass_on(space);
+        found.emplace_back(id, *space);
+    }
+    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    return found;
 }
 
 Result<> Index::write(rocksdb::WriteBatch& batch, const Position& position) {
@@ -227,6 +261,26 @@ Result<> Index::flush(FlushMode mode) {
     return {};
 }
 
+Index::Walk::Walk(const Index& index) {
+    rocksdb::ReadOptions options;
+    options.total_order_seek = true;
+    options.fill_cache = false;
+    it_.reset(index.db_->NewIterator(options));
+    it_->SeekToFirst();
+}
+Index::Walk::~Walk() = default;
+bool Index::Walk::valid() const { return it_->Valid(); }
+void Index::Walk::next() { it_->Next(); }
+std::string_view Index::Walk::raw_key() const { return it_->key().ToStringView(); }
+PartitionId Index::Walk::partition() const { return PartitionId(Decoder(raw_key()).u64_key()); }
+Index::Kind Index::Walk::kind() const { return static_cast<Kind>(raw_key().substr(0, kPrefix).back()); }
+std::string_view Index::Walk::rest() const { return raw_key().substr(kPrefix); }
+std::string_view Index::Walk::value() const { return it_->value().ToStringView(); }
+Result<> Index::Walk::sound() const {
+    if (!it_->status().ok()) return std::unexpected(as_error(it_->status()));
+    return {};
+}
+
 Result<> Index::for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const {
     rocksdb::ReadOptions options;
     options.total_order_seek = true;
@@ -244,8 +298,32 @@ Result<> Index::for_each_body(const std::function<bool(PartitionId, BodyId, cons
     return {};
 }
 
-Result<> Index::check_files() const {
-    if (auto status = db_->VerifyChecksum(); !status.ok()) return std::unexpected(as_error(status));
+Result<std::vector<Damage>> Index::check_files(const std::function<bool(std::uint64_t)>& pace) const {
+    return files_->check(pace);
+}
+
+Result<std::string> Index::scrub_state() const {
+    auto found = get_raw(*db_, make_key(PartitionId(0), Kind::scrub), nullptr, Wait::yes);
+    if (!*found) return pass_on(*found);
+    return (*found)->ToString();
+}
+
+Result<> Index::store_scrub_state(const std::string& state) {
+    rocksdb::WriteOptions options;
+    options.disableWAL = !wal_;
+    auto status = db_->Put(options, make_key(PartitionId(0), Kind::scrub), state);
+    if (!status.ok()) return std::unexpected(as_error(status));
+    return {};
+}
+
+Result<> Index::remember_files(const std::filesystem::path& directory) {
+    const auto key = make_key(PartitionId(0), Kind::files);
+    auto stored = get_raw(*db_, key, nullptr, Wait::yes);
+    if (!*stored && stored->error().code() != Errc::not_found) return pass_on(*stored);
+    files_ = std::make_unique<IndexFiles>(*db_, directory, *stored ? (*stored)->ToStringView() : std::string_view());
+    rocksdb::WriteOptions options;
+    options.disableWAL = !wal_;
+    if (auto status = db_->Put(options, key, files_->sums()); !status.ok()) return std::unexpected(as_error(status));
     return {};
 }
 

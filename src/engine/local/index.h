@@ -3,7 +3,7 @@
 // crash is replayed from the segments, beginning at the position stored with each write.
 //
 // Keys: partition (u64, big-endian), kind (one octet), then: nothing for the change number, the entry's key, or the
-// body's id (u64, big-endian). Partition 0 is the index's own and holds the position.
+// body's id (u64, big-endian). Partition 0 is the index's own and holds the position and what each segment holds.
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
@@ -13,8 +13,10 @@
 
 #include "engine/engine.h"
 #include "engine/local/disk.h"
+#include "engine/local/index_files.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/record.h"
+#include "engine/local/segment_table.h"
 
 namespace poplar::engine::local {
 
@@ -30,6 +32,8 @@ enum class Wait { no, yes };
 
 class Index {
 public:
+    enum class Kind : std::uint8_t { change = 0, entry = 1, body = 2, segment = 3, files = 4, scrub = 5 };
+
     static Result<std::unique_ptr<Index>> open(Disk& disk, const std::filesystem::path& directory,
                                                const Options& options);
     ~Index();
@@ -46,8 +50,12 @@ public:
     std::shared_ptr<const Snapshot> snapshot() const;
 
     /// Adds what one record says to `batch`; its inline frames begin at `offset` of `segment`.
-    static void stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, std::uint64_t segment,
+    static void stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, SegmentId segment,
                       std::uint64_t offset);
+    /// Adds a body's new place to `batch`.
+    static void stage_place(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id, const BodyPlace& place);
+    /// Adds what a segment holds to `batch`; null: there is no such segment any more.
+    static void stage_space(rocksdb::WriteBatch& batch, SegmentId id, const SegmentSpace* space);
     /// Makes staged records true together with the position behind them.
     Result<> write(rocksdb::WriteBatch& batch, const Position& position);
     enum class FlushMode { wait, background };
@@ -55,14 +63,41 @@ public:
 
     /// Calls `each` for every live body, by partition and id. Stops early when it returns false.
     Result<> for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const;
-    /// Reads every file of the index and checks its checksums.
-    Result<> check_files() const;
+    Result<std::vector<std::pair<SegmentId, SegmentSpace>>> segment_spaces() const;
+    /// Everything there is, in the order of the keys.
+    class Walk {
+    public:
+        explicit Walk(const Index& index);
+        ~Walk();
+        bool valid() const;
+        void next();
+        std::string_view raw_key() const;
+        PartitionId partition() const;
+        Kind kind() const;
+        std::string_view rest() const;  ///< of the key
+        std::string_view value() const;
+        Result<> sound() const;  ///< whether the end is the end, and no failure
+
+    private:
+        std::unique_ptr<rocksdb::Iterator> it_;
+    };
+
+    /// Where the scrubbing stands, as it was stored. Errors: not_found.
+    Result<std::string> scrub_state() const;
+    Result<> store_scrub_state(const std::string& state);
+    /// Reads every file of the index and checks it (index_files.h).
+    Result<std::vector<Damage>> check_files(const std::function<bool(std::uint64_t octets)>& pace) const;
+    /// Damage to its files that only a start can tell.
+    const std::vector<Damage>& found_at_start() const { return files_->found_at_start(); }
     std::uint64_t disk_octets() const;
 
 private:
     Index(std::shared_ptr<rocksdb::DB> db, bool wal) : db_(std::move(db)), wal_(wal) {}
+    Result<> remember_files(const std::filesystem::path& directory);
+
     std::shared_ptr<rocksdb::DB> db_;  // shared with snapshots, which may outlive us
     bool wal_;
+    std::unique_ptr<IndexFiles> files_;
 };
 
 }  // namespace poplar::engine::local

@@ -7,13 +7,17 @@
 #include "base/resume.h"
 #include "engine/local/body_reader.h"
 #include "engine/local/committer.h"
+#include "engine/local/copier.h"
+#include "engine/local/rebuild.h"
 #include "engine/local/recovery.h"
-#include "engine/local/segment_walk.h"
+#include "engine/local/scrubber.h"
+#include "engine/local/store_check.h"
 
 namespace poplar::engine::local {
 
 namespace {
 Disk& disk_of(const Options& options) { return options.disk ? *options.disk : Disk::system(); }
+constexpr int kPlaceTries = 3;  // of a body that is copied while it is looked up
 }  // namespace
 
 struct LocalEngine::Impl {
@@ -24,6 +28,7 @@ struct LocalEngine::Impl {
     const Options options;
     std::unique_ptr<StoreDirectory> directory;
     std::unique_ptr<Index> index;
+    SegmentTable table;
     std::shared_ptr<Leases> leases;
     std::shared_ptr<Watches> watches;
     std::atomic<std::uint64_t> next_body = 1;
@@ -32,6 +37,8 @@ struct LocalEngine::Impl {
     ReadMemory read_memory{options.read_memory};
     std::unique_ptr<Staging> staging;
     std::unique_ptr<Committer> committer;
+    std::unique_ptr<Copier> copier;
+    std::unique_ptr<Scrubber> scrubber;
 
     Result<> open();
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
@@ -45,10 +52,14 @@ Result<> LocalEngine::Impl::open() {
     auto index_opened = Index::open(directory->disk(), directory->index(), options);
     if (!index_opened) return pass_on(index_opened);
     index = std::move(*index_opened);
-    auto recovered = recover(*directory, *index);
+    auto recovered = recover(*directory, *index, table);
     if (!recovered) return pass_on(recovered);
+    if (auto swept = sweep_large(*directory, *index, *recovered); !swept) return pass_on(swept);
     next_body = recovered->position.next_body;
     damage = std::move(recovered->damage);
+    for (const auto& found : index->found_at_start()) damage.push_back(found);
+    if (auto intact = directory->check_format(); !intact)
+        damage.push_back({"FORMAT", 0, {}, {}, intact.error().detail()});
     if (recovered->records > 0 || recovered->cut_octets > 0)
         log::info("store.replayed", {{"records", recovered->records}, {"cut_octets", recovered->cut_octets}});
     for (const auto& place : damage)
@@ -56,8 +67,13 @@ Result<> LocalEngine::Impl::open() {
     pool = std::make_unique<BlockingPool>(options.reader_threads);
     staging.reset(
         new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory, options.min_free_space});
-    committer = std::make_unique<Committer>(options, *directory, *index, *leases, *watches, *pool, next_body);
-    return committer->start(recovered->position);
+    committer = std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *pool, next_body);
+    if (auto started = committer->start(recovered->position); !started) return started;
+    copier = std::make_unique<Copier>(options, *directory, *index, table, *committer, next_body);
+    copier->start();
+    scrubber = std::make_unique<Scrubber>(options, *directory, *index, table, *committer);
+    scrubber->start();
+    return {};
 }
 
 // The names must be durable before the record that speaks of them. May block.
@@ -92,18 +108,7 @@ Result<std::unique_ptr<LocalEngine>> LocalEngine::open(Options options) {
     return std::unique_ptr<LocalEngine>(new LocalEngine(std::move(impl)));
 }
 
-Result<std::vector<Damage>> LocalEngine::rebuild(Options options) {
-    auto directory = StoreDirectory::open(disk_of(options), options.directory);
-    if (!directory) return pass_on(directory);
-    if (auto gone = (*directory)->drop_index(); !gone) return pass_on(gone);
-    auto index = Index::open((*directory)->disk(), (*directory)->index(), options);
-    if (!index) return pass_on(index);
-    auto recovered = recover(**directory, **index);
-    if (!recovered) return pass_on(recovered);
-    if (auto flushed = (*index)->flush(Index::FlushMode::wait); !flushed) return pass_on(flushed);
-    (*directory)->disk().reached(Step::index_rebuilt);
-    return std::move(recovered->damage);
-}
+Result<std::vector<Damage>> LocalEngine::rebuild(Options options) { return rebuild_index(disk_of(options), options); }
 
 Task<Result<std::string>> LocalEngine::get(PartitionId partition, std::string key,
                                            std::shared_ptr<const Snapshot> snapshot) {
@@ -193,8 +198,21 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalEngine::read_body(PartitionId par
         place = co_await impl_->pool->run(read);
     }
     if (!*place) co_return pass_on(*place);
+    if ((*place)->inline_octets == 0)
+        co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id,
+                                                    **place, nullptr);
+    // The segment is opened now, and stays so: it may be copied and unlinked while this is being read.
+    auto segment = impl_->directory->segment_reader((*place)->segment);
+    for (int n = 0; !segment && n < kPlaceTries; ++n) {
+        auto read = [&] { return *impl_->index->place(partition, id, Wait::yes); };
+        auto again = co_await impl_->pool->run(read);
+        if (!again) co_return pass_on(again);
+        if (**place == *again) break;
+        *place = std::move(again);
+        segment = impl_->directory->segment_reader((*place)->segment);
+    }
     co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id,
-                                                **place);
+                                                **place, segment ? std::move(*segment) : nullptr);
 }
 
 Task<Result<std::unique_ptr<Lease>>> LocalEngine::lease(PartitionId partition, std::string name) {
@@ -207,65 +225,17 @@ std::unique_ptr<Watch> LocalEngine::watch(PartitionId partition, std::function<v
 
 Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> report,
                                          std::function<void(const VerifyTotals&)> progress) {
-    auto& directory = *impl_->directory;
-    VerifyTotals totals;
-    auto damaged = [&](Damage damage) {
-        ++totals.damaged;
-        report(damage);
-    };
-    Position end = impl_->committer->durable_end();
-
-    auto segments = directory.segments();
-    if (!segments) return pass_on(segments);
-    std::uint64_t expected = 1, sequence = 1;
-    for (auto number : *segments) {
-        if (number > end.segment) break;
-        auto name = directory.relative(directory.segment(number));
-        for (; expected < number; ++expected)
-            damaged({directory.relative(directory.segment(expected)), 0, {}, {}, "the segment is missing"});
-        ++expected;
-        auto file = File::open(directory.disk(), directory.segment(number), File::Mode::read);
-        if (!file) return pass_on(file);
-        if (auto header = directory.read_header(*file); !header) damaged({name, 0, {}, {}, header.error().detail()});
-        auto size = file->size();
-        if (!size) return pass_on(size);
-        std::uint64_t until = number == end.segment ? end.offset : *size;
-        if (*size < until) damaged({name, *size, {}, {}, "the segment is too short"});
-        FileSource source(*file);
-        SegmentWalk walk(source, directory.mark(), kSegmentHeader, std::min(until, *size), sequence,
-                         SegmentWalk::Bodies::skip);
-        for (bool more = true; more;) {
-            auto step = walk.next();
-            if (!step) return pass_on(step);
-            if (step->kind == SegmentWalk::Step::Kind::record) {
-                sequence = step->header.sequence + 1;
-                if (++totals.records % 4096 == 0 && progress) progress(totals);
-            } else if (step->next > step->offset) {
-                damaged({name,
-                         step->offset,
-                         {},
-                         {},
-                         fmt::format("{} octets can't be read as records", step->next - step->offset)});
-            }
-            more = step->kind != SegmentWalk::Step::Kind::end;
-        }
-        ++totals.segments;
-        if (progress) progress(totals);
-    }
-
-    auto check = [&](PartitionId partition, BodyId id, const BodyPlace& place) {
-        auto damage = check_body(directory, partition, id, place);
-        ++totals.bodies;
-        totals.octets += place.size;
-        if (progress && totals.bodies % 1024 == 0) progress(totals);
-        // It may have been erased, and its space given back, since this walk began.
-        if (damage && *impl_->index->place(partition, id, Wait::yes)) damaged(std::move(*damage));
-        return true;
-    };
-    if (auto done = impl_->index->for_each_body(check); !done) damaged({"index", 0, {}, {}, done.error().detail()});
-    if (auto done = impl_->index->check_files(); !done) damaged({"index", 0, {}, {}, done.error().detail()});
-    return totals;
+    auto read = [&](std::uint64_t) { return true; };
+    StoreCheck check(
+        *impl_->directory, *impl_->index, impl_->table, [this] { return impl_->committer->durable_end(); },
+        std::move(report), read, std::move(progress));
+    if (auto done = check.everything(); !done) return pass_on(done);
+    return check.totals();
 }
+
+Result<bool> LocalEngine::copy_segments() { return impl_->copier->copy_once(Copier::Haste::at_once); }
+
+void LocalEngine::scrub() { impl_->scrubber->begin_round(); }
 
 Status LocalEngine::status() const {
     Status status;
@@ -285,6 +255,15 @@ Status LocalEngine::status() const {
     status.staged_octets = impl_->staging->in_memory;
     status.state = impl_->committer->state();
     status.damage = impl_->damage;
+    auto counts = impl_->copier->counts();
+    status.used_octets = counts.used_octets;
+    status.live_octets = counts.live_octets;
+    status.large_octets = impl_->table.large_octets();
+    status.copies = counts.copies;
+    status.copied_octets = counts.copied_octets;
+    status.freed_octets = counts.freed_octets;
+    status.copying = counts.state;
+    status.scrub = impl_->scrubber->status();
     return status;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The embedded engine: a segment log that is the truth, and a RocksDB index that can be made anew from it.
 // Formats: docs/storage-format.md. Why so: docs/architecture.md, "The segment log is the log".
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -25,8 +26,12 @@ struct Options {
     std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
     std::uint64_t read_memory = 64u << 20;     ///< octets of messages on their way out that are read once, not twice
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache
-    bool index_wal = false;                    ///< the index gets its own synced log too: for doubt, not for speed
-    Disk* disk = nullptr;                      ///< null: the real one; tests bring theirs, which outlives the engine
+    std::uint64_t copy_rate = 16u << 20;       ///< octets a second at which old segments are copied; 0: they are not
+    std::uint64_t copy_dead_percent = 20;      ///< how much of the log's space may hold nothing that counts, 1 to 90
+    std::chrono::seconds scrub_every = std::chrono::days(7);  ///< everything is read once in that time; 0: never
+    std::uint64_t scrub_rate = 8u << 20;                      ///< octets a second at which that is done
+    bool index_wal = false;  ///< the index gets its own synced log too: for doubt, not for speed
+    Disk* disk = nullptr;    ///< null: the real one; tests bring theirs, which outlives the engine
 };
 
 /// One damaged place in the data directory.
@@ -42,12 +47,28 @@ struct VerifyTotals {
     std::uint64_t segments = 0, records = 0, bodies = 0, octets = 0, damaged = 0;
 };
 
+/// How far the reading of everything is, and what it found.
+struct ScrubStatus {
+    bool under_way = false;
+    std::chrono::system_clock::time_point begun{}, ended{};  ///< this round or the last; the last one that ended
+    std::uint64_t records = 0, bodies = 0, octets = 0;       ///< read in this round
+    std::uint64_t damaged = 0;
+    std::vector<Damage> damage;  ///< the first hundred
+    std::string failure;         ///< why the last round ended early; "": it did not
+};
+
 struct Status {
     std::uint64_t segments = 0, log_octets = 0, index_octets = 0, free_octets = 0;
     std::uint64_t commits = 0, groups = 0;  ///< since start; a group is one sync
     std::uint64_t staged_octets = 0;        ///< incoming mail in memory now
     std::string state;                      ///< "ok", or in words what is wrong
     std::vector<Damage> damage;             ///< found at start
+    // The log's space: what its files take of the disk, what of it counts as far as is known, and what copying did
+    // since start.
+    std::uint64_t used_octets = 0, live_octets = 0, large_octets = 0;
+    std::uint64_t copies = 0, copied_octets = 0, freed_octets = 0;
+    ScrubStatus scrub;
+    std::string copying;  ///< "resting", "off", or in words what it does
 };
 
 class LocalEngine final : public Engine {
@@ -67,6 +88,11 @@ public:
     /// and `progress` now and then; runs on the calling thread and takes as long as reading everything.
     Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
                                 std::function<void(const VerifyTotals&)> progress = nullptr);
+    /// Copies those segments that are most worth it, at once; false: none is. Blocks. (It happens by itself, at its
+    /// pace; this is for tests and for who is in a hurry.)
+    Result<bool> copy_segments();
+    /// Begins to read everything at the configured pace, unless that is under way.
+    void scrub();
     Status status() const;
 
     Task<Result<std::string>> get(PartitionId, std::string key, std::shared_ptr<const Snapshot>) override;

@@ -1,5 +1,6 @@
 #include "engine/local/record.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -15,12 +16,14 @@ constexpr std::uint32_t kSegmentVersion = 1;
 
 }  // namespace
 
-// magic[8] version[4] zero[4] mark[8] number[8] first_sequence[8] zero[20] crc[4]
+// magic[8] version[4] pass[4] mark[8] number[8] first_sequence[8] next_body[8] as_of[8] further[4] crc[4]
 std::string encode_segment_header(const SegmentHeader& header) {
     Encoder out;
-    out.raw(kSegmentMagic).u32(kSegmentVersion).u32(0);
-    out.u64(header.mark.value).u64(header.number).u64(header.first_sequence);
-    out.raw(std::string(kSegmentHeader - 4 - out.bytes().size(), '\0'));
+    out.raw(kSegmentMagic).u32(kSegmentVersion).u32(header.id.pass);
+    out.u64(header.mark.value).u64(header.id.number).u64(header.first_sequence);
+    out.u64(header.next_body).u64(header.as_of);
+    out.u32(static_cast<std::uint32_t>(std::max(header.last, header.id.number) - header.id.number));
+    assert(out.bytes().size() == kSegmentHeader - 4);
     out.u32(crc32c(out.bytes()));
     return std::move(out).bytes();
 }
@@ -34,29 +37,34 @@ Result<SegmentHeader> parse_segment_header(std::string_view bytes) {
     Decoder in(bytes.substr(kSegmentMagic.size()));
     std::uint32_t version = in.u32();
     if (version != kSegmentVersion) return fail(Errc::invalid, "a segment of a newer version");
-    in.u32();
     SegmentHeader header;
+    header.id.pass = in.u32();
     header.mark = RecordMark(in.u64());
-    header.number = in.u64();
+    header.id.number = in.u64();
     header.first_sequence = in.u64();
+    header.next_body = in.u64();
+    header.as_of = in.u64();
+    header.last = header.id.number + in.u32();
     return header;
 }
 
 std::string encode_place(const BodyPlace& place) {
     Encoder out;
-    out.varint(place.segment).varint(place.offset).varint(place.inline_octets);
+    out.varint(place.segment.number).varint(place.offset).varint(place.inline_octets);
     out.varint(place.file_octets).varint(place.size);
+    if (place.segment.pass > 0) out.varint(place.segment.pass);
     return std::move(out).bytes();
 }
 
 Result<BodyPlace> decode_place(std::string_view bytes) {
     Decoder in(bytes);
     BodyPlace place;
-    place.segment = in.varint();
+    place.segment.number = in.varint();
     place.offset = in.varint();
     place.inline_octets = in.varint();
     place.file_octets = in.varint();
     place.size = in.varint();
+    if (!in.at_end()) place.segment.pass = static_cast<std::uint32_t>(in.varint());
     if (!in.ok() || !in.at_end()) return fail(Errc::corrupt, "a body's place in the index is damaged");
     return place;
 }

@@ -20,10 +20,22 @@ inline constexpr std::uint32_t kMaxMeta = 256u << 20;  ///< octets; what a recor
 /// sender's choice; without the mark they could be made to look like a record to one who searches behind damage.
 using RecordMark = Strong<struct RecordMarkTag>;
 
+/// One file of the log. Pass 0 is the segment as it was written; a later pass is a copy of what still counts in one or
+/// more neighbouring segments, and stands for them all, under the number of the first.
+struct SegmentId {
+    std::uint64_t number = 0;
+    std::uint32_t pass = 0;
+    auto operator<=>(const SegmentId&) const = default;
+};
+
 struct SegmentHeader {
     RecordMark mark;                   ///< as in FORMAT: a segment of another store is refused
-    std::uint64_t number = 0;          ///< its place in the log, as in its name
+    SegmentId id;                      ///< its place in the log, as in its name
     std::uint64_t first_sequence = 0;  ///< no record in it has a smaller one
+    // Of copies:
+    std::uint64_t last = 0;       ///< the number of the last segment it stands for
+    std::uint64_t as_of = 0;      ///< the sequence up to which the log was known when it was decided what still counts
+    std::uint64_t next_body = 0;  ///< no body id below it may be given out again; 0: says nothing
 };
 std::string encode_segment_header(const SegmentHeader& header);
 /// Errors: corrupt (damaged or no segment), invalid (a newer version).
@@ -31,10 +43,12 @@ Result<SegmentHeader> parse_segment_header(std::string_view bytes);
 
 /// Where a body's octets are. Inline frames stand in a segment; a large body's further frames are a file of its own.
 struct BodyPlace {
-    std::uint64_t segment = 0, offset = 0;  ///< of the inline frames
-    std::uint64_t inline_octets = 0;        ///< frames included; may be 0
-    std::uint64_t file_octets = 0;          ///< frames included; 0: there is no file
-    std::uint64_t size = 0;                 ///< octets of the body itself
+    SegmentId segment;
+    std::uint64_t offset = 0;         ///< of the inline frames
+    std::uint64_t inline_octets = 0;  ///< frames included; may be 0
+    std::uint64_t file_octets = 0;    ///< frames included; 0: there is no file
+    std::uint64_t size = 0;           ///< octets of the body itself
+    bool operator==(const BodyPlace&) const = default;
 };
 std::string encode_place(const BodyPlace& place);
 Result<BodyPlace> decode_place(std::string_view bytes);

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
+#include "engine/local/log_files.h"
 #include "engine/local/segment_walk.h"
 
 namespace poplar::engine::local {
@@ -39,48 +42,59 @@ Result<std::uint64_t> find_cut(const ByteSource& source, RecordMark mark, std::u
 
 class Replay {
 public:
-    Replay(StoreDirectory& directory, Index& index, Recovered& result)
-        : directory_(directory), index_(index), result_(result) {}
+    Replay(StoreDirectory& directory, Index& index, SegmentTable& table, Recovered& result)
+        : directory_(directory), index_(index), table_(table), result_(result) {}
 
-    Result<> segment(std::uint64_t number, bool last);
+    Result<> segment(const LogFile& log, bool last);
     Result<> finish() { return write(); }
     // Damaged bodies that no later record erased.
     Result<> report_bodies();
 
 private:
-    Result<> apply(const SegmentWalk::Step& step, std::uint64_t number);
+    Result<> apply(const SegmentWalk::Step& step, SegmentId id);
+    Result<> count(const SegmentWalk::Step& step, SegmentId id);
     Result<> write();
     void report(const File& file, std::uint64_t offset, std::string what) {
         result_.damage.push_back(
             {directory_.relative(file.path()), offset, std::nullopt, std::nullopt, std::move(what)});
     }
 
+    void unreadable(const LogFile& log, const File& file, std::uint64_t offset, std::string what) {
+        report(file, offset, std::move(what));
+        if (result_.unreadable.empty() || result_.unreadable.back().id != log.id) result_.unreadable.push_back(log);
+    }
+
     StoreDirectory& directory_;
     Index& index_;
+    SegmentTable& table_;
     Recovered& result_;
     rocksdb::WriteBatch batch_;
+    std::map<std::pair<PartitionId, BodyId>, BodyPlace> places_;  // of the batch
+    std::set<std::pair<PartitionId, BodyId>> gone_;               // by the batch
     struct Suspect {
         PartitionId partition;
         BodyId body;
-        std::uint64_t segment;
+        SegmentId segment;
         std::uint64_t offset;
     };
     std::vector<Suspect> suspects_;
 };
 
-Result<> Replay::segment(std::uint64_t number, bool last) {
+Result<> Replay::segment(const LogFile& log, bool last) {
     auto& position = result_.position;
-    auto file = File::open(directory_.disk(), directory_.segment(number), File::Mode::read_write);
+    const auto number = log.id.number;
+    auto file = File::open(directory_.disk(), directory_.segment(log.id), File::Mode::read_write);
     if (!file) return pass_on(file);
     auto size = file->size();
     if (!size) return pass_on(size);
     std::uint64_t begin = number == position.segment ? position.offset : kSegmentHeader;
     position.segment = number;
     position.offset = std::max<std::uint64_t>(begin, kSegmentHeader);
+    table_.add_segment(log.id, log.last, log.as_of);
 
     if (auto header = directory_.read_header(*file); !header) {
         if (header.error().code() == Errc::invalid) return pass_on(header);
-        report(*file, 0, header.error().detail());
+        unreadable(log, *file, 0, header.error().detail());
     }
     FileSource source(*file);
     std::uint64_t end = std::max(begin, *size);
@@ -105,25 +119,51 @@ Result<> Replay::segment(std::uint64_t number, bool last) {
         auto step = walk.next();
         if (!step) return pass_on(step);
         if (step->kind == SegmentWalk::Step::Kind::end) {
-            if (step->next > step->offset) report(*file, step->offset, "the rest of the segment can't be read");
+            if (step->next > step->offset)
+                unreadable(log, *file, step->offset, "the rest of the segment can't be read");
             break;
         }
         if (step->kind == SegmentWalk::Step::Kind::damage) {
-            report(*file, step->offset, fmt::format("{} octets can't be read", step->next - step->offset));
+            unreadable(log, *file, step->offset, fmt::format("{} octets can't be read", step->next - step->offset));
             continue;
         }
-        if (auto applied = apply(*step, number); !applied) return applied;
+        if (auto applied = apply(*step, log.id); !applied) return applied;
     }
     if (last) position.offset = end;
     return {};
 }
 
-Result<> Replay::apply(const SegmentWalk::Step& step, std::uint64_t number) {
+// Keeps the table of segments, as the committer does.
+Result<> Replay::count(const SegmentWalk::Step& step, SegmentId id) {
+    table_.add_record(id, kRecordHeader + step.header.meta_octets);
+    auto offset = step.body_offset();
+    for (const auto& body : step.meta.bodies) {
+        BodyPlace place{id, offset, body.inline_octets, body.file_octets, body.size};
+        table_.add_body(place);
+        places_[{step.header.partition, body.id}] = place;
+        offset += body.inline_octets;
+    }
+    for (auto body : step.meta.erased_bodies) {
+        if (auto it = places_.find({step.header.partition, body}); it != places_.end()) {
+            table_.erase_body(it->second);
+            places_.erase(it);
+            gone_.insert({step.header.partition, body});
+        } else if (gone_.insert({step.header.partition, body}).second) {
+            auto place = *index_.place(step.header.partition, body, Wait::yes);
+            if (!place && place.error().code() != Errc::not_found) return pass_on(place);
+            if (place) table_.erase_body(*place);
+        }
+    }
+    return {};
+}
+
+Result<> Replay::apply(const SegmentWalk::Step& step, SegmentId id) {
     auto& position = result_.position;
-    Index::stage(batch_, step.header.partition, step.meta, number, step.body_offset());
+    if (auto counted = count(step, id); !counted) return counted;
+    Index::stage(batch_, step.header.partition, step.meta, id, step.body_offset());
     for (const auto& body : step.meta.bodies) {
         position.next_body = std::max(position.next_body, body.id.value + 1);
-        if (!step.body_intact) suspects_.push_back({step.header.partition, body.id, number, step.offset});
+        if (!step.body_intact) suspects_.push_back({step.header.partition, body.id, id, step.offset});
     }
     position.offset = step.next;
     position.next_sequence = step.header.sequence + 1;
@@ -133,8 +173,11 @@ Result<> Replay::apply(const SegmentWalk::Step& step, std::uint64_t number) {
 }
 
 Result<> Replay::write() {
+    table_.stage(batch_);
     auto done = index_.write(batch_, result_.position);
     batch_.Clear();
+    places_.clear();
+    gone_.clear();
     return done;
 }
 
@@ -151,8 +194,76 @@ Result<> Replay::report_bodies() {
     return {};
 }
 
-// Removes the files of large bodies that no commit speaks of. Where the log is damaged, the record of such a file may
-// be what was lost: then it is kept aside.
+// A crash while the newest segment was made may leave it without its header: it never held a record.
+Result<> drop_unborn(StoreDirectory& directory, const Position& position, std::vector<LogFile>& files) {
+    while (!files.empty()) {
+        auto id = files.back().id;
+        bool known =
+            id.number < position.segment || (id.number == position.segment && position.offset > kSegmentHeader);
+        auto last = File::open(directory.disk(), directory.segment(id), File::Mode::read);
+        if (!last) return pass_on(last);
+        auto size = last->size();
+        if (!size) return pass_on(size);
+        if (directory.read_header(*last) || known || *size > kSegmentHeader) break;
+        if (auto gone = unlink_file(directory.disk(), last->path()); !gone) return gone;
+        files.pop_back();
+    }
+    return {};
+}
+
+// A copy was decided with the whole log known up to then. An index that knows less would miss what the copy left out.
+Result<> check_age(const Position& position, const std::vector<LogFile>& files) {
+    if (position.next_sequence == 1) return {};  // made anew from the first record on
+    for (const auto& file : files)
+        if (file.as_of >= position.next_sequence)
+            return fail(Errc::corrupt, "index: it is older than the segments' copies; poplar rebuild makes it anew");
+    return {};
+}
+
+}  // namespace
+
+Result<Recovered> recover(StoreDirectory& directory, Index& index, SegmentTable& table) {
+    Recovered result;
+    auto position = index.position();
+    if (!position) return pass_on(position);
+    result.position = *position;
+    if (auto loaded = table.load(index); !loaded) return pass_on(loaded);
+    if (table.rows().empty() && position->next_sequence > 1)
+        if (auto counted = table.recount(index); !counted) return pass_on(counted);
+
+    if (auto swept = directory.sweep_drafts(); !swept) return pass_on(swept);
+    auto files = read_log(directory);
+    if (!files) return pass_on(files);
+    if (auto dropped = drop_unborn(directory, *position, *files); !dropped) return pass_on(dropped);
+    bool known = position->segment > 1 || position->offset > kSegmentHeader;
+    if (known && (files->empty() || files->back().id.number < position->segment))
+        return fail(Errc::corrupt, fmt::format("segment {} is missing", position->segment));
+    if (auto fits = check_age(*position, *files); !fits) return pass_on(fits);
+    auto leftovers = settle_copies(directory, *files);
+    if (!leftovers) return pass_on(leftovers);
+
+    Replay replay(directory, index, table, result);
+    std::uint64_t expected = position->segment;
+    for (const auto& file : *files) {
+        result.position.next_body = std::max(result.position.next_body, file.next_body);
+        if (file.id.number < position->segment) continue;
+        for (; expected < file.id.number; ++expected)
+            result.damage.push_back({directory.relative(directory.segment({expected, 0})), 0, std::nullopt,
+                                     std::nullopt, "the segment is missing"});
+        expected = file.last + 1;
+        if (auto done = replay.segment(file, &file == &files->back()); !done) return pass_on(done);
+        directory.disk().reached(Step::log_replayed);
+    }
+    if (auto done = replay.finish(); !done) return pass_on(done);
+    if (auto done = finish_copies(directory, index, table, *leftovers, result.position); !done) return pass_on(done);
+    for (const auto& row : table.rows())
+        if (std::ranges::find(*files, row.id, &LogFile::id) == files->end())
+            result.damage.push_back({directory.relative(directory.segment(row.id)), 0, std::nullopt, std::nullopt,
+                                     "the segment is missing"});
+    if (auto done = replay.report_bodies(); !done) return pass_on(done);
+    return result;
+}
+
 Result<> sweep_large(StoreDirectory& directory, Index& index, Recovered& result) {
     if (auto swept = directory.sweep_incoming(); !swept) return swept;
     auto files = directory.large_bodies();
@@ -170,49 +281,6 @@ Result<> sweep_large(StoreDirectory& directory, Index& index, Recovered& result)
         directory.disk().reached(Step::orphan_unlinked);
     }
     return {};
-}
-
-}  // namespace
-
-Result<Recovered> recover(StoreDirectory& directory, Index& index) {
-    Recovered result;
-    auto position = index.position();
-    if (!position) return pass_on(position);
-    result.position = *position;
-
-    auto segments = directory.segments();
-    if (!segments) return pass_on(segments);
-    // A crash while a segment was made may leave a last one without its header: it never held a record.
-    auto known = [&](std::uint64_t number) {
-        return number < position->segment || (number == position->segment && position->offset > kSegmentHeader);
-    };
-    while (!segments->empty()) {
-        auto last = File::open(directory.disk(), directory.segment(segments->back()), File::Mode::read);
-        if (!last) return pass_on(last);
-        auto size = last->size();
-        if (!size) return pass_on(size);
-        if (directory.read_header(*last) || known(segments->back()) || *size > kSegmentHeader) break;
-        if (auto gone = unlink_file(directory.disk(), last->path()); !gone) return pass_on(gone);
-        segments->pop_back();
-    }
-    if (known(position->segment) && (segments->empty() || segments->back() < position->segment))
-        return fail(Errc::corrupt, fmt::format("segment {} is missing", position->segment));
-
-    Replay replay(directory, index, result);
-    std::uint64_t expected = position->segment;
-    for (auto number : *segments) {
-        if (number < position->segment) continue;
-        for (; expected < number; ++expected)
-            result.damage.push_back({directory.relative(directory.segment(expected)), 0, std::nullopt, std::nullopt,
-                                     "the segment is missing"});
-        ++expected;
-        if (auto done = replay.segment(number, number == segments->back()); !done) return pass_on(done);
-        directory.disk().reached(Step::log_replayed);
-    }
-    if (auto done = replay.finish(); !done) return pass_on(done);
-    if (auto done = replay.report_bodies(); !done) return pass_on(done);
-    if (auto done = sweep_large(directory, index, result); !done) return pass_on(done);
-    return result;
 }
 
 }  // namespace poplar::engine::local

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/random.h"
+#include "engine/local/store_format.h"
 
 namespace poplar::engine::local {
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t kOpenReaders = 256;
 constexpr std::uint64_t kLargeFolders = 256;
+constexpr char kDroppedIndex[] = "index.dropped";
 
 Result<std::string> read_small_file(Disk& disk, const fs::path& path) {
     auto file = File::open(disk, path, File::Mode::read);
@@ -31,6 +33,21 @@ bool parse(std::string_view text, Number& number, int base) {
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
     return error == std::errc{} && end == text.data() + text.size();
 }
+
+// "0000000001.seg" or, of a copy, "0000000001.2.seg".
+std::optional<SegmentId> segment_of(std::string_view name) {
+    constexpr std::string_view kSuffix = ".seg";
+    if (!name.ends_with(kSuffix)) return std::nullopt;
+    name.remove_suffix(kSuffix.size());
+    auto dot = name.find('.');
+    SegmentId id;
+    bool ours = parse(name.substr(0, dot), id.number, 10);
+    if (dot != std::string_view::npos) ours = ours && parse(name.substr(dot + 1), id.pass, 10);
+    return ours ? std::optional(id) : std::nullopt;
+}
+
+constexpr char kDraft[] = ".draft";
+fs::path draft(fs::path segment) { return segment.replace_extension(kDraft); }
 
 }  // namespace
 
@@ -53,26 +70,22 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(Disk& disk, const f
 
 // FORMAT is written last: a directory that has one is complete.
 Result<> StoreDirectory::prepare() {
-    auto path = root_ / "FORMAT";
-    auto format = read_small_file(disk_, path);
-    if (format) {
-        std::string_view text = *format;
-        constexpr std::string_view kName = "poplar-store ";
-        auto line = text.substr(0, text.find('\n'));
-        int version = 0;
-        if (!line.starts_with(kName) || !parse(line.substr(kName.size()), version, 10) || version < 1)
-            return fail(Errc::invalid, fmt::format("{} is not a poplar data directory", root_.string()));
-        if (version > kFormat)
-            return fail(Errc::invalid, fmt::format("{} has store format {}, this poplar knows up to {}", root_.string(),
-                                                   version, kFormat));
-        auto rest = text.substr(std::min(text.size(), line.size() + 1));
-        constexpr std::string_view kMark = "mark ";
-        rest = rest.substr(0, rest.find('\n'));
-        if (!rest.starts_with(kMark) || !parse(rest.substr(kMark.size()), mark_.value, 16))
-            return fail(Errc::corrupt, fmt::format("{} is damaged", path.string()));
+    auto text = read_small_file(disk_, root_ / "FORMAT");
+    if (text) {
+        auto format = parse_format(*text);
+        if (!format && format.error().code() == Errc::invalid)
+            return fail(Errc::invalid, fmt::format("{} has {}", root_.string(), format.error().detail()));
+        if (format) {
+            mark_ = format->mark;
+            return format->version < StoreFormat::kNewest ? write_format() : Result<>();
+        }
+        // The segments know the mark, too.
+        auto mark = mark_of_segments();
+        if (!mark) return fail(Errc::invalid, fmt::format("{} is not a poplar data directory", root_.string()));
+        mark_ = *mark;
         return {};
     }
-    if (format.error().code() != Errc::not_found) return pass_on(format);
+    if (text.error().code() != Errc::not_found) return pass_on(text);
 
     for (auto directory : {root_ / "log", root_ / "log/0", root_ / "large", root_ / "large/incoming"})
         if (auto made = ensure_directory(disk_, directory); !made) return pass_on(made);
@@ -80,21 +93,48 @@ Result<> StoreDirectory::prepare() {
     if (!existing) return pass_on(existing);
     if (!existing->empty()) return fail(Errc::invalid, fmt::format("{} has segments but no FORMAT", root_.string()));
     mark_ = RecordMark(random_u64());
-    auto draft = root_ / "FORMAT.new";
-    (void)unlink_file(disk_, draft);
-    auto file = File::open(disk_, draft, File::Mode::create_new);
-    if (!file) return pass_on(file);
     for (auto directory : {root_ / "log", root_ / "large", root_})
         if (auto done = sync_directory(disk_, directory, Sync::store_folders); !done) return pass_on(done);
     (void)sync_directory(disk_, root_ / "..", Sync::store_name);  // may not be ours to open
-    if (auto done = file->write_at(fmt::format("poplar-store {}\nmark {:016x}\n", kFormat, mark_.value), 0); !done)
-        return pass_on(done);
+    return write_format();
+}
+
+Result<> StoreDirectory::write_format() const {
+    auto path = root_ / "FORMAT", draft = root_ / "FORMAT.new";
+    (void)unlink_file(disk_, draft);
+    auto file = File::open(disk_, draft, File::Mode::create_new);
+    if (!file) return pass_on(file);
+    if (auto done = file->write_at(encode_format({.mark = mark_}), 0); !done) return pass_on(done);
     if (auto done = file->sync_metadata(Sync::format); !done) return pass_on(done);
     disk_.reached(Step::format_written);
     if (auto done = rename_file(disk_, draft, path); !done) return pass_on(done);
     if (auto done = sync_directory(disk_, root_, Sync::format_name); !done) return done;
     disk_.reached(Step::format_named);
     return {};
+}
+
+Result<> StoreDirectory::check_format() const {
+    auto text = read_small_file(disk_, root_ / "FORMAT");
+    if (!text) return pass_on(text);
+    if (*text != encode_format({.mark = mark_})) return fail(Errc::corrupt, "FORMAT is damaged");
+    return {};
+}
+
+// What most of the segments' headers say.
+Result<RecordMark> StoreDirectory::mark_of_segments() const {
+    auto ids = segments();
+    if (!ids) return pass_on(ids);
+    std::map<RecordMark, std::size_t> votes;
+    for (auto id : *ids) {
+        auto file = File::open(disk_, segment(id), File::Mode::read);
+        if (!file) return pass_on(file);
+        std::string bytes(kSegmentHeader, '\0');
+        auto got = file->read_at(bytes.data(), bytes.size(), 0);
+        if (!got) return pass_on(got);
+        if (auto header = parse_segment_header(std::string_view(bytes).substr(0, *got))) ++votes[header->mark];
+    }
+    if (votes.empty()) return fail(Errc::corrupt, "no segment tells the store's mark");
+    return std::ranges::max_element(votes, {}, [](const auto& vote) { return vote.second; })->first;
 }
 
 // All folders at once, so that no delivery has to see to it that its folder's name is durable.
@@ -104,36 +144,53 @@ Result<> StoreDirectory::prepare_large() {
     return sync_directory(disk_, root_ / "large", Sync::body_folders);
 }
 
-Result<> StoreDirectory::drop_index() const {
-    auto old = root_ / "index.old";
-    if (auto gone = remove_tree(disk_, old); !gone) return gone;
-    auto renamed = rename_file(disk_, index(), old);
+Result<> StoreDirectory::set_aside_index() const {
+    auto names = list_directory(disk_, root_);
+    if (!names) return pass_on(names);
+    // An older one is there if a rebuild did not come to its end: it knows what that one did not get to.
+    bool interrupted = std::ranges::find(*names, old_index().filename().string(), &Disk::Name::name) != names->end();
+    auto dropped = root_ / kDroppedIndex;
+    if (auto gone = remove_tree(disk_, dropped); !gone) return gone;
+    auto renamed = rename_file(disk_, index(), interrupted ? dropped : old_index());
     if (!renamed && renamed.error().code() != Errc::not_found) return renamed;
     if (auto synced = sync_directory(disk_, root_, Sync::index_dropped); !synced) return synced;
     disk_.reached(Step::index_dropped);
-    return remove_tree(disk_, old);
+    return remove_tree(disk_, dropped);
 }
 
-fs::path StoreDirectory::segment(std::uint64_t number) const { return root_ / fmt::format("log/0/{:010}.seg", number); }
+Result<> StoreDirectory::drop_old_index() const {
+    // Half of one must never have its name.
+    auto dropped = root_ / kDroppedIndex;
+    auto renamed = rename_file(disk_, old_index(), dropped);
+    if (!renamed && renamed.error().code() != Errc::not_found) return renamed;
+    return remove_tree(disk_, dropped);
+}
 
-Result<std::vector<std::uint64_t>> StoreDirectory::segments() const {
-    std::vector<std::uint64_t> numbers;
+fs::path StoreDirectory::segment(SegmentId id) const {
+    auto pass = id.pass == 0 ? std::string() : fmt::format(".{}", id.pass);
+    return root_ / fmt::format("log/0/{:010}{}.seg", id.number, pass);
+}
+
+Result<std::vector<SegmentId>> StoreDirectory::segments() const {
+    std::vector<SegmentId> segments;
     auto names = list_directory(disk_, root_ / "log/0");
     if (!names) return pass_on(names);
-    for (const auto& entry : *names) {
-        std::uint64_t number = 0;
-        fs::path path = entry.name;
-        if (path.extension() == ".seg" && parse(path.stem().string(), number, 10)) numbers.push_back(number);
-    }
-    std::ranges::sort(numbers);
-    return numbers;
+    for (const auto& entry : *names)
+        if (auto id = segment_of(entry.name); id && segment(*id).filename() == entry.name) segments.push_back(*id);
+    std::ranges::sort(segments);
+    return segments;
+}
+
+Result<std::uint64_t> StoreDirectory::segment_disk_octets(SegmentId id) const {
+    return disk_octets(disk_, segment(id));
 }
 
 Result<File> StoreDirectory::create_segment(std::uint64_t number, std::uint64_t first_sequence) const {
-    auto file = File::open(disk_, segment(number), File::Mode::create_new);
+    SegmentId id{number, 0};
+    auto file = File::open(disk_, segment(id), File::Mode::create_new);
     if (!file) return pass_on(file);
     auto fill = [&]() -> Result<> {
-        auto header = encode_segment_header({mark_, number, first_sequence});
+        auto header = encode_segment_header({.mark = mark_, .id = id, .first_sequence = first_sequence});
         if (auto done = file->write_at(header, 0); !done) return done;
         disk_.reached(Step::segment_created);
         if (auto done = file->sync_metadata(Sync::segment_header); !done) return done;
@@ -158,18 +215,49 @@ Result<SegmentHeader> StoreDirectory::read_header(const File& file) const {
     return header;
 }
 
-Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(std::uint64_t number) const {
+Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(SegmentId id) const {
     {
         std::lock_guard guard(readers_mutex_);
-        if (auto it = readers_.find(number); it != readers_.end()) return it->second;
+        if (auto it = readers_.find(id); it != readers_.end()) return it->second;
     }
-    auto file = File::open(disk_, segment(number), File::Mode::read);
+    auto file = File::open(disk_, segment(id), File::Mode::read);
     if (!file)  // one that is missing is damage: the index says it is there
         return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     auto shared = std::make_shared<const File>(std::move(*file));
     std::lock_guard guard(readers_mutex_);
     if (readers_.size() >= kOpenReaders) readers_.erase(readers_.begin());  // the oldest mail is asked for least
-    return readers_.try_emplace(number, std::move(shared)).first->second;
+    return readers_.try_emplace(id, std::move(shared)).first->second;
+}
+
+Result<> StoreDirectory::remove_segment(SegmentId id) const {
+    if (auto gone = unlink_file(disk_, segment(id)); !gone && gone.error().code() != Errc::not_found) return gone;
+    disk_.reached(Step::segment_unlinked);
+    std::lock_guard guard(readers_mutex_);
+    readers_.erase(id);
+    return {};
+}
+
+Result<File> StoreDirectory::create_draft(SegmentId id) const {
+    return File::open(disk_, draft(segment(id)), File::Mode::create_new);
+}
+
+Result<> StoreDirectory::publish_draft(SegmentId id) const {
+    if (auto named = rename_file(disk_, draft(segment(id)), segment(id)); !named) return named;
+    disk_.reached(Step::copy_named);
+    if (auto synced = sync_directory(disk_, root_ / "log/0", Sync::copy_name); !synced) return synced;
+    disk_.reached(Step::copy_durable);
+    return {};
+}
+
+Result<> StoreDirectory::remove_draft(SegmentId id) const { return unlink_file(disk_, draft(segment(id))); }
+
+Result<> StoreDirectory::sweep_drafts() const {
+    auto names = list_directory(disk_, root_ / "log/0");
+    if (!names) return pass_on(names);
+    for (const auto& entry : *names)
+        if (entry.name.ends_with(kDraft))
+            if (auto gone = unlink_file(disk_, root_ / "log/0" / entry.name); !gone) return gone;
+    return {};
 }
 
 fs::path StoreDirectory::large_body(PartitionId partition, BodyId id) const {

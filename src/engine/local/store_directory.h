@@ -13,26 +13,41 @@ namespace poplar::engine::local {
 
 class StoreDirectory {
 public:
-    static constexpr int kFormat = 1;
-
     /// Creates what is missing, checks FORMAT and takes the lock, held until destruction. Errors: busy, invalid, io.
     static Result<std::unique_ptr<StoreDirectory>> open(Disk& disk, const std::filesystem::path& root);
 
     Disk& disk() const { return disk_; }
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
+    /// Whether FORMAT says what it should. Errors: corrupt (the segments told the mark, or it was damaged since then).
+    Result<> check_format() const;
+    Result<> write_format() const;  ///< anew
     std::filesystem::path index() const { return root_ / "index"; }
-    Result<> drop_index() const;  ///< all of it or nothing, whenever it is interrupted
+    std::filesystem::path old_index() const { return root_ / "index.old"; }
+    /// Before a rebuild. The index is old_index() then, unless there is one already. All of it or nothing, whenever it
+    /// is interrupted; so is drop_old_index(), for when the rebuild is over.
+    Result<> set_aside_index() const;
+    Result<> drop_old_index() const;
 
-    // Segments: log/0/0000000001.seg and so on, without gaps.
-    std::filesystem::path segment(std::uint64_t number) const;
-    Result<std::vector<std::uint64_t>> segments() const;  ///< ascending
+    // Segments: log/0/0000000001.seg and so on; copies have their pass in the name: 0000000001.2.seg.
+    std::filesystem::path segment(SegmentId id) const;
+    Result<std::vector<SegmentId>> segments() const;  ///< ascending
+    /// What it takes of the disk; holes take nothing. Errors: not_found.
+    Result<std::uint64_t> segment_disk_octets(SegmentId id) const;
     /// Writes the header of a new segment and makes it and its name durable.
     Result<File> create_segment(std::uint64_t number, std::uint64_t first_sequence) const;
     /// Checks that the segment's header is ours. Errors: corrupt, invalid.
     Result<SegmentHeader> read_header(const File& file) const;
     /// For reading; some stay open. May be called from any thread.
-    Result<std::shared_ptr<const File>> segment_reader(std::uint64_t number) const;
+    Result<std::shared_ptr<const File>> segment_reader(SegmentId id) const;
+
+    // Copies are written under another name: what has a segment's name is complete and durable.
+    Result<File> create_draft(SegmentId id) const;
+    Result<> publish_draft(SegmentId id) const;  ///< the content is synced; makes the name durable
+    Result<> remove_draft(SegmentId id) const;
+    Result<> sweep_drafts() const;  ///< those that a crash left
+    /// Unlinks a segment that a copy stands for. Who has it open reads on.
+    Result<> remove_segment(SegmentId id) const;
 
     // Large bodies: large/xx/<partition>-<id>, xx from the id's low octet; being written: large/incoming/<id>.
     std::filesystem::path large_body(PartitionId partition, BodyId id) const;
@@ -50,6 +65,7 @@ private:
     StoreDirectory(Disk& disk, std::filesystem::path root, File lock)
         : disk_(disk), root_(std::move(root)), lock_(std::move(lock)) {}
     Result<> prepare();
+    Result<RecordMark> mark_of_segments() const;
     Result<> prepare_large();
 
     Disk& disk_;
@@ -57,7 +73,7 @@ private:
     File lock_;
     RecordMark mark_;
     mutable std::mutex readers_mutex_;
-    mutable std::map<std::uint64_t, std::shared_ptr<const File>> readers_;
+    mutable std::map<SegmentId, std::shared_ptr<const File>> readers_;
 };
 
 }  // namespace poplar::engine::local

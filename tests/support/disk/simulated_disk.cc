@@ -277,6 +277,14 @@ int SimulatedDisk::rmdir(const char* path) {
     return 0;
 }
 
+std::int64_t SimulatedDisk::disk_octets(const char* path) {
+    std::lock_guard guard(mutex_);
+    if (dead_) return fail_with(EIO);
+    int node = platter_->find(path);
+    if (node == Platter::kNothing) return fail_with(ENOENT);
+    return static_cast<std::int64_t>(platter_->live(node).bytes.size());
+}
+
 std::int64_t SimulatedDisk::free_space(const char*) {
     std::lock_guard guard(mutex_);
     if (dead_) return fail_with(EIO);

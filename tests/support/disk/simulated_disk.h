@@ -75,6 +75,7 @@ public:
     int rename(const char* from, const char* to) override;
     int unlink(const char* path) override;
     int rmdir(const char* path) override;
+    std::int64_t disk_octets(const char* path) override;
     std::int64_t free_space(const char* path) override;
     void reached(Step step) override;
     rocksdb::Env* index_env() override { return env_.get(); }

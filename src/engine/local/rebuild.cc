@@ -1,0 +1,87 @@
+#include "engine/local/rebuild.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "engine/local/index.h"
+#include "engine/local/log_files.h"
+#include "engine/local/recovery.h"
+#include "engine/local/salvage.h"
+#include "engine/local/segment_copy.h"
+#include "engine/local/store_directory.h"
+
+namespace poplar::engine::local {
+
+namespace {
+
+// The index that is being replaced, if nothing is wrong with it.
+std::unique_ptr<Index> sound_index(StoreDirectory& directory, const Options& options) {
+    if (!list_directory(directory.disk(), directory.old_index())) return nullptr;
+    auto index = Index::open(directory.disk(), directory.old_index(), options);
+    if (!index) return nullptr;
+    auto files = (*index)->check_files([](std::uint64_t) { return true; });
+    if (!files || !files->empty()) return nullptr;
+    SegmentTable table;
+    if (!recover(directory, **index, table)) return nullptr;
+    return std::move(*index);
+}
+
+// Files that have nothing left in them that only they know: what can be read of them goes on as a copy.
+Result<> retire(StoreDirectory& directory, Index& index, SegmentTable& table, const Recovered& recovered,
+                const std::vector<LogFile>& files) {
+    if (auto flushed = index.flush(Index::FlushMode::wait); !flushed) return flushed;
+    for (const auto& file : files) {
+        LogFile copy{{file.id.number, file.id.pass + 1}, file.last};
+        copy.as_of = recovered.position.next_sequence - 1;
+        SegmentHeader header{.mark = directory.mark(), .id = copy.id, .first_sequence = 1};
+        header.last = copy.last;
+        header.as_of = copy.as_of;
+        header.next_body = recovered.position.next_body;
+        SegmentCopy work(directory, index, {file.id}, 0, SegmentCopy::Unreadable::leave_out);
+        auto written = work.write(header, [](std::uint64_t) { return true; });
+        if (!written) return pass_on(written);
+        auto done = finish_copies(directory, index, table, {{{file}, {copy}}}, recovered.position);
+        if (!done) return done;
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options) {
+    auto opened = StoreDirectory::open(disk, options.directory);
+    if (!opened) return pass_on(opened);
+    auto& directory = **opened;
+    if (!directory.check_format())
+        if (auto written = directory.write_format(); !written) return pass_on(written);
+    if (auto aside = directory.set_aside_index(); !aside) return pass_on(aside);
+
+    auto index = Index::open(disk, directory.index(), options);
+    if (!index) return pass_on(index);
+    SegmentTable table;
+    auto recovered = recover(directory, **index, table);
+    if (!recovered) return pass_on(recovered);
+    auto damage = recovered->damage;
+    if (!damage.empty()) {
+        if (auto known = sound_index(directory, options)) {
+            auto records = salvage(directory, *known, **index, recovered->position);
+            known.reset();
+            if (!records) return pass_on(records);
+            log::info("store.salvaged", {{"records", *records}});
+            auto files = recovered->unreadable;
+            SegmentTable after;
+            recovered = recover(directory, **index, after);
+            if (!recovered) return pass_on(recovered);
+            std::erase_if(files, [&](const auto& file) { return file.id.number >= recovered->position.segment; });
+            if (auto done = retire(directory, **index, after, *recovered, files); !done) return pass_on(done);
+        }
+    }
+    recovered->damage = damage;
+    if (auto swept = sweep_large(directory, **index, *recovered); !swept) return pass_on(swept);
+    if (auto flushed = (*index)->flush(Index::FlushMode::wait); !flushed) return pass_on(flushed);
+    if (auto gone = directory.drop_old_index(); !gone) return pass_on(gone);
+    disk.reached(Step::index_rebuilt);
+    return damage;
+}
+
+}  // namespace poplar::engine::local
