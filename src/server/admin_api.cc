@@ -295,6 +295,10 @@ Task<ApiReply> AdminApi::handle(const ApiRequest& request, ApiBody& body, ApiStr
     if (what == "removed-accounts" && request.method == "GET") co_return co_await removed_accounts();
     if (what == "deliver" && request.method == "POST") co_return co_await deliver(request, body);
     if (what == "verify" && request.method == "POST") co_return co_await verify(stream);
+    if (what == "scrub" && request.method == "POST") {
+        s_.scrub();
+        co_return ApiReply{202, Json{{"scrubbing", true}}};
+    }
     co_return no_such_route(request);
 }
 

@@ -66,6 +66,7 @@ struct ApiServices {
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
     std::function<Task<Json>()> status;
     std::function<Task<Result<>>(VerifySink&)> verify;
+    std::function<void()> scrub;
 };
 
 class AdminApi {

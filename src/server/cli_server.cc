@@ -33,6 +33,24 @@ int check_config(const Cli& cli, bool show) {
     return 0;
 }
 
+// "FILE at OFFSET: account A message M: what"
+std::string damage_sentence(const Json& e) {
+    std::string text;
+    if (e.contains("file")) text += fmt::format("{} at {}: ", e.value("file", ""), e.value("offset", 0ull));
+    std::string whose;
+    if (e.contains("account"))
+        whose += fmt::format("account {} ", e.value("account", ""));
+    else if (e.contains("partition"))
+        whose += fmt::format("partition {} ", e.value("partition", 0ull));
+    if (e.contains("message")) whose += fmt::format("message {} ", e.value("message", ""));
+    if (e.contains("body")) whose += fmt::format("body {} ", e.value("body", 0ull));
+    if (!whose.empty()) {
+        whose.back() = ':';
+        text += whose + " ";
+    }
+    return text + e.value("what", "");
+}
+
 void show_status(const Json& s) {
     const auto& storage = s["storage"];
     const auto& directory = s["directory"];
@@ -58,7 +76,27 @@ void show_status(const Json& s) {
     fmt::print("storage       {}: {} in {} segments, index {}, {} free\n", storage.value("state", ""),
                human_size(number(storage, "log_octets")), number(storage, "segments"),
                human_size(number(storage, "index_octets")), human_size(number(storage, "free_octets")));
+    auto used = number(storage, "used_octets"), live = number(storage, "live_octets");
+    fmt::print("space         {} of the log's {} count ({:.2f}), {} in large files\n", human_size(live),
+               human_size(used), live == 0 ? 1.0 : static_cast<double>(used) / static_cast<double>(live),
+               human_size(number(storage, "large_octets")));
+    const auto& copying = storage["copying"];
+    fmt::print("copying       {}; {} copied, {} freed in {} runs since start\n", copying.value("state", ""),
+               human_size(number(copying, "copied_octets")), human_size(number(copying, "freed_octets")),
+               number(copying, "copies"));
     fmt::print("commits       {} in {} groups since start\n", number(storage, "commits"), number(storage, "groups"));
+    const auto& scrub = s["scrub"];
+    auto when = [&](const char* name) {
+        return scrub[name].is_string() ? scrub.value(name, "") : std::string("never");
+    };
+    fmt::print("scrubbing     {}; last ended {}, {} damaged\n",
+               scrub.value("under_way", false)
+                   ? fmt::format("since {}, {} bodies, {} read", when("begun"), number(scrub, "bodies"),
+                                 human_size(number(scrub, "octets")))
+                   : std::string("resting"),
+               when("ended"), number(scrub, "damaged"));
+    if (auto failure = scrub.value("failure", ""); !failure.empty()) fmt::print("              {}\n", failure);
+    for (const auto& one : scrub["damage"]) fmt::print("DAMAGED       {}\n", damage_sentence(one));
     for (const auto& one : storage["damage_found_at_start"])
         fmt::print("DAMAGED       {} at {}: {}\n", one.value("file", ""), number(one, "offset"), one.value("what", ""));
 }
@@ -75,7 +113,7 @@ public:
             std::fflush(stdout);
         } else if (type == "damage") {
             clear_progress();
-            fmt::print("{}\n", sentence(e));
+            fmt::print("damaged: {}\n", damage_sentence(e));
         } else if (type == "progress" && progress_) {
             fmt::print(stderr, "\r{} segments, {} records, {} bodies, {} read", e.value("segments", 0ull),
                        e.value("records", 0ull), e.value("bodies", 0ull), human_size(e.value("octets", 0ull)));
@@ -95,18 +133,6 @@ public:
     int exit_code() const { return damaged_ || !done_ ? 1 : 0; }
 
 private:
-    static std::string sentence(const Json& e) {
-        std::string text = "damaged:";
-        if (e.contains("file")) text += fmt::format(" {} at {}:", e.value("file", ""), e.value("offset", 0ull));
-        if (e.contains("account"))
-            text += fmt::format(" account {}", e.value("account", ""));
-        else if (e.contains("partition"))
-            text += fmt::format(" partition {}", e.value("partition", 0ull));
-        if (e.contains("message")) text += fmt::format(" message {}", e.value("message", ""));
-        if (e.contains("body")) text += fmt::format(" body {}", e.value("body", 0ull));
-        if (!text.ends_with(':')) text += ":";
-        return text + " " + e.value("what", "");
-    }
     void clear_progress() {
         if (shown_) fmt::print(stderr, "\r{:<79}\r", "");
         shown_ = false;
@@ -250,6 +276,14 @@ void add_server_commands(CLI::App& app, Cli& cli) {
     app.add_subcommand("verify", "Check everything stored, with the server running or stopped")->callback([&cli] {
         cli.action = [&cli] { return verify(cli); };
     });
+    app.add_subcommand("scrub",
+                       "Begin to read everything stored at the configured pace; poplar status tells how far it is")
+        ->callback([&cli] {
+            cli.action = [&cli] {
+                return cli.call("POST", "/v1/scrub", nullptr,
+                                [](const Json&) { fmt::print("reading everything; see poplar status\n"); });
+            };
+        });
     app.add_subcommand("rebuild", "Make the index anew from the segments; the server must be stopped")
         ->callback([&cli] { cli.action = [&cli] { return rebuild(cli); }; });
     app.add_subcommand("version", "Print the version")->callback([&cli] {

@@ -439,6 +439,10 @@ std::vector<ConfigKey> make_keys() {
         size("storage.write_buffer", restart, AT(engine.write_buffer), 1u << 20, 4ull << 30),
         size("storage.read_memory", restart, AT(engine.read_memory), 0),
         number("storage.reader_threads", restart, AT(engine.reader_threads), 1, 1024),
+        size("storage.copy_rate", restart, AT(engine.copy_rate), 0),
+        number("storage.copy_dead_percent", restart, AT(engine.copy_dead_percent), 1, 90),
+        duration("storage.scrub_every", restart, AT(engine.scrub_every), seconds(0), days(3'650)),
+        size("storage.scrub_rate", restart, AT(engine.scrub_rate), 64u << 10),
         boolean("storage.index_wal", restart, AT(engine.index_wal)),
 
         number("limits.connections", restart, AT(net.connections), 1, 10 * kMillion),

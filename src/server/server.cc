@@ -173,7 +173,8 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .status = [this] { return status(); },
-            .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, sink); }}),
+            .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, sink); },
+            .scrub = [this] { engine_->scrub(); }}),
       admin_(control_, api_),
       workers_(workers),
       net_(workers_, config_.net) {
@@ -408,9 +409,30 @@ Task<Json> Server::status() {
                {"index_octets", engine.index_octets},
                {"free_octets", engine.free_octets},
                {"staged_octets", engine.staged_octets},
+               {"used_octets", engine.used_octets},
+               {"live_octets", engine.live_octets},
+               {"large_octets", engine.large_octets},
+               {"copying",
+                {{"state", engine.copying},
+                 {"copies", engine.copies},
+                 {"copied_octets", engine.copied_octets},
+                 {"freed_octets", engine.freed_octets}}},
                {"commits", engine.commits},
                {"groups", engine.groups},
                {"damage_found_at_start", std::move(damage)}}}};
+    const auto& scrub = engine.scrub;
+    auto found = Json::array();
+    for (const auto& one : scrub.damage) {
+        auto described = co_await describe(one, directory_, store_);
+        found.push_back(std::move(described));
+    }
+    auto time = [](std::chrono::system_clock::time_point at) -> Json {
+        if (at == std::chrono::system_clock::time_point()) return nullptr;
+        return json_time(std::chrono::time_point_cast<milliseconds>(at));
+    };
+    out["scrub"] = {{"under_way", scrub.under_way}, {"begun", time(scrub.begun)}, {"ended", time(scrub.ended)},
+                    {"records", scrub.records},     {"bodies", scrub.bodies},     {"octets", scrub.octets},
+                    {"damaged", scrub.damaged},     {"damage", std::move(found)}, {"failure", scrub.failure}};
     auto totals = co_await directory_.totals();
     if (totals)
         out["directory"] = {{"domains", totals->domains}, {"accounts", totals->accounts}, {"aliases", totals->aliases}};
