@@ -1,6 +1,7 @@
 #pragma once
 // The embedded engine: a segment log that is the truth, and a RocksDB index that can be made anew from it.
 // Formats: docs/storage-format.md. Why so: docs/architecture.md, "The segment log is the log".
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -21,11 +22,14 @@ struct Options {
                                                ///< past it even small bodies go to files
     std::uint64_t min_free_space = 64u << 20;  ///< octets; with less on the disk no body is taken (no_space), so
                                                ///< that deletions and the index still have room
+    std::uint64_t reserved_space = 8u << 20;   ///< octets kept in a file, given up when the disk is full, so that a
+                                               ///< start and deletions have room; 0: none
     std::uint64_t block_cache = 64u << 20;     ///< octets, RocksDB's
     std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
     std::uint64_t read_memory = 64u << 20;     ///< octets of messages on their way out that are read once, not twice
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache
     bool index_wal = false;                    ///< the index gets its own synced log too: for doubt, not for speed
+    std::chrono::milliseconds retry{1000};     ///< after the index could not be written it is tried again so often
     Disk* disk = nullptr;                      ///< null: the real one; tests bring theirs, which outlives the engine
 };
 
@@ -47,6 +51,8 @@ struct Status {
     std::uint64_t commits = 0, groups = 0;  ///< since start; a group is one sync
     std::uint64_t staged_octets = 0;        ///< incoming mail in memory now
     std::string state;                      ///< "ok", or in words what is wrong
+    std::string health;                     ///< "ok", "degraded" (it goes on, and mends itself when it can) or
+                                            ///< "stopped" (a sync failed: nothing is taken until a restart)
     std::vector<Damage> damage;             ///< found at start
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/local/file.h"
+#include "engine/local/health.h"
 #include "engine/local/record.h"
 
 namespace poplar::engine::local {
@@ -19,6 +20,7 @@ public:
     static Result<std::unique_ptr<StoreDirectory>> open(Disk& disk, const std::filesystem::path& root);
 
     Disk& disk() const { return disk_; }
+    Health& health() const { return health_; }
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
     std::filesystem::path index() const { return root_ / "index"; }
@@ -55,6 +57,7 @@ private:
     Disk& disk_;
     std::filesystem::path root_;
     File lock_;
+    mutable Health health_;
     RecordMark mark_;
     mutable std::mutex readers_mutex_;
     mutable std::map<std::uint64_t, std::shared_ptr<const File>> readers_;
