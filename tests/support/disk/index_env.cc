@@ -17,7 +17,11 @@ using namespace rocksdb;
 IOStatus failed(const std::string& path) {
     int error = errno;
     if (error == ENOENT) return IOStatus::PathNotFound(path);
-    if (error == ENOSPC) return IOStatus::NoSpace(path, std::strerror(error));
+    if (error == ENOSPC) {
+        auto full = IOStatus::NoSpace(path, std::strerror(error));
+        full.SetRetryable(true);  // as RocksDB's own says it
+        return full;
+    }
     return IOStatus::IOError(path, std::strerror(error));
 }
 
