@@ -184,7 +184,7 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
     }
     auto group = counts_peer(peer) ? peer_group(peer) : std::string();
     auto executor = workers.executor(worker);
-    auto connection = make_connection(executor, std::move(socket), limits.connection);
+    auto connection = make_connection(executor, std::move(socket), peer, limits.connection);
     auto& station = stations[worker];
     station.connections.push_back(*connection);
     if (station.draining) connection->stop_reading();

@@ -27,6 +27,7 @@ constexpr Deadline kNever = Deadline::max();
 constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
 constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
+constexpr std::size_t kFirstOctets = 512;         // a waiting connection has room for: a command, or a few
 constexpr unsigned kFillCost = 16, kBurst = 512;  // a line costs 1; then other sessions of the thread get their turn
 
 constexpr const char* kCut = "cut by the server";
@@ -190,12 +191,11 @@ std::string end_point_binding(SSL* ssl) {
 
 class StreamConnectionImpl final : public StreamConnection {
 public:
-    StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, ConnectionOptions options)
-        : options_(options), peer_(peer_of(descriptor.get())), socket_(executor) {
-        int family = 0;
-        socklen_t size = sizeof family;
-        getsockopt(descriptor.get(), SOL_SOCKET, SO_DOMAIN, &family, &size);
-        socket_.assign(asio::generic::stream_protocol(family, 0), descriptor.get());
+    StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, Peer peer,
+                         ConnectionOptions options)
+        : options_(options), peer_(std::move(peer)), socket_(executor) {
+        // asio only remembers the family; whatever it is costs a system call to learn.
+        socket_.assign(asio::generic::stream_protocol(AF_UNSPEC, 0), descriptor.get());
         descriptor.release();
         socket_.native_non_blocking(true);
         watchdog_ = std::make_shared<Watchdog>(executor, socket_);
@@ -227,7 +227,10 @@ private:
     Attempt tls_outcome(int result);
     Task<Result<>> fill(Deadline deadline);
     Task<Result<>> send(std::string_view bytes, std::string_view more = {});
+    Result<> begin_wait(Purpose purpose, Deadline deadline);
+    Result<> end_wait(boost::system::error_code error);
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
+    Task<Result<>> wait_and_receive(Deadline deadline);
     Task<Result<>> wait_to_send(Attempt::Outcome wanted);
     std::size_t untaken() const;
     bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
@@ -300,22 +303,45 @@ Attempt StreamConnectionImpl::transmit(std::string_view bytes, std::string_view 
     }
 }
 
-Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline) {
-    if (aborted_) co_return fail(Errc::closed, kCut);
-    if (purpose == Purpose::reading && stopping_) co_return fail(Errc::cancelled, "the server is stopping");
-    if (SteadyClock::now() >= deadline) co_return fail(Errc::timed_out, "the peer was too slow");
+Result<> StreamConnectionImpl::begin_wait(Purpose purpose, Deadline deadline) {
+    if (aborted_) return fail(Errc::closed, kCut);
+    if (purpose == Purpose::reading && stopping_) return fail(Errc::cancelled, "the server is stopping");
+    if (SteadyClock::now() >= deadline) return fail(Errc::timed_out, "the peer was too slow");
     burst_ = 0;
     waiting_ = purpose;
     watchdog_->watch(deadline);
-    auto direction = wanted == Attempt::Outcome::want_write ? Socket::wait_write : Socket::wait_read;
-    auto [error] = co_await socket_.async_wait(direction, asio::as_tuple(asio::use_awaitable));
+    return {};
+}
+
+Result<> StreamConnectionImpl::end_wait(boost::system::error_code error) {
     watchdog_->rest();
     waiting_ = Purpose::none;
-    if (aborted_) co_return fail(Errc::closed, kCut);
-    if (!error) co_return Result<>();
-    if (error != asio::error::operation_aborted) co_return fail(Errc::closed, error.message());
-    if (watchdog_->expired()) co_return fail(Errc::timed_out, "the peer was too slow");
-    co_return fail(Errc::cancelled, "the server is stopping");
+    if (aborted_) return fail(Errc::closed, kCut);
+    if (!error) return {};
+    if (error == asio::error::eof) return fail(Errc::closed, "the peer closed");
+    if (error != asio::error::operation_aborted) return fail(Errc::closed, error.message());
+    if (watchdog_->expired()) return fail(Errc::timed_out, "the peer was too slow");
+    return fail(Errc::cancelled, "the server is stopping");
+}
+
+Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline) {
+    if (auto begun = begin_wait(purpose, deadline); !begun) co_return begun;
+    auto direction = wanted == Attempt::Outcome::want_write ? Socket::wait_write : Socket::wait_read;
+    auto [error] = co_await socket_.async_wait(direction, asio::as_tuple(asio::use_awaitable));
+    co_return end_wait(error);
+}
+
+// Adds the peer's next octets to input_. asio receives them when they come: two system calls fewer than waiting first.
+Task<Result<>> StreamConnectionImpl::wait_and_receive(Deadline deadline) {
+    if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return begun;
+    const auto before = input_.size();
+    input_.resize(before + kFirstOctets);
+    auto [error, octets] = co_await socket_.async_receive(asio::buffer(input_.data() + before, kFirstOctets),
+                                                          asio::as_tuple(asio::use_awaitable));
+    input_.resize(before + octets);
+    drained_ = octets < kFirstOctets;
+    over_ = error && error != asio::error::operation_aborted;
+    co_return end_wait(error);
 }
 
 // A peer that always has more for us, or always takes more, must not keep the thread for itself.
@@ -354,6 +380,7 @@ Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
         drained_ = false;
         if (auto sent = co_await flush(); !sent) co_return sent;
         give_back_buffers();
+        if (!ssl_) co_return co_await wait_and_receive(deadline);
         if (auto ready = co_await wait(attempt.outcome, Purpose::reading, deadline); !ready) co_return ready;
     }
 }
@@ -559,7 +586,13 @@ void StreamConnectionImpl::abort() {
 
 std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
                                                   ConnectionOptions options) {
-    return std::make_unique<StreamConnectionImpl>(executor, std::move(socket), options);
+    auto peer = peer_of(socket.get());
+    return make_connection(std::move(executor), std::move(socket), std::move(peer), options);
+}
+
+std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket, Peer peer,
+                                                  ConnectionOptions options) {
+    return std::make_unique<StreamConnectionImpl>(executor, std::move(socket), std::move(peer), options);
 }
 
 Peer peer_of(int socket) {

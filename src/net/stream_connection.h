@@ -23,6 +23,9 @@ class StreamConnection : public Connection, public ConnectionListHook {};
 
 std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
                                                   ConnectionOptions options = {});
+/// With a peer that is known already.
+std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket, Peer peer,
+                                                  ConnectionOptions options);
 
 /// Who is at the other end of a connected socket.
 Peer peer_of(int socket);

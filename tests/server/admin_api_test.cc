@@ -74,7 +74,9 @@ struct AdminApiTest : testing::Test {
                   .verify = [](VerifySink& sink) -> Task<Result<>> {
                       Json event{{"type", "done"}};
                       co_return co_await sink.write(event);
-                  }}};
+                  },
+                  .scrub = [this] { ++scrubs; }}};
+    int scrubs = 0;
     TextStream stream;
 
     ApiReply ask(std::string method, std::string_view target, std::string body = "") {
@@ -419,12 +421,14 @@ TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {
         std::string events;
         ASSERT_TRUE(client.download("POST", "/v1/verify", [&](std::string_view bytes) { events.append(bytes); }));
         EXPECT_EQ(events, "{\"type\":\"done\"}\n");
+        EXPECT_TRUE(client.call("POST", "/v1/scrub"));
         EXPECT_EQ(client.call("GET", "/v1/status")->at("version"), "test");  // the connection is still good
     }
 
     auto stopping = [](AdminServer& s) -> Task<> { co_await s.stop(std::chrono::milliseconds(0)); };
     asio::co_spawn(context, stopping(server), asio::detached);
     serving.join();
+    EXPECT_EQ(scrubs, 1);
     EXPECT_FALSE(std::filesystem::exists(path));
     auto gone = AdminClient(path).call("GET", "/v1/status");
     ASSERT_FALSE(gone);
