@@ -1,73 +1,25 @@
-"""Every way to log in, with real clients (mpop, fetchmail, curl) and with raw exchanges."""
+"""Every way to log in, as raw exchanges; tests/e2e/test_clients.py has them with real clients."""
 
 import base64
 import hashlib
 import hmac
 import http.server
 import json
-import os
 import re
 import secrets
 import signal
 import ssl
-import subprocess
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from poplar_server import DOMAIN, PATIENCE, client_tls, make_certificate, make_message
+from credentials import EVERY_MECHANISM, Authority, Issuer, everything
+from poplar_server import DOMAIN, PATIENCE, client_tls, make_certificate
 
 SECRET = "a-secret-shared-by-both"
 SIMPLE = "Sesame-123"
-EVERY = ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "CRAM-MD5",
-         "PLAIN", "LOGIN"]
-
-
-def run(arguments, directory, codes=(0,), input=None):
-    """A client program whose home is `directory`; its output if it ends as it should."""
-    env = dict(os.environ, HOME=str(directory), LC_ALL="C.UTF-8")
-    done = subprocess.run([str(a) for a in arguments], cwd=directory, env=env, capture_output=True, timeout=120 * PATIENCE, input=input,
-                          stdin=subprocess.DEVNULL if input is None else None)
-    assert done.returncode in codes, f"{arguments[0]} ended with {done.returncode}:\n" + \
-        done.stdout.decode(errors="replace")[-3000:] + done.stderr.decode(errors="replace")[-3000:]
-    return done
-
-
-def mpop(server, account, directory, transport, *options):
-    maildir = directory / "mpop"
-    for name in ("cur", "new", "tmp"):
-        (maildir / name).mkdir(parents=True, exist_ok=True)
-    tls = {"plain": ["--tls=off"], "stls": ["--tls=on", "--tls-starttls=on", "--tls-certcheck=off"],
-           "tls": ["--tls=on", "--tls-starttls=off", "--tls-certcheck=off"]}[transport]
-    before = set((maildir / "new").iterdir())
-    run(["mpop", "--file=/dev/null", "--host=localhost", f"--port={server.port['pop3s' if transport == 'tls' else 'pop3']}", *tls,
-         f"--user={account}", "--pipelining=on", "--received-header=off", f"--uidls-file={directory}/uidls",
-         f"--delivery=maildir,{maildir}", *options], directory)
-    return sorted(path.read_bytes() for path in set((maildir / "new").iterdir()) - before)
-
-
-def openssl(*arguments, input=None):
-    return subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, input=input).stdout
-
-
-def base64url(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-class Issuer:
-    """Who gives out tokens: a key and what it signs."""
-
-    def __init__(self, directory):
-        self.key, self.public = directory / "issuer.key", directory / "issuer.pem"
-        openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", self.key)
-        openssl("pkey", "-in", self.key, "-pubout", "-out", self.public)
-
-    def token(self, **claims):
-        claims = {"iss": "https://id.example.test", "aud": "poplar", "exp": int(time.time()) + 600} | claims
-        text = ".".join(base64url(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims))
-        return text + "." + base64url(openssl("dgst", "-sha256", "-sign", self.key, input=text.encode()))
 
 
 @pytest.fixture
@@ -78,31 +30,15 @@ def issuer(directory):
 @pytest.fixture
 def world(make_server, directory, issuer):
     """A server with everything on, and an account with a password, SCRAM keys and a shared secret."""
-    ca = directory / "ca"
-    ca.mkdir()
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=Clients",
-            "-keyout", ca / "ca.key", "-out", ca / "ca.pem")
-    server = make_server(auth={"mechanisms": EVERY, "scram_keys": ["SHA-256", "SHA-1"], "scram_iterations": 4096},
-                         pop3={"apop": True}, tls={"client_ca": str(ca / "ca.pem")},
-                         oauth={"keys": [str(issuer.public)], "issuer": "https://id.example.test", "audience": "poplar",
-                                "configuration_url": "https://id.example.test/openid"})
-    server.ca = ca
+    authority = Authority(directory)
+    server = make_server(**everything(issuer, authority))
+    server.authority = authority
     account = server.add_user(f"jane@{DOMAIN}", SIMPLE)
     server.cli("user", "secret", account, "--secret-stdin", input=SECRET + "\n")
     return server
 
 
 JANE = f"jane@{DOMAIN}"
-
-
-def client_certificate(server, *addresses, name="client"):
-    key, request, certificate = (server.ca / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
-    extensions = server.ca / f"{name}.ext"
-    extensions.write_text("subjectAltName=" + ",".join(f"email:{a}" for a in addresses) + "\nextendedKeyUsage=clientAuth\n")
-    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x", "-keyout", key, "-out", request)
-    openssl("x509", "-req", "-in", request, "-CA", server.ca / "ca.pem", "-CAkey", server.ca / "ca.key", "-CAcreateserial", "-days", "30",
-            "-extfile", extensions, "-out", certificate)
-    return certificate, key
 
 
 def sasl_line(client):
@@ -151,66 +87,9 @@ def scram_login(client, mechanism, scram):
     return client.command(b"")
 
 
-@pytest.mark.parametrize("mechanism", ("scram-sha-256", "scram-sha-1", "cram-md5", "apop", "plain", "login", "user"))
-@pytest.mark.parametrize("transport", ("plain", "tls"))
-def test_mpop(world, directory, need, mechanism, transport):
-    need("mpop")
-    world.deliver(JANE, make_message("one", 500))
-    password = SECRET if mechanism in ("cram-md5", "apop") else SIMPLE
-    assert len(mpop(world, JANE, directory, transport, f"--auth={mechanism}", f"--passwordeval=echo {password}")) == 1
-    assert f"mechanism={mechanism.upper()}" in world.log()
-
-
-@pytest.mark.parametrize("mechanism", ("oauthbearer", "xoauth2"))
-def test_mpop_with_a_token(world, directory, need, issuer, mechanism):
-    need("mpop")
-    world.deliver(JANE, make_message("one", 500))
-    token = directory / "token"
-    token.write_text(issuer.token(email=JANE))
-    assert len(mpop(world, JANE, directory, "tls", f"--auth={mechanism}", f"--passwordeval=cat {token}")) == 1
-    assert f"mechanism={mechanism.upper()}" in world.log()
-
-
-def test_fetchmail_by_apop(world, directory, need):
-    need("fetchmail")
-    world.deliver(JANE, make_message("one", 500))
-    out, store = directory / "out", directory / "store"
-    out.mkdir()
-    store.write_text(f"#!/bin/sh\nexec cat > {out}/mail\n")
-    store.chmod(0o755)
-    config = directory / "fetchmailrc"
-    config.write_text(f"poll localhost protocol APOP port {world.port['pop3']} user '{JANE}' password '{SECRET}' sslproto '' "
-                      f"mda '{store}'\n")
-    config.chmod(0o700)
-    run(["fetchmail", "-f", config, "--nodetach", "--nosyslog", "--pidfile", directory / "pid"], directory)
-    assert (out / "mail").exists()
-    assert "mechanism=APOP" in world.log()
-
-
-@pytest.mark.parametrize("mechanism", ("PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER"))
-@pytest.mark.parametrize("options", ([], ["--sasl-ir"]))
-def test_curl(world, directory, need, issuer, mechanism, options):
-    need("curl")
-    secret = ["-u", f"{JANE}:{SECRET if mechanism == 'CRAM-MD5' else SIMPLE}"]
-    if "OAUTH" in mechanism:
-        secret = ["-u", f"{JANE}:", "--oauth2-bearer", issuer.token(email=JANE)]
-    done = run(["curl", "-sSk", *options, *secret, "--login-options", f"AUTH={mechanism}", f"pop3s://localhost:{world.port['pop3s']}/"],
-               directory)
-    assert done.stdout.strip() == b"", "an empty listing"
-    assert f"mechanism={mechanism}" in world.log()
-
-
-def test_curl_by_certificate(world, directory, need):
-    need("curl")
-    certificate, key = client_certificate(world, JANE)
-    run(["curl", "-sSk", "--cert", certificate, "--key", key, "-u", f"{JANE}:", "--login-options", "AUTH=EXTERNAL",
-         f"pop3s://localhost:{world.port['pop3s']}/"], directory)
-    assert "mechanism=EXTERNAL" in world.log()
-
-
 def test_the_list_of_mechanisms_is_true_before_tls_and_after(world):
     with world.pop3() as client:
-        everything = [one for one in EVERY if one != "EXTERNAL"]
+        everything = [one for one in EVERY_MECHANISM if one != "EXTERNAL"]
         in_the_clear = [one for one in everything if "PLUS" not in one and "OAUTH" not in one]  # RFC 7628 s3: tokens need TLS
         assert sasl_line(client) == in_the_clear, "loopback may send passwords"
         assert client.multi(b"AUTH").decode().split() == in_the_clear
@@ -300,18 +179,6 @@ def test_a_login_makes_the_scram_keys_and_a_new_password_replaces_them(world):
             assert scram_login(client, "SCRAM-SHA-256", Scram(old, password)).startswith(answer)
 
 
-def revoke(server, certificate):
-    """Adds a revocation list with the certificate on it to the file of authorities."""
-    settings, index, numbers = server.ca / "ca.cnf", server.ca / "index", server.ca / "crlnumber"
-    index.touch()
-    numbers.write_text("01\n")
-    settings.write_text(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\ncrlnumber = {numbers}\ndefault_md = sha256\n"
-                        f"default_crl_days = 30\ncertificate = {server.ca}/ca.pem\nprivate_key = {server.ca}/ca.key\n")
-    openssl("ca", "-config", settings, "-revoke", certificate)
-    with open(server.ca / "ca.pem", "ab") as file:
-        file.write(openssl("ca", "-config", settings, "-gencrl"))
-
-
 def connect_with(server, certificate, key):
     context = client_tls()
     context.load_cert_chain(certificate, key)
@@ -322,11 +189,11 @@ def connect_with(server, certificate, key):
 
 
 def test_external_obeys_revocation_lists_from_the_next_reload_on(world):
-    revoked, good = client_certificate(world, JANE, name="revoked"), client_certificate(world, JANE, name="good")
+    revoked, good = world.authority.client(JANE, name="revoked"), world.authority.client(JANE, name="good")
     with connect_with(world, *revoked) as client:
         client.ok(b"AUTH EXTERNAL =")
         client.quit()
-    revoke(world, revoked[0])
+    world.authority.revoke(revoked[0])
     world.process.send_signal(signal.SIGHUP)
     world.wait_log("server.reloaded")
     with connect_with(world, *revoked) as client:
@@ -337,7 +204,7 @@ def test_external_obeys_revocation_lists_from_the_next_reload_on(world):
 
 
 def test_external_takes_verified_certificates_only(world, directory):
-    good = client_certificate(world, f"other@{DOMAIN}", JANE)
+    good = world.authority.client(f"other@{DOMAIN}", JANE)
     foreign = make_certificate(directory)
 
     def connect(certificate, key):
@@ -469,7 +336,7 @@ def test_what_is_not_asked_for_is_not_there(make_server):
         assert client.err(b"APOP x y") == b"-ERR unknown command"
         client.stls()
         assert sasl_line(client) == ["PLAIN", "LOGIN"]
-        for mechanism in set(EVERY) - {"PLAIN", "LOGIN"}:
+        for mechanism in set(EVERY_MECHANISM) - {"PLAIN", "LOGIN"}:
             client.err(b"AUTH " + mechanism.encode())
     assert server.cli("user", "show", JANE)["scram"] == []
 

@@ -5,22 +5,24 @@ been undone. docs/clients.md is written from what these show.
 """
 
 import itertools
+import pathlib
 import re
+import shutil
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from clients import DEVICES, content
-from clients.device import PLAIN, TRANSPORTS
+from clients.device import PLAIN, TLS, TOKENS
 from clients.wire import Wire
-from poplar_server import DOMAIN, PATIENCE, big_message, make_message
+from credentials import Authority, Issuer, everything
+from poplar_server import DOMAIN, PATIENCE, Server, big_message, make_message
 
 # A password that every client's configuration takes without quoting rules of its own.
 SIMPLE = "Sesame-123"
-
-# What CAPA must announce over TLS: each client that knows one of these has a row for it.
-EXPECTED_MECHANISMS = {"PLAIN"}
+SECRET = "a-secret-shared-by-both"
 
 _numbers = itertools.count(1)
 
@@ -195,27 +197,69 @@ def test_two_thousand_messages(server, numerous, device, kind):
     assert_same(kind, device(kind, numerous).fetch(keep=True, transport=kind.usual), held(server, numerous))
 
 
-# Each mechanism with each client that knows it.
+# Each mechanism with each client that knows it, on a server where all of them work.
 
-def announced(server):
-    with server.pop3s() as client:
-        for line in client.multi(b"CAPA").decode().splitlines():
-            if line.startswith("SASL "):
-                return set(line.split()[1:])
-    return set()
+class World:
+    def __init__(self, server, issuer, authority):
+        self.server, self.issuer, self.authority = server, issuer, authority
+
+    def what_proves(self, account, mechanism):
+        """What a client needs for a mechanism besides the account's name: (password, secret or token; certificate and key)."""
+        if mechanism in TOKENS:
+            return self.issuer.token(email=account), None
+        if mechanism == "EXTERNAL":
+            return "unused", self.authority.client(account, name=account)
+        return (SECRET if mechanism in ("CRAM-MD5", "APOP") else SIMPLE), None
 
 
-def test_the_mechanisms_that_the_rows_below_rely_on_are_announced(server):
-    assert EXPECTED_MECHANISMS <= announced(server)
+@pytest.fixture(scope="module")
+def worlds():
+    """Makes them: with every mechanism, or without one that a client would take instead of the one it is told."""
+    home = pathlib.Path(tempfile.mkdtemp(prefix="poplar-"))
+    issuer, authority = Issuer(home), Authority(home)
+    made = {}
+
+    def world(but=None):
+        if but not in made:
+            directory = home / str(but)
+            directory.mkdir()
+            server = Server(directory, **everything(issuer, authority, but)).start()
+            made[but] = World(server, issuer, authority)
+            server.add_domain()
+        return made[but]
+
+    try:
+        yield world
+        for one in made.values():
+            one.server.stop()
+    finally:
+        for one in made.values():
+            if one.server.process is not None:
+                one.server.kill()
+        shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.mark.parametrize("kind, mechanism", rows("mechanisms"))
-def test_logs_in_by(server, account, device, kind, mechanism):
-    if mechanism not in EXPECTED_MECHANISMS:
-        pytest.skip(f"accounts here are not set up for {mechanism}")
+NEEDS_TLS = (*TOKENS, "EXTERNAL")
+LOGINS = [pytest.param(kind, mechanism, transport, id=f"{kind.__name__}-{mechanism}-{transport}")
+          for kind in DEVICES for mechanism in kind.mechanisms for transport in (PLAIN, TLS)
+          if transport == TLS or mechanism not in NEEDS_TLS]
+
+
+@pytest.mark.parametrize("kind, mechanism, transport", LOGINS)
+def test_logs_in_by(worlds, directory, need, kind, mechanism, transport):
+    need(*kind.programs)
+    world = worlds(kind.prefers.get(mechanism))
+    server = world.server
+    account = server.add_user(f"login{next(_numbers)}@{DOMAIN}", SIMPLE)
+    server.cli("user", "secret", account, "--secret-stdin", input=SECRET + "\n")
     fill(server, account, FEW[:1])
-    one, stored = device(kind, account), held(server, account)
-    transport = next(t for t in reversed(TRANSPORTS) if t in kind.transports)
-    assert_same(kind, one.fetch(keep=True, transport=transport, mechanism=mechanism), stored)
-    pattern = rf'pop3\.login .*account="?{re.escape(account)}"?.* mechanism="?{re.escape(mechanism)}"?'
+    stored = held(server, account)
+    password, identity = world.what_proves(account, mechanism)
+    one = kind(server, account, password, directory / "device")
+    one.identity = identity
+    try:
+        assert_same(kind, one.fetch(keep=True, transport=transport, mechanism=mechanism), stored)
+    finally:
+        one.close()
+    pattern = rf'pop3\.login .*account="?{re.escape(account)}"?.* mechanism="?{re.escape(mechanism)}(?:-PLUS)?"?'
     assert re.search(pattern, server.log()), f"no login by {mechanism} in the log"

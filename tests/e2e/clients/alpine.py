@@ -13,6 +13,7 @@ SETTINGS = {
 
 class Alpine(Device):
     programs = ("alpine",)
+    mechanisms = ("PLAIN", "CRAM-MD5")
     usual = TLS  # without it, it warns of the password in the clear, for seconds
     remembers = False
     crowds = False
@@ -24,6 +25,8 @@ class Alpine(Device):
         out = self.directory / "out"
         out.unlink(missing_ok=True)
         how = {PLAIN: "notls", STLS: "tls/novalidate-cert", TLS: "ssl/novalidate-cert"}[transport]
+        if mechanism:
+            how += f"/auth={mechanism.lower()}"
         inbox = f"{{localhost:{self.port_of(transport, port)}/pop3/{how}/user={self.account}}}INBOX"
         settings = dict(SETTINGS, **{"inbox-path": inbox})
         (self.directory / "pinerc").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

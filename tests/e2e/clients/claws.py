@@ -65,7 +65,7 @@ class Claws(Device):
         (self.settings / "accountrc").write_text(
             "[Account: 1]\nconfig_version=4\naccount_name=u\nis_default=1\nname=U\naddress=u@example.test\nprotocol=0\n"
             f"receive_server=localhost\nsmtp_server=localhost\nuser_id={self.account}\nset_popport=1\npop_port={self.port_of(transport, port)}\n"
-            f"ssl_pop={ {PLAIN: 0, TLS: 1, STLS: 2}[transport]}\nuse_apop_auth={int(mechanism == 'APOP')}\n"
+            f"ssl_pop={ {PLAIN: 0, TLS: 1, STLS: 2}[transport]}\nuse_pop_auth={int(mechanism == 'APOP')}\npop_auth_method=1\n"
             f"remove_mail={int(not keep)}\nmessage_leave_time=0\nmessage_leave_hour=0\nreceive_at_get_all=1\nfilter_on_receive=0\n"
             "enable_size_limit=0\ninbox=#mh/Mail/inbox\n")
         # Our certificate is one that the user has accepted before.

@@ -2,18 +2,23 @@
 
 import re
 
-from .device import PLAIN, STLS, TLS, Device
+from .device import PLAIN, STLS, TLS, TOKENS, Device
 
 
 class Curl(Device):
     programs = ("curl",)
-    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "APOP")
+    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "APOP")  # for SCRAM Debian's lacks GSASL
+    prefers = {"XOAUTH2": "OAUTHBEARER"}  # whatever it is told
     remembers = False
 
     def fetch(self, keep, transport=PLAIN, mechanism=None, port=None, fails=False):
         scheme = "pop3s" if transport == TLS else "pop3"
         base = f"{scheme}://localhost:{self.port_of(transport, port)}"
-        options = ["-sS", "-k", "-u", f"{self.account}:{self.password}"]
+        options = ["-sS", "-k", "-u", f"{self.account}:{'' if mechanism in ('EXTERNAL', *TOKENS) else self.password}"]
+        if mechanism in TOKENS:
+            options += ["--oauth2-bearer", self.password]
+        if mechanism == "EXTERNAL":
+            options += ["--cert", self.identity[0], "--key", self.identity[1]]
         if transport == STLS:
             options.append("--ssl-reqd")
         if mechanism:
@@ -22,6 +27,7 @@ class Curl(Device):
         sizes = {int(number): int(size) for number, size in re.findall(rb"(?m)^(\d+) (\d+)\r$", listing)}
         if not sizes:
             return []
+        options.append("--sasl-ir")  # both ways to send a first response
         numbers = f"[1-{len(sizes)}]"
         for old in self.directory.iterdir():
             old.unlink()

@@ -8,6 +8,7 @@ import subprocess
 
 from poplar_server import PATIENCE
 
+TOKENS = ("OAUTHBEARER", "XOAUTH2")  # with these mechanisms the password is a bearer token
 PLAIN, STLS, TLS = "plain", "stls", "tls"
 TRANSPORTS = (PLAIN, STLS, TLS)
 
@@ -19,6 +20,8 @@ class Device:
     transports = TRANSPORTS   # in which of these ways it can connect
     usual = PLAIN             # and the one for the tests that are not about it
     mechanisms = ()           # SASL mechanisms that it can be told to use; "APOP" is none, but is chosen likewise
+    prefers = {}              # for a mechanism of those: another that it takes instead wherever that is announced
+    identity = None           # (certificate, key) for EXTERNAL
     remembers = True          # whether it knows in the next run what it has
     crowds = True             # whether thousands of messages are no trouble for it, or for how it is driven
     without = {}              # names of messages (tests/e2e/clients/content.py) that it changes by itself: why

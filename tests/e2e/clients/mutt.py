@@ -6,7 +6,7 @@ from .terminal import Terminal
 
 class Mutt(Device):
     programs = ("mutt",)
-    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "APOP")
+    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "EXTERNAL", "OAUTHBEARER", "XOAUTH2", "APOP")
 
     def set_up(self):
         (self.directory / "bodies").mkdir()
@@ -17,7 +17,13 @@ class Mutt(Device):
         out.unlink(missing_ok=True)
         url = f"{'pops' if transport == TLS else 'pop'}://localhost:{self.port_of(transport, port)}/"
         tls = "yes" if transport == STLS else "no"
+        (self.directory / "token").write_text(self.password)
+        identity = self.directory / "identity.pem"
+        if mechanism == "EXTERNAL":
+            identity.write_bytes(b"".join(path.read_bytes() for path in self.identity))
         (self.directory / "muttrc").write_text(
+            (f'set ssl_client_cert="{identity}"\n' if mechanism == "EXTERNAL" else "") +
+            f'set pop_oauth_refresh_command="cat {self.directory}/token"\n'
             f'set pop_user="{self.account}"\nset pop_pass="{self.password}"\nset pop_authenticators="{(mechanism or "user").lower()}"\n'
             f'set ssl_starttls={tls}\nset ssl_force_tls={tls}\nset ssl_verify_host=no\nset certificate_file="{self.server.certificate}"\n'
             f'set folder="{self.directory}"\nset mbox_type=mbox\nset quit=yes\nset delete=yes\nset move=no\nset confirmappend=no\n'

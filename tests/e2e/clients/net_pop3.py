@@ -6,6 +6,7 @@ PROGRAM = r"""
 use strict;
 use warnings;
 use Net::POP3;
+use Authen::SASL;
 my ($port, $transport, $mechanism, $user, $password, $keep, $out) = @ARGV;
 my %seen;
 if (open(my $in, '<', 'seen')) { chomp, $seen{$_} = 1 while <$in> }
@@ -13,7 +14,8 @@ my $pop = Net::POP3->new('localhost', Port => $port, Timeout => 60, SSL => $tran
     or die "no connection: $@";
 if ($transport eq 'stls') { $pop->starttls(SSL_verify_mode => 0) or die 'STLS: ' . $pop->message }
 my $count = $mechanism eq 'APOP' ? $pop->apop($user, $password)
-          : $mechanism ? $pop->auth($user, $password) : $pop->login($user, $password);
+          : $mechanism ? $pop->auth(Authen::SASL->new(mechanism => $mechanism, callback =>
+                                    { user => $user, authname => '', pass => $password })) || undef : $pop->login($user, $password);
 defined $count or die 'login: ' . $pop->message;
 my $ids = $pop->uidl;
 for my $number (sort { $a <=> $b } keys %$ids) {
@@ -38,7 +40,7 @@ $pop->quit or die 'QUIT: ' . $pop->message;
 
 class NetPop3(Device):
     programs = ("perl",)
-    mechanisms = ("APOP",)
+    mechanisms = ("PLAIN", "LOGIN", "CRAM-MD5", "APOP")
 
     def set_up(self):
         self.maildir = Maildir(self.directory / "Maildir")

@@ -20,6 +20,7 @@ PREFERENCES = {
     "mail.serverDefaultStoreContractID": "@mozilla.org/msgstore/maildirstore;1",
     "mail.server.default.check_new_mail": False,
     "mail.shell.checkDefaultClient": False,
+    "mail.suppressAlertsForTests": True,
     "mailnews.start_page.enabled": False,
     "network.proxy.type": 0,
     "services.settings.server": "data:,#remote-settings-dummy/v1",
@@ -108,6 +109,7 @@ class Marionette:
 class Thunderbird(Device):
     programs = ("thunderbird",)
     mechanisms = ("CRAM-MD5", "APOP")
+    prefers = {"APOP": "CRAM-MD5"}
     forgets_when_cut = True
 
     def set_up(self):
