@@ -108,7 +108,7 @@ class Marionette:
 
 class Thunderbird(Device):
     programs = ("thunderbird",)
-    mechanisms = ("CRAM-MD5", "APOP")
+    mechanisms = ("PLAIN", "CRAM-MD5", "APOP")
     prefers = {"APOP": "CRAM-MD5"}
     forgets_when_cut = True
 
@@ -138,7 +138,8 @@ class Thunderbird(Device):
         port = self.port_of(transport, port)
         pem = self.server.certificate.read_text()
         self.remote.run(TRUST, port, "".join(re.findall(r"(?m)^[A-Za-z0-9+/=]+$", pem)))
-        status = self.remote.wait(FETCH, port, SOCKET[transport], ENCRYPTED_PASSWORD if mechanism else NORMAL_PASSWORD, keep)
+        status = self.remote.wait(FETCH, port, SOCKET[transport], NORMAL_PASSWORD if mechanism in (None, "PLAIN") else ENCRYPTED_PASSWORD,
+                                  keep)
         assert (status == 0) != fails, hex(status)
         paths = set((self.inbox / "cur").iterdir()) - self.seen
         self.seen |= paths
