@@ -12,20 +12,19 @@ namespace poplar::test {
 /// Something done to the engine. `size` is octets of a body, or a choice's seed.
 struct Action {
     enum class Kind {
-        put,           ///< keys only
-        body,          ///< a body in the log
-        large,         ///< one in a file of its own
-        shared,        ///< one file for two partitions
-        erase,         ///< of the oldest body of the partition
-        group,         ///< `size` commits that are written and synced together
-        dropped,       ///< a large body that comes in and is never committed
-        conflict,      ///< a large body whose commit is refused
-        restart,       ///< a clean one
-        killed,        ///< a crash of the process at once, and a start
-        killed_named,  ///< a crash when a large body has its name but no record yet, and a start
-        killed_at,     ///< a crash in the next commit, before its sync (the `size`th from now), and a start
-        rebuild,       ///< the index is made anew
-        copy,          ///< what counts in segments that are worth it
+        put,        ///< keys only
+        body,       ///< a body in the log
+        large,      ///< one in a file of its own
+        shared,     ///< one file for two partitions
+        erase,      ///< of the oldest body of the partition
+        group,      ///< `size` commits that are written and synced together
+        dropped,    ///< a large body that comes in and is never committed
+        conflict,   ///< a large body whose commit is refused
+        restart,    ///< a clean one
+        killed,     ///< a crash of the process at once, and a start
+        killed_at,  ///< a crash in the next commit, before its sync (the `size`th from now), and a start
+        rebuild,    ///< the index is made anew
+        copy,       ///< what counts in segments that are worth it
     } kind = Kind::put;
     unsigned partition = 0;
     std::uint64_t size = 0;
@@ -34,11 +33,9 @@ struct Action {
 
 struct Life {
     std::vector<Action> actions;
-    std::set<Sync> omitted = {};
+    std::set<Sync> omitted;
     std::uint64_t segment_size = 6000;  // so small that a life has several
-    std::optional<std::pair<Step, int>> die_at =
-        std::nullopt;     ///< the process dies at this step, when it comes the nth time
-    bool watched = true;  ///< the moments at which power might fail are kept
+    bool after_each_start = true;       // cuts within the starts are looked at too
 };
 
 /// A moment at which power fails, and what was promised by then.
@@ -52,8 +49,7 @@ engine::local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_
 
 /// Lives `life` and returns every moment before a sync, and the last. `wrong` says if something was not as it should
 /// be even without a power cut.
-/// `reached`: how often each step was.
-std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached = nullptr);
+std::vector<Moment> live(const Life& life, std::string& wrong);
 
 /// How thoroughly a moment is looked at.
 struct Effort {

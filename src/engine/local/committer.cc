@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -54,15 +53,13 @@ struct Committer::Group {
 };
 
 Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table,
-                     Leases& leases, Watches& watches, Reserve& reserve, BlockingPool& pool,
-                     std::atomic<std::uint64_t>& next_body)
+                     Leases& leases, Watches& watches, BlockingPool& pool, std::atomic<std::uint64_t>& next_body)
     : options_(options),
       directory_(directory),
       index_(index),
       table_(table),
       leases_(leases),
       watches_(watches),
-      reserve_(reserve),
       pool_(pool),
       next_body_(next_body) {}
 
@@ -89,7 +86,7 @@ Committer::~Committer() {
     }
     ready_.notify_one();
     thread_.join();
-    if (directory_.health().stopped()) return;
+    if (sync_failed_) return;
     // A clean stop leaves nothing to replay and no unwritten blocks.
     (void)segment_->truncate(end_.offset);
     if (unindexed_.Count() == 0) (void)index_.flush(Index::FlushMode::wait);
@@ -103,19 +100,40 @@ void Committer::submit(Request request) {
     ready_.notify_one();
 }
 
+std::string Committer::state() const {
+    std::lock_guard guard(state_mutex_);
+    return state_;
+}
+
+void Committer::set_state(std::string state) {
+    std::lock_guard guard(state_mutex_);
+    if (state == state_) return;
+    if (state == "ok")
+        log::info("store.recovered", {{"was", state_}});
+    else
+        log::error("store.trouble", {{"what", state}});
+    state_ = std::move(state);
+}
+
 Position Committer::durable_end() const {
-    std::lock_guard guard(durable_mutex_);
+    std::lock_guard guard(state_mutex_);
     return durable_;
 }
 
 void Committer::run() {
     for (;;) {
         auto requests = gather();
-        if (!requests) return;
-        if (behind_ || index_.trouble()) (void)update_index();
         make_moves();
-        if (!requests->empty()) commit(std::move(*requests));
+        if (!requests.empty())
+            commit(std::move(requests));
+        else if (stopping())
+            return;
     }
+}
+
+bool Committer::stopping() {
+    std::lock_guard guard(mutex_);
+    return stopping_ && queue_.empty() && moves_.empty();
 }
 
 Result<> Committer::move(const std::vector<Move>& moves) {
@@ -139,7 +157,6 @@ void Committer::make_moves() {
 }
 
 Result<> Committer::make(const std::vector<Move>& moves) {
-    if (directory_.health().stopped()) return fail(Errc::io, directory_.health().state());
     if (auto caught_up = update_index(); !caught_up) return caught_up;
     for (const auto& move : moves) {
         auto place = *index_.place(move.partition, move.id, Wait::yes);
@@ -152,16 +169,10 @@ Result<> Committer::make(const std::vector<Move>& moves) {
     return update_index();
 }
 
-// What is queued, up to a group's size; nothing when there are only moves to make, or the index is to be tried again;
-// nullopt when stopping.
-std::optional<std::vector<Committer::Request>> Committer::gather() {
+// What is queued, up to a group's size.
+std::vector<Committer::Request> Committer::gather() {
     std::unique_lock lock(mutex_);
-    auto some = [this] { return stopping_ || !queue_.empty() || !moves_.empty(); };
-    if (!behind_ && !index_.trouble())
-        ready_.wait(lock, some);
-    else if (!ready_.wait_for(lock, options_.retry, some))
-        return std::vector<Request>();
-    if (queue_.empty() && moves_.empty()) return std::nullopt;
+    ready_.wait(lock, [this] { return stopping_ || !queue_.empty() || !moves_.empty(); });
     std::uint64_t octets = 0;
     std::size_t count = 0;
     while (count < queue_.size() && count < kGroupCommits && (count == 0 || octets < kGroupOctets))
@@ -176,24 +187,23 @@ std::optional<std::vector<Committer::Request>> Committer::gather() {
 void Committer::commit(std::vector<Request> requests) {
     Group group;
     // While the index is behind the log, expected numbers can't be judged: it has to catch up first.
-    if (behind_) {
-        for (auto& request : requests) request.done(fail(Errc::io, "the index is behind the log"));
+    if (auto caught_up = update_index(); !caught_up) {
+        for (auto& request : requests) request.done(std::unexpected(caught_up.error()));
         return;
     }
     prepare(group, requests);
     if (group.commits.empty()) return;
-    if (directory_.health().stopped()) return fail_all(group, Error(Errc::io, directory_.health().state()));
+    if (sync_failed_) return fail_all(group, Error(Errc::io, "the log's last sync failed; a restart is needed"));
     if (auto room = make_room(group); !room) return fail_all(group, room.error());
     if (auto written = write(group); !written) return fail_all(group, written.error());
-    if (!index_.trouble()) directory_.health().set(group.space_is_short ? kNearlyFull : "");
+    set_state(group.space_is_short ? kNearlyFull : "ok");
     finish(group);
-    if (!group.space_is_short && reserve_.missing() > 0) reserve_.take();
 }
 
 // Decides each request and encodes those that go on; the others are answered here.
 void Committer::prepare(Group& group, std::vector<Request>& requests) {
     auto space = free_space(directory_.disk(), directory_.root());
-    group.space_is_short = space && *space < options_.min_free_space + reserve_.missing();
+    group.space_is_short = space && *space < options_.min_free_space;
     std::uint64_t sequence = end_.next_sequence, first = sequence;
     group.commits.reserve(requests.size());
     for (auto& request : requests) {
@@ -252,7 +262,7 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
 Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
     const auto& batch = request.batch;
     if (group.space_is_short && !batch.bodies.empty()) {
-        directory_.health().set(kNearlyFull);
+        set_state(kNearlyFull);
         return fail(Errc::no_space, "less than min_free_space is left");
     }
     if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
@@ -284,8 +294,6 @@ Result<> Committer::make_room(const Group& group) {
         wish = need;
         done = segment_->allocate(allocated_, wish);
     }
-    if (!done && done.error().code() == Errc::no_space && reserve_.give_up())
-        done = segment_->allocate(allocated_, wish);
     if (!done) return done;
     allocated_ += wish;
     directory_.disk().reached(Step::group_allocated);
@@ -293,8 +301,7 @@ Result<> Committer::make_room(const Group& group) {
 }
 
 Result<> Committer::roll(const Group& group) {
-    auto space = free_space(directory_.disk(), directory_.root());
-    if (space && *space < group.octets + kSegmentHeader && !reserve_.give_up())
+    if (auto space = free_space(directory_.disk(), directory_.root()); space && *space < group.octets + kSegmentHeader)
         return fail(Errc::no_space, "no room for another segment");
     // A segment that another one follows ends, durably, where its last group does: recovery relies on it.
     if (auto sealed = cut_segment(); !sealed) return sealed;
@@ -332,7 +339,7 @@ Result<> Committer::write(Group& group) {
         return written;
     }
     directory_.disk().reached(Step::group_written);
-    if (auto synced = segment_->sync(Sync::group); !synced) return directory_.health().stop(synced.error());
+    if (auto synced = segment_->sync(Sync::group); !synced) return sync_failed(synced.error());
     directory_.disk().reached(Step::group_synced);
     end_.offset += group.octets;
     return {};
@@ -341,10 +348,16 @@ Result<> Committer::write(Group& group) {
 // Cuts the segment to what is committed.
 Result<> Committer::cut_segment() {
     allocated_ = end_.offset;
-    if (auto cut = segment_->truncate(end_.offset); !cut) return directory_.health().stop(cut.error());
-    if (auto synced = segment_->sync_metadata(Sync::segment_cut); !synced)
-        return directory_.health().stop(synced.error());
+    if (auto cut = segment_->truncate(end_.offset); !cut) return sync_failed(cut.error());
+    if (auto synced = segment_->sync_metadata(Sync::segment_cut); !synced) return sync_failed(synced.error());
     return {};
+}
+
+// The kernel may have dropped the pages it could not write: nothing read from here on proves anything. Whatever the
+// reason, the answer is io: what was written may come true at the next start.
+std::unexpected<Error> Committer::sync_failed(const Error& error) {
+    sync_failed_ = true;
+    return fail(Errc::io, error.detail());
 }
 
 // The log has it: the index follows, and only then does anybody hear of it.
@@ -370,7 +383,11 @@ void Committer::finish(Group& group) {
         offset += commit.header.total();
     }
     table_.stage(unindexed_);
-    if (!update_index()) lag(group);
+    if (auto indexed = update_index(); !indexed) {
+        // It will come true when the index can be written again: no cause may look as if nothing had happened.
+        for (auto& commit : group.commits) commit.request.done(fail(Errc::io, indexed.error().detail()));
+        return;
+    }
     directory_.disk().reached(Step::group_indexed);
     ++groups_;
     commits_ += group.commits.size();
@@ -387,36 +404,18 @@ void Committer::finish(Group& group) {
 
 // Writes what the index lacks; keeps it for the next try when that fails.
 Result<> Committer::update_index() {
-    auto troubled = [this](Result<> failed) {
-        behind_ = unindexed_.Count() > 0;
-        directory_.health().set("the index can't be written: " + failed.error().detail());
-        return failed;
-    };
-    bool recovering = behind_ || index_.trouble();
-    if (index_.trouble()) {
-        reserve_.give_up();  // if it is room that it lacks
-        if (auto resumed = index_.resume(); !resumed) return troubled(std::move(resumed));
+    if (unindexed_.Count() == 0) return {};
+    auto position = end_;
+    position.next_body = next_body_;
+    auto written = index_.write(unindexed_, position);
+    if (!written) {
+        set_state("the index can't be written: " + written.error().detail());
+        return written;
     }
-    if (unindexed_.Count() > 0) {
-        auto position = end_;
-        position.next_body = next_body_;
-        if (auto written = index_.write(unindexed_, position); !written) return troubled(std::move(written));
-        unindexed_.Clear();
-        if (std::exchange(behind_, false)) index_.set_lagging(nullptr);
-    }
-    if (recovering) directory_.health().set("");
-    if (directory_.health().stopped()) return {};  // of the last group nobody knows
-    std::lock_guard guard(durable_mutex_);
+    unindexed_.Clear();
+    std::lock_guard guard(state_mutex_);
     durable_ = end_;
     return {};
-}
-
-// The commits are durable, and answered so: at the latest the next start's replay makes them seen. Until the index has
-// caught up nothing more is taken, and what these commits changed is not read: it would be an earlier state.
-void Committer::lag(const Group& group) {
-    auto partitions = std::make_shared<std::set<PartitionId>>();
-    for (const auto& [partition, number] : group.changes) partitions->insert(partition);
-    index_.set_lagging(std::move(partitions));
 }
 
 // Gives the disk space of erased bodies back. If a crash comes between, a large file is swept at the next start; a few
@@ -440,12 +439,8 @@ void Committer::reclaim(const Group& group) {
 }
 
 void Committer::fail_all(Group& group, const Error& error) {
-    directory_.health().set(error.code() == Errc::no_space ? "the disk is full: nothing can be written"
-                                                           : error.detail());
-    for (auto& commit : group.commits) {
-        commit.request.batch.bodies.clear();  // as in finish()
-        commit.request.done(std::unexpected(error));
-    }
+    set_state(error.code() == Errc::no_space ? "the disk is full: nothing can be written" : error.detail());
+    for (auto& commit : group.commits) commit.request.done(std::unexpected(error));
 }
 
 }  // namespace poplar::engine::local

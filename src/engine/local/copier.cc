@@ -90,7 +90,7 @@ CopyRules Copier::rules() const {
 
 Result<bool> Copier::copy_once(Haste haste) {
     std::lock_guard working(working_);
-    if (broken_ || directory_.health().stopped()) return false;
+    if (broken_) return false;
     auto all = candidates();
     if (!all) return pass_on(all);
     mark_passed_over(all->list);

@@ -185,11 +185,7 @@ Result<> remove_tree(Disk& disk, const std::filesystem::path& path) {
 
 Result<std::vector<Disk::Name>> list_directory(Disk& disk, const std::filesystem::path& path) {
     std::vector<Disk::Name> names;
-    auto list = [&] {
-        names.clear();
-        return disk.list(path.c_str(), names);
-    };
-    if (repeat(list) < 0) return failed("list", path);
+    if (disk.list(path.c_str(), names) < 0) return failed("list", path);
     return names;
 }
 

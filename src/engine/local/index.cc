@@ -6,7 +6,6 @@
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
@@ -63,25 +62,13 @@ public:
 
 class IndexSnapshot final : public Snapshot {
 public:
-    IndexSnapshot(std::shared_ptr<rocksdb::DB> db, Index::Lagging lagging)
-        : db_(std::move(db)), lagging_(std::move(lagging)), snapshot_(db_->GetSnapshot()) {}
-    bool lags(PartitionId partition) const { return lagging_ && lagging_->contains(partition); }
+    explicit IndexSnapshot(std::shared_ptr<rocksdb::DB> db) : db_(std::move(db)), snapshot_(db_->GetSnapshot()) {}
     ~IndexSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
     const rocksdb::Snapshot* get() const { return snapshot_; }
 
 private:
     std::shared_ptr<rocksdb::DB> db_;
-    Index::Lagging lagging_;  // as it was taken
     const rocksdb::Snapshot* snapshot_;
-};
-
-class BackgroundErrors final : public rocksdb::EventListener {
-public:
-    explicit BackgroundErrors(std::shared_ptr<std::atomic<bool>> seen) : seen_(std::move(seen)) {}
-    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status*) override { *seen_ = true; }
-
-private:
-    std::shared_ptr<std::atomic<bool>> seen_;
 };
 
 rocksdb::ReadOptions read_options(const Snapshot* snapshot, Wait wait) {
@@ -101,8 +88,6 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
     if (!status.ok()) return std::unexpected(as_error(status));
     return value;
 }
-
-std::unexpected<Error> behind() { return fail(Errc::io, "the index is behind the log"); }
 
 }  // namespace
 
@@ -139,15 +124,11 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.keep_log_file_num = 2;
     rocks.max_log_file_size = 4 << 20;
 
-    auto trouble = std::make_shared<std::atomic<bool>>(false);
-    rocks.listeners.push_back(std::make_shared<BackgroundErrors>(trouble));
-
     rocksdb::DB* db = nullptr;
     auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
     if (!status.ok()) return std::unexpected(as_error(status));
     auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
-    std::unique_ptr<Index> index(
-        new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(trouble), options.index_wal));
+    std::unique_ptr<Index> index(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), options.index_wal));
     if (auto done = index->remember_files(directory); !done) return pass_on(done);
     return index;
 }
@@ -172,7 +153,6 @@ Result<Position> Index::position() const {
 
 std::optional<Result<std::string>> Index::get(PartitionId partition, std::string_view key, const Snapshot* snapshot,
                                               Wait wait) const {
-    if (lags(partition, snapshot)) return behind();
     auto found = get_raw(*db_, make_key(partition, Kind::entry, key), snapshot, wait);
     if (!found) return std::nullopt;
     if (!*found) return pass_on(*found);
@@ -181,7 +161,6 @@ std::optional<Result<std::string>> Index::get(PartitionId partition, std::string
 
 std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, const KeyRange& range, std::size_t limit,
                                                       const Snapshot* snapshot, Wait wait) const {
-    if (lags(partition, snapshot)) return behind();
     std::vector<Entry> entries;
     if (limit == 0 || range.begin >= range.end) return entries;
     auto options = read_options(snapshot, wait);
@@ -202,7 +181,6 @@ std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, con
 
 std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, const Snapshot* snapshot,
                                                          Wait wait) const {
-    if (lags(partition, snapshot)) return behind();
     auto found = get_raw(*db_, make_key(partition, Kind::change), snapshot, wait);
     if (!found) return std::nullopt;
     if (!*found) {
@@ -213,14 +191,13 @@ std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, 
 }
 
 std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, Wait wait) const {
-    if (lags(partition, nullptr)) return behind();
     auto found = get_raw(*db_, body_key(partition, id), nullptr, wait);
     if (!found) return std::nullopt;
     if (!*found) return pass_on(*found);
     return decode_place((*found)->ToStringView());
 }
 
-std::shared_ptr<const Snapshot> Index::snapshot() const { return std::make_shared<IndexSnapshot>(db_, lagging()); }
+std::shared_ptr<const Snapshot> Index::snapshot() const { return std::make_shared<IndexSnapshot>(db_); }
 
 void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, SegmentId segment,
                   std::uint64_t offset) {
@@ -274,33 +251,6 @@ Result<> Index::write(rocksdb::WriteBatch& batch, const Position& position) {
     options.sync = wal_;
     if (auto status = db_->Write(options, &batch); !status.ok()) return std::unexpected(as_error(status));
     return {};
-}
-
-Result<> Index::resume() {
-    *trouble_ = false;  // a failure on the way sets it again
-    if (auto status = db_->Resume(); !status.ok()) {
-        *trouble_ = true;
-        return std::unexpected(as_error(status));
-    }
-    return {};
-}
-
-void Index::set_lagging(Lagging partitions) {
-    std::lock_guard guard(lagging_mutex_);
-    lagging_ = std::move(partitions);
-    any_lag_ = lagging_ != nullptr;
-}
-
-Index::Lagging Index::lagging() const {
-    if (!any_lag_) return nullptr;
-    std::lock_guard guard(lagging_mutex_);
-    return lagging_;
-}
-
-bool Index::lags(PartitionId partition, const Snapshot* snapshot) const {
-    if (snapshot) return static_cast<const IndexSnapshot*>(snapshot)->lags(partition);
-    auto some = lagging();
-    return some && some->contains(partition);
 }
 
 Result<> Index::flush(FlushMode mode) {

@@ -7,12 +7,9 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
-#include <atomic>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <set>
 
 #include "engine/engine.h"
 #include "engine/local/disk.h"
@@ -61,14 +58,6 @@ public:
     static void stage_space(rocksdb::WriteBatch& batch, SegmentId id, const SegmentSpace* space);
     /// Makes staged records true together with the position behind them.
     Result<> write(rocksdb::WriteBatch& batch, const Position& position);
-    /// True after a failure in the background until resume() succeeds.
-    bool trouble() const { return trouble_->load(); }
-    /// Tries again what failed. May block as long as a flush takes.
-    Result<> resume();
-    /// Reads of these partitions fail with io: the index does not know their last commits. Null: of none.
-    using Lagging = std::shared_ptr<const std::set<PartitionId>>;
-    void set_lagging(Lagging partitions);
-
     enum class FlushMode { wait, background };
     Result<> flush(FlushMode mode);
 
@@ -103,19 +92,12 @@ public:
     std::uint64_t disk_octets() const;
 
 private:
-    Index(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<std::atomic<bool>> trouble, bool wal)
-        : db_(std::move(db)), trouble_(std::move(trouble)), wal_(wal) {}
+    Index(std::shared_ptr<rocksdb::DB> db, bool wal) : db_(std::move(db)), wal_(wal) {}
     Result<> remember_files(const std::filesystem::path& directory);
-    Lagging lagging() const;
-    bool lags(PartitionId partition, const Snapshot* snapshot) const;
 
     std::shared_ptr<rocksdb::DB> db_;  // shared with snapshots, which may outlive us
-    std::shared_ptr<std::atomic<bool>> trouble_;
     bool wal_;
     std::unique_ptr<IndexFiles> files_;
-    mutable std::mutex lagging_mutex_;
-    Lagging lagging_;
-    std::atomic<bool> any_lag_ = false;  // so that it costs nothing while there is none
 };
 
 }  // namespace poplar::engine::local

@@ -17,11 +17,7 @@ using namespace rocksdb;
 IOStatus failed(const std::string& path) {
     int error = errno;
     if (error == ENOENT) return IOStatus::PathNotFound(path);
-    if (error == ENOSPC) {
-        auto full = IOStatus::NoSpace(path, std::strerror(error));
-        full.SetRetryable(true);  // as RocksDB's own says it
-        return full;
-    }
+    if (error == ENOSPC) return IOStatus::NoSpace(path, std::strerror(error));
     return IOStatus::IOError(path, std::strerror(error));
 }
 
