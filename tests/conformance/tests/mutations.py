@@ -317,7 +317,7 @@ MUTATIONS = {
     "UTF8 does nothing": "RFC6856-2.1-005 RFC6856-2.1-006 RFC6532-3.2-001 RFC6532-3.4-001",
     "surrogates in UTF-8 mode": "RFC6856-2.1-005 RFC6856-2.1-006",
     "UTF-8 mode adds a field": "RFC6856-2.1-007",
-    "UTF-8 for all": "RFC6856-2.1-008 RFC6856-2.1-009 RFC6856-2.1-010",
+    "UTF-8 for all": "RFC6856-2.1-008 RFC6856-2.1-009",
     "sizes of the original": "RFC6856-2.1-011 RFC6856-2.1-012",
     "UTF8 for ever": "RFC6856-2.1-015",
     "[UTF8] on success": "RFC6856-5-001",
