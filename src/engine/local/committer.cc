@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kGroupOctets = 8u << 20;  // a group takes no further commit past this
 constexpr std::size_t kGroupCommits = 1024;
+constexpr std::size_t kKnownChanges = 64 << 10;  // partitions whose change number need not be looked up
 constexpr char kNearlyFull[] = "the disk is nearly full: no new mail is taken";
 constexpr std::uint64_t kAllocation = 32u << 20;  // segments grow by this: fewer metadata changes in the syncs
 
@@ -267,7 +268,9 @@ Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
     }
     if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
     auto [it, fresh] = group.changes.try_emplace(request.partition);
-    if (fresh) {
+    if (auto known = known_.find(request.partition); fresh && known != known_.end()) {
+        it->second = known->second;
+    } else if (fresh) {
         auto number = *index_.change_number(request.partition, nullptr, Wait::yes);
         if (!number) {
             group.changes.erase(it);
@@ -383,11 +386,14 @@ void Committer::finish(Group& group) {
         offset += commit.header.total();
     }
     table_.stage(unindexed_);
+    if (known_.size() > kKnownChanges) known_.clear();
     if (auto indexed = update_index(); !indexed) {
+        known_.clear();
         // It will come true when the index can be written again: no cause may look as if nothing had happened.
         for (auto& commit : group.commits) commit.request.done(fail(Errc::io, indexed.error().detail()));
         return;
     }
+    for (const auto& [partition, number] : group.changes) known_.insert_or_assign(partition, number);
     directory_.disk().reached(Step::group_indexed);
     ++groups_;
     commits_ += group.commits.size();

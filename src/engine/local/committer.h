@@ -8,6 +8,7 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/engine.h"
@@ -90,6 +91,7 @@ private:
     Position end_;                   ///< where the next group goes
     bool sync_failed_ = false;       ///< what the disk holds is unknown: only a restart (and its replay) can tell
     rocksdb::WriteBatch unindexed_;  ///< durable in the log; not yet in the index
+    std::unordered_map<PartitionId, ChangeNumber> known_;  ///< what the index says of some partitions
 
     std::mutex mutex_;
     std::condition_variable ready_;
