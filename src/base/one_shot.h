@@ -59,6 +59,7 @@ public:
 
     /// To be called once; this object must live until it returns.
     Task<Result<T>> receive() {
+        if (auto value = take()) co_return std::move(*value);
         auto executor = co_await asio::this_coro::executor;
         auto start = [state = state_, executor](auto handler) {
             std::move_only_function<void(Result<T>)> waiter = resume_on<Result<T>>(executor, std::move(handler));
@@ -76,6 +77,11 @@ public:
     }
 
 private:
+    std::optional<Result<T>> take() {
+        std::lock_guard lock(state_->mutex);
+        return std::move(state_->value);
+    }
+
     std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 

@@ -21,6 +21,11 @@ Task<std::vector<T>> gather(std::vector<Task<T>> tasks) {
         std::exception_ptr failure;
     };
     if (tasks.empty()) co_return std::vector<T>();
+    if (tasks.size() == 1) {  // as nearly always: nothing to run beside it
+        std::vector<T> results;
+        results.push_back(co_await std::move(tasks.front()));
+        co_return results;
+    }
     auto executor = co_await asio::this_coro::executor;
     auto state = std::make_shared<State>(tasks.size());
     auto start = [executor, state, &tasks](auto handler) {

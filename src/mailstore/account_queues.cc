@@ -36,34 +36,50 @@ private:
 AccountQueues::AccountQueues(const Options& options, AppendAll append_all)
     : options_(options), append_all_(std::move(append_all)) {}
 
-void AccountQueues::push(AccountId id, std::variant<Append, Exclusive> change, const asio::any_io_executor& executor) {
-    auto& shard = shard_of(id);
-    std::shared_ptr<Account> account;
-    {
-        std::lock_guard lock(shard.mutex);
-        auto& slot = shard.accounts[id];
-        if (!slot) slot = std::make_shared<Account>();
-        slot->waiting.push_back(std::move(change));
-        if (std::exchange(slot->led, true)) return;
-        if (slot->idle) shard.idle.erase(*std::exchange(slot->idle, std::nullopt));
-        account = slot;
+Task<> AccountQueues::push(AccountId id, std::variant<Append, Exclusive> change) {
+    auto account = enqueue(id, std::move(change));
+    if (!account) co_return;
+    auto self = shared_from_this();
+    Leadership leadership(*self, id, *account);
+    const bool throws = co_await asio::this_coro::throw_if_cancelled();
+    co_await asio::this_coro::throw_if_cancelled(false);
+    auto work = take(id, *account);
+    co_await make(id, *account, *work);
+    if (auto more = take(id, *account)) {
+        // What it throws (memory is short) ends the lead; the waiters have their answer from Leadership.
+        auto executor = co_await asio::this_coro::executor;
+        asio::co_spawn(executor, lead(self, id, account, std::move(*more)), asio::detached);
     }
-    // What it throws (memory is short) ends the lead; the waiters have their answer from Leadership.
-    asio::co_spawn(executor, lead(shared_from_this(), id, std::move(account)), asio::detached);
+    leadership.over();
+    co_await asio::this_coro::throw_if_cancelled(throws);
 }
 
-Task<> AccountQueues::lead(std::shared_ptr<AccountQueues> self, AccountId id, std::shared_ptr<Account> account) {
+std::shared_ptr<AccountQueues::Account> AccountQueues::enqueue(AccountId id, std::variant<Append, Exclusive> change) {
+    auto& shard = shard_of(id);
+    std::lock_guard lock(shard.mutex);
+    auto& slot = shard.accounts[id];
+    if (!slot) slot = std::make_shared<Account>();
+    slot->waiting.push_back(std::move(change));
+    if (std::exchange(slot->led, true)) return nullptr;
+    if (slot->idle) shard.idle.erase(*std::exchange(slot->idle, std::nullopt));
+    return slot;
+}
+
+Task<> AccountQueues::lead(std::shared_ptr<AccountQueues> self, AccountId id, std::shared_ptr<Account> account,
+                           Work work) {
     Leadership leadership(*self, id, *account);
-    while (auto work = self->take(id, *account)) {
-        if (auto* appends = std::get_if<std::vector<Append>>(&*work))
-            co_await self->append_all_(id, account->hot, std::move(*appends));
-        else
-            co_await std::get<Exclusive> (*work)(account->hot);
-    }
+    for (std::optional<Work> next = std::move(work); next; next = self->take(id, *account))
+        co_await self->make(id, *account, *next);
     leadership.over();
 }
 
-std::optional<std::variant<std::vector<Append>, Exclusive>> AccountQueues::take(AccountId id, Account& account) {
+Task<> AccountQueues::make(AccountId id, Account& account, Work& work) {
+    if (auto* appends = std::get_if<std::vector<Append>>(&work))
+        return append_all_(id, account.hot, std::move(*appends));
+    return std::get<Exclusive>(work)(account.hot);
+}
+
+std::optional<AccountQueues::Work> AccountQueues::take(AccountId id, Account& account) {
     auto& shard = shard_of(id);
     std::lock_guard lock(shard.mutex);
     auto& waiting = account.waiting;

@@ -2,9 +2,10 @@
 // Who changes an account, and when: one change at a time, in the order they came. Appends that wait together are made
 // together, in one commit, so that a mailbox takes deliveries as fast as its disk syncs, whatever their number.
 //
-// The first to come to an idle account becomes its leader: a coroutine of its own on the comer's executor, that works
-// until the queue is empty. Being its own, it is not touched when a session that waits for it is cancelled. No lock is
-// held while it waits.
+// The first to come to an idle account leads: it makes its own change, with what joined it. What came meanwhile is led
+// by a coroutine of its own on the comer's executor, until the queue is empty, so that nobody waits for others'
+// changes. No lock is held while a leader waits, and one that is cancelled goes on until those who count on it have
+// their answer.
 #include <deque>
 #include <functional>
 #include <list>
@@ -48,9 +49,11 @@ public:
 
     AccountQueues(const Options& options, AppendAll append_all);
 
-    void push(AccountId account, std::variant<Append, Exclusive> change, const asio::any_io_executor& executor);
+    /// Returns once the change was made, or is left to the account's leader.
+    Task<> push(AccountId account, std::variant<Append, Exclusive> change);
 
 private:
+    using Work = std::variant<std::vector<Append>, Exclusive>;
     struct Account {
         std::deque<std::variant<Append, Exclusive>> waiting;
         bool led = false;
@@ -66,9 +69,12 @@ private:
     static constexpr std::size_t kShards = 64;
 
     Shard& shard_of(AccountId account) { return shards_[std::hash<AccountId>{}(account) % kShards]; }
-    static Task<> lead(std::shared_ptr<AccountQueues> self, AccountId id, std::shared_ptr<Account> account);
+    /// Null: somebody leads the account.
+    std::shared_ptr<Account> enqueue(AccountId id, std::variant<Append, Exclusive> change);
+    static Task<> lead(std::shared_ptr<AccountQueues> self, AccountId id, std::shared_ptr<Account> account, Work work);
+    Task<> make(AccountId id, Account& account, Work& work);  // `work` must stay until it returns
     /// The next changes to make: appends up to the limits, or one exclusive change. Nothing: the lead is over.
-    std::optional<std::variant<std::vector<Append>, Exclusive>> take(AccountId id, Account& account);
+    std::optional<Work> take(AccountId id, Account& account);
     void abandon(AccountId id, Account& account);
     void rest(Shard& shard, AccountId id, Account& account);
 

@@ -34,12 +34,11 @@ struct MailStore::Impl {
     /// caller's. `change` returns a Task and is no coroutine itself.
     template <class T, class Change>
     Task<Result<T>> alone(AccountId account, Change change) {
-        auto executor = co_await asio::this_coro::executor;
         OneShot<T> answer;
         Exclusive turn = [change = std::move(change), sender = answer.sender()](Hot& hot) mutable {
             return answer_with<T>(change(hot), std::move(sender));
         };
-        queues->push(account, std::move(turn), executor);
+        co_await queues->push(account, std::move(turn));
         co_return co_await answer.receive();
     }
 
@@ -64,9 +63,8 @@ MailStore::~MailStore() = default;
 Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
     if (!message.unique_id.empty() && !is_unique_id(message.unique_id))
         co_return fail(Errc::invalid, "a unique-id has 1 to 70 printable ASCII characters");
-    auto executor = co_await asio::this_coro::executor;
     OneShot<Message> answer;
-    impl_->queues->push(account, Append{std::move(message), impl_->clock.now(), answer.sender()}, executor);
+    co_await impl_->queues->push(account, Append{std::move(message), impl_->clock.now(), answer.sender()});
     co_return co_await answer.receive();
 }
 
