@@ -435,6 +435,7 @@ std::vector<ConfigKey> make_keys() {
         size("storage.large_body", restart, AT(engine.large_body), 64u << 10, 64u << 20),
         size("storage.staged_memory", restart, AT(engine.staged_memory), 1u << 20),
         size("storage.min_free_space", restart, AT(engine.min_free_space), 0),
+        size("storage.reserved_space", restart, AT(engine.reserved_space), 0),
         size("storage.block_cache", restart, AT(engine.block_cache), 1u << 20),
         size("storage.write_buffer", restart, AT(engine.write_buffer), 1u << 20, 4ull << 30),
         size("storage.read_memory", restart, AT(engine.read_memory), 0),

@@ -19,6 +19,7 @@ public:
     explicit World(const Life& life) : life_(life), platter_(std::make_shared<Platter>()) {
         platter_->make("/data", true);
         platter_->sync(0);
+        die_at_ = life.die_at;
         start();
     }
 
@@ -32,9 +33,12 @@ public:
         return std::move(moments_);
     }
     std::string wrong;
+    std::map<Step, int> reached;
 
 private:
+    void attach();
     void start();
+    std::shared_ptr<const StagedBody> stage(std::string text);
     void stop();
     void look(std::string when);
     PartitionId partition(unsigned number) const { return PartitionId(7 + number); }
@@ -57,7 +61,7 @@ private:
     std::unique_ptr<SimulatedDisk> disk_;
     std::unique_ptr<local::LocalEngine> engine_;
     std::uint64_t serial_ = 0;
-    std::atomic<bool> starting_ = false;
+    std::optional<std::pair<Step, int>> die_at_;
     int kill_in_ = 0;  // the engine's sync before which the process dies, counting down
 
     std::mutex mutex_;
@@ -82,13 +86,16 @@ void World::look(std::string when) {
     moments_.push_back({std::move(cut), std::move(now), std::move(text)});
 }
 
-void World::start() {
+void World::attach() {
     disk_ = std::make_unique<SimulatedDisk>(platter_);
     disk_->omitted = life_.omitted;
-    starting_ = true;
-    disk_->before_any_sync = [this] {
-        if (starting_ && !life_.after_each_start) return;
-        look("before a sync");
+    if (life_.watched) disk_->before_any_sync = [this] { look("before a sync"); };
+    disk_->on_step = [this](Step step) {
+        std::lock_guard guard(mutex_);
+        ++reached[step];
+        if (!die_at_ || die_at_->first != step || --die_at_->second > 0) return;
+        die_at_.reset();
+        disk_->kill();
     };
     disk_->before_sync = [this](Sync what) {
         std::unique_lock lock(mutex_);
@@ -98,8 +105,16 @@ void World::start() {
         gate_.notify_all();
         gate_.wait(lock, [this] { return gate_state_ == Gate::open; });
     };
+}
+
+void World::start() {
+    attach();
     auto engine = local::LocalEngine::open(small_options(*disk_, life_.segment_size));
-    starting_ = false;
+    if (disk_->dead()) {  // it died at its start
+        if (engine) engine->reset();
+        attach();
+        engine = local::LocalEngine::open(small_options(*disk_, life_.segment_size));
+    }
     if (!engine) {
         wrong = "the engine does not open: " + engine.error().detail();
         return;
@@ -151,6 +166,13 @@ Commit World::small(PartitionId partition, std::uint64_t size) {
     return commit;
 }
 
+std::shared_ptr<const StagedBody> World::stage(std::string text) {
+    auto writer = engine_->write_body(0);
+    if (auto done = run(writer->write(text)); !done) return nullptr;
+    auto staged = run(writer->finish());
+    return staged ? *staged : nullptr;
+}
+
 void World::erase(PartitionId partition) {
     std::map<BodyId, int> bodies;
     for (const auto& [commit, outcome] : promise_.items) {
@@ -199,7 +221,8 @@ void World::act(const Action& action) {
         case Action::Kind::large:
         case Action::Kind::shared: {
             auto change = small(to, 10 + kLargeBody + action.size);
-            auto rest = d.stage(change.bodies[0].second.substr(10));
+            auto rest = stage(change.bodies[0].second.substr(10));
+            if (!rest) break;
             if (action.kind == Action::Kind::shared) {
                 auto other = small(partition(action.partition + 1), 0);
                 other.bodies.emplace_back(engine_->next_body_id(other.partition),
@@ -211,12 +234,14 @@ void World::act(const Action& action) {
         }
         case Action::Kind::erase: erase(to); break;
         case Action::Kind::group: group(action); break;
-        case Action::Kind::dropped: d.stage(pattern(kLargeBody * 2, action.size)); break;
+        case Action::Kind::dropped: stage(pattern(kLargeBody * 2, action.size)); break;
         case Action::Kind::conflict: {
-            auto rest = d.stage(pattern(kLargeBody + action.size, 1));
+            auto rest = stage(pattern(kLargeBody + action.size, 1));
+            if (!rest) break;
             Batch batch;
             batch.add_body(engine_->next_body_id(to), "", std::move(rest));
-            if (d.commit(to, std::move(batch), ChangeNumber(1'000'000))) wrong = "a conflict was not seen";
+            if (auto done = d.commit(to, std::move(batch), ChangeNumber(1'000'000)); done)
+                wrong = "a conflict was not seen";
             break;
         }
         case Action::Kind::restart:
@@ -228,6 +253,12 @@ void World::act(const Action& action) {
             disk_->kill();
             stop();
             start();
+            break;
+        case Action::Kind::killed_named: {
+            std::lock_guard guard(mutex_);
+            die_at_ = {Step::body_named, 1};
+        }
+            act({Action::Kind::large, action.partition, action.size});
             break;
         case Action::Kind::killed_at: {
             {
@@ -243,29 +274,36 @@ void World::act(const Action& action) {
         case Action::Kind::copy:
             for (;;) {
                 auto copied = engine_->copy_segments();
-                if (!copied) wrong = copied.error().detail();
+                if (!copied && !disk_->dead()) wrong = copied.error().detail();
                 if (!copied || !*copied) break;
             }
             break;
         case Action::Kind::rebuild: {
             stop();
-            disk_ = std::make_unique<SimulatedDisk>(platter_);
-            disk_->omitted = life_.omitted;
-            disk_->before_any_sync = [this] { look("in a rebuild"); };
+            attach();
             auto found = local::LocalEngine::rebuild(small_options(*disk_, life_.segment_size));
+            if (disk_->dead()) {
+                start();
+                break;
+            }
             if (!found || !found->empty()) wrong = "rebuild found damage";
             disk_->kill();
             start();
             break;
         }
     }
+    if (disk_->dead() && engine_) {  // it died at the step it was to die at
+        stop();
+        start();
+    }
 }
 
 }  // namespace
 
 std::string Action::name() const {
-    constexpr std::string_view kNames[] = {"put",      "body",    "large",  "shared",    "erase",   "group", "dropped",
-                                           "conflict", "restart", "killed", "killed_at", "rebuild", "copy"};
+    constexpr std::string_view kNames[] = {"put",          "body",      "large",    "shared",  "erase",
+                                           "group",        "dropped",   "conflict", "restart", "killed",
+                                           "killed_named", "killed_at", "rebuild",  "copy"};
     return fmt::format("{} {} {}", kNames[static_cast<std::size_t>(kind)], partition, size);
 }
 
@@ -276,6 +314,8 @@ local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_size) {
     options.segment_size = segment_size;
     options.large_body = kLargeBody;
     options.min_free_space = 0;
+    options.reserved_space = 0;
+    options.retry = std::chrono::milliseconds(1);
     options.block_cache = 1 << 20;
     options.write_buffer = 1 << 20;
     options.reader_threads = 1;
@@ -284,11 +324,13 @@ local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_size) {
     return options;
 }
 
-std::vector<Moment> live(const Life& life, std::string& wrong) {
+std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached) {
     World world(life);
     for (const auto& action : life.actions) world.act(action);
     wrong = world.wrong;
-    return world.take_moments();
+    auto moments = world.take_moments();
+    if (reached) *reached = world.reached;
+    return moments;
 }
 
 std::string check_state(std::shared_ptr<Platter> platter, const Promise& promise, bool thorough) {
@@ -380,12 +422,36 @@ Findings check_power_cuts(const std::vector<Moment>& moments, const Effort& effo
     return findings;
 }
 
+Orphan::Orphan() {
+    std::string wrong;
+    Life life{.actions = {{Action::Kind::put, 0, 0}, {Action::Kind::large, 0, 100}, {Action::Kind::put, 0, 0}}};
+    auto moments = live(life, wrong);
+    platter = moments.back().cut.state(moments.back().cut.everything());
+    int segment = platter->find("/data/store/log/0/0000000001.seg"), file = platter->find("/data/store/large/01/7-1");
+    EXPECT_NE(file, Platter::kNothing) << wrong;
+    content = platter->live(file).bytes;
+    auto at = platter->live(segment).bytes.find("mark00001");
+    EXPECT_NE(at, std::string::npos);
+    platter->write(segment, at, "X");
+    platter->sync(segment);
+    platter->set_names(platter->find("/data/store"), {{"index", Platter::kNothing}});
+    platter->sync(platter->find("/data/store"));
+}
+
+bool Orphan::kept(const Platter& disk) const {
+    for (auto name : {"/data/store/large/01/7-1", "/data/store/large/orphans/7-1"}) {
+        int found = disk.find(name);
+        if (found != Platter::kNothing && disk.live(found).bytes == content) return true;
+    }
+    return false;
+}
+
 Life random_life(std::uint64_t seed, std::size_t actions) {
     std::mt19937_64 generator(seed);
     using Kind = Action::Kind;
     constexpr Kind kKinds[] = {Kind::put,       Kind::body,      Kind::body,     Kind::body,    Kind::large,
                                Kind::large,     Kind::shared,    Kind::erase,    Kind::erase,   Kind::group,
-                               Kind::group,     Kind::dropped,   Kind::conflict, Kind::restart, Kind::killed,
+                               Kind::group,     Kind::dropped,   Kind::conflict, Kind::restart, Kind::killed_named,
                                Kind::killed_at, Kind::killed_at, Kind::rebuild,  Kind::copy,    Kind::copy};
     Life life;
     for (std::size_t i = 0; i < actions; ++i) {

@@ -12,19 +12,20 @@ namespace poplar::test {
 /// Something done to the engine. `size` is octets of a body, or a choice's seed.
 struct Action {
     enum class Kind {
-        put,        ///< keys only
-        body,       ///< a body in the log
-        large,      ///< one in a file of its own
-        shared,     ///< one file for two partitions
-        erase,      ///< of the oldest body of the partition
-        group,      ///< `size` commits that are written and synced together
-        dropped,    ///< a large body that comes in and is never committed
-        conflict,   ///< a large body whose commit is refused
-        restart,    ///< a clean one
-        killed,     ///< a crash of the process at once, and a start
-        killed_at,  ///< a crash in the next commit, before its sync (the `size`th from now), and a start
-        rebuild,    ///< the index is made anew
-        copy,       ///< what counts in segments that are worth it
+        put,           ///< keys only
+        body,          ///< a body in the log
+        large,         ///< one in a file of its own
+        shared,        ///< one file for two partitions
+        erase,         ///< of the oldest body of the partition
+        group,         ///< `size` commits that are written and synced together
+        dropped,       ///< a large body that comes in and is never committed
+        conflict,      ///< a large body whose commit is refused
+        restart,       ///< a clean one
+        killed,        ///< a crash of the process at once, and a start
+        killed_named,  ///< a crash when a large body has its name but no record yet, and a start
+        killed_at,     ///< a crash in the next commit, before its sync (the `size`th from now), and a start
+        rebuild,       ///< the index is made anew
+        copy,          ///< what counts in segments that are worth it
     } kind = Kind::put;
     unsigned partition = 0;
     std::uint64_t size = 0;
@@ -33,9 +34,11 @@ struct Action {
 
 struct Life {
     std::vector<Action> actions;
-    std::set<Sync> omitted;
+    std::set<Sync> omitted = {};
     std::uint64_t segment_size = 6000;  // so small that a life has several
-    bool after_each_start = true;       // cuts within the starts are looked at too
+    std::optional<std::pair<Step, int>> die_at =
+        std::nullopt;     ///< the process dies at this step, when it comes the nth time
+    bool watched = true;  ///< the moments at which power might fail are kept
 };
 
 /// A moment at which power fails, and what was promised by then.
@@ -49,7 +52,8 @@ engine::local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_
 
 /// Lives `life` and returns every moment before a sync, and the last. `wrong` says if something was not as it should
 /// be even without a power cut.
-std::vector<Moment> live(const Life& life, std::string& wrong);
+/// `reached`: how often each step was.
+std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached = nullptr);
 
 /// How thoroughly a moment is looked at.
 struct Effort {
@@ -68,6 +72,14 @@ Findings check_power_cuts(const std::vector<Moment>& moments, const Effort& effo
 
 /// The engine opened on what a disk holds: empty, or what is wrong. `thorough`: it goes on, is killed, is rebuilt.
 std::string check_state(std::shared_ptr<Platter> platter, const Promise& promise, bool thorough);
+
+/// A disk on which the record of a large body is damaged and the index is gone: a start puts the body's file aside.
+struct Orphan {
+    Orphan();
+    bool kept(const Platter& disk) const;  ///< under its name, or the one it is put aside under
+    std::shared_ptr<Platter> platter;
+    std::string content;
+};
 
 Life random_life(std::uint64_t seed, std::size_t actions);
 

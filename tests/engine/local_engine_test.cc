@@ -26,6 +26,7 @@ Options options_in(const std::filesystem::path& directory) {
     options.directory = directory;
     options.segment_size = 1 << 20;  // small, so that tests cross segments
     options.min_free_space = 0;
+    options.reserved_space = 1 << 20;
     options.write_buffer = 1 << 20;
     return options;
 }

@@ -118,23 +118,9 @@ std::vector<Sync> all_syncs() {
 INSTANTIATE_TEST_SUITE_P(PowerLoss, WithoutASync, testing::ValuesIn(all_syncs()),
                          [](const auto& one) { return std::string(to_string(one.param)); });
 
-// A large body's file whose record was lost to damage keeps a name through every cut.
 Findings cut_while_an_orphan_is_put_aside(const std::set<Sync>& omitted) {
-    std::string wrong;
-    Life life{.actions = {{Kind::put, 0, 0}, {Kind::large, 0, 100}, {Kind::put, 0, 0}}, .omitted = {}};
-    auto moments = live(life, wrong);
-    auto platter = moments.back().cut.state(moments.back().cut.everything());
-    int segment = platter->find("/data/store/log/0/0000000001.seg"), file = platter->find("/data/store/large/01/7-1");
-    EXPECT_NE(file, Platter::kNothing) << wrong;
-    auto content = platter->live(file).bytes;
-    auto at = platter->live(segment).bytes.find("mark00001");
-    EXPECT_NE(at, std::string::npos);
-    platter->write(segment, at, "X");
-    platter->sync(segment);
-    platter->set_names(platter->find("/data/store"), {{"index", Platter::kNothing}});
-    platter->sync(platter->find("/data/store"));
-
-    SimulatedDisk disk(platter);
+    Orphan orphan;
+    SimulatedDisk disk(orphan.platter);
     disk.omitted = omitted;
     std::vector<PowerCut> cuts;
     disk.before_any_sync = [&] { cuts.push_back(disk.power_cut()); };
@@ -147,12 +133,7 @@ Findings cut_while_an_orphan_is_put_aside(const std::set<Sync>& omitted) {
         for (int i = 0; i < 60; ++i) {
             auto state = cut.state(i == 0 ? cut.everything() : cut.random(generator));
             ++findings.states;
-            bool kept = false;
-            for (auto name : {"/data/store/large/01/7-1", "/data/store/large/orphans/7-1"}) {
-                int found = state->find(name);
-                kept |= found != Platter::kNothing && state->live(found).bytes == content;
-            }
-            if (!kept) findings.wrong = "the file is lost";
+            if (!orphan.kept(*state)) findings.wrong = "the file is lost";
         }
     return findings;
 }

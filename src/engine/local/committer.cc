@@ -16,6 +16,7 @@ namespace {
 constexpr std::uint64_t kGroupOctets = 8u << 20;  // a group takes no further commit past this
 constexpr std::size_t kGroupCommits = 1024;
 constexpr std::size_t kKnownChanges = 64 << 10;  // partitions whose change number need not be looked up
+constexpr std::uint64_t kBlock = 4096;           // what the disk gives space by
 constexpr char kNearlyFull[] = "the disk is nearly full: no new mail is taken";
 constexpr std::uint64_t kAllocation = 32u << 20;  // segments grow by this: fewer metadata changes in the syncs
 
@@ -54,13 +55,15 @@ struct Committer::Group {
 };
 
 Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table,
-                     Leases& leases, Watches& watches, BlockingPool& pool, std::atomic<std::uint64_t>& next_body)
+                     Leases& leases, Watches& watches, Reserve& reserve, BlockingPool& pool,
+                     std::atomic<std::uint64_t>& next_body)
     : options_(options),
       directory_(directory),
       index_(index),
       table_(table),
       leases_(leases),
       watches_(watches),
+      reserve_(reserve),
       pool_(pool),
       next_body_(next_body) {}
 
@@ -87,10 +90,10 @@ Committer::~Committer() {
     }
     ready_.notify_one();
     thread_.join();
-    if (sync_failed_) return;
+    if (directory_.health().stopped()) return;
     // A clean stop leaves nothing to replay and no unwritten blocks.
     (void)segment_->truncate(end_.offset);
-    if (unindexed_.Count() == 0) (void)index_.flush(Index::FlushMode::wait);
+    (void)index_.flush(Index::FlushMode::wait);
 }
 
 void Committer::submit(Request request) {
@@ -101,40 +104,21 @@ void Committer::submit(Request request) {
     ready_.notify_one();
 }
 
-std::string Committer::state() const {
-    std::lock_guard guard(state_mutex_);
-    return state_;
-}
-
-void Committer::set_state(std::string state) {
-    std::lock_guard guard(state_mutex_);
-    if (state == state_) return;
-    if (state == "ok")
-        log::info("store.recovered", {{"was", state_}});
-    else
-        log::error("store.trouble", {{"what", state}});
-    state_ = std::move(state);
-}
-
 Position Committer::durable_end() const {
-    std::lock_guard guard(state_mutex_);
+    std::lock_guard guard(durable_mutex_);
     return durable_;
 }
 
 void Committer::run() {
     for (;;) {
         auto requests = gather();
+        if (!requests) return;
         make_moves();
-        if (!requests.empty())
-            commit(std::move(requests));
-        else if (stopping())
-            return;
+        if (!requests->empty())
+            commit(std::move(*requests));
+        else
+            look_again();
     }
-}
-
-bool Committer::stopping() {
-    std::lock_guard guard(mutex_);
-    return stopping_ && queue_.empty() && moves_.empty();
 }
 
 Result<> Committer::move(const std::vector<Move>& moves) {
@@ -158,7 +142,8 @@ void Committer::make_moves() {
 }
 
 Result<> Committer::make(const std::vector<Move>& moves) {
-    if (auto caught_up = update_index(); !caught_up) return caught_up;
+    if (directory_.health().stopped()) return fail(Errc::io, directory_.health().state());
+    if (auto ready = index_.ready(); !ready) return ready;
     for (const auto& move : moves) {
         auto place = *index_.place(move.partition, move.id, Wait::yes);
         if (!place && place.error().code() != Errc::not_found) return pass_on(place);
@@ -170,10 +155,16 @@ Result<> Committer::make(const std::vector<Move>& moves) {
     return update_index();
 }
 
-// What is queued, up to a group's size.
-std::vector<Committer::Request> Committer::gather() {
+// What is queued, up to a group's size; nothing when there are only moves to make, or room is to be looked for again;
+// nullopt when stopping.
+std::optional<std::vector<Committer::Request>> Committer::gather() {
     std::unique_lock lock(mutex_);
-    ready_.wait(lock, [this] { return stopping_ || !queue_.empty() || !moves_.empty(); });
+    auto some = [this] { return stopping_ || !queue_.empty() || !moves_.empty(); };
+    if (!short_of_room_)
+        ready_.wait(lock, some);
+    else if (!ready_.wait_for(lock, options_.retry, some))
+        return std::vector<Request>();
+    if (queue_.empty() && moves_.empty()) return std::nullopt;
     std::uint64_t octets = 0;
     std::size_t count = 0;
     while (count < queue_.size() && count < kGroupCommits && (count == 0 || octets < kGroupOctets))
@@ -187,24 +178,37 @@ std::vector<Committer::Request> Committer::gather() {
 
 void Committer::commit(std::vector<Request> requests) {
     Group group;
-    // While the index is behind the log, expected numbers can't be judged: it has to catch up first.
-    if (auto caught_up = update_index(); !caught_up) {
-        for (auto& request : requests) request.done(std::unexpected(caught_up.error()));
-        return;
-    }
     prepare(group, requests);
     if (group.commits.empty()) return;
-    if (sync_failed_) return fail_all(group, Error(Errc::io, "the log's last sync failed; a restart is needed"));
+    if (directory_.health().stopped()) return fail_all(group, Error(Errc::io, directory_.health().state()));
+    if (auto ready = index_.ready(); !ready) return fail_all(group, ready.error());
     if (auto room = make_room(group); !room) return fail_all(group, room.error());
     if (auto written = write(group); !written) return fail_all(group, written.error());
-    set_state(group.space_is_short ? kNearlyFull : "ok");
+    if (auto indexed = index(group); !indexed) return fail_all(group, indexed.error());
+    short_of_room_ = group.space_is_short;
+    directory_.health().set(Health::Part::log, short_of_room_ ? kNearlyFull : "");
     finish(group);
+    if (!short_of_room_ && reserve_.missing() > 0) reserve_.take();
+}
+
+bool Committer::space_is_short() const {
+    auto space = free_space(directory_.disk(), directory_.root());
+    return space && *space < options_.min_free_space + reserve_.missing();
+}
+
+// When there is nothing to do: who looks at the state should see that there is room again.
+void Committer::look_again() {
+    if (!short_of_room_ || space_is_short()) return;
+    if (!segment_->allocate(end_.offset, kBlock)) return;  // what counts is what can be had
+    allocated_ = std::max(allocated_, end_.offset + kBlock);
+    short_of_room_ = false;
+    directory_.health().set(Health::Part::log, "");
+    if (reserve_.missing() > 0) reserve_.take();
 }
 
 // Decides each request and encodes those that go on; the others are answered here.
 void Committer::prepare(Group& group, std::vector<Request>& requests) {
-    auto space = free_space(directory_.disk(), directory_.root());
-    group.space_is_short = space && *space < options_.min_free_space;
+    group.space_is_short = space_is_short();
     std::uint64_t sequence = end_.next_sequence, first = sequence;
     group.commits.reserve(requests.size());
     for (auto& request : requests) {
@@ -263,7 +267,8 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
 Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
     const auto& batch = request.batch;
     if (group.space_is_short && !batch.bodies.empty()) {
-        set_state(kNearlyFull);
+        short_of_room_ = true;
+        directory_.health().set(Health::Part::log, kNearlyFull);
         return fail(Errc::no_space, "less than min_free_space is left");
     }
     if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
@@ -297,6 +302,8 @@ Result<> Committer::make_room(const Group& group) {
         wish = need;
         done = segment_->allocate(allocated_, wish);
     }
+    if (!done && done.error().code() == Errc::no_space && reserve_.give_up())
+        done = segment_->allocate(allocated_, wish);
     if (!done) return done;
     allocated_ += wish;
     directory_.disk().reached(Step::group_allocated);
@@ -304,7 +311,8 @@ Result<> Committer::make_room(const Group& group) {
 }
 
 Result<> Committer::roll(const Group& group) {
-    if (auto space = free_space(directory_.disk(), directory_.root()); space && *space < group.octets + kSegmentHeader)
+    auto space = free_space(directory_.disk(), directory_.root());
+    if (space && *space < group.octets + kSegmentHeader && !reserve_.give_up())
         return fail(Errc::no_space, "no room for another segment");
     // A segment that another one follows ends, durably, where its last group does: recovery relies on it.
     if (auto sealed = cut_segment(); !sealed) return sealed;
@@ -342,7 +350,7 @@ Result<> Committer::write(Group& group) {
         return written;
     }
     directory_.disk().reached(Step::group_written);
-    if (auto synced = segment_->sync(Sync::group); !synced) return sync_failed(synced.error());
+    if (auto synced = segment_->sync(Sync::group); !synced) return directory_.health().stop(synced.error());
     directory_.disk().reached(Step::group_synced);
     end_.offset += group.octets;
     return {};
@@ -351,20 +359,15 @@ Result<> Committer::write(Group& group) {
 // Cuts the segment to what is committed.
 Result<> Committer::cut_segment() {
     allocated_ = end_.offset;
-    if (auto cut = segment_->truncate(end_.offset); !cut) return sync_failed(cut.error());
-    if (auto synced = segment_->sync_metadata(Sync::segment_cut); !synced) return sync_failed(synced.error());
+    if (auto cut = segment_->truncate(end_.offset); !cut) return directory_.health().stop(cut.error());
+    if (auto synced = segment_->sync_metadata(Sync::segment_cut); !synced)
+        return directory_.health().stop(synced.error());
     return {};
 }
 
-// The kernel may have dropped the pages it could not write: nothing read from here on proves anything. Whatever the
-// reason, the answer is io: what was written may come true at the next start.
-std::unexpected<Error> Committer::sync_failed(const Error& error) {
-    sync_failed_ = true;
-    return fail(Errc::io, error.detail());
-}
-
-// The log has it: the index follows, and only then does anybody hear of it.
-void Committer::finish(Group& group) {
+// The log has it: the index follows, and only then does anybody hear of it. If that fails the answer is that nobody
+// knows: it comes true at the next start.
+Result<> Committer::index(const Group& group) {
     std::uint64_t offset = group.begin;
     bool unplaced = std::ranges::any_of(group.commits, [](const auto& commit) { return !commit.unplaced.empty(); });
     std::unordered_map<BodyId, BodyPlace> added;  // which a later commit of the same group may have erased
@@ -386,15 +389,14 @@ void Committer::finish(Group& group) {
         offset += commit.header.total();
     }
     table_.stage(unindexed_);
+    if (auto written = update_index(); !written) return written;
     if (known_.size() > kKnownChanges) known_.clear();
-    if (auto indexed = update_index(); !indexed) {
-        known_.clear();
-        // It will come true when the index can be written again: no cause may look as if nothing had happened.
-        for (auto& commit : group.commits) commit.request.done(fail(Errc::io, indexed.error().detail()));
-        return;
-    }
     for (const auto& [partition, number] : group.changes) known_.insert_or_assign(partition, number);
     directory_.disk().reached(Step::group_indexed);
+    return {};
+}
+
+void Committer::finish(Group& group) {
     ++groups_;
     commits_ += group.commits.size();
     for (auto& commit : group.commits) {
@@ -408,18 +410,16 @@ void Committer::finish(Group& group) {
     reclaim(group);
 }
 
-// Writes what the index lacks; keeps it for the next try when that fails.
+// Writes what the index lacks.
 Result<> Committer::update_index() {
-    if (unindexed_.Count() == 0) return {};
-    auto position = end_;
-    position.next_body = next_body_;
-    auto written = index_.write(unindexed_, position);
-    if (!written) {
-        set_state("the index can't be written: " + written.error().detail());
-        return written;
+    if (unindexed_.Count() > 0) {
+        auto position = end_;
+        position.next_body = next_body_;
+        if (auto written = index_.write(unindexed_, position); !written)
+            return directory_.health().stop(written.error());
+        unindexed_.Clear();
     }
-    unindexed_.Clear();
-    std::lock_guard guard(state_mutex_);
+    std::lock_guard guard(durable_mutex_);
     durable_ = end_;
     return {};
 }
@@ -445,8 +445,13 @@ void Committer::reclaim(const Group& group) {
 }
 
 void Committer::fail_all(Group& group, const Error& error) {
-    set_state(error.code() == Errc::no_space ? "the disk is full: nothing can be written" : error.detail());
-    for (auto& commit : group.commits) commit.request.done(std::unexpected(error));
+    short_of_room_ = error.code() == Errc::no_space;
+    directory_.health().set(Health::Part::log,
+                            short_of_room_ ? "the disk is full: nothing can be written" : error.detail());
+    for (auto& commit : group.commits) {
+        commit.request.batch.bodies.clear();  // as in finish()
+        commit.request.done(std::unexpected(error));
+    }
 }
 
 }  // namespace poplar::engine::local

@@ -15,6 +15,7 @@
 #include "engine/local/index.h"
 #include "engine/local/leases.h"
 #include "engine/local/local_engine.h"
+#include "engine/local/reserve.h"
 #include "engine/local/staged_body.h"
 #include "engine/local/store_directory.h"
 
@@ -31,7 +32,7 @@ public:
     };
 
     Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table, Leases& leases,
-              Watches& watches, BlockingPool& pool, std::atomic<std::uint64_t>& next_body);
+              Watches& watches, Reserve& reserve, BlockingPool& pool, std::atomic<std::uint64_t>& next_body);
     ~Committer();  ///< finishes what is queued, seals the log, flushes the index
 
     /// Opens the segment at `position` (or makes the first one) and starts the thread.
@@ -51,15 +52,13 @@ public:
 
     std::uint64_t commits() const { return commits_; }
     std::uint64_t groups() const { return groups_; }
-    std::string state() const;     ///< "ok", or in words what is wrong
     Position durable_end() const;  ///< everything before it is synced and indexed
 
 private:
     struct Prepared;
     struct Group;
     void run();
-    bool stopping();
-    std::vector<Request> gather();
+    std::optional<std::vector<Request>> gather();
     void commit(std::vector<Request> requests);
     void prepare(Group& group, std::vector<Request>& requests);
     Result<ChangeNumber> admit(Group& group, const Request& request);
@@ -67,14 +66,15 @@ private:
     Result<> roll(const Group& group);
     Result<> write(Group& group);
     Result<> cut_segment();
-    std::unexpected<Error> sync_failed(const Error& error);
     Result<> update_index();
+    bool space_is_short() const;
+    void look_again();
+    Result<> index(const Group& group);
     void finish(Group& group);
     void reclaim(const Group& group);
     void make_moves();
     Result<> make(const std::vector<Move>& moves);
     void fail_all(Group& group, const Error& error);
-    void set_state(std::string state);
 
     const Options& options_;
     StoreDirectory& directory_;
@@ -82,16 +82,17 @@ private:
     SegmentTable& table_;
     Leases& leases_;
     Watches& watches_;
+    Reserve& reserve_;
     BlockingPool& pool_;
     std::atomic<std::uint64_t>& next_body_;
 
     // The committer thread's own.
     std::optional<File> segment_;
-    std::uint64_t allocated_ = 0;    ///< octets of the segment's file that have blocks
-    Position end_;                   ///< where the next group goes
-    bool sync_failed_ = false;       ///< what the disk holds is unknown: only a restart (and its replay) can tell
-    rocksdb::WriteBatch unindexed_;  ///< durable in the log; not yet in the index
+    std::uint64_t allocated_ = 0;                          ///< octets of the segment's file that have blocks
+    Position end_;                                         ///< where the next group goes
+    rocksdb::WriteBatch unindexed_;                        ///< durable in the log; not yet in the index
     std::unordered_map<PartitionId, ChangeNumber> known_;  ///< what the index says of some partitions
+    bool short_of_room_ = false;                           ///< as far as is known: it is looked at again
 
     std::mutex mutex_;
     std::condition_variable ready_;
@@ -99,8 +100,7 @@ private:
     std::vector<std::pair<const std::vector<Move>*, std::promise<Result<>>>> moves_;
     bool stopping_ = false;
 
-    mutable std::mutex state_mutex_;
-    std::string state_ = "ok";
+    mutable std::mutex durable_mutex_;
     Position durable_;
     std::atomic<std::uint64_t> commits_ = 0, groups_ = 0;
     std::thread thread_;

@@ -90,7 +90,7 @@ CopyRules Copier::rules() const {
 
 Result<bool> Copier::copy_once(Haste haste) {
     std::lock_guard working(working_);
-    if (broken_) return false;
+    if (broken_ || directory_.health().stopped()) return false;
     auto all = candidates();
     if (!all) return pass_on(all);
     mark_passed_over(all->list);
@@ -172,7 +172,7 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
 Result<> Copier::switch_over(SegmentId copy, const std::vector<SegmentId>& sources) {
     std::vector<Committer::Move> moves;
     auto flush = [&]() -> Result<> {
-        auto done = committer_.move(moves);
+        auto done = when_there_is_room([&] { return committer_.move(moves); });
         moves.clear();
         return done;
     };
@@ -187,13 +187,24 @@ Result<> Copier::switch_over(SegmentId copy, const std::vector<SegmentId>& sourc
     if (!left) return pass_on(left);
     if (*left) return fail(Errc::corrupt, "the index has bodies in a segment that its records don't speak of");
     for (auto id : sources) table_.remove_segment(id);
-    if (auto stored = committer_.store_table(); !stored) return stored;
+    auto stored = when_there_is_room([&] { return committer_.store_table(); });
+    if (!stored) return stored;
     directory_.disk().reached(Step::copy_indexed);
     if (auto flushed = index_.flush(Index::FlushMode::wait); !flushed) return flushed;
     directory_.disk().reached(Step::copy_flushed);
     for (auto id : sources)
         if (auto gone = directory_.remove_segment(id); !gone) return gone;
     return {};
+}
+
+Result<> Copier::when_there_is_room(const std::function<Result<>()>& work) {
+    for (;;) {
+        auto done = work();
+        if (done || done.error().code() != Errc::no_space) return done;
+        std::unique_lock lock(mutex_);
+        if (wake_.wait_for(lock, options_.retry, [this] { return stopping_; }))
+            return fail(Errc::cancelled, "it stops, and waits for room");
+    }
 }
 
 Result<> Copier::flush_past(std::uint64_t segment) {

@@ -59,6 +59,7 @@ private:
     CopyRules rules() const;
     Result<bool> copy(const std::vector<CopyCandidate>& sources, std::uint64_t erased_until, Haste haste);
     Result<> switch_over(SegmentId copy, const std::vector<SegmentId>& sources);
+    Result<> when_there_is_room(const std::function<Result<>()>& work);
     Result<> flush_past(std::uint64_t segment);
     SegmentCopy::Pace pace(Haste haste);
     void pass_over(SegmentId id);

@@ -185,7 +185,11 @@ Result<> remove_tree(Disk& disk, const std::filesystem::path& path) {
 
 Result<std::vector<Disk::Name>> list_directory(Disk& disk, const std::filesystem::path& path) {
     std::vector<Disk::Name> names;
-    if (disk.list(path.c_str(), names) < 0) return failed("list", path);
+    auto list = [&] {
+        names.clear();
+        return disk.list(path.c_str(), names);
+    };
+    if (repeat(list) < 0) return failed("list", path);
     return names;
 }
 

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
-#include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
-#include <rocksdb/file_system.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/perf_level.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+
+#include <thread>
 
 #include "base/encoding.h"
 
@@ -18,6 +18,7 @@ namespace {
 
 using Kind = Index::Kind;
 constexpr std::size_t kPrefix = 9;  // partition and kind
+constexpr int kUnflushed = 2;       // memtables that may wait for their flush
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out;
@@ -30,36 +31,6 @@ std::string body_key(PartitionId partition, BodyId id) {
 }
 
 std::string position_key() { return make_key(PartitionId(0), Kind::change); }
-
-Error as_error(const rocksdb::Status& status) {
-    Errc code = status.IsCorruption() ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;
-    return Error(code, "index: " + status.ToString());
-}
-
-// RocksDB gives the file CURRENT its name before the names of the files that it speaks of are durable, and a power cut
-// may keep the later change of a folder without the earlier. So what a folder holds is made durable before each rename.
-class OrderedNames final : public rocksdb::FileSystemWrapper {
-public:
-    using FileSystemWrapper::FileSystemWrapper;
-    const char* Name() const override { return "ordered names"; }
-    rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
-                                 rocksdb::IODebugContext* debug) override {
-        std::unique_ptr<rocksdb::FSDirectory> folder;
-        auto parent = std::filesystem::path(to).parent_path().string();
-        auto done = target()->NewDirectory(parent, options, &folder, debug);
-        if (done.ok()) done = folder->Fsync(options, debug);
-        return done.ok() ? target()->RenameFile(from, to, options, debug) : done;
-    }
-};
-
-class IndexEnv final : public rocksdb::EnvWrapper {
-public:
-    IndexEnv(rocksdb::Env* below, std::shared_ptr<rocksdb::FileSystem> files) : EnvWrapper(below) {
-        file_system_ = std::move(files);
-        system_clock_ = below->GetSystemClock();
-    }
-    const char* Name() const override { return "index"; }
-};
 
 class IndexSnapshot final : public Snapshot {
 public:
@@ -93,13 +64,14 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
     auto status = db.Get(read_options(snapshot, wait), db.DefaultColumnFamily(), key, &value);
     if (status.IsIncomplete()) return std::nullopt;
     if (status.IsNotFound()) return fail(Errc::not_found, "no such key");
-    if (!status.ok()) return std::unexpected(as_error(status));
+    if (!status.ok()) return std::unexpected(index_error(status));
     return value;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options) {
+Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options,
+                                           Reserve* reserve) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(options.block_cache);
     table.block_size = 16 << 10;
@@ -111,20 +83,22 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
 
     rocksdb::Options rocks;
     rocks.create_if_missing = true;
-    auto* below = disk.index_env() ? disk.index_env() : rocksdb::Env::Default();
-    std::shared_ptr<rocksdb::Env> env =
-        std::make_shared<IndexEnv>(below, std::make_shared<OrderedNames>(below->GetFileSystem()));
+    auto patience = std::make_shared<Patience>(reserve, options.retry);
+    auto env = make_index_env(disk, patience);
     rocks.env = env.get();
     rocks.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     rocks.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefix));
     rocks.compression = rocksdb::kLZ4Compression;
     rocks.write_buffer_size = options.write_buffer;
-    rocks.max_write_buffer_number = 3;
+    // How many memtables wait is ready()'s affair: RocksDB's own limits would hold a writer up for as long as a flush,
+    // or a merge, waits for room.
+    rocks.max_write_buffer_number = 3 * kUnflushed;
+    rocks.level0_stop_writes_trigger = 1 << 20;
+    rocks.hard_pending_compaction_bytes_limit = 0;
     rocks.max_background_jobs = 2;
     rocks.max_open_files = 512;
     rocks.level_compaction_dynamic_level_bytes = true;
-    rocks.avoid_flush_during_shutdown = false;
-    // The committer tries again after an error, when it can tell everybody what became of it.
+    rocks.avoid_flush_during_shutdown = true;  // who closes it flushes it before, if it still can be
     rocks.max_bgerror_resume_count = 0;
     rocks.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
     rocks.max_manifest_file_size = 16 << 20;
@@ -132,16 +106,31 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.keep_log_file_num = 2;
     rocks.max_log_file_size = 4 << 20;
 
+    rocks.listeners.push_back(make_failure_listener(patience));
+
     rocksdb::DB* db = nullptr;
     auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
-    if (!status.ok()) return std::unexpected(as_error(status));
+    if (!status.ok() && patience->was_full()) return fail(Errc::no_space, "index: " + status.ToString());
+    if (!status.ok()) return std::unexpected(index_error(status));
     auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
-    std::unique_ptr<Index> index(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), options.index_wal));
+    std::unique_ptr<Index> index(
+        new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(patience), options.index_wal));
     if (auto done = index->remember_files(directory); !done) return pass_on(done);
     return index;
 }
 
-Index::~Index() = default;
+Index::~Index() { end_service(); }
+
+Result<> Index::ready() const {
+    for (;;) {
+        if (patience_->failed()) return fail(Errc::io, "the index has failed");
+        std::uint64_t unflushed = 0;
+        db_->GetIntProperty(rocksdb::DB::Properties::kNumImmutableMemTable, &unflushed);
+        if (unflushed < kUnflushed) return {};
+        if (patience_->waiting()) return fail(Errc::no_space, "the index waits for room on the disk");
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
 
 Result<Position> Index::position() const {
     auto found = get_raw(*db_, position_key(), nullptr, Wait::yes);
@@ -183,7 +172,7 @@ std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, con
         if (entries.size() == limit) break;
     }
     if (it->status().IsIncomplete()) return std::nullopt;
-    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
     return entries;
 }
 
@@ -245,7 +234,7 @@ Result<std::vector<std::pair<SegmentId, SegmentSpace>>> Index::segment_spaces() 
         if (!space) return pass_on(space);
         found.emplace_back(id, *space);
     }
-    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
     return found;
 }
 
@@ -258,7 +247,7 @@ Result<> Index::write(rocksdb::WriteBatch& batch, const Position& position) {
     rocksdb::WriteOptions options;
     options.disableWAL = !wal_;
     options.sync = wal_;
-    if (auto status = db_->Write(options, &batch); !status.ok()) return std::unexpected(as_error(status));
+    if (auto status = db_->Write(options, &batch); !status.ok()) return std::unexpected(index_error(status));
     return {};
 }
 
@@ -266,7 +255,9 @@ Result<> Index::flush(FlushMode mode) {
     rocksdb::FlushOptions options;
     options.wait = mode == FlushMode::wait;
     options.allow_write_stall = true;
-    if (auto status = db_->Flush(options); !status.ok()) return std::unexpected(as_error(status));
+    auto status = db_->Flush(options);
+    if (!status.ok() && patience_->was_full()) return fail(Errc::no_space, "index: " + status.ToString());
+    if (!status.ok()) return std::unexpected(index_error(status));
     return {};
 }
 
@@ -286,7 +277,7 @@ Index::Kind Index::Walk::kind() const { return static_cast<Kind>(raw_key().subst
 std::string_view Index::Walk::rest() const { return raw_key().substr(kPrefix); }
 std::string_view Index::Walk::value() const { return it_->value().ToStringView(); }
 Result<> Index::Walk::sound() const {
-    if (!it_->status().ok()) return std::unexpected(as_error(it_->status()));
+    if (!it_->status().ok()) return std::unexpected(index_error(it_->status()));
     return {};
 }
 
@@ -303,7 +294,7 @@ Result<> Index::for_each_body(const std::function<bool(PartitionId, BodyId, cons
         if (!place) return pass_on(place);
         if (!each(partition, BodyId(key.u64_key()), *place)) break;
     }
-    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
     return {};
 }
 
@@ -321,7 +312,7 @@ Result<> Index::store_scrub_state(const std::string& state) {
     rocksdb::WriteOptions options;
     options.disableWAL = !wal_;
     auto status = db_->Put(options, make_key(PartitionId(0), Kind::scrub), state);
-    if (!status.ok()) return std::unexpected(as_error(status));
+    if (!status.ok()) return std::unexpected(index_error(status));
     return {};
 }
 
@@ -332,7 +323,7 @@ Result<> Index::remember_files(const std::filesystem::path& directory) {
     files_ = std::make_unique<IndexFiles>(*db_, directory, *stored ? (*stored)->ToStringView() : std::string_view());
     rocksdb::WriteOptions options;
     options.disableWAL = !wal_;
-    if (auto status = db_->Put(options, key, files_->sums()); !status.ok()) return std::unexpected(as_error(status));
+    if (auto status = db_->Put(options, key, files_->sums()); !status.ok()) return std::unexpected(index_error(status));
     return {};
 }
 

@@ -13,6 +13,7 @@
 
 #include "engine/engine.h"
 #include "engine/local/disk.h"
+#include "engine/local/index_env.h"
 #include "engine/local/index_files.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/record.h"
@@ -34,9 +35,19 @@ class Index {
 public:
     enum class Kind : std::uint8_t { change = 0, entry = 1, body = 2, segment = 3, files = 4, scrub = 5 };
 
+    /// `reserve` is given up when there is no room. Errors: no_space, corrupt, io.
     static Result<std::unique_ptr<Index>> open(Disk& disk, const std::filesystem::path& directory,
-                                               const Options& options);
+                                               const Options& options, Reserve* reserve = nullptr);
     ~Index();
+
+    /// From now on what it writes in the background waits for room, in place of failing, and `health` hears of it; a
+    /// failure of another kind stops the store. (Its own log is not written in the background: there all is a failure.)
+    void serve(Health& health) { patience_->begin(health, wal_ ? Patience::Full::fails : Patience::Full::waits); }
+    /// What waits fails, so that nobody who waits for a flush does so for ever. Then the index may be closed.
+    void end_service() { patience_->end(); }
+    /// Whether it can take more. Blocks while its flushes are merely slow. Errors: no_space (they wait for room, and
+    /// memory has no more of it), io (it has failed).
+    Result<> ready() const;
 
     Result<Position> position() const;
 
@@ -58,6 +69,7 @@ public:
     static void stage_space(rocksdb::WriteBatch& batch, SegmentId id, const SegmentSpace* space);
     /// Makes staged records true together with the position behind them.
     Result<> write(rocksdb::WriteBatch& batch, const Position& position);
+
     enum class FlushMode { wait, background };
     Result<> flush(FlushMode mode);
 
@@ -92,10 +104,12 @@ public:
     std::uint64_t disk_octets() const;
 
 private:
-    Index(std::shared_ptr<rocksdb::DB> db, bool wal) : db_(std::move(db)), wal_(wal) {}
+    Index(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<Patience> patience, bool wal)
+        : db_(std::move(db)), patience_(std::move(patience)), wal_(wal) {}
     Result<> remember_files(const std::filesystem::path& directory);
 
     std::shared_ptr<rocksdb::DB> db_;  // shared with snapshots, which may outlive us
+    std::shared_ptr<Patience> patience_;
     bool wal_;
     std::unique_ptr<IndexFiles> files_;
 };

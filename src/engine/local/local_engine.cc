@@ -27,6 +27,7 @@ struct LocalEngine::Impl {
     // Destroyed from the last to the first: the committer before what it writes to.
     const Options options;
     std::unique_ptr<StoreDirectory> directory;
+    std::unique_ptr<Reserve> reserve;
     std::unique_ptr<Index> index;
     SegmentTable table;
     std::shared_ptr<Leases> leases;
@@ -40,6 +41,9 @@ struct LocalEngine::Impl {
     std::unique_ptr<Copier> copier;
     std::unique_ptr<Scrubber> scrubber;
 
+    ~Impl() {
+        if (index) index->end_service();  // else who waits for a flush may do so for ever
+    }
     Result<> open();
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
     void unlink_large_bodies(PartitionId partition, const Batch& batch);
@@ -49,11 +53,20 @@ Result<> LocalEngine::Impl::open() {
     auto opened = StoreDirectory::open(disk_of(options), options.directory);
     if (!opened) return pass_on(opened);
     directory = std::move(*opened);
-    auto index_opened = Index::open(directory->disk(), directory->index(), options);
+    reserve = std::make_unique<Reserve>(directory->disk(), directory->root() / "RESERVE", options.reserved_space);
+    // RocksDB may abort, not fail, where there is no room at all.
+    for (constexpr std::uint64_t kRoom = 1u << 20;;) {
+        auto space = free_space(directory->disk(), directory->root());
+        if (!space || *space >= kRoom || !reserve->give_up()) break;
+    }
+    auto index_opened = Index::open(directory->disk(), directory->index(), options, reserve.get());
     if (!index_opened) return pass_on(index_opened);
     index = std::move(*index_opened);
     auto recovered = recover(*directory, *index, table);
+    if (!recovered && recovered.error().code() == Errc::no_space && reserve->give_up())
+        recovered = recover(*directory, *index, table);
     if (!recovered) return pass_on(recovered);
+    reserve->take();
     if (auto swept = sweep_large(*directory, *index, *recovered); !swept) return pass_on(swept);
     next_body = recovered->position.next_body;
     damage = std::move(recovered->damage);
@@ -67,7 +80,9 @@ Result<> LocalEngine::Impl::open() {
     pool = std::make_unique<BlockingPool>(options.reader_threads);
     staging.reset(
         new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory, options.min_free_space});
-    committer = std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *pool, next_body);
+    committer =
+        std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *reserve, *pool, next_body);
+    index->serve(directory->health());
     if (auto started = committer->start(recovered->position); !started) return started;
     copier = std::make_unique<Copier>(options, *directory, *index, table, *committer, next_body);
     copier->start();
@@ -86,7 +101,7 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
         if (!linked && linked.error().code() != Errc::exists) return linked;  // it exists: the batch is repeated
         directory->disk().reached(Step::body_linked);
         auto synced = sync_directory(directory->disk(), path.parent_path(), Sync::body_name);
-        if (!synced) return synced;
+        if (!synced) return directory->health().stop(synced.error());
         directory->disk().reached(Step::body_named);
     }
     return {};
@@ -253,7 +268,9 @@ Status LocalEngine::status() const {
     status.commits = impl_->committer->commits();
     status.groups = impl_->committer->groups();
     status.staged_octets = impl_->staging->in_memory;
-    status.state = impl_->committer->state();
+    status.state = directory.health().state();
+    constexpr std::string_view kLevels[] = {"ok", "degraded", "stopped"};
+    status.health = kLevels[static_cast<std::size_t>(directory.health().level())];
     status.damage = impl_->damage;
     auto counts = impl_->copier->counts();
     status.used_octets = counts.used_octets;

@@ -22,6 +22,8 @@ struct Options {
                                                ///< past it even small bodies go to files
     std::uint64_t min_free_space = 64u << 20;  ///< octets; with less on the disk no body is taken (no_space), so
                                                ///< that deletions and the index still have room
+    std::uint64_t reserved_space = 8u << 20;   ///< octets kept in a file, given up when the disk is full, so that a
+                                               ///< start and deletions have room; 0: none
     std::uint64_t block_cache = 64u << 20;     ///< octets, RocksDB's
     std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
     std::uint64_t read_memory = 64u << 20;     ///< octets of messages on their way out that are read once, not twice
@@ -30,8 +32,9 @@ struct Options {
     std::uint64_t copy_dead_percent = 20;      ///< how much of the log's space may hold nothing that counts, 1 to 90
     std::chrono::seconds scrub_every = std::chrono::days(7);  ///< everything is read once in that time; 0: never
     std::uint64_t scrub_rate = 8u << 20;                      ///< octets a second at which that is done
-    bool index_wal = false;  ///< the index gets its own synced log too: for doubt, not for speed
-    Disk* disk = nullptr;    ///< null: the real one; tests bring theirs, which outlives the engine
+    bool index_wal = false;                 ///< the index gets its own synced log too: for doubt, not for speed
+    std::chrono::milliseconds retry{1000};  ///< while the disk is full, room is looked for so often
+    Disk* disk = nullptr;                   ///< null: the real one; tests bring theirs, which outlives the engine
 };
 
 /// One damaged place in the data directory.
@@ -62,6 +65,8 @@ struct Status {
     std::uint64_t commits = 0, groups = 0;  ///< since start; a group is one sync
     std::uint64_t staged_octets = 0;        ///< incoming mail in memory now
     std::string state;                      ///< "ok", or in words what is wrong
+    std::string health;                     ///< "ok", "degraded" (it goes on, and mends itself when it can) or
+                                            ///< "stopped" (a sync failed: nothing is taken until a restart)
     std::vector<Damage> damage;             ///< found at start
     // The log's space: what its files take of the disk, what of it counts as far as is known, and what copying did
     // since start.

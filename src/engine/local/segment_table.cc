@@ -49,6 +49,9 @@ Result<> SegmentTable::load(const Index& index) {
     auto stored = index.segment_spaces();
     if (!stored) return pass_on(stored);
     std::lock_guard guard(mutex_);
+    rows_.clear();
+    changed_.clear();
+    large_octets_ = 0;
     for (const auto& [id, space] : *stored) {
         if (id == kLarge)
             large_octets_ = space.live_octets;

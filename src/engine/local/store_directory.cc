@@ -193,8 +193,9 @@ Result<File> StoreDirectory::create_segment(std::uint64_t number, std::uint64_t 
         auto header = encode_segment_header({.mark = mark_, .id = id, .first_sequence = first_sequence});
         if (auto done = file->write_at(header, 0); !done) return done;
         disk_.reached(Step::segment_created);
-        if (auto done = file->sync_metadata(Sync::segment_header); !done) return done;
-        if (auto done = sync_directory(disk_, root_ / "log/0", Sync::segment_name); !done) return done;
+        if (auto done = file->sync_metadata(Sync::segment_header); !done) return health_.stop(done.error());
+        if (auto done = sync_directory(disk_, root_ / "log/0", Sync::segment_name); !done)
+            return health_.stop(done.error());
         disk_.reached(Step::segment_named);
         return {};
     };

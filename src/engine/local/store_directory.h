@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/local/file.h"
+#include "engine/local/health.h"
 #include "engine/local/record.h"
 
 namespace poplar::engine::local {
@@ -17,6 +18,7 @@ public:
     static Result<std::unique_ptr<StoreDirectory>> open(Disk& disk, const std::filesystem::path& root);
 
     Disk& disk() const { return disk_; }
+    Health& health() const { return health_; }
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
     /// Whether FORMAT says what it should. Errors: corrupt (the segments told the mark, or it was damaged since then).
@@ -71,6 +73,7 @@ private:
     Disk& disk_;
     std::filesystem::path root_;
     File lock_;
+    mutable Health health_;
     RecordMark mark_;
     mutable std::mutex readers_mutex_;
     mutable std::map<SegmentId, std::shared_ptr<const File>> readers_;

@@ -17,7 +17,11 @@ using namespace rocksdb;
 IOStatus failed(const std::string& path) {
     int error = errno;
     if (error == ENOENT) return IOStatus::PathNotFound(path);
-    if (error == ENOSPC) return IOStatus::NoSpace(path, std::strerror(error));
+    if (error == ENOSPC) {
+        auto full = IOStatus::NoSpace(path, std::strerror(error));
+        full.SetRetryable(true);  // as RocksDB's own says it
+        return full;
+    }
     return IOStatus::IOError(path, std::strerror(error));
 }
 
@@ -40,7 +44,8 @@ public:
         *result = Slice(scratch, done);
         return IOStatus::OK();
     }
-    IOStatus append(std::string_view data) {
+    IOStatus append(std::string_view data, std::uint64_t offset) {
+        end_ = offset;
         while (!data.empty()) {
             iovec part{const_cast<char*>(data.data()), data.size()};
             ssize_t written = disk_.pwritev(fd_, &part, 1, end_);
@@ -101,8 +106,12 @@ class Writable final : public FSWritableFile {
 public:
     explicit Writable(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
     using FSWritableFile::Append;
+    using FSWritableFile::PositionedAppend;
     IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
-        return handle_->append(data.ToStringView());
+        return handle_->append(data.ToStringView(), handle_->end_);
+    }
+    IOStatus PositionedAppend(const Slice& data, std::uint64_t offset, const IOOptions&, IODebugContext*) override {
+        return handle_->append(data.ToStringView(), offset);
     }
     IOStatus Truncate(std::uint64_t size, const IOOptions&, IODebugContext*) override {
         return handle_->truncate(size);

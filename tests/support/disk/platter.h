@@ -52,6 +52,7 @@ public:
     int make(std::string_view path, bool directory);
     Node& node(int number) { return nodes_[static_cast<std::size_t>(number)]; }
     Live& live(int number) { return live_[static_cast<std::size_t>(number)]; }
+    const Live& live(int number) const { return live_[static_cast<std::size_t>(number)]; }
     void write(int number, std::uint64_t offset, std::string bytes);
     void resize(int number, std::uint64_t size);
     void punch(int number, std::uint64_t offset, std::uint64_t size);

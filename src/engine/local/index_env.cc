@@ -1,0 +1,206 @@
+#include "engine/local/index_env.h"
+
+#include <rocksdb/file_system.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace poplar::engine::local {
+
+namespace {
+
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+using Use = Patience::Waiting::Use;
+
+constexpr char kWaits[] = "the disk is full: the index waits for room";
+
+// A quota that is used up is the same to us; RocksDB has no code for it.
+bool no_room(const IOStatus& status) {
+    static const std::string quota = std::strerror(EDQUOT);
+    return status.IsNoSpace() || (status.IsIOError() && status.ToString().contains(quota));
+}
+
+// No failure is one that RocksDB should try to mend.
+IOStatus final(const IOStatus& status) { return no_room(status) ? IOStatus::IOError(status.ToString()) : status; }
+
+template <class Call>
+IOStatus patiently(Patience& patience, Use use, Call call) {
+    IOStatus done = call();
+    if (!no_room(done)) [[likely]]
+        return done;
+    Patience::Waiting waiting(patience);
+    while (no_room(done) && waiting.try_again(use)) done = call();
+    return final(done);
+}
+
+class PatientFile final : public rocksdb::FSWritableFileOwnerWrapper {
+public:
+    PatientFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::shared_ptr<Patience> patience)
+        : FSWritableFileOwnerWrapper(std::move(file)), patience_(std::move(patience)) {}
+
+    // By its place: of an append that fails a part may be written.
+    IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
+        return at(end_, data, [&] { return target()->PositionedAppend(data, end_, options, debug); });
+    }
+    IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo& info,
+                    IODebugContext* debug) override {
+        return at(end_, data, [&] { return target()->PositionedAppend(data, end_, options, info, debug); });
+    }
+    IOStatus PositionedAppend(const Slice& data, std::uint64_t offset, const IOOptions& options,
+                              IODebugContext* debug) override {
+        return at(offset, data, [&] { return target()->PositionedAppend(data, offset, options, debug); });
+    }
+    IOStatus PositionedAppend(const Slice& data, std::uint64_t offset, const IOOptions& options,
+                              const rocksdb::DataVerificationInfo& info, IODebugContext* debug) override {
+        return at(offset, data, [&] { return target()->PositionedAppend(data, offset, options, info, debug); });
+    }
+    IOStatus Truncate(std::uint64_t size, const IOOptions& options, IODebugContext* debug) override {
+        auto done = target()->Truncate(size, options, debug);
+        if (done.ok()) end_ = size;
+        return final(done);
+    }
+    // A sync that failed is not made again: what it would say then proves nothing.
+    IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
+        return final(target()->Sync(options, debug));
+    }
+    IOStatus Fsync(const IOOptions& options, IODebugContext* debug) override {
+        return final(target()->Fsync(options, debug));
+    }
+    IOStatus Close(const IOOptions& options, IODebugContext* debug) override {
+        return final(target()->Close(options, debug));
+    }
+
+private:
+    template <class Call>
+    IOStatus at(std::uint64_t offset, const Slice& data, Call call) {
+        // Merging can wait; what leaves memory must not.
+        auto use = GetIOPriority() == rocksdb::Env::IO_LOW ? Use::may_wait : Use::needed;
+        auto done = patiently(*patience_, use, call);
+        if (done.ok()) end_ = offset + data.size();
+        return done;
+    }
+
+    std::shared_ptr<Patience> patience_;
+    std::uint64_t end_ = 0;
+};
+
+class IndexFileSystem final : public rocksdb::FileSystemWrapper {
+public:
+    IndexFileSystem(const std::shared_ptr<rocksdb::FileSystem>& below, std::shared_ptr<Patience> patience)
+        : FileSystemWrapper(below), patience_(std::move(patience)) {}
+    const char* Name() const override { return "index"; }
+
+    IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
+                             std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* debug) override {
+        auto done =
+            patiently(*patience_, Use::needed, [&] { return target()->NewWritableFile(path, options, result, debug); });
+        if (done.ok()) *result = std::make_unique<PatientFile>(std::move(*result), patience_);
+        return done;
+    }
+    // RocksDB gives the file CURRENT its name before the names of the files that it speaks of are durable, and a power
+    // cut may keep the later change of a folder without the earlier. So what a folder holds is made durable before each
+    // rename.
+    IOStatus RenameFile(const std::string& from, const std::string& to, const IOOptions& options,
+                        IODebugContext* debug) override {
+        std::unique_ptr<rocksdb::FSDirectory> folder;
+        auto parent = std::filesystem::path(to).parent_path().string();
+        auto done = target()->NewDirectory(parent, options, &folder, debug);
+        if (done.ok()) done = folder->Fsync(options, debug);
+        if (!done.ok()) return final(done);
+        return patiently(*patience_, Use::needed, [&] { return target()->RenameFile(from, to, options, debug); });
+    }
+
+private:
+    std::shared_ptr<Patience> patience_;
+};
+
+class IndexEnv final : public rocksdb::EnvWrapper {
+public:
+    IndexEnv(rocksdb::Env* below, std::shared_ptr<rocksdb::FileSystem> files) : EnvWrapper(below) {
+        file_system_ = std::move(files);
+        system_clock_ = below->GetSystemClock();
+    }
+    const char* Name() const override { return "index"; }
+};
+
+class Failures final : public rocksdb::EventListener {
+public:
+    explicit Failures(std::shared_ptr<Patience> patience) : patience_(std::move(patience)) {}
+    void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+        patience_->fail(index_error(*status));
+        // Those who wait for a flush then hear that there won't be one.
+        *status = rocksdb::Status(*status, rocksdb::Status::Severity::kFatalError);
+    }
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* by_itself) override {
+        *by_itself = false;
+    }
+
+private:
+    std::shared_ptr<Patience> patience_;
+};
+
+}  // namespace
+
+void Patience::begin(Health& health, Full full) {
+    std::lock_guard guard(mutex_);
+    full_ = full;
+    health_ = &health;
+    if (failure_) (void)health_->stop(*failure_);
+}
+
+void Patience::end() {
+    std::lock_guard guard(mutex_);
+    health_ = nullptr;
+    reserve_ = nullptr;
+    changed_.notify_all();
+}
+
+void Patience::fail(const Error& error) {
+    std::lock_guard guard(mutex_);
+    failed_ = true;
+    failure_ = error;
+    if (health_) (void)health_->stop(error);
+}
+
+bool Patience::Waiting::try_again(Use use) {
+    auto& p = patience_;
+    std::unique_lock lock(p.mutex_);
+    if (use == Use::needed && p.reserve_ && p.reserve_->give_up()) return true;
+    if (p.health_ && p.full_ == Full::waits) {
+        if (!told_) {
+            p.health_->set(Health::Part::index, kWaits);
+            ++p.waiting_;
+            told_ = true;
+        }
+        if (!p.changed_.wait_for(lock, p.retry_, [&p] { return !p.health_; })) return true;
+    }
+    p.was_full_ = true;
+    return false;
+}
+
+Patience::Waiting::~Waiting() {
+    if (!told_) return;
+    std::lock_guard guard(patience_.mutex_);
+    if (--patience_.waiting_ == 0 && patience_.health_) patience_.health_->set(Health::Part::index, "");
+}
+
+std::shared_ptr<rocksdb::Env> make_index_env(Disk& disk, std::shared_ptr<Patience> patience) {
+    auto* below = disk.index_env() ? disk.index_env() : rocksdb::Env::Default();
+    return std::make_shared<IndexEnv>(below,
+                                      std::make_shared<IndexFileSystem>(below->GetFileSystem(), std::move(patience)));
+}
+
+std::shared_ptr<rocksdb::EventListener> make_failure_listener(std::shared_ptr<Patience> patience) {
+    return std::make_shared<Failures>(std::move(patience));
+}
+
+Error index_error(const rocksdb::Status& status) {
+    Errc code = status.IsCorruption() ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;
+    return Error(code, "index: " + status.ToString());
+}
+
+}  // namespace poplar::engine::local

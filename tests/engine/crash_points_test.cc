@@ -1,0 +1,81 @@
+// The process dies at each named step of what changes the disk, every time it comes to it: the next start finds all
+// that was promised.
+#include <gtest/gtest.h>
+
+#include "tests/engine/disk_world.h"
+
+namespace poplar::test {
+namespace {
+
+using Kind = Action::Kind;
+
+// Comes to every step but one.
+Life busy_life() {
+    return {.actions = {{Kind::put, 0, 0},
+                        {Kind::body, 0, 9000},
+                        {Kind::large, 0, 300},
+                        {Kind::erase, 0, 0},
+                        {Kind::erase, 0, 0},
+                        {Kind::shared, 0, 600},
+                        {Kind::group, 0, 3},
+                        {Kind::body, 1, 2400},
+                        {Kind::killed_named, 0, 50},
+                        {Kind::body, 1, 2400},
+                        {Kind::dropped, 0, 9},
+                        {Kind::conflict, 0, 5},
+                        {Kind::restart, 0, 0},
+                        {Kind::large, 1, 5000},
+                        {Kind::erase, 1, 0},
+                        {Kind::erase, 1, 0},
+                        {Kind::copy, 0, 0},
+                        {Kind::rebuild, 0, 0},
+                        {Kind::body, 0, 100}},
+            .omitted = {},
+            .die_at = std::nullopt,
+            .watched = false};
+}
+
+TEST(CrashPoints, DyingAtAnyStepBreaksNoPromise) {
+    std::string wrong;
+    std::map<Step, int> reached;
+    live(busy_life(), wrong, &reached);
+    ASSERT_EQ(wrong, "");
+    for (int i = 0; i <= static_cast<int>(engine::local::kLastStep); ++i) {
+        auto step = static_cast<Step>(i);
+        if (step == Step::orphan_kept) continue;  // only where the log is damaged: see below
+        EXPECT_GT(reached[step], 0) << to_string(step) << " is never reached";
+        for (int nth = 1; nth <= std::min(reached[step], 4); ++nth) {
+            auto life = busy_life();
+            if (step == Step::body_named && nth > 1) break;  // the life has a crash there of its own
+            life.die_at = {step, nth};
+            auto moments = live(life, wrong);
+            EXPECT_EQ(wrong, "") << "died at " << to_string(step) << ", time " << nth;
+            const auto& last = moments.back();
+            EXPECT_EQ(check_state(last.cut.state(last.cut.everything()), last.promise, true), "")
+                << "died at " << to_string(step) << ", time " << nth;
+        }
+    }
+}
+
+// orphan_kept is where both names are there: the old one has yet to go.
+TEST(CrashPoints, DyingWhileAnOrphanIsPutAsideKeepsIt) {
+    Orphan orphan;
+    SimulatedDisk disk(orphan.platter);
+    int reached = 0;
+    disk.on_step = [&](Step step) {
+        if (step != Step::orphan_kept) return;
+        ++reached;
+        disk.kill();
+    };
+    (void)engine::local::LocalEngine::open(small_options(disk, 6000));
+    EXPECT_EQ(reached, 1);
+    EXPECT_TRUE(orphan.kept(*orphan.platter));
+
+    SimulatedDisk next(orphan.platter);
+    EXPECT_TRUE(engine::local::LocalEngine::open(small_options(next, 6000)));
+    EXPECT_TRUE(orphan.kept(*orphan.platter));
+    EXPECT_EQ(orphan.platter->find("/data/store/large/01/7-1"), Platter::kNothing);
+}
+
+}  // namespace
+}  // namespace poplar::test
