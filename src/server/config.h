@@ -64,6 +64,7 @@ struct Config {
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
     smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);
     std::chrono::seconds drain_time = std::chrono::seconds(30);
+    std::chrono::milliseconds expire_every = std::chrono::hours(1);  ///< rounds of housekeeping
     std::uint64_t admin_body = 64u << 20;  ///< octets of a request to the admin API, mail aside
 
     /// The file and, for each key it sets, the line: for errors that only show when the value is used.

@@ -431,7 +431,8 @@ std::vector<ConfigKey> make_keys() {
         number("addresses.alias_targets", restart, AT(directory.alias_targets), 1, 100'000),
 
         duration("storage.retention", restart, AT(mailstore.retention), seconds(0), days(36'500)),
-        size("storage.segment_size", restart, AT(engine.segment_size), 16u << 20, 4ull << 30),
+        duration("storage.expire_every", restart, AT(expire_every), milliseconds(100), days(1)),
+        size("storage.segment_size", restart, AT(engine.segment_size), 1u << 20, 4ull << 30),
         size("storage.large_body", restart, AT(engine.large_body), 64u << 10, 64u << 20),
         size("storage.staged_memory", restart, AT(engine.staged_memory), 1u << 20),
         size("storage.min_free_space", restart, AT(engine.min_free_space), 0),
@@ -441,6 +442,7 @@ std::vector<ConfigKey> make_keys() {
         size("storage.read_memory", restart, AT(engine.read_memory), 0),
         number("storage.reader_threads", restart, AT(engine.reader_threads), 1, 1024),
         size("storage.copy_rate", restart, AT(engine.copy_rate), 0),
+        duration("storage.copy_every", restart, AT(engine.copy_every), milliseconds(100), hours(1)),
         number("storage.copy_dead_percent", restart, AT(engine.copy_dead_percent), 1, 90),
         duration("storage.scrub_every", restart, AT(engine.scrub_every), seconds(0), days(3'650)),
         size("storage.scrub_rate", restart, AT(engine.scrub_rate), 64u << 10),

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -26,7 +27,6 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
 
-constexpr auto kHousekeepingPeriod = std::chrono::hours(1);
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
@@ -300,7 +300,7 @@ Task<> Server::stop() {
 }
 
 Task<> Server::keep_house() {
-    house_timer_.expires_after(kFirstHousekeeping);
+    house_timer_.expires_after(std::min<std::chrono::milliseconds>(kFirstHousekeeping, config_.expire_every));
     for (;;) {
         co_await house_timer_.async_wait(kValues);
         if (stopping_) co_return;
@@ -316,7 +316,7 @@ Task<> Server::keep_house() {
             log::warning("housekeeping.failed", {{"reason", totals.error().detail()}});
         }
         if (stopping_) co_return;
-        house_timer_.expires_after(kHousekeepingPeriod);
+        house_timer_.expires_after(config_.expire_every);
     }
 }
 

@@ -11,7 +11,6 @@ namespace poplar::engine::local {
 
 namespace {
 
-constexpr auto kLookEvery = std::chrono::seconds(10);
 constexpr std::uint64_t kBlock = 4096;         // what the disk gives space by
 constexpr std::size_t kMoves = 256;            // bodies whose place changes between two groups of commits
 constexpr std::uint64_t kLookAgainAfter = 16;  // segments written since
@@ -41,7 +40,7 @@ void Copier::run() {
     for (;;) {
         {
             std::unique_lock lock(mutex_);
-            if (wake_.wait_for(lock, kLookEvery, [this] { return stopping_; })) return;
+            if (wake_.wait_for(lock, options_.copy_every, [this] { return stopping_; })) return;
         }
         for (;;) {
             auto copied = copy_once(Haste::paced);
