@@ -216,6 +216,36 @@ TEST(SegmentCopy, ACrashAtAnyStepOfItLosesNothing) {
     }
 }
 
+// The copier flushes the index rarely, and a crash leaves only what was flushed: what a copy was decided with may be
+// more.
+TEST(SegmentCopy, ACrashFindsTheIndexNeverTooOldForACopy) {
+    TempDir directory;
+    auto options = small_options(directory.path() / "store");
+    Stopper disk;
+    options.disk = &disk;
+    World world(7);
+    auto engine = open_store(options);
+    std::vector<std::pair<fs::path, World>> crashes;
+    disk.on_step = [&](Step step) {
+        if (step != Step::copy_durable && step != Step::copy_indexed) return;
+        crashes.emplace_back(directory.path() / fmt::format("{}-{}", to_string(step), crashes.size()), world);
+        copy_directory(options.directory, crashes.back().first);
+    };
+    for (int round = 0; round < 60 && crashes.size() < 24; ++round) {
+        for (int i = 0; i < 8; ++i) world.change(*engine);
+        ASSERT_TRUE(engine->copy_segments());
+    }
+    disk.on_step = nullptr;
+    EXPECT_GE(crashes.size(), 8u);
+    for (const auto& [crash, then] : crashes) {
+        SCOPED_TRACE(crash.filename());
+        auto recovered = open_store(small_options(crash));
+        ASSERT_TRUE(recovered);
+        EXPECT_EQ(text_of(recovered->status().damage), "");
+        then.expect_in(*recovered);
+    }
+}
+
 TEST(SegmentCopy, AReaderOfAnOldPlaceReadsOn) {
     TempDir directory;
     auto engine = open_store(small_options(directory.path()));

@@ -135,7 +135,7 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
     auto first_header = directory_.read_header(*first);
     if (!first_header) return pass_on(first_header);
     header.first_sequence = first_header->first_sequence;
-    header.as_of = committer_.durable_end().next_sequence - 1;
+    header.as_of = flushed_sequence_;
     header.next_body = next_body_;
 
     directory_.disk().reached(Step::copy_begun);
@@ -208,10 +208,11 @@ Result<> Copier::when_there_is_room(const std::function<Result<>()>& work) {
 
 Result<> Copier::flush_past(std::uint64_t segment) {
     if (segment < flushed_below_) return {};
-    auto end = committer_.durable_end().segment;
+    auto end = committer_.durable_end();
     if (auto flushed = index_.flush(Index::FlushMode::wait); !flushed) return flushed;
-    flushed_below_ = end;
-    if (segment >= end) return fail(Errc::cancelled, "the segment is being written");
+    flushed_below_ = end.segment;
+    flushed_sequence_ = end.next_sequence - 1;
+    if (segment >= end.segment) return fail(Errc::cancelled, "the segment is being written");
     return {};
 }
 

@@ -72,9 +72,11 @@ private:
     Committer& committer_;
     const std::atomic<std::uint64_t>& next_body_;
 
-    std::mutex working_;               // held by the one who copies
-    bool broken_ = false;              // copies and sources may both be there: the next start sorts it out
-    std::uint64_t flushed_below_ = 0;  // segments with lesser numbers are in the index, durably
+    std::mutex working_;   // held by the one who copies
+    bool broken_ = false;  // copies and sources may both be there: the next start sorts it out
+    // Segments with lesser numbers are in the index, durably, and everything up to that sequence. A copy is decided
+    // with more: but an index that a crash leaves has no more for certain, and it must not look too old for the copy.
+    std::uint64_t flushed_below_ = 0, flushed_sequence_ = 0;
     struct PassedOver {
         std::uint64_t live_octets = 0;  // of its bodies, when it was found not to be worth it
         std::uint64_t until = 0;        // the log's current segment when it may be looked at again

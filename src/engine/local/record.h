@@ -34,7 +34,7 @@ struct SegmentHeader {
     std::uint64_t first_sequence = 0;  ///< no record in it has a smaller one
     // Of copies:
     std::uint64_t last = 0;       ///< the number of the last segment it stands for
-    std::uint64_t as_of = 0;      ///< the sequence up to which the log was known when it was decided what still counts
+    std::uint64_t as_of = 0;      ///< so far the log was known, in the index durably, when it was decided what counts
     std::uint64_t next_body = 0;  ///< no body id below it may be given out again; 0: says nothing
 };
 std::string encode_segment_header(const SegmentHeader& header);
