@@ -95,11 +95,10 @@ bool Scrubber::wait_until_due() {
     std::unique_lock lock(mutex_);
     for (;;) {
         if (stopping_) return false;
-        if (asked_) return true;
+        if (status_.under_way) return true;  // asked for, or not ended before a restart
         bool by_itself = options_.scrub_every.count() > 0 && options_.scrub_rate > 0;
         auto now = system_clock::now();
-        if (by_itself && (status_.under_way || status_.begun > now || now - status_.begun >= options_.scrub_every))
-            return true;
+        if (by_itself && (status_.begun > now || now - status_.begun >= options_.scrub_every)) return true;
         wake_.wait_for(lock, kLookEvery, [this] { return stopping_ || asked_; });
     }
 }
