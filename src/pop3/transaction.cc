@@ -9,6 +9,7 @@ namespace poplar::pop3 {
 namespace {
 
 constexpr std::size_t kListingBlock = 8 * 1024;  // octets of a listing that are written at once
+constexpr std::size_t kTopGathered = 64 * 1024;  // octets of a TOP that are read before it is answered
 constexpr std::string_view kEnd = ".\r\n";
 
 /// A message's chunks as a client gets them: as they are stored, or, for a client without UTF-8, downgraded. Costs
@@ -166,38 +167,71 @@ Task<> Transaction::on(Retr retr) {
     }
 }
 
-// RFC 1939 s7. Usually the first chunk is all that is read.
+// RFC 1939 s7. Usually the first two chunks are all that is read: trace fields, then the beginning of the message. As
+// for RETR, damage must show before +OK is said, so they are gathered first; who asks for much has the message checked.
 Task<> Transaction::on(Top top) {
     const auto* message = co_await find_content(top.message);
     if (!message) co_return;
     auto reader = co_await maildrop_->open(*message);
-    std::optional<Outgoing> outgoing;
-    Result<std::string_view> chunk;
+    Result<> readable;
+    std::string gathered;
+    bool all = false;
     if (reader) {
-        outgoing.emplace(**reader, downgrades(*message));
-        chunk = co_await outgoing->next();
+        auto begun = co_await gather_top(**reader, top.lines, downgrades(*message), gathered);
+        all = begun && *begun;
+        if (!begun)
+            readable = pass_on(begun);
+        else if (!all)
+            readable = co_await (*reader)->verify();
     } else {
-        chunk = pass_on(reader);
+        readable = pass_on(reader);
     }
-    if (!chunk) {
-        log_failure(chunk.error(), message->unique_id);
-        co_await conversation_.say_failure(chunk.error(), "the message can't be read");
+    if (!readable) {
+        log_failure(readable.error(), message->unique_id);
+        co_await conversation_.say_failure(readable.error(), "the message can't be read");
         co_return;
     }
     co_await conversation_.say_ok("top of message follows");
-    mail::TopLimiter limiter(top.lines);
-    while (!conversation_.over() && !chunk->empty()) {
+    if (all) {
+        done_.octets += gathered.size();
+        if (!conversation_.over()) co_await conversation_.say(gathered);
+    } else if (!co_await send_top(*message, **reader, top.lines)) {
+        co_return;
+    }
+    if (!conversation_.over()) co_await conversation_.say(kEnd);
+}
+
+// False: it is more than is gathered.
+Task<Result<bool>> Transaction::gather_top(engine::BodyReader& reader, std::uint64_t lines, bool downgrade,
+                                           std::string& gathered) {
+    Outgoing outgoing(reader, downgrade);
+    mail::TopLimiter limiter(lines);
+    while (gathered.size() < kTopGathered) {
+        auto chunk = co_await outgoing.next();
+        if (!chunk) co_return pass_on(chunk);
+        if (chunk->empty()) co_return true;
+        gathered.append(chunk->substr(0, limiter.take(*chunk)));
+        if (limiter.done()) co_return true;
+    }
+    co_return false;
+}
+
+// False: the connection was cut.
+Task<bool> Transaction::send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines) {
+    Outgoing outgoing(reader, downgrades(message));
+    mail::TopLimiter limiter(lines);
+    while (!conversation_.over() && !limiter.done()) {
+        auto chunk = co_await outgoing.next();
+        if (!chunk) {
+            co_await cut(message, chunk.error());
+            co_return false;
+        }
+        if (chunk->empty()) break;
         auto wanted = chunk->substr(0, limiter.take(*chunk));
         done_.octets += wanted.size();
         co_await conversation_.say(wanted);
-        if (limiter.done()) break;
-        chunk = co_await outgoing->next();
-        if (!chunk) {
-            co_await cut(*message, chunk.error());
-            co_return;
-        }
     }
-    co_await conversation_.say(kEnd);
+    co_return true;
 }
 
 Task<> Transaction::on(Dele dele) {

@@ -63,6 +63,9 @@ private:
     Task<bool> load();
     Task<const Message*> find(MessageNumber number);
     Task<const Message*> find_content(MessageNumber number);
+    Task<Result<bool>> gather_top(engine::BodyReader& reader, std::uint64_t lines, bool downgrade,
+                                  std::string& gathered);
+    Task<bool> send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines);
     Task<> cut(const Message& message, const Error& why);
     void log_failure(const Error& why, std::string_view what);
     /// The messages that QUIT removes, in order.
