@@ -6,7 +6,8 @@ namespace poplar::server {
 
 namespace {
 constexpr auto kLivePeriod = std::chrono::hours(24);
-}
+constexpr auto kBeingRemoved = std::chrono::minutes(10);  // a removal may take so long after its record was written
+}  // namespace
 
 Task<Result<>> Housekeeping::rest() {
     asio::steady_timer timer(co_await asio::this_coro::executor, pace_.pause);
@@ -72,6 +73,8 @@ Task<Result<>> Housekeeping::purge_removed(HousekeepingTotals& totals) {
             if (!still_there && still_there.error().code() != Errc::not_found) co_return pass_on(still_there);
             bool due = one.expires <= clock_.now();
             if (!still_there && !due) continue;
+            // Else its mail would be nobody's once the removal that is under way is done.
+            if (still_there && clock_.now() - one.removed < kBeingRemoved) continue;
             if (!still_there) {
                 auto purged = co_await store_.purge(one.id);
                 if (!purged) {

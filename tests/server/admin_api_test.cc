@@ -294,6 +294,17 @@ TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
     EXPECT_TRUE(run(removed.list({}, 10))->empty());
 }
 
+TEST_F(AdminApiTest, HousekeepingKeepsTheRecordOfARemovalThatIsUnderWay) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    ASSERT_TRUE(run(removed.add(id, "jane@example.org")));
+    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
+    ASSERT_TRUE(run(housekeeping.round()));
+    ASSERT_TRUE(run(directory.remove_account("jane@example.org")));
+    clock.advance(std::chrono::days(31));
+    EXPECT_EQ(run(housekeeping.round())->purged, 1u);
+}
+
 TEST_F(AdminApiTest, HousekeepingForgetsRetainedMailWhoseDaysAreOver) {
     add_jane();
     auto id = deliver("x\n");
