@@ -523,6 +523,35 @@ TEST(LocalEngine, ZerosAtTheEndOfASealedSegmentAreReported) {
     EXPECT_EQ(rebuilt->size(), 1u);
 }
 
+TEST(LocalEngine, ABodyThatWasErasedIsNoDamageToThoseOfItsCommit) {
+    TempDir directory;
+    auto store = directory.path() / "store", crashed = directory.path() / "crashed";
+    BodyId ids[3];
+    {
+        auto engine = open_in(store);
+        Direct d(*engine);
+        Batch batch;
+        for (auto& id : ids)
+            batch.add_body(id = engine->next_body_id(PartitionId(1)), "", d.stage(pattern(20'000, id.value)));
+        ASSERT_TRUE(d.commit(PartitionId(1), std::move(batch)));
+        Batch erasing;
+        erasing.erase_body(ids[1]);
+        ASSERT_TRUE(d.commit(PartitionId(1), std::move(erasing)));
+        ASSERT_TRUE(d.put(PartitionId(1), "behind", "it"));  // by now its octets were given back
+        std::filesystem::copy(store, crashed, std::filesystem::copy_options::recursive);
+    }
+    {
+        auto engine = open_in(crashed);
+        EXPECT_TRUE(engine->status().damage.empty()) << engine->status().damage.front().what;
+    }
+    auto found = LocalEngine::rebuild(options_in(crashed));
+    ASSERT_TRUE(found);
+    EXPECT_TRUE(found->empty()) << found->front().what;
+    auto engine = open_in(crashed);
+    Direct d(*engine);
+    EXPECT_TRUE(d.body(PartitionId(1), ids[0]) && d.body(PartitionId(1), ids[2]));
+}
+
 TEST(LocalEngine, KeepsTheFileOfALargeBodyWhoseRecordIsLost) {
     TempDir directory;
     auto root = directory.path() / "store";

@@ -163,8 +163,8 @@ Result<> Replay::apply(const SegmentWalk::Step& step, SegmentId id) {
     Index::stage(batch_, step.header.partition, step.meta, id, step.body_offset());
     for (const auto& body : step.meta.bodies) {
         position.next_body = std::max(position.next_body, body.id.value + 1);
-        if (!step.body_intact) suspects_.push_back({step.header.partition, body.id, id, step.offset});
     }
+    for (auto body : step.broken) suspects_.push_back({step.header.partition, body, id, step.offset});
     position.offset = step.next;
     position.next_sequence = step.header.sequence + 1;
     ++result_.records;

@@ -56,8 +56,27 @@ Result<std::optional<SegmentWalk::Step>> SegmentWalk::record_at(std::uint64_t of
         auto intact = frames_intact(step.body_offset(), header->body_octets);
         if (!intact) return pass_on(intact);
         step.body_intact = *intact;
+        if (!*intact) {
+            auto broken = broken_bodies(step);
+            if (!broken) return pass_on(broken);
+            step.broken = std::move(*broken);
+        }
     }
     return step;
+}
+
+Result<std::vector<BodyId>> SegmentWalk::broken_bodies(const Step& step) {
+    std::vector<BodyId> broken, all;
+    auto offset = step.body_offset();
+    for (const auto& body : step.meta.bodies) {
+        bool within = body.inline_octets <= step.next - offset;
+        auto intact = within ? frames_intact(offset, body.inline_octets) : Result<bool>(false);
+        if (!intact) return pass_on(intact);
+        if (!*intact) broken.push_back(body.id);
+        all.push_back(body.id);
+        if (within) offset += body.inline_octets;
+    }
+    return broken.empty() ? all : broken;  // all: the record's sizes don't fit its bodies
 }
 
 Result<bool> SegmentWalk::frames_intact(std::uint64_t offset, std::uint64_t size) {

@@ -3,6 +3,7 @@
 // fuzz target: any bytes are allowed.
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "engine/local/record.h"
@@ -49,6 +50,8 @@ public:
         RecordHeader header;
         RecordMeta meta;
         bool body_intact = true;
+        /// Which of its bodies those are, if not. Erased ones look like that: their octets were given back.
+        std::vector<BodyId> broken;
         std::uint64_t body_offset() const { return offset + kRecordHeader + header.meta_octets; }
     };
     /// Errors: io.
@@ -57,6 +60,7 @@ public:
 private:
     Result<std::optional<Step>> record_at(std::uint64_t offset);
     Result<bool> frames_intact(std::uint64_t offset, std::uint64_t size);
+    Result<std::vector<BodyId>> broken_bodies(const Step& step);
     Result<Step> skip_damage();
 
     const ByteSource& source_;
