@@ -1,5 +1,6 @@
 """A real Poplar on loopback for the tests, and small raw clients that see every octet."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -78,6 +79,19 @@ def run_poplar(*arguments, input=None, timeout=60, env=None):
                           stdin=subprocess.DEVNULL if input is None else None, env=env)
     done.stdout, done.stderr = (t.decode("utf-8", "surrogateescape") for t in (done.stdout, done.stderr))
     return done
+
+
+class AdminConnection(http.client.HTTPConnection):
+    """HTTP over the admin socket."""
+
+    def __init__(self, path, timeout):
+        super().__init__("localhost", timeout=timeout)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 class Server:
@@ -189,6 +203,23 @@ class Server:
         if done.returncode != 0:
             raise CliError(done)
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    # The admin API itself (docs/admin-api.md): what the command line speaks, without a process each time.
+
+    def admin_octets(self, method, target, body=None, timeout=60):
+        """(status, the answer's octets); what breaks off is an error."""
+        connection = AdminConnection(self.config["admin_socket"], timeout * PATIENCE)
+        try:
+            connection.request(method, target, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+    def admin(self, method, target, body=None, **options):
+        """(status, value)."""
+        status, octets = self.admin_octets(method, target, body, **options)
+        return status, json.loads(octets)
 
     def add_domain(self, name=DOMAIN):
         self.cli("domain", "add", name)
@@ -307,6 +338,11 @@ class Wire:
 _STUFFED = re.compile(rb"(?:(?<=\r\n)|\A)\.")
 
 
+def stuffed(message):
+    """As it goes over the wire, without the line that ends it."""
+    return re.sub(rb"(?m)^\.", b"..", message)
+
+
 class Pop3(Wire):
     def ok(self, line):
         reply = self.command(line)
@@ -413,8 +449,8 @@ class Smtp(Wire):
     def data(self, message):
         """Sends the message after 354, stuffed and terminated; replies are for the caller."""
         self.expect(354, b"DATA")
-        stuffed = re.sub(rb"(?m)^\.", b"..", message)
-        self.send(stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+        octets = stuffed(message)
+        self.send(octets + (b"" if octets.endswith(b"\r\n") else b"\r\n") + b".\r\n")
 
     def send_message(self, sender, recipients, message, options=""):
         self.envelope(sender, recipients, options)
