@@ -145,7 +145,7 @@ public:
     const net::TlsInfo* tls() const override { return encrypted_ ? &tls_ : nullptr; }
     const net::Peer& peer() const override { return peer_; }
     std::string local_address() const override { return "192.0.2.1"; }
-    Task<> close() override {
+    Task<> close(net::Parting) override {
         judge_.ends();
         co_return;
     }

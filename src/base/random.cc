@@ -3,8 +3,10 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 namespace poplar {
 
@@ -12,8 +14,9 @@ namespace {
 constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 }
 
-void random_bytes(void* out, std::size_t size) {
-    auto* to = static_cast<char*>(out);
+namespace {
+
+void ask_kernel(char* to, std::size_t size) {
     while (size > 0) {
         ssize_t got = getrandom(to, std::min<std::size_t>(size, 256), 0);
         if (got < 0 && errno == EINTR) continue;
@@ -21,6 +24,29 @@ void random_bytes(void* out, std::size_t size) {
         to += got;
         size -= static_cast<std::size_t>(got);
     }
+}
+
+// A session needs a few octets of its own: the kernel is asked for those of many at once.
+struct Store {
+    std::array<char, 256> octets;
+    std::size_t left = 0;
+};
+thread_local Store t_store;
+
+}  // namespace
+
+void random_bytes(void* out, std::size_t size) {
+    auto* to = static_cast<char*>(out);
+    auto& store = t_store;
+    if (size > store.octets.size() / 4) return ask_kernel(to, size);
+    if (store.left < size) {
+        ask_kernel(store.octets.data(), store.octets.size());
+        store.left = store.octets.size();
+    }
+    store.left -= size;
+    auto* from = store.octets.data() + store.left;
+    std::memcpy(to, from, size);
+    explicit_bzero(from, size);  // nobody reads what may be a secret twice
 }
 
 std::uint64_t random_u64() {

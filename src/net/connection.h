@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,9 @@ struct TlsInfo {
     std::vector<std::string> certificate_addresses = {};
 };
 
+/// agreed: the peer has said that it sends nothing more (QUIT).
+enum class Parting { abrupt, agreed };
+
 /// Used by one session on one thread. Failures of every waiting call: timed_out, closed (peer gone, or a TLS failure:
 /// the detail says which), cancelled (the server is stopping: stop_reading() was called).
 ///
@@ -52,6 +56,12 @@ public:
     virtual void consume(std::size_t octets) = 0;
 
     virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
+    /// The same of several pieces, one behind the other.
+    virtual Task<Result<>> write_all(std::span<const std::string_view> pieces) {
+        for (auto piece : pieces)
+            if (auto written = co_await write(piece); !written) co_return written;
+        co_return Result<>();
+    }
     virtual Task<Result<>> flush() = 0;
 
     /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer
@@ -65,8 +75,9 @@ public:
     virtual const Peer& peer() const = 0;
     virtual std::string local_address() const = 0;
 
-    /// Sends what is gathered, says goodbye in TLS and closes, without waiting for the peer longer than a moment.
-    virtual Task<> close() = 0;
+    /// Sends what is gathered, says goodbye in TLS and closes. Waits a moment for the peer to close too, so that it
+    /// reads the last reply whatever it is still sending; not if they have agreed to part.
+    virtual Task<> close(Parting parting = Parting::abrupt) = 0;
 
     /// From now on every read that would wait answers cancelled; one that waits does so at once.
     virtual void stop_reading() = 0;

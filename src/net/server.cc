@@ -114,7 +114,7 @@ struct Server::Shared {
     static Task<> session(std::shared_ptr<Shared> self, std::shared_ptr<const Service> service,
                           std::unique_ptr<StreamConnection> connection, std::string group);
     void welcome(std::shared_ptr<Shared> self, std::size_t worker, const std::shared_ptr<const Service>& service,
-                 FileDescriptor socket);
+                 FileDescriptor socket, Peer peer);
 };
 
 bool Server::Shared::enter(int socket, const Peer& peer) {
@@ -169,9 +169,7 @@ Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<con
 }
 
 void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
-                             const std::shared_ptr<const Service>& service, FileDescriptor socket) {
-    auto peer = peer_of(socket.get());
-    if (peer.address.empty()) return;  // gone already
+                             const std::shared_ptr<const Service>& service, FileDescriptor socket, Peer peer) {
     if (!enter(socket.get(), peer)) {
         if (!service->tls)
             (void)::send(socket.get(), service->busy_reply.data(), service->busy_reply.size(),
@@ -210,10 +208,12 @@ Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t wor
     while (acceptor.is_open()) {
         auto [error] = co_await acceptor.async_wait(Descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
         for (int i = 0; i < kAcceptBurst && !error && acceptor.is_open(); ++i) {
-            FileDescriptor accepted(
-                ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            sockaddr_storage from{};
+            socklen_t size = sizeof from;
+            FileDescriptor accepted(::accept4(acceptor.native_handle(), reinterpret_cast<sockaddr*>(&from), &size,
+                                              SOCK_NONBLOCK | SOCK_CLOEXEC));
             if (accepted) {
-                self->welcome(self, worker, service, std::move(accepted));
+                self->welcome(self, worker, service, std::move(accepted), peer_at(from));
                 continue;
             }
             int code = errno;

@@ -3,18 +3,13 @@
 #include <arpa/inet.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include <csignal>
 #include <optional>
-#include <system_error>
 
 #include "base/steady.h"
-#include "net/tls.h"
+#include "net/tls_stream.h"
 
 namespace poplar::net {
 
@@ -25,9 +20,11 @@ using Deadline = SteadyTime;
 
 constexpr Deadline kNever = Deadline::max();
 constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
+constexpr std::size_t kPiecesSent = 40;           // of output, with one call
 constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
 constexpr std::size_t kFirstOctets = 512;         // a waiting connection has room for: a command, or a few
+constexpr std::size_t kHelloOctets = 2048;        // and in a handshake
 constexpr unsigned kFillCost = 16, kBurst = 512;  // a line costs 1; then other sessions of the thread get their turn
 
 constexpr const char* kCut = "cut by the server";
@@ -83,34 +80,6 @@ private:
     bool expired_ = false;
 };
 
-/// How one attempt to receive or send ended.
-struct Attempt {
-    enum class Outcome { moved, want_read, want_write, over } outcome;
-    std::size_t octets = 0;
-    std::string why = {};  // when over
-
-    static Attempt moved(std::size_t octets) { return {Outcome::moved, octets}; }
-    static Attempt over(std::string why) { return {Outcome::over, 0, std::move(why)}; }
-};
-
-std::string system_message(int error) { return std::system_category().message(error); }
-
-std::string tls_message() {
-    auto code = ERR_get_error();
-    if (const char* reason = ERR_reason_error_string(code)) return fmt::format("TLS: {}", reason);
-    return "TLS failed";
-}
-
-struct SslFree {
-    void operator()(SSL* ssl) const { SSL_free(ssl); }
-};
-
-// OpenSSL writes to its socket with write(2), which would end the process when the peer is gone.
-void ignore_sigpipe() {
-    static const bool ignored = std::signal(SIGPIPE, SIG_IGN) != SIG_ERR;
-    (void)ignored;
-}
-
 std::string address_text(const sockaddr_storage& address, std::uint16_t* port, bool* loopback) {
     char text[INET6_ADDRSTRLEN] = "";
     if (address.ss_family == AF_INET) {
@@ -135,60 +104,6 @@ std::string address_text(const sockaddr_storage& address, std::uint16_t* port, b
     return text;
 }
 
-/// The rfc822Names of a client certificate that was verified.
-std::vector<std::string> certificate_addresses(SSL* ssl) {
-    std::vector<std::string> addresses;
-    X509* certificate = SSL_get0_peer_certificate(ssl);
-    if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return addresses;
-    auto* names = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-    for (int i = 0; i < sk_GENERAL_NAME_num(names); ++i) {
-        const auto* name = sk_GENERAL_NAME_value(names, i);
-        if (name->type != GEN_EMAIL) continue;
-        std::string text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.rfc822Name)),
-                         static_cast<std::size_t>(ASN1_STRING_length(name->d.rfc822Name)));
-        if (text.find('\0') == text.npos) addresses.push_back(std::move(text));
-    }
-    GENERAL_NAMES_free(names);
-    return addresses;
-}
-
-/// RFC 9266 s2. Before TLS 1.3 only with the extended master secret (s4.2).
-std::string exported_binding(SSL* ssl) {
-    constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
-    constexpr unsigned char kNoContext[] = "";
-    std::string out(32, '\0');
-    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return {};
-    auto* into = reinterpret_cast<unsigned char*>(out.data());
-    if (SSL_export_keying_material(ssl, into, out.size(), kLabel.data(), kLabel.size(), kNoContext, 0, 1) != 1)
-        return {};
-    return out;
-}
-
-/// RFC 5929 s3: the first Finished of the handshake, the client's in a full one, ours in a resumed one. TLS 1.3 has
-/// none (RFC 9266 s3), and a session resumed without the extended master secret could be another's (RFC 7627).
-std::string unique_binding(SSL* ssl) {
-    bool resumed = SSL_session_reused(ssl) != 0;
-    if (SSL_version(ssl) >= TLS1_3_VERSION || (resumed && SSL_get_extms_support(ssl) != 1)) return {};
-    std::string out(EVP_MAX_MD_SIZE, '\0');
-    out.resize(resumed ? SSL_get_finished(ssl, out.data(), out.size())
-                       : SSL_get_peer_finished(ssl, out.data(), out.size()));
-    return out;
-}
-
-/// RFC 5929 s4.1: the digest of our certificate, by the hash of its signature; SHA-256 in place of MD5 and SHA-1. Not
-/// defined where the signature has no hash of its own (Ed25519).
-std::string end_point_binding(SSL* ssl) {
-    X509* certificate = SSL_get_certificate(ssl);
-    int hash = NID_undef;
-    if (!certificate || X509_get_signature_info(certificate, &hash, nullptr, nullptr, nullptr) != 1) return {};
-    if (hash == NID_md5 || hash == NID_sha1) hash = NID_sha256;
-    const EVP_MD* algorithm = hash == NID_undef ? nullptr : EVP_get_digestbynid(hash);
-    unsigned char out[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    if (!algorithm || X509_digest(certificate, algorithm, out, &size) != 1) return {};
-    return {reinterpret_cast<const char*>(out), size};
-}
-
 class StreamConnectionImpl final : public StreamConnection {
 public:
     StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, Peer peer,
@@ -199,7 +114,6 @@ public:
         descriptor.release();
         socket_.native_non_blocking(true);
         watchdog_ = std::make_shared<Watchdog>(executor, socket_);
-        ignore_sigpipe();
     }
     ~StreamConnectionImpl() override { watchdog_->retire(); }
 
@@ -207,13 +121,14 @@ public:
     Task<Result<std::string_view>> read_some(Seconds idle) override;
     void consume(std::size_t octets) override { begin_ += octets; }
     Task<Result<>> write(std::string_view bytes) override;
+    Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
     Task<Result<>> flush() override;
     Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
     std::string channel_binding(std::string_view type) const override;
     const Peer& peer() const override { return peer_; }
     std::string local_address() const override;
-    Task<> close() override;
+    Task<> close(Parting parting) override;
     void stop_reading() override;
     void abort() override;
 
@@ -223,15 +138,16 @@ private:
 
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
     Attempt receive(std::span<char> into);
-    Attempt transmit(std::string_view bytes, std::string_view more);
-    Attempt tls_outcome(int result);
+    Attempt transmit(std::string_view bytes, std::span<const std::string_view> more);
     Task<Result<>> fill(Deadline deadline);
-    Task<Result<>> send(std::string_view bytes, std::string_view more = {});
+    Task<Result<>> send(std::string_view bytes, std::span<const std::string_view> more = {});
     Result<> begin_wait(Purpose purpose, Deadline deadline);
     Result<> end_wait(boost::system::error_code error);
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
-    Task<Result<>> wait_and_receive(Deadline deadline);
+    Task<Result<>> wait_to_read(Attempt::Outcome wanted, std::size_t room, Deadline deadline);
+    Task<Result<>> await_octets(std::size_t room, Deadline deadline);
     Task<Result<>> wait_to_send(Attempt::Outcome wanted);
+    Task<> linger();
     std::size_t untaken() const;
     bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
     Task<Result<>> let_others(Deadline deadline);
@@ -242,7 +158,7 @@ private:
     Peer peer_;
     mutable Socket socket_;  // native_handle() is not const
     std::shared_ptr<Watchdog> watchdog_;
-    std::unique_ptr<SSL, SslFree> ssl_;
+    std::unique_ptr<TlsStream> tls_;
     std::optional<TlsInfo> tls_info_;
     std::string input_;  // received; consumed up to begin_
     std::size_t begin_ = 0;
@@ -250,31 +166,14 @@ private:
     SteadyClock::duration patience_ = options_.write_stall;  // left for a peer that takes too little; see wait_to_send
     unsigned burst_ = 0;                                     // work done since other sessions last had their turn
     Purpose waiting_ = Purpose::none;
-    bool drained_ = false;  // the last receive took all there was
+    bool drained_ = true;  // the last receive took all there was; asio looks before it waits, so the first one need not
     bool stopping_ = false;
     bool aborted_ = false;
-    bool over_ = false;        // the peer closed, or the stream failed: nothing more can be read
-    bool tls_failed_ = false;  // no goodbye in TLS is possible
+    bool over_ = false;  // the peer closed, or the stream failed: nothing more can be read
 };
 
-Attempt StreamConnectionImpl::tls_outcome(int result) {
-    switch (SSL_get_error(ssl_.get(), result)) {
-        case SSL_ERROR_WANT_READ: return {Attempt::Outcome::want_read};
-        case SSL_ERROR_WANT_WRITE: return {Attempt::Outcome::want_write};
-        case SSL_ERROR_ZERO_RETURN: return Attempt::over("the peer closed");
-        case SSL_ERROR_SYSCALL:
-            tls_failed_ = true;
-            return Attempt::over(errno ? system_message(errno) : "the peer closed");
-        default: tls_failed_ = true; return Attempt::over(tls_message());
-    }
-}
-
 Attempt StreamConnectionImpl::receive(std::span<char> into) {
-    if (ssl_) {
-        ERR_clear_error();
-        int got = SSL_read(ssl_.get(), into.data(), static_cast<int>(into.size()));
-        return got > 0 ? Attempt::moved(static_cast<std::size_t>(got)) : tls_outcome(got);
-    }
+    if (tls_) return tls_->read(into);
     for (;;) {
         auto got = ::recv(socket_.native_handle(), into.data(), into.size(), 0);
         if (got > 0) return Attempt::moved(static_cast<std::size_t>(got));
@@ -285,16 +184,16 @@ Attempt StreamConnectionImpl::receive(std::span<char> into) {
 }
 
 // TLS takes `bytes` alone: it copies them anyway.
-Attempt StreamConnectionImpl::transmit(std::string_view bytes, std::string_view more) {
-    if (ssl_) {
-        ERR_clear_error();
-        int sent = SSL_write(ssl_.get(), bytes.data(), static_cast<int>(std::min<std::size_t>(bytes.size(), 1 << 20)));
-        return sent > 0 ? Attempt::moved(static_cast<std::size_t>(sent)) : tls_outcome(sent);
-    }
-    iovec parts[] = {{const_cast<char*>(bytes.data()), bytes.size()}, {const_cast<char*>(more.data()), more.size()}};
+Attempt StreamConnectionImpl::transmit(std::string_view bytes, std::span<const std::string_view> more) {
+    if (tls_) return tls_->write(bytes);
+    std::array<iovec, kPiecesSent> parts;
+    std::size_t count = 0;
+    parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
+    for (auto piece : more.first(std::min(more.size(), kPiecesSent - 1)))
+        parts[count++] = {const_cast<char*>(piece.data()), piece.size()};
     msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = more.empty() ? 1 : 2;
+    message.msg_iov = parts.data();
+    message.msg_iovlen = count;
     for (;;) {
         auto sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL);
         if (sent >= 0) return Attempt::moved(static_cast<std::size_t>(sent));
@@ -331,17 +230,29 @@ Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpo
     co_return end_wait(error);
 }
 
-// Adds the peer's next octets to input_. asio receives them when they come: two system calls fewer than waiting first.
-Task<Result<>> StreamConnectionImpl::wait_and_receive(Deadline deadline) {
+// Adds what the peer sends next to input_, or to what TLS has still to read. asio receives it when it comes: two system
+// calls fewer than waiting first.
+Task<Result<>> StreamConnectionImpl::await_octets(std::size_t room, Deadline deadline) {
     if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return begun;
     const auto before = input_.size();
-    input_.resize(before + kFirstOctets);
-    auto [error, octets] = co_await socket_.async_receive(asio::buffer(input_.data() + before, kFirstOctets),
-                                                          asio::as_tuple(asio::use_awaitable));
-    input_.resize(before + octets);
-    drained_ = octets < kFirstOctets;
+    if (!tls_) input_.resize(before + room);
+    auto into = tls_ ? tls_->room(room) : std::span(input_).subspan(before);
+    auto [error, octets] =
+        co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(asio::use_awaitable));
+    if (tls_) {
+        tls_->received(octets);
+    } else {
+        input_.resize(before + octets);
+        drained_ = octets < room;
+    }
     over_ = error && error != asio::error::operation_aborted;
     co_return end_wait(error);
+}
+
+// TLS may have to send something before it can go on reading.
+Task<Result<>> StreamConnectionImpl::wait_to_read(Attempt::Outcome wanted, std::size_t room, Deadline deadline) {
+    if (wanted == Attempt::Outcome::want_write) return wait(wanted, Purpose::reading, deadline);
+    return await_octets(room, deadline);
 }
 
 // A peer that always has more for us, or always takes more, must not keep the thread for itself.
@@ -356,6 +267,7 @@ Task<Result<>> StreamConnectionImpl::let_others(Deadline deadline) {
 void StreamConnectionImpl::give_back_buffers() {
     if (input_.capacity() > kKeptWhileIdle && input_.size() <= kKeptWhileIdle) input_.shrink_to_fit();
     if (output_.capacity() > kKeptWhileIdle && output_.empty()) output_.shrink_to_fit();
+    if (tls_) tls_->give_back_buffer();
 }
 
 // Adds octets to input_: at least one on success.
@@ -368,7 +280,7 @@ Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
         Attempt attempt{Attempt::Outcome::want_read};
         if (!drained_ || stopping_) attempt = receive(t_scratch);
         if (attempt.outcome == Attempt::Outcome::moved) {
-            drained_ = !ssl_ && attempt.octets < t_scratch.size();
+            drained_ = !tls_ && attempt.octets < t_scratch.size();
             input_.append(t_scratch.data(), attempt.octets);
             if (turn_is_over(kFillCost)) co_return co_await let_others(deadline);
             co_return Result<>();
@@ -380,8 +292,8 @@ Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
         drained_ = false;
         if (auto sent = co_await flush(); !sent) co_return sent;
         give_back_buffers();
-        if (!ssl_) co_return co_await wait_and_receive(deadline);
-        if (auto ready = co_await wait(attempt.outcome, Purpose::reading, deadline); !ready) co_return ready;
+        auto ready = co_await wait_to_read(attempt.outcome, kFirstOctets, deadline);
+        if (!tls_ || !ready) co_return ready;
     }
 }
 
@@ -448,28 +360,31 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
     co_return unconsumed();
 }
 
-Task<Result<>> StreamConnectionImpl::send(std::string_view bytes, std::string_view more) {
-    if (bytes.empty()) std::swap(bytes, more);
-    while (!bytes.empty()) {
+Task<Result<>> StreamConnectionImpl::send(std::string_view bytes, std::span<const std::string_view> more) {
+    for (;;) {
+        while (bytes.empty() && !more.empty()) {
+            bytes = more.front();
+            more = more.subspan(1);
+        }
+        if (bytes.empty()) co_return Result<>();
         if (aborted_) co_return fail(Errc::closed, kCut);
         auto attempt = transmit(bytes, more);
         switch (attempt.outcome) {
             case Attempt::Outcome::moved:
-                if (attempt.octets >= bytes.size()) {
-                    more.remove_prefix(attempt.octets - bytes.size());
-                    bytes = std::exchange(more, {});
-                } else {
-                    bytes.remove_prefix(attempt.octets);
-                }
-                if (turn_is_over(kFillCost))
+                if (turn_is_over(kFillCost * (1 + static_cast<unsigned>(attempt.octets / kGathered))))
                     if (auto turn = co_await let_others(kNever); !turn) co_return turn;
+                while (attempt.octets > bytes.size()) {
+                    attempt.octets -= bytes.size();
+                    bytes = more.front();
+                    more = more.subspan(1);
+                }
+                bytes.remove_prefix(attempt.octets);
                 break;
             case Attempt::Outcome::over: over_ = true; co_return fail(Errc::closed, std::move(attempt.why));
             default:
                 if (auto ready = co_await wait_to_send(attempt.outcome); !ready) co_return ready;
         }
     }
-    co_return Result<>();
 }
 
 // What no longer fits goes out at once, uncopied, behind what is gathered.
@@ -478,7 +393,21 @@ Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
         output_.append(bytes);
         co_return Result<>();
     }
-    auto sent = co_await send(output_, bytes);
+    auto sent = co_await send(output_, std::span(&bytes, 1));
+    output_.clear();
+    co_return sent;
+}
+
+Task<Result<>> StreamConnectionImpl::write_all(std::span<const std::string_view> pieces) {
+    std::size_t octets = output_.size();
+    for (auto piece : pieces) octets += piece.size();
+    // Each piece would be a record of its own, however short.
+    if (tls_ && octets > kGathered) co_return co_await StreamConnection::write_all(pieces);
+    if (octets <= kGathered) {
+        for (auto piece : pieces) output_.append(piece);
+        co_return Result<>();
+    }
+    auto sent = co_await send(output_, pieces);
     output_.clear();
     co_return sent;
 }
@@ -492,14 +421,11 @@ Task<Result<>> StreamConnectionImpl::flush() {
 
 Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Seconds limit) {
     auto deadline = in(limit);
-    if (ssl_) co_return fail(Errc::invalid, "TLS is active already");
+    if (tls_) co_return fail(Errc::invalid, "TLS is active already");
     if (auto sent = co_await flush(); !sent) co_return sent;
-    ERR_clear_error();
-    ssl_.reset(SSL_new(context.native()));
-    if (!ssl_ || SSL_set_fd(ssl_.get(), socket_.native_handle()) != 1) {
-        tls_failed_ = true;
-        co_return fail(Errc::closed, tls_message());
-    }
+    auto made = TlsStream::make(context, socket_.native_handle());
+    if (!made) co_return pass_on(made);
+    tls_ = std::move(*made);
     // What came before the handshake was not protected: somebody on the way may have put it there.
     input_.clear();
     begin_ = 0;
@@ -507,30 +433,22 @@ Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Second
     give_back_buffers();
     for (;;) {
         if (aborted_) co_return fail(Errc::closed, kCut);
-        ERR_clear_error();
-        int accepted = SSL_accept(ssl_.get());
-        if (accepted == 1) break;
-        auto attempt = tls_outcome(accepted);
-        if (attempt.outcome == Attempt::Outcome::over) {
-            over_ = tls_failed_ = true;
-            co_return fail(Errc::closed, std::move(attempt.why));
-        }
-        auto ready = co_await wait(attempt.outcome, Purpose::reading, deadline);
+        auto attempt = tls_->accept();
+        if (attempt.outcome == Attempt::Outcome::moved) break;
+        Result<> ready = fail(Errc::closed, attempt.why);
+        if (attempt.outcome != Attempt::Outcome::over)
+            ready = co_await wait_to_read(attempt.outcome, kHelloOctets, deadline);
         if (!ready) {
-            over_ = tls_failed_ = true;
+            over_ = true;
             co_return ready;
         }
     }
-    tls_info_.emplace(SSL_get_version(ssl_.get()), SSL_get_cipher_name(ssl_.get()), SSL_session_reused(ssl_.get()) != 0,
-                      certificate_addresses(ssl_.get()));
+    tls_info_.emplace(tls_->info());
     co_return Result<>();
 }
 
 std::string StreamConnectionImpl::channel_binding(std::string_view type) const {
-    if (!tls_info_) return {};
-    if (type == "tls-exporter") return exported_binding(ssl_.get());
-    if (type == "tls-unique") return unique_binding(ssl_.get());
-    return type == "tls-server-end-point" ? end_point_binding(ssl_.get()) : std::string();
+    return tls_info_ ? tls_->channel_binding(type) : std::string();
 }
 
 std::string StreamConnectionImpl::local_address() const {
@@ -542,15 +460,22 @@ std::string StreamConnectionImpl::local_address() const {
     return address_text(address, &port, &loopback);
 }
 
-Task<> StreamConnectionImpl::close() {
+Task<> StreamConnectionImpl::close(Parting parting) {
     if (!socket_.is_open()) co_return;
     (void)co_await flush();
-    if (ssl_ && !tls_failed_ && !aborted_) {
-        ERR_clear_error();
-        SSL_shutdown(ssl_.get());  // once: the peer's own goodbye says nothing we need
-    }
-    ::shutdown(socket_.native_handle(), SHUT_WR);
+    if (tls_ && !aborted_) tls_->shutdown();
     // Closing while something unread has arrived would send a reset, which may overtake the last reply.
+    const bool nothing_unread = parting == Parting::agreed && drained_ && unconsumed().empty();
+    if (!nothing_unread) co_await linger();
+    tls_.reset();
+    aborted_ = true;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+}
+
+// Until the peer closes too, or has had its time.
+Task<> StreamConnectionImpl::linger() {
+    ::shutdown(socket_.native_handle(), SHUT_WR);
     auto deadline = in(options_.linger);
     for (std::size_t taken = 0; taken < kLingerOctets && !over_ && !aborted_;) {
         auto got = ::recv(socket_.native_handle(), t_scratch.data(), t_scratch.size(), 0);
@@ -562,10 +487,6 @@ Task<> StreamConnectionImpl::close() {
             break;
         }
     }
-    ssl_.reset();
-    aborted_ = true;
-    boost::system::error_code ignored;
-    socket_.close(ignored);
 }
 
 void StreamConnectionImpl::stop_reading() {
@@ -586,8 +507,10 @@ void StreamConnectionImpl::abort() {
 
 std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
                                                   ConnectionOptions options) {
-    auto peer = peer_of(socket.get());
-    return make_connection(std::move(executor), std::move(socket), std::move(peer), options);
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    (void)getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
+    return make_connection(std::move(executor), std::move(socket), peer_at(address), options);
 }
 
 std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket, Peer peer,
@@ -595,11 +518,8 @@ std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor
     return std::make_unique<StreamConnectionImpl>(executor, std::move(socket), std::move(peer), options);
 }
 
-Peer peer_of(int socket) {
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
+Peer peer_at(const sockaddr_storage& address) {
     Peer peer;
-    if (getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return peer;
     peer.address = address_text(address, &peer.port, &peer.loopback);
     return peer;
 }

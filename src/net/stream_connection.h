@@ -7,12 +7,14 @@
 #include "net/connection.h"
 #include "net/file_descriptor.h"
 
+struct sockaddr_storage;
+
 namespace poplar::net {
 
 struct ConnectionOptions {
     std::chrono::seconds write_stall{300};   ///< a peer that takes nothing for so long is gone
     std::uint64_t write_rate = 500;          ///< octets/s that output waits for; slower for long is gone; 0: any
-    std::chrono::milliseconds linger{1000};  ///< how long close() waits for the peer to close too
+    std::chrono::milliseconds linger{1000};  ///< how long close() waits, if it does, for the peer to close too
 };
 
 /// In a list of connections (net/server.cc) it takes itself out on destruction.
@@ -27,7 +29,7 @@ std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor
 std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket, Peer peer,
                                                   ConnectionOptions options);
 
-/// Who is at the other end of a connected socket.
-Peer peer_of(int socket);
+/// Who has this address.
+Peer peer_at(const sockaddr_storage& address);
 
 }  // namespace poplar::net

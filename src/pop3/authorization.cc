@@ -216,7 +216,7 @@ Task<> Authorization::on(Utf8) {
 
 Task<> Authorization::on(Quit) {
     co_await conversation_.say_ok("goodbye");
-    conversation_.end("quit");
+    conversation_.end(kQuit);
 }
 
 }  // namespace poplar::pop3

@@ -114,9 +114,14 @@ Task<> Conversation::end_of_reading(Errc code) {
 }
 
 Task<> Conversation::say(std::string_view reply) {
-    auto sent = co_await connection_.write(reply);
-    if (!sent) end(sent.error().code() == Errc::timed_out ? "timed_out" : "closed");
+    if (auto sent = co_await connection_.write(reply); !sent) end_of_writing(sent.error().code());
 }
+
+Task<> Conversation::say_all(std::span<const std::string_view> pieces) {
+    if (auto sent = co_await connection_.write_all(pieces); !sent) end_of_writing(sent.error().code());
+}
+
+void Conversation::end_of_writing(Errc code) { end(code == Errc::timed_out ? "timed_out" : "closed"); }
 
 Task<> Conversation::say_ok(Text text) { return say("+OK {}\r\n", this->text(text)); }
 

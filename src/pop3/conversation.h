@@ -2,6 +2,7 @@
 // What both states of a session share: reading commands, saying replies, and when it is over.
 #include <iterator>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,8 @@
 #include "pop3/texts.h"
 
 namespace poplar::pop3 {
+
+inline constexpr std::string_view kQuit = "quit";  ///< the reason of an end that the client asked for
 
 /// The connection as SASL's mechanisms see it.
 class SaslChannel final : public auth::Channel {
@@ -58,6 +61,13 @@ public:
     {
         return say("+OK {}\r\n", fmt::format(fmt::runtime(text(phrase.text)), std::forward<Args>(args)...));
     }
+    /// The same line, for say_all: valid until the next reply.
+    template <class... Args>
+    std::string_view ok_line(std::type_identity_t<Phrase<Args...>> phrase, Args&&... args) {
+        reply_ = "+OK ";
+        fmt::format_to(std::back_inserter(reply_), fmt::runtime(text(phrase.text)), std::forward<Args>(args)...);
+        return reply_.append("\r\n");
+    }
     /// `+OK first`, then `lines`, each with its CRLF, then the final ".".
     Task<> say_list(Text first, std::string_view lines);
     /// `-ERR text`, or `-ERR [CODE] text` (RFC 2449 s8): `code` is with its brackets.
@@ -69,6 +79,7 @@ public:
     Task<> refuse(Text text);
     /// A reply without text, such as `+OK 2 320`, or part of one.
     Task<> say(std::string_view reply);
+    Task<> say_all(std::span<const std::string_view> pieces);
     template <class... Args>
     Task<> say(fmt::format_string<Args...> format, Args&&... args)
         requires(sizeof...(Args) > 0)
@@ -105,6 +116,7 @@ public:
     /// at once; one that has a command under way is cut.
     void oust();
     std::string_view reason() const { return reason_; }
+    net::Parting parting() const { return reason_ == kQuit ? net::Parting::agreed : net::Parting::abrupt; }
 
     /// Whether a password may be sent now (configuration: auth.allow_plaintext).
     bool plaintext_allowed() const { return channel_.passwords_allowed(); }
@@ -121,6 +133,7 @@ public:
 private:
     Task<std::optional<Command>> read_command(net::Connection::Seconds idle, std::size_t limit);
     Task<> end_of_reading(Errc code);
+    void end_of_writing(Errc code);
 
     net::Connection& connection_;
     const Options& options_;

@@ -23,7 +23,7 @@ Task<> serve(std::unique_ptr<net::Connection> connection, const Services& servic
         co_await transaction.run();
         done = transaction.done();
     }
-    co_await connection->close();
+    co_await connection->close(conversation.parting());
     log::info("pop3.end", {{"session", session_id},
                            {"peer", connection->peer().address},
                            {"account", account},

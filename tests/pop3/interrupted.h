@@ -26,7 +26,7 @@ public:
     const net::TlsInfo* tls() const override { return inner_->tls(); }
     const net::Peer& peer() const override { return inner_->peer(); }
     std::string local_address() const override { return inner_->local_address(); }
-    Task<> close() override { return inner_->close(); }
+    Task<> close(net::Parting parting) override { return inner_->close(parting); }
     void stop_reading() override { inner_->stop_reading(); }
     void abort() override { inner_->abort(); }
 

@@ -85,7 +85,7 @@ public:
 
     const net::Peer& peer() const override { return script_.peer; }
     std::string local_address() const override { return "192.0.2.1"; }
-    Task<> close() override {
+    Task<> close(net::Parting) override {
         if (!aborted_) send();
         transcript_->closed = true;
         co_return;

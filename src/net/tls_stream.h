@@ -1,0 +1,58 @@
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "net/attempt.h"
+#include "net/connection.h"
+
+struct ssl_st;
+
+namespace poplar::net {
+
+class TlsContext;
+
+/// The server's side of TLS over a socket that does not block. Nothing here waits: who uses it waits for the socket,
+/// receives the peer's octets meanwhile (room, received), and tries again.
+class TlsStream {
+public:
+    /// Errors: closed (out of memory).
+    static Result<std::unique_ptr<TlsStream>> make(const TlsContext& context, int socket);
+    ~TlsStream();
+    TlsStream(const TlsStream&) = delete;
+    TlsStream& operator=(const TlsStream&) = delete;
+
+    Attempt accept();
+    Attempt read(std::span<char> into);
+    Attempt write(std::string_view bytes);
+    /// Says goodbye, once: the peer's own goodbye says nothing we need. Nothing if TLS has failed.
+    void shutdown();
+
+    /// Where to receive what the peer sends next; `received` tells how much it was. All of it is read before the
+    /// socket is asked again, and that only if there may be more.
+    std::span<char> room(std::size_t octets);
+    void received(std::size_t octets);
+    void give_back_buffer();
+
+    TlsInfo info() const;
+    std::string channel_binding(std::string_view type) const;  ///< as Connection's
+
+private:
+    struct Wire;  // OpenSSL's way to the socket
+    TlsStream() = default;
+    Attempt outcome(int result);
+
+    struct SslFree {
+        void operator()(ssl_st* ssl) const;
+    };
+    int socket_ = -1;
+    std::string ahead_;      // received, not read; room() at its end
+    std::size_t begin_ = 0;  // of it that OpenSSL has
+    std::size_t room_ = 0;   // asked for last
+    bool drained_ = true;    // the last receive took all there was
+    bool failed_ = false;    // no goodbye is possible
+    std::unique_ptr<ssl_st, SslFree> ssl_;
+};
+
+}  // namespace poplar::net
