@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,18 @@ public:
     /// Reads the whole body once and starts again at its beginning: a caller that must not stop in the middle (RETR
     /// after +OK) learns of damage before its first octet. Costs nothing for a body of one chunk.
     virtual Task<Result<>> verify() = 0;
+    /// After verify(): the whole body, in pieces of at most 64 KB, if it is in memory now; else nothing. Holds as long
+    /// as next() is not called.
+    virtual std::span<const std::string_view> whole() const { return {}; }
+};
+
+/// Opens bodies of one partition one after another. As a mailbox is fetched in the order of their ids, what is looked
+/// up for one is looked up for those that follow it. Used by one caller; the engine must outlive it.
+class BodySeries {
+public:
+    virtual ~BodySeries() = default;
+    /// Errors: not_found.
+    virtual Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) = 0;
 };
 
 /// Exclusive use of a name within a partition, given back on destruction. (A cluster's lease has a time to live that
@@ -148,8 +161,7 @@ public:
     virtual BodyId next_body_id(PartitionId partition) = 0;
     /// `size_hint`, in octets, only guides where the bytes are gathered; 0 when unknown.
     virtual std::unique_ptr<BodyWriter> write_body(std::uint64_t size_hint = 0) = 0;
-    /// Errors: not_found.
-    virtual Task<Result<std::unique_ptr<BodyReader>>> read_body(PartitionId partition, BodyId id) = 0;
+    virtual std::unique_ptr<BodySeries> read_bodies(PartitionId partition) = 0;
 
     /// Does not wait. Errors: busy (somebody holds it).
     virtual Task<Result<std::unique_ptr<Lease>>> lease(PartitionId partition, std::string name) = 0;

@@ -125,7 +125,8 @@ Task<Result<Message>> MailStore::find(AccountId account, std::string unique_id) 
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {
-    co_return co_await impl_->engine.read_body(account, message.body);
+    auto bodies = impl_->engine.read_bodies(account);
+    co_return co_await bodies->open(message.body);
 }
 
 Task<Result<>> MailStore::remove(AccountId account, std::vector<std::string> unique_ids, std::string reason) {

@@ -68,8 +68,9 @@ Task<Result<>> InboxMaildrop::load() {
     co_return Result<>{};
 }
 
-Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(Message message) {
-    co_return co_await engine_.read_body(account_, message.body);
+Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(const Message& message) {
+    if (!bodies_) bodies_ = engine_.read_bodies(account_);
+    return bodies_->open(message.body);
 }
 
 Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {

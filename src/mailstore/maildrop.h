@@ -33,7 +33,7 @@ public:
     std::uint64_t ascii_octets() const override { return ascii_octets_; }
     Task<Result<engine::ChangeNumber>> version() override;
     Task<Result<const std::vector<Message>*>> messages() override;
-    Task<Result<std::unique_ptr<engine::BodyReader>>> open(Message message) override;
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
 
 private:
@@ -46,6 +46,7 @@ private:
     std::shared_ptr<const engine::Snapshot> snapshot_;  // until the list is loaded
     std::optional<engine::ChangeNumber> version_;       // read while there is the snapshot
     std::vector<Message> messages_;
+    std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on
     Remove remove_;
 };
 

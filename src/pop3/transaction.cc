@@ -90,7 +90,8 @@ void Transaction::append_line(std::string& listing, MessageNumber number, Kind k
 }
 
 Task<> Transaction::list_one(MessageNumber number, Kind kind) {
-    if (!co_await find(number)) co_return;
+    if (!messages_ && !co_await load()) co_return;
+    if (auto found = find(number); !found) co_return co_await refuse(found.error());
     std::string line = "+OK ";
     append_line(line, number, kind);
     co_await conversation_.say(line);
@@ -107,7 +108,7 @@ Task<> Transaction::list_all(Kind kind, Text first_line) {
                 co_return;
             }
     }
-    if (!co_await load()) co_return;
+    if (!messages_ && !co_await load()) co_return;
     co_await conversation_.say_ok(first_line);
     if (!conversation_.over()) co_await make_listing(kind);
 }
@@ -135,8 +136,10 @@ Task<> Transaction::make_listing(Kind kind) {
 
 // Damage must show before +OK is said: there is no way to take back half a message.
 Task<> Transaction::on(Retr retr) {
-    const auto* message = co_await find_content(retr.message);
-    if (!message) co_return;
+    if (!messages_ && !co_await load()) co_return;
+    auto found = find_content(retr.message);
+    if (!found) co_return co_await refuse(found.error());
+    const auto* message = *found;
     auto reader = co_await maildrop_->open(*message);
     Result<> whole;
     if (reader)
@@ -146,6 +149,16 @@ Task<> Transaction::on(Retr retr) {
     if (!whole) {
         log_failure(whole.error(), message->unique_id);
         co_await conversation_.say_failure(whole.error(), "the message can't be read");
+        co_return;
+    }
+    if (auto pieces = (*reader)->whole(); !pieces.empty() && !downgrades(*message)) {
+        pieces_.assign({conversation_.ok_line("{} octets", octets_of(*message))});
+        pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
+        pieces_.push_back(kEnd);
+        co_await conversation_.say_all(pieces_);
+        done_.octets += (*reader)->size();
+        ++done_.retrieved;
+        note_retrieved(retr.message);
         co_return;
     }
     co_await conversation_.say_ok("{} octets", octets_of(*message));
@@ -170,8 +183,10 @@ Task<> Transaction::on(Retr retr) {
 // RFC 1939 s7. Usually the first two chunks are all that is read: trace fields, then the beginning of the message. As
 // for RETR, damage must show before +OK is said, so they are gathered first; who asks for much has the message checked.
 Task<> Transaction::on(Top top) {
-    const auto* message = co_await find_content(top.message);
-    if (!message) co_return;
+    if (!messages_ && !co_await load()) co_return;
+    auto found = find_content(top.message);
+    if (!found) co_return co_await refuse(found.error());
+    const auto* message = *found;
     auto reader = co_await maildrop_->open(*message);
     Result<> readable;
     std::string gathered;
@@ -235,12 +250,13 @@ Task<bool> Transaction::send_top(const Message& message, engine::BodyReader& rea
 }
 
 Task<> Transaction::on(Dele dele) {
-    const auto* message = co_await find(dele.message);
-    if (!message) co_return;
+    if (!messages_ && !co_await load()) co_return;
+    auto found = find(dele.message);
+    if (!found) co_return co_await refuse(found.error());
     if (deleted_.empty()) deleted_.resize(messages_->size());
     deleted_[dele.message - 1] = true;
     ++deleted_count_;
-    deleted_octets_ += octets_of(*message);
+    deleted_octets_ += octets_of(**found);
     co_await conversation_.say_ok("deleted");
 }
 
@@ -273,7 +289,7 @@ Task<> Transaction::on(Quit) {
             co_await conversation_.say_ok("goodbye");
         else
             co_await conversation_.say_ok("goodbye, messages deleted: {}", count);
-        conversation_.end("quit");
+        conversation_.end(kQuit);
     } else {
         log_failure(removed.error(), "");
         co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
@@ -296,9 +312,7 @@ void Transaction::note_retrieved(MessageNumber number) {
     retrieved_[number - 1] = true;
 }
 
-// False: it has been answered.
 Task<bool> Transaction::load() {
-    if (messages_) co_return true;
     auto loaded = co_await maildrop_->messages();
     if (!loaded) {
         log_failure(loaded.error(), "");
@@ -309,28 +323,23 @@ Task<bool> Transaction::load() {
     co_return true;
 }
 
-// Null: it has been answered. RFC 1939 s5: numbers are those of the login; a deleted message has none.
-Task<const Transaction::Message*> Transaction::find(MessageNumber number) {
-    if (!co_await load()) co_return nullptr;
-    if (number == 0 || number > messages_->size()) {
-        co_await conversation_.say_error("no such message");
-        co_return nullptr;
-    }
-    if (is_deleted(number)) {
-        co_await conversation_.say_error("the message is deleted");
-        co_return nullptr;
-    }
-    co_return &(*messages_)[number - 1];
+// RFC 1939 s5: numbers are those of the login; a deleted message has none.
+auto Transaction::find(MessageNumber number) const -> std::expected<const Message*, Refusal> {
+    if (number == 0 || number > messages_->size()) return std::unexpected(Refusal{"", "no such message"});
+    if (is_deleted(number)) return std::unexpected(Refusal{"", "the message is deleted"});
+    return &(*messages_)[number - 1];
 }
 
 // As find, for what is sent of a message: RFC 6856 s5.
-Task<const Transaction::Message*> Transaction::find_content(MessageNumber number) {
-    const auto* message = co_await find(number);
-    if (message && message->ascii_octets != 0 && conversation_.refuses_utf8()) {
-        co_await conversation_.say_error("[UTF8]", "the message has UTF-8 in its header: use UTF8 before the login");
-        co_return nullptr;
-    }
-    co_return message;
+auto Transaction::find_content(MessageNumber number) const -> std::expected<const Message*, Refusal> {
+    auto found = find(number);
+    if (found && (*found)->ascii_octets != 0 && conversation_.refuses_utf8())
+        return std::unexpected(Refusal{"[UTF8]", "the message has UTF-8 in its header: use UTF8 before the login"});
+    return found;
+}
+
+Task<> Transaction::refuse(Refusal why) {
+    return why.code.empty() ? conversation_.say_error(why.text) : conversation_.say_error(why.code, why.text);
 }
 
 // Only an end of the connection tells a client that what it has is not the whole message.

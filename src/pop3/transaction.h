@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,9 +61,15 @@ private:
         return downgrades(message) ? message.ascii_octets : message.octets;
     }
     void append_line(std::string& listing, MessageNumber number, Kind kind) const;
+    /// The list of messages, at the first command that needs it. False: it has been answered.
     Task<bool> load();
-    Task<const Message*> find(MessageNumber number);
-    Task<const Message*> find_content(MessageNumber number);
+    struct Refusal {
+        std::string_view code;  ///< with its brackets, or none
+        Text text;
+    };
+    std::expected<const Message*, Refusal> find(MessageNumber number) const;
+    std::expected<const Message*, Refusal> find_content(MessageNumber number) const;
+    Task<> refuse(Refusal why);
     Task<Result<bool>> gather_top(engine::BodyReader& reader, std::uint64_t lines, bool downgrade,
                                   std::string& gathered);
     Task<bool> send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines);
@@ -83,6 +90,7 @@ private:
     const std::vector<Message>* messages_ = nullptr;  // until the first command that needs it
     std::vector<bool> deleted_;                       // empty, or one for each message
     std::vector<bool> retrieved_;                     // the same, with EXPIRE 0 only
+    std::vector<std::string_view> pieces_;            // of the reply that is being sent
     std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;
     Done done_;
 };

@@ -13,7 +13,7 @@ using engine::local::LocalEngine;
 constexpr PartitionId kAccount{7};
 
 Task<Result<std::string>> body(Engine& engine, BodyId id) {
-    auto reader = co_await engine.read_body(kAccount, id);
+    auto reader = co_await engine.read_bodies(kAccount)->open(id);
     if (!reader) co_return pass_on(reader);
     auto chunk = co_await (*reader)->next();
     if (!chunk) co_return pass_on(chunk);

@@ -58,12 +58,12 @@ public:
         return staged ? *staged : nullptr;
     }
     Result<std::string> body(PartitionId p, BodyId id) {
-        auto reader = run(engine_.read_body(p, id));
+        auto reader = run(engine_.read_bodies(p)->open(id));
         if (!reader) return pass_on(reader);
         return run(read_all(std::move(*reader), Verify::no));
     }
     Result<std::string> verified_body(PartitionId p, BodyId id) {
-        auto reader = run(engine_.read_body(p, id));
+        auto reader = run(engine_.read_bodies(p)->open(id));
         if (!reader) return pass_on(reader);
         return run(read_all(std::move(*reader), Verify::yes));
     }

@@ -230,7 +230,7 @@ TYPED_TEST_P(EngineConformance, VerifyStartsAgainAtTheBeginning) {
     auto& d = this->direct_;
     for (std::uint64_t size : {10u, 200'000u, 3u << 20}) {
         auto id = d.add_body(this->one_, "", d.stage(pattern(size, 2)));
-        auto reader = run(this->engine_->read_body(this->one_, *id));
+        auto reader = run(this->engine_->read_bodies(this->one_)->open(*id));
         ASSERT_TRUE(reader);
         EXPECT_EQ((*reader)->size(), size);
         auto first = run((*reader)->next());

@@ -257,7 +257,7 @@ TEST(SegmentCopy, AReaderOfAnOldPlaceReadsOn) {
     std::vector<BodyId> others;
     // So small that no holes are made of them: the segment itself has to go.
     for (int i = 0; i < 120; ++i) others.push_back(*d.add_body(kAccount, "", d.stage(pattern(3'000, i))));
-    auto reader = run(engine->read_body(kAccount, *kept));
+    auto reader = run(engine->read_bodies(kAccount)->open(*kept));
     ASSERT_TRUE(reader);
     Batch batch;
     for (auto id : others) batch.erase_body(id);

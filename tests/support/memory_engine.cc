@@ -268,13 +268,24 @@ std::unique_ptr<BodyWriter> MemoryEngine::write_body(std::uint64_t) {
     return std::make_unique<Writer>(std::move(failure));
 }
 
-Task<Result<std::unique_ptr<BodyReader>>> MemoryEngine::read_body(PartitionId partition, BodyId id) {
-    co_await suspend();
-    std::lock_guard lock(state_->mutex);
-    auto& from = state_->partitions[partition];
-    auto found = from.bodies.find(id);
-    if (found == from.bodies.end()) co_return fail(Errc::not_found, "no such body");
-    co_return std::make_unique<Reader>(found->second);
+std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
+    class Series final : public BodySeries {
+    public:
+        Series(std::shared_ptr<Disk> state, PartitionId partition) : state_(std::move(state)), partition_(partition) {}
+        Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) override {
+            co_await suspend();
+            std::lock_guard lock(state_->mutex);
+            auto& from = state_->partitions[partition_];
+            auto found = from.bodies.find(id);
+            if (found == from.bodies.end()) co_return fail(Errc::not_found, "no such body");
+            co_return std::make_unique<Reader>(found->second);
+        }
+
+    private:
+        std::shared_ptr<Disk> state_;
+        PartitionId partition_;
+    };
+    return std::make_unique<Series>(state_, partition);
 }
 
 Task<Result<std::unique_ptr<Lease>>> MemoryEngine::lease(PartitionId partition, std::string name) {

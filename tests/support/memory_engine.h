@@ -32,8 +32,7 @@ public:
                                               std::optional<engine::ChangeNumber> expected = std::nullopt) override;
     engine::BodyId next_body_id(engine::PartitionId partition) override;
     std::unique_ptr<engine::BodyWriter> write_body(std::uint64_t size_hint = 0) override;
-    Task<Result<std::unique_ptr<engine::BodyReader>>> read_body(engine::PartitionId partition,
-                                                                engine::BodyId id) override;
+    std::unique_ptr<engine::BodySeries> read_bodies(engine::PartitionId partition) override;
     Task<Result<std::unique_ptr<engine::Lease>>> lease(engine::PartitionId partition, std::string name) override;
     std::unique_ptr<engine::Watch> watch(engine::PartitionId partition, std::function<void()> hint) override;
 

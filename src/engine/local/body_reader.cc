@@ -18,7 +18,7 @@ void LocalBodyReader::rewind() {
     file_.reset();
     buffer_.clear();
     used_ = 0;
-    checked_ = false;
+    whole_.clear();
 }
 
 Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
@@ -63,7 +63,7 @@ Task<Result<std::string_view>> LocalBodyReader::next() {
     for (;;) {
         auto rest = std::string_view(buffer_).substr(used_);
         if (!rest.empty()) {
-            auto frame = parse_frame(rest, checked_ ? FrameCheck::none : FrameCheck::crc);
+            auto frame = parse_frame(rest, whole_.empty() ? FrameCheck::crc : FrameCheck::none);
             if (!frame) co_return pass_on(frame);
             if (!frame->data.empty()) {
                 used_ += frame->size;
@@ -96,8 +96,9 @@ Task<Result<>> LocalBodyReader::verify() {
     if (hold(octets)) {
         while (buffer_.size() < octets)
             if (auto filled = co_await fill(octets); !filled) co_return pass_on(filled);
-        if (auto intact = check_frames(buffer_); !intact) co_return pass_on(intact);
-        checked_ = true;
+        auto frames = parse_frames(buffer_);
+        if (!frames) co_return pass_on(frames);
+        whole_ = std::move(*frames);
         co_return Result<>{};
     }
     std::uint64_t seen = 0;

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/blocking_pool.h"
 #include "engine/engine.h"
@@ -36,6 +37,7 @@ public:
     std::uint64_t size() const override { return place_.size; }
     Task<Result<std::string_view>> next() override;
     Task<Result<>> verify() override;
+    std::span<const std::string_view> whole() const override { return whole_; }
 
 private:
     void rewind();
@@ -55,9 +57,9 @@ private:
     std::shared_ptr<const File> file_;     // of the part being read; opened when first needed
     std::uint64_t offset_ = 0, left_ = 0;  // of the part, not yet in the buffer
     std::string buffer_;
-    std::size_t used_ = 0;    // octets of the buffer given out
-    std::uint64_t held_ = 0;  // octets of memory_ that the buffer counts for
-    bool checked_ = false;    // the buffer holds the whole body and its checksums were right
+    std::size_t used_ = 0;                 // octets of the buffer given out
+    std::uint64_t held_ = 0;               // octets of memory_ that the buffer counts for
+    std::vector<std::string_view> whole_;  // the frames' data, if the buffer holds all of them and they are right
 };
 
 /// Reads a whole body on the calling thread, for verify. Answers with the first damaged place.

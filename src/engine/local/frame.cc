@@ -36,14 +36,17 @@ Result<FrameView> parse_frame(std::string_view bytes, FrameCheck check) {
     return view;
 }
 
-Result<> check_frames(std::string_view bytes) {
+Result<std::vector<std::string_view>> parse_frames(std::string_view bytes) {
+    std::vector<std::string_view> found;
+    found.reserve(bytes.size() / kFrameSize + 2);
     while (!bytes.empty()) {
         auto frame = parse_frame(bytes, FrameCheck::crc);
         if (!frame) return pass_on(frame);
         if (frame->data.empty()) return fail(Errc::corrupt, "a frame is cut off");
+        found.push_back(frame->data);
         bytes.remove_prefix(frame->size);
     }
-    return {};
+    return found;
 }
 
 }  // namespace poplar::engine::local

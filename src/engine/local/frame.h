@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -29,7 +30,7 @@ struct FrameView {
 enum class FrameCheck { crc, none };
 Result<FrameView> parse_frame(std::string_view bytes, FrameCheck check);
 
-/// Checks a whole row of frames. Errors: corrupt.
-Result<> check_frames(std::string_view bytes);
+/// The data of a whole row of frames, each checked. Errors: corrupt.
+Result<std::vector<std::string_view>> parse_frames(std::string_view bytes);
 
 }  // namespace poplar::engine::local

@@ -194,6 +194,27 @@ std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, 
     return decode_place((*found)->ToStringView());
 }
 
+std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId partition, BodyId first, std::size_t limit,
+                                                                Wait wait) const {
+    std::vector<Placed> found;
+    found.reserve(limit);
+    auto options = read_options(nullptr, wait);
+    std::string end = make_key(partition, Kind(static_cast<std::uint8_t>(Kind::body) + 1));
+    rocksdb::Slice upper(end);
+    options.iterate_upper_bound = &upper;
+    options.prefix_same_as_start = true;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->Seek(body_key(partition, first)); it->Valid() && found.size() < limit; it->Next()) {
+        auto place = decode_place(it->value().ToStringView());
+        if (!place && found.empty()) return pass_on(place);
+        if (!place) break;  // those before it are good
+        found.push_back({BodyId(Decoder(it->key().ToStringView().substr(kPrefix)).u64_key()), *place});
+    }
+    if (it->status().IsIncomplete()) return std::nullopt;
+    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    return found;
+}
+
 std::shared_ptr<const Snapshot> Index::snapshot() const { return std::make_shared<IndexSnapshot>(db_); }
 
 void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, SegmentId segment,

@@ -58,6 +58,14 @@ public:
     std::optional<Result<ChangeNumber>> change_number(PartitionId partition, const Snapshot* snapshot, Wait wait) const;
     std::optional<Result<BodyPlace>> place(PartitionId partition, BodyId id, Wait wait) const;  // Errors: not_found
 
+    struct Placed {
+        BodyId id;
+        BodyPlace place;
+    };
+    /// Of the first bodies from `first` on, at most `limit`.
+    std::optional<Result<std::vector<Placed>>> places(PartitionId partition, BodyId first, std::size_t limit,
+                                                      Wait wait) const;
+
     std::shared_ptr<const Snapshot> snapshot() const;
 
     /// Adds what one record says to `batch`; its inline frames begin at `offset` of `segment`.

@@ -5,7 +5,7 @@
 #include "base/blocking_pool.h"
 #include "base/log.h"
 #include "base/resume.h"
-#include "engine/local/body_reader.h"
+#include "engine/local/body_series.h"
 #include "engine/local/committer.h"
 #include "engine/local/copier.h"
 #include "engine/local/rebuild.h"
@@ -17,7 +17,6 @@ namespace poplar::engine::local {
 
 namespace {
 Disk& disk_of(const Options& options) { return options.disk ? *options.disk : Disk::system(); }
-constexpr int kPlaceTries = 3;  // of a body that is copied while it is looked up
 }  // namespace
 
 struct LocalEngine::Impl {
@@ -206,28 +205,9 @@ std::unique_ptr<BodyWriter> LocalEngine::write_body(std::uint64_t size_hint) {
     return std::make_unique<LocalBodyWriter>(*impl_->staging, size_hint);
 }
 
-Task<Result<std::unique_ptr<BodyReader>>> LocalEngine::read_body(PartitionId partition, BodyId id) {
-    auto place = impl_->index->place(partition, id, Wait::no);
-    if (!place) {
-        auto read = [&] { return *impl_->index->place(partition, id, Wait::yes); };
-        place = co_await impl_->pool->run(read);
-    }
-    if (!*place) co_return pass_on(*place);
-    if ((*place)->inline_octets == 0)
-        co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id,
-                                                    **place, nullptr);
-    // The segment is opened now, and stays so: it may be copied and unlinked while this is being read.
-    auto segment = impl_->directory->segment_reader((*place)->segment);
-    for (int n = 0; !segment && n < kPlaceTries; ++n) {
-        auto read = [&] { return *impl_->index->place(partition, id, Wait::yes); };
-        auto again = co_await impl_->pool->run(read);
-        if (!again) co_return pass_on(again);
-        if (**place == *again) break;
-        *place = std::move(again);
-        segment = impl_->directory->segment_reader((*place)->segment);
-    }
-    co_return std::make_unique<LocalBodyReader>(*impl_->directory, *impl_->pool, impl_->read_memory, partition, id,
-                                                **place, segment ? std::move(*segment) : nullptr);
+std::unique_ptr<BodySeries> LocalEngine::read_bodies(PartitionId partition) {
+    return std::make_unique<LocalBodySeries>(*impl_->directory, *impl_->index, *impl_->pool, impl_->read_memory,
+                                             partition);
 }
 
 Task<Result<std::unique_ptr<Lease>>> LocalEngine::lease(PartitionId partition, std::string name) {

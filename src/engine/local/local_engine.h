@@ -109,7 +109,7 @@ public:
     Task<Result<ChangeNumber>> commit(PartitionId, Batch, std::optional<ChangeNumber> expected) override;
     BodyId next_body_id(PartitionId) override;
     std::unique_ptr<BodyWriter> write_body(std::uint64_t size_hint) override;
-    Task<Result<std::unique_ptr<BodyReader>>> read_body(PartitionId, BodyId) override;
+    std::unique_ptr<BodySeries> read_bodies(PartitionId) override;
     Task<Result<std::unique_ptr<Lease>>> lease(PartitionId, std::string name) override;
     std::unique_ptr<Watch> watch(PartitionId, std::function<void()> hint) override;
 

@@ -1,0 +1,34 @@
+#pragma once
+#include <vector>
+
+#include "engine/local/body_reader.h"
+#include "engine/local/index.h"
+
+namespace poplar::engine::local {
+
+/// Looks one place up at first, then those of ever more bodies ahead with one scan of the index.
+class LocalBodySeries final : public BodySeries {
+public:
+    LocalBodySeries(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
+                    PartitionId partition)
+        : directory_(directory), index_(index), pool_(pool), memory_(memory), partition_(partition) {}
+    Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) override;
+
+private:
+    const BodyPlace* known(BodyId id);
+    Task<Result<BodyPlace>> look_up(BodyId id);
+    Task<Result<BodyPlace>> look_up_anew(BodyId id);
+
+    StoreDirectory& directory_;
+    const Index& index_;
+    BlockingPool& pool_;
+    ReadMemory& memory_;
+    PartitionId partition_;
+
+    std::vector<Index::Placed> ahead_;  // bodies that follow the last one, by id
+    std::size_t next_ = 0;              // of them
+    std::size_t window_ = 1;            // how many to look up together next time
+    BodyId last_;
+};
+
+}  // namespace poplar::engine::local
