@@ -39,5 +39,5 @@ function(poplar_test name)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR})   # "tests/support/..."
   target_link_libraries(${name}_test PRIVATE ${ARG_LINK} GTest::gtest_main)
   target_precompile_headers(${name}_test REUSE_FROM poplar_base)
-  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 1200)
 endfunction()

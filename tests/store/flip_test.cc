@@ -268,8 +268,8 @@ TEST_F(Flips, AreFoundAndCostAtMostTheMessageTheyHit) {
         std::map<fs::path, std::vector<std::uint64_t>> files;
         for (const auto& place : places_) files[place.file].push_back(place.offset);
         for (const auto& [file, offsets] : files)
-            for (int i = 0; i < 16; ++i) chosen.push_back({file, offsets[random() % offsets.size()], false});
-        for (int i = 0; i < 150; ++i) chosen.push_back(places_[random() % places_.size()]);
+            for (int i = 0; i < 8; ++i) chosen.push_back({file, offsets[random() % offsets.size()], false});
+        for (int i = 0; i < 100; ++i) chosen.push_back(places_[random() % places_.size()]);
     }
     for (const auto& place : chosen) {
         try_flip(place, static_cast<unsigned char>(1 + random() % 255));

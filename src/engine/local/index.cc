@@ -211,7 +211,7 @@ std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId part
         found.push_back({BodyId(Decoder(it->key().ToStringView().substr(kPrefix)).u64_key()), *place});
     }
     if (it->status().IsIncomplete()) return std::nullopt;
-    if (!it->status().ok()) return std::unexpected(as_error(it->status()));
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
     return found;
 }
 

@@ -36,7 +36,7 @@ class Terminal:
         self.output += data
         return bool(data)
 
-    def wait(self, *texts, seconds=20):
+    def wait(self, *texts, seconds=120):
         """Until one of the texts appears behind what was waited for before; says which."""
         deadline = time.monotonic() + seconds * PATIENCE
         while True:
@@ -52,7 +52,7 @@ class Terminal:
     def keys(self, text):
         os.write(self.ours, text.encode())
 
-    def keys_until(self, text, answer, seconds=60):
+    def keys_until(self, text, answer, seconds=120):
         """Sends keys again and again until the answer shows: for programs that forget what was typed while they were busy."""
         deadline = time.monotonic() + seconds * PATIENCE
         while answer.encode() not in self.output[self.read_to:]:
@@ -64,7 +64,7 @@ class Terminal:
                     raise AssertionError(f"the program ended:\n{self.text()[-3000:]}")
         self.wait(answer)
 
-    def end(self, keys=None, seconds=20):
+    def end(self, keys=None, seconds=120):
         """Reads to the program's end, for which these keys may be needed, and returns its exit status."""
         deadline = time.monotonic() + seconds * PATIENCE
         more = True
