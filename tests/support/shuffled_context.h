@@ -30,8 +30,8 @@ public:
     class Executor {
     public:
         Executor(ShuffledContext& context, bool tracked) : context_(&context), tracked_(tracked) { count(1); }
-        Executor(const Executor& other) : context_(other.context_), tracked_(other.tracked_) { count(1); }
-        Executor& operator=(const Executor& other) {
+        Executor(const Executor& other) noexcept : context_(other.context_), tracked_(other.tracked_) { count(1); }
+        Executor& operator=(const Executor& other) noexcept {
             if (this == &other) return *this;
             count(-1);
             context_ = other.context_;
@@ -48,18 +48,18 @@ public:
             context_->state_.changed.notify_one();
         }
 
-        asio::execution_context& query(asio::execution::context_t) const { return *context_; }
-        static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) {
+        asio::execution_context& query(asio::execution::context_t) const noexcept { return *context_; }
+        static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
             return asio::execution::blocking.never;
         }
-        asio::execution::outstanding_work_t query(asio::execution::outstanding_work_t) const {
+        asio::execution::outstanding_work_t query(asio::execution::outstanding_work_t) const noexcept {
             if (tracked_) return asio::execution::outstanding_work.tracked;
             return asio::execution::outstanding_work.untracked;
         }
         Executor require(asio::execution::blocking_t::never_t) const { return *this; }
         Executor require(asio::execution::outstanding_work_t::tracked_t) const { return {*context_, true}; }
         Executor require(asio::execution::outstanding_work_t::untracked_t) const { return {*context_, false}; }
-        bool operator==(const Executor& other) const { return context_ == other.context_; }
+        bool operator==(const Executor& other) const noexcept { return context_ == other.context_; }
 
     private:
         void count(int change) const {
