@@ -20,6 +20,7 @@ using Deadline = SteadyTime;
 
 constexpr Deadline kNever = Deadline::max();
 constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
+constexpr std::size_t kWorthSending = 16 * 1024;  // less is copied, whatever follows
 constexpr std::size_t kPiecesSent = 40;           // of output, with one call
 constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
@@ -403,7 +404,9 @@ Task<Result<>> StreamConnectionImpl::write_all(std::span<const std::string_view>
     for (auto piece : pieces) octets += piece.size();
     // Each piece would be a record of its own, however short.
     if (tls_ && octets > kGathered) co_return co_await StreamConnection::write_all(pieces);
-    if (octets <= kGathered) {
+    // If the peer waits for nothing else, it would be sent next anyway.
+    const bool last = !tls_ && octets >= kWorthSending && unconsumed().empty();
+    if (octets <= kGathered && !last) {
         for (auto piece : pieces) output_.append(piece);
         co_return Result<>();
     }
