@@ -104,7 +104,7 @@ def test_kill_9_under_load(make_server, long):
                  "accounts made", "accounts removed", "segments copied", "kills while copying", "flushes of the index",
                  "rounds of housekeeping that forgot mail", "maildrops held"):
         assert load.done[what] > 0 or rounds < 20, f"{what}: none. The load was no load"
-    assert load.done["segments at once"] > 3
+    assert load.done["segments at once"] > 3 or rounds < 20
     server.stop()
     sound(server)
     assert server.run_cli("rebuild").returncode == 0
