@@ -14,7 +14,7 @@ import urllib.parse
 
 import pytest
 
-from poplar_server import DOMAIN, PATIENCE, SANITIZED, big_message, make_message, without_trace
+from poplar_server import DOMAIN, PATIENCE, SANITIZED, big_message, make_message
 
 STUFFED = re.compile(rb"(?m)^\.")
 FRAME = 65_536 + 8  # a body is checked, and its damage named, in frames of at most so many octets
