@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <latch>
+#include <mutex>
 #include <random>
 #include <set>
 #include <thread>
@@ -168,10 +169,18 @@ TEST_P(SegmentCopies, ChangeNothingButTheSpaceTaken) {
 // Copies the directory at the n-th step of a kind: what a crash there leaves.
 class Stopper final : public Disk {
 public:
-    std::function<void(Step)> on_step;
-    void reached(Step step) override {
-        if (on_step) on_step(step);
+    void on_step(std::function<void(Step)> act) {
+        std::lock_guard guard(mutex_);
+        act_ = std::move(act);
     }
+    void reached(Step step) override {
+        std::lock_guard guard(mutex_);  // steps of several threads, one at a time
+        if (act_) act_(step);
+    }
+
+private:
+    std::mutex mutex_;
+    std::function<void(Step)> act_;
 };
 
 TEST(SegmentCopy, ACrashAtAnyStepOfItLosesNothing) {
@@ -184,13 +193,13 @@ TEST(SegmentCopy, ACrashAtAnyStepOfItLosesNothing) {
     for (int i = 0; i < 300; ++i) world.change(*engine);
     std::map<Step, int> seen;
     std::vector<fs::path> crashes;
-    disk.on_step = [&](Step step) {
+    disk.on_step([&](Step step) {
         if (step < Step::copy_begun || ++seen[step] > 2) return;
         crashes.push_back(directory.path() / fmt::format("{}-{}", to_string(step), seen[step]));
         copy_directory(options.directory, crashes.back());
-    };
+    });
     EXPECT_GT(copy_all(*engine), 0);
-    disk.on_step = nullptr;
+    disk.on_step(nullptr);
     for (auto step = Step::copy_begun; step <= Step::segment_unlinked; step = Step(int(step) + 1))
         EXPECT_GT(seen[step], 0) << to_string(step);
     for (const auto& crash : crashes) {
@@ -226,16 +235,16 @@ TEST(SegmentCopy, ACrashFindsTheIndexNeverTooOldForACopy) {
     World world(7);
     auto engine = open_store(options);
     std::vector<std::pair<fs::path, World>> crashes;
-    disk.on_step = [&](Step step) {
+    disk.on_step([&](Step step) {
         if (step != Step::copy_durable && step != Step::copy_indexed) return;
         crashes.emplace_back(directory.path() / fmt::format("{}-{}", to_string(step), crashes.size()), world);
         copy_directory(options.directory, crashes.back().first);
-    };
+    });
     for (int round = 0; round < 60 && crashes.size() < 24; ++round) {
         for (int i = 0; i < 8; ++i) world.change(*engine);
         ASSERT_TRUE(engine->copy_segments());
     }
-    disk.on_step = nullptr;
+    disk.on_step(nullptr);
     EXPECT_GE(crashes.size(), 8u);
     for (const auto& [crash, then] : crashes) {
         SCOPED_TRACE(crash.filename());
