@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -38,11 +39,20 @@ const char* find_newline(const char* p, const char* end, bool& has_8bit) {
     return p;
 }
 
+}  // namespace
+
 /// One call's way through its input: the state it goes on from, the input, and the slice not yet appended.
-class Pass {
+class detail::Pass {
 public:
-    Pass(LineState& state, std::string_view in, std::string& out)
-        : state_(state), out_(out), out_before_(out.size()), p_(in.data()), end_(p_ + in.size()), slice_(p_) {
+    enum class Copy { always, when_changed };
+    Pass(LineState& state, std::string_view in, std::string& out, Copy copy = Copy::always)
+        : state_(state),
+          out_(out),
+          copy_(copy),
+          out_before_(out.size()),
+          p_(in.data()),
+          end_(p_ + in.size()),
+          slice_(p_) {
         if (rejected()) out_kept_ = out_before_;
     }
 
@@ -72,6 +82,7 @@ public:
     /// Puts octets of ours between what was consumed and what comes.
     void insert(std::string_view octets) {
         append_slice();
+        copy_whole();
         out_.append(octets);
     }
     /// Inserts a "." that begins a line of the message, byte-stuffed.
@@ -98,30 +109,45 @@ public:
         ++state_.line;
         state_.at = At::in_line;
     }
-    /// Appends what is left and accounts for it all.
-    void finish() {
+    /// Appends what is left and accounts for it all. Returns what came out.
+    std::string_view finish() {
         append_slice();
-        const std::uint64_t grown = out_.size() - out_before_;
+        const std::uint64_t grown = out_.size() - out_before_ + whole_.size();
         state_.sizes.wire_octets += grown;
         state_.sizes.octets += grown - stuffed_;
-        if (rejected()) out_.resize(out_kept_);
+        if (rejected()) {
+            whole_ = {};
+            out_.resize(out_kept_);
+        }
+        return whole_.empty() ? std::string_view(out_).substr(out_before_) : whole_;
     }
 
 private:
     bool rejected() const { return state_.bare_newline && state_.policy == BareNewlines::reject; }
     void append_slice() {
-        out_.append(slice_, p_);
+        const std::string_view slice(slice_, p_);
         slice_ = p_;
+        if (slice.empty()) return;
+        if (copy_ == Copy::when_changed && whole_.empty() && out_.size() == out_before_) {
+            whole_ = slice;
+            return;
+        }
+        copy_whole();
+        out_.append(slice);
     }
+    void copy_whole() { out_.append(std::exchange(whole_, {})); }
     void saw_bare_newline() {
         if (state_.bare_newline) return;
         append_slice();
+        copy_whole();
         state_.bare_newline = true;
         out_kept_ = out_.size();
     }
 
     LineState& state_;
     std::string& out_;
+    const Copy copy_;
+    std::string_view whole_;  ///< all that came out so far, while that is one slice and need not be copied
     const std::size_t out_before_;
     std::size_t out_kept_ = 0;  ///< once rejected(): how much of `out_` stays
     std::uint64_t stuffed_ = 0;
@@ -129,6 +155,10 @@ private:
     const char* const end_;
     const char* slice_;
 };
+
+namespace {
+
+using detail::Pass;
 
 /// The text of a line and its end, the same for both encoders.
 void pass_line(Pass& pass, LineState& state) {
@@ -150,6 +180,19 @@ void pass_after_cr(Pass& pass) {
 
 std::size_t DataDecoder::decode(std::string_view in, std::string& out) {
     Pass pass(state_, in, out);
+    decode(pass);
+    pass.finish();
+    return static_cast<std::size_t>(pass.position() - in.data());
+}
+
+DataDecoder::Decoded DataDecoder::decode_in_place(std::string_view in, std::string& out) {
+    Pass pass(state_, in, out, Pass::Copy::when_changed);
+    decode(pass);
+    const auto wire = pass.finish();
+    return {wire, static_cast<std::size_t>(pass.position() - in.data())};
+}
+
+void DataDecoder::decode(detail::Pass& pass) {
     while (pass.more() && state_.at != At::ended) {
         const char next = pass.next();
         switch (state_.at) {
@@ -197,8 +240,6 @@ std::size_t DataDecoder::decode(std::string_view in, std::string& out) {
             case At::ended: break;
         }
     }
-    pass.finish();
-    return static_cast<std::size_t>(pass.position() - in.data());
 }
 
 void WireEncoder::encode(std::string_view in, std::string& out) {

@@ -46,6 +46,7 @@ struct LineState {
     std::size_t longest = 0;  ///< of those before it
     WireSizes sizes;
 };
+class Pass;
 
 }  // namespace detail
 
@@ -61,6 +62,14 @@ public:
     /// empties between calls; it grows by at most 2 * in.size() + 4). Returns how many octets were consumed.
     std::size_t decode(std::string_view in, std::string& out);
 
+    /// The same for an empty `out`, but nothing is copied where nothing has to be changed, as in nearly all mail: what
+    /// came out is a part of `in` then, else `out`.
+    struct Decoded {
+        std::string_view wire;
+        std::size_t used;
+    };
+    Decoded decode_in_place(std::string_view in, std::string& out);
+
     /// The end of data has been consumed.
     bool at_end() const { return state_.at == detail::LineState::At::ended; }
     /// A bare CR or LF was seen.
@@ -72,6 +81,7 @@ public:
     const WireSizes& sizes() const { return state_.sizes; }
 
 private:
+    void decode(detail::Pass& pass);
     detail::LineState state_;
 };
 

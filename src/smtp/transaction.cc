@@ -72,9 +72,9 @@ Task<Result<>> Transaction::read_data(net::Connection& connection) {
         auto block = co_await read_block(connection, deadline);
         if (!block) co_return pass_on(block);
         wire_.clear();
-        auto used = decoder_.decode(*block, wire_);
+        auto [wire, used] = decoder_.decode_in_place(*block, wire_);
+        co_await take(wire);  // it may lie in the block
         connection.consume(used);
-        co_await take(wire_);
     }
     if (decoder_.bare_newline() && options_.bare_newlines == mail::BareNewlines::reject) refuse(replies::kBareNewline);
     co_return Result<>();

@@ -54,7 +54,7 @@ private:
     std::unique_ptr<delivery::Incoming> incoming_;  // null before the message begins and after a refusal
     mail::DataDecoder decoder_;
     mail::WireEncoder encoder_;
-    std::string wire_;  // one block, decoded
+    std::string wire_;  // one block, decoded or encoded, where that changed it
     std::optional<Reply> refusal_;
     std::string reason_;
 };

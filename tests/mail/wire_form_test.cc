@@ -30,13 +30,19 @@ std::ostream& operator<<(std::ostream& out, const Decoded& d) {
                << d.wire_octets;
 }
 
-/// Decodes `pieces` one after the other, and holds each step against the promised bound on growth.
+/// Decodes `pieces` one after the other, and holds each step against the promised bound on growth and against what is
+/// decoded in place.
 Decoded decode(const std::vector<std::string_view>& pieces, BareNewlines policy = kNormalize) {
-    DataDecoder decoder(policy);
+    DataDecoder decoder(policy), in_place(policy);
     Decoded d;
     for (std::string_view piece : pieces) {
-        std::string out;
-        d.consumed += decoder.decode(piece, out);
+        std::string out, changed;
+        const auto used = decoder.decode(piece, out);
+        const auto same = in_place.decode_in_place(piece, changed);
+        EXPECT_EQ(same.wire, out);
+        EXPECT_EQ(same.used, used);
+        EXPECT_EQ(in_place.sizes().wire_octets, decoder.sizes().wire_octets);
+        d.consumed += used;
         EXPECT_LE(out.size(), 2 * piece.size() + 4);
         d.wire += out;
     }
@@ -151,6 +157,17 @@ constexpr std::string_view kNasty("\r\n.\r\n..\r\n\r\n.\n\ra\0\xff", 17);
 TEST(DataDecoder, TakesWellBehavedDataAsItIs) {
     EXPECT_EQ(decode("a: b\r\n\r\nbody\r\n.\r\n"),
               (Decoded{"a: b\r\n\r\nbody\r\n", 17, true, false, false, 4, 14, 14}));
+}
+
+TEST(DataDecoder, CopiesNothingOfWellBehavedDataInPlace) {
+    const std::string_view in = "a: b\r\n\r\nbody\r\n.\r\n";
+    std::string out;
+    auto decoded = DataDecoder(kReject).decode_in_place(in, out);
+    EXPECT_EQ(decoded.wire.data(), in.data());
+    EXPECT_EQ(decoded.wire, in.substr(0, 14));
+    EXPECT_TRUE(out.empty());
+    decoded = DataDecoder(kReject).decode_in_place("a\r\n..b\r\n.\r\n", out);
+    EXPECT_EQ(decoded.wire.data(), out.data()) << "what has to be changed is a copy";
 }
 
 TEST(DataDecoder, DropsTheDotOfTransparencyAndStuffsAgain) {  // RFC 5321 s4.5.2
