@@ -102,10 +102,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.max_bgerror_resume_count = 0;
     rocks.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
     rocks.max_manifest_file_size = 16 << 20;
-    rocks.info_log_level = rocksdb::WARN_LEVEL;
-    rocks.keep_log_file_num = 2;
-    rocks.max_log_file_size = 4 << 20;
-
+    rocks.info_log = make_index_log();
     rocks.listeners.push_back(make_failure_listener(patience));
 
     rocksdb::DB* db = nullptr;

@@ -3,8 +3,12 @@
 #include <rocksdb/file_system.h>
 
 #include <cerrno>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+
+#include "base/log.h"
 
 namespace poplar::engine::local {
 
@@ -25,7 +29,9 @@ bool no_room(const IOStatus& status) {
 }
 
 // No failure is one that RocksDB should try to mend.
-IOStatus final(const IOStatus& status) { return no_room(status) ? IOStatus::IOError(status.ToString()) : status; }
+IOStatus final(const IOStatus& status) {
+    return no_room(status) ? IOStatus::IOError(status.getState() ? status.getState() : "no room") : status;
+}
 
 template <class Call>
 IOStatus patiently(Patience& patience, Use use, Call call) {
@@ -143,6 +149,19 @@ private:
     std::shared_ptr<Patience> patience_;
 };
 
+class IndexLog final : public rocksdb::Logger {
+public:
+    IndexLog() : Logger(rocksdb::ERROR_LEVEL) {}
+    using Logger::Logv;
+    void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+        if (level >= GetInfoLogLevel() && level != rocksdb::HEADER_LEVEL) Logv(format, arguments);
+    }
+    void Logv(const char* format, va_list arguments) override {
+        char text[1024];
+        if (std::vsnprintf(text, sizeof text, format, arguments) > 0) log::warning("store.index", {{"says", text}});
+    }
+};
+
 }  // namespace
 
 void Patience::begin(Health& health, Full full) {
@@ -197,6 +216,8 @@ std::shared_ptr<rocksdb::Env> make_index_env(Disk& disk, std::shared_ptr<Patienc
 std::shared_ptr<rocksdb::EventListener> make_failure_listener(std::shared_ptr<Patience> patience) {
     return std::make_shared<Failures>(std::move(patience));
 }
+
+std::shared_ptr<rocksdb::Logger> make_index_log() { return std::make_shared<IndexLog>(); }
 
 Error index_error(const rocksdb::Status& status) {
     Errc code = status.IsCorruption() ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;

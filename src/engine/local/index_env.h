@@ -69,6 +69,10 @@ std::shared_ptr<rocksdb::Env> make_index_env(Disk& disk, std::shared_ptr<Patienc
 /// Tells `patience` of failures in the background, and makes each the last one: nothing is tried again.
 std::shared_ptr<rocksdb::EventListener> make_failure_listener(std::shared_ptr<Patience> patience);
 
+/// What RocksDB has to say of failures goes to our log. Its own is a file, which it aborts over (by an assertion) when
+/// that can't be written twice.
+std::shared_ptr<rocksdb::Logger> make_index_log();
+
 Error index_error(const rocksdb::Status& status);
 
 }  // namespace poplar::engine::local

@@ -53,7 +53,7 @@ Result<> LocalEngine::Impl::open() {
     if (!opened) return pass_on(opened);
     directory = std::move(*opened);
     reserve = std::make_unique<Reserve>(directory->disk(), directory->root() / "RESERVE", options.reserved_space);
-    // RocksDB may abort, not fail, where there is no room at all.
+    // A start writes here and there: not by the last octet.
     for (constexpr std::uint64_t kRoom = 1u << 20;;) {
         auto space = free_space(directory->disk(), directory->root());
         if (!space || *space >= kRoom || !reserve->give_up()) break;
