@@ -157,3 +157,29 @@ def test_a_full_disk_and_back(small_disk, directory, kind):
     finally:
         if server.process is not None:
             server.kill()
+
+
+def test_a_start_without_any_room_says_so_and_changes_nothing(small_disk, directory):
+    home = directory / "home"
+    home.mkdir()
+    server = Server(home, data_dir=str(small_disk / "data"), storage={"reserved_space": "1MiB", "min_free_space": "1MiB"})
+    server.start()
+    try:
+        server.add_domain()
+        account = server.add_user(f"u@{DOMAIN}")
+        server.kill()
+        (small_disk / "data/RESERVE").unlink()
+        for name in ("filler", "more"):  # a second file takes what the first could not
+            fill(small_disk / name)
+        with pytest.raises(AssertionError, match="ended with 1:(.|\n)*No space left on device"):
+            server.start()
+        server.process = None
+        (small_disk / "filler").unlink()
+        server.start()
+        with server.login(account) as pop:
+            assert pop.stat()[0] == 0
+            pop.quit()
+        server.stop()
+    finally:
+        if server.process is not None:
+            server.kill()
