@@ -11,10 +11,8 @@
 namespace poplar {
 
 namespace {
-constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-}
 
-namespace {
+constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 void ask_kernel(char* to, std::size_t size) {
     while (size > 0) {

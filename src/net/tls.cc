@@ -79,7 +79,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     SSL_CTX_set_mode(made,
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(made, 1);
-    // Resumption by tickets, which need no memory here. One each time: its costs are a tenth of a handshake's, and a
+    // Resumption by tickets, which need no memory here. One each time: it costs a twentieth of a handshake, and a
     // client that comes again is given the next.
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(made, 1);
