@@ -64,12 +64,12 @@ public:
     virtual Task<Result<std::shared_ptr<const StagedBody>>> finish() = 0;
 };
 
-/// Reads a body from its beginning, checking every chunk before it is given out.
+/// Reads a body from its beginning, checking every chunk before it is given out. not_found: it was erased meanwhile.
 class BodyReader {
 public:
     virtual ~BodyReader() = default;
     virtual std::uint64_t size() const = 0;  ///< octets, head included
-    /// The next chunk of 1 octet to 64 KB, "" at the end. The view holds until the next call. Errors: corrupt, io.
+    /// The next chunk of 1 octet to 64 KB, "" at the end; good until the next call. Errors: corrupt, io, not_found.
     virtual Task<Result<std::string_view>> next() = 0;
     /// Reads the whole body once and starts again at its beginning: a caller that must not stop in the middle (RETR
     /// after +OK) learns of damage before its first octet. Costs nothing for a body of one chunk.

@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "engine/local/disk.h"
 #include "engine/local/frame.h"
 #include "engine/local/record.h"
 #include "tests/engine/engine_conformance.h"
@@ -550,6 +551,54 @@ TEST(LocalEngine, ABodyThatWasErasedIsNoDamageToThoseOfItsCommit) {
     auto engine = open_in(crashed);
     Direct d(*engine);
     EXPECT_TRUE(d.body(PartitionId(1), ids[0]) && d.body(PartitionId(1), ids[2]));
+}
+
+// Counts what was given back.
+class GivingBack : public engine::local::Disk {
+public:
+    void reached(engine::local::Step step) override {
+        if (step != engine::local::Step::hole_punched && step != engine::local::Step::body_unlinked) return;
+        ++times_;
+        times_.notify_all();
+    }
+    void wait_for(int times) const {
+        for (int now = times_; now < times; now = times_) times_.wait(now);
+    }
+
+private:
+    std::atomic<int> times_ = 0;
+};
+
+TEST(LocalEngine, ABodyErasedBehindItsReadersIsNotFoundAndNoDamage) {
+    TempDir directory;
+    GivingBack disk;
+    auto options = options_in(directory.path());
+    options.disk = &disk;
+    options.large_body = 200'000;
+    auto engine = LocalEngine::open(options);
+    ASSERT_TRUE(engine) << engine.error().detail();
+    Direct d(**engine);
+    constexpr std::uint64_t kSizes[] = {20'000, 150'000, 300'000};  // in one piece, in several, in a file of its own
+    std::vector<BodyId> ids;
+    for (int i = 0; i < 9; ++i) ids.push_back(*d.add_body(kAccount, "", d.stage(pattern(kSizes[i % 3], i))));
+
+    // The second asks for the places of the next eight, too.
+    auto series = (*engine)->read_bodies(kAccount);
+    std::vector<std::unique_ptr<BodyReader>> readers;
+    for (int i = 0; i < 6; ++i) readers.push_back(*run(series->open(ids[i])));
+    Batch erasing;
+    for (auto id : ids) erasing.erase_body(id);
+    ASSERT_TRUE(d.commit(kAccount, std::move(erasing)));
+    disk.wait_for(9);
+
+    for (int i = 0; i < 9; ++i) {
+        SCOPED_TRACE(i);
+        auto opened = i < 6 ? Result<std::unique_ptr<BodyReader>>(std::move(readers[i])) : run(series->open(ids[i]));
+        ASSERT_TRUE(opened) << opened.error().detail();
+        bool at_once = i / 3 == 1;
+        EXPECT_EQ(at_once ? code_of(run((*opened)->next())) : code_of(run((*opened)->verify())), Errc::not_found);
+    }
+    EXPECT_TRUE(verify(**engine).empty());
 }
 
 TEST(LocalEngine, KeepsTheFileOfALargeBodyWhoseRecordIsLost) {

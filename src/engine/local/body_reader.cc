@@ -29,6 +29,15 @@ Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
     return std::make_shared<const File>(std::move(*file));
 }
 
+// What is found damaged is damage only if the index still has the body there: an erased one goes from the index first.
+Task<std::unexpected<Error>> LocalBodyReader::failure(Error error) {
+    if (error.code() != Errc::corrupt) co_return std::unexpected(std::move(error));
+    auto look_up = [this] { return *index_.place(partition_, id_, Wait::yes); };
+    auto place = co_await pool_.run(look_up);
+    if (!place && place.error().code() == Errc::not_found) co_return fail(Errc::not_found, "the body was erased");
+    co_return std::unexpected(std::move(error));
+}
+
 // Reads on until the buffer holds `most` octets, or all there is of this part.
 Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     buffer_.erase(0, used_);
@@ -64,7 +73,7 @@ Task<Result<std::string_view>> LocalBodyReader::next() {
         auto rest = std::string_view(buffer_).substr(used_);
         if (!rest.empty()) {
             auto frame = parse_frame(rest, whole_.empty() ? FrameCheck::crc : FrameCheck::none);
-            if (!frame) co_return pass_on(frame);
+            if (!frame) co_return co_await failure(frame.error());
             if (!frame->data.empty()) {
                 used_ += frame->size;
                 co_return frame->data;
@@ -73,9 +82,10 @@ Task<Result<std::string_view>> LocalBodyReader::next() {
         bool file_follows = part_ == Part::inline_frames && place_.file_octets > 0;
         if (left_ == 0 && (!file_follows || !rest.empty())) {
             if (rest.empty()) co_return std::string_view();
-            co_return fail(Errc::corrupt, "a body's last frame is cut off");
+            co_return co_await failure(Error(Errc::corrupt, "a body's last frame is cut off"));
         }
-        if (auto filled = co_await fill(kFrameSize); !filled) co_return pass_on(filled);
+        auto filled = co_await fill(kFrameSize);
+        if (!filled) co_return co_await failure(filled.error());
     }
 }
 
@@ -94,10 +104,12 @@ Task<Result<>> LocalBodyReader::verify() {
     rewind();
     const auto octets = place_.inline_octets + place_.file_octets;
     if (hold(octets)) {
-        while (buffer_.size() < octets)
-            if (auto filled = co_await fill(octets); !filled) co_return pass_on(filled);
+        while (buffer_.size() < octets) {
+            auto filled = co_await fill(octets);
+            if (!filled) co_return co_await failure(filled.error());
+        }
         auto frames = parse_frames(buffer_);
-        if (!frames) co_return pass_on(frames);
+        if (!frames) co_return co_await failure(frames.error());
         whole_ = std::move(*frames);
         co_return Result<>{};
     }

@@ -6,6 +6,7 @@
 
 #include "base/blocking_pool.h"
 #include "engine/engine.h"
+#include "engine/local/index.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/store_directory.h"
 
@@ -18,13 +19,14 @@ struct ReadMemory {
 };
 
 /// Reads a body's inline frames, then its file's. Reads from the page cache happen on the caller's thread, others on
-/// the pool.
+/// the pool. A body that is erased meanwhile loses its octets while it is read: that is not_found, no damage.
 class LocalBodyReader final : public BodyReader {
 public:
     /// `segment`: the one of `place`; null: opened when it is needed.
-    LocalBodyReader(StoreDirectory& directory, BlockingPool& pool, ReadMemory& memory, PartitionId partition, BodyId id,
-                    BodyPlace place, std::shared_ptr<const File> segment)
+    LocalBodyReader(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
+                    PartitionId partition, BodyId id, BodyPlace place, std::shared_ptr<const File> segment)
         : directory_(directory),
+          index_(index),
           pool_(pool),
           memory_(memory),
           partition_(partition),
@@ -44,8 +46,10 @@ private:
     bool hold(std::uint64_t octets);
     Task<Result<>> fill(std::size_t most);
     Result<std::shared_ptr<const File>> open_part() const;
+    Task<std::unexpected<Error>> failure(Error error);
 
     StoreDirectory& directory_;
+    const Index& index_;
     BlockingPool& pool_;
     ReadMemory& memory_;
     PartitionId partition_;

@@ -59,7 +59,8 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalBodySeries::open(BodyId id) {
         if (place == *again) break;
         place = *again;
     }
-    co_return std::make_unique<LocalBodyReader>(directory_, pool_, memory_, partition_, id, place, std::move(segment));
+    co_return std::make_unique<LocalBodyReader>(directory_, index_, pool_, memory_, partition_, id, place,
+                                                std::move(segment));
 }
 
 }  // namespace poplar::engine::local
