@@ -19,6 +19,7 @@ namespace {
 using Kind = Index::Kind;
 constexpr std::size_t kPrefix = 9;  // partition and kind
 constexpr int kUnflushed = 2;       // memtables that may wait for their flush
+constexpr int kCacheShardBits = 3;  // a shard each for more threads than look at once, and still room in each
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out;
@@ -73,11 +74,14 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
 Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options,
                                            Reserve* reserve) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(options.block_cache);
+    table.block_cache = rocksdb::NewLRUCache(options.block_cache, kCacheShardBits);
     table.block_size = 16 << 10;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.cache_index_and_filter_blocks = true;  // else their memory grows with the number of messages
-    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    // In one piece a file's filter has megabytes: a lookup among a million accounts would read them each time.
+    table.partition_filters = true;
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.pin_top_level_index_and_filter = true;
     table.checksum = rocksdb::kXXH3;
     table.format_version = 5;
 
