@@ -224,6 +224,7 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
         commit.meta.change = *change;
         commit.meta.erased = std::move(batch.erased);
         commit.meta.puts = std::move(batch.puts);
+        std::ranges::sort(commit.meta.puts, {}, &Entry::key);
         commit.meta.erased_bodies = std::move(batch.erased_bodies);
         for (auto id : commit.meta.erased_bodies)
             if (!group.freed.insert(id).second)
@@ -368,13 +369,15 @@ Result<> Committer::cut_segment() {
 // The log has it: the index follows, and only then does anybody hear of it. If that fails the answer is that nobody
 // knows: it comes true at the next start.
 Result<> Committer::index(const Group& group) {
+    const SegmentId segment{end_.segment, 0};
+    std::vector<std::pair<const Prepared*, std::uint64_t>> placed;  // and where its bodies begin
+    placed.reserve(group.commits.size());
     std::uint64_t offset = group.begin;
     bool unplaced = std::ranges::any_of(group.commits, [](const auto& commit) { return !commit.unplaced.empty(); });
     std::unordered_map<BodyId, BodyPlace> added;  // which a later commit of the same group may have erased
     for (const auto& commit : group.commits) {
         std::uint64_t body_offset = offset + kRecordHeader + commit.header.meta_octets;
-        SegmentId segment{end_.segment, 0};
-        Index::stage(unindexed_, commit.header.partition, commit.meta, segment, body_offset);
+        placed.emplace_back(&commit, body_offset);
         table_.add_record(segment, kRecordHeader + commit.header.meta_octets);
         for (const auto& body : commit.meta.bodies) {
             BodyPlace place{segment, body_offset, body.inline_octets, body.file_octets, body.size};
@@ -388,6 +391,11 @@ Result<> Committer::index(const Group& group) {
         for (const auto& [id, place] : commit.freed) table_.erase_body(place);
         offset += commit.header.total();
     }
+    // Keys that come in their order are inserted beside each other, a quarter cheaper. Within a partition the log's
+    // holds.
+    std::ranges::sort(placed, {}, [](const auto& one) { return std::pair(one.first->header.partition, one.second); });
+    for (const auto& [commit, body_offset] : placed)
+        Index::stage(unindexed_, commit->header.partition, commit->meta, segment, body_offset);
     table_.stage(unindexed_);
     if (auto written = update_index(); !written) return written;
     if (known_.size() > kKnownChanges) known_.clear();
