@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "bench/load/messages.h"
+#include "delivery/delivery.h"
 #include "engine/local/frame.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/record.h"
@@ -18,6 +19,7 @@
 #include "pop3/command.h"
 #include "pop3/session.h"
 #include "smtp/command.h"
+#include "smtp/session.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -81,6 +83,41 @@ private:
     pop3::Announced announced_{{}};
     mailstore::MailStore store_{engine_, clock_, {}};
     pop3::Options options_;
+};
+
+/// The same for deliveries by LMTP.
+class LmtpWorld {
+public:
+    LmtpWorld() {
+        must(test::run(directory_.add_domain("example.test")));
+        must(test::run(directory_.add_account("user@example.test", "{PLAIN}password")));
+        options_.hostname = "mail.example.test";
+    }
+
+    void deliver(const std::string& message, int times) {
+        test::ScriptConnection::Script script{.flights = {"LHLO client.example\r\n"}};
+        for (int i = 0; i < times; ++i)
+            script.flights.push_back("MAIL FROM:<sender@elsewhere.example>\r\nRCPT TO:<user@example.test>\r\nDATA\r\n" +
+                                     message + ".\r\n");
+        script.flights.push_back("QUIT\r\n");
+        auto transcript = std::make_shared<test::Transcript>();
+        auto connection = std::make_unique<test::ScriptConnection>(std::move(script), transcript);
+        test::run(smtp::serve(std::move(connection), smtp::Services{delivery_}, options_, "session"));
+        const std::string good = "250 2.0.0";
+        int stored = 0;
+        for (auto at = transcript->output.find(good); at != std::string::npos;
+             at = transcript->output.find(good, at + 1))
+            ++stored;
+        if (stored < times) std::abort();
+    }
+
+private:
+    test::MemoryEngine engine_;
+    test::ManualClock clock_;
+    directory::Directory directory_{engine_, clock_, {}};
+    mailstore::MailStore store_{engine_, clock_, {}};
+    delivery::Delivery delivery_{directory_, store_, engine_, clock_, {}};
+    smtp::Options options_ = smtp::defaults(smtp::Protocol::lmtp);
 };
 
 void add_syntax(std::vector<Workload>& all) {
@@ -178,6 +215,10 @@ void add_sessions(std::vector<Workload>& all) {
     std::string retr;
     for (int i = 1; i <= 200; ++i) retr += fmt::format("RETR {}\r\n", i);
     all.push_back({"POP3 session: RETR of 200, 4 KB each", [full, retr] { full->talk(retr); }, 200 * 4096});
+    auto lmtp = std::make_shared<LmtpWorld>();
+    auto message = std::make_shared<const std::string>(make_message(4096, 1));
+    all.push_back(
+        {"LMTP session: 20 deliveries, 4 KB each", [lmtp, message] { lmtp->deliver(*message, 20); }, 20 * 4096});
 }
 
 }  // namespace
