@@ -20,6 +20,7 @@ public:
         platter_->make("/data", true);
         platter_->sync(0);
         die_at_ = life.die_at;
+        die_before_ = life.die_before;
         start();
     }
 
@@ -34,6 +35,9 @@ public:
     }
     std::string wrong;
     std::map<Step, int> reached;
+    std::map<Sync, int> synced;
+    /// Whether it died as Life::die_before says; moments before that are forgotten.
+    bool cut_short() const { return life_.die_before && !die_before_; }
 
 private:
     void attach();
@@ -62,6 +66,7 @@ private:
     std::unique_ptr<local::LocalEngine> engine_;
     std::uint64_t serial_ = 0;
     std::optional<std::pair<Step, int>> die_at_;
+    std::optional<std::pair<Sync, int>> die_before_;
     int kill_in_ = 0;  // the engine's sync before which the process dies, counting down
 
     std::mutex mutex_;
@@ -99,7 +104,13 @@ void World::attach() {
     };
     disk_->before_sync = [this](Sync what) {
         std::unique_lock lock(mutex_);
+        ++synced[what];
         if (kill_in_ > 0 && --kill_in_ == 0) disk_->kill();
+        if (die_before_ && die_before_->first == what && --die_before_->second == 0) {
+            die_before_.reset();
+            moments_.clear();
+            disk_->kill();
+        }
         if (what != Sync::group || gate_state_ != Gate::armed) return;
         gate_state_ = Gate::held;
         gate_.notify_all();
@@ -324,12 +335,18 @@ local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_size) {
     return options;
 }
 
-std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached) {
+std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached,
+                         std::map<Sync, int>* synced) {
     World world(life);
-    for (const auto& action : life.actions) world.act(action);
+    for (const auto& action : life.actions) {
+        if (world.cut_short()) break;
+        world.act(action);
+    }
+    if (world.cut_short()) world.act({Action::Kind::put, 0, 0});
     wrong = world.wrong;
     auto moments = world.take_moments();
     if (reached) *reached = world.reached;
+    if (synced) *synced = world.synced;
     return moments;
 }
 

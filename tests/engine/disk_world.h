@@ -37,7 +37,9 @@ struct Life {
     std::set<Sync> omitted = {};
     std::uint64_t segment_size = 6000;  // so small that a life has several
     std::optional<std::pair<Step, int>> die_at =
-        std::nullopt;     ///< the process dies at this step, when it comes the nth time
+        std::nullopt;  ///< the process dies at this step, when it comes the nth time
+    std::optional<std::pair<Sync, int>> die_before =
+        std::nullopt;     ///< ... or before the nth sync of this kind; then it is started, and does one thing more
     bool watched = true;  ///< the moments at which power might fail are kept
 };
 
@@ -52,8 +54,9 @@ engine::local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_
 
 /// Lives `life` and returns every moment before a sync, and the last. `wrong` says if something was not as it should
 /// be even without a power cut.
-/// `reached`: how often each step was.
-std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached = nullptr);
+/// `reached`: how often each step was; `synced`: each sync.
+std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached = nullptr,
+                         std::map<Sync, int>* synced = nullptr);
 
 /// How thoroughly a moment is looked at.
 struct Effort {

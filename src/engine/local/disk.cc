@@ -14,8 +14,9 @@ namespace poplar::engine::local {
 
 std::string_view to_string(Sync sync) {
     constexpr auto kNames = std::to_array<std::string_view>(
-        {"store_name", "store_folders", "format", "format_name", "body_folders", "segment_header", "segment_name",
-         "group", "segment_cut", "recovered", "body", "body_name", "orphans", "index_dropped", "copy", "copy_name"});
+        {"store_name", "store_folders", "format", "format_name", "found_segments", "body_folders", "segment_header",
+         "segment_name", "group", "segment_cut", "recovered", "body", "body_name", "orphans", "index_dropped", "copy",
+         "copy_name"});
     static_assert(kNames.size() == static_cast<std::size_t>(kLastSync) + 1);
     return kNames[static_cast<std::size_t>(sync)];
 }

@@ -68,8 +68,16 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(Disk& disk, const f
     return store;
 }
 
-// FORMAT is written last: a directory that has one is complete.
 Result<> StoreDirectory::prepare() {
+    if (auto ready = prepare_format(); !ready) return ready;
+    // A process that died may have given names without making them durable; what is acknowledged from now on rests on
+    // them.
+    if (auto done = sync_directory(disk_, root_, Sync::format_name); !done) return done;
+    return sync_directory(disk_, root_ / "log/0", Sync::found_segments);
+}
+
+// FORMAT is written last: a directory that has one is complete.
+Result<> StoreDirectory::prepare_format() {
     auto text = read_small_file(disk_, root_ / "FORMAT");
     if (text) {
         auto format = parse_format(*text);
@@ -107,8 +115,7 @@ Result<> StoreDirectory::write_format() const {
     if (auto done = file->write_at(encode_format({.mark = mark_}), 0); !done) return pass_on(done);
     if (auto done = file->sync_metadata(Sync::format); !done) return pass_on(done);
     disk_.reached(Step::format_written);
-    if (auto done = rename_file(disk_, draft, path); !done) return pass_on(done);
-    if (auto done = sync_directory(disk_, root_, Sync::format_name); !done) return done;
+    if (auto done = rename_file(disk_, draft, path); !done) return done;
     disk_.reached(Step::format_named);
     return {};
 }

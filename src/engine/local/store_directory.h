@@ -23,7 +23,7 @@ public:
     RecordMark mark() const { return mark_; }
     /// Whether FORMAT says what it should. Errors: corrupt (the segments told the mark, or it was damaged since then).
     Result<> check_format() const;
-    Result<> write_format() const;  ///< anew
+    Result<> write_format() const;  ///< anew; the name is for the caller to make durable
     std::filesystem::path index() const { return root_ / "index"; }
     std::filesystem::path old_index() const { return root_ / "index.old"; }
     /// Before a rebuild. The index is old_index() then, unless there is one already. All of it or nothing, whenever it
@@ -67,6 +67,7 @@ private:
     StoreDirectory(Disk& disk, std::filesystem::path root, File lock)
         : disk_(disk), root_(std::move(root)), lock_(std::move(lock)) {}
     Result<> prepare();
+    Result<> prepare_format();
     Result<RecordMark> mark_of_segments() const;
     Result<> prepare_large();
 
