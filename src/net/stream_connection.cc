@@ -26,6 +26,7 @@ constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given ba
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
 constexpr std::size_t kFirstOctets = 512;         // a waiting connection has room for: a command, or a few
 constexpr std::size_t kHelloOctets = 2048;        // and in a handshake
+constexpr std::size_t kBlockOctets = 8 * 1024;    // and in the middle of a message, for a small one
 constexpr unsigned kFillCost = 16, kBurst = 512;  // a line costs 1; then other sessions of the thread get their turn
 
 constexpr const char* kCut = "cut by the server";
@@ -140,7 +141,7 @@ private:
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
     Attempt receive(std::span<char> into);
     Attempt transmit(std::string_view bytes, std::span<const std::string_view> more);
-    Task<Result<>> fill(Deadline deadline);
+    Task<Result<>> fill(std::size_t room, Deadline deadline);
     Task<Result<>> send(std::string_view bytes, std::span<const std::string_view> more = {});
     Result<> begin_wait(Purpose purpose, Deadline deadline);
     Result<> end_wait(boost::system::error_code error);
@@ -236,7 +237,7 @@ Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpo
 Task<Result<>> StreamConnectionImpl::await_octets(std::size_t room, Deadline deadline) {
     if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return begun;
     const auto before = input_.size();
-    if (!tls_) input_.resize(before + room);
+    if (!tls_) input_.resize_and_overwrite(before + room, [](char*, std::size_t size) { return size; });
     auto into = tls_ ? tls_->room(room) : std::span(input_).subspan(before);
     auto [error, octets] =
         co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(asio::use_awaitable));
@@ -271,8 +272,8 @@ void StreamConnectionImpl::give_back_buffers() {
     if (tls_) tls_->give_back_buffer();
 }
 
-// Adds octets to input_: at least one on success.
-Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
+// Adds octets to input_: at least one on success. `room`: for those it has to wait for.
+Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
     input_.erase(0, begin_);
     begin_ = 0;
     for (;;) {
@@ -293,7 +294,7 @@ Task<Result<>> StreamConnectionImpl::fill(Deadline deadline) {
         drained_ = false;
         if (auto sent = co_await flush(); !sent) co_return sent;
         give_back_buffers();
-        auto ready = co_await wait_to_read(attempt.outcome, kFirstOctets, deadline);
+        auto ready = co_await wait_to_read(attempt.outcome, room, deadline);
         if (!tls_ || !ready) co_return ready;
     }
 }
@@ -319,7 +320,7 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
             begin_ = input_.size();
         }
         searched = unconsumed().size();
-        if (auto filled = co_await fill(deadline); !filled) co_return pass_on(filled);
+        if (auto filled = co_await fill(kFirstOctets, deadline); !filled) co_return pass_on(filled);
     }
 }
 
@@ -357,7 +358,7 @@ Task<Result<>> StreamConnectionImpl::wait_to_send(Attempt::Outcome wanted) {
 
 Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
     if (unconsumed().empty())
-        if (auto filled = co_await fill(in(idle)); !filled) co_return pass_on(filled);
+        if (auto filled = co_await fill(kBlockOctets, in(idle)); !filled) co_return pass_on(filled);
     co_return unconsumed();
 }
 

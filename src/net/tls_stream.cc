@@ -155,7 +155,7 @@ std::span<char> TlsStream::room(std::size_t octets) {
     ahead_.erase(0, begin_);
     begin_ = 0;
     room_ = octets;
-    ahead_.resize(ahead_.size() + octets);
+    ahead_.resize_and_overwrite(ahead_.size() + octets, [](char*, std::size_t size) { return size; });
     return std::span(ahead_).last(octets);
 }
 
