@@ -9,6 +9,9 @@ namespace poplar {
 /// Keys use the big-endian form, which sorts as the numbers do.
 class Encoder {
 public:
+    Encoder() = default;
+    /// For about so many octets: memory is taken once.
+    explicit Encoder(std::size_t expected) { out_.reserve(expected); }
     Encoder& u8(std::uint8_t v);
     Encoder& u32(std::uint32_t v);
     Encoder& u64(std::uint64_t v);

@@ -15,14 +15,20 @@ constexpr std::string_view kCommentUnfit = "()\\";
 
 /// `text` with every octet that is a control, not UTF-8 or one of `unfit` replaced by "?".
 std::string fit(std::string_view text, std::string_view unfit) {
-    std::string out;
     text = text.substr(0, kMaxPart);
+    std::string out;
+    out.reserve(text.size());
     while (!text.empty()) {
+        const auto first = static_cast<unsigned char>(text.front());
+        if (first < 0x80) {  // nearly always
+            out += first < 0x20 || first == 0x7f || unfit.contains(text.front()) ? '?' : text.front();
+            text.remove_prefix(1);
+            continue;
+        }
         ucs4_t c = 0;
         const int size = u8_mbtoucr(&c, reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
         const std::size_t octets = size > 0 ? static_cast<std::size_t>(size) : 1;
-        const bool bad = size <= 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || (c < 0x80 && unfit.contains(text.front()));
-        if (bad)
+        if (size <= 0 || c < 0xa0)
             out += '?';
         else
             out += text.substr(0, octets);
@@ -54,7 +60,10 @@ std::string literal(std::string_view peer) {
 /// Puts words into a header field, folding before one that would pass the last column.
 class Folder {
 public:
-    explicit Folder(std::string_view name) : out_(name), column_(name.size()) {}
+    explicit Folder(std::string_view name) : column_(name.size()) {
+        out_.reserve(4 * kColumns);
+        out_ += name;
+    }
     void word(std::string_view word) {
         if (column_ + 1 + word.size() > kColumns && !fresh_) return line(word);
         out_ += ' ';
@@ -64,7 +73,7 @@ public:
         out_ += "\r\n\t";
         put(word, 8);
     }
-    std::string finish() && { return std::move(out_) + "\r\n"; }
+    std::string finish() && { return std::move(out_ += "\r\n"); }
 
 private:
     void put(std::string_view word, std::size_t column) {

@@ -116,7 +116,7 @@ void count_out(MailboxTotals& totals, const Message& message) {
 
 std::string encode(const MailboxRecord& record) {
     const bool utf8 = record.totals.utf8_messages != 0;
-    Encoder out;
+    Encoder out(64);
     out.u8(utf8 ? kVersionUtf8 : kVersion).string(record.generation).varint(record.next_order.value);
     out.varint(record.totals.messages).varint(record.totals.octets);
     out.varint(record.totals.retained_messages).varint(record.totals.retained_octets);
@@ -126,7 +126,7 @@ std::string encode(const MailboxRecord& record) {
 }
 
 std::string encode(const Message& message) {
-    Encoder out;
+    Encoder out(32 + message.unique_id.size());
     encode_body(out, message);
     return std::move(out).bytes();
 }

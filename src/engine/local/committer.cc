@@ -256,7 +256,8 @@ void Committer::prepare(Group& group, std::vector<Request>& requests) {
         commit.header.partition = request.partition;
         commit.header.meta_octets = static_cast<std::uint32_t>(meta.size());
         commit.header.body_octets = static_cast<std::uint32_t>(body_octets);
-        commit.header_and_meta = encode_record_header(directory_.mark(), commit.header, meta) + meta;
+        commit.header_and_meta = encode_record_header(directory_.mark(), commit.header, meta);
+        commit.header_and_meta += meta;
         group.octets += commit.header.total();
         commit.request = std::move(request);
         group.commits.push_back(std::move(commit));

@@ -7,19 +7,25 @@
 
 namespace poplar::engine::local {
 
-void seal_frame(std::string& frame) {
-    assert(frame.size() >= kFrameHeader && frame.size() <= kFrameSize);
-    auto length = static_cast<std::uint32_t>(frame.size() - kFrameHeader);
-    std::memcpy(frame.data() + 4, &length, 4);
-    std::uint32_t crc = crc32c(std::string_view(frame).substr(4));
-    std::memcpy(frame.data(), &crc, 4);
+namespace {
+
+// `frame` begins with the header to be filled in.
+void seal(char* frame, std::size_t size) {
+    assert(size >= kFrameHeader && size <= kFrameSize);
+    auto length = static_cast<std::uint32_t>(size - kFrameHeader);
+    std::memcpy(frame + 4, &length, 4);
+    std::uint32_t crc = crc32c(std::string_view(frame, size).substr(4));
+    std::memcpy(frame, &crc, 4);
 }
 
+}  // namespace
+
+void seal_frame(std::string& frame) { seal(frame.data(), frame.size()); }
+
 void append_frame(std::string_view data, std::string& out) {
-    std::string frame(kFrameHeader, '\0');
-    frame.append(data);
-    seal_frame(frame);
-    out.append(frame);
+    const auto before = out.size();
+    out.append(kFrameHeader, '\0').append(data);
+    seal(out.data() + before, kFrameHeader + data.size());
 }
 
 Result<FrameView> parse_frame(std::string_view bytes, FrameCheck check) {

@@ -22,10 +22,20 @@ constexpr int kUnflushed = 2;       // memtables that may wait for their flush
 constexpr int kCacheShardBits = 3;  // a shard each for more threads than look at once, and still room in each
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
-    Encoder out;
+    Encoder out(kPrefix + rest.size());
     out.u64_key(partition.value).u8(static_cast<std::uint8_t>(kind)).raw(rest);
     return std::move(out).bytes();
 }
+
+/// Keys of one kind, one after another, without memory for each.
+class Keys {
+public:
+    Keys(PartitionId partition, Kind kind) : key_(make_key(partition, kind)) {}
+    rocksdb::Slice operator()(std::string_view rest) { return key_.replace(kPrefix, std::string::npos, rest); }
+
+private:
+    std::string key_;
+};
 
 std::string body_key(PartitionId partition, BodyId id) {
     return make_key(partition, Kind::body, Encoder().u64_key(id.value).bytes());
@@ -224,8 +234,9 @@ void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const Recor
                   std::uint64_t offset) {
     // In the order of the keys: each is then inserted beside the one before.
     batch.Put(make_key(partition, Kind::change), Encoder().u64(meta.change.value).bytes());
-    for (const auto& key : meta.erased) batch.Delete(make_key(partition, Kind::entry, key));
-    for (const auto& entry : meta.puts) batch.Put(make_key(partition, Kind::entry, entry.key), entry.value);
+    Keys entries(partition, Kind::entry);
+    for (const auto& key : meta.erased) batch.Delete(entries(key));
+    for (const auto& entry : meta.puts) batch.Put(entries(entry.key), entry.value);
     for (const auto& body : meta.bodies) {
         stage_place(batch, partition, body.id, {segment, offset, body.inline_octets, body.file_octets, body.size});
         offset += body.inline_octets;

@@ -49,7 +49,7 @@ Result<SegmentHeader> parse_segment_header(std::string_view bytes) {
 }
 
 std::string encode_place(const BodyPlace& place) {
-    Encoder out;
+    Encoder out(32);
     out.varint(place.segment.number).varint(place.offset).varint(place.inline_octets);
     out.varint(place.file_octets).varint(place.size);
     if (place.segment.pass > 0) out.varint(place.segment.pass);
@@ -70,7 +70,10 @@ Result<BodyPlace> decode_place(std::string_view bytes) {
 }
 
 std::string encode_meta(const RecordMeta& meta) {
-    Encoder out;
+    std::size_t expected = 32 + 10 * meta.erased_bodies.size() + 32 * meta.bodies.size();
+    for (const auto& key : meta.erased) expected += 2 + key.size();
+    for (const auto& entry : meta.puts) expected += 4 + entry.key.size() + entry.value.size();
+    Encoder out(expected);
     out.varint(meta.change.value);
     out.varint(meta.erased.size());
     for (const auto& key : meta.erased) out.string(key);
@@ -111,11 +114,11 @@ Result<RecordMeta> decode_meta(std::string_view bytes) {
 // it, metadata included.
 std::string encode_record_header(RecordMark mark, RecordHeader header, std::string_view meta) {
     assert(meta.size() <= kMaxMeta);
-    Encoder checked;
+    Encoder checked(kRecordHeader);
     checked.u32(static_cast<std::uint32_t>(meta.size()));
     checked.u64(header.sequence).u64(header.group).u64(header.partition.value).u32(header.body_octets).u32(0);
     std::uint32_t crc = crc32c(meta, crc32c(checked.bytes()));
-    Encoder out;
+    Encoder out(kRecordHeader + meta.size());  // who calls will append the metadata
     out.u64(mark.value).u32(crc).raw(checked.bytes());
     return std::move(out).bytes();
 }
