@@ -58,7 +58,6 @@ public:
     std::uint32_t messages() const { return messages_; }
 
 private:
-    Task<Result<>> next();
     Task<Result<>> lost(Errc why);
     Task<Result<>> obey(std::string_view line);
 
@@ -92,7 +91,8 @@ private:
     std::string_view id_;
     bool done_ = false;
 
-    std::string helo_;  // empty before the client introduced itself
+    std::string reply_;  // being written
+    std::string helo_;   // empty before the client introduced itself
     bool extended_ = false;
     bool suspicious_ = false;  // a message was refused for its bare newlines: no more mail on this connection
     std::optional<Transaction> transaction_;
@@ -105,17 +105,17 @@ Task<Result<>> Session::run() {
     auto greeted = co_await say({220, "", ""}, options_.hostname + " " + text);
     if (!greeted) co_return greeted;
     while (!done_) {
-        auto went = co_await next();
+        auto line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command);
+        Result<> went;
+        if (line)
+            went = co_await obey(*line);
+        else if (line.error().code() == Errc::too_large)
+            went = co_await bad(replies::kLineTooLong);
+        else
+            went = pass_on(line);
         if (!went) co_return co_await lost(went.error().code());
     }
     co_return Result<>();
-}
-
-Task<Result<>> Session::next() {
-    auto line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command);
-    if (!line && line.error().code() == Errc::too_large) co_return co_await bad(replies::kLineTooLong);
-    if (!line) co_return pass_on(line);
-    co_return co_await obey(*line);
 }
 
 // RFC 5321 s3.8, s4.5.3.2: whoever is still there is told why we go. Returns the failure.
@@ -129,12 +129,12 @@ Task<Result<>> Session::obey(std::string_view line) {
     auto command = parse_command(line);
     if (command) {
         auto call = [this](auto& parsed) { return on(std::move(parsed)); };
-        co_return co_await std::visit(call, *command);
+        return std::visit(call, *command);
     }
-    if (is_http(verb_of(line))) co_return co_await hang_up(replies::kNotHttp);
+    if (is_http(verb_of(line))) return hang_up(replies::kNotHttp);
     // How many octets follow can't be known: the next ones must not be taken for commands.
-    if (same_word(verb_of(line), "BDAT")) co_return co_await hang_up(replies::kLostChunk);
-    co_return co_await bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
+    if (same_word(verb_of(line), "BDAT")) return hang_up(replies::kLostChunk);
+    return bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
 }
 
 Task<Result<>> Session::on(Hello hello) {
@@ -329,8 +329,8 @@ mail::Received Session::trace() const {
 }
 
 Task<Result<>> Session::say(Reply reply, std::string more) {
-    auto text = format(reply, more);
-    co_return co_await connection_.write(text);
+    reply_ = format(reply, more);
+    return connection_.write(reply_);
 }
 
 Task<Result<>> Session::hang_up(Reply reply) {
