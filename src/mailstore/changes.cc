@@ -276,6 +276,7 @@ Task<Result<Message>> Changes::try_restore(AccountId account, Hot& hot, const st
     subtract(record.totals.retained_messages, 1);
     subtract(record.totals.retained_octets, message.octets);
     count_in(record.totals, message);
+    record.next_order.value += 2;  // ListVersion::upheavals
     if (record.totals.retained_messages == 0) record.earliest_expiry = {};
     engine::Batch batch;
     batch.erase(std::move(key));

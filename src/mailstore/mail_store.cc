@@ -81,8 +81,8 @@ Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId accou
         };
         return impl->alone<void>(account, std::move(change));
     };
-    co_return std::make_unique<InboxMaildrop>(impl_->engine, account, std::move(*lease), record->totals,
-                                              std::move(snapshot), std::move(remove));
+    co_return std::make_unique<InboxMaildrop>(impl_->engine, account, std::move(*lease), *record, std::move(snapshot),
+                                              std::move(remove));
 }
 
 Task<Result<MailboxTotals>> MailStore::totals(AccountId account) {

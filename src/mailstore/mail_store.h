@@ -4,6 +4,7 @@
 // Messages are stored in POP3 wire form: CRLF line ends, byte-stuffed (RFC 1939 s3), without the final ".".
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,32 @@ struct MailboxTotals {
     bool operator==(const MailboxTotals&) const = default;
 };
 
+/// Names one state of a mailbox's list of messages: two lists of the same version are the same. All of it stands in the
+/// mailbox's record and changes in the same commit as the list, so it means the same to every process and after a
+/// restart.
+struct ListVersion {
+    std::string generation;  ///< of the mailbox; a new one after a purge or a repair
+    OrderKey next_order{1};
+    std::uint64_t messages = 0, octets = 0;
+
+    /// Counts what happened to the list but for deliveries, which move both numbers by one. A removal takes one
+    /// message away; a restore adds one, and passes over two places in the order. So it never goes back.
+    std::uint64_t upheavals() const { return next_order.value - messages; }
+    /// Whether the list was `older` once and got nothing but deliveries since: its messages come first, in their
+    /// order, and those from `older.next_order` on follow.
+    bool continues(const ListVersion& older) const {
+        return older.upheavals() == upheavals() && older.messages <= messages && older.generation == generation &&
+               (older.messages != messages || older.octets == octets);
+    }
+    /// What it is when this message was removed since, and nothing else happened: each of so many removals left its
+    /// mark, so a list that continues the outcome has had these and no others.
+    void take_out(const Message& message) {
+        --messages;
+        octets -= message.octets;
+    }
+    bool operator==(const ListVersion&) const = default;
+};
+
 /// A message's content on its way in: wire form, shared by all its recipients.
 struct Content {
     std::shared_ptr<const engine::StagedBody> staged;  ///< wire form
@@ -83,13 +110,20 @@ public:
     virtual std::uint64_t message_count() const = 0;  ///< as of login
     virtual std::uint64_t octets() const = 0;         ///< as of login
     virtual std::uint64_t ascii_octets() const = 0;   ///< as of login, for a client without UTF-8
-    /// The account's change number as of login, 0 if there are no messages: what is made from messages() of one
-    /// version stays the same for ever.
-    virtual Task<Result<engine::ChangeNumber>> version() = 0;
+    virtual bool has_utf8() const = 0;                ///< as of login: whether any message has ascii_octets
+    /// Of the list as of login. Null once that turned out not to be what the mailbox's counters say.
+    virtual const ListVersion* version() const = 0;
     /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. Should they
     /// not be what the mailbox's counters said (check() would answer corrupt), the counts above follow them from now
     /// on.
     virtual Task<Result<const std::vector<Message>*>> messages() = 0;
+    /// The messages from number `older.messages` + 1 on: what came since the list was `older`, which version()
+    /// continues. Reads no others. Valid until the next call of this or of messages(). Errors: corrupt (they do not
+    /// add up: messages() has what there is).
+    virtual Task<Result<std::span<const Message>>> messages_since(ListVersion older) = 0;
+    /// The message with this number, for a caller who knows its unique-id: reads no others. Valid as long as the
+    /// maildrop.
+    virtual Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) = 0;
     /// Opens a message's bytes in wire form. Works even if another party deleted it meanwhile. Errors: corrupt,
     /// not_found (its days in the retained area are over).
     virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) = 0;

@@ -12,16 +12,6 @@ constexpr std::size_t kPage = 1000;            // entries a scan
 constexpr std::uint64_t kReserve = 1'000'000;  // messages to make room for at once, whatever the counter says
 }  // namespace
 
-Task<Result<engine::ChangeNumber>> InboxMaildrop::version() {
-    if (!version_ && !snapshot_) version_ = engine::ChangeNumber(0);
-    if (!version_) {
-        auto number = co_await engine_.change_number(account_, snapshot_);
-        if (!number) co_return pass_on(number);
-        version_ = *number;
-    }
-    co_return *version_;
-}
-
 Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
     if (snapshot_) {
         auto loaded = co_await load();
@@ -30,42 +20,86 @@ Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
     co_return &messages_;
 }
 
-Task<Result<>> InboxMaildrop::load() {
-    if (auto known = co_await version(); !known) co_return pass_on(known);
+Task<Result<std::vector<Message>>> InboxMaildrop::read(OrderKey first, std::uint64_t expected) {
     std::vector<Message> messages;
-    messages.reserve(std::min(count_, kReserve));
-    std::uint64_t octets = 0, ascii_octets = 0;
-    auto range = keys::messages();
-    const auto limit = std::clamp<std::uint64_t>(count_ + 1, 16, kPage);  // no more than there should be
+    messages.reserve(std::min(expected, kReserve));
+    auto range = keys::messages(first);
+    const auto limit = std::clamp<std::uint64_t>(expected + 1, 16, kPage);  // no more than there should be
     for (;;) {
         auto page = co_await engine_.scan(account_, range, limit, snapshot_);
         if (!page) co_return pass_on(page);
         for (const auto& entry : *page) {
             auto message = decode_message(entry);
             if (!message) co_return pass_on(message);
-            octets += message->octets;
-            ascii_octets += message->ascii_octets != 0 ? message->ascii_octets : message->octets;
             messages.push_back(std::move(*message));
         }
-        if (page->size() < limit) break;
+        if (page->size() < limit) co_return messages;
         range.begin = page->back().key + '\0';
     }
-    if (messages.size() != count_ || octets != octets_ || ascii_octets != ascii_octets_) {
+}
+
+Task<Result<>> InboxMaildrop::load() {
+    auto messages = co_await read(OrderKey(0), totals_.messages);
+    if (!messages) co_return pass_on(messages);
+    MailboxTotals found;
+    for (const auto& message : *messages) count_in(found, message);
+    if (found.messages != totals_.messages || found.octets != totals_.octets ||
+        found.ascii_octets() != totals_.ascii_octets()) {
         // Wrong counters must not keep anybody from their mail.
         log::error("mailstore.wrong_counters", {{"account", account_.value},
-                                                {"messages", messages.size()},
-                                                {"counted", count_},
-                                                {"octets", octets},
-                                                {"octets_counted", octets_},
-                                                {"ascii_octets", ascii_octets},
-                                                {"ascii_octets_counted", ascii_octets_}});
+                                                {"messages", found.messages},
+                                                {"counted", totals_.messages},
+                                                {"octets", found.octets},
+                                                {"octets_counted", totals_.octets},
+                                                {"ascii_octets", found.ascii_octets()},
+                                                {"ascii_octets_counted", totals_.ascii_octets()}});
+        version_.reset();
     }
-    count_ = messages.size();
-    octets_ = octets;
-    ascii_octets_ = ascii_octets;
-    messages_ = std::move(messages);
+    totals_ = found;
+    messages_ = std::move(*messages);
+    first_ = 1;
     snapshot_.reset();
     co_return Result<>{};
+}
+
+Task<Result<std::span<const Message>>> InboxMaildrop::messages_since(ListVersion older) {
+    if (!version_ || !version_->continues(older)) co_return fail(Errc::invalid, "not an earlier version of the list");
+    const auto first = older.messages + 1;
+    if (snapshot_ && (messages_.empty() || first < first_)) {
+        const auto expected = version_->messages - older.messages;
+        auto since = co_await read(older.next_order, expected);
+        if (!since) co_return pass_on(since);
+        auto octets = older.octets;
+        for (const auto& message : *since) octets += message.octets;
+        if (since->size() != expected || octets != version_->octets)
+            co_return fail(Errc::corrupt, "what came since is not what the counters say");
+        messages_ = std::move(*since);
+        first_ = first;
+    }
+    co_return std::span<const Message>(messages_).subspan(first - first_);
+}
+
+// As of the snapshot the message is live, whatever became of it since.
+Task<Result<const Message*>> InboxMaildrop::message(std::uint32_t number, std::string unique_id) {
+    if (const auto* message = known(number)) co_return message;
+    if (!snapshot_) co_return fail(Errc::not_found, "no such message");
+    auto value = co_await engine_.get(account_, keys::unique_id(unique_id), snapshot_);
+    if (!value) co_return pass_on(value);
+    auto place = decode_place(*value);
+    if (!place) co_return pass_on(place);
+    if (place->area != Place::Area::live) co_return fail(Errc::not_found, "no such message");
+    auto key = keys::message(place->order);
+    value = co_await engine_.get(account_, key, snapshot_);
+    if (!value) co_return pass_on(value);
+    auto message = decode_message({std::move(key), std::move(*value)});
+    if (!message) co_return pass_on(message);
+    co_return &single_.emplace(number, std::move(*message)).first->second;
+}
+
+const Message* InboxMaildrop::known(std::uint32_t number) const {
+    if (number >= first_ && number - first_ < messages_.size()) return &messages_[number - first_];
+    auto found = single_.find(number);
+    return found == single_.end() ? nullptr : &found->second;
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(const Message& message) {
@@ -74,16 +108,17 @@ Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(const Mess
 }
 
 Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {
-    auto list = co_await messages();
-    if (!list) co_return pass_on(list);
+    auto is_unknown = [this](std::uint32_t number) { return known(number) == nullptr; };
+    if (snapshot_ && std::ranges::any_of(numbers, is_unknown))
+        if (auto loaded = co_await load(); !loaded) co_return pass_on(loaded);
     std::vector<Victim> victims;
     victims.reserve(numbers.size());
     std::uint32_t last = 0;
     for (auto number : numbers) {
-        if (number <= last || number > messages_.size())
-            co_return fail(Errc::invalid, "not an ascending message number");
+        const auto* message = known(number);
+        if (!message || number <= last) co_return fail(Errc::invalid, "not an ascending message number");
         last = number;
-        victims.push_back({messages_[number - 1].order, messages_[number - 1].body});
+        victims.push_back({message->order, message->body});
     }
     if (victims.empty()) co_return Result<>{};
     co_return co_await remove_(std::move(victims), {kMaildropLease, lease_->token()});

@@ -1,12 +1,14 @@
 #pragma once
 // The classic view of INBOX that a POP session holds (RFC 1939 s4).
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "mailstore/changes.h"
 #include "mailstore/mail_store.h"
+#include "mailstore/record.h"
 
 namespace poplar::mailstore {
 
@@ -16,36 +18,44 @@ class InboxMaildrop final : public Maildrop {
 public:
     using Remove = std::function<Task<Result<>>(std::vector<Victim> victims, engine::Batch::Fence fence)>;
 
-    /// `snapshot` is of the moment when `totals` were true; null if there are no messages.
+    /// `snapshot` is of the moment when `record` was true; null if there are no messages.
     InboxMaildrop(engine::Engine& engine, AccountId account, std::unique_ptr<engine::Lease> lease,
-                  const MailboxTotals& totals, std::shared_ptr<const engine::Snapshot> snapshot, Remove remove)
+                  const MailboxRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, Remove remove)
         : engine_(engine),
           account_(account),
           lease_(std::move(lease)),
-          count_(totals.messages),
-          octets_(totals.octets),
-          ascii_octets_(totals.ascii_octets()),
+          totals_(record.totals),
+          version_({record.generation, record.next_order, record.totals.messages, record.totals.octets}),
           snapshot_(std::move(snapshot)),
           remove_(std::move(remove)) {}
 
-    std::uint64_t message_count() const override { return count_; }
-    std::uint64_t octets() const override { return octets_; }
-    std::uint64_t ascii_octets() const override { return ascii_octets_; }
-    Task<Result<engine::ChangeNumber>> version() override;
+    std::uint64_t message_count() const override { return totals_.messages; }
+    std::uint64_t octets() const override { return totals_.octets; }
+    std::uint64_t ascii_octets() const override { return totals_.ascii_octets(); }
+    bool has_utf8() const override { return totals_.utf8_messages != 0; }
+    const ListVersion* version() const override { return version_ ? &*version_ : nullptr; }
     Task<Result<const std::vector<Message>*>> messages() override;
+    Task<Result<std::span<const Message>>> messages_since(ListVersion older) override;
+    Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
 
 private:
+    /// The messages of the snapshot from this place on; about so many are expected.
+    Task<Result<std::vector<Message>>> read(OrderKey first, std::uint64_t expected);
     Task<Result<>> load();
+    /// Null: not read yet.
+    const Message* known(std::uint32_t number) const;
 
     engine::Engine& engine_;
     AccountId account_;
     std::unique_ptr<engine::Lease> lease_;
-    std::uint64_t count_, octets_, ascii_octets_;
-    std::shared_ptr<const engine::Snapshot> snapshot_;  // until the list is loaded
-    std::optional<engine::ChangeNumber> version_;       // read while there is the snapshot
-    std::vector<Message> messages_;
+    MailboxTotals totals_;  // of the live messages
+    std::optional<ListVersion> version_;
+    std::shared_ptr<const engine::Snapshot> snapshot_;  // until all messages are loaded
+    std::vector<Message> messages_;                     // from number first_ on
+    std::uint64_t first_ = 1;
+    std::map<std::uint32_t, Message> single_;
     std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on
     Remove remove_;
 };

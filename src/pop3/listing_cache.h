@@ -1,13 +1,13 @@
 #pragma once
-// Listings that were made before: a client that polls a large maildrop asks for the same one again and again.
+// Listings that were made before: a client that polls a large maildrop asks for nearly the same one again and again.
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <unordered_map>
 
 #include "mailstore/mail_store.h"
+#include "pop3/listing.h"
 
 namespace poplar::pop3 {
 
@@ -15,17 +15,23 @@ namespace poplar::pop3 {
 /// longest goes. May be used from any thread.
 class ListingCache {
 public:
-    using Text = std::shared_ptr<const std::string>;
     enum class Kind : std::uint8_t { octets, unique_ids, ascii_octets };  ///< LIST, UIDL, LIST without UTF-8
+    static constexpr Kind kKinds[] = {Kind::octets, Kind::unique_ids, Kind::ascii_octets};
+
+    struct Kept {
+        mailstore::ListVersion version;
+        std::shared_ptr<const Listing> listing;  ///< null: there is none
+    };
 
     /// 0: keeps nothing.
     explicit ListingCache(std::size_t octets) : limit_(octets) {}
 
-    /// Null if there is none of this version of the maildrop.
-    Text find(mailstore::AccountId account, Kind kind, engine::ChangeNumber version);
-    void keep(mailstore::AccountId account, Kind kind, engine::ChangeNumber version, Text text);
+    /// Of this version of the maildrop, or of one that it continues: then it is the beginning of what is wanted.
+    Kept find(mailstore::AccountId account, Kind kind, const mailstore::ListVersion& version);
+    /// In place of what was kept. One that is too long is not kept; an empty one only takes the other away.
+    void keep(mailstore::AccountId account, Kind kind, Kept kept);
 
-    /// The longest text that is kept: no maildrop may push out all others.
+    /// The octets of the longest listing that is kept: no maildrop may push out all others.
     std::size_t longest() const { return limit_ / 4; }
     std::size_t octets() const;
 
@@ -42,8 +48,7 @@ private:
     };
     struct Entry {
         Key key;
-        engine::ChangeNumber version;
-        Text text;
+        Kept kept;
     };
     using Entries = std::list<Entry>;
 

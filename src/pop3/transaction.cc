@@ -1,5 +1,7 @@
 #include "pop3/transaction.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "mail/downgrade.h"
 #include "mail/wire_form.h"
@@ -8,9 +10,11 @@ namespace poplar::pop3 {
 
 namespace {
 
-constexpr std::size_t kListingBlock = 8 * 1024;  // octets of a listing that are written at once
 constexpr std::size_t kTopGathered = 64 * 1024;  // octets of a TOP that are read before it is answered
 constexpr std::string_view kEnd = ".\r\n";
+
+// To read all messages is cheaper than to look up one of so many singly, or any of a few.
+constexpr std::size_t kSingleCost = 32, kFewMessages = 256;
 
 /// A message's chunks as a client gets them: as they are stored, or, for a client without UTF-8, downgraded. Costs
 /// nothing in the first case.
@@ -61,8 +65,7 @@ Task<> Transaction::on(Stat) {
 
 // Both sizes are the same in nearly every maildrop, and then one listing is kept for all.
 Transaction::Kind Transaction::octets_kind() const {
-    const bool ascii = conversation_.downgrades() && maildrop_->ascii_octets() != maildrop_->octets();
-    return ascii ? Kind::ascii_octets : Kind::octets;
+    return conversation_.downgrades() && maildrop_->has_utf8() ? Kind::ascii_octets : Kind::octets;
 }
 
 Task<> Transaction::on(List list) {
@@ -75,13 +78,12 @@ Task<> Transaction::on(Uidl uidl) {
     return list_all(Kind::unique_ids, "number and unique-id follow");
 }
 
-void Transaction::append_line(std::string& listing, MessageNumber number, Kind kind) const {
-    const auto& message = (*messages_)[number - 1];
+void Transaction::append_line(std::string& listing, MessageNumber number, const Message& message, Kind kind) {
     fmt::format_int digits(number);
     listing.append(digits.data(), digits.size());
     listing.push_back(' ');
     if (kind != Kind::unique_ids) {
-        fmt::format_int octets(octets_of(message));
+        fmt::format_int octets(octets_of(message, kind));
         listing.append(octets.data(), octets.size());
     } else {
         listing.append(message.unique_id);
@@ -90,53 +92,100 @@ void Transaction::append_line(std::string& listing, MessageNumber number, Kind k
 }
 
 Task<> Transaction::list_one(MessageNumber number, Kind kind) {
-    if (!messages_ && !co_await load()) co_return;
-    if (auto found = find(number); !found) co_return co_await refuse(found.error());
+    if (!known(number) && !co_await look_up(number)) co_return;
+    auto found = find(number);
+    if (!found) co_return co_await refuse(found.error());
     std::string line = "+OK ";
-    append_line(line, number, kind);
+    append_line(line, number, **found, kind);
     co_await conversation_.say(line);
 }
 
-// A poll that finds nothing new is sent what the last one was, and the messages are not even read.
+// A poll is sent what the last one was, and only what came since is read.
 Task<> Transaction::list_all(Kind kind, Text first_line) {
-    if (deleted_count_ == 0 && services_.listings) {
-        auto version = co_await maildrop_->version();
-        if (version)
-            if (auto text = services_.listings->find(id_, kind, *version)) {
-                co_await conversation_.say_ok(first_line);
-                if (!conversation_.over()) co_await conversation_.say(*text);
-                co_return;
-            }
+    if (deleted_count_ == 0) {
+        if (auto listing = co_await kept_listing(kind)) {
+            co_await conversation_.say_ok(first_line);
+            if (conversation_.over()) co_return;
+            pieces_.clear();
+            listing->add_pieces(pieces_);
+            co_return co_await conversation_.say_all(pieces_);
+        }
     }
-    if (!messages_ && !co_await load()) co_return;
+    if (!all_known_ && !co_await load()) co_return;
     co_await conversation_.say_ok(first_line);
     if (!conversation_.over()) co_await make_listing(kind);
 }
 
+Task<Transaction::ListingPointer> Transaction::kept_listing(Kind kind) {
+    const auto* version = maildrop_->version();
+    if (!version || !services_.listings) co_return nullptr;
+    auto kept = services_.listings->find(id_, kind, *version);
+    if (kept.listing && kept.version != *version) {
+        auto since = co_await maildrop_->messages_since(kept.version);
+        if (!since) co_return nullptr;  // a full reading says what is wrong
+        const auto first = kept.version.messages + 1;
+        if (!all_known_ && (known_.empty() || first < first_known_)) {
+            known_ = *since;
+            first_known_ = first;
+        }
+        auto longer = std::make_shared<Listing>(*kept.listing);
+        std::string block;
+        auto number = static_cast<MessageNumber>(first);
+        for (const auto& message : *since) {
+            append_line(block, number++, message, kind);
+            if (block.size() < Listing::kBlock) continue;
+            longer->append(block);
+            block.clear();
+        }
+        longer->append(block);
+        kept = {*version, std::move(longer)};
+        services_.listings->keep(id_, kind, kept);
+    }
+    if (kind == Kind::unique_ids) unique_ids_ = kept.listing;
+    co_return kept.listing;
+}
+
 Task<> Transaction::make_listing(Kind kind) {
-    const bool keep = deleted_count_ == 0 && !messages_->empty() && services_.listings;
-    std::string kept, block;
-    for (MessageNumber number = 1; number <= messages_->size(); ++number) {
+    const auto* version = maildrop_->version();
+    const bool keep = deleted_count_ == 0 && version && services_.listings;
+    Listing kept;
+    std::string block;
+    for (std::size_t i = 0; i < known_.size(); ++i) {
+        const auto number = static_cast<MessageNumber>(i + 1);
         if (is_deleted(number)) continue;
-        append_line(block, number, kind);
-        if (block.size() < kListingBlock) continue;
+        append_line(block, number, known_[i], kind);
+        if (block.size() < Listing::kBlock) continue;
         co_await conversation_.say(block);
         if (conversation_.over()) co_return;
-        if (keep && kept.size() <= services_.listings->longest()) kept.append(block);
+        if (keep && kept.octets() <= services_.listings->longest()) kept.append(block);
         block.clear();
+    }
+    if (keep && kept.octets() <= services_.listings->longest()) {
+        kept.append(block);
+        services_.listings->keep(id_, kind, {*version, std::make_shared<const Listing>(std::move(kept))});
     }
     block.append(kEnd);
     co_await conversation_.say(block);
-    if (!keep || kept.size() + block.size() > services_.listings->longest()) co_return;
-    kept.append(block);
-    kept.shrink_to_fit();
-    if (auto version = co_await maildrop_->version())
-        services_.listings->keep(id_, kind, *version, std::make_shared<const std::string>(std::move(kept)));
+}
+
+// Later polls of what is left need not read it anew. A listing that was kept before this session's messages came is not
+// worth completing now.
+void Transaction::cut_listings(const std::vector<MessageNumber>& removed) {
+    const auto* version = maildrop_->version();
+    if (!version || !services_.listings) return;
+    auto left = *version;
+    for (auto number : removed) left.take_out(*known(number));
+    for (auto kind : ListingCache::kKinds) {
+        auto kept = services_.listings->find(id_, kind, *version);
+        if (!kept.listing || kept.version != *version) continue;
+        auto listing = left.messages == 0 ? Listing() : kept.listing->without(removed);
+        services_.listings->keep(id_, kind, {left, std::make_shared<const Listing>(std::move(listing))});
+    }
 }
 
 // Damage must show before +OK is said: there is no way to take back half a message.
 Task<> Transaction::on(Retr retr) {
-    if (!messages_ && !co_await load()) co_return;
+    if (!known(retr.message) && !co_await look_up(retr.message)) co_return;
     auto found = find_content(retr.message);
     if (!found) co_return co_await refuse(found.error());
     const auto* message = *found;
@@ -183,7 +232,7 @@ Task<> Transaction::on(Retr retr) {
 // RFC 1939 s7. Usually the first two chunks are all that is read: trace fields, then the beginning of the message. As
 // for RETR, damage must show before +OK is said, so they are gathered first; who asks for much has the message checked.
 Task<> Transaction::on(Top top) {
-    if (!messages_ && !co_await load()) co_return;
+    if (!known(top.message) && !co_await look_up(top.message)) co_return;
     auto found = find_content(top.message);
     if (!found) co_return co_await refuse(found.error());
     const auto* message = *found;
@@ -250,11 +299,10 @@ Task<bool> Transaction::send_top(const Message& message, engine::BodyReader& rea
 }
 
 Task<> Transaction::on(Dele dele) {
-    if (!messages_ && !co_await load()) co_return;
+    if (!known(dele.message) && !co_await look_up(dele.message)) co_return;
     auto found = find(dele.message);
     if (!found) co_return co_await refuse(found.error());
-    if (deleted_.empty()) deleted_.resize(messages_->size());
-    deleted_[dele.message - 1] = true;
+    mark(deleted_, dele.message, maildrop_->message_count());
     ++deleted_count_;
     deleted_octets_ += octets_of(**found);
     co_await conversation_.say_ok("deleted");
@@ -281,7 +329,8 @@ Task<> Transaction::on(Quit) {
     Result<> removed;
     auto numbers = to_remove();
     auto count = numbers.size();
-    if (count != 0) removed = co_await maildrop_->remove(std::move(numbers));
+    if (count != 0) removed = co_await maildrop_->remove(numbers);
+    if (count != 0 && removed) cut_listings(numbers);
     maildrop_.reset();
     if (removed) {
         done_.deleted = count;
@@ -300,7 +349,8 @@ Task<> Transaction::on(Quit) {
 std::vector<MessageNumber> Transaction::to_remove() const {
     std::vector<MessageNumber> numbers;
     if (deleted_count_ == 0 && retrieved_.empty()) return numbers;
-    for (MessageNumber number = 1; number <= messages_->size(); ++number)
+    const auto last = static_cast<MessageNumber>(std::max(deleted_.size(), retrieved_.size()));
+    for (MessageNumber number = 1; number <= last; ++number)
         if (is_deleted(number) || (!retrieved_.empty() && retrieved_[number - 1])) numbers.push_back(number);
     return numbers;
 }
@@ -308,8 +358,7 @@ std::vector<MessageNumber> Transaction::to_remove() const {
 // RFC 2449 s6.7, EXPIRE 0: at the end of the session it counts as deleted, whatever RSET says.
 void Transaction::note_retrieved(MessageNumber number) {
     if (policy_.expire_days != 0) return;
-    if (retrieved_.empty()) retrieved_.resize(messages_->size());
-    retrieved_[number - 1] = true;
+    mark(retrieved_, number, maildrop_->message_count());
 }
 
 Task<bool> Transaction::load() {
@@ -319,15 +368,48 @@ Task<bool> Transaction::load() {
         co_await conversation_.say_failure(loaded.error(), "the maildrop can't be read");
         co_return false;
     }
-    messages_ = *loaded;
+    known_ = **loaded;
+    first_known_ = 1;
+    all_known_ = true;
     co_return true;
+}
+
+const mailstore::Message* Transaction::known(MessageNumber number) const {
+    if (number >= first_known_ && number - first_known_ < known_.size()) return &known_[number - first_known_];
+    if (known_singly_.empty()) return nullptr;
+    auto found = known_singly_.find(number);
+    return found == known_singly_.end() ? nullptr : found->second;
+}
+
+Task<bool> Transaction::look_up(MessageNumber number) {
+    if (all_known_) co_return true;
+    if (co_await find_singly(number)) co_return true;
+    co_return co_await load();
+}
+
+// A client that leaves its mail on the server wants what is new of a large maildrop, and now and then to delete what is
+// old. The listing kept for it knows the unique-id of each.
+Task<const mailstore::Message*> Transaction::find_singly(MessageNumber number) {
+    const auto count = maildrop_->message_count();
+    if (count < kFewMessages || number == 0 || number > count) co_return nullptr;
+    if (!unique_ids_ && !looked_for_unique_ids_) {
+        looked_for_unique_ids_ = true;
+        unique_ids_ = co_await kept_listing(Kind::unique_ids);
+        if (const auto* message = known(number)) co_return message;
+    }
+    if (!unique_ids_ || known_singly_.size() * kSingleCost >= count) co_return nullptr;
+    auto found = co_await maildrop_->message(number, std::string(unique_ids_->find(number)));
+    if (!found) co_return nullptr;  // a full reading says what is wrong
+    known_singly_.emplace(number, *found);
+    co_return *found;
 }
 
 // RFC 1939 s5: numbers are those of the login; a deleted message has none.
 auto Transaction::find(MessageNumber number) const -> std::expected<const Message*, Refusal> {
-    if (number == 0 || number > messages_->size()) return std::unexpected(Refusal{"", "no such message"});
+    const auto* message = known(number);
+    if (!message) return std::unexpected(Refusal{"", "no such message"});
     if (is_deleted(number)) return std::unexpected(Refusal{"", "the message is deleted"});
-    return &(*messages_)[number - 1];
+    return message;
 }
 
 // As find, for what is sent of a message: RFC 6856 s5.

@@ -1,8 +1,10 @@
 #pragma once
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,17 +53,30 @@ private:
     }
 
     using Kind = ListingCache::Kind;
+    using ListingPointer = std::shared_ptr<const Listing>;
     Task<> list_one(MessageNumber number, Kind kind);
     Task<> list_all(Kind kind, Text first_line);
     Task<> make_listing(Kind kind);
+    /// What is kept from before, with what came since; null if nothing is.
+    Task<ListingPointer> kept_listing(Kind kind);
+    /// Takes the messages that QUIT has removed out of what is kept.
+    void cut_listings(const std::vector<MessageNumber>& removed);
     /// LIST's, as the session's sizes are.
     Kind octets_kind() const;
+    static std::uint64_t octets_of(const Message& message, Kind kind) {
+        return kind == Kind::ascii_octets && message.ascii_octets != 0 ? message.ascii_octets : message.octets;
+    }
     bool downgrades(const Message& message) const { return message.ascii_octets != 0 && conversation_.downgrades(); }
     std::uint64_t octets_of(const Message& message) const {
         return downgrades(message) ? message.ascii_octets : message.octets;
     }
-    void append_line(std::string& listing, MessageNumber number, Kind kind) const;
-    /// The list of messages, at the first command that needs it. False: it has been answered.
+    static void append_line(std::string& listing, MessageNumber number, const Message& message, Kind kind);
+    /// Null: it has not been read, or there is none.
+    const Message* known(MessageNumber number) const;
+    /// Reads at least the message with this number, if there is one. False: it could not, and that has been answered.
+    Task<bool> look_up(MessageNumber number);
+    Task<const Message*> find_singly(MessageNumber number);
+    /// All messages, at the first command that needs them. False: it has been answered.
     Task<bool> load();
     struct Refusal {
         std::string_view code;  ///< with its brackets, or none
@@ -78,7 +93,11 @@ private:
     /// The messages that QUIT removes, in order.
     std::vector<MessageNumber> to_remove() const;
     void note_retrieved(MessageNumber number);
-    bool is_deleted(MessageNumber number) const { return !deleted_.empty() && deleted_[number - 1]; }
+    bool is_deleted(MessageNumber number) const { return number <= deleted_.size() && deleted_[number - 1]; }
+    static void mark(std::vector<bool>& marks, MessageNumber number, std::size_t messages) {
+        if (marks.size() < messages) marks.resize(messages);
+        marks[number - 1] = true;
+    }
 
     Conversation& conversation_;
     const Services& services_;
@@ -87,10 +106,15 @@ private:
     std::unique_ptr<mailstore::Maildrop> maildrop_;
     Policy policy_;
     auth::OpenSessions::Entry entry_;
-    const std::vector<Message>* messages_ = nullptr;  // until the first command that needs it
-    std::vector<bool> deleted_;                       // empty, or one for each message
-    std::vector<bool> retrieved_;                     // the same, with EXPIRE 0 only
-    std::vector<std::string_view> pieces_;            // of the reply that is being sent
+    std::span<const Message> known_;  // messages from number first_known_ on
+    std::uint64_t first_known_ = 1;
+    bool all_known_ = false;
+    std::map<MessageNumber, const Message*> known_singly_;
+    ListingPointer unique_ids_;  // as of the login; null: none was kept, or not looked for yet
+    bool looked_for_unique_ids_ = false;
+    std::vector<bool> deleted_;             // empty, or one for each message
+    std::vector<bool> retrieved_;           // the same, with EXPIRE 0 only
+    std::vector<std::string_view> pieces_;  // of the reply that is being sent
     std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;
     Done done_;
 };

@@ -235,5 +235,98 @@ TEST_F(MaildropTest, WrongCountersDoNotKeepAnybodyFromTheirMail) {
     EXPECT_EQ(maildrop->octets(), 2 * b.octets);
 }
 
+TEST_F(MaildropTest, WhatCameSinceAnEarlierListIsReadAlone) {
+    for (int i = 0; i < 500; ++i) append("x");
+    const ListVersion older = *open_maildrop()->version();
+    auto fresh = append("y");
+    auto maildrop = open_maildrop();
+    ASSERT_TRUE(maildrop->version()->continues(older));
+    auto before = engine_.reads();
+    auto since = run(maildrop->messages_since(older));
+    ASSERT_TRUE(since);
+    ASSERT_EQ(since->size(), 1u);
+    EXPECT_EQ(since->front().unique_id, fresh.unique_id);
+    auto first = run(store_.list(kAccount, OrderKey(0), 1));
+    auto single = run(maildrop->message(1, first->front().unique_id));
+    ASSERT_TRUE(single);
+    EXPECT_EQ((*single)->order, first->front().order);
+    EXPECT_LE(engine_.reads() - before, 4u) << "a page, and two entries for the single one";
+    before = engine_.reads();
+    ASSERT_TRUE(run(maildrop->messages_since(older)));
+    ASSERT_TRUE(run(maildrop->message(501, fresh.unique_id)));
+    EXPECT_EQ(engine_.reads(), before) << "read once";
+    ASSERT_TRUE(run(maildrop->remove({1, 501}))) << "the others need not be read for that";
+    EXPECT_EQ(totals().messages, 499u);
+    expect_sound();
+}
+
+TEST_F(MaildropTest, SinglesAndWhatCameSinceAreAsOfTheLogin) {
+    auto a = append("a"), b = append("b");
+    const ListVersion older = *open_maildrop()->version();
+    auto c = append("c"), d = append("d");
+    auto maildrop = open_maildrop();
+    append("late");
+    ASSERT_TRUE(run(store_.remove(kAccount, {a.unique_id, c.unique_id}, "admin")));
+    auto since = run(maildrop->messages_since(older));
+    ASSERT_TRUE(since);
+    ASSERT_EQ(since->size(), 2u);
+    EXPECT_EQ((*since)[0].unique_id, c.unique_id);
+    EXPECT_EQ((*since)[1].unique_id, d.unique_id);
+    auto single = run(maildrop->message(1, a.unique_id));
+    ASSERT_TRUE(single);
+    EXPECT_EQ(read(run(maildrop->open(**single))), "Delivered-To: x\r\na");
+    EXPECT_EQ(code_of(run(maildrop->message(2, "no-such-id"))), Errc::not_found);
+    ASSERT_TRUE(run(maildrop->remove({1, 2, 3}))) << "2 was not read before";
+    EXPECT_TRUE(live().starts_with(d.unique_id));
+    EXPECT_EQ(totals().messages, 2u);
+    expect_sound();
+}
+
+TEST_F(MaildropTest, AListThatIsNotContinuedOrDoesNotAddUpIsNotTakenForABeginning) {
+    auto a = append("a");
+    append("b");
+    const ListVersion older = *open_maildrop()->version();
+    ASSERT_TRUE(run(store_.remove(kAccount, {a.unique_id}, "admin")));
+    append("c");
+    EXPECT_EQ(code_of(run(open_maildrop()->messages_since(older))), Errc::invalid);
+    ASSERT_TRUE(run(store_.restore(kAccount, a.unique_id)));
+    EXPECT_EQ(code_of(run(open_maildrop()->messages_since(older))), Errc::invalid) << "removed and restored";
+
+    const ListVersion sound = *open_maildrop()->version();
+    for (bool missing : {true, false}) {
+        auto record = *decode_mailbox(*run(engine_.get(kAccount, keys::mailbox())));
+        const auto right = record;
+        if (missing) {
+            record.next_order.value += 1;
+            record.totals.messages += 1;
+            record.totals.octets += 17;
+        } else {
+            auto list = run(store_.list(kAccount, OrderKey(0), 10));
+            put(keys::message(OrderKey(record.next_order.value)), encode(list->back()));
+            record.next_order.value += 1;
+            record.totals.messages += 1;
+            record.totals.octets += list->back().octets + 1;
+        }
+        put(keys::mailbox(), encode(record));
+        auto maildrop = open_maildrop();
+        ASSERT_TRUE(maildrop->version()->continues(sound));
+        EXPECT_EQ(code_of(run(maildrop->messages_since(sound))), Errc::corrupt);
+        EXPECT_FALSE(messages(*maildrop).empty());
+        EXPECT_FALSE(maildrop->version()) << "nothing may be kept of it";
+        maildrop.reset();
+        put(keys::mailbox(), encode(right));
+    }
+}
+
+TEST_F(MaildropTest, APurgeBeginsAListThatContinuesNoOther) {
+    append("a");
+    const ListVersion older = *open_maildrop()->version();
+    ASSERT_TRUE(run(store_.purge(kAccount)));
+    EXPECT_FALSE(open_maildrop()->version()->continues(older));
+    append("b");
+    append("c");
+    EXPECT_FALSE(open_maildrop()->version()->continues(older));
+}
+
 }  // namespace
 }  // namespace poplar::mailstore

@@ -76,8 +76,15 @@ protected:
             ascii_octets += m.ascii_octets != 0 ? m.ascii_octets : m.octets;
         }
         ASSERT_EQ(maildrop->ascii_octets(), ascii_octets);
+        std::vector<std::string> ids;
+        for (auto place : seen) ids.push_back(known_[place].message.unique_id);
+        ASSERT_TRUE(maildrop->version());
+        const ListVersion version = *maildrop->version();
+        compare_with_earlier(version, ids);
+        const bool quiet = !one_in(4);
         if (one_in(2)) append_some();
-        if (one_in(4)) remove_by_id();
+        if (!quiet) remove_by_id();
+        if (!one_in(3)) read_what_came_since(*maildrop, ids);
         auto list = run(maildrop->messages());
         ASSERT_TRUE(list);
         ASSERT_EQ((*list)->size(), seen.size());
@@ -95,6 +102,55 @@ protected:
         auto done = run(maildrop->remove(numbers));
         engine_.fail_next_commits(0, Errc::io);
         if (done) retain(chosen);
+        if (done && quiet) remember_what_is_left(version, **list, ids, numbers);
+    }
+
+    /// A list as it was at some time.
+    struct Earlier {
+        ListVersion version;
+        std::vector<std::string> ids;
+        bool only_deliveries_since = true;
+    };
+
+    void compare_with_earlier(const ListVersion& version, const std::vector<std::string>& ids) {
+        for (const auto& earlier : earlier_) {
+            const bool continues = version.continues(earlier.version);
+            const bool begun = !earlier.version.generation.empty();  // with the first delivery
+            if (earlier.only_deliveries_since && begun) EXPECT_TRUE(continues);
+            const auto beginning = ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), earlier.ids.size()));
+            if (continues) ASSERT_EQ(std::vector<std::string>(ids.begin(), beginning), earlier.ids);
+        }
+        earlier_.push_back({version, ids});
+    }
+
+    void read_what_came_since(Maildrop& maildrop, const std::vector<std::string>& ids) {
+        for (const auto& earlier : earlier_) {
+            if (!one_in(3) || !maildrop.version()->continues(earlier.version)) continue;
+            auto since = run(maildrop.messages_since(earlier.version));
+            ASSERT_TRUE(since) << since.error().detail();
+            ASSERT_EQ(since->size(), ids.size() - earlier.ids.size());
+            for (std::size_t i = 0; i < since->size(); ++i)
+                ASSERT_EQ((*since)[i].unique_id, ids[earlier.ids.size() + i]);
+        }
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            if (!one_in(5)) continue;
+            auto one = run(maildrop.message(static_cast<std::uint32_t>(i + 1), ids[i]));
+            ASSERT_TRUE(one) << one.error().detail();
+            ASSERT_EQ((*one)->unique_id, ids[i]);
+        }
+    }
+
+    void remember_what_is_left(ListVersion version, const std::vector<Message>& list,
+                               const std::vector<std::string>& ids, const std::vector<std::uint32_t>& removed) {
+        for (auto number : removed) version.take_out(list[number - 1]);
+        std::vector<std::string> left;
+        for (std::uint32_t number = 1; number <= ids.size(); ++number)
+            if (!std::ranges::binary_search(removed, number)) left.push_back(ids[number - 1]);
+        earlier_.push_back({std::move(version), std::move(left)});
+    }
+
+    void note_upheaval() {
+        for (auto& earlier : earlier_) earlier.only_deliveries_since = false;
     }
 
     void restore_one() {
@@ -104,6 +160,7 @@ protected:
         fail_maybe();
         auto done = run(store_.restore(kAccount, known.message.unique_id));
         engine_.fail_next_commits(0, Errc::io);
+        if (done && !known.live) note_upheaval();
         if (done) known.live = true;
     }
 
@@ -122,9 +179,11 @@ protected:
     void purge() {
         ASSERT_TRUE(run(store_.purge(kAccount)));
         known_.clear();
+        note_upheaval();
     }
 
     void retain(const std::vector<std::size_t>& chosen) {
+        if (!chosen.empty()) note_upheaval();
         for (auto place : chosen) {
             known_[place].live = false;
             known_[place].expires = clock_.now() + options_.retention;
@@ -175,6 +234,7 @@ protected:
     std::mt19937 random_{GetParam()};
     std::vector<Known> known_;
     std::set<std::string> given_out_;
+    std::vector<Earlier> earlier_;
     int serial_ = 0;
     bool unknown_ = false;
 };
