@@ -647,5 +647,33 @@ TEST(LocalEngine, AFlipOfAnyOctetOfTheLogIsFound) {
     }
 }
 
+// RocksDB would abort over the last word of the properties.
+TEST(LocalEngine, ADamagedTableOfTheIndexIsAnErrorAndEndsNothing) {
+    TempDir directory;
+    auto root = directory.path() / "store", copy = directory.path() / "copy";
+    {
+        auto engine = open_in(root);
+        ASSERT_TRUE(Direct(*engine).put(kAccount, "k", "v"));
+    }
+    std::string table;
+    for (const auto& file : fs::directory_iterator(root / "index"))
+        if (file.path().extension() == ".sst") table = file.path().filename();
+    copy_store(root, copy);
+    const auto sound = read_file(root / "index" / table);
+    bool properties = false;
+    for (std::uint64_t at = sound.size() - 240; at < sound.size(); ++at) {
+        fs::remove_all(copy / "index");
+        fs::copy(root / "index", copy / "index");
+        auto bytes = sound;
+        bytes[at] = static_cast<char>(bytes[at] ^ 0x80);
+        write_file(copy / "index" / table, bytes);
+        auto engine = LocalEngine::open(options_in(copy));
+        if (engine) continue;
+        EXPECT_EQ(engine.error().code(), Errc::corrupt) << engine.error().detail();
+        properties |= engine.error().detail().contains("properties");
+    }
+    EXPECT_TRUE(properties);
+}
+
 }  // namespace
 }  // namespace poplar::test

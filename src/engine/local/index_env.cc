@@ -8,6 +8,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/encoding.h"
 #include "base/log.h"
 
 namespace poplar::engine::local {
@@ -94,6 +95,25 @@ private:
     std::uint64_t end_ = 0;
 };
 
+// RocksDB reads a table's properties before it looks at their checksum, and aborts (by an assertion) if their last word
+// has the bit of a hash index, which they never have. They lie before the block that the footer speaks of first; all
+// else that may be wrong RocksDB finds by itself.
+IOStatus check_properties(const rocksdb::FSRandomAccessFile& file, std::uint64_t size, IODebugContext* debug) {
+    constexpr std::size_t kFooter = 53, kTrailer = 5, kWord = 4;
+    char space[kFooter];
+    Slice got;
+    if (size < kFooter) return IOStatus::OK();
+    if (auto done = file.Read(size - kFooter, kFooter, {}, &got, space, debug); !done.ok()) return done;
+    Decoder footer(std::string_view(got.data(), got.size()));
+    footer.u8();  // which checksums
+    auto end = footer.varint();
+    if (!footer.ok() || end > size || end < kTrailer + kWord) return IOStatus::OK();
+    if (auto done = file.Read(end - kTrailer - kWord, kWord, {}, &got, space, debug); !done.ok()) return done;
+    if (got.size() == kWord && static_cast<unsigned char>(got[kWord - 1]) & 0x80)
+        return IOStatus::Corruption("a table's properties are damaged");
+    return IOStatus::OK();
+}
+
 class IndexFileSystem final : public rocksdb::FileSystemWrapper {
 public:
     IndexFileSystem(const std::shared_ptr<rocksdb::FileSystem>& below, std::shared_ptr<Patience> patience)
@@ -105,6 +125,16 @@ public:
         auto done =
             patiently(*patience_, Use::needed, [&] { return target()->NewWritableFile(path, options, result, debug); });
         if (done.ok()) *result = std::make_unique<PatientFile>(std::move(*result), patience_);
+        return done;
+    }
+    IOStatus NewRandomAccessFile(const std::string& path, const rocksdb::FileOptions& options,
+                                 std::unique_ptr<rocksdb::FSRandomAccessFile>* result, IODebugContext* debug) override {
+        auto done = target()->NewRandomAccessFile(path, options, result, debug);
+        if (!done.ok() || !path.ends_with(".sst")) return done;
+        std::uint64_t size = 0;
+        done = target()->GetFileSize(path, {}, &size, debug);
+        if (done.ok()) done = check_properties(**result, size, debug);
+        if (!done.ok()) result->reset();
         return done;
     }
     // RocksDB gives the file CURRENT its name before the names of the files that it speaks of are durable, and a power
