@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/background.h"
+
 namespace poplar::server {
 
 namespace {
@@ -71,6 +73,7 @@ class Reader {
 public:
     Reader(engine::local::LocalEngine& engine, Findings& findings) : findings_(findings) {
         thread_ = std::thread([&engine, &findings] {
+            become_background_thread("verify");
             try {
                 auto result = engine.verify([&](const Damage& damage) { findings.add(damage); },
                                             [&](const VerifyTotals& totals) { findings.progress(totals); });

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <latch>
@@ -253,6 +254,41 @@ TEST(SegmentCopy, ACrashFindsTheIndexNeverTooOldForACopy) {
         EXPECT_EQ(text_of(recovered->status().damage), "");
         then.expect_in(*recovered);
     }
+}
+
+// Acts when a copy begins to be written: what counts in it has been decided by then.
+class Meddler final : public Disk {
+public:
+    int open(const char* path, int flags, unsigned mode) override {
+        if ((flags & O_CREAT) && std::string_view(path).ends_with(".draft")) act();
+        return Disk::open(path, flags, mode);
+    }
+    std::function<void()> act;
+};
+
+TEST(SegmentCopy, WhatChangesBetweenTheSurveyAndTheCopyIsNotLost) {
+    TempDir directory;
+    auto options = small_options(directory.path() / "store"), crashed = small_options(directory.path() / "crashed");
+    Meddler disk;
+    options.disk = &disk;
+    World world(11);
+    auto engine = open_store(options);
+    int meddled = 0;
+    disk.act = [&] {
+        for (int i = 0; i < 30; ++i) world.change(*engine);
+        ++meddled;
+    };
+    for (int round = 0; round < 6; ++round) {
+        for (int i = 0; i < 80; ++i) world.change(*engine);
+        for (int n = 0; n < 6; ++n) ASSERT_TRUE(engine->copy_segments());
+        world.expect_in(*engine);
+        copy_directory(options.directory, crashed.directory);
+        expect_rebuild_gives_the_same(crashed);
+        auto rebuilt = open_store(crashed);
+        ASSERT_TRUE(rebuilt);
+        world.expect_in(*rebuilt);
+    }
+    EXPECT_GT(meddled, 6);
 }
 
 TEST(SegmentCopy, AReaderOfAnOldPlaceReadsOn) {

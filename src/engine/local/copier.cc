@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/background.h"
 #include "base/log.h"
 #include "engine/local/log_files.h"
 
@@ -12,8 +13,11 @@ namespace poplar::engine::local {
 namespace {
 
 constexpr std::uint64_t kBlock = 4096;         // what the disk gives space by
-constexpr std::size_t kMoves = 256;            // bodies whose place changes between two groups of commits
+constexpr std::size_t kMoves = 64;             // bodies whose place changes between two groups of commits
 constexpr std::uint64_t kLookAgainAfter = 16;  // segments written since
+// It works in bursts so short that who finds a processor taken by one hardly notices.
+constexpr std::chrono::microseconds kBurst(250);
+constexpr std::uint64_t kBurstOctets = 64u << 10;
 
 std::string range(const std::vector<CopyCandidate>& sources) {
     auto first = sources.front().id.number, last = sources.back().last;
@@ -33,7 +37,11 @@ Copier::~Copier() {
 
 void Copier::start() {
     counts_.state = options_.copy_rate == 0 ? "off" : "resting";
-    if (options_.copy_rate > 0) thread_ = std::thread([this] { run(); });
+    if (options_.copy_rate > 0)
+        thread_ = std::thread([this] {
+            become_background_thread("copier");
+            run();
+        });
 }
 
 void Copier::run() {
@@ -153,7 +161,7 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
     if (!written) return pass_on(written);
     table_.add_segment(header.id, header.last, header.as_of);
     table_.add_copy(header.id, written->meta_octets, written->bodies);
-    auto switched = switch_over(header.id, ids);
+    auto switched = switch_over(header.id, ids, wait);
     // From the renaming on both are there: nothing else may be copied until that is over.
     if (!switched)
         return fail(switched.error().code() == Errc::cancelled ? Errc::cancelled : Errc::io, switched.error().detail());
@@ -167,8 +175,8 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
     return true;
 }
 
-// From here on it goes to its end, whatever its pace: the places of at most one segment's bodies.
-Result<> Copier::switch_over(SegmentId copy, const std::vector<SegmentId>& sources) {
+// From here on it goes to its end, even if it is to stop: the places of at most one segment's bodies.
+Result<> Copier::switch_over(SegmentId copy, const std::vector<SegmentId>& sources, const SegmentCopy::Pace& pace) {
     std::vector<Committer::Move> moves;
     auto flush = [&]() -> Result<> {
         auto done = when_there_is_room([&] { return committer_.move(moves); });
@@ -177,6 +185,7 @@ Result<> Copier::switch_over(SegmentId copy, const std::vector<SegmentId>& sourc
     };
     auto move = [&](PartitionId partition, BodyId id, const BodyPlace& from, const BodyPlace& to) -> Result<> {
         moves.push_back({partition, id, from, to});
+        (void)pace(0);
         return moves.size() < kMoves ? Result<>() : flush();
     };
     auto moved = find_moves(directory_, index_, copy, sources, move);
@@ -216,12 +225,22 @@ Result<> Copier::flush_past(std::uint64_t segment) {
     return {};
 }
 
+// Rests behind each burst: for as long as the rate wants, and for as long as it has worked at least.
 SegmentCopy::Pace Copier::pace(Haste haste) {
-    return [this, haste](std::uint64_t octets) {
+    using Clock = std::chrono::steady_clock;
+    using Seconds = std::chrono::duration<double>;
+    return [this, haste, octets = std::uint64_t(0), begun = Clock::now()](std::uint64_t more) mutable {
+        octets += more;
+        const Seconds worked = Clock::now() - begun;
+        if (octets < kBurstOctets && worked < kBurst) return true;
         std::unique_lock lock(mutex_);
-        if (haste == Haste::at_once) return !stopping_;
-        std::chrono::duration<double> rest(static_cast<double>(octets) / static_cast<double>(options_.copy_rate));
-        return !wake_.wait_for(lock, rest, [this] { return stopping_; });
+        if (haste == Haste::paced) {
+            Seconds rest(static_cast<double>(octets) / static_cast<double>(options_.copy_rate));
+            wake_.wait_for(lock, std::max(rest, worked), [this] { return stopping_; });
+        }
+        octets = 0;
+        begun = Clock::now();
+        return !stopping_;
     };
 }
 

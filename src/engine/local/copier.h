@@ -58,7 +58,7 @@ private:
     void mark_passed_over(std::vector<CopyCandidate>& list) const;
     CopyRules rules() const;
     Result<bool> copy(const std::vector<CopyCandidate>& sources, std::uint64_t erased_until, Haste haste);
-    Result<> switch_over(SegmentId copy, const std::vector<SegmentId>& sources);
+    Result<> switch_over(SegmentId copy, const std::vector<SegmentId>& sources, const SegmentCopy::Pace& pace);
     Result<> when_there_is_room(const std::function<Result<>()>& work);
     Result<> flush_past(std::uint64_t segment);
     SegmentCopy::Pace pace(Haste haste);

@@ -1,5 +1,6 @@
 #include "engine/local/scrubber.h"
 
+#include "base/background.h"
 #include "base/encoding.h"
 #include "base/log.h"
 
@@ -72,7 +73,10 @@ Scrubber::~Scrubber() {
 }
 
 void Scrubber::start() {
-    thread_ = std::thread([this] { run(); });
+    thread_ = std::thread([this] {
+        become_background_thread("scrubber");
+        run();
+    });
 }
 
 void Scrubber::begin_round() {

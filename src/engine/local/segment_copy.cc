@@ -6,9 +6,8 @@ namespace poplar::engine::local {
 
 namespace {
 
-constexpr std::size_t kWrite = 1u << 20;          // octets written at once
-constexpr std::uint64_t kSyncEvery = 8u << 20;    // so that no single sync holds up those of deliveries
-constexpr std::uint64_t kSurveyPace = 64u << 10;  // octets of metadata between two calls of pace()
+constexpr std::size_t kWrite = 256u << 10;      // octets written at once
+constexpr std::uint64_t kSyncEvery = 8u << 20;  // so that no single sync holds up those of deliveries
 
 std::unexpected<Error> stopped() { return fail(Errc::cancelled, "the copying was stopped"); }
 
@@ -65,28 +64,46 @@ private:
     std::uint64_t offset_ = 0, unsynced_ = 0;
 };
 
-Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Step& step) const {
+// The answer of `look`, or the one that the survey had in its place.
+template <class Look>
+Result<bool> SegmentCopy::decide(Look look) {
+    if (surveyed_) {
+        if (next_ == decided_.size()) return fail(Errc::corrupt, "a segment has changed while it was copied");
+        return decided_[next_++];
+    }
+    Result<bool> yes = look();
+    if (yes) decided_.push_back(*yes);
+    return yes;
+}
+
+Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Step& step) {
     const auto partition = step.header.partition;
     const bool erasures_count = step.header.sequence > erased_until_;
     Kept kept;
     for (const auto& key : step.meta.erased) {
         if (!erasures_count) break;
-        auto there = found(*index_.get(partition, key, nullptr, Wait::yes));
+        auto there = decide([&] { return found(*index_.get(partition, key, nullptr, Wait::yes)); });
         if (!there) return pass_on(there);
         if (!*there) kept.meta.erased.push_back(key);
     }
     for (const auto& entry : step.meta.puts) {
-        auto value = *index_.get(partition, entry.key, nullptr, Wait::yes);
-        auto there = found(value);
-        if (!there) return pass_on(there);
-        if (*there && *value == entry.value) kept.meta.puts.push_back(entry);
+        auto counts = decide([&]() -> Result<bool> {
+            auto value = *index_.get(partition, entry.key, nullptr, Wait::yes);
+            auto there = found(value);
+            return there && *there ? *value == entry.value : there;
+        });
+        if (!counts) return pass_on(counts);
+        if (*counts) kept.meta.puts.push_back(entry);
     }
     auto offset = step.body_offset();
     for (const auto& body : step.meta.bodies) {
-        auto place = *index_.place(partition, body.id, Wait::yes);
-        auto there = found(place);
-        if (!there) return pass_on(there);
-        if (*there && place->segment == id && place->offset == offset) {
+        auto here = decide([&]() -> Result<bool> {
+            auto place = *index_.place(partition, body.id, Wait::yes);
+            auto there = found(place);
+            return there && *there ? place->segment == id && place->offset == offset : there;
+        });
+        if (!here) return pass_on(here);
+        if (*here) {
             kept.meta.bodies.push_back(body);
             if (body.inline_octets > 0) kept.frames.emplace_back(offset, body.inline_octets);
             kept.body_octets += body.inline_octets;
@@ -95,23 +112,26 @@ Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Ste
     }
     for (auto body : step.meta.erased_bodies) {
         if (!erasures_count) break;
-        auto there = found(*index_.place(partition, body, Wait::yes));
+        auto there = decide([&] { return found(*index_.place(partition, body, Wait::yes)); });
         if (!there) return pass_on(there);
         if (!*there) kept.meta.erased_bodies.push_back(body);
     }
     kept.meta.change = step.meta.change;
     const auto& meta = kept.meta;
     if (meta.erased.empty() && meta.puts.empty() && meta.bodies.empty() && meta.erased_bodies.empty()) {
-        auto number = *index_.change_number(partition, nullptr, Wait::yes);
-        if (!number) return pass_on(number);
-        kept.nothing = *number > meta.change;
+        auto later = decide([&]() -> Result<bool> {
+            auto number = *index_.change_number(partition, nullptr, Wait::yes);
+            if (!number) return pass_on(number);
+            return *number > meta.change;
+        });
+        if (!later) return pass_on(later);
+        kept.nothing = *later;
     }
     return kept;
 }
 
-Result<CopyTotals> SegmentCopy::walk(Draft* draft, const Pace& pace) const {
+Result<CopyTotals> SegmentCopy::walk(Draft* draft, const Pace& pace) {
     CopyTotals totals;
-    std::uint64_t seen = 0;
     for (auto id : sources_) {
         auto file = File::open(directory_.disk(), directory_.segment(id), File::Mode::read);
         if (!file) return pass_on(file);
@@ -132,7 +152,7 @@ Result<CopyTotals> SegmentCopy::walk(Draft* draft, const Pace& pace) const {
                             fmt::format("{} is damaged at {}", directory_.relative(file->path()), step->offset));
             auto kept = keep(id, *step);
             if (!kept) return pass_on(kept);
-            seen += kRecordHeader + step->header.meta_octets;
+            std::uint64_t seen = kRecordHeader + step->header.meta_octets;
             if (!kept->nothing) {
                 auto meta = encode_meta(kept->meta);
                 auto record = step->header;
@@ -149,17 +169,19 @@ Result<CopyTotals> SegmentCopy::walk(Draft* draft, const Pace& pace) const {
                     seen += kept->body_octets;
                 }
             }
-            if (seen < kSurveyPace) continue;
             if (!pace(seen)) return stopped();
-            seen = 0;
         }
     }
     return totals;
 }
 
-Result<CopyTotals> SegmentCopy::survey(const Pace& pace) const { return walk(nullptr, pace); }
+Result<CopyTotals> SegmentCopy::survey(const Pace& pace) {
+    auto totals = walk(nullptr, pace);
+    surveyed_ = totals.has_value();
+    return totals;
+}
 
-Result<CopyTotals> SegmentCopy::write(const SegmentHeader& header, const Pace& pace) const {
+Result<CopyTotals> SegmentCopy::write(const SegmentHeader& header, const Pace& pace) {
     auto file = directory_.create_draft(header.id);
     if (!file) return pass_on(file);
     Draft draft(directory_.disk(), std::move(*file));

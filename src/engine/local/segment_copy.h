@@ -39,9 +39,10 @@ public:
           unreadable_(unreadable) {}
 
     /// What the copy would hold. Errors: corrupt (a source has damage, it must be left as it is), io, cancelled.
-    Result<CopyTotals> survey(const Pace& pace) const;
-    /// Writes the copy, makes it durable and gives it its name. Errors: as survey's; no_space.
-    Result<CopyTotals> write(const SegmentHeader& header, const Pace& pace) const;
+    Result<CopyTotals> survey(const Pace& pace);
+    /// Writes the copy, makes it durable and gives it its name; what a survey has found to count is not asked for
+    /// again. Errors: as survey's; no_space.
+    Result<CopyTotals> write(const SegmentHeader& header, const Pace& pace);
 
 private:
     class Draft;
@@ -52,14 +53,22 @@ private:
         std::uint64_t body_octets = 0;
         bool nothing = false;
     };
-    Result<Kept> keep(SegmentId id, const SegmentWalk::Step& step) const;
-    Result<CopyTotals> walk(Draft* draft, const Pace& pace) const;
+    template <class Look>
+    Result<bool> decide(Look look);
+    Result<Kept> keep(SegmentId id, const SegmentWalk::Step& step);
+    Result<CopyTotals> walk(Draft* draft, const Pace& pace);
 
     const StoreDirectory& directory_;
     const Index& index_;
     std::vector<SegmentId> sources_;
     std::uint64_t erased_until_;
     Unreadable unreadable_;
+
+    // What the index said in the survey, in the order of the walk. It may have changed when the copy is written: then
+    // what has died since is kept, as in a copy that was written before.
+    std::vector<bool> decided_;
+    std::size_t next_ = 0;  // of them
+    bool surveyed_ = false;
 };
 
 }  // namespace poplar::engine::local

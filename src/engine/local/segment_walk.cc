@@ -9,7 +9,8 @@ namespace poplar::engine::local {
 
 namespace {
 constexpr std::size_t kWindow = 1 << 20;
-}
+constexpr std::size_t kAtOnce = 1024;  // octets that most records' metadata end within
+}  // namespace
 
 Result<std::size_t> FileSource::read_at(char* to, std::size_t size, std::uint64_t offset) const {
     return file_.read_at(to, size, offset);
@@ -32,16 +33,20 @@ Result<SegmentWalk::Step> SegmentWalk::next() {
 // The record at `offset`, if there is an intact one.
 Result<std::optional<SegmentWalk::Step>> SegmentWalk::record_at(std::uint64_t offset) {
     if (end_ - offset < kRecordHeader) return std::nullopt;
-    buffer_.resize(kRecordHeader);
-    auto got = source_.read_at(buffer_.data(), kRecordHeader, offset);
+    auto read = [&](std::size_t size) {
+        buffer_.resize(size);
+        return source_.read_at(buffer_.data(), size, offset);
+    };
+    auto got = read(std::min<std::uint64_t>(kAtOnce, end_ - offset));
+    if (!got) got = read(kRecordHeader);  // what can't be read may lie behind it
     if (!got) return pass_on(got);
     auto header = peek_record(mark_, std::string_view(buffer_).substr(0, *got));
     if (!header || header->sequence < min_sequence_ || header->total() > end_ - offset) return std::nullopt;
 
-    buffer_.resize(kRecordHeader + std::size_t{header->meta_octets});
-    got = source_.read_at(buffer_.data(), buffer_.size(), offset);
+    const auto size = kRecordHeader + std::size_t{header->meta_octets};
+    if (size > *got) got = read(size);
     if (!got) return pass_on(got);
-    buffer_.resize(*got);
+    buffer_.resize(std::min(*got, size));
     if (!record_is_intact(buffer_, *header)) return std::nullopt;
     auto meta = decode_meta(std::string_view(buffer_).substr(kRecordHeader));
     if (!meta) return std::nullopt;

@@ -1,0 +1,26 @@
+#include "base/background.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace poplar {
+
+// SCHED_BATCH: it interrupts nobody when it wakes up. Nice 10 is about a tenth of a core while all are wanted. Neither
+// SCHED_IDLE nor 19: these threads take locks that others want, if only for moments (the index's cache, what segments
+// hold), and one who is put aside with such a lock must soon have its turn, not after a second.
+void become_background_thread(const char* name) {
+    constexpr int kNicer = 10, kNicest = 19;
+    pthread_setname_np(pthread_self(), name);
+    sched_param none{};
+    sched_setscheduler(0, SCHED_BATCH, &none);
+    // Linux has it by thread. A failure costs nothing but speed.
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    if (errno == 0) setpriority(PRIO_PROCESS, 0, std::min(now + kNicer, kNicest));
+}
+
+}  // namespace poplar

@@ -1,0 +1,9 @@
+#pragma once
+
+namespace poplar {
+
+/// For a thread that has time: from now on those who serve somebody come before it. `name`: as tools show it, at most
+/// 15 octets.
+void become_background_thread(const char* name);
+
+}  // namespace poplar
