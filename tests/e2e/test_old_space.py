@@ -7,8 +7,8 @@ from poplar_server import DOMAIN, PASSWORD, PATIENCE, SANITIZED, make_message, w
 
 ACCOUNTS = 6 if SANITIZED else 24
 MESSAGES = 40
-SPACE = 1.3      # the disk's octets over the live messages'
-COPIED = 4       # octets copied for each that came back, at most: (100 - copy_dead_percent) / copy_dead_percent
+SPACE = 1.3       # the disk's octets over the live messages'
+COPIED = 85 / 15  # octets copied for each that came back, at most: (100 - copy_dead_percent) / copy_dead_percent
 
 
 def disk_octets(server):

@@ -17,7 +17,7 @@ struct CopyCandidate {
 };
 
 struct CopyRules {
-    std::uint64_t dead_percent = 20;  ///< 1 to 90: how much of the log's space may hold nothing that counts
+    std::uint64_t dead_percent = 15;  ///< 1 to 90: how much of the log's space may hold nothing that counts
     std::uint64_t segment_size = 0;   ///< octets; a copy does not get larger
     std::uint64_t room = 0;           ///< octets the disk has for a copy
 

@@ -30,7 +30,7 @@ struct Options {
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache
     std::uint64_t copy_rate = 16u << 20;       ///< octets a second at which old segments are copied; 0: they are not
     std::chrono::milliseconds copy_every = std::chrono::seconds(10);  ///< how often is looked what to copy
-    std::uint64_t copy_dead_percent = 20;  ///< how much of the log's space may hold nothing that counts, 1 to 90
+    std::uint64_t copy_dead_percent = 15;  ///< how much of the log's space may hold nothing that counts, 1 to 90
     std::chrono::seconds scrub_every = std::chrono::days(7);  ///< everything is read once in that time; 0: never
     std::uint64_t scrub_rate = 8u << 20;                      ///< octets a second at which that is done
     bool index_wal = false;                 ///< the index gets its own synced log too: for doubt, not for speed
