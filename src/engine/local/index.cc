@@ -123,6 +123,13 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
 
     rocksdb::DB* db = nullptr;
     auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
+    if (status.IsCorruption()) {
+        TornManifest manifest(*env, directory);
+        if (manifest.cut()) {
+            status = rocksdb::DB::Open(rocks, directory.string(), &db);
+            if (!status.ok()) manifest.put_back();
+        }
+    }
     if (!status.ok() && patience->was_full()) return fail(Errc::no_space, "index: " + status.ToString());
     if (!status.ok()) return std::unexpected(index_error(status));
     auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last

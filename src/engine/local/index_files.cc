@@ -10,6 +10,7 @@
 
 #include "base/crc32c.h"
 #include "base/encoding.h"
+#include "base/log.h"
 
 namespace poplar::engine::local {
 
@@ -31,6 +32,15 @@ std::uint64_t offset_in(std::string_view text) {
     if (at != std::string_view::npos)
         std::from_chars(text.data() + at + kWord.size(), text.data() + text.size(), offset);
     return offset;
+}
+
+// Whether a sector behind `begin` holds nothing, as one does that a power cut kept from the disk. A flipped bit leaves
+// none, and what it hits must not be cut off: there may be no way back to the index before.
+bool unwritten(std::string_view bytes, std::uint64_t begin) {
+    constexpr std::uint64_t kSector = 512;
+    for (auto at = begin; at < bytes.size(); at += kSector - at % kSector)
+        if (bytes.substr(at, kSector - at % kSector).find_first_not_of('\0') == std::string_view::npos) return true;
+    return false;
 }
 
 }  // namespace
@@ -57,6 +67,29 @@ std::optional<std::uint64_t> damage_in_log(std::string_view bytes) {
         at += header + length;
     }
     return std::nullopt;
+}
+
+TornManifest::TornManifest(rocksdb::Env& env, const std::filesystem::path& directory) : env_(env) {
+    auto current = read_file(env, directory / "CURRENT");
+    if (!current || !current->starts_with("MANIFEST-") || !current->ends_with('\n')) return;
+    current->pop_back();
+    path_ = directory / *current;
+    if (auto bytes = read_file(env, path_)) bytes_ = std::move(*bytes);
+}
+
+bool TornManifest::cut() {
+    auto end = damage_in_log(bytes_);
+    if (!end || *end == 0 || !unwritten(bytes_, *end) || !replace(bytes_.substr(0, *end))) return false;
+    log::warning("store.index", {{"says", "the end of its MANIFEST is torn"}, {"cut_octets", bytes_.size() - *end}});
+    return true;
+}
+
+void TornManifest::put_back() { (void)replace(bytes_); }
+
+// In one step, under a name that RocksDB removes if it finds it.
+bool TornManifest::replace(const std::string& bytes) {
+    auto draft = std::filesystem::path(path_).replace_filename("000000.dbtmp").string();
+    return rocksdb::WriteStringToFile(&env_, bytes, draft, true).ok() && env_.RenameFile(draft, path_.string()).ok();
 }
 
 IndexFiles::IndexFiles(rocksdb::DB& db, std::filesystem::path directory, std::string_view stored)

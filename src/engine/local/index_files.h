@@ -46,4 +46,19 @@ private:
 /// Where a file in the format of RocksDB's logs (MANIFEST is one) is damaged; nullopt: it is not.
 std::optional<std::uint64_t> damage_in_log(std::string_view bytes);
 
+/// The end of an index's MANIFEST as a power cut may have left it: RocksDB takes what is torn there for damage and
+/// opens nothing. Cut off, the index is an older one, if it still has that one's files; what it lacks the log has.
+class TornManifest {
+public:
+    TornManifest(rocksdb::Env& env, const std::filesystem::path& directory);
+    bool cut();       ///< whether there was something to be cut off, and it is
+    void put_back();  ///< it did not help
+
+private:
+    bool replace(const std::string& bytes);
+    rocksdb::Env& env_;
+    std::filesystem::path path_;
+    std::string bytes_;
+};
+
 }  // namespace poplar::engine::local

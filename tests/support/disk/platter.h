@@ -89,6 +89,7 @@ public:
         }
     };
     const std::vector<Unit>& units() const { return units_; }
+    const std::string& path(const Unit& unit) const { return nodes_[static_cast<std::size_t>(unit.node)].path; }
 
     using Choice = std::vector<std::uint16_t>;                   // a version of each unit
     Choice nothing() const { return Choice(units_.size(), 0); }  ///< only what was synced
