@@ -243,6 +243,30 @@ TEST(LocalEngine, DamageInTheMiddleIsReportedAndCostsNothingElse) {
     for (int i : {0, 1, 2, 3, 5, 6, 7, 8, 9}) EXPECT_TRUE(d.get(kAccount, fmt::format("k{}", i))) << i;
 }
 
+TEST(LocalEngine, ARebuildMendsASegmentsHeaderAlsoTheLastOnes) {
+    for (std::uint64_t octet : {0u, 17u, 26u, 40u, 61u}) {
+        TempDir directory;
+        auto root = directory.path() / "store";
+        for (int from : {0, 4}) {
+            auto engine = open_in(root);
+            for (int i = from; i < from + 4; ++i)
+                ASSERT_TRUE(Direct(*engine).put(kAccount, fmt::format("k{}", i), "value"));
+        }
+        flip_octet(segment(root, 1), octet);
+        ASSERT_EQ(verify(*open_in(root)).size(), 1u) << octet;
+        auto rebuilt = LocalEngine::rebuild(options_in(root));
+        ASSERT_TRUE(rebuilt) << octet;
+        EXPECT_EQ(rebuilt->size(), 1u) << octet;
+        for (int again = 0; again < 2; ++again) {
+            auto engine = open_in(root);
+            Direct d(*engine);
+            for (int i = 0; i < 8; ++i) EXPECT_TRUE(d.get(kAccount, fmt::format("k{}", i))) << octet << ", " << i;
+            EXPECT_TRUE(d.put(kAccount, "more", "value"));
+            EXPECT_TRUE(verify(*engine).empty()) << octet;
+        }
+    }
+}
+
 TEST(LocalEngine, ADamagedBodyIsNamedAndNeverServed) {
     for (std::uint64_t size : {100u, 200'000u, 3u << 20}) {
         TempDir directory;

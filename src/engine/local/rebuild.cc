@@ -69,6 +69,12 @@ Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options) {
             if (!records) return pass_on(records);
             log::info("store.salvaged", {{"records", *records}});
             auto files = recovered->unreadable;
+            const auto& end = recovered->position;
+            if (*records == 0 && !files.empty() && files.back().id.number == end.segment) {
+                // Nothing was lost but a header, the last segment's: only one that another follows can be retired.
+                auto next = directory.create_segment(end.segment + 1, end.next_sequence);
+                if (!next) return pass_on(next);
+            }
             SegmentTable after;
             recovered = recover(directory, **index, after);
             if (!recovered) return pass_on(recovered);
