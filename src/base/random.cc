@@ -12,7 +12,7 @@ namespace poplar {
 
 namespace {
 
-constexpr char kAlphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
+constexpr std::string_view kAlphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 
 void ask_kernel(char* to, std::size_t size) {
     while (size > 0) {
@@ -66,6 +66,17 @@ std::string base32_text(std::uint64_t value) {
     while ((value >>= 5) != 0);
     std::ranges::reverse(text);
     return text;
+}
+
+std::optional<std::uint64_t> parse_base32(std::string_view text) {
+    std::uint64_t value = 0;
+    for (char c : text) {
+        const auto digit = kAlphabet.find(c);
+        if (digit == std::string_view::npos || value >> 59 != 0) return std::nullopt;
+        value = value << 5 | digit;
+    }
+    if (text.empty() || (text.front() == '0' && text.size() > 1)) return std::nullopt;
+    return value;
 }
 
 }  // namespace poplar

@@ -1,7 +1,9 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace poplar {
 
@@ -14,5 +16,7 @@ std::string random_text(std::size_t length);
 
 /// `value` in the same alphabet, without leading zeros ("0" for zero).
 std::string base32_text(std::uint64_t value);
+/// The value whose base32_text() this is; nothing for any other text.
+std::optional<std::uint64_t> parse_base32(std::string_view text);
 
 }  // namespace poplar

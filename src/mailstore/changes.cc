@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "mailstore/lookup.h"
 
 namespace poplar::mailstore {
 
@@ -121,7 +122,8 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
         ++record.next_order.value;
         count_in(record.totals, message);
         batch.put(keys::message(message.order), encode(message));
-        batch.put(keys::unique_id(message.unique_id), encode(Place{Place::Area::live, message.order, {}}));
+        if (!is_found_by_order(message))
+            batch.put(keys::unique_id(message.unique_id), encode(Place{Place::Area::live, message.order, {}}));
         batch.add_body(body, incoming.head, incoming.content.staged);
         results.push_back(std::move(message));
     }
@@ -133,9 +135,9 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
 Task<Result<>> Changes::admit(AccountId account, const MailboxRecord& mailbox, const std::string& unique_id) {
     if (unique_id.starts_with(mailbox.generation))
         co_return fail(Errc::exists, "the mailbox made this unique-id itself");
-    auto place = co_await engine_.get(account, keys::unique_id(unique_id));
-    if (place) co_return fail(Errc::exists, "a message has this unique-id");
-    if (place.error().code() != Errc::not_found) co_return pass_on(place);
+    auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
+    if (found) co_return fail(Errc::exists, "a message has this unique-id");
+    if (found.error().code() != Errc::not_found) co_return pass_on(found);
     co_return Result<>{};
 }
 
@@ -227,21 +229,13 @@ Task<Result<>> Changes::remove_by_id(AccountId account, Hot& hot, std::vector<st
 Task<Result<>> Changes::try_remove_by_id(AccountId account, Hot& hot, const std::vector<std::string>& unique_ids,
                                          std::string_view reason) {
     std::vector<Victim> victims;
+    auto snapshot = engine_.snapshot(account);
     for (const auto& unique_id : unique_ids) {
-        auto value = co_await engine_.get(account, keys::unique_id(unique_id));
-        if (!value && value.error().code() == Errc::not_found) continue;
-        if (!value) co_return pass_on(value);
-        auto place = decode_place(*value);
-        if (!place) co_return pass_on(place);
-        if (place->area != Place::Area::live) continue;
-        auto key = keys::message(place->order);
-        value = co_await engine_.get(account, key);
-        if (!value && value.error().code() == Errc::not_found)
-            co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
-        if (!value) co_return pass_on(value);
-        auto message = decode_message({std::move(key), std::move(*value)});
-        if (!message) co_return pass_on(message);
-        victims.push_back({message->order, message->body});
+        auto found = co_await look_up(engine_, account, unique_id, snapshot);
+        if (!found && found.error().code() == Errc::not_found) continue;
+        if (!found) co_return pass_on(found);
+        const auto& message = found->retained.message;
+        if (found->area == Place::Area::live) victims.push_back({message.order, message.body});
     }
     std::ranges::sort(victims, {}, &Victim::order);
     co_return co_await try_remove(account, hot, victims, reason, std::nullopt);
@@ -257,21 +251,12 @@ Task<Result<Message>> Changes::restore(AccountId account, Hot& hot, std::string 
 Task<Result<Message>> Changes::try_restore(AccountId account, Hot& hot, const std::string& unique_id) {
     auto state = co_await load(account, hot);
     if (!state) co_return pass_on(state);
-    auto value = co_await engine_.get(account, keys::unique_id(unique_id));
-    if (!value) co_return pass_on(value);
-    auto place = decode_place(*value);
-    if (!place) co_return pass_on(place);
-    bool live = place->area == Place::Area::live;  // nothing to do, also when an unknown outcome is repeated
-    auto key = live ? keys::message(place->order) : keys::retained(place->expires, place->order);
-    value = co_await engine_.get(account, key);
-    if (!value && value.error().code() == Errc::not_found)
-        co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
-    if (!value) co_return pass_on(value);
-    if (live) co_return decode_message({std::move(key), std::move(*value)});
-    auto retained = decode_retained({key, std::move(*value)});
-    if (!retained) co_return pass_on(retained);
+    auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
+    if (!found) co_return pass_on(found);
+    auto& message = found->retained.message;
+    // Nothing to do, also when an unknown outcome is repeated.
+    if (found->area == Place::Area::live) co_return std::move(message);
 
-    const Message& message = retained->message;
     auto& record = state->record;
     subtract(record.totals.retained_messages, 1);
     subtract(record.totals.retained_octets, message.octets);
@@ -279,12 +264,15 @@ Task<Result<Message>> Changes::try_restore(AccountId account, Hot& hot, const st
     record.next_order.value += 2;  // ListVersion::upheavals
     if (record.totals.retained_messages == 0) record.earliest_expiry = {};
     engine::Batch batch;
-    batch.erase(std::move(key));
+    batch.erase(keys::retained(found->retained.expires, message.order));
     batch.put(keys::message(message.order), encode(message));
-    batch.put(keys::unique_id(message.unique_id), encode(Place{Place::Area::live, message.order, {}}));
+    if (is_found_by_order(message))
+        batch.erase(keys::unique_id(message.unique_id));
+    else
+        batch.put(keys::unique_id(message.unique_id), encode(Place{Place::Area::live, message.order, {}}));
     auto done = co_await commit(account, hot, std::move(*state), std::move(batch));
     if (!done) co_return pass_on(done);
-    co_return std::move(retained->message);
+    co_return std::move(message);
 }
 
 // Forgetting

@@ -3,6 +3,7 @@
 #include "mailstore/account_queues.h"
 #include "mailstore/changes.h"
 #include "mailstore/check.h"
+#include "mailstore/lookup.h"
 #include "mailstore/maildrop.h"
 #include "mailstore/record.h"
 #include "mailstore/repair.h"
@@ -107,21 +108,9 @@ Task<Result<std::vector<Message>>> MailStore::list(AccountId account, OrderKey a
 
 Task<Result<Message>> MailStore::find(AccountId account, std::string unique_id) {
     auto snapshot = impl_->engine.snapshot(account);  // index and record as of one moment
-    auto value = co_await impl_->engine.get(account, keys::unique_id(unique_id), snapshot);
-    if (!value) co_return pass_on(value);
-    auto place = decode_place(*value);
-    if (!place) co_return pass_on(place);
-    bool live = place->area == Place::Area::live;
-    auto key = live ? keys::message(place->order) : keys::retained(place->expires, place->order);
-    value = co_await impl_->engine.get(account, key, snapshot);
-    if (!value && value.error().code() == Errc::not_found)
-        co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
-    if (!value) co_return pass_on(value);
-    engine::Entry entry{std::move(key), std::move(*value)};
-    if (live) co_return decode_message(entry);
-    auto retained = decode_retained(entry);
-    if (!retained) co_return pass_on(retained);
-    co_return std::move(retained->message);
+    auto found = co_await look_up(impl_->engine, account, std::move(unique_id), std::move(snapshot));
+    if (!found) co_return pass_on(found);
+    co_return std::move(found->retained.message);
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "mailstore/lookup.h"
 #include "mailstore/record.h"
 
 namespace poplar::mailstore {
@@ -83,17 +84,10 @@ Task<Result<std::span<const Message>>> InboxMaildrop::messages_since(ListVersion
 Task<Result<const Message*>> InboxMaildrop::message(std::uint32_t number, std::string unique_id) {
     if (const auto* message = known(number)) co_return message;
     if (!snapshot_) co_return fail(Errc::not_found, "no such message");
-    auto value = co_await engine_.get(account_, keys::unique_id(unique_id), snapshot_);
-    if (!value) co_return pass_on(value);
-    auto place = decode_place(*value);
-    if (!place) co_return pass_on(place);
-    if (place->area != Place::Area::live) co_return fail(Errc::not_found, "no such message");
-    auto key = keys::message(place->order);
-    value = co_await engine_.get(account_, key, snapshot_);
-    if (!value) co_return pass_on(value);
-    auto message = decode_message({std::move(key), std::move(*value)});
-    if (!message) co_return pass_on(message);
-    co_return &single_.emplace(number, std::move(*message)).first->second;
+    auto found = co_await look_up(engine_, account_, std::move(unique_id), snapshot_);
+    if (!found) co_return pass_on(found);
+    if (found->area != Place::Area::live) co_return fail(Errc::not_found, "no such message");
+    co_return &single_.emplace(number, std::move(found->retained.message)).first->second;
 }
 
 const Message* InboxMaildrop::known(std::uint32_t number) const {

@@ -71,6 +71,15 @@ std::string make_unique_id(const MailboxRecord& mailbox, OrderKey order) {
     return mailbox.generation + base32_text(order.value);
 }
 
+std::optional<OrderKey> order_in(std::string_view unique_id) {
+    if (unique_id.size() <= kGenerationLength) return std::nullopt;
+    auto value = parse_base32(unique_id.substr(kGenerationLength));
+    if (!value) return std::nullopt;
+    return OrderKey(*value);
+}
+
+bool is_found_by_order(const Message& message) { return order_in(message.unique_id) == message.order; }
+
 namespace keys {
 
 std::string mailbox() { return key_of(kMailboxTag).bytes(); }

@@ -1,6 +1,7 @@
 #pragma once
 // The mail store's keys and values (docs/storage-format.md, "Mail store"). Decoders take any bytes: what can't be
 // decoded is answered with corrupt.
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,10 @@ inline constexpr std::size_t kGenerationLength = 12;  // 60 random bits
 bool is_unique_id(std::string_view text);
 /// "The generation, then the order": both in base 32, the first of fixed length, so no two are alike.
 std::string make_unique_id(const MailboxRecord& mailbox, OrderKey order);
+/// The order in what make_unique_id() may have made, in this generation or another; nothing if it can't have.
+std::optional<OrderKey> order_in(std::string_view unique_id);
+/// Whether the order in its unique-id tells where the message is: then it needs no entry in the index while it is live.
+bool is_found_by_order(const Message& message);
 
 namespace keys {
 std::string mailbox();

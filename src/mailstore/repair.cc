@@ -57,8 +57,8 @@ private:
         }
     }
 
-    // Its unique-id and its place, counted; nothing for a record that can't be read or a second one of a message.
-    std::optional<std::pair<std::string, Place>> count(Place::Area area, const engine::Entry& entry) {
+    // The message and its place, counted; nothing for a record that can't be read or a second one of a message.
+    std::optional<std::pair<Message, Place>> count(Place::Area area, const engine::Entry& entry) {
         Message message;
         Place place{area, {}, {}};
         if (area == Place::Area::live) {
@@ -86,14 +86,16 @@ private:
             totals.retained_octets += message.octets;
         }
         if (!live && record_.earliest_expiry == Timestamp{}) record_.earliest_expiry = place.expires;
-        return std::pair(std::move(message.unique_id), place);
+        return std::pair(std::move(message), place);
     }
 
-    Task<Result<>> index(std::string unique_id, Place place) {
+    Task<Result<>> index(Message message, Place place) {
+        auto key = keys::unique_id(message.unique_id);
         auto wanted = encode(place);
-        auto value = co_await engine_.get(account_, keys::unique_id(unique_id));
+        auto value = co_await engine_.get(account_, key);
         if (!value && value.error().code() != Errc::not_found) co_return pass_on(value);
-        if (!value || *value != wanted) batch_.put(keys::unique_id(unique_id), std::move(wanted));
+        const bool may_lack = place.area == Place::Area::live && is_found_by_order(message);
+        if (value ? *value != wanted : !may_lack) batch_.put(std::move(key), std::move(wanted));
         co_return Result<>{};
     }
 

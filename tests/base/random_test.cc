@@ -50,5 +50,14 @@ TEST(Base32Text, HasNoLeadingZeros) {
         EXPECT_EQ(base32_text(value), text) << value;
 }
 
+TEST(Base32Text, IsReadBackAndNothingElseIs) {
+    for (int bits = 0; bits < 64; ++bits)
+        for (auto value : {1ull << bits, (1ull << bits) - 1, ~0ull << bits})
+            EXPECT_EQ(parse_base32(base32_text(value)), value) << value;
+    for (auto text : {"", "00", "01", "l", "A", "1 ", "-1", "1\xff", "g000000000000", "10000000000000"})
+        EXPECT_EQ(parse_base32(text), std::nullopt) << text;
+    EXPECT_EQ(parse_base32(std::string_view("1\0", 2)), std::nullopt);
+}
+
 }  // namespace
 }  // namespace poplar

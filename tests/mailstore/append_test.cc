@@ -1,5 +1,6 @@
 #include <set>
 
+#include "base/random.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"
 
@@ -81,6 +82,51 @@ TEST_F(AppendTest, RefusesAUniqueIdThatTheMailboxMayStillMake) {
     auto made = append("a").unique_id;
     auto next = made.substr(0, kGenerationLength) + "zz";
     EXPECT_EQ(code_of(run(store_.append(kAccount, message("b", next)))), Errc::exists);
+}
+
+TEST_F(AppendTest, AUniqueIdMadeHereNeedsNoEntryInTheIndex) {
+    auto entries = [&] { return run(engine_.scan(kAccount, keys::unique_ids(), 100))->size(); };
+    std::vector<Message> made;
+    for (int i = 0; i < 40; ++i) made.push_back(append("text " + std::to_string(i)));
+    EXPECT_EQ(entries(), 0u);
+    append("brought along", "from-elsewhere");
+    EXPECT_EQ(entries(), 1u);
+    for (const auto& message : made) {
+        auto found = run(store_.find(kAccount, message.unique_id));
+        ASSERT_TRUE(found);
+        EXPECT_EQ(found->order, message.order);
+        EXPECT_EQ(found->body, message.body);
+    }
+    expect_sound();
+}
+
+TEST_F(AppendTest, AUniqueIdThatOnlyLooksLikeAMessagesIsNobodys) {
+    const auto made = append("a").unique_id;
+    const std::string order = made.substr(kGenerationLength), other(kGenerationLength, 'x');
+    for (const auto& id : {other + order, made + "0", made + " ", made.substr(0, kGenerationLength) + "0" + order,
+                           made.substr(0, kGenerationLength), order}) {
+        EXPECT_EQ(code_of(run(store_.find(kAccount, id))), Errc::not_found) << id;
+        EXPECT_EQ(code_of(run(store_.restore(kAccount, id))), Errc::not_found) << id;
+        EXPECT_TRUE(run(store_.remove(kAccount, {id}, "test"))) << id;
+    }
+    EXPECT_EQ(live(), made);
+}
+
+TEST_F(AppendTest, AUniqueIdBroughtAlongMaySpeakOfAnyPlace) {
+    const std::string other(kGenerationLength, 'x');
+    append("at its place", other + "1");
+    append("at another's", other + "1z");
+    auto made = append("made");
+    append("where one was made", other + base32_text(made.order.value));
+    for (const auto& id : {other + "1", other + "1z", made.unique_id, other + base32_text(made.order.value)}) {
+        EXPECT_EQ(run(store_.find(kAccount, id))->unique_id, id);
+        EXPECT_EQ(code_of(run(store_.append(kAccount, message("b", id)))), Errc::exists) << id;
+    }
+    expect_sound();
+    ASSERT_TRUE(run(store_.remove(kAccount, {other + "1", other + base32_text(made.order.value)}, "test")));
+    EXPECT_EQ(live(), other + "1z " + made.unique_id);
+    EXPECT_EQ(run(store_.restore(kAccount, other + "1"))->order, OrderKey(1));
+    expect_sound();
 }
 
 TEST_F(AppendTest, OneRefusedMessageDoesNotHoldUpItsNeighbours) {

@@ -102,6 +102,19 @@ TEST(Record, UniqueIdsAreOneTo70PrintableCharacters) {
     EXPECT_TRUE(is_unique_id(make_unique_id(kMailbox, OrderKey(~0ull))));
 }
 
+TEST(Record, TheOrderIsReadFromWhatAMailboxMayHaveMade) {
+    for (auto order : {OrderKey(1), OrderKey(32), OrderKey(~0ull)}) {
+        Message message{order, make_unique_id(kMailbox, order), {}, 0, 0, {}};
+        EXPECT_EQ(order_in(message.unique_id), order);
+        EXPECT_TRUE(is_found_by_order(message));
+        ++message.order.value;
+        EXPECT_FALSE(is_found_by_order(message)) << "the unique-id speaks of another place";
+    }
+    for (auto text : {"", "1", "0123456789ab", "0123456789ab01", "0123456789abL", "0123456789ab1-"})
+        EXPECT_EQ(order_in(text), std::nullopt) << text;
+    EXPECT_FALSE(is_found_by_order(kMessage));
+}
+
 TEST(Record, EveryShortenedOrLengthenedRecordIsCorrupt) {
     const auto mailbox = encode(kMailbox), message = encode(kMessage), retained = encode(kRetained),
                place = encode(Place{Place::Area::retained, OrderKey(2), at(3)});

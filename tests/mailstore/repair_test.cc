@@ -14,7 +14,7 @@ constexpr AccountId kAccount{1024};
 
 class RepairTest : public testing::Test {
 protected:
-    Message append(const std::string& text, std::uint64_t ascii_octets = 0) {
+    Message append(const std::string& text, std::uint64_t ascii_octets = 0, std::string unique_id = "") {
         auto writer = engine.write_body();
         auto stage = [](engine::BodyWriter& w, std::string bytes) -> Task<Result<Content>> {
             if (auto done = co_await w.write(bytes); !done) co_return pass_on(done);
@@ -23,7 +23,7 @@ protected:
             co_return Content{std::move(*staged), bytes.size()};
         };
         auto content = run(stage(*writer, text));
-        auto message = run(store.append(kAccount, {"", std::move(*content), "", ascii_octets}));
+        auto message = run(store.append(kAccount, {"", std::move(*content), std::move(unique_id), ascii_octets}));
         EXPECT_TRUE(message);
         return *message;
     }
@@ -56,7 +56,7 @@ TEST_F(RepairTest, CountsAnewWhatIsLeft) {
     append("one\r\n");
     auto lost = append("two\r\n");
     append("three\r\n");
-    lose({keys::message(lost.order), keys::unique_id(lost.unique_id)});
+    lose({keys::message(lost.order)});
     ASSERT_FALSE(run(store.check(kAccount)));
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
@@ -69,7 +69,7 @@ TEST_F(RepairTest, CountsTheOctetsWithoutUtf8Anew) {
     auto lost = append("two\r\n", 50);
     append("three\r\n", 3);
     EXPECT_TRUE(run(store.check(kAccount)));
-    lose({keys::message(lost.order), keys::unique_id(lost.unique_id)});
+    lose({keys::message(lost.order)});
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
     auto totals = run(store.totals(kAccount));
@@ -85,7 +85,7 @@ TEST_F(RepairTest, CountsTheOctetsWithoutUtf8Anew) {
 }
 
 TEST_F(RepairTest, MakesTheIndexFitTheMessages) {
-    auto one = append("one\r\n"), two = append("two\r\n");
+    auto one = append("one\r\n", 0, "one"), two = append("two\r\n", 0, "two");
     lose({keys::unique_id(one.unique_id), keys::message(two.order)});
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
@@ -93,16 +93,48 @@ TEST_F(RepairTest, MakesTheIndexFitTheMessages) {
     EXPECT_FALSE(run(store.find(kAccount, two.unique_id)));
 }
 
+TEST_F(RepairTest, AWrongEntryForAMessageThatNeedsNoneIsMadeRight) {
+    auto one = append("one\r\n"), two = append("two\r\n");
+    lose({}, {{keys::unique_id(one.unique_id), encode(Place{Place::Area::live, two.order, {}})}});
+    EXPECT_FALSE(run(store.check(kAccount)));
+    EXPECT_FALSE(run(store.find(kAccount, one.unique_id))) << "the index names another message";
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.find(kAccount, one.unique_id))->order, one.order);
+}
+
+TEST_F(RepairTest, MessagesOfAnEarlierGenerationAreFoundRemovedAndRestored) {
+    auto one = append("one\r\n"), two = append("two\r\n");
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(true), false);
+    auto three = append("three\r\n");
+    EXPECT_NE(three.unique_id.substr(0, kGenerationLength), one.unique_id.substr(0, kGenerationLength));
+    for (const auto& message : {one, two, three})
+        EXPECT_EQ(run(store.find(kAccount, message.unique_id))->order, message.order);
+    ASSERT_TRUE(run(store.remove(kAccount, {one.unique_id}, "test")));
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.restore(kAccount, one.unique_id))->order, one.order);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.totals(kAccount))->messages, 3u);
+
+    auto taken = run(store.append(kAccount, {"", {}, two.unique_id, 0}));
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().code(), Errc::exists) << "a live message has it";
+}
+
 TEST_F(RepairTest, NeverGivesALostMessagesUniqueIdToAnother) {
     append("one\r\n");
     auto before = run(engine.get(kAccount, keys::mailbox()));
     ASSERT_TRUE(before);
     auto lost = append("two\r\n");
-    lose({keys::message(lost.order), keys::unique_id(lost.unique_id)}, {{keys::mailbox(), *before}});
+    lose({keys::message(lost.order)}, {{keys::mailbox(), *before}});
     ASSERT_TRUE(run(store.repair(kAccount)));
     auto next = append("three\r\n");
     EXPECT_EQ(next.order, lost.order) << "nothing is left that could tell";
     EXPECT_NE(next.unique_id, lost.unique_id);
+    EXPECT_FALSE(run(store.find(kAccount, lost.unique_id))) << "another message is where it was";
+    EXPECT_TRUE(run(store.remove(kAccount, {lost.unique_id}, "test")));
+    EXPECT_EQ(run(store.totals(kAccount))->messages, 2u);
+    EXPECT_TRUE(run(store.check(kAccount)));
 }
 
 }  // namespace

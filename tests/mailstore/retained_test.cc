@@ -95,6 +95,48 @@ TEST_F(RetainedTest, RestoringPutsAMessageBackWhereItWas) {
     EXPECT_EQ(expire(), 0u) << "its days don't go on";
 }
 
+TEST_F(RetainedTest, AMessageThatNeedsNoEntryHasOneWhileItIsRetained) {
+    auto entries = [&] { return run(engine_.scan(kAccount, keys::unique_ids(), 100))->size(); };
+    auto a = append("a"), b = append("b"), c = append("c");
+    remove({a.unique_id, c.unique_id});
+    EXPECT_EQ(entries(), 2u);
+    expect_sound();
+    EXPECT_EQ(run(store_.find(kAccount, a.unique_id))->body, a.body);
+    EXPECT_EQ(run(store_.restore(kAccount, a.unique_id))->order, a.order);
+    EXPECT_EQ(run(store_.restore(kAccount, a.unique_id))->order, a.order) << "twice is the same as once";
+    EXPECT_EQ(run(store_.restore(kAccount, b.unique_id))->order, b.order) << "it was never away";
+    EXPECT_EQ(entries(), 1u);
+    expect_sound();
+    clock_.advance(days(30));
+    EXPECT_EQ(expire(), 1u);
+    EXPECT_EQ(entries(), 0u);
+    EXPECT_EQ(code_of(run(store_.find(kAccount, c.unique_id))), Errc::not_found);
+    EXPECT_EQ(live(), a.unique_id + " " + b.unique_id);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, AStoreFromBeforeHasEntriesOfAllItsMessages) {
+    std::vector<Message> messages;
+    for (int i = 0; i < 4; ++i) {
+        messages.push_back(append("x"));
+        const auto& m = messages.back();
+        put(keys::unique_id(m.unique_id), encode(Place{Place::Area::live, m.order, {}}));
+    }
+    MailStore store(engine_, clock_, options_);
+    for (const auto& m : messages) EXPECT_EQ(run(store.find(kAccount, m.unique_id))->body, m.body);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    ASSERT_TRUE(run(store.remove(kAccount, {messages[0].unique_id, messages[1].unique_id}, "admin")));
+    EXPECT_TRUE(run(store.check(kAccount)));
+    ASSERT_TRUE(run(store.restore(kAccount, messages[0].unique_id)));
+    EXPECT_TRUE(run(store.check(kAccount)));
+    clock_.advance(days(30));
+    EXPECT_EQ(run(store.expire(kAccount)).value_or(0), 1u);
+    EXPECT_TRUE(run(store.check(kAccount)));
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(true), false) << "all of it is as it may be";
+    ASSERT_TRUE(run(store.purge(kAccount)));
+    EXPECT_TRUE(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->empty());
+}
+
 TEST_F(RetainedTest, RestoringTwiceIsTheSameAsOnce) {
     append_many(1);
     remove({"m0"});
@@ -297,6 +339,13 @@ TEST_F(RetainedTest, CheckNamesWhatIsWrong) {
     auto renamed = m0;
     renamed.unique_id = "other";
     EXPECT_EQ(spoil(keys::message(m0.order), encode(renamed)), "message other is not in the unique-id index");
+    auto made = append("made");
+    EXPECT_EQ(spoil(keys::unique_id(made.unique_id), encode(Place{Place::Area::live, m0.order, {}})),
+              "the unique-id index has message " + made.unique_id + " elsewhere");
+    auto moved = made;
+    --moved.unique_id.back();
+    EXPECT_EQ(spoil(keys::message(made.order), encode(moved)),
+              "message " + moved.unique_id + " is not in the unique-id index");
 }
 
 TEST_F(RetainedTest, LiveMailGoesWhenItsDaysAreOverAndIsKeptAsWhatSomebodyDeleted) {

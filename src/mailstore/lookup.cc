@@ -1,0 +1,53 @@
+// A unique-id is looked for in the index first, which has all those that were brought along and those of retained
+// messages. One that a mailbox made for a live message is not there: the order in it says where the message must be.
+// The unique-id in the message's own record decides; the place may be another's if the id was never made here, or was
+// made in an earlier generation.
+#include "mailstore/lookup.h"
+
+namespace poplar::mailstore {
+
+namespace {
+
+Result<Found> decode_found(Place::Area area, const engine::Entry& entry) {
+    Found found{area, {}};
+    if (area == Place::Area::retained) {
+        auto retained = decode_retained(entry);
+        if (!retained) return pass_on(retained);
+        found.retained = std::move(*retained);
+    } else {
+        auto message = decode_message(entry);
+        if (!message) return pass_on(message);
+        found.retained.message = std::move(*message);
+    }
+    return found;
+}
+
+}  // namespace
+
+Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::string unique_id,
+                            std::shared_ptr<const engine::Snapshot> snapshot) {
+    auto indexed = co_await engine.get(account, keys::unique_id(unique_id), snapshot);
+    if (!indexed && indexed.error().code() != Errc::not_found) co_return pass_on(indexed);
+    Place place;
+    if (indexed) {
+        auto decoded = decode_place(*indexed);
+        if (!decoded) co_return pass_on(decoded);
+        place = *decoded;
+    } else {
+        auto order = order_in(unique_id);
+        if (!order) co_return pass_on(indexed);
+        place.order = *order;
+    }
+    const bool live = place.area == Place::Area::live;
+    auto key = live ? keys::message(place.order) : keys::retained(place.expires, place.order);
+    auto value = co_await engine.get(account, key, snapshot);
+    if (!value && value.error().code() == Errc::not_found && indexed)
+        co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
+    if (!value) co_return pass_on(value);
+    auto found = decode_found(place.area, {std::move(key), std::move(*value)});
+    if (!found || found->retained.message.unique_id == unique_id) co_return found;
+    if (indexed) co_return fail(Errc::corrupt, "the unique-id index names another message");
+    co_return fail(Errc::not_found, "no message has this unique-id");
+}
+
+}  // namespace poplar::mailstore
