@@ -1,7 +1,9 @@
 // The process dies at each named step of what changes the disk, every time it comes to it: the next start finds all
 // that was promised.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tests/engine/direct.h"
 #include "tests/engine/disk_world.h"
 
 namespace poplar::test {
@@ -55,6 +57,61 @@ TEST(CrashPoints, DyingAtAnyStepBreaksNoPromise) {
                 << "died at " << to_string(step) << ", time " << nth;
         }
     }
+}
+
+// What a damaged record said only the index knows, until a rebuild has written it to the log again.
+TEST(CrashPoints, ARebuildThatDiesForgetsNothing) {
+    std::string wrong;
+    auto moments =
+        live({.actions = {{Kind::put, 0, 0}, {Kind::put, 0, 0}, {Kind::restart, 0, 0}, {Kind::put, 0, 0}}}, wrong);
+    ASSERT_EQ(wrong, "");
+    const auto& last = moments.back();
+    auto damaged = [&] {
+        auto platter = last.cut.state(last.cut.everything());
+        {
+            SimulatedDisk disk(platter);
+            auto engine = engine::local::LocalEngine::open(small_options(disk, 6000));
+            EXPECT_TRUE(engine);  // and it ends as it should: the index is complete
+        }
+        int segment = platter->find("/data/store/log/0/0000000001.seg");
+        auto at = platter->live(segment).bytes.find("mark00001");
+        EXPECT_NE(at, std::string::npos);
+        platter->write(segment, at, "X");
+        platter->sync(segment);
+        return platter;
+    };
+    std::map<Step, int> reached;
+    {
+        SimulatedDisk disk(damaged());
+        disk.on_step = [&](Step step) { ++reached[step]; };
+        auto found = engine::local::LocalEngine::rebuild(small_options(disk, 6000));
+        ASSERT_TRUE(found) << found.error().detail();
+        EXPECT_EQ(found->size(), 1u);
+    }
+    int refused = 0;
+    for (auto [step, times] : reached)
+        for (int nth = 1; nth <= times; ++nth) {
+            auto platter = damaged();
+            SimulatedDisk disk(platter);
+            int left = nth;
+            disk.on_step = [&, step](Step now) {
+                if (now == step && --left == 0) disk.kill();
+            };
+            (void)engine::local::LocalEngine::rebuild(small_options(disk, 6000));
+            ASSERT_EQ(left, 0) << to_string(step);
+            SimulatedDisk next(platter);
+            if (!engine::local::LocalEngine::open(small_options(next, 6000))) ++refused;
+            auto found = engine::local::LocalEngine::rebuild(small_options(next, 6000));
+            EXPECT_TRUE(found && (!found->empty() || step == Step::index_rebuilt)) << to_string(step);
+            auto engine = engine::local::LocalEngine::open(small_options(next, 6000));
+            ASSERT_TRUE(engine) << to_string(step) << ": " << engine.error().detail();
+            for (std::size_t i = 0; i < last.promise.items.size(); ++i) {
+                auto key = fmt::format("mark{:05}", i);
+                EXPECT_TRUE(Direct(**engine).get(last.promise.items[i].commit->partition, key))
+                    << key << ", died at " << to_string(step) << ", time " << nth;
+            }
+        }
+    EXPECT_GT(refused, 3);
 }
 
 // orphan_kept is where both names are there: the old one has yet to go.

@@ -120,11 +120,11 @@ void World::attach() {
 
 void World::start() {
     attach();
-    auto engine = local::LocalEngine::open(small_options(*disk_, life_.segment_size));
+    auto engine = open_as_told(*disk_, life_.segment_size);
     if (disk_->dead()) {  // it died at its start
         if (engine) engine->reset();
         attach();
-        engine = local::LocalEngine::open(small_options(*disk_, life_.segment_size));
+        engine = open_as_told(*disk_, life_.segment_size);
     }
     if (!engine) {
         wrong = "the engine does not open: " + engine.error().detail();
@@ -335,6 +335,14 @@ local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_size) {
     return options;
 }
 
+Result<std::unique_ptr<local::LocalEngine>> open_as_told(SimulatedDisk& disk, std::uint64_t segment_size) {
+    auto options = small_options(disk, segment_size);
+    auto engine = local::LocalEngine::open(options);
+    if (engine || engine.error().code() != Errc::invalid || disk.dead()) return engine;
+    if (auto rebuilt = local::LocalEngine::rebuild(options); !rebuilt) return pass_on(rebuilt);
+    return local::LocalEngine::open(options);
+}
+
 std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, int>* reached,
                          std::map<Sync, int>* synced) {
     World world(life);
@@ -352,7 +360,7 @@ std::vector<Moment> live(const Life& life, std::string& wrong, std::map<Step, in
 
 std::string check_state(std::shared_ptr<Platter> platter, const Promise& promise, bool thorough) {
     auto open = [&](SimulatedDisk& disk, std::string& wrong) {
-        auto engine = local::LocalEngine::open(small_options(disk, 6000));
+        auto engine = open_as_told(disk, 6000);
         if (!engine) wrong = "the engine does not open: " + engine.error().detail();
         return engine ? std::move(*engine) : nullptr;
     };

@@ -32,7 +32,7 @@ enum class Sync {
     body,            ///< a large body's octets
     body_name,       ///< that a large body has its name
     orphans,         ///< the names in the folder of orphans
-    index_dropped,   ///< before a rebuild: that the old index has lost its name
+    index_dropped,   ///< before a rebuild, and behind it: that the old index has lost its name
     copy,            ///< a copy of segments
     copy_name,       ///< that it has its name
 };

@@ -52,6 +52,10 @@ Result<> LocalEngine::Impl::open() {
     auto opened = StoreDirectory::open(disk_of(options), options.directory);
     if (!opened) return pass_on(opened);
     directory = std::move(*opened);
+    auto interrupted = directory->rebuild_was_interrupted();
+    if (!interrupted) return pass_on(interrupted);
+    if (*interrupted)
+        return fail(Errc::invalid, "a rebuild did not come to its end, and must before this is used: poplar rebuild");
     reserve = std::make_unique<Reserve>(directory->disk(), directory->root() / "RESERVE", options.reserved_space);
     // A start writes here and there: not by the last octet.
     for (constexpr std::uint64_t kRoom = 1u << 20;;) {

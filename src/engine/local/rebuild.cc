@@ -54,6 +54,8 @@ Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options) {
     auto& directory = **opened;
     if (!directory.check_format())
         if (auto written = directory.write_format(); !written) return pass_on(written);
+    auto again = directory.rebuild_was_interrupted();
+    if (!again) return pass_on(again);
     if (auto aside = directory.set_aside_index(); !aside) return pass_on(aside);
 
     auto index = Index::open(disk, directory.index(), options);
@@ -82,6 +84,8 @@ Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options) {
             if (auto done = retire(directory, **index, after, *recovered, files); !done) return pass_on(done);
         }
     }
+    // What that one found it may have mended, and nobody heard of it.
+    if (*again) damage.push_back({"index.old", 0, {}, {}, "a rebuild did not come to its end"});
     recovered->damage = damage;
     if (auto swept = sweep_large(directory, **index, *recovered); !swept) return pass_on(swept);
     if (auto flushed = (*index)->flush(Index::FlushMode::wait); !flushed) return pass_on(flushed);

@@ -64,7 +64,6 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(Disk& disk, const f
     std::unique_ptr<StoreDirectory> store(new StoreDirectory(disk, root, std::move(*lock)));
     if (auto ready = store->prepare(); !ready) return pass_on(ready);
     if (auto ready = store->prepare_large(); !ready) return pass_on(ready);
-    if (auto gone = remove_tree(disk, root / "index.old"); !gone) return pass_on(gone);  // of an interrupted rebuild
     return store;
 }
 
@@ -151,14 +150,19 @@ Result<> StoreDirectory::prepare_large() {
     return sync_directory(disk_, root_ / "large", Sync::body_folders);
 }
 
-Result<> StoreDirectory::set_aside_index() const {
+Result<bool> StoreDirectory::rebuild_was_interrupted() const {
     auto names = list_directory(disk_, root_);
     if (!names) return pass_on(names);
-    // An older one is there if a rebuild did not come to its end: it knows what that one did not get to.
-    bool interrupted = std::ranges::find(*names, old_index().filename().string(), &Disk::Name::name) != names->end();
+    return std::ranges::find(*names, old_index().filename().string(), &Disk::Name::name) != names->end();
+}
+
+Result<> StoreDirectory::set_aside_index() const {
+    // An older one knows what the rebuild that did not come to its end did not get to.
+    auto interrupted = rebuild_was_interrupted();
+    if (!interrupted) return pass_on(interrupted);
     auto dropped = root_ / kDroppedIndex;
     if (auto gone = remove_tree(disk_, dropped); !gone) return gone;
-    auto renamed = rename_file(disk_, index(), interrupted ? dropped : old_index());
+    auto renamed = rename_file(disk_, index(), *interrupted ? dropped : old_index());
     if (!renamed && renamed.error().code() != Errc::not_found) return renamed;
     if (auto synced = sync_directory(disk_, root_, Sync::index_dropped); !synced) return synced;
     disk_.reached(Step::index_dropped);
@@ -170,6 +174,7 @@ Result<> StoreDirectory::drop_old_index() const {
     auto dropped = root_ / kDroppedIndex;
     auto renamed = rename_file(disk_, old_index(), dropped);
     if (!renamed && renamed.error().code() != Errc::not_found) return renamed;
+    if (auto synced = sync_directory(disk_, root_, Sync::index_dropped); !synced) return synced;
     return remove_tree(disk_, dropped);
 }
 

@@ -29,6 +29,8 @@ public:
     /// Before a rebuild. The index is old_index() then, unless there is one already. All of it or nothing, whenever it
     /// is interrupted; so is drop_old_index(), for when the rebuild is over.
     Result<> set_aside_index() const;
+    /// Whether there is an old_index(): it may know of commits what nothing else does, until a rebuild is over.
+    Result<bool> rebuild_was_interrupted() const;
     Result<> drop_old_index() const;
 
     // Segments: log/0/0000000001.seg and so on; copies have their pass in the name: 0000000001.2.seg.
