@@ -237,7 +237,8 @@ Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpo
 Task<Result<>> StreamConnectionImpl::await_octets(std::size_t room, Deadline deadline) {
     if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return begun;
     const auto before = input_.size();
-    if (!tls_) input_.resize_and_overwrite(before + room, [](char*, std::size_t size) { return size; });
+    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    if (!tls_) input_.resize_and_overwrite(before + room, [size = before + room](char*, std::size_t) { return size; });
     auto into = tls_ ? tls_->room(room) : std::span(input_).subspan(before);
     auto [error, octets] =
         co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(asio::use_awaitable));

@@ -155,7 +155,9 @@ std::span<char> TlsStream::room(std::size_t octets) {
     ahead_.erase(0, begin_);
     begin_ = 0;
     room_ = octets;
-    ahead_.resize_and_overwrite(ahead_.size() + octets, [](char*, std::size_t size) { return size; });
+    // Not the size it is called with: libstdc++ 12 may name a larger one, and there would be a gap before what comes.
+    const auto size = ahead_.size() + octets;
+    ahead_.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
     return std::span(ahead_).last(octets);
 }
 
