@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <random>
 #include <thread>
 
 #include "net/stream_connection.h"
@@ -62,10 +63,34 @@ protected:
                 when_idle(act, turns - 1);
         });
     }
+    /// One piece after the other: the next when all of the last was received.
+    void send_when_idle(std::vector<std::string> pieces, std::size_t next = 0) {
+        when_idle([this, pieces = std::move(pieces), next]() mutable {
+            client_->send_octets(pieces[next]);
+            if (++next < pieces.size()) send_when_idle(std::move(pieces), next);
+        });
+    }
+
     std::shared_ptr<const TlsContext> context_of(const test::TestCertificate& certificate) {
         auto context = TlsContext::load({certificate.certificate(), certificate.private_key()});
         EXPECT_TRUE(context) << context.error().detail();
         return *context;
+    }
+
+    void shake(const TlsContext& context) {
+        std::thread peer([this] { EXPECT_TRUE(client_->start_tls()); });
+        EXPECT_TRUE(run(server_->start_tls(context, 5s)));
+        peer.join();
+    }
+    static Task<std::string> octets_of(Connection& connection, std::size_t size) {
+        std::string octets;
+        while (octets.size() < size) {
+            auto some = co_await connection.read_some(5s);
+            if (!some) co_return octets + "<" + some.error().detail() + ">";
+            octets.append(*some);
+            connection.consume(some->size());
+        }
+        co_return octets;
     }
 
     asio::io_context context_{1};
@@ -300,6 +325,53 @@ TEST_F(ConnectionTest, SpeaksTlsAfterTheUpgrade) {
     ASSERT_NE(server_->tls(), nullptr);
     EXPECT_EQ(server_->tls()->version, "TLSv1.3");
     EXPECT_FALSE(server_->tls()->cipher.empty());
+}
+
+// Half a header, half a record, a record and half of the next: each piece is received before the next is sent.
+TEST_F(ConnectionTest, ReadsAllOfTlsWhereverItsRecordsAreCut) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    shake(*context);
+    const std::string words[] = {"LIST 1\r\n", "NO", "OP\r\n"};
+    for (std::size_t cut = 1;; ++cut) {
+        std::string octets, text;
+        for (const auto& word : words) {
+            octets += client_->records(word);
+            text += word;
+        }
+        if (cut >= octets.size()) break;
+        client_->send_octets(std::string_view(octets).substr(0, cut));
+        when_idle([&] { client_->send_octets(std::string_view(octets).substr(cut)); });
+        ASSERT_EQ(run(octets_of(*server_, text.size())), text) << "cut at " << cut << " of " << octets.size();
+    }
+}
+
+// Lines and blocks by turns: they wait with different room for what comes.
+TEST_F(ConnectionTest, ReadsAllOfTlsHoweverMuchComesAtOnce) {
+    test::TestCertificate certificate;
+    auto context = context_of(certificate);
+    shake(*context);
+    std::minstd_rand random(1);
+    for (int round = 0; round < 40; ++round) {
+        std::string octets, text;
+        while (octets.size() < 50'000) {
+            std::string word(1 + random() % (random() % 8 == 0 ? 16'384 : 300), static_cast<char>('a' + random() % 26));
+            octets += client_->records(word);
+            text += word;
+        }
+        octets += client_->records("\r\n");
+        std::vector<std::string> pieces;
+        for (std::string_view rest = octets; !rest.empty();) {
+            auto some = std::min<std::size_t>(rest.size(), 1 + random() % (random() % 2 == 0 ? 700 : 20'000));
+            pieces.emplace_back(rest.substr(0, some));
+            rest.remove_prefix(some);
+        }
+        send_when_idle(std::move(pieces));
+        if (round % 2 == 0)
+            ASSERT_TRUE(line(text.size() + 2) == text) << "round " << round;
+        else
+            ASSERT_TRUE(run(octets_of(*server_, text.size() + 2)) == text + "\r\n") << "round " << round;
+    }
 }
 
 // CVE-2011-0411: what was injected before the handshake must not be obeyed after it. RFC 2595 s4.

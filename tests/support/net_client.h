@@ -49,11 +49,30 @@ public:
         if (ssl_)
             SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
         else
-            while (!bytes.empty()) {
-                auto sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-                if (sent <= 0) return;
-                bytes.remove_prefix(static_cast<std::size_t>(sent));
-            }
+            send_octets(bytes);
+    }
+
+    /// The TLS records that send() would send, to be sent with send_octets(), in pieces.
+    std::string records(std::string_view bytes) {
+        BIO* wire = SSL_get_wbio(ssl_.get());
+        BIO* memory = BIO_new(BIO_s_mem());
+        BIO_up_ref(wire);
+        SSL_set0_wbio(ssl_.get(), memory);
+        send(bytes);
+        char* made = nullptr;
+        auto size = BIO_get_mem_data(memory, &made);
+        std::string octets(made, static_cast<std::size_t>(size));
+        SSL_set0_wbio(ssl_.get(), wire);
+        return octets;
+    }
+
+    /// As they are, whether there is TLS or not.
+    void send_octets(std::string_view octets) {
+        while (!octets.empty()) {
+            auto sent = ::send(socket_.get(), octets.data(), octets.size(), MSG_NOSIGNAL);
+            if (sent <= 0) return;
+            octets.remove_prefix(static_cast<std::size_t>(sent));
+        }
     }
 
     /// The next line without its end; "" at the end of the stream.
