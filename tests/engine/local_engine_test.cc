@@ -699,5 +699,43 @@ TEST(LocalEngine, ADamagedTableOfTheIndexIsAnErrorAndEndsNothing) {
     EXPECT_TRUE(properties);
 }
 
+TEST(LocalEngine, ADamagedNameOfTheIndexsManifestIsDamageAndNoFailureOfTheDisk) {
+    TempDir directory;
+    auto root = directory.path() / "store", copy = directory.path() / "copy";
+    {
+        auto engine = open_in(root);
+        ASSERT_TRUE(Direct(*engine).put(kAccount, "k", "v"));
+    }
+    const auto sound = read_file(root / "index/CURRENT");
+    auto digit = sound, word = sound;
+    digit[sound.size() - 6] = static_cast<char>(digit[sound.size() - 6] ^ 0x08);
+    word[0] = static_cast<char>(word[0] ^ 0x01);
+    struct Case {
+        std::string_view what;
+        std::string text;
+    };
+    for (const auto& [what, text] : {Case{"a digit flipped", digit},
+                                     {"a letter flipped", word},
+                                     {"no digits", sound.substr(0, 9) + "\n"},
+                                     {"some digits", sound.substr(0, sound.size() - 3) + "\n"},
+                                     {"half a word", sound.substr(0, 4) + "\n"},
+                                     {"cut off", sound.substr(0, 11)},
+                                     {"no newline", sound.substr(0, sound.size() - 1)},
+                                     {"a newline more", sound + "\n"},
+                                     {"another folder's", "../index/" + sound},
+                                     {"empty", ""}}) {
+        copy_store(root, copy);
+        write_file(copy / "index/CURRENT", text);
+        auto engine = LocalEngine::open(options_in(copy));
+        ASSERT_FALSE(engine) << what;
+        EXPECT_EQ(engine.error().code(), Errc::corrupt) << what << ": " << engine.error().detail();
+        EXPECT_TRUE(engine.error().detail().contains("index/CURRENT")) << what << ": " << engine.error().detail();
+        ASSERT_TRUE(LocalEngine::rebuild(options_in(copy))) << what;
+        engine = LocalEngine::open(options_in(copy));
+        ASSERT_TRUE(engine) << what;
+        EXPECT_EQ(Direct(**engine).get(kAccount, "k").value_or(""), "v") << what;
+    }
+}
+
 }  // namespace
 }  // namespace poplar::test

@@ -131,7 +131,16 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
         }
     }
     if (!status.ok() && patience->was_full()) return fail(Errc::no_space, "index: " + status.ToString());
-    if (!status.ok()) return std::unexpected(index_error(status));
+    if (!status.ok()) {
+        // A name that is wrong is to RocksDB a file that can't be opened.
+        constexpr std::string_view kAdvice = "; poplar rebuild makes it anew";
+        if (auto damage = damage_in_current(*env, directory))
+            return fail(Errc::corrupt,
+                        fmt::format("{}/CURRENT: {}{}", directory.filename().string(), *damage, kAdvice));
+        auto error = index_error(status);
+        if (error.code() != Errc::corrupt) return std::unexpected(error);
+        return fail(Errc::corrupt, fmt::format("{}{}", error.detail(), kAdvice));
+    }
     auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
     std::unique_ptr<Index> index(
         new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(patience), options.index_wal));

@@ -14,6 +14,8 @@
 
 namespace poplar::engine::local {
 
+using namespace std::string_view_literals;
+
 namespace {
 
 constexpr std::size_t kChunk = 256u << 10;
@@ -32,6 +34,14 @@ std::uint64_t offset_in(std::string_view text) {
     if (at != std::string_view::npos)
         std::from_chars(text.data() + at + kWord.size(), text.data() + text.size(), offset);
     return offset;
+}
+
+// The file that a CURRENT names.
+std::optional<std::string> manifest_in(std::string_view current) {
+    if (!current.starts_with("MANIFEST-") || !current.ends_with('\n')) return std::nullopt;
+    current.remove_suffix(1);
+    if (current.find_first_of("/\n\0"sv) != std::string_view::npos) return std::nullopt;
+    return std::string(current);
 }
 
 // Whether a sector behind `begin` holds nothing, as one does that a power cut kept from the disk. A flipped bit leaves
@@ -69,11 +79,20 @@ std::optional<std::uint64_t> damage_in_log(std::string_view bytes) {
     return std::nullopt;
 }
 
+std::optional<std::string> damage_in_current(rocksdb::Env& env, const std::filesystem::path& directory) {
+    auto current = read_file(env, directory / "CURRENT");
+    if (!current) return std::nullopt;
+    auto name = manifest_in(*current);
+    if (!name) return "it names no MANIFEST";
+    if (!env.FileExists((directory / *name).string()).IsNotFound()) return std::nullopt;
+    return fmt::format("it names {}, which is not there", *name);
+}
+
 TornManifest::TornManifest(rocksdb::Env& env, const std::filesystem::path& directory) : env_(env) {
     auto current = read_file(env, directory / "CURRENT");
-    if (!current || !current->starts_with("MANIFEST-") || !current->ends_with('\n')) return;
-    current->pop_back();
-    path_ = directory / *current;
+    auto name = current ? manifest_in(*current) : std::nullopt;
+    if (!name) return;
+    path_ = directory / *name;
     if (auto bytes = read_file(env, path_)) bytes_ = std::move(*bytes);
 }
 

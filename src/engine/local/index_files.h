@@ -46,6 +46,9 @@ private:
 /// Where a file in the format of RocksDB's logs (MANIFEST is one) is damaged; nullopt: it is not.
 std::optional<std::uint64_t> damage_in_log(std::string_view bytes);
 
+/// What is wrong with CURRENT, the file that names an index's MANIFEST; nullopt: nothing, or it can't be read.
+std::optional<std::string> damage_in_current(rocksdb::Env& env, const std::filesystem::path& directory);
+
 /// The end of an index's MANIFEST as a power cut may have left it: RocksDB takes what is torn there for damage and
 /// opens nothing. Cut off, the index is an older one, if it still has that one's files; what it lacks the log has.
 class TornManifest {
