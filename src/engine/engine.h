@@ -122,7 +122,11 @@ struct Batch {
     void erase_body(BodyId id) { erased_bodies.push_back(id); }
     bool empty() const { return puts.empty() && erased.empty() && bodies.empty() && erased_bodies.empty(); }
 
-    // Applied in this order; a key stands in at most one of the first two.
+    /// Whether each key stands in `erased` and `puts` together at most once. A commit takes no other batch: which of
+    /// two values a key ends with is not defined.
+    bool names_keys_once() const;
+
+    // Applied in this order.
     std::vector<std::string> erased;
     std::vector<Entry> puts;
     std::vector<NewBody> bodies;

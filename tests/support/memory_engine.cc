@@ -1,6 +1,7 @@
 #include "tests/support/memory_engine.h"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -218,6 +219,7 @@ std::shared_ptr<const Snapshot> MemoryEngine::snapshot(PartitionId partition) {
 
 Task<Result<ChangeNumber>> MemoryEngine::commit(PartitionId partition, Batch batch,
                                                 std::optional<ChangeNumber> expected) {
+    assert(batch.names_keys_once());
     co_await suspend();
     std::function<void(PartitionId, const Batch&)> hook;
     {

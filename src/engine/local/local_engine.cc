@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
+
 #include "base/blocking_pool.h"
 #include "base/log.h"
 #include "base/resume.h"
@@ -168,6 +170,7 @@ std::uint64_t most_meta_octets(const Batch& batch) {
 
 Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batch,
                                                std::optional<ChangeNumber> expected) {
+    assert(batch.names_keys_once());
     constexpr std::uint64_t kMaxInline = 1u << 30;
     std::uint64_t inline_octets = 0;
     bool large = false;
