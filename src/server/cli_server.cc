@@ -196,11 +196,9 @@ int verify(const Cli& cli) {
 }
 
 // What the lost records said of counters must not outlive them.
-Result<std::uint64_t> repair_all(const Config& config) {
-    auto engine = engine::local::LocalEngine::open(config.engine);
-    if (!engine) return pass_on(engine);
-    directory::Directory directory(**engine, system_clock(), config.directory);
-    mailstore::MailStore store(**engine, system_clock(), config.mailstore);
+Result<std::uint64_t> repair_all(engine::local::LocalEngine& engine, const Config& config) {
+    directory::Directory directory(engine, system_clock(), config.directory);
+    mailstore::MailStore store(engine, system_clock(), config.mailstore);
     auto repair = [](directory::Directory& accounts, mailstore::MailStore& mail) -> Task<Result<std::uint64_t>> {
         constexpr std::size_t kPage = 1000;
         std::uint64_t repaired = 0;
@@ -232,14 +230,15 @@ int rebuild(const Cli& cli) {
     if (!config) return kExitConfig;
     if (!std::filesystem::exists(config->data_dir))
         return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
-    auto found = engine::local::LocalEngine::rebuild(config->engine);
-    if (!found) return complain(fmt::format("{}: {}", config->data_dir, found.error().detail()));
     std::uint64_t repaired = 0;
-    if (!found->empty()) {
-        auto counted = repair_all(*config);
-        if (!counted) return complain(fmt::format("{}: {}", config->data_dir, counted.error().detail()));
+    auto repair = [&](engine::local::LocalEngine& engine) -> Result<> {
+        auto counted = repair_all(engine, *config);
+        if (!counted) return pass_on(counted);
         repaired = *counted;
-    }
+        return {};
+    };
+    auto found = engine::local::LocalEngine::rebuild(config->engine, repair);
+    if (!found) return complain(fmt::format("{}: {}", config->data_dir, found.error().detail()));
     if (cli.json) {
         auto damage = Json::array();
         for (const auto& one : *found)

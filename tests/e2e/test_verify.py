@@ -127,6 +127,26 @@ def test_rebuild_past_a_damaged_record_loses_nothing_else(filled):
     assert {uid for uid, _ in before} - set(served) == {before[2][0]}
 
 
+def test_an_interrupted_rebuild_is_made_again_before_anything_else(filled):
+    server, account, _ = filled
+    before = server.fetch_all(account)
+    server.stop()
+    # As one leaves it that died once the index was made, and the accounts were not yet counted.
+    (server.data / "index.old").mkdir()
+    for command in ("serve", "verify"):
+        done = run_poplar(command, "--config", server.config_file)
+        assert done.returncode != 0 and "poplar rebuild" in done.stderr, (command, done.stderr)
+    done = server.run_cli("rebuild")
+    assert done.returncode == 1 and "did not come to its end" in done.stdout, done.stdout + done.stderr
+    assert not (server.data / "index.old").exists()
+    assert server.run_cli("rebuild").returncode == 0
+    server.start()
+    server.deliver(account, make_message("after"))
+    now = server.fetch_all(account)
+    assert now[:-1] == before
+    assert not now[-1][0].startswith(before[0][0][:8]), "a new generation of unique-ids: the accounts were repaired"
+
+
 def test_rebuild_needs_a_stopped_server(filled):
     server, account, _ = filled
     done = server.run_cli("rebuild")

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
+
 #include "tests/engine/direct.h"
 #include "tests/engine/disk_world.h"
 
@@ -59,7 +61,8 @@ TEST(CrashPoints, DyingAtAnyStepBreaksNoPromise) {
     }
 }
 
-// What a damaged record said only the index knows, until a rebuild has written it to the log again.
+// What a damaged record said only the index knows, until a rebuild has written it to the log again; and that there was
+// damage only the rebuild knows, until what the rest needs is repaired.
 TEST(CrashPoints, ARebuildThatDiesForgetsNothing) {
     std::string wrong;
     auto moments =
@@ -80,31 +83,54 @@ TEST(CrashPoints, ARebuildThatDiesForgetsNothing) {
         platter->sync(segment);
         return platter;
     };
+    constexpr engine::PartitionId kRepaired{77};
+    auto repair = [&](engine::local::LocalEngine& engine) -> Result<> {
+        for (auto key : {"half", "all"})
+            if (auto done = Direct(engine).put(kRepaired, key, ""); !done) return pass_on(done);
+        return {};
+    };
+    auto rebuild = [&](SimulatedDisk& disk) {
+        return engine::local::LocalEngine::rebuild(small_options(disk, 6000), repair);
+    };
     std::map<Step, int> reached;
     {
         SimulatedDisk disk(damaged());
         disk.on_step = [&](Step step) { ++reached[step]; };
-        auto found = engine::local::LocalEngine::rebuild(small_options(disk, 6000));
+        auto found = rebuild(disk);
         ASSERT_TRUE(found) << found.error().detail();
         EXPECT_EQ(found->size(), 1u);
     }
-    int refused = 0;
+    int refused = 0, refused_for_repair = 0;
     for (auto [step, times] : reached)
         for (int nth = 1; nth <= times; ++nth) {
             auto platter = damaged();
             SimulatedDisk disk(platter);
             int left = nth;
+            bool indexed = false;
+            std::mutex mutex;
             disk.on_step = [&, step](Step now) {
+                std::lock_guard guard(mutex);
+                if (left == 0) return;
+                indexed |= now == Step::index_rebuilt;
                 if (now == step && --left == 0) disk.kill();
             };
-            (void)engine::local::LocalEngine::rebuild(small_options(disk, 6000));
+            (void)rebuild(disk);
             ASSERT_EQ(left, 0) << to_string(step);
             SimulatedDisk next(platter);
-            if (!engine::local::LocalEngine::open(small_options(next, 6000))) ++refused;
-            auto found = engine::local::LocalEngine::rebuild(small_options(next, 6000));
-            EXPECT_TRUE(found && (!found->empty() || step == Step::index_rebuilt)) << to_string(step);
+            bool ended = false;
+            if (auto engine = engine::local::LocalEngine::open(small_options(next, 6000))) {
+                ended = Direct(**engine).get(kRepaired, "all").has_value();
+                EXPECT_TRUE(ended || !indexed) << to_string(step);
+            } else {
+                EXPECT_NE(step, Step::rebuild_ended);
+                ++refused;
+                refused_for_repair += indexed;
+            }
+            auto found = rebuild(next);
+            EXPECT_TRUE(found && (!found->empty() || ended)) << to_string(step);
             auto engine = engine::local::LocalEngine::open(small_options(next, 6000));
             ASSERT_TRUE(engine) << to_string(step) << ": " << engine.error().detail();
+            EXPECT_TRUE(Direct(**engine).get(kRepaired, "all")) << "died at " << to_string(step) << ", time " << nth;
             for (std::size_t i = 0; i < last.promise.items.size(); ++i) {
                 auto key = fmt::format("mark{:05}", i);
                 EXPECT_TRUE(Direct(**engine).get(last.promise.items[i].commit->partition, key))
@@ -112,6 +138,7 @@ TEST(CrashPoints, ARebuildThatDiesForgetsNothing) {
             }
         }
     EXPECT_GT(refused, 3);
+    EXPECT_GT(refused_for_repair, 3);
 }
 
 // orphan_kept is where both names are there: the old one has yet to go.

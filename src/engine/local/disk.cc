@@ -23,11 +23,12 @@ std::string_view to_string(Sync sync) {
 
 std::string_view to_string(Step step) {
     constexpr auto kNames = std::to_array<std::string_view>(
-        {"format_written", "format_named",    "body_written",  "body_synced",     "body_linked",   "body_named",
-         "segment_cut",    "segment_created", "segment_named", "group_allocated", "group_written", "group_synced",
-         "group_indexed",  "group_answered",  "body_unlinked", "hole_punched",    "log_replayed",  "log_recovered",
-         "orphan_kept",    "orphan_unlinked", "index_dropped", "index_rebuilt",   "copy_begun",    "copy_written",
-         "copy_synced",    "copy_named",      "copy_durable",  "copy_indexed",    "copy_flushed",  "segment_unlinked"});
+        {"format_written",  "format_named",    "body_written",  "body_synced",     "body_linked",   "body_named",
+         "segment_cut",     "segment_created", "segment_named", "group_allocated", "group_written", "group_synced",
+         "group_indexed",   "group_answered",  "body_unlinked", "hole_punched",    "log_replayed",  "log_recovered",
+         "orphan_kept",     "orphan_unlinked", "index_dropped", "index_rebuilt",   "rebuild_ended", "copy_begun",
+         "copy_written",    "copy_synced",     "copy_named",    "copy_durable",    "copy_indexed",  "copy_flushed",
+         "segment_unlinked"});
     static_assert(kNames.size() == static_cast<std::size_t>(kLastStep) + 1);
     return kNames[static_cast<std::size_t>(step)];
 }

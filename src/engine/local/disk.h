@@ -62,9 +62,10 @@ enum class Step {
     orphan_kept,      ///< at start: a file that is nobody's was put aside
     orphan_unlinked,  ///< at start: ... or removed
     index_dropped,    ///< before a rebuild: the old index has lost its name
-    index_rebuilt,
-    copy_begun,    ///< the index knows what is going to be copied, durably
-    copy_written,  ///< a part of the copy is in its draft
+    index_rebuilt,    ///< durably; what the rebuild could not save is still to be repaired
+    rebuild_ended,    ///< and that is done, too
+    copy_begun,       ///< the index knows what is going to be copied, durably
+    copy_written,     ///< a part of the copy is in its draft
     copy_synced,
     copy_named,
     copy_durable,      ///< name and all

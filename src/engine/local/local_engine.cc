@@ -46,6 +46,7 @@ struct LocalEngine::Impl {
         if (index) index->end_service();  // else who waits for a flush may do so for ever
     }
     Result<> open();
+    Result<> begin();  ///< with its directory
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
     void unlink_large_bodies(PartitionId partition, const Batch& batch);
 };
@@ -58,6 +59,10 @@ Result<> LocalEngine::Impl::open() {
     if (!interrupted) return pass_on(interrupted);
     if (*interrupted)
         return fail(Errc::invalid, "a rebuild did not come to its end, and must before this is used: poplar rebuild");
+    return begin();
+}
+
+Result<> LocalEngine::Impl::begin() {
     reserve = std::make_unique<Reserve>(directory->disk(), directory->root() / "RESERVE", options.reserved_space);
     // A start writes here and there: not by the last octet.
     for (constexpr std::uint64_t kRoom = 1u << 20;;) {
@@ -128,7 +133,24 @@ Result<std::unique_ptr<LocalEngine>> LocalEngine::open(Options options) {
     return std::unique_ptr<LocalEngine>(new LocalEngine(std::move(impl)));
 }
 
-Result<std::vector<Damage>> LocalEngine::rebuild(Options options) { return rebuild_index(disk_of(options), options); }
+Result<std::vector<Damage>> LocalEngine::rebuild(Options options, const Repair& repair) {
+    auto opened = StoreDirectory::open(disk_of(options), options.directory);
+    if (!opened) return pass_on(opened);
+    auto& directory = **opened;
+    auto damage = rebuild_index(directory, options);
+    if (!damage) return damage;
+    std::unique_ptr<LocalEngine> engine;  // which has the directory then, and its lock
+    if (!damage->empty() && repair) {
+        auto impl = std::make_unique<Impl>(std::move(options));
+        impl->directory = std::move(*opened);
+        if (auto begun = impl->begin(); !begun) return pass_on(begun);
+        engine.reset(new LocalEngine(std::move(impl)));
+        if (auto repaired = repair(*engine); !repaired) return pass_on(repaired);
+    }
+    if (auto gone = directory.drop_old_index(); !gone) return pass_on(gone);
+    directory.disk().reached(Step::rebuild_ended);
+    return damage;
+}
 
 Task<Result<std::string>> LocalEngine::get(PartitionId partition, std::string key,
                                            std::shared_ptr<const Snapshot> snapshot) {

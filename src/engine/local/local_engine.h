@@ -84,8 +84,11 @@ public:
     /// unusable: `poplar rebuild` makes it anew), io, no_space.
     static Result<std::unique_ptr<LocalEngine>> open(Options options);
 
-    /// Throws the index away and makes it anew from the segments. Returns what it found damaged on the way.
-    static Result<std::vector<Damage>> rebuild(Options options);
+    /// Throws the index away and makes it anew from the segments. Returns what it found damaged on the way; if there
+    /// is something, `repair` makes fit what the lost records leave, as a part of the rebuild: until all that has come
+    /// to its end open() refuses, and a rebuild repairs.
+    using Repair = std::function<Result<>(LocalEngine&)>;
+    static Result<std::vector<Damage>> rebuild(Options options, const Repair& repair = nullptr);
 
     /// Finishes the commits under way, then closes. Nobody may be waiting for anything else.
     ~LocalEngine() override;

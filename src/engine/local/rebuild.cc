@@ -8,7 +8,6 @@
 #include "engine/local/recovery.h"
 #include "engine/local/salvage.h"
 #include "engine/local/segment_copy.h"
-#include "engine/local/store_directory.h"
 
 namespace poplar::engine::local {
 
@@ -48,17 +47,14 @@ Result<> retire(StoreDirectory& directory, Index& index, SegmentTable& table, co
 
 }  // namespace
 
-Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options) {
-    auto opened = StoreDirectory::open(disk, options.directory);
-    if (!opened) return pass_on(opened);
-    auto& directory = **opened;
+Result<std::vector<Damage>> rebuild_index(StoreDirectory& directory, const Options& options) {
     if (!directory.check_format())
         if (auto written = directory.write_format(); !written) return pass_on(written);
     auto again = directory.rebuild_was_interrupted();
     if (!again) return pass_on(again);
     if (auto aside = directory.set_aside_index(); !aside) return pass_on(aside);
 
-    auto index = Index::open(disk, directory.index(), options);
+    auto index = Index::open(directory.disk(), directory.index(), options);
     if (!index) return pass_on(index);
     SegmentTable table;
     auto recovered = recover(directory, **index, table);
@@ -84,13 +80,12 @@ Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options) {
             if (auto done = retire(directory, **index, after, *recovered, files); !done) return pass_on(done);
         }
     }
-    // What that one found it may have mended, and nobody heard of it.
+    // What that one found it may have mended, and nobody heard of it; nor was it repaired.
     if (*again) damage.push_back({"index.old", 0, {}, {}, "a rebuild did not come to its end"});
     recovered->damage = damage;
     if (auto swept = sweep_large(directory, **index, *recovered); !swept) return pass_on(swept);
     if (auto flushed = (*index)->flush(Index::FlushMode::wait); !flushed) return pass_on(flushed);
-    if (auto gone = directory.drop_old_index(); !gone) return pass_on(gone);
-    disk.reached(Step::index_rebuilt);
+    directory.disk().reached(Step::index_rebuilt);
     return damage;
 }
 

@@ -1,12 +1,12 @@
 #pragma once
 #include <vector>
 
-#include "engine/local/disk.h"
 #include "engine/local/local_engine.h"
+#include "engine/local/store_directory.h"
 
 namespace poplar::engine::local {
 
-/// LocalEngine::rebuild.
-Result<std::vector<Damage>> rebuild_index(Disk& disk, const Options& options);
+/// LocalEngine::rebuild, but for the repair: the old index is still there, so that what is left is made up for.
+Result<std::vector<Damage>> rebuild_index(StoreDirectory& directory, const Options& options);
 
 }  // namespace poplar::engine::local
