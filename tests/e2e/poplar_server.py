@@ -12,6 +12,8 @@ import ssl
 import subprocess
 import time
 
+import standstill
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("POPLAR_BINARY", ROOT / "build/release/poplar"))
 PRESET = os.environ.get("POPLAR_PRESET", "release")
@@ -138,6 +140,7 @@ class Server:
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(popen.pop("command", self.command()), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, **popen)
+        standstill.watch(self)
         return self
 
     def start(self, **popen):
@@ -286,11 +289,18 @@ class Wire:
     def send(self, data):
         self.socket.sendall(data)
 
-    def _fill(self):
+    def _receive(self):
         data = self.socket.recv(1 << 18)
         if not data:
             raise EOFError(f"the server closed the connection; unread: {bytes(self.input)!r}")
         self.input += data
+
+    def _fill(self):
+        try:
+            self._receive()
+        except TimeoutError:
+            raise TimeoutError(f"the server said nothing for {self.socket.gettimeout():g} s; unread: {bytes(self.input[-200:])!r}\n"
+                               f"{standstill.describe()}") from None
 
     def line(self):
         while (end := self.input.find(b"\n")) < 0:
@@ -318,7 +328,7 @@ class Wire:
             return False
         self.socket.settimeout(seconds)
         try:
-            self._fill()
+            self._receive()
             return False
         except TimeoutError:
             return True

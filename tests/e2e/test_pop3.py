@@ -197,6 +197,7 @@ def test_the_lock_goes_with_a_lost_connection(server, account):
 TRICKY = {
     "dots": b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n\r\n.\r\n",
     "no body": b"Subject: no body\r\n\r\n",
+    "a header alone": b"Subject: no blank line\r\nX: y\r\n",
     "no header": b"\r\nonly a body\r\n",
     "long line": b"Subject: long\r\n\r\n" + b"x" * 900 + b"\r\n.\r\n",
     "eight bits": b"Subject: eight\r\n\r\n" + bytes(range(128, 256)) + b"\r\n",
@@ -227,6 +228,16 @@ def test_top_sends_the_header_and_n_lines(server, account):
         lines = body.splitlines(keepends=True)
         for count in (0, 1, 2, 3, 4, 5, 4294967295):
             assert client.multi(b"TOP 1 %d" % count) == header + b"\r\n\r\n" + b"".join(lines[:count])
+        client.quit()
+
+
+def test_top_of_a_header_alone_is_all_of_it_and_no_line_more(server, account):
+    """RFC 5322 s3.5: without a body there is no line that separates it. What TOP sends is the beginning of what RETR sends."""
+    server.deliver(account, TRICKY["a header alone"])
+    with server.login(account) as client:
+        whole = client.multi(b"RETR 1")
+        assert whole.endswith(TRICKY["a header alone"])
+        assert [client.multi(b"TOP 1 %d" % count) for count in (0, 1, 4294967295)] == [whole] * 3
         client.quit()
 
 

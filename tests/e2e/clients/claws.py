@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 
+import standstill
 from poplar_server import PATIENCE
 
 from .device import PLAIN, STLS, TLS, Device
@@ -82,7 +83,8 @@ class Claws(Device):
                 # It stays open; its debug output says when it is done with the POP session and what came from it.
                 deadline = time.monotonic() + 120 * PATIENCE
                 while b"): destroyed\n" not in log.read_bytes():
-                    assert process.poll() is None and time.monotonic() < deadline, log.read_bytes()[-3000:].decode(errors="replace")
+                    assert process.poll() is None and time.monotonic() < deadline, \
+                        log.read_bytes()[-3000:].decode(errors="replace") + standstill.describe(process.pid)
                     time.sleep(0.05)
                 subprocess.run([*command, "--exit"], env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=True,
                                timeout=60 * PATIENCE)

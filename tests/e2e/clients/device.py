@@ -4,8 +4,10 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
+import standstill
 from poplar_server import PATIENCE
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")  # with these mechanisms the password is a bearer token
@@ -61,14 +63,16 @@ class Device:
 
     def run(self, *arguments, codes=(0,), input=None, seconds=100, fails=False):
         command = subprocess.Popen([str(a) for a in arguments], cwd=self.directory, env=self.environment(), stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, stdin=subprocess.DEVNULL if input is None else subprocess.PIPE)
+                                   stderr=subprocess.PIPE, stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+                                   start_new_session=True)
         with command:
             try:
                 output, errors = command.communicate(input, (5 if fails else seconds) * PATIENCE)
             except subprocess.TimeoutExpired:
-                command.kill()
+                state = "" if fails else standstill.describe(command.pid)
+                os.killpg(command.pid, signal.SIGKILL)  # what it began may hold its output open
                 output, errors = command.communicate()
-                assert fails, f"{arguments[0]} did not end:\n{(output + errors).decode(errors='replace')[-3000:]}"
+                assert fails, f"{arguments[0]} did not end:\n{(output + errors).decode(errors='replace')[-3000:]}\n{state}"
         assert fails or command.returncode in codes, f"{arguments[0]} ended with {command.returncode}:\n" + \
             (output + errors).decode(errors="replace")[-3000:]
         return subprocess.CompletedProcess(arguments, command.returncode, output, errors)

@@ -1,8 +1,22 @@
 """getmail6: into a Maildir."""
 
 import os
+import shutil
 
 from .device import PLAIN, TLS, Device, Maildir
+
+# A process of its own stores each message. getmail sets its handler for that one's end after it has begun, and is woken only
+# if it waits already when the end comes. On a busy machine that is often over by then, and getmail stands still for `timeout`
+# (180 s) and gives up: docs/clients.md. Here it waits for the process itself.
+PATIENT = """
+import os, runpy, sys
+from getmailcore.baseclasses import ForkingBase
+
+ForkingBase._prepare_child = lambda self: None
+ForkingBase._wait_for_child = lambda self, pid: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 class Getmail(Device):
@@ -27,5 +41,5 @@ class Getmail(Device):
             f"password = {self.password}\n{'use_apop = true' if mechanism == 'APOP' else ''}\n"
             f"[destination]\ntype = Maildir\npath = {self.maildir.path}/\n{f'user = {self.owner}' if self.owner else ''}\n"
             f"[options]\ndelivered_to = false\nreceived = false\nverbose = 1\nread_all = false\ndelete = {'false' if keep else 'true'}\n")
-        self.run("getmail", f"--getmaildir={self.directory}", "--rcfile=getmailrc", fails=fails)
+        self.run("/usr/bin/python3", "-c", PATIENT, shutil.which("getmail"), f"--getmaildir={self.directory}", "--rcfile=getmailrc", fails=fails)
         return self.maildir.new()

@@ -10,6 +10,7 @@ import subprocess
 import termios
 import time
 
+import standstill
 from poplar_server import PATIENCE
 
 
@@ -27,8 +28,9 @@ class Terminal:
         if not select.select([self.ours], [], [], max(0, deadline - time.monotonic()))[0]:
             if patient:
                 return True
+            state = standstill.describe(self.process.pid)
             self.close()
-            raise AssertionError(f"nothing more came from the program; the end of what it wrote:\n{self.text()[-3000:]}")
+            raise AssertionError(f"nothing more came from the program; the end of what it wrote:\n{self.text()[-3000:]}\n{state}")
         try:
             data = os.read(self.ours, 1 << 16)
         except OSError:  # EIO: the program has ended
@@ -56,7 +58,8 @@ class Terminal:
         """Sends keys again and again until the answer shows: for programs that forget what was typed while they were busy."""
         deadline = time.monotonic() + seconds * PATIENCE
         while answer.encode() not in self.output[self.read_to:]:
-            assert time.monotonic() < deadline, f"{text!r} does not lead to {answer!r}:\n{self.text()[-3000:]}"
+            assert time.monotonic() < deadline, \
+                f"{text!r} does not lead to {answer!r}:\n{self.text()[-3000:]}\n{standstill.describe(self.process.pid)}"
             self.keys(text)
             again = time.monotonic() + 0.3
             while answer.encode() not in self.output[self.read_to:] and time.monotonic() < again:

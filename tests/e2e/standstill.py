@@ -1,0 +1,80 @@
+"""Whose turn it is when nothing moves: what servers, their connections and a client are at, for the text of a failure.
+
+A connection with nothing queued at either end (Recv-Q, Send-Q) waits for whoever received last: see lastsnd and lastrcv, in
+milliseconds since then. Octets in a program's own Recv-Q wait for that program.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import weakref
+
+_servers = weakref.WeakSet()
+_LOG_LINES = 60
+
+
+def watch(server):
+    """From now on it is part of describe() while its process runs."""
+    _servers.add(server)
+
+
+def describe(client=None):
+    """`client`: the process id of the program that waits."""
+    parts = []
+    if client:
+        parts += ["-- the client", *_processes(client)]
+    for server in sorted(_servers, key=lambda server: str(server.directory)):
+        if server.process is None or server.process.poll() is not None:
+            continue
+        ports = sorted(server.port.values())
+        parts += [f"-- the server of {server.directory}, listening on {server.port}", *_processes(server.process.pid),
+                  "-- its connections", _connections(ports), "-- its threads", _backtraces(server.process.pid),
+                  f"-- the last of its log, {server.log_file}", *server.log().splitlines()[-_LOG_LINES:]]
+    return "\n".join(parts)
+
+
+def _read(path):
+    try:
+        return pathlib.Path(path).read_text(errors="replace").strip()
+    except OSError as error:
+        return f"({error.strerror})"
+
+
+def _processes(pid):
+    """Each thread of a process and of its children: what it is in, and what it has had of the processor."""
+    lines = []
+    for task in sorted(pathlib.Path(f"/proc/{pid}/task").glob("*"), key=lambda task: int(task.name)):
+        stat = _read(task / "stat")
+        name, _, rest = stat.rpartition(") ")
+        fields = rest.split()
+        if len(fields) < 13:
+            continue  # it has just ended
+        lines.append(f"{pid} {name.partition(' ')[2]}) state {fields[0]}, {fields[11]} + {fields[12]} ticks; waits in "
+                     f"{_read(task / 'wchan')}; system call {_read(task / 'syscall')}")
+        for child in _read(task / "children").split():
+            if child.isdigit():
+                lines += ["  " + line for line in _processes(int(child))]
+    return lines
+
+
+def _run(*command):
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"({error})"
+    return done.stdout.strip() or done.stderr.strip()
+
+
+def _connections(ports):
+    if shutil.which("ss"):
+        ends = " or ".join(f"sport = :{port} or dport = :{port}" for port in ports)
+        return _run("ss", "-tnpi", f"( {ends} )")
+    wanted = {f"{port:04X}" for port in ports}
+    return "\n".join(line for name in ("tcp", "tcp6") for line in _read(f"/proc/net/{name}").splitlines()
+                     if wanted & {end.rpartition(":")[2] for end in line.split()[1:3]})
+
+
+def _backtraces(pid):
+    if shutil.which("gdb"):
+        return _run("gdb", "-batch", "-nx", "-p", str(pid), "-ex", "set pagination off", "-ex", "thread apply all backtrace 16")
+    return "\n".join(f"{task.name}:\n{_read(task / 'stack')}" for task in sorted(pathlib.Path(f"/proc/{pid}/task").glob("*")))
