@@ -40,20 +40,23 @@ def _read(path):
         return f"({error.strerror})"
 
 
+def _stat(path):
+    """The name of a process or a thread, in brackets, and the fields behind it; None if it is gone."""
+    head, bracket, rest = _read(path / "stat").rpartition(") ")
+    return (head.partition(" ")[2] + ")", rest.split()) if bracket else None
+
+
 def _processes(pid):
     """Each thread of a process and of its children: what it is in, and what it has had of the processor."""
     lines = []
     for task in sorted(pathlib.Path(f"/proc/{pid}/task").glob("*"), key=lambda task: int(task.name)):
-        stat = _read(task / "stat")
-        name, _, rest = stat.rpartition(") ")
-        fields = rest.split()
-        if len(fields) < 13:
-            continue  # it has just ended
-        lines.append(f"{pid} {name.partition(' ')[2]}) state {fields[0]}, {fields[11]} + {fields[12]} ticks; waits in "
-                     f"{_read(task / 'wchan')}; system call {_read(task / 'syscall')}")
-        for child in _read(task / "children").split():
-            if child.isdigit():
-                lines += ["  " + line for line in _processes(int(child))]
+        if stat := _stat(task):
+            name, fields = stat
+            lines.append(f"{pid} {name} state {fields[0]}, {fields[11]} + {fields[12]} ticks; waits in {_read(task / 'wchan')}; "
+                         f"system call {_read(task / 'syscall')}")
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        if (stat := _stat(process)) and stat[1][1] == str(pid):
+            lines += ["  " + line for line in _processes(int(process.name))]
     return lines
 
 

@@ -3,7 +3,6 @@
 import pytest
 
 from clients.device import Device
-from poplar_server import PATIENCE
 
 
 def assert_tells(text, server, account):
@@ -14,9 +13,12 @@ def assert_tells(text, server, account):
 
 
 def test_a_raw_client_that_waits_in_vain(server, account):
-    with server.login(account, timeout=1 / PATIENCE) as client:
+    with server.login(account) as client:
+        patience = client.socket.gettimeout()
+        client.socket.settimeout(0.5)
         with pytest.raises(TimeoutError) as failure:
             client.line()
+        client.socket.settimeout(patience)
         assert_tells(str(failure.value), server, account)
         client.quit()
 
@@ -24,7 +26,7 @@ def test_a_raw_client_that_waits_in_vain(server, account):
 def test_a_program_that_does_not_end(server, account, directory):
     with server.login(account) as client:
         with pytest.raises(AssertionError) as failure:
-            Device(server, account, "", directory / "device").run("sh", "-c", "echo began; sleep 1000; true", seconds=1)
+            Device(server, account, "", directory / "device").run("sh", "-c", "echo began; sleep 1000; true", seconds=5)
         text = str(failure.value)
         assert_tells(text, server, account)
         assert "began" in text and "(sh) state" in text and "(sleep) state" in text, "the client, and what it waits for"
