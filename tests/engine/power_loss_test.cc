@@ -25,6 +25,22 @@ std::vector<Sync> all_syncs() {
     return syncs;
 }
 
+// Makes each sync there is.
+Life full_life() {
+    return {.actions = {{Kind::body, 0, 2400},
+                        {Kind::large, 0, 100},
+                        {Kind::body, 1, 2400},
+                        {Kind::body, 0, 2400},
+                        {Kind::restart, 0, 0},
+                        {Kind::erase, 0, 0},
+                        {Kind::erase, 0, 0},
+                        {Kind::erase, 1, 0},
+                        {Kind::body, 0, 2400},
+                        {Kind::copy, 0, 0},
+                        {Kind::put, 1, 0},
+                        {Kind::rebuild, 0, 0}}};
+}
+
 Findings examine(const Life& life, const Effort& effort) {
     std::string wrong;
     auto moments = live(life, wrong);
@@ -87,15 +103,7 @@ TEST(PowerLoss, RandomLivesKeepThePromise) {
 
 // A record over the border of two sectors: RocksDB takes half of it for damage.
 TEST(PowerLoss, ATornEndOfTheIndexsManifestCostsNothing) {
-    Life life{.actions = {{Kind::body, 0, 1945},
-                          {Kind::put, 1, 0},
-                          {Kind::erase, 0, 0},
-                          {Kind::conflict, 1, 1185},
-                          {Kind::restart, 1, 0},
-                          {Kind::restart, 0, 0},
-                          {Kind::restart, 1, 0},
-                          {Kind::killed_at, 0, 3},
-                          {Kind::rebuild, 0, 0}}};
+    auto life = full_life();
     std::string wrong;
     auto moments = live(life, wrong);
     ASSERT_EQ(wrong, "");
@@ -121,18 +129,7 @@ TEST(PowerLoss, ATornEndOfTheIndexsManifestCostsNothing) {
 // A process that dies leaves names and octets that are not durable; the one that follows builds on what it sees, and
 // then the power fails.
 TEST(PowerLoss, AfterADeathBeforeAnySyncToo) {
-    Life life{.actions = {{Kind::body, 0, 2400},
-                          {Kind::large, 0, 100},
-                          {Kind::body, 1, 2400},
-                          {Kind::body, 0, 2400},
-                          {Kind::restart, 0, 0},
-                          {Kind::erase, 0, 0},
-                          {Kind::erase, 0, 0},
-                          {Kind::erase, 1, 0},
-                          {Kind::body, 0, 2400},
-                          {Kind::copy, 0, 0},
-                          {Kind::put, 1, 0},
-                          {Kind::rebuild, 0, 0}}};
+    auto life = full_life();
     std::string wrong;
     std::map<Sync, int> synced;
     live(life, wrong, nullptr, &synced);
