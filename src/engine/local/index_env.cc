@@ -161,6 +161,12 @@ public:
         system_clock_ = below->GetSystemClock();
     }
     const char* Name() const override { return "index"; }
+    // Whether there is a folder of archived logs, which we have none of, RocksDB has to be told: else it aborts (by an
+    // assertion).
+    rocksdb::Status FileExists(const std::string& path) override {
+        if (path.ends_with("/archive")) return rocksdb::Status::NotFound();
+        return EnvWrapper::FileExists(path);
+    }
 };
 
 class Failures final : public rocksdb::EventListener {
@@ -250,8 +256,12 @@ std::shared_ptr<rocksdb::EventListener> make_failure_listener(std::shared_ptr<Pa
 std::shared_ptr<rocksdb::Logger> make_index_log() { return std::make_shared<IndexLog>(); }
 
 Error index_error(const rocksdb::Status& status) {
-    Errc code = status.IsCorruption() ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;
-    return Error(code, "index: " + status.ToString());
+    auto text = status.ToString();
+    // A file whose size the disk does not tell is to RocksDB as damaged as one that is gone.
+    static const std::string gone = std::strerror(ENOENT);
+    bool unread = text.contains("IO error: ") && !text.contains(gone);
+    Errc code = status.IsCorruption() && !unread ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;
+    return Error(code, "index: " + text);
 }
 
 }  // namespace poplar::engine::local

@@ -111,6 +111,12 @@ bool TornManifest::replace(const std::string& bytes) {
     return rocksdb::WriteStringToFile(&env_, bytes, draft, true).ok() && env_.RenameFile(draft, path_.string()).ok();
 }
 
+Damage IndexFiles::failed(const std::string& name, const rocksdb::Status& status) const {
+    auto damage = damaged(name, offset_in(status.ToString()), status.ToString());
+    damage.unread = status.IsIOError() && !status.IsPathNotFound();
+    return damage;
+}
+
 IndexFiles::IndexFiles(rocksdb::DB& db, std::filesystem::path directory, std::string_view stored)
     : db_(db), directory_(std::move(directory)) {
     sums_ = sums_now();
@@ -149,9 +155,9 @@ Result<std::vector<Damage>> IndexFiles::check(const Pace& pace) const {
         if (auto it = sums_.find(name); it != sums_.end() && it->second != sum)
             found.push_back(damaged(name, 0, "the file is not what it was"));
 
-    auto failed = [](const rocksdb::Status& status) { return fail(Errc::io, "index: " + status.ToString()); };
+    auto refuse = [](const rocksdb::Status& status) { return fail(Errc::io, "index: " + status.ToString()); };
     // Nothing that is looked at may be removed meanwhile.
-    if (auto held = db_.DisableFileDeletions(); !held.ok()) return failed(held);
+    if (auto held = db_.DisableFileDeletions(); !held.ok()) return refuse(held);
     struct Release {
         rocksdb::DB& db;
         ~Release() { (void)db.EnableFileDeletions(false); }
@@ -160,7 +166,7 @@ Result<std::vector<Damage>> IndexFiles::check(const Pace& pace) const {
     wanted.include_checksum_info = true;
     wanted.wal_size_for_flush = ~0ull;  // no flush for our sake
     std::vector<rocksdb::LiveFileStorageInfo> files;
-    if (auto listed = db_.GetLiveFilesStorageInfo(wanted, &files); !listed.ok()) return failed(listed);
+    if (auto listed = db_.GetLiveFilesStorageInfo(wanted, &files); !listed.ok()) return refuse(listed);
     for (const auto& file : files) {
         const auto& name = file.relative_filename;
         if (file.file_type == rocksdb::kTableFile) {
@@ -171,7 +177,7 @@ Result<std::vector<Damage>> IndexFiles::check(const Pace& pace) const {
         } else if (file.file_type == rocksdb::kDescriptorFile || file.file_type == rocksdb::kCurrentFile) {
             auto bytes = read_file(*db_.GetEnv(), directory_ / name);
             if (!bytes) {
-                found.push_back(damaged(name, 0, "can't be read"));
+                found.push_back(failed(name, rocksdb::Status::IOError("can't be read")));
             } else if (file.file_type == rocksdb::kCurrentFile) {
                 if (*bytes != file.replacement_contents)
                     found.push_back(damaged(name, 0, "the file is not what it was"));
@@ -192,13 +198,13 @@ Result<std::optional<Damage>> IndexFiles::check_table(const std::string& name, c
     if (!stored_sum.empty()) {
         std::unique_ptr<rocksdb::SequentialFile> file;
         auto status = db_.GetEnv()->NewSequentialFile(path, &file, rocksdb::EnvOptions());
-        if (!status.ok()) return damaged(name, 0, status.ToString());
+        if (!status.ok()) return failed(name, status);
         std::string buffer(kChunk, '\0');
         std::uint32_t sum = 0;
         for (;;) {
             rocksdb::Slice got;
             status = file->Read(buffer.size(), &got, buffer.data());
-            if (!status.ok()) return damaged(name, 0, status.ToString());
+            if (!status.ok()) return failed(name, status);
             if (got.empty()) break;
             sum = crc32c(got.ToStringView(), sum);
             if (!pace(got.size())) return fail(Errc::cancelled, "the check was stopped");
@@ -212,7 +218,7 @@ Result<std::optional<Damage>> IndexFiles::check_table(const std::string& name, c
     rocksdb::SstFileReader reader(options);
     auto status = reader.Open(path);
     if (status.ok()) status = reader.VerifyChecksum();
-    if (!status.ok()) return damaged(name, offset_in(status.ToString()), status.ToString());
+    if (!status.ok()) return failed(name, status);
     if (!sum_text.empty()) return damaged(name, 0, sum_text);
     return std::nullopt;
 }

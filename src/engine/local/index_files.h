@@ -36,6 +36,7 @@ private:
     Damage damaged(const std::string& name, std::uint64_t offset, std::string what) const {
         return {"index/" + name, offset, {}, {}, std::move(what)};
     }
+    Damage failed(const std::string& name, const rocksdb::Status& status) const;
 
     rocksdb::DB& db_;
     std::filesystem::path directory_;

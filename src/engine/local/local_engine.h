@@ -45,6 +45,7 @@ struct Damage {
     std::optional<PartitionId> partition;
     std::optional<BodyId> body;
     std::string what;
+    bool unread = false;  ///< the disk did not give it
 };
 
 struct VerifyTotals {

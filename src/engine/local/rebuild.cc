@@ -1,5 +1,7 @@
 #include "engine/local/rebuild.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -13,15 +15,31 @@ namespace poplar::engine::local {
 
 namespace {
 
-// The index that is being replaced, if nothing is wrong with it.
-std::unique_ptr<Index> sound_index(StoreDirectory& directory, const Options& options) {
-    if (!list_directory(directory.disk(), directory.old_index())) return nullptr;
+// The index that is being replaced; null if something is wrong with it. Errors: the disk's. Without it the rebuild
+// would give up for good what it may know alone, for a disk that is full, or fails once.
+Result<std::unique_ptr<Index>> sound_index(StoreDirectory& directory, const Options& options) {
+    auto unread = [&](const std::string& why) {
+        return fail(Errc::io, fmt::format("{} may know alone what damaged records said, and can't be read: {}. To give "
+                                          "that up, remove it and rebuild",
+                                          directory.relative(directory.old_index()), why));
+    };
+    auto judge = [&](const Error& error) -> Result<std::unique_ptr<Index>> {
+        if (error.code() == Errc::corrupt) return nullptr;
+        if (error.code() == Errc::io) return unread(error.detail());
+        return std::unexpected(error);
+    };
+    auto there = directory.rebuild_was_interrupted();
+    if (!there) return pass_on(there);
+    if (!*there) return nullptr;
     auto index = Index::open(directory.disk(), directory.old_index(), options);
-    if (!index) return nullptr;
+    if (!index) return judge(index.error());
     auto files = (*index)->check_files([](std::uint64_t) { return true; });
-    if (!files || !files->empty()) return nullptr;
+    if (!files) return judge(files.error());
+    for (const auto& one : *files)
+        if (one.unread) return unread(one.what);
+    if (!files->empty()) return nullptr;
     SegmentTable table;
-    if (!recover(directory, **index, table)) return nullptr;
+    if (auto recovered = recover(directory, **index, table); !recovered) return judge(recovered.error());
     return std::move(*index);
 }
 
@@ -61,9 +79,11 @@ Result<std::vector<Damage>> rebuild_index(StoreDirectory& directory, const Optio
     if (!recovered) return pass_on(recovered);
     auto damage = recovered->damage;
     if (!damage.empty()) {
-        if (auto known = sound_index(directory, options)) {
-            auto records = salvage(directory, *known, **index, recovered->position);
-            known.reset();
+        auto known = sound_index(directory, options);
+        if (!known) return pass_on(known);
+        if (*known) {
+            auto records = salvage(directory, **known, **index, recovered->position);
+            known->reset();
             if (!records) return pass_on(records);
             log::info("store.salvaged", {{"records", *records}});
             auto files = recovered->unreadable;
