@@ -323,6 +323,64 @@ TEST_P(FailingDisk, CallsOfARebuildFailInTurn) {
     fmt::print("{} of a rebuild: {} faults, {} made it fail\n", to_string(GetParam()), faults, failed);
 }
 
+// What is copied from is still there: whatever fails, all is read and goes on, and behind a restart so does the
+// copying.
+TEST_P(FailingDisk, CallsOfACopyFailInTurn) {
+    Promise before;
+    std::uint64_t full = 0;
+    auto platter = empty_platter();
+    std::optional<PowerCut> closed;
+    {
+        Trial trial(platter);
+        ASSERT_TRUE(trial.open());
+        trial.use(before);
+        trial.use(before);
+        full = trial.engine().status().log_octets;
+        trial.close();
+        closed.emplace(trial.disk().power_cut());
+    }
+    auto copy_all = [](Trial& trial) -> Result<> {
+        for (;;) {
+            auto copied = trial.engine().copy_segments();
+            if (!copied) return pass_on(copied);
+            if (!*copied) return {};
+        }
+    };
+    std::uint64_t faults = 0, failed = 0;
+    for (bool index : {false, true})
+        for (int error : errors_of(GetParam()))
+            for (std::uint64_t nth = 1;; nth = next(nth)) {
+                Fault fault{GetParam(), index, nth, error, false};
+                auto state = closed->state(closed->everything());
+                auto promise = before;
+                bool hit = false;
+                {
+                    Trial trial(state);
+                    ASSERT_TRUE(trial.open());
+                    trial.disk().set_fault(fault);
+                    auto copied = copy_all(trial);
+                    hit = trial.disk().faults_hit() > 0;
+                    trial.disk().set_fault(std::nullopt);
+                    failed += !copied;
+                    EXPECT_TRUE(copied || hit) << describe(fault) << ": " << copied.error().detail();
+                    EXPECT_EQ(promise.check(trial.engine()), "") << describe(fault);
+                    bool stopped = trial.engine().status().health == "stopped";
+                    EXPECT_TRUE(!stopped || (index && error != EINTR && error != 0)) << describe(fault);
+                    if (!stopped) EXPECT_TRUE(trial.commit(promise, 9, 1500)) << describe(fault);
+                }
+                Trial trial(state);
+                auto opened = trial.open();
+                ASSERT_TRUE(opened) << describe(fault) << ": " << opened.error().detail();
+                EXPECT_EQ(promise.check(trial.engine()), "") << describe(fault);
+                EXPECT_TRUE(copy_all(trial)) << describe(fault);
+                EXPECT_LT(trial.engine().status().log_octets, full) << describe(fault);
+                EXPECT_EQ(promise.check(trial.engine()), "") << describe(fault);
+                if (!hit || testing::Test::HasFailure()) break;
+                ++faults;
+            }
+    fmt::print("{} of a copy: {} faults, {} made it fail\n", to_string(GetParam()), faults, failed);
+}
+
 std::vector<Call> all_calls() {
     std::vector<Call> calls;
     for (int i = 0; i <= static_cast<int>(kLastCall); ++i) calls.push_back(static_cast<Call>(i));
