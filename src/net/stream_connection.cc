@@ -185,9 +185,8 @@ Attempt StreamConnectionImpl::receive(std::span<char> into) {
     }
 }
 
-// TLS takes `bytes` alone: it copies them anyway.
 Attempt StreamConnectionImpl::transmit(std::string_view bytes, std::span<const std::string_view> more) {
-    if (tls_) return tls_->write(bytes);
+    if (tls_) return tls_->write(bytes, more);
     std::array<iovec, kPiecesSent> parts;
     std::size_t count = 0;
     parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
@@ -404,11 +403,11 @@ Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
 Task<Result<>> StreamConnectionImpl::write_all(std::span<const std::string_view> pieces) {
     std::size_t octets = output_.size();
     for (auto piece : pieces) octets += piece.size();
-    // Each piece would be a record of its own, however short.
-    if (tls_ && octets > kGathered) co_return co_await StreamConnection::write_all(pieces);
     // If the peer waits for nothing else, it would be sent next anyway.
-    const bool last = !tls_ && octets >= kWorthSending && unconsumed().empty();
+    const bool last = octets >= kWorthSending && unconsumed().empty();
     if (octets <= kGathered && !last) {
+        // Where a reply is that long, others will be: one growth in place of many.
+        if (octets > kKeptWhileIdle && !unconsumed().empty()) output_.reserve(kGathered);
         for (auto piece : pieces) output_.append(piece);
         co_return Result<>();
     }

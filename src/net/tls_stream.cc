@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -77,6 +78,18 @@ std::string end_point_binding(SSL* ssl) {
     return {reinterpret_cast<const char*>(out), size};
 }
 
+constexpr std::size_t kRecord = SSL3_RT_MAX_PLAIN_LENGTH, kRecordsTogether = 4;
+
+// Records on their way to the socket. One for all streams of a thread: each takes out at once what it put in. There is
+// room for what else OpenSSL may have to say (a key update).
+struct Records {
+    static constexpr std::size_t kLargest = kRecord + SSL3_RT_HEADER_LENGTH + SSL3_RT_MAX_ENCRYPTED_OVERHEAD;
+    std::array<char, (kRecordsTogether + 1) * kLargest> octets;
+    std::size_t size = 0;
+    std::array<char, kRecord> joined;  // what becomes a record, if it begins in one piece and goes on in the next
+};
+thread_local Records t_records;
+
 }  // namespace
 
 // A BIO of our own: OpenSSL's reads the socket without need, and writes so that a peer's end would raise SIGPIPE.
@@ -105,7 +118,14 @@ struct TlsStream::Wire {
 
     static int write(BIO* bio, const char* from, int size) {
         BIO_clear_retry_flags(bio);
-        auto sent = ::send(of(bio).socket_, from, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+        auto octets = static_cast<std::size_t>(size);
+        if (of(bio).gathers_) {
+            if (octets > t_records.octets.size() - t_records.size) return -1;
+            std::memcpy(t_records.octets.data() + t_records.size, from, octets);
+            t_records.size += octets;
+            return size;
+        }
+        auto sent = ::send(of(bio).socket_, from, octets, MSG_NOSIGNAL);
         if (sent < 0 && try_again()) BIO_set_retry_write(bio);
         return static_cast<int>(sent);
     }
@@ -192,25 +212,57 @@ Attempt TlsStream::read(std::span<char> into) {
     return got > 0 ? Attempt::moved(static_cast<std::size_t>(got)) : outcome(got);
 }
 
-// One record after the other.
-Attempt TlsStream::write(std::string_view bytes) {
+// Makes records in t_records. All are full but the last of all: a record costs as much as its octets' copy.
+Attempt TlsStream::encrypt(std::string_view bytes, std::span<const std::string_view> more) {
     ERR_clear_error();
-    std::size_t total = 0;
-    while (!bytes.empty()) {
-        auto record = bytes.substr(0, SSL3_RT_MAX_PLAIN_LENGTH);
-        int sent = SSL_write(ssl_.get(), record.data(), static_cast<int>(record.size()));
-        if (sent <= 0) {
-            auto ended = outcome(sent);
-            return total == 0 || ended.outcome == Attempt::Outcome::over ? ended : Attempt::moved(total);
+    t_records.size = 0;
+    gathers_ = true;
+    auto done = Attempt::moved(0);
+    for (std::size_t n = 0; n < kRecordsTogether && done.outcome == Attempt::Outcome::moved; ++n) {
+        auto record = bytes.substr(0, kRecord);
+        bytes.remove_prefix(record.size());
+        if (record.size() < kRecord && !more.empty()) {
+            auto size = record.copy(t_records.joined.data(), record.size());
+            while (size < kRecord && !more.empty()) {
+                bytes = more.front();
+                auto some = bytes.copy(t_records.joined.data() + size, kRecord - size);
+                size += some;
+                bytes.remove_prefix(some);
+                more = more.subspan(1);
+            }
+            record = {t_records.joined.data(), size};
         }
-        total += static_cast<std::size_t>(sent);
-        bytes.remove_prefix(static_cast<std::size_t>(sent));
+        if (record.empty()) break;
+        int taken = SSL_write(ssl_.get(), record.data(), static_cast<int>(record.size()));
+        done = taken > 0 ? Attempt::moved(done.octets + record.size()) : outcome(taken);
     }
-    return Attempt::moved(total);
+    gathers_ = false;
+    return done;
+}
+
+// Several records are sent with one call: the kernel's work for each would cost more than putting them together. Octets
+// have moved when all their records have.
+Attempt TlsStream::write(std::string_view bytes, std::span<const std::string_view> more) {
+    std::string_view records = unsent_;
+    if (records.empty()) {
+        auto encrypted = encrypt(bytes, more);
+        if (encrypted.outcome != Attempt::Outcome::moved) return encrypted;
+        in_records_ = encrypted.octets;
+        records = {t_records.octets.data(), t_records.size};
+    }
+    auto sent = ::send(socket_, records.data(), records.size(), MSG_NOSIGNAL);
+    if (sent < 0 && !Wire::try_again()) {
+        failed_ = true;
+        return Attempt::over(system_message(errno));
+    }
+    records.remove_prefix(sent < 0 ? 0 : static_cast<std::size_t>(sent));
+    unsent_ = std::string(records);
+    if (!unsent_.empty()) return {Attempt::Outcome::want_write};
+    return Attempt::moved(std::exchange(in_records_, 0));
 }
 
 void TlsStream::shutdown() {
-    if (failed_ || !SSL_is_init_finished(ssl_.get())) return;
+    if (failed_ || !unsent_.empty() || !SSL_is_init_finished(ssl_.get())) return;
     ERR_clear_error();
     SSL_shutdown(ssl_.get());
 }

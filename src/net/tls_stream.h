@@ -25,7 +25,9 @@ public:
 
     Attempt accept();
     Attempt read(std::span<char> into);
-    Attempt write(std::string_view bytes);
+    /// Sends from the beginning of `bytes`, then of what follows. When it has to wait, the caller goes on with the
+    /// same.
+    Attempt write(std::string_view bytes, std::span<const std::string_view> more);
     /// Says goodbye, once: the peer's own goodbye says nothing we need. Nothing if TLS has failed.
     void shutdown();
 
@@ -42,16 +44,20 @@ private:
     struct Wire;  // OpenSSL's way to the socket
     TlsStream() = default;
     Attempt outcome(int result);
+    Attempt encrypt(std::string_view bytes, std::span<const std::string_view> more);
 
     struct SslFree {
         void operator()(ssl_st* ssl) const;
     };
     int socket_ = -1;
-    std::string ahead_;      // received, not read; room() at its end
-    std::size_t begin_ = 0;  // of it that OpenSSL has
-    std::size_t room_ = 0;   // asked for last
-    bool drained_ = true;    // the last receive took all there was
-    bool failed_ = false;    // no goodbye is possible
+    std::string ahead_;           // received, not read; room() at its end
+    std::size_t begin_ = 0;       // of it that OpenSSL has
+    std::size_t room_ = 0;        // asked for last
+    bool drained_ = true;         // the last receive took all there was
+    bool gathers_ = false;        // what OpenSSL sends is kept for encrypt()
+    std::string unsent_;          // records the socket did not take yet
+    std::size_t in_records_ = 0;  // octets of the caller's that they hold
+    bool failed_ = false;         // no goodbye is possible
     std::unique_ptr<ssl_st, SslFree> ssl_;
 };
 

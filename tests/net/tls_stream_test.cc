@@ -120,4 +120,70 @@ TEST_F(TlsStreamTest, ReadsManyRecordsFromABufferThatGrows) {
     EXPECT_TRUE(got == text) << got.size() << " octets of " << text.size();
 }
 
+// Pieces meet within records; the socket takes a part now and then. The caller goes on as a connection does.
+TEST_F(TlsStreamTest, WritesAllPiecesInTheirOrderHoweverLittleTheSocketTakes) {
+    constexpr std::size_t kSizes[] = {0,      1,      20,     5, 0,         16'383, 16'384, 16'385,
+                                      65'530, 65'530, 65'536, 3, 1'000'000, 700,    5};
+    constexpr std::size_t kRecord = 16'384;
+    int least = 1;
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+
+    std::size_t headers = 0;
+    SSL_set_msg_callback(client_->tls(), [](int, int, int type, const void*, std::size_t, SSL*, void* count) {
+        if (type == SSL3_RT_HEADER) ++*static_cast<std::size_t*>(count);
+    });
+    SSL_set_msg_callback_arg(client_->tls(), &headers);
+    std::string got;
+    std::thread peer([this, &got] { got = client_->read_all(); });
+
+    std::string text;
+    std::size_t records = 0, waits = 0;
+    for (int round = 0; round < 3; ++round) {
+        std::vector<std::string> octets;
+        for (auto size : kSizes) octets.emplace_back(size, static_cast<char>('a' + octets.size() + round));
+        std::vector<std::string_view> pieces(octets.begin(), octets.end());
+        std::size_t total = 0;
+        for (const auto& piece : octets) text += piece, total += piece.size();
+        records += (total + kRecord - 1) / kRecord;
+
+        std::span<const std::string_view> more = pieces;
+        for (std::string_view bytes; total > 0;) {
+            auto attempt = server_->write(bytes, more);
+            if (attempt.outcome == Attempt::Outcome::want_write) {
+                ++waits;
+                pollfd writable{socket_.get(), POLLOUT, 0};
+                ASSERT_EQ(::poll(&writable, 1, 10'000), 1);
+                continue;
+            }
+            ASSERT_EQ(attempt.outcome, Attempt::Outcome::moved) << attempt.why;
+            ASSERT_LE(attempt.octets, total);
+            total -= attempt.octets;
+            for (; attempt.octets > bytes.size() || (bytes.empty() && !more.empty()); more = more.subspan(1)) {
+                attempt.octets -= bytes.size();
+                bytes = more.front();
+            }
+            bytes.remove_prefix(attempt.octets);
+        }
+    }
+    server_->shutdown();
+    ::shutdown(socket_.get(), SHUT_WR);
+    peer.join();
+    EXPECT_TRUE(got == text) << got.size() << " octets of " << text.size();
+    EXPECT_GT(waits, 10u);
+    EXPECT_LE(headers, records + 3) << "besides its tickets and its goodbye";
+}
+
+// What is cut off there would be the middle of a record.
+TEST_F(TlsStreamTest, SaysNoGoodbyeBehindHalfARecord) {
+    int least = 1;
+    ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
+    const std::string octets(65'536, 'x');
+    ASSERT_EQ(server_->write(octets, {}).outcome, Attempt::Outcome::want_write);
+    server_->shutdown();
+    ::shutdown(socket_.get(), SHUT_WR);
+    auto got = client_->read_all();
+    EXPECT_LT(got.size(), octets.size());
+    EXPECT_EQ(SSL_get_shutdown(client_->tls()) & SSL_RECEIVED_SHUTDOWN, 0);
+}
+
 }  // namespace
