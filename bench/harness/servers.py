@@ -20,7 +20,7 @@ import poplar_server  # noqa: E402
 BUILD = pathlib.Path(os.environ.get("POPLAR_BUILD", ROOT / "build/release"))
 DOMAIN = "example.test"
 PASSWORD = "password"
-poplar_server.BINARY = BUILD / "poplar"
+poplar_server.BINARY = pathlib.Path(os.environ.get("POPLAR_BINARY", BUILD / "poplar")).absolute()
 
 
 def account(number):
@@ -95,7 +95,7 @@ class Poplar:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def version(self):
-        return poplar_server.run_poplar("version").stdout.strip()
+        return f'{poplar_server.run_poplar("version").stdout.strip()} (build/{poplar_server.BINARY.parent.name})'
 
 
 class Null:
