@@ -20,5 +20,4 @@ find_package(Boost 1.81 REQUIRED)
 add_library(poplar_boost INTERFACE)
 target_link_libraries(poplar_boost INTERFACE Boost::headers Threads::Threads OpenSSL::SSL)
 target_compile_definitions(poplar_boost INTERFACE
-  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS
-  BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8)   # frames of coroutines a thread keeps: a command takes about ten
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS)

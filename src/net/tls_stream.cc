@@ -78,7 +78,7 @@ std::string end_point_binding(SSL* ssl) {
     return {reinterpret_cast<const char*>(out), size};
 }
 
-constexpr std::size_t kRecord = SSL3_RT_MAX_PLAIN_LENGTH, kRecordsTogether = 4;
+constexpr std::size_t kRecord = SSL3_RT_MAX_PLAIN_LENGTH, kRecordsTogether = 2;
 
 // Records on their way to the socket. One for all streams of a thread: each takes out at once what it put in. There is
 // room for what else OpenSSL may have to say (a key update).
