@@ -57,12 +57,16 @@ std::uint64_t Decoder::u64_key() { return __builtin_bswap64(u64()); }
 
 std::uint64_t Decoder::varint() {
     std::uint64_t v = 0;
-    for (int shift = 0; shift < 64; shift += 7) {
-        std::uint8_t byte = u8();
+    std::size_t n = 0;
+    for (int shift = 0; shift < 64 && n < in_.size(); shift += 7) {
+        const auto byte = static_cast<std::uint8_t>(in_[n++]);
         v |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0) return v;
+        if ((byte & 0x80) != 0) continue;
+        in_.remove_prefix(n);
+        return v;
     }
-    ok_ = false;  // more than ten bytes
+    ok_ = false;  // cut off, or more than ten bytes
+    in_ = {};
     return 0;
 }
 

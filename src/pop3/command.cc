@@ -12,6 +12,15 @@ namespace {
 
 constexpr std::size_t kLongestKeyword = 4;
 
+constexpr char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
+
+/// A keyword's letters, in either case, behind their count, as one number: quicker to compare than text.
+constexpr std::uint64_t letters(std::string_view keyword) {
+    std::uint64_t packed = keyword.size();
+    for (char c : keyword) packed = packed << 8 | static_cast<unsigned char>(upper(c));
+    return packed;
+}
+
 /// The words of a command's arguments, one after the other.
 class Arguments {
 public:
@@ -130,7 +139,8 @@ Result<Command> parse_lang(Rest rest) {
 }
 
 struct Entry {
-    std::string_view keyword;
+    consteval Entry(std::string_view text, Parser parser) : keyword(letters(text)), parse(parser) {}
+    std::uint64_t keyword;
     Parser parse;
 };
 
@@ -143,16 +153,12 @@ constexpr Entry kCommands[] = {
     {"UTF8", parse_bare<Utf8>},    {"LANG", parse_lang},
 };
 
-char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
-
 }  // namespace
 
 Result<Command> parse_command(std::string_view line) {
     auto space = std::min(line.find(' '), line.size());
     if (space <= kLongestKeyword) {
-        char letters[kLongestKeyword];
-        std::transform(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(space), letters, upper);
-        std::string_view keyword(letters, space);
+        const auto keyword = letters(line.substr(0, space));
         Rest rest{line.substr(std::min(space + 1, line.size())), space < line.size()};
         for (const auto& entry : kCommands)
             if (entry.keyword == keyword) return entry.parse(rest);

@@ -59,14 +59,14 @@ public:
     Task<> say_ok(std::type_identity_t<Phrase<Args...>> phrase, Args&&... args)
         requires(sizeof...(Args) > 0)
     {
-        return say("+OK {}\r\n", fmt::format(fmt::runtime(text(phrase.text)), std::forward<Args>(args)...));
+        return say(ok_line(phrase, std::forward<Args>(args)...));
     }
     /// The same line, for say_all: valid until the next reply.
     template <class... Args>
     std::string_view ok_line(std::type_identity_t<Phrase<Args...>> phrase, Args&&... args) {
-        reply_ = "+OK ";
-        fmt::format_to(std::back_inserter(reply_), fmt::runtime(text(phrase.text)), std::forward<Args>(args)...);
-        return reply_.append("\r\n");
+        fmt::memory_buffer line;  // quicker than a string that grows
+        fmt::format_to(fmt::appender(line), fmt::runtime(text(phrase.text)), std::forward<Args>(args)...);
+        return reply_.assign("+OK ").append(line.data(), line.size()).append("\r\n");
     }
     /// `+OK first`, then `lines`, each with its CRLF, then the final ".".
     Task<> say_list(Text first, std::string_view lines);
@@ -84,8 +84,9 @@ public:
     Task<> say(fmt::format_string<Args...> format, Args&&... args)
         requires(sizeof...(Args) > 0)
     {
-        reply_.clear();
-        fmt::format_to(std::back_inserter(reply_), format, std::forward<Args>(args)...);
+        fmt::memory_buffer reply;
+        fmt::format_to(fmt::appender(reply), format, std::forward<Args>(args)...);
+        reply_.assign(reply.data(), reply.size());
         return say(std::string_view(reply_));
     }
     /// RFC 2449 s5.

@@ -99,6 +99,7 @@ TEST(Pop3Command, TellsUnknownCommandsFromWrongArguments) {
                                   {"GET / HTTP/1.1", not_found},
                                   {"\xff\xfe", not_found},
                                   {std::string_view("ST\0T", 4), not_found},
+                                  {std::string_view("\0TOP 1 1", 8), not_found},
                                   {"T\xcf\x90P 1 1", not_found},
                                   {"QUIT now", invalid},
                                   {"STAT 1", invalid},

@@ -17,9 +17,10 @@ namespace poplar::engine::local {
 namespace {
 
 using Kind = Index::Kind;
-constexpr std::size_t kPrefix = 9;  // partition and kind
-constexpr int kUnflushed = 2;       // memtables that may wait for their flush
-constexpr int kCacheShardBits = 3;  // a shard each for more threads than look at once, and still room in each
+constexpr std::size_t kPrefix = 9;     // partition and kind
+constexpr int kUnflushed = 2;          // memtables that may wait for their flush
+constexpr std::size_t kReserve = 256;  // entries to make room for at once
+constexpr int kCacheShardBits = 3;     // a shard each for more threads than look at once, and still room in each
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out(kPrefix + rest.size());
@@ -189,15 +190,15 @@ std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, con
                                                       const Snapshot* snapshot, Wait wait) const {
     std::vector<Entry> entries;
     if (limit == 0 || range.begin >= range.end) return entries;
+    entries.reserve(std::min(limit, kReserve));
     auto options = read_options(snapshot, wait);
     std::string end = make_key(partition, Kind::entry, range.end);
     rocksdb::Slice upper(end);
-    options.iterate_upper_bound = &upper;
-    options.prefix_same_as_start = true;
+    options.iterate_upper_bound = &upper;  // in or behind the same prefix, which then need not be compared as well
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
     for (it->Seek(make_key(partition, Kind::entry, range.begin)); it->Valid(); it->Next()) {
-        auto key = it->key().ToStringView().substr(kPrefix);
-        entries.push_back({std::string(key), it->value().ToString()});
+        entries.emplace_back(std::string(it->key().ToStringView().substr(kPrefix)),
+                             std::string(it->value().ToStringView()));
         if (entries.size() == limit) break;
     }
     if (it->status().IsIncomplete()) return std::nullopt;
@@ -230,8 +231,7 @@ std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId part
     auto options = read_options(nullptr, wait);
     std::string end = make_key(partition, Kind(static_cast<std::uint8_t>(Kind::body) + 1));
     rocksdb::Slice upper(end);
-    options.iterate_upper_bound = &upper;
-    options.prefix_same_as_start = true;
+    options.iterate_upper_bound = &upper;  // in or behind the same prefix, which then need not be compared as well
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
     for (it->Seek(body_key(partition, first)); it->Valid() && found.size() < limit; it->Next()) {
         auto place = decode_place(it->value().ToStringView());
