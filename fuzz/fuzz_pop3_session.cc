@@ -129,7 +129,15 @@ public:
         co_return line;
     }
     Task<Result<std::string_view>> read_some(Seconds) override { co_return fail(Errc::invalid, "POP3 has lines"); }
-    void consume(std::size_t) override {}
+    // A line that is taken without being asked for.
+    void consume(std::size_t octets) override {
+        judge_.asks_for_a_line();
+        auto line = at_hand().substr(0, octets);
+        used_ += octets;
+        line.remove_suffix(line.ends_with("\r\n") ? 2 : 1);
+        judge_.gets(line);
+    }
+    std::string_view at_hand() const override { return std::string_view(input_).substr(used_); }
     Task<Result<>> write(std::string_view bytes) override {
         judge_.write(bytes);
         co_return Result<>();

@@ -54,6 +54,9 @@ public:
     /// call consume() with how many of them were used.
     virtual Task<Result<std::string_view>> read_some(Seconds idle) = 0;
     virtual void consume(std::size_t octets) = 0;
+    /// What has been read and not consumed, without a wait: for who can do without the reads above while there is
+    /// some. "" also when other sessions of the thread have to get their turn first, as a read lets them.
+    virtual std::string_view at_hand() const { return {}; }
 
     virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
     /// The same of several pieces, one behind the other.
@@ -62,6 +65,8 @@ public:
             if (auto written = co_await write(piece); !written) co_return written;
         co_return Result<>();
     }
+    /// As write_all, if that only gathers; false: it would send, and nothing has happened.
+    virtual bool gather(std::span<const std::string_view>) { return false; }
     virtual Task<Result<>> flush() = 0;
 
     /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer

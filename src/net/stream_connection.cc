@@ -121,9 +121,14 @@ public:
 
     Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) override;
     Task<Result<std::string_view>> read_some(Seconds idle) override;
-    void consume(std::size_t octets) override { begin_ += octets; }
+    void consume(std::size_t octets) override {
+        begin_ += octets;
+        ++burst_;
+    }
+    std::string_view at_hand() const override { return burst_ < kBurst ? unconsumed() : std::string_view(); }
     Task<Result<>> write(std::string_view bytes) override;
     Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
+    bool gather(std::span<const std::string_view> pieces) override;
     Task<Result<>> flush() override;
     Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
@@ -400,17 +405,20 @@ Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
     co_return sent;
 }
 
-Task<Result<>> StreamConnectionImpl::write_all(std::span<const std::string_view> pieces) {
+bool StreamConnectionImpl::gather(std::span<const std::string_view> pieces) {
     std::size_t octets = output_.size();
     for (auto piece : pieces) octets += piece.size();
     // If the peer waits for nothing else, it would be sent next anyway.
     const bool last = octets >= kWorthSending && unconsumed().empty();
-    if (octets <= kGathered && !last) {
-        // Where a reply is that long, others will be: one growth in place of many.
-        if (octets > kKeptWhileIdle && !unconsumed().empty()) output_.reserve(kGathered);
-        for (auto piece : pieces) output_.append(piece);
-        co_return Result<>();
-    }
+    if (octets > kGathered || last) return false;
+    // Where a reply is that long, others will be: one growth in place of many.
+    if (octets > kKeptWhileIdle && !unconsumed().empty()) output_.reserve(kGathered);
+    for (auto piece : pieces) output_.append(piece);
+    return true;
+}
+
+Task<Result<>> StreamConnectionImpl::write_all(std::span<const std::string_view> pieces) {
+    if (gather(pieces)) co_return Result<>();
     auto sent = co_await send(output_, pieces);
     output_.clear();
     co_return sent;

@@ -47,6 +47,21 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
     return read_command(idle, options_.line_limit);
 }
 
+// What needs an answer of its own, or a wait, is left where it is.
+std::optional<Command> Conversation::command_at_hand() {
+    const auto received = connection_.at_hand();
+    const auto end = received.find('\n');
+    if (end == received.npos || over()) return std::nullopt;
+    auto line = received.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (line.size() + 2 > options_.line_limit) return std::nullopt;
+    auto command = parse_command(line);
+    if (!command) return std::nullopt;
+    connection_.consume(end + 1);
+    ++lines_;
+    return std::move(*command);
+}
+
 // Tokens are long, and clients send them with the command, though RFC 5034 s4 keeps commands to 255 octets.
 Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_t limit) {
     while (!over()) {

@@ -47,6 +47,8 @@ public:
     /// The next command that is one, or nothing: then the session is over. What is no command is answered here and
     /// counted. Its texts are valid until the next read.
     Task<std::optional<Command>> next_command(net::Connection::Seconds idle);
+    /// The same, without the cost of a wait, if one has come already; nothing: ask next_command().
+    std::optional<Command> command_at_hand();
     /// As next_command, before the login: until `deadline` at the latest, and AUTH may be as long as a response.
     Task<std::optional<Command>> next_command(net::Connection::Seconds idle, SteadyTime deadline);
     /// One line of an AUTH exchange (RFC 5034 s4); nothing: the session is over, or the line was too long, which has
@@ -80,6 +82,8 @@ public:
     /// A reply without text, such as `+OK 2 320`, or part of one.
     Task<> say(std::string_view reply);
     Task<> say_all(std::span<const std::string_view> pieces);
+    /// say_all(), if that need not wait; else false, and nothing has been said.
+    bool say_at_once(std::span<const std::string_view> pieces) { return connection_.gather(pieces); }
     template <class... Args>
     Task<> say(fmt::format_string<Args...> format, Args&&... args)
         requires(sizeof...(Args) > 0)

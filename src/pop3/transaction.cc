@@ -50,7 +50,8 @@ private:
 
 Task<> Transaction::run() {
     while (!conversation_.over()) {
-        auto command = co_await conversation_.next_command(conversation_.options().transaction_idle);
+        auto command = conversation_.command_at_hand();
+        if (!command) command = co_await conversation_.next_command(conversation_.options().transaction_idle);
         if (!command) break;
         auto act = [this](auto& known) { return on(known); };
         co_await std::visit(act, *command);
@@ -204,7 +205,7 @@ Task<> Transaction::on(Retr retr) {
         pieces_.assign({conversation_.ok_line("{} octets", octets_of(*message))});
         pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
         pieces_.push_back(kEnd);
-        co_await conversation_.say_all(pieces_);
+        if (!conversation_.say_at_once(pieces_)) co_await conversation_.say_all(pieces_);
         done_.octets += (*reader)->size();
         ++done_.retrieved;
         note_retrieved(retr.message);

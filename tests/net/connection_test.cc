@@ -169,6 +169,59 @@ TEST_F(ConnectionTest, ReadSomeGivesWhatWasNotConsumed) {
     EXPECT_EQ(run(server_->read_some(5s)).value(), "next");
 }
 
+TEST_F(ConnectionTest, WhatIsAtHandCanBeTakenWithoutARead) {
+    EXPECT_EQ(server_->at_hand(), "") << "nothing has been read";
+    client_->send("a\r\nbc\r\nd");
+    EXPECT_EQ(line(), "a");
+    EXPECT_EQ(server_->at_hand(), "bc\r\nd");
+    server_->consume(4);
+    EXPECT_EQ(server_->at_hand(), "d");
+    client_->send("e\r\n");
+    EXPECT_EQ(line(), "de");
+}
+
+TEST_F(ConnectionTest, OthersGetTheirTurnHoweverMuchIsAtHand) {
+    std::string lines;
+    while (lines.size() < 8'000) lines += "x\n";
+    client_->send(lines);
+    auto take_all = [](Connection& from, std::size_t& unread, std::size_t& turns) -> Task<> {
+        while (unread > 0) {
+            if (from.at_hand().empty()) {
+                ++turns;
+                EXPECT_TRUE(co_await from.read_line(255, 5s));
+            } else {
+                from.consume(2);
+            }
+            unread -= 2;
+        }
+    };
+    auto unread = lines.size();
+    std::size_t turns = 0, of_others = 0;
+    auto other = [&] { of_others = turns; };
+    asio::post(context_, [&] { asio::post(context_, other); });
+    run(take_all(*server_, unread, turns));
+    EXPECT_LE(lines.size() / 2 / 600, turns) << "at least one in 600 lines";
+    EXPECT_LT(of_others, turns) << "the other one had to wait for the last line";
+}
+
+TEST_F(ConnectionTest, GathersOnlyWhatNeedNotBeSentYet) {
+    const std::string half(40'000, 'x');
+    const std::string_view once[] = {half}, twice[] = {half, half};
+    client_->send("a\r\nb\r\n");
+    EXPECT_EQ(line(), "a");
+    EXPECT_FALSE(server_->gather(twice)) << "more than is gathered";
+    EXPECT_TRUE(server_->gather(once));
+    EXPECT_FALSE(server_->gather(once)) << "more than is gathered, with what was before";
+    char byte;
+    EXPECT_EQ(::recv(client_->fd(), &byte, 1, MSG_DONTWAIT), -1) << "sent although nobody waited";
+    EXPECT_EQ(line(), "b");
+    const std::string_view end[] = {"end\r\n"};
+    EXPECT_FALSE(server_->gather(end)) << "the peer waits for nothing else";
+    std::thread reader([&] { EXPECT_EQ(client_->read_line(), half + "end"); });
+    EXPECT_TRUE(run(server_->write_all(end)));
+    reader.join();
+}
+
 TEST_F(ConnectionTest, SendsWhatIsGatheredBeforeItWaits) {
     EXPECT_TRUE(run(server_->write("+OK one\r\n")));
     EXPECT_TRUE(run(server_->write("+OK two\r\n")));

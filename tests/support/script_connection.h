@@ -59,11 +59,19 @@ public:
         co_return std::string_view(buffer_);
     }
     void consume(std::size_t octets) override { used_ += octets; }
+    std::string_view at_hand() const override {
+        return aborted_ ? std::string_view() : std::string_view(buffer_).substr(used_);
+    }
 
     Task<Result<>> write(std::string_view bytes) override {
         if (aborted_) co_return fail(Errc::closed, "cut");
         gathered_ += bytes;
         co_return Result<>();
+    }
+    bool gather(std::span<const std::string_view> pieces) override {
+        if (aborted_) return false;
+        for (auto piece : pieces) gathered_ += piece;
+        return true;
     }
     Task<Result<>> flush() override {
         send();
