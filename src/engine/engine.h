@@ -86,6 +86,9 @@ public:
     virtual ~BodySeries() = default;
     /// Errors: not_found.
     virtual Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) = 0;
+    /// A reader that has been verified and has a whole(), if there is no waiting for that, in the index or for the
+    /// body's octets. Null: not so, for whatever reason; open() tells which.
+    virtual std::unique_ptr<BodyReader> try_open_whole(BodyId) { return nullptr; }
 };
 
 /// Exclusive use of a name within a partition, given back on destruction. (A cluster's lease has a time to live that

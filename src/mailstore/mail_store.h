@@ -127,6 +127,8 @@ public:
     /// Opens a message's bytes in wire form. Works even if another party deleted it meanwhile. Errors: corrupt,
     /// not_found (its days in the retained area are over).
     virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) = 0;
+    /// As BodySeries::try_open_whole.
+    virtual std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) = 0;
     /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
     /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied
     /// (the lock was lost).

@@ -96,9 +96,17 @@ const Message* InboxMaildrop::known(std::uint32_t number) const {
     return found == single_.end() ? nullptr : &found->second;
 }
 
-Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(const Message& message) {
+engine::BodySeries& InboxMaildrop::bodies() {
     if (!bodies_) bodies_ = engine_.read_bodies(account_);
-    return bodies_->open(message.body);
+    return *bodies_;
+}
+
+Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(const Message& message) {
+    return bodies().open(message.body);
+}
+
+std::unique_ptr<engine::BodyReader> InboxMaildrop::try_open_whole(const Message& message) {
+    return bodies().try_open_whole(message.body);
 }
 
 Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {

@@ -38,12 +38,14 @@ public:
     Task<Result<std::span<const Message>>> messages_since(ListVersion older) override;
     Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
+    std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
 
 private:
     /// The messages of the snapshot from this place on; about so many are expected.
     Task<Result<std::vector<Message>>> read(OrderKey first, std::uint64_t expected);
     Task<Result<>> load();
+    engine::BodySeries& bodies();
     /// Null: not read yet.
     const Message* known(std::uint32_t number) const;
 

@@ -65,8 +65,9 @@ public:
             if (auto written = co_await write(piece); !written) co_return written;
         co_return Result<>();
     }
-    /// As write_all, if that only gathers; false: it would send, and nothing has happened.
-    virtual bool gather(std::span<const std::string_view>) { return false; }
+    /// write_all, if at most 64 KB can be taken without waiting: sent at once if the peer waits for them, else
+    /// gathered. False: nothing was taken. That the peer is gone shows when the next line is read.
+    virtual bool try_write_all(std::span<const std::string_view>) { return false; }
     virtual Task<Result<>> flush() = 0;
 
     /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer

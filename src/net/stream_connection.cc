@@ -20,7 +20,6 @@ using Deadline = SteadyTime;
 
 constexpr Deadline kNever = Deadline::max();
 constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
-constexpr std::size_t kWorthSending = 16 * 1024;  // less is copied, whatever follows
 constexpr std::size_t kPiecesSent = 40;           // of output, with one call
 constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
@@ -106,6 +105,30 @@ std::string address_text(const sockaddr_storage& address, std::uint16_t* port, b
     return text;
 }
 
+/// Output on its way: `bytes`, then `more`.
+struct Unsent {
+    std::string_view bytes;
+    std::span<const std::string_view> more;
+
+    bool any() {
+        while (bytes.empty() && !more.empty()) next();
+        return !bytes.empty();
+    }
+    void remove_prefix(std::size_t octets) {
+        while (octets > bytes.size()) {
+            octets -= bytes.size();
+            next();
+        }
+        bytes.remove_prefix(octets);
+    }
+
+private:
+    void next() {
+        bytes = more.front();
+        more = more.subspan(1);
+    }
+};
+
 class StreamConnectionImpl final : public StreamConnection {
 public:
     StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, Peer peer,
@@ -128,7 +151,7 @@ public:
     std::string_view at_hand() const override { return burst_ < kBurst ? unconsumed() : std::string_view(); }
     Task<Result<>> write(std::string_view bytes) override;
     Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
-    bool gather(std::span<const std::string_view> pieces) override;
+    bool try_write_all(std::span<const std::string_view> pieces) override;
     Task<Result<>> flush() override;
     Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
@@ -145,9 +168,12 @@ private:
 
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
     Attempt receive(std::span<char> into);
-    Attempt transmit(std::string_view bytes, std::span<const std::string_view> more);
+    Attempt transmit(Unsent& unsent);
+    Attempt send_pieces(const Unsent& unsent);
     Task<Result<>> fill(std::size_t room, Deadline deadline);
-    Task<Result<>> send(std::string_view bytes, std::span<const std::string_view> more = {});
+    Task<Result<>> send(Unsent unsent);
+    void gather(std::span<const std::string_view> pieces, std::size_t octets);
+    void send_now(std::span<const std::string_view> pieces = {});
     Result<> begin_wait(Purpose purpose, Deadline deadline);
     Result<> end_wait(boost::system::error_code error);
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
@@ -157,6 +183,9 @@ private:
     Task<> linger();
     std::size_t untaken() const;
     bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
+    static unsigned cost_of(const Attempt& sent) {
+        return kFillCost * (1 + static_cast<unsigned>(sent.octets / kGathered));
+    }
     Task<Result<>> let_others(Deadline deadline);
     void give_back_buffers();
     Deadline in(std::chrono::milliseconds time) const { return SteadyClock::now() + time; }
@@ -190,12 +219,18 @@ Attempt StreamConnectionImpl::receive(std::span<char> into) {
     }
 }
 
-Attempt StreamConnectionImpl::transmit(std::string_view bytes, std::span<const std::string_view> more) {
-    if (tls_) return tls_->write(bytes, more);
+// Sends some of it, and takes off what it sent.
+Attempt StreamConnectionImpl::transmit(Unsent& unsent) {
+    auto attempt = tls_ ? tls_->write(unsent.bytes, unsent.more) : send_pieces(unsent);
+    if (attempt.outcome == Attempt::Outcome::moved) unsent.remove_prefix(attempt.octets);
+    return attempt;
+}
+
+Attempt StreamConnectionImpl::send_pieces(const Unsent& unsent) {
     std::array<iovec, kPiecesSent> parts;
     std::size_t count = 0;
-    parts[count++] = {const_cast<char*>(bytes.data()), bytes.size()};
-    for (auto piece : more.first(std::min(more.size(), kPiecesSent - 1)))
+    parts[count++] = {const_cast<char*>(unsent.bytes.data()), unsent.bytes.size()};
+    for (auto piece : unsent.more.first(std::min(unsent.more.size(), kPiecesSent - 1)))
         parts[count++] = {const_cast<char*>(piece.data()), piece.size()};
     msghdr message{};
     message.msg_iov = parts.data();
@@ -297,7 +332,9 @@ Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
             co_return fail(Errc::closed, std::move(attempt.why));
         }
         drained_ = false;
-        if (auto sent = co_await flush(); !sent) co_return sent;
+        send_now();
+        if (!output_.empty())
+            if (auto sent = co_await flush(); !sent) co_return sent;
         give_back_buffers();
         auto ready = co_await wait_to_read(attempt.outcome, room, deadline);
         if (!tls_ || !ready) co_return ready;
@@ -367,31 +404,21 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
     co_return unconsumed();
 }
 
-Task<Result<>> StreamConnectionImpl::send(std::string_view bytes, std::span<const std::string_view> more) {
-    for (;;) {
-        while (bytes.empty() && !more.empty()) {
-            bytes = more.front();
-            more = more.subspan(1);
-        }
-        if (bytes.empty()) co_return Result<>();
+Task<Result<>> StreamConnectionImpl::send(Unsent unsent) {
+    while (unsent.any()) {
         if (aborted_) co_return fail(Errc::closed, kCut);
-        auto attempt = transmit(bytes, more);
+        auto attempt = transmit(unsent);
         switch (attempt.outcome) {
             case Attempt::Outcome::moved:
-                if (turn_is_over(kFillCost * (1 + static_cast<unsigned>(attempt.octets / kGathered))))
+                if (turn_is_over(cost_of(attempt)))
                     if (auto turn = co_await let_others(kNever); !turn) co_return turn;
-                while (attempt.octets > bytes.size()) {
-                    attempt.octets -= bytes.size();
-                    bytes = more.front();
-                    more = more.subspan(1);
-                }
-                bytes.remove_prefix(attempt.octets);
                 break;
             case Attempt::Outcome::over: over_ = true; co_return fail(Errc::closed, std::move(attempt.why));
             default:
                 if (auto ready = co_await wait_to_send(attempt.outcome); !ready) co_return ready;
         }
     }
+    co_return Result<>();
 }
 
 // What no longer fits goes out at once, uncopied, behind what is gathered.
@@ -400,33 +427,56 @@ Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
         output_.append(bytes);
         co_return Result<>();
     }
-    auto sent = co_await send(output_, std::span(&bytes, 1));
+    auto sent = co_await send({output_, std::span(&bytes, 1)});
     output_.clear();
     co_return sent;
 }
 
-bool StreamConnectionImpl::gather(std::span<const std::string_view> pieces) {
-    std::size_t octets = output_.size();
-    for (auto piece : pieces) octets += piece.size();
-    // If the peer waits for nothing else, it would be sent next anyway.
-    const bool last = octets >= kWorthSending && unconsumed().empty();
-    if (octets > kGathered || last) return false;
+void StreamConnectionImpl::gather(std::span<const std::string_view> pieces, std::size_t octets) {
     // Where a reply is that long, others will be: one growth in place of many.
     if (octets > kKeptWhileIdle && !unconsumed().empty()) output_.reserve(kGathered);
     for (auto piece : pieces) output_.append(piece);
+}
+
+// Sends as much of what is gathered and of the pieces as the socket takes now, and gathers the rest.
+void StreamConnectionImpl::send_now(std::span<const std::string_view> pieces) {
+    Unsent unsent{output_, pieces};
+    while (unsent.any() && !aborted_ && !over_) {
+        auto attempt = transmit(unsent);
+        over_ = attempt.outcome == Attempt::Outcome::over;
+        if (attempt.outcome != Attempt::Outcome::moved) break;
+        burst_ += cost_of(attempt);
+    }
+    const bool pieces_begun = unsent.more.size() < pieces.size();
+    if (pieces_begun)
+        output_.assign(unsent.bytes);
+    else
+        output_.erase(0, output_.size() - unsent.bytes.size());
+    for (auto piece : unsent.more) output_.append(piece);
+}
+
+bool StreamConnectionImpl::try_write_all(std::span<const std::string_view> pieces) {
+    std::size_t octets = 0;
+    for (auto piece : pieces) octets += piece.size();
+    if (aborted_ || octets > kGathered || output_.size() > kGathered) return false;
+    // If the peer waits for nothing else, it would be sent next anyway.
+    if (!unconsumed().empty() && output_.size() + octets <= kGathered)
+        gather(pieces, octets);
+    else
+        send_now(pieces);
     return true;
 }
 
 Task<Result<>> StreamConnectionImpl::write_all(std::span<const std::string_view> pieces) {
-    if (gather(pieces)) co_return Result<>();
-    auto sent = co_await send(output_, pieces);
+    if (try_write_all(pieces)) co_return Result<>();
+    auto sent = co_await send({output_, pieces});
     output_.clear();
     co_return sent;
 }
 
 Task<Result<>> StreamConnectionImpl::flush() {
     if (output_.empty()) co_return Result<>();
-    auto sent = co_await send(output_);
+    auto sent = co_await send({output_, {}});
     output_.clear();
     co_return sent;
 }

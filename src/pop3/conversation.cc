@@ -138,6 +138,16 @@ Task<> Conversation::say_all(std::span<const std::string_view> pieces) {
 
 void Conversation::end_of_writing(Errc code) { end(code == Errc::timed_out ? "timed_out" : "closed"); }
 
+// Each message fetched begins with one: fmt takes as long as all else that is built for it.
+std::string_view Conversation::ok_line(Phrase<std::uint64_t> phrase, std::uint64_t number) {
+    constexpr std::string_view kPlace = "{}";
+    const auto text = this->text(phrase.text);
+    const auto place = text.find(kPlace);
+    fmt::format_int digits(number);
+    reply_.assign("+OK ").append(text.substr(0, place)).append(digits.data(), digits.size());
+    return reply_.append(text.substr(place + kPlace.size())).append("\r\n");
+}
+
 Task<> Conversation::say_ok(Text text) { return say("+OK {}\r\n", this->text(text)); }
 
 Task<> Conversation::say_list(Text first, std::string_view lines) {

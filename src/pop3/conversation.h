@@ -61,15 +61,13 @@ public:
     Task<> say_ok(std::type_identity_t<Phrase<Args...>> phrase, Args&&... args)
         requires(sizeof...(Args) > 0)
     {
-        return say(ok_line(phrase, std::forward<Args>(args)...));
-    }
-    /// The same line, for say_all: valid until the next reply.
-    template <class... Args>
-    std::string_view ok_line(std::type_identity_t<Phrase<Args...>> phrase, Args&&... args) {
         fmt::memory_buffer line;  // quicker than a string that grows
         fmt::format_to(fmt::appender(line), fmt::runtime(text(phrase.text)), std::forward<Args>(args)...);
-        return reply_.assign("+OK ").append(line.data(), line.size()).append("\r\n");
+        reply_.assign("+OK ").append(line.data(), line.size()).append("\r\n");
+        return say(std::string_view(reply_));
     }
+    /// The same line, for say_all: valid until the next reply.
+    std::string_view ok_line(Phrase<std::uint64_t> phrase, std::uint64_t number);
     /// `+OK first`, then `lines`, each with its CRLF, then the final ".".
     Task<> say_list(Text first, std::string_view lines);
     /// `-ERR text`, or `-ERR [CODE] text` (RFC 2449 s8): `code` is with its brackets.
@@ -83,7 +81,7 @@ public:
     Task<> say(std::string_view reply);
     Task<> say_all(std::span<const std::string_view> pieces);
     /// say_all(), if that need not wait; else false, and nothing has been said.
-    bool say_at_once(std::span<const std::string_view> pieces) { return connection_.gather(pieces); }
+    bool say_at_once(std::span<const std::string_view> pieces) { return connection_.try_write_all(pieces); }
     template <class... Args>
     Task<> say(fmt::format_string<Args...> format, Args&&... args)
         requires(sizeof...(Args) > 0)

@@ -53,6 +53,7 @@ Task<> Transaction::run() {
         auto command = conversation_.command_at_hand();
         if (!command) command = co_await conversation_.next_command(conversation_.options().transaction_idle);
         if (!command) break;
+        if (const auto* retr = std::get_if<Retr>(&*command); retr && try_retrieve(*retr)) continue;
         auto act = [this](auto& known) { return on(known); };
         co_await std::visit(act, *command);
     }
@@ -184,6 +185,27 @@ void Transaction::cut_listings(const std::vector<MessageNumber>& removed) {
     }
 }
 
+bool Transaction::try_retrieve(Retr retr) {
+    if (!known(retr.message)) return false;
+    auto found = find_content(retr.message);
+    if (!found) return false;
+    auto reader = maildrop_->try_open_whole(**found);
+    if (!reader || !make_whole_reply(**found, *reader) || !conversation_.say_at_once(pieces_)) return false;
+    done_.octets += reader->size();
+    note_retrieved(retr.message);
+    return true;
+}
+
+// Makes pieces_ the whole reply to RETR, if the message is in memory and goes out as it is.
+bool Transaction::make_whole_reply(const Message& message, const engine::BodyReader& reader) {
+    auto pieces = reader.whole();
+    if (pieces.empty() || downgrades(message)) return false;
+    pieces_.assign({conversation_.ok_line("{} octets", message.octets)});
+    pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
+    pieces_.push_back(kEnd);
+    return true;
+}
+
 // Damage must show before +OK is said: there is no way to take back half a message.
 Task<> Transaction::on(Retr retr) {
     if (!known(retr.message) && !co_await look_up(retr.message)) co_return;
@@ -201,13 +223,9 @@ Task<> Transaction::on(Retr retr) {
         co_await conversation_.say_failure(whole.error(), "the message can't be read");
         co_return;
     }
-    if (auto pieces = (*reader)->whole(); !pieces.empty() && !downgrades(*message)) {
-        pieces_.assign({conversation_.ok_line("{} octets", octets_of(*message))});
-        pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
-        pieces_.push_back(kEnd);
-        if (!conversation_.say_at_once(pieces_)) co_await conversation_.say_all(pieces_);
+    if (make_whole_reply(*message, **reader)) {
+        co_await conversation_.say_all(pieces_);
         done_.octets += (*reader)->size();
-        ++done_.retrieved;
         note_retrieved(retr.message);
         co_return;
     }
@@ -221,7 +239,6 @@ Task<> Transaction::on(Retr retr) {
         }
         if (chunk->empty()) {
             co_await conversation_.say(kEnd);
-            ++done_.retrieved;
             note_retrieved(retr.message);
             co_return;
         }
@@ -358,6 +375,7 @@ std::vector<MessageNumber> Transaction::to_remove() const {
 
 // RFC 2449 s6.7, EXPIRE 0: at the end of the session it counts as deleted, whatever RSET says.
 void Transaction::note_retrieved(MessageNumber number) {
+    ++done_.retrieved;
     if (policy_.expire_days != 0) return;
     mark(retrieved_, number, maildrop_->message_count());
 }

@@ -40,6 +40,9 @@ private:
     Task<> on(List list);
     Task<> on(Uidl uidl);
     Task<> on(Retr retr);
+    /// Answers without coroutines, if the message is known and nothing has to be waited for.
+    bool try_retrieve(Retr retr);
+    bool make_whole_reply(const Message& message, const engine::BodyReader& reader);
     Task<> on(Top top);
     Task<> on(Dele dele);
     Task<> on(Rset);

@@ -65,7 +65,19 @@ public:
     Result<std::string> verified_body(PartitionId p, BodyId id) {
         auto reader = run(engine_.read_bodies(p)->open(id));
         if (!reader) return pass_on(reader);
-        return run(read_all(std::move(*reader), Verify::yes));
+        auto text = run(read_all(std::move(*reader), Verify::yes));
+        auto whole = whole_body(p, id);
+        EXPECT_TRUE(!whole || (text && *text == *whole)) << "what is read without waiting is not what is read else";
+        return text;
+    }
+    /// What can be had without waiting for anything.
+    std::optional<std::string> whole_body(PartitionId p, BodyId id) {
+        auto reader = engine_.read_bodies(p)->try_open_whole(id);
+        if (!reader) return std::nullopt;
+        std::string text;
+        for (auto piece : reader->whole()) text += piece;
+        EXPECT_EQ(text.size(), reader->size());
+        return text;
     }
     Result<BodyId> add_body(PartitionId p, std::string head, std::shared_ptr<const StagedBody> rest) {
         Batch batch;

@@ -204,24 +204,6 @@ TEST_F(ConnectionTest, OthersGetTheirTurnHoweverMuchIsAtHand) {
     EXPECT_LT(of_others, turns) << "the other one had to wait for the last line";
 }
 
-TEST_F(ConnectionTest, GathersOnlyWhatNeedNotBeSentYet) {
-    const std::string half(40'000, 'x');
-    const std::string_view once[] = {half}, twice[] = {half, half};
-    client_->send("a\r\nb\r\n");
-    EXPECT_EQ(line(), "a");
-    EXPECT_FALSE(server_->gather(twice)) << "more than is gathered";
-    EXPECT_TRUE(server_->gather(once));
-    EXPECT_FALSE(server_->gather(once)) << "more than is gathered, with what was before";
-    char byte;
-    EXPECT_EQ(::recv(client_->fd(), &byte, 1, MSG_DONTWAIT), -1) << "sent although nobody waited";
-    EXPECT_EQ(line(), "b");
-    const std::string_view end[] = {"end\r\n"};
-    EXPECT_FALSE(server_->gather(end)) << "the peer waits for nothing else";
-    std::thread reader([&] { EXPECT_EQ(client_->read_line(), half + "end"); });
-    EXPECT_TRUE(run(server_->write_all(end)));
-    reader.join();
-}
-
 TEST_F(ConnectionTest, SendsWhatIsGatheredBeforeItWaits) {
     EXPECT_TRUE(run(server_->write("+OK one\r\n")));
     EXPECT_TRUE(run(server_->write("+OK two\r\n")));
@@ -230,6 +212,65 @@ TEST_F(ConnectionTest, SendsWhatIsGatheredBeforeItWaits) {
     EXPECT_EQ(line(255, 0s), "<timed_out>");
     EXPECT_EQ(client_->read_line(), "+OK one");
     EXPECT_EQ(client_->read_line(), "+OK two");
+}
+
+TEST_F(ConnectionTest, AReplyThatThePeerWaitsForIsSentAtOnceAndOthersAreGathered) {
+    std::string_view pieces[] = {"+OK 3 octets\r\n", "", "abc", "\r\n.\r\n"};
+    client_->send("RETR 1\r\nRETR 2\r\n");
+    EXPECT_EQ(line(), "RETR 1");
+    EXPECT_TRUE(server_->try_write_all(pieces));
+    char byte;
+    EXPECT_EQ(::recv(client_->fd(), &byte, 1, MSG_DONTWAIT), -1) << "sent although there is another command";
+    EXPECT_EQ(line(), "RETR 2");
+    EXPECT_TRUE(server_->try_write_all(pieces));
+    for (int i = 0; i < 2; ++i)
+        for (auto expected : {"+OK 3 octets", "abc", "."}) EXPECT_EQ(client_->read_line(), expected);
+}
+
+TEST_F(ConnectionTest, RepliesThatThePeerDoesNotTakeAreKeptUpToALimit) {
+    std::string half(30'000, 'x'), sent;
+    const std::string_view pieces[] = {half, "\r\n", half};
+    int replies = 0;
+    while (replies < 1'000 && server_->try_write_all(pieces)) ++replies;
+    EXPECT_GT(replies, 1);
+    EXPECT_LT(replies, 1'000);
+    const std::string_view large[] = {half, half, half};
+    EXPECT_FALSE(server_->try_write_all(large));
+
+    std::string received;
+    std::thread reader([&] { received = client_->read_all(); });
+    auto rest = [](Connection& to, std::span<const std::string_view> last) -> Task<> {
+        EXPECT_TRUE(co_await to.write_all(last));
+        co_await to.close();
+    };
+    run(rest(*server_, large));
+    reader.join();
+    for (int i = 0; i < replies; ++i) sent += half + "\r\n" + half;
+    EXPECT_TRUE(received == sent + half + half + half);
+}
+
+TEST_F(ConnectionTest, RepliesOverTlsComeWholeHoweverFastThePeerTakesThem) {
+    shake(*context_of(test::TestCertificate()));
+    std::string text, sent;
+    for (int i = 0; text.size() < 50'000; ++i) text += std::to_string(i) + "\r\n";
+    const std::string_view pieces[] = {"+OK\r\n", text, ".\r\n"};
+    std::string received;
+    std::thread reader([&] { received = client_->read_all(); });
+    auto write = [](Connection& to, std::span<const std::string_view> reply) -> Task<> {
+        for (int i = 0; i < 200; ++i)
+            if (!to.try_write_all(reply)) EXPECT_TRUE(co_await to.write_all(reply));
+        co_await to.close();
+    };
+    run(write(*server_, pieces));
+    reader.join();
+    for (int i = 0; i < 200; ++i) sent += "+OK\r\n" + text + ".\r\n";
+    EXPECT_TRUE(received == sent) << received.size() << " octets of " << sent.size();
+}
+
+TEST_F(ConnectionTest, NothingIsTakenOnceItIsCut) {
+    server_->abort();
+    const std::string_view pieces[] = {"+OK\r\n"};
+    EXPECT_FALSE(server_->try_write_all(pieces));
 }
 
 TEST_F(ConnectionTest, DeliversMoreThanTheSocketHoldsInOrder) {

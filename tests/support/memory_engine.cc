@@ -143,9 +143,17 @@ public:
         if (body_.damaged) co_return fail(Errc::corrupt, "this body was made to be damaged");
         co_return Result<>{};
     }
+    bool make_whole() {
+        if (body_.damaged || body_.size() > kChunk) return false;
+        whole_.push_back(body_.head);
+        if (body_.rest) whole_.push_back(body_.rest->text);
+        return true;
+    }
+    std::span<const std::string_view> whole() const override { return whole_; }
 
 private:
     Body body_;
+    std::vector<std::string_view> whole_;
     std::size_t at_ = 0;
     std::string chunk_;
 };
@@ -281,6 +289,15 @@ std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
             auto found = from.bodies.find(id);
             if (found == from.bodies.end()) co_return fail(Errc::not_found, "no such body");
             co_return std::make_unique<Reader>(found->second);
+        }
+        std::unique_ptr<BodyReader> try_open_whole(BodyId id) override {
+            std::lock_guard lock(state_->mutex);
+            auto& bodies = state_->partitions[partition_].bodies;
+            auto found = bodies.find(id);
+            if (found == bodies.end()) return nullptr;
+            auto reader = std::make_unique<Reader>(found->second);
+            if (!reader->make_whole()) return nullptr;
+            return reader;
         }
 
     private:

@@ -68,7 +68,7 @@ public:
         gathered_ += bytes;
         co_return Result<>();
     }
-    bool gather(std::span<const std::string_view> pieces) override {
+    bool try_write_all(std::span<const std::string_view> pieces) override {
         if (aborted_) return false;
         for (auto piece : pieces) gathered_ += piece;
         return true;

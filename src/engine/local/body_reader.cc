@@ -2,12 +2,18 @@
 
 #include <algorithm>
 
-#include "engine/local/frame.h"
-
 namespace poplar::engine::local {
 
 namespace {
 constexpr std::uint64_t kHeldAtMost = 2u << 20;  // octets of one body; reading more of them twice costs little beside
+
+// The buffer of the last small body that a thread read: one after the other has the same, and waiting sessions none.
+thread_local std::string t_spare;
+}  // namespace
+
+LocalBodyReader::~LocalBodyReader() {
+    memory_.in_use -= held_;
+    if (buffer_.capacity() > t_spare.capacity() && buffer_.capacity() <= 2 * kFrameSize) t_spare.swap(buffer_);
 }
 
 void LocalBodyReader::rewind() {
@@ -38,6 +44,16 @@ Task<std::unexpected<Error>> LocalBodyReader::failure(Error error) {
     co_return std::unexpected(std::move(error));
 }
 
+void LocalBodyReader::extend_buffer(std::size_t octets) {
+    if (buffer_.empty() && octets <= kFrameSize) {
+        buffer_.swap(t_spare);
+        buffer_.clear();
+    }
+    const auto size = buffer_.size() + octets;
+    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    buffer_.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
+}
+
 // Reads on until the buffer holds `most` octets, or all there is of this part.
 Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     buffer_.erase(0, used_);
@@ -55,8 +71,7 @@ Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     }
     std::size_t have = buffer_.size();
     std::size_t want = std::min<std::uint64_t>(left_, most - std::min(have, most - 1));
-    // Not the size it is called with: libstdc++ 12 may name a larger one.
-    buffer_.resize_and_overwrite(have + want, [size = have + want](char*, std::size_t) { return size; });
+    extend_buffer(want);
     if (!file_->try_read_at(buffer_.data() + have, want, offset_)) {
         auto read = [this, have, want] { return file_->read_at(buffer_.data() + have, want, offset_); };
         auto got = co_await pool_.run(read);
@@ -97,6 +112,17 @@ bool LocalBodyReader::hold(std::uint64_t octets) {
         return false;
     }
     held_ = octets;
+    return true;
+}
+
+bool LocalBodyReader::try_verify() {
+    if (place_.file_octets != 0 || place_.inline_octets > kFrameSize || !segment_) return false;
+    extend_buffer(place_.inline_octets);
+    if (!segment_->try_read_at(buffer_.data(), buffer_.size(), place_.offset)) return false;
+    auto frames = parse_frames(buffer_);
+    if (!frames) return false;
+    left_ = 0;
+    whole_ = std::move(*frames);
     return true;
 }
 

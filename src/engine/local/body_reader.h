@@ -6,6 +6,7 @@
 
 #include "base/blocking_pool.h"
 #include "engine/engine.h"
+#include "engine/local/frame.h"
 #include "engine/local/index.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/store_directory.h"
@@ -35,15 +36,18 @@ public:
           segment_(std::move(segment)) {
         rewind();
     }
-    ~LocalBodyReader() override { memory_.in_use -= held_; }
+    ~LocalBodyReader() override;
     std::uint64_t size() const override { return place_.size; }
     Task<Result<std::string_view>> next() override;
     Task<Result<>> verify() override;
+    /// verify() for a body of one frame in the segment, if that is in the page cache. False: not so, or damaged.
+    bool try_verify();
     std::span<const std::string_view> whole() const override { return whole_; }
 
 private:
     void rewind();
     bool hold(std::uint64_t octets);
+    void extend_buffer(std::size_t octets);
     Task<Result<>> fill(std::size_t most);
     Result<std::shared_ptr<const File>> open_part() const;
     Task<std::unexpected<Error>> failure(Error error);
@@ -61,9 +65,9 @@ private:
     std::shared_ptr<const File> file_;     // of the part being read; opened when first needed
     std::uint64_t offset_ = 0, left_ = 0;  // of the part, not yet in the buffer
     std::string buffer_;
-    std::size_t used_ = 0;                 // octets of the buffer given out
-    std::uint64_t held_ = 0;               // octets of memory_ that the buffer counts for
-    std::vector<std::string_view> whole_;  // the frames' data, if the buffer holds all of them and they are right
+    std::size_t used_ = 0;    // octets of the buffer given out
+    std::uint64_t held_ = 0;  // octets of memory_ that the buffer counts for
+    Frames whole_;            // the frames' data, if the buffer holds all of them and they are right
 };
 
 /// Reads a whole body on the calling thread, for verify. Answers with the first damaged place.

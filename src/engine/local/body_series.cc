@@ -11,25 +11,38 @@ constexpr int kPlaceTries = 3;                     // of a body that is copied w
 
 const BodyPlace* LocalBodySeries::known(BodyId id) {
     while (next_ < ahead_.size() && ahead_[next_].id < id) ++next_;
-    if (next_ == ahead_.size() || ahead_[next_].id != id) return nullptr;
-    return &ahead_[next_++].place;
+    return next_ < ahead_.size() && ahead_[next_].id == id ? &ahead_[next_].place : nullptr;
+}
+
+void LocalBodySeries::keep(std::vector<Index::Placed> places) {
+    ahead_ = std::move(places);
+    next_ = 0;
+    window_ = std::min(window_ * kGrowth, kWindow);
+}
+
+// Null: it would have to wait, or there is no such body.
+const BodyPlace* LocalBodySeries::try_look_up(BodyId id) {
+    if (goes_on(id)) {
+        auto places = index_.places(partition_, id, window_, Wait::no);
+        if (!places || !*places) return nullptr;
+        keep(std::move(**places));
+    } else {
+        auto place = index_.place(partition_, id, Wait::no);
+        if (!place || !*place) return nullptr;
+        window_ = 1;
+        keep({{id, **place}});
+    }
+    return known(id);
 }
 
 Task<Result<BodyPlace>> LocalBodySeries::look_up(BodyId id) {
-    const bool goes_on = last_ != BodyId() && last_ < id;
-    window_ = goes_on ? std::min(window_ * kGrowth, kWindow) : 1;
-    if (goes_on) {
-        auto places = index_.places(partition_, id, window_, Wait::no);
-        if (!places) {
-            auto read = [this, id] { return *index_.places(partition_, id, window_, Wait::yes); };
-            places = co_await pool_.run(read);
-        }
-        ahead_ = *places ? std::move(**places) : std::vector<Index::Placed>();
-        next_ = 0;
+    if (const auto* place = try_look_up(id)) co_return *place;
+    if (goes_on(id)) {
+        auto read = [this, id] { return *index_.places(partition_, id, window_, Wait::yes); };
+        if (auto places = co_await pool_.run(read)) keep(std::move(*places));
         if (const auto* place = known(id)) co_return *place;
         // What is damaged may be another's place.
     }
-    if (auto place = index_.place(partition_, id, Wait::no)) co_return std::move(*place);
     co_return co_await look_up_anew(id);
 }
 
@@ -61,6 +74,19 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalBodySeries::open(BodyId id) {
     }
     co_return std::make_unique<LocalBodyReader>(directory_, index_, pool_, memory_, partition_, id, place,
                                                 std::move(segment));
+}
+
+std::unique_ptr<BodyReader> LocalBodySeries::try_open_whole(BodyId id) {
+    const auto* place = known(id);
+    if (!place) place = try_look_up(id);
+    if (!place) return nullptr;
+    last_ = id;
+    auto segment = directory_.segment_reader(place->segment);
+    if (!segment) return nullptr;
+    auto reader = std::make_unique<LocalBodyReader>(directory_, index_, pool_, memory_, partition_, id, *place,
+                                                    std::move(*segment));
+    if (!reader->try_verify()) return nullptr;
+    return reader;
 }
 
 }  // namespace poplar::engine::local

@@ -13,9 +13,13 @@ public:
                     PartitionId partition)
         : directory_(directory), index_(index), pool_(pool), memory_(memory), partition_(partition) {}
     Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) override;
+    std::unique_ptr<BodyReader> try_open_whole(BodyId id) override;
 
 private:
     const BodyPlace* known(BodyId id);
+    void keep(std::vector<Index::Placed> places);
+    bool goes_on(BodyId id) const { return last_ != BodyId() && last_ < id; }
+    const BodyPlace* try_look_up(BodyId id);
     Task<Result<BodyPlace>> look_up(BodyId id);
     Task<Result<BodyPlace>> look_up_anew(BodyId id);
 
@@ -26,7 +30,7 @@ private:
     PartitionId partition_;
 
     std::vector<Index::Placed> ahead_;  // bodies that follow the last one, by id
-    std::size_t next_ = 0;              // of them
+    std::size_t next_ = 0;              // of them; those before it will not be asked for
     std::size_t window_ = 1;            // how many to look up together next time
     BodyId last_;
 };

@@ -42,8 +42,8 @@ Result<FrameView> parse_frame(std::string_view bytes, FrameCheck check) {
     return view;
 }
 
-Result<std::vector<std::string_view>> parse_frames(std::string_view bytes) {
-    std::vector<std::string_view> found;
+Result<Frames> parse_frames(std::string_view bytes) {
+    Frames found;
     found.reserve(bytes.size() / kFrameSize + 2);
     while (!bytes.empty()) {
         auto frame = parse_frame(bytes, FrameCheck::crc);

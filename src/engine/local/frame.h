@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include <boost/container/small_vector.hpp>
 
 #include "base/error.h"
 
@@ -30,7 +31,9 @@ struct FrameView {
 enum class FrameCheck { crc, none };
 Result<FrameView> parse_frame(std::string_view bytes, FrameCheck check);
 
-/// The data of a whole row of frames, each checked. Errors: corrupt.
-Result<std::vector<std::string_view>> parse_frames(std::string_view bytes);
+/// The data of frames in a row. Most bodies are two: what was put before the message, and the message.
+using Frames = boost::container::small_vector<std::string_view, 2>;
+/// All of a body's, each checked. Errors: corrupt.
+Result<Frames> parse_frames(std::string_view bytes);
 
 }  // namespace poplar::engine::local
