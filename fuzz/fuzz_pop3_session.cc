@@ -142,6 +142,10 @@ public:
         judge_.write(bytes);
         co_return Result<>();
     }
+    bool try_write_all(std::span<const std::string_view> pieces) override {
+        for (auto piece : pieces) judge_.write(piece);
+        return true;
+    }
     Task<Result<>> flush() override { co_return Result<>(); }
     Task<Result<>> start_tls(const net::TlsContext&, Seconds) override {
         CHECK(!encrypted_);
