@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistr.h>
 
+#include <algorithm>
 #include <array>
 
 namespace poplar::mail {
@@ -10,21 +11,30 @@ namespace {
 
 constexpr std::size_t kColumns = 78;   // RFC 5322 s2.1.1
 constexpr std::size_t kMaxPart = 800;  // longer than any address, so that no line comes near 998 octets
-constexpr std::string_view kWordUnfit = " \t()<>\\\";,";
-constexpr std::string_view kCommentUnfit = "()\\";
 
-/// `text` with every octet that is a control, not UTF-8 or one of `unfit` replaced by "?".
-std::string fit(std::string_view text, std::string_view unfit) {
+/// The octets of ASCII that may stand somewhere: all but controls and those that are named.
+class Fit {
+public:
+    consteval explicit Fit(std::string_view unfit) {
+        for (unsigned char c = ' '; c < 0x7f; ++c) fit_[c] = !unfit.contains(static_cast<char>(c));
+    }
+    constexpr bool operator()(char c) const { return fit_[static_cast<unsigned char>(c)]; }
+
+private:
+    std::array<bool, 256> fit_{};
+};
+constexpr Fit kInPath(""), kInWord(" \t()<>\\\";,"), kInComment("()\\");
+
+/// `text` with every octet that is a control, not UTF-8 or not `fit` replaced by "?".
+std::string fitted(std::string_view text, const Fit& fit) {
     text = text.substr(0, kMaxPart);
     std::string out;
     out.reserve(text.size());
-    while (!text.empty()) {
-        const auto first = static_cast<unsigned char>(text.front());
-        if (first < 0x80) {  // nearly always
-            out += first < 0x20 || first == 0x7f || unfit.contains(text.front()) ? '?' : text.front();
-            text.remove_prefix(1);
-            continue;
-        }
+    for (;;) {
+        const auto plain = static_cast<std::size_t>(std::ranges::find_if_not(text, fit) - text.begin());
+        out.append(text.substr(0, plain));  // nearly always all
+        text.remove_prefix(plain);
+        if (text.empty()) return out;
         ucs4_t c = 0;
         const int size = u8_mbtoucr(&c, reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
         const std::size_t octets = size > 0 ? static_cast<std::size_t>(size) : 1;
@@ -34,12 +44,11 @@ std::string fit(std::string_view text, std::string_view unfit) {
             out += text.substr(0, octets);
         text.remove_prefix(octets);
     }
-    return out;
 }
 
 /// An address for between < and >: outside of a quoted-string it has neither of them.
 std::string fit_path(std::string_view text) {
-    std::string out = fit(text, {});
+    std::string out = fitted(text, kInPath);
     bool quoted = false;
     for (std::size_t i = 0; i < out.size(); ++i) {
         if (quoted && out[i] == '\\')
@@ -54,7 +63,7 @@ std::string fit_path(std::string_view text) {
 
 /// RFC 5321 s4.1.3: an IPv6 address carries its tag.
 std::string literal(std::string_view peer) {
-    return fmt::format("[{}{}]", peer.contains(':') ? "IPv6:" : "", fit(peer, kWordUnfit));
+    return (peer.contains(':') ? "[IPv6:" : "[") + fitted(peer, kInWord) + "]";
 }
 
 /// Puts words into a header field, folding before one that would pass the last column.
@@ -96,10 +105,21 @@ std::string format_date(Timestamp time) {
     const auto day = floor<days>(time);
     const year_month_day date(day);
     const hh_mm_ss clock(floor<seconds>(time - day));
-    return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} +0000", kDays[weekday(day).c_encoding()],
-                       static_cast<unsigned>(date.day()), kMonths[static_cast<unsigned>(date.month()) - 1],
-                       static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
-                       clock.seconds().count());
+    std::string out;  // by hand: every message has one, and its format string would be read each time
+    out.reserve(32);
+    auto two_digits = [&out](auto number) {
+        out.append({static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10)});
+    };
+    out.append(kDays[weekday(day).c_encoding()]).append(", ");
+    two_digits(static_cast<unsigned>(date.day()));
+    out.append(" ").append(kMonths[static_cast<unsigned>(date.month()) - 1]).append(" ");
+    out.append(fmt::format_int(static_cast<int>(date.year())).c_str()).append(" ");
+    two_digits(clock.hours().count());
+    out += ':';
+    two_digits(clock.minutes().count());
+    out += ':';
+    two_digits(clock.seconds().count());
+    return out.append(" +0000");
 }
 
 std::string format_received(const Received& received) {
@@ -108,17 +128,17 @@ std::string format_received(const Received& received) {
     const bool from = !received.helo.empty() || !received.peer.empty();
     if (from) {
         folder.word("from");
-        folder.word(received.helo.empty() ? literal(received.peer) : fit(received.helo, kWordUnfit));
+        folder.word(received.helo.empty() ? literal(received.peer) : fitted(received.helo, kInWord));
         if (!received.helo.empty() && !received.peer.empty()) folder.word("(" + literal(received.peer) + ")");
-        if (!received.tls.empty()) folder.line("(" + fit(received.tls, kCommentUnfit) + ")");
+        if (!received.tls.empty()) folder.line("(" + fitted(received.tls, kInComment) + ")");
     }
-    const std::string by = "by " + fit(received.by, kWordUnfit);
+    const std::string by = "by " + fitted(received.by, kInWord);
     if (from)
         folder.line(by);
     else
         folder.word(by);
-    if (!received.with.empty()) folder.word("with " + fit(received.with, kWordUnfit));
-    const std::string id = received.id.empty() ? "" : "id " + fit(received.id, kWordUnfit);
+    if (!received.with.empty()) folder.word("with " + fitted(received.with, kInWord));
+    const std::string id = received.id.empty() ? "" : "id " + fitted(received.id, kInWord);
     if (!id.empty()) folder.word(received.recipient.empty() ? id + ";" : id);
     if (!received.recipient.empty()) {
         folder.line("for <" + fit_path(received.recipient) + ">;");
@@ -130,11 +150,9 @@ std::string format_received(const Received& received) {
 }
 
 std::string format_return_path(std::string_view reverse_path) {
-    return fmt::format("Return-Path: <{}>\r\n", fit_path(reverse_path));
+    return "Return-Path: <" + fit_path(reverse_path) + ">\r\n";
 }
 
-std::string format_delivered_to(std::string_view address) {
-    return fmt::format("Delivered-To: {}\r\n", fit_path(address));
-}
+std::string format_delivered_to(std::string_view address) { return "Delivered-To: " + fit_path(address) + "\r\n"; }
 
 }  // namespace poplar::mail

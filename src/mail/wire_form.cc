@@ -135,7 +135,12 @@ private:
         copy_whole();
         out_.append(slice);
     }
-    void copy_whole() { out_.append(std::exchange(whole_, {})); }
+    void copy_whole() {
+        if (whole_.empty()) return;
+        constexpr std::size_t kInserted = 64;  // octets that are still to come, mostly
+        out_.reserve(out_.size() + whole_.size() + static_cast<std::size_t>(end_ - p_) + kInserted);
+        out_.append(std::exchange(whole_, {}));
+    }
     void saw_bare_newline() {
         if (state_.bare_newline) return;
         append_slice();

@@ -5,8 +5,11 @@
 namespace poplar::smtp {
 
 std::string format(const Reply& reply, std::string_view more) {
-    if (reply.status.empty()) return fmt::format("{} {}{}\r\n", reply.code, reply.text, more);
-    return fmt::format("{} {} {}{}\r\n", reply.code, reply.status, reply.text, more);
+    std::string out;
+    out.reserve(8 + reply.status.size() + reply.text.size() + more.size());
+    out.append(fmt::format_int(reply.code).c_str()).append(" ");
+    if (!reply.status.empty()) out.append(reply.status).append(" ");
+    return out.append(reply.text).append(more).append("\r\n");
 }
 
 }  // namespace poplar::smtp

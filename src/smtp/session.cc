@@ -139,15 +139,15 @@ Task<Result<>> Session::obey(std::string_view line) {
 
 Task<Result<>> Session::on(Hello hello) {
     if (lmtp() != (hello.verb == Hello::Verb::lhlo))
-        co_return co_await bad(without_status(lmtp() ? replies::kSayLhlo : replies::kSayEhlo));
+        return bad(without_status(lmtp() ? replies::kSayLhlo : replies::kSayEhlo));
     transaction_.reset();  // RFC 5321 s4.1.4: as RSET does
     helo_ = std::move(hello.name);
     extended_ = hello.verb != Hello::Verb::helo;
     if (extended_) {
-        if (++idle_commands_ > options_.limits.idle_commands) co_return co_await hang_up(replies::kTooMuchIdling);
-        co_return co_await extensions();
+        if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
+        return extensions();
     }
-    co_return co_await idle({250, "", options_.hostname});
+    return idle({250, "", options_.hostname});
 }
 
 Task<Result<>> Session::extensions() {
@@ -168,17 +168,16 @@ Task<Result<>> Session::extensions() {
 }
 
 Task<Result<>> Session::on(Mail mail) {
-    if (helo_.empty()) co_return co_await bad(replies::kNoHelo);
-    if (transaction_) co_return co_await bad(replies::kNestedMail);
+    if (helo_.empty()) return bad(replies::kNoHelo);
+    if (transaction_) return bad(replies::kNestedMail);
     // Servers that disagree with us on where that message ended may have let this envelope in with it.
-    if (suspicious_) co_return co_await hang_up(replies::kSuspicious);
-    if (messages_ >= options_.limits.messages) co_return co_await hang_up(replies::kTooManyMessages);
+    if (suspicious_) return hang_up(replies::kSuspicious);
+    if (messages_ >= options_.limits.messages) return hang_up(replies::kTooManyMessages);
     if (mail.size && *mail.size > services_.delivery.limits().message_octets)
-        co_return co_await idle(replies::kTooLarge);  // RFC 1870 s6.1: before a single octet of it came
-    if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from))
-        co_return co_await idle(replies::kSenderNeedsUtf8);
+        return idle(replies::kTooLarge);  // RFC 1870 s6.1: before a single octet of it came
+    if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from)) return idle(replies::kSenderNeedsUtf8);
     transaction_.emplace(services_.delivery, options_, std::move(mail));
-    co_return co_await say(replies::kSender);
+    return say(replies::kSender);
 }
 
 Task<Result<>> Session::on(Rcpt rcpt) {
@@ -311,7 +310,7 @@ Task<Result<>> Session::on(StartTls) {
 
 Task<Result<>> Session::on(Rset) {
     transaction_.reset();
-    co_return co_await idle(replies::kOk);
+    return idle(replies::kOk);
 }
 
 mail::Received Session::trace() const {
