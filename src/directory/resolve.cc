@@ -14,6 +14,17 @@ class Walk {
 public:
     explicit Walk(Core& core) : core_(core) {}
 
+    void arrive(Account account, std::string detail) {
+        if (!seen_.insert(account.id).second) return;
+        endless_ |= seen_.size() > core_.options.alias_targets;
+        if (account.status == AccountStatus::disabled) {
+            met_disabled_ = true;
+            return;
+        }
+        if (accounts_.empty()) first_detail_ = std::move(detail);
+        accounts_.push_back(std::move(account));
+    }
+
     /// `detail` is what the way so far says for the accounts at its end.
     Task<Result<>> follow(Entity entity, std::string detail, std::size_t depth = 1) {
         if (auto* account = std::get_if<Account>(&entity)) {
@@ -59,17 +70,6 @@ public:
     }
 
 private:
-    void arrive(Account account, std::string detail) {
-        if (!seen_.insert(account.id).second) return;
-        endless_ |= seen_.size() > core_.options.alias_targets;
-        if (account.status == AccountStatus::disabled) {
-            met_disabled_ = true;
-            return;
-        }
-        if (accounts_.empty()) first_detail_ = std::move(detail);
-        accounts_.push_back(std::move(account));
-    }
-
     Core& core_;
     std::vector<Account> accounts_;
     std::string first_detail_;
@@ -84,6 +84,13 @@ Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detai
     auto followed = co_await walk.follow(std::move(match.entity), {});
     if (!followed) co_return pass_on(followed);
     co_return std::move(walk).result(std::move(detail));
+}
+
+/// As follow_match, for what needs no following.
+Resolution arrived(Core& core, Account account, std::string detail) {
+    Walk walk(core);
+    walk.arrive(std::move(account), {});
+    return std::move(walk).result(std::move(detail));
 }
 
 Resolution nowhere(Resolution::Kind kind) {
@@ -105,6 +112,30 @@ Task<Result<Resolution>> resolve_postmaster(Core& core) {
     co_return co_await follow_match(core, std::move(**match), {});
 }
 
+/// An address that is nobody's: its domain may have somebody who gets all of that.
+Task<Result<Resolution>> resolve_in_domain(Core& core, mail::Address name) {
+    // Addresses exist in our domains only, so the domain needs a look only now.
+    auto domain = co_await core.domain(name.domain);
+    if (!domain) co_return pass_on(domain);
+    if (!*domain) co_return nowhere(Resolution::Kind::unknown_domain);
+    Resolution out;
+    if (!(*domain)->catch_all.empty()) {
+        auto target = core.normalize((*domain)->catch_all);
+        if (!target) co_return pass_on(target);
+        auto caught = co_await core.match(std::move(*target));
+        if (!caught) co_return pass_on(caught);
+        if (*caught) {
+            auto detail = std::move((*caught)->detail);
+            auto followed = co_await follow_match(core, std::move(**caught), std::move(detail));
+            if (!followed) co_return followed;
+            out = std::move(*followed);
+        }
+    }
+    if (out.kind == Resolution::Kind::unknown_user && is_postmaster(name.local))
+        co_return co_await resolve_postmaster(core);
+    co_return out;
+}
+
 }  // namespace
 
 Task<Result<Resolution>> Directory::resolve(mail::Address address) {
@@ -117,28 +148,11 @@ Task<Result<Resolution>> Directory::resolve(mail::Address address) {
         std::string detail;
         if (!(*match)->detail.empty())  // as the sender wrote it: a mailbox's name keeps its case
             detail = mail::split_detail(address.local, core_->options.detail_separator).detail;
+        auto* account = std::get_if<Account>(&(*match)->entity);  // as nearly always
+        if (account) co_return arrived(*core_, std::move(*account), std::move(detail));
         co_return co_await follow_match(*core_, std::move(**match), std::move(detail));
     }
-    // Addresses exist in our domains only, so the domain needs a look only now.
-    auto domain = co_await core_->domain(name->domain);
-    if (!domain) co_return pass_on(domain);
-    if (!*domain) co_return nowhere(Resolution::Kind::unknown_domain);
-    Resolution out;
-    if (!(*domain)->catch_all.empty()) {
-        auto target = core_->normalize((*domain)->catch_all);
-        if (!target) co_return pass_on(target);
-        auto caught = co_await core_->match(std::move(*target));
-        if (!caught) co_return pass_on(caught);
-        if (*caught) {
-            auto detail = std::move((*caught)->detail);
-            auto followed = co_await follow_match(*core_, std::move(**caught), std::move(detail));
-            if (!followed) co_return followed;
-            out = std::move(*followed);
-        }
-    }
-    if (out.kind == Resolution::Kind::unknown_user && is_postmaster(name->local))
-        co_return co_await resolve_postmaster(*core_);
-    co_return out;
+    co_return co_await resolve_in_domain(*core_, std::move(*name));
 }
 
 }  // namespace poplar::directory

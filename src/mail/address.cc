@@ -167,7 +167,8 @@ std::string to_string(const Address& address) {
         }
         out += '"';
     }
-    return out.append("@").append(address.domain);
+    out.append("@").append(address.domain);
+    return out;
 }
 
 bool is_utf8(std::string_view text) { return is_ascii(text) || u8_check(octets(text), text.size()) == nullptr; }

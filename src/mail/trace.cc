@@ -119,7 +119,8 @@ std::string format_date(Timestamp time) {
     two_digits(clock.minutes().count());
     out += ':';
     two_digits(clock.seconds().count());
-    return out.append(" +0000");
+    out.append(" +0000");
+    return out;
 }
 
 std::string format_received(const Received& received) {

@@ -9,7 +9,8 @@ std::string format(const Reply& reply, std::string_view more) {
     out.reserve(8 + reply.status.size() + reply.text.size() + more.size());
     out.append(fmt::format_int(reply.code).c_str()).append(" ");
     if (!reply.status.empty()) out.append(reply.status).append(" ");
-    return out.append(reply.text).append(more).append("\r\n");
+    out.append(reply.text).append(more).append("\r\n");
+    return out;
 }
 
 }  // namespace poplar::smtp
