@@ -21,3 +21,6 @@ add_library(poplar_boost INTERFACE)
 target_link_libraries(poplar_boost INTERFACE Boost::headers Threads::Threads OpenSSL::SSL)
 target_compile_definitions(poplar_boost INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS)
+# malloc has a coroutine's frame at hand. Asio keeps two for a thread: where a session waits in ten, it looks in vain for
+# one that is large enough, frees another, and gives small frames large blocks that a waiting session then holds.
+target_compile_definitions(poplar_boost INTERFACE BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING)

@@ -170,7 +170,7 @@ struct Authenticator::Impl {
     Task<Result<Account>> deny(SteadyTime begun, std::string reason) {
         SteadyTimer timer(co_await asio::this_coro::executor);
         timer.expires_at(begun + options.failure_delay);
-        auto [stopped] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        auto [stopped] = co_await timer.async_wait(asio::as_tuple(use_awaitable));
         (void)stopped;  // a cancelled wait is denied as well
         co_return fail(Errc::denied, std::move(reason));
     }

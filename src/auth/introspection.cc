@@ -28,7 +28,7 @@ using tcp = asio::ip::tcp;
 using Request = http::request<http::string_body>;
 using Parser = http::response_parser<http::string_body>;
 
-constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
+constexpr auto kValues = asio::as_tuple(use_awaitable);
 constexpr std::size_t kAnswerLimit = 64 * 1024;  // octets of a body
 
 /// RFC 3986 s2.3 and what application/x-www-form-urlencoded makes of the rest.
@@ -90,7 +90,7 @@ private:
 
 /// What a deadline cuts.
 struct Line {
-    explicit Line(const asio::any_io_executor& executor) : resolver(executor), socket(executor) {}
+    explicit Line(const Executor& executor) : resolver(executor), socket(executor) {}
     void cut() {
         expired = true;
         resolver.cancel();

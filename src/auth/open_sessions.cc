@@ -8,7 +8,7 @@ namespace poplar::auth {
 
 struct OpenSessions::Session {
     directory::AccountId account;
-    asio::any_io_executor executor;
+    Executor executor;
     std::function<void()> end;  // touched on the executor's thread only; empty: used up
 };
 
@@ -36,7 +36,7 @@ OpenSessions::Mark OpenSessions::mark() const {
     return endings_;
 }
 
-OpenSessions::Entry OpenSessions::enter(directory::AccountId account, asio::any_io_executor executor, Mark seen,
+OpenSessions::Entry OpenSessions::enter(directory::AccountId account, Executor executor, Mark seen,
                                         std::function<void()> end) {
     auto session = std::make_shared<Session>(account, std::move(executor), std::move(end));
     std::lock_guard guard(mutex_);

@@ -42,7 +42,7 @@ public:
 
     /// `end` is called on `executor`, once at most, and never after the entry has gone. An empty entry: the account's
     /// sessions were ended since `seen`, or too many others were to be sure; the login has to be refused.
-    Entry enter(directory::AccountId account, asio::any_io_executor executor, Mark seen, std::function<void()> end);
+    Entry enter(directory::AccountId account, Executor executor, Mark seen, std::function<void()> end);
 
     /// Ends the sessions of an account: to be called once what they must not see any more is durable. Returns how many
     /// there were. Their execution contexts must outlive the call.

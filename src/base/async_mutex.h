@@ -52,8 +52,7 @@ public:
             // lock goes on to the next waiter instead of staying taken for ever.
             enqueue(resume_on<Guard>(executor, std::move(handler)));
         };
-        co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Guard)>(std::move(start),
-                                                                                            asio::use_awaitable);
+        co_return co_await asio::async_initiate<decltype(use_awaitable), void(Guard)>(std::move(start), use_awaitable);
     }
 
 private:

@@ -24,8 +24,7 @@ public:
             };
             asio::post(pool_, std::move(job));
         };
-        co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Value)>(std::move(start),
-                                                                                            asio::use_awaitable);
+        co_return co_await asio::async_initiate<decltype(use_awaitable), void(Value)>(std::move(start), use_awaitable);
     }
 
     /// Runs `work` on the pool; nobody waits for it but the destructor.

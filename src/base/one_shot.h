@@ -72,8 +72,8 @@ public:
             }
             waiter(std::move(*state->value));
         };
-        co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(Result<T>)>(std::move(start),
-                                                                                                asio::use_awaitable);
+        co_return co_await asio::async_initiate<decltype(use_awaitable), void(Result<T>)>(std::move(start),
+                                                                                          use_awaitable);
     }
 
 private:

@@ -9,7 +9,7 @@ namespace poplar {
 /// The context does not run out of work until the call has returned: posting still touches it when `handler` may
 /// already be done. After the call it is not touched any more; it may be gone by the time the function is destroyed.
 template <class Value, class Handler>
-auto resume_on(const asio::any_io_executor& executor, Handler handler) {
+auto resume_on(const Executor& executor, Handler handler) {
     return [executor, alive = asio::make_work_guard(executor), handler = std::move(handler)](Value value) mutable {
         auto resume = [handler = std::move(handler), value = std::move(value)]() mutable {
             std::move(handler)(std::move(value));

@@ -27,6 +27,6 @@ private:
 };
 
 using SteadyTime = SteadyClock::time_point;
-using SteadyTimer = asio::basic_waitable_timer<SteadyClock>;
+using SteadyTimer = asio::basic_waitable_timer<SteadyClock, asio::wait_traits<SteadyClock>, Executor>;
 
 }  // namespace poplar

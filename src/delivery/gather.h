@@ -41,7 +41,7 @@ Task<std::vector<T>> gather(std::vector<Task<T>> tasks) {
             asio::co_spawn(executor, std::move(tasks[i]), std::move(arrived));
         }
     };
-    co_await asio::async_initiate<decltype(asio::use_awaitable), void()>(std::move(start), asio::use_awaitable);
+    co_await asio::async_initiate<decltype(use_awaitable), void()>(std::move(start), use_awaitable);
     if (state->failure) std::rethrow_exception(state->failure);
     co_return std::move(state->results);
 }

@@ -167,7 +167,7 @@ Task<Result<Directory::ImportCounts>> Directory::import_accounts(std::vector<New
             items.push_back({std::move(key), std::move(*address), std::move(account.password), items.size()});
         }
         // A long list must not keep the others on this thread waiting.
-        if (items.size() % kChunk == kChunk - 1) co_await asio::post(executor, asio::use_awaitable);
+        if (items.size() % kChunk == kChunk - 1) co_await asio::post(executor, use_awaitable);
     }
     std::ranges::sort(
         items, [](const Item& a, const Item& b) { return std::tie(a.key, a.position) < std::tie(b.key, b.position); });

@@ -15,7 +15,7 @@ namespace poplar::net {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-using Descriptor = asio::posix::stream_descriptor;
+using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
 using ConnectionList = boost::intrusive::list<StreamConnection, boost::intrusive::constant_time_size<false>>;
 
 constexpr int kAcceptBurst = 64;  // then the sessions of the thread get their turn
@@ -206,7 +206,7 @@ Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t wor
     station.acceptors.push_back(&acceptor);
     asio::steady_timer pause(self->workers.executor(worker));
     while (acceptor.is_open()) {
-        auto [error] = co_await acceptor.async_wait(Descriptor::wait_read, asio::as_tuple(asio::use_awaitable));
+        auto [error] = co_await acceptor.async_wait(Descriptor::wait_read, asio::as_tuple(use_awaitable));
         for (int i = 0; i < kAcceptBurst && !error && acceptor.is_open(); ++i) {
             sockaddr_storage from{};
             socklen_t size = sizeof from;
@@ -225,7 +225,7 @@ Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t wor
                 log::error("net.accept_failed",
                            {{"service", service->name}, {"reason", std::system_category().message(code)}});
             pause.expires_after(kPauseWithoutResources);
-            co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+            co_await pause.async_wait(asio::as_tuple(use_awaitable));
             break;
         }
     }
@@ -292,7 +292,7 @@ Task<bool> Server::idle(std::chrono::milliseconds patience) {
     while ((shared->stopping && shared->accepting != 0) || shared->live != 0) {
         if (SteadyClock::now() >= deadline) co_return false;
         timer.expires_after(kIdlePoll);
-        co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        co_await timer.async_wait(asio::as_tuple(use_awaitable));
     }
     co_return true;
 }

@@ -15,7 +15,7 @@ namespace poplar::net {
 
 namespace {
 
-using Socket = asio::generic::stream_protocol::socket;
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Deadline = SteadyTime;
 
 constexpr Deadline kNever = Deadline::max();
@@ -37,7 +37,7 @@ thread_local std::array<char, 64 * 1024> t_scratch;
 /// earlier one (every command of a session does that) it stays as it is, and looks again when it fires.
 class Watchdog : public std::enable_shared_from_this<Watchdog> {
 public:
-    Watchdog(const asio::any_io_executor& executor, Socket& socket) : timer_(executor), socket_(&socket) {}
+    Watchdog(const Executor& executor, Socket& socket) : timer_(executor), socket_(&socket) {}
 
     void watch(Deadline deadline) {
         deadline_ = deadline;
@@ -131,8 +131,7 @@ private:
 
 class StreamConnectionImpl final : public StreamConnection {
 public:
-    StreamConnectionImpl(const asio::any_io_executor& executor, FileDescriptor descriptor, Peer peer,
-                         ConnectionOptions options)
+    StreamConnectionImpl(const Executor& executor, FileDescriptor descriptor, Peer peer, ConnectionOptions options)
         : options_(options), peer_(std::move(peer)), socket_(executor) {
         // asio only remembers the family; whatever it is costs a system call to learn.
         socket_.assign(asio::generic::stream_protocol(AF_UNSPEC, 0), descriptor.get());
@@ -267,7 +266,7 @@ Result<> StreamConnectionImpl::end_wait(boost::system::error_code error) {
 Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline) {
     if (auto begun = begin_wait(purpose, deadline); !begun) co_return begun;
     auto direction = wanted == Attempt::Outcome::want_write ? Socket::wait_write : Socket::wait_read;
-    auto [error] = co_await socket_.async_wait(direction, asio::as_tuple(asio::use_awaitable));
+    auto [error] = co_await socket_.async_wait(direction, asio::as_tuple(use_awaitable));
     co_return end_wait(error);
 }
 
@@ -280,7 +279,7 @@ Task<Result<>> StreamConnectionImpl::await_octets(std::size_t room, Deadline dea
     if (!tls_) input_.resize_and_overwrite(before + room, [size = before + room](char*, std::size_t) { return size; });
     auto into = tls_ ? tls_->room(room) : std::span(input_).subspan(before);
     auto [error, octets] =
-        co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(asio::use_awaitable));
+        co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(use_awaitable));
     if (tls_) {
         tls_->received(octets);
     } else {
@@ -300,7 +299,7 @@ Task<Result<>> StreamConnectionImpl::wait_to_read(Attempt::Outcome wanted, std::
 // A peer that always has more for us, or always takes more, must not keep the thread for itself.
 Task<Result<>> StreamConnectionImpl::let_others(Deadline deadline) {
     burst_ = 0;
-    co_await asio::post(socket_.get_executor(), asio::use_awaitable);
+    co_await asio::post(socket_.get_executor(), use_awaitable);
     if (aborted_) co_return fail(Errc::closed, kCut);
     if (SteadyClock::now() >= deadline) co_return fail(Errc::timed_out, "the peer was too slow");
     co_return Result<>();
@@ -567,15 +566,14 @@ void StreamConnectionImpl::abort() {
 
 }  // namespace
 
-std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
-                                                  ConnectionOptions options) {
+std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket, ConnectionOptions options) {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     (void)getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address), &size);
     return make_connection(std::move(executor), std::move(socket), peer_at(address), options);
 }
 
-std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket, Peer peer,
+std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket, Peer peer,
                                                   ConnectionOptions options) {
     return std::make_unique<StreamConnectionImpl>(executor, std::move(socket), std::move(peer), options);
 }

@@ -23,10 +23,10 @@ using ConnectionListHook = boost::intrusive::list_base_hook<boost::intrusive::li
 /// The Connection over a connected stream socket (TCP or local), which it owns. To be used on the executor's thread.
 class StreamConnection : public Connection, public ConnectionListHook {};
 
-std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket,
+std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket,
                                                   ConnectionOptions options = {});
 /// With a peer that is known already.
-std::unique_ptr<StreamConnection> make_connection(asio::any_io_executor executor, FileDescriptor socket, Peer peer,
+std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket, Peer peer,
                                                   ConnectionOptions options);
 
 /// Who has this address.

@@ -23,7 +23,7 @@ public:
 
     std::size_t size() const { return contexts_.size(); }
     asio::io_context& context(std::size_t worker) { return *contexts_[worker]; }
-    asio::any_io_executor executor(std::size_t worker) { return contexts_[worker]->get_executor(); }
+    Executor executor(std::size_t worker) { return contexts_[worker]->get_executor(); }
 
 private:
     using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;

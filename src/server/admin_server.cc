@@ -18,7 +18,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 
 using Stream = beast::basic_stream<asio::local::stream_protocol>;
-constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
+constexpr auto kValues = asio::as_tuple(use_awaitable);
 constexpr std::size_t kChunk = 64 * 1024;
 
 Error io_error(const beast::error_code& error) {

@@ -11,7 +11,7 @@ constexpr auto kBeingRemoved = std::chrono::minutes(10);  // a removal may take 
 
 Task<Result<>> Housekeeping::rest() {
     asio::steady_timer timer(co_await asio::this_coro::executor, pace_.pause);
-    co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await timer.async_wait(asio::as_tuple(use_awaitable));
     if (stopping_) co_return fail(Errc::cancelled, "stopping");
     co_return Result<>();
 }

@@ -25,7 +25,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-constexpr auto kValues = asio::as_tuple(asio::use_awaitable);
+constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut

@@ -154,7 +154,7 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
         auto last_progress = std::chrono::steady_clock::now();
         for (bool reading = true; reading;) {
             pause.expires_after(std::chrono::milliseconds(50));
-            co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+            co_await pause.async_wait(asio::as_tuple(use_awaitable));
             auto news = findings.take();
             for (const auto& damage : news.damage) {
                 auto event = co_await describe(damage, directory, store);

@@ -15,7 +15,7 @@ void spawn(asio::io_context& context, Task<T> task) {
     });
 }
 
-Task<> yield() { co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable); }
+Task<> yield() { co_await asio::post(co_await asio::this_coro::executor, use_awaitable); }
 
 Task<> take_turn(AsyncMutex& mutex, std::vector<int>& order, int turn) {
     auto guard = co_await mutex.lock();

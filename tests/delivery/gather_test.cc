@@ -12,7 +12,7 @@ namespace {
 using test::run;
 
 Task<int> value(int v, int turns) {
-    for (int i = 0; i < turns; ++i) co_await asio::post(asio::use_awaitable);
+    for (int i = 0; i < turns; ++i) co_await asio::post(use_awaitable);
     co_return v;
 }
 
@@ -21,13 +21,13 @@ Task<int> meet(int* arrived, int expected) {
     ++*arrived;
     for (int turns = 0; turns < 10'000; ++turns) {
         if (*arrived == expected) co_return 1;
-        co_await asio::post(asio::use_awaitable);
+        co_await asio::post(use_awaitable);
     }
     co_return 0;
 }
 
 Task<int> broken() {
-    co_await asio::post(asio::use_awaitable);
+    co_await asio::post(use_awaitable);
     throw std::runtime_error("broken");
 }
 

@@ -137,7 +137,7 @@ TEST_F(Pop3Ousted, ASessionThatWaitsIsToldAndDeletesNothing) {
 TEST_F(Pop3Ousted, CommandsThatHadComeAlreadyAreNotObeyed) {
     auto end = [this]() -> Task<> {
         open_sessions_.end(fred_);
-        co_await asio::post(asio::use_awaitable);
+        co_await asio::post(use_awaitable);
     };
     auto output = talk({.flights = {std::string(kLogin) + "STAT\r\nSTAT\r\nSTAT\r\n"}}, 4, end).output;
     EXPECT_TRUE(output.ends_with(")\r\n+OK 0 0\r\n-ERR the account has changed, log in again\r\n")) << output;

@@ -13,7 +13,7 @@
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
-#include "tests/support/shuffled_context.h"
+#include "tests/support/shuffled_contexts.h"
 #include "tests/support/temp_dir.h"
 
 namespace poplar::test {
@@ -40,7 +40,7 @@ Task<std::string> read_all(std::unique_ptr<engine::BodyReader> reader) {
 
 class Interleaving {
 public:
-    Interleaving(engine::Engine& engine, std::uint64_t seed) : engine_(engine), random_(seed), context_(seed) {}
+    Interleaving(engine::Engine& engine, std::uint64_t seed) : engine_(engine), random_(seed), contexts_(seed) {}
 
     /// `aside` takes part, too, until `over()`.
     void play(std::function<Task<>()> aside = nullptr) {
@@ -50,9 +50,9 @@ public:
         start(restore());
         start(churn());
         auto others = under_way_;
-        if (aside) asio::co_spawn(context_.get_executor(), aside(), rethrow);
+        if (aside) asio::co_spawn(contexts_.add(), aside(), rethrow);
         EXPECT_EQ(others, 7);
-        context_.run();
+        contexts_.run();
         EXPECT_EQ(under_way_, 0);
         compare();
     }
@@ -72,7 +72,7 @@ private:
     }
     void start(Task<> task) {
         ++under_way_;
-        asio::co_spawn(context_.get_executor(), std::move(task), [this](std::exception_ptr failure) {
+        asio::co_spawn(contexts_.add(), std::move(task), [this](std::exception_ptr failure) {
             --under_way_;
             rethrow(failure);
         });
@@ -80,7 +80,7 @@ private:
     std::size_t any(std::size_t below) { return random_() % below; }
     static Task<> others_turn() {
         auto executor = co_await asio::this_coro::executor;
-        co_await asio::post(executor, asio::use_awaitable);
+        co_await asio::post(executor, use_awaitable);
     }
 
     void claim(Known& one) { one.claimed = true, ++one.touched; }
@@ -232,15 +232,15 @@ private:
     Ids known_;  // what was acknowledged
     std::uint64_t serial_ = 0;
     int under_way_ = 0;
-    ShuffledContext context_;
+    ShuffledContexts contexts_;
 };
 
-TEST(ShuffledContext, DecidesTheOrderByItsSeed) {
+TEST(ShuffledContexts, DecideTheOrderByTheirSeed) {
     auto order = [](std::uint64_t seed) {
         std::string order;
-        ShuffledContext context(seed);
-        for (char name = 'a'; name < 'h'; ++name) asio::post(context.get_executor(), [&, name] { order += name; });
-        context.run();
+        ShuffledContexts contexts(seed);
+        for (char name = 'a'; name < 'h'; ++name) asio::post(contexts.add(), [&, name] { order += name; });
+        contexts.run();
         return order;
     };
     EXPECT_EQ(order(1), order(1));

@@ -69,7 +69,7 @@ struct Fault {
 
 Task<> suspend() {
     auto executor = co_await asio::this_coro::executor;
-    co_await asio::post(executor, asio::use_awaitable);
+    co_await asio::post(executor, use_awaitable);
 }
 
 }  // namespace

@@ -108,7 +108,7 @@ private:
     Task<Result<>> arrive() {
         if (flight_.empty()) {
             send();
-            co_await asio::post(asio::use_awaitable);
+            co_await asio::post(use_awaitable);
             if (stopped_) co_return fail(Errc::cancelled, "stopping");
             if (next_ == script_.flights.size()) co_return fail(script_.end, "end of the script");
             flight_ = script_.flights[next_++];

@@ -218,8 +218,8 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
         auto done = resume_on<Result<ChangeNumber>>(executor, std::move(handler));
         impl_->committer->submit({partition, std::move(batch), expected, std::move(done)});
     };
-    auto result = co_await asio::async_initiate<decltype(asio::use_awaitable), void(Result<ChangeNumber>)>(
-        start, asio::use_awaitable);
+    auto result =
+        co_await asio::async_initiate<decltype(use_awaitable), void(Result<ChangeNumber>)>(start, use_awaitable);
     // After a failed sync the record may be on the disk all the same: its file must stay.
     if (large && !result && result.error().code() != Errc::io) {
         auto unlink = [&] { return impl_->unlink_large_bodies(partition, files), true; };
