@@ -9,6 +9,8 @@
 #include <cstring>
 #include <optional>
 
+#include "mail/field_writer.h"
+
 namespace poplar::mail {
 namespace {
 
@@ -262,7 +264,7 @@ void HeaderWalk::feed(std::string_view bytes) {
         }
         const std::size_t newline = bytes.find('\n');
         const std::string_view text = bytes.substr(0, newline);
-        has_8bit_ |= std::ranges::any_of(text, [](unsigned char c) { return c > 0x7f; });
+        has_8bit_ |= mail::has_8bit(text);
         const std::size_t size = newline == std::string_view::npos ? bytes.size() : newline + 1;
         if (newline != std::string_view::npos) at_ = At::line_start;
         bytes.remove_prefix(size);
