@@ -6,6 +6,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <array>
+#include <charconv>
+#include <cstring>
 #include <optional>
 
 #include "base/steady.h"
@@ -81,28 +84,40 @@ private:
     bool expired_ = false;
 };
 
+// inet_ntop prints with sprintf, which takes a fiftieth of a short session.
+std::string v4_text(std::span<const std::uint8_t, 4> octets) {
+    char text[INET_ADDRSTRLEN];
+    char* end = text;
+    for (auto octet : octets) {
+        if (end != text) *end++ = '.';
+        end = std::to_chars(end, std::end(text), octet).ptr;
+    }
+    return {text, end};
+}
+
 std::string address_text(const sockaddr_storage& address, std::uint16_t* port, bool* loopback) {
-    char text[INET6_ADDRSTRLEN] = "";
     if (address.ss_family == AF_INET) {
         const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-        inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        std::array<std::uint8_t, 4> octets;
+        std::memcpy(octets.data(), &v4.sin_addr, octets.size());
         *port = ntohs(v4.sin_port);
-        *loopback = (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
-    } else if (address.ss_family == AF_INET6) {
+        *loopback = octets[0] == 127;
+        return v4_text(octets);
+    }
+    if (address.ss_family == AF_INET6) {
         const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
         *port = ntohs(v6.sin6_port);
+        std::span octets(v6.sin6_addr.s6_addr);
         if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-            inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text, sizeof text);
-            *loopback = v6.sin6_addr.s6_addr[12] == 127;
-        } else {
-            inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-            *loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+            *loopback = octets[12] == 127;
+            return v4_text(octets.last<4>());
         }
-    } else {
-        *loopback = true;
-        return "unix";
+        *loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+        char text[INET6_ADDRSTRLEN] = "";
+        return inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     }
-    return text;
+    *loopback = true;
+    return "unix";
 }
 
 /// Output on its way: `bytes`, then `more`.
@@ -166,6 +181,7 @@ private:
     enum class Purpose { none, reading, writing };
 
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
+    bool nothing_unread() const { return tls_ ? tls_->nothing_unread() : drained_; }
     Attempt receive(std::span<char> into);
     Attempt transmit(Unsent& unsent);
     Attempt send_pieces(const Unsent& unsent);
@@ -201,7 +217,8 @@ private:
     SteadyClock::duration patience_ = options_.write_stall;  // left for a peer that takes too little; see wait_to_send
     unsigned burst_ = 0;                                     // work done since other sessions last had their turn
     Purpose waiting_ = Purpose::none;
-    bool drained_ = true;  // the last receive took all there was; asio looks before it waits, so the first one need not
+    bool drained_ = true;  // without TLS: the last receive took all there was; asio looks before it waits, so the first
+                           // one need not
     bool stopping_ = false;
     bool aborted_ = false;
     bool over_ = false;  // the peer closed, or the stream failed: nothing more can be read
@@ -319,9 +336,9 @@ Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
         if (aborted_) co_return fail(Errc::closed, kCut);
         if (over_) co_return fail(Errc::closed, "the peer closed");
         Attempt attempt{Attempt::Outcome::want_read};
-        if (!drained_ || stopping_) attempt = receive(t_scratch);
+        if (!nothing_unread() || stopping_) attempt = receive(t_scratch);
         if (attempt.outcome == Attempt::Outcome::moved) {
-            drained_ = !tls_ && attempt.octets < t_scratch.size();
+            drained_ = attempt.octets < t_scratch.size();
             input_.append(t_scratch.data(), attempt.octets);
             if (turn_is_over(kFillCost)) co_return co_await let_others(deadline);
             co_return Result<>();
@@ -523,11 +540,13 @@ std::string StreamConnectionImpl::local_address() const {
 
 Task<> StreamConnectionImpl::close(Parting parting) {
     if (!socket_.is_open()) co_return;
+    if (tls_) tls_->part();
     (void)co_await flush();
     if (tls_ && !aborted_) tls_->shutdown();
-    // Closing while something unread has arrived would send a reset, which may overtake the last reply.
-    const bool nothing_unread = parting == Parting::agreed && drained_ && unconsumed().empty();
-    if (!nothing_unread) co_await linger();
+    // Closing while something unread has arrived would send a reset, which may overtake the last reply. What a peer
+    // that has read that reply still says, its goodbye in TLS, may come too late (RFC 8446 s6.1).
+    const bool agreed = parting == Parting::agreed && nothing_unread() && unconsumed().empty();
+    if (!agreed) co_await linger();
     tls_.reset();
     aborted_ = true;
     boost::system::error_code ignored;

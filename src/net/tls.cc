@@ -80,9 +80,9 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
                      SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(made, 1);
     // Resumption by tickets, which need no memory here. One each time: it costs a twentieth of a handshake, and a
-    // client that comes again is given the next.
+    // client that comes again is given the next. With TLS 1.3, TlsStream::accept() asks for it.
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(made, 1);
+    SSL_CTX_set_num_tickets(made, 0);
     SSL_CTX_set_session_id_context(made, kSessionContext, sizeof kSessionContext - 1);
     SSL_CTX_set_default_passwd_cb(made, no_passphrase);
     if (SSL_CTX_set_cipher_list(made, kTls12Ciphers) != 1) return fail(Errc::invalid, "TLS: " + reason());

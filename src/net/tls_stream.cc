@@ -18,6 +18,12 @@ namespace poplar::net {
 
 namespace {
 
+// What failed before must not be taken for the reason of what fails next. Clearing the queue costs as much as a read,
+// and nearly always it is empty.
+void forget_errors() {
+    if (ERR_peek_error() != 0) ERR_clear_error();
+}
+
 std::string tls_message() {
     auto code = ERR_get_error();
     if (const char* reason = ERR_reason_error_string(code)) return fmt::format("TLS: {}", reason);
@@ -155,7 +161,7 @@ struct TlsStream::Wire {
 void TlsStream::SslFree::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 
 Result<std::unique_ptr<TlsStream>> TlsStream::make(const TlsContext& context, int socket) {
-    ERR_clear_error();
+    forget_errors();
     std::unique_ptr<TlsStream> stream(new TlsStream);
     stream->socket_ = socket;
     stream->ssl_.reset(SSL_new(context.native()));
@@ -190,6 +196,10 @@ void TlsStream::give_back_buffer() {
     if (begin_ == ahead_.size()) std::exchange(ahead_, {}), begin_ = 0;
 }
 
+bool TlsStream::nothing_unread() const {
+    return drained_ && begin_ == ahead_.size() && SSL_has_pending(ssl_.get()) == 0;
+}
+
 Attempt TlsStream::outcome(int result) {
     switch (SSL_get_error(ssl_.get(), result)) {
         case SSL_ERROR_WANT_READ: drained_ = false; return {Attempt::Outcome::want_read};
@@ -201,20 +211,23 @@ Attempt TlsStream::outcome(int result) {
 }
 
 Attempt TlsStream::accept() {
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_accept(ssl_.get());
-    return result == 1 ? Attempt::moved(0) : outcome(result);
+    if (result != 1) return outcome(result);
+    // The ticket leaves with what is said next. Before TLS 1.3 it was a part of the handshake: then this does nothing.
+    SSL_new_session_ticket(ssl_.get());
+    return Attempt::moved(0);
 }
 
 Attempt TlsStream::read(std::span<char> into) {
-    ERR_clear_error();
+    forget_errors();
     int got = SSL_read(ssl_.get(), into.data(), static_cast<int>(into.size()));
     return got > 0 ? Attempt::moved(static_cast<std::size_t>(got)) : outcome(got);
 }
 
 // Makes records in t_records. All are full but the last of all: a record costs as much as its octets' copy.
 Attempt TlsStream::encrypt(std::string_view bytes, std::span<const std::string_view> more) {
-    ERR_clear_error();
+    forget_errors();
     t_records.size = 0;
     gathers_ = true;
     auto done = Attempt::moved(0);
@@ -236,6 +249,7 @@ Attempt TlsStream::encrypt(std::string_view bytes, std::span<const std::string_v
         int taken = SSL_write(ssl_.get(), record.data(), static_cast<int>(record.size()));
         done = taken > 0 ? Attempt::moved(done.octets + record.size()) : outcome(taken);
     }
+    if (parting_ && done.outcome == Attempt::Outcome::moved && bytes.empty() && more.empty()) SSL_shutdown(ssl_.get());
     gathers_ = false;
     return done;
 }
@@ -262,8 +276,9 @@ Attempt TlsStream::write(std::string_view bytes, std::span<const std::string_vie
 }
 
 void TlsStream::shutdown() {
-    if (failed_ || !unsent_.empty() || !SSL_is_init_finished(ssl_.get())) return;
-    ERR_clear_error();
+    const bool said = SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN;
+    if (said || failed_ || !unsent_.empty() || !SSL_is_init_finished(ssl_.get())) return;
+    forget_errors();
     SSL_shutdown(ssl_.get());
 }
 

@@ -28,7 +28,9 @@ public:
     /// Sends from the beginning of `bytes`, then of what follows. When it has to wait, the caller goes on with the
     /// same.
     Attempt write(std::string_view bytes, std::span<const std::string_view> more);
-    /// Says goodbye, once: the peer's own goodbye says nothing we need. Nothing if TLS has failed.
+    /// What is written next is the last: the goodbye goes with its last record.
+    void part() { parting_ = true; }
+    /// Says goodbye, if that was not said yet: the peer's own says nothing we need. Nothing if TLS has failed.
     void shutdown();
 
     /// Where to receive what the peer sends next; `received` tells how much it was. All of it is read before the
@@ -36,6 +38,8 @@ public:
     std::span<char> room(std::size_t octets);
     void received(std::size_t octets);
     void give_back_buffer();
+    /// As far as is known, the peer has sent nothing that was not read.
+    bool nothing_unread() const;
 
     TlsInfo info() const;
     std::string channel_binding(std::string_view type) const;  ///< as Connection's
@@ -57,6 +61,7 @@ private:
     bool gathers_ = false;        // what OpenSSL sends is kept for encrypt()
     std::string unsent_;          // records the socket did not take yet
     std::size_t in_records_ = 0;  // octets of the caller's that they hold
+    bool parting_ = false;        // the goodbye goes with the end of what is written
     bool failed_ = false;         // no goodbye is possible
     std::unique_ptr<ssl_st, SslFree> ssl_;
 };

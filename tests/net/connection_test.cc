@@ -20,7 +20,9 @@ using test::NetClient;
 /// A Connection and its peer over a local socket pair.
 class ConnectionTest : public testing::Test {
 protected:
-    ConnectionTest() {
+    ConnectionTest() { connect(); }
+
+    void connect() {
         int ends[2];
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         server_ = make_connection(context_.get_executor(), FileDescriptor(ends[0]), {.linger = 200ms});
@@ -361,6 +363,32 @@ TEST_F(ConnectionTest, CloseDeliversTheLastReplyToAPeerThatGoesOnSending) {
     EXPECT_EQ(client_->read_all(), "-ERR too many bad commands\r\n");
 }
 
+TEST_F(ConnectionTest, WaitsForAPeerThatHasAgreedToPartOnlyIfItSaidSomethingMore) {
+    struct Case {
+        bool tls;
+        std::string more;
+    };
+    test::TestCertificate certificate;
+    for (const auto& [tls, more] : {Case{false, ""}, {false, "NOOP\r\n"}, {true, ""}, {true, "NOOP\r\n"}}) {
+        SCOPED_TRACE(fmt::format("{}, \"{}\"", tls ? "TLS" : "plain", more));
+        connect();
+        if (tls) shake(*context_of(certificate));
+        auto record = [&](std::string_view text) { return tls ? client_->records(text) : std::string(text); };
+        client_->send_octets(record("QUIT\r\n") + (more.empty() ? "" : record(more)));
+        EXPECT_EQ(line(), "QUIT");
+        EXPECT_TRUE(run(server_->write("+OK bye\r\n")));
+        bool closed = false;
+        auto on_end = [&](std::exception_ptr) { closed = true; };
+        asio::co_spawn(context_, server_->close(Parting::agreed), on_end);
+        context_.restart();
+        context_.poll();
+        EXPECT_EQ(closed, more.empty());
+        EXPECT_EQ(client_->read_all(), "+OK bye\r\n");
+        if (tls) EXPECT_TRUE(SSL_get_shutdown(client_->tls()) & SSL_RECEIVED_SHUTDOWN) << "a goodbye";
+        while (!closed) context_.run_one();
+    }
+}
+
 TEST_F(ConnectionTest, DestructionDuringNothingLeavesNoTimerBehind) {
     client_->send("one\r\n");
     EXPECT_EQ(line(), "one");
@@ -505,6 +533,35 @@ TEST_F(ConnectionTest, GarbageInsteadOfAHandshakeIsClosed) {
 TEST_F(ConnectionTest, APeerOnALocalSocketIsLoopback) {
     EXPECT_EQ(server_->peer().address, "unix");
     EXPECT_TRUE(server_->peer().loopback);
+}
+
+TEST(PeerAt, SaysItsAddressAsPeopleWriteIt) {
+    struct Case {
+        int family;
+        std::string_view address, text;
+        bool loopback;
+    };
+    for (auto [family, address, text, loopback] : {Case{AF_INET, "192.0.2.1", "192.0.2.1", false},
+                                                   {AF_INET, "0.0.0.0", "0.0.0.0", false},
+                                                   {AF_INET, "255.255.255.255", "255.255.255.255", false},
+                                                   {AF_INET, "127.10.200.3", "127.10.200.3", true},
+                                                   {AF_INET, "12.7.0.1", "12.7.0.1", false},
+                                                   {AF_INET6, "2001:db8::1", "2001:db8::1", false},
+                                                   {AF_INET6, "::1", "::1", true},
+                                                   {AF_INET6, "::ffff:192.0.2.100", "192.0.2.100", false},
+                                                   {AF_INET6, "::ffff:127.0.0.1", "127.0.0.1", true}}) {
+        sockaddr_storage from{};
+        from.ss_family = static_cast<sa_family_t>(family);
+        auto& v4 = reinterpret_cast<sockaddr_in&>(from);
+        auto& v6 = reinterpret_cast<sockaddr_in6&>(from);
+        v4.sin_port = htons(1100);  // at the same place in both
+        void* into = family == AF_INET ? static_cast<void*>(&v4.sin_addr) : &v6.sin6_addr;
+        ASSERT_EQ(inet_pton(family, std::string(address).c_str(), into), 1);
+        auto peer = peer_at(from);
+        EXPECT_EQ(peer.address, text);
+        EXPECT_EQ(peer.port, 1100);
+        EXPECT_EQ(peer.loopback, loopback) << address;
+    }
 }
 
 TEST(TlsContext, NamesTheFileThatIsWrong) {

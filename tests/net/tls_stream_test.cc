@@ -173,6 +173,35 @@ TEST_F(TlsStreamTest, WritesAllPiecesInTheirOrderHoweverLittleTheSocketTakes) {
     EXPECT_LE(headers, records + 3) << "besides its tickets and its goodbye";
 }
 
+TEST_F(TlsStreamTest, ItsTicketLeavesWithWhatIsSaidNext) {
+    auto arrived = [this] {
+        return ::recv(client_->fd(), std::array<char, 1>().data(), 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    };
+    EXPECT_FALSE(arrived());
+    EXPECT_EQ(server_->write("+OK\r\n", {}).outcome, Attempt::Outcome::moved);
+    EXPECT_EQ(client_->read_line(), "+OK");
+    auto* session = client_->tls_session();
+    EXPECT_EQ(SSL_SESSION_is_resumable(session), 1);
+    SSL_SESSION_free(session);
+}
+
+TEST_F(TlsStreamTest, ItsTicketDoesNotWaitForThatWhereTheClientSpeaksFirst) {
+    feed(client_->records("CAPA\r\n"), 512);
+    EXPECT_EQ(read(), "CAPA\r\n");
+    EXPECT_EQ(::recv(client_->fd(), std::array<char, 1>().data(), 1, MSG_PEEK | MSG_DONTWAIT), 1);
+}
+
+TEST_F(TlsStreamTest, ItsGoodbyeLeavesWithTheLastOctetsAndOnce) {
+    const std::string first(16'384, 'a'), second(30'000, 'b');
+    server_->part();
+    EXPECT_EQ(server_->write(first, std::array{std::string_view(second)}).octets, 32'768u);
+    EXPECT_EQ(server_->write(std::string_view(second).substr(16'384), {}).octets, second.size() - 16'384);
+    EXPECT_TRUE(client_->read_all() == first + second);
+    EXPECT_EQ(SSL_get_shutdown(client_->tls()) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);
+    server_->shutdown();
+    EXPECT_EQ(::recv(client_->fd(), std::array<char, 1>().data(), 1, MSG_DONTWAIT), -1);
+}
+
 // What is cut off there would be the middle of a record.
 TEST_F(TlsStreamTest, SaysNoGoodbyeBehindHalfARecord) {
     int least = 1;
