@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -462,6 +463,17 @@ std::vector<std::string> check_environment(const Config& config) {
     return wrong;
 }
 
+namespace {
+
+// A message of up to 2 MB is in memory while it is sent. malloc would give that back to the kernel after each, page by
+// page, and have it cleared again for the next: a tenth of what 1 MB over TLS costs. Now an arena keeps 8 MB at most.
+void keep_freed_memory() {
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
+}  // namespace
+
 int serve(Config config) {
     std::vector<std::string> sockets;  // files to remove if the start fails
     auto refuse = [&](const Error& error, int exit_code) {
@@ -471,6 +483,7 @@ int serve(Config config) {
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGHUP, SIG_IGN);  // until the server is ready: a reload asked for too early must not end it
     umask(0077);                   // mail is nobody else's business
+    keep_freed_memory();
     std::shared_ptr<const net::TlsContext> tls;
     if (config.tls.configured()) {
         auto loaded = load_tls(config);
