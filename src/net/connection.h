@@ -37,7 +37,7 @@ enum class Parting { abrupt, agreed };
 /// Used by one session on one thread. Failures of every waiting call: timed_out, closed (peer gone, or a TLS failure:
 /// the detail says which), cancelled (the server is stopping: stop_reading() was called).
 ///
-/// Output is gathered: write() appends and only sends when 64 KB have come together; whatever is gathered is sent
+/// Output is gathered: write() appends and only sends when 128 KB have come together; whatever is gathered is sent
 /// before a read has to wait, and by flush(). Pipelined commands are thus answered in as few writes as possible
 /// (RFC 2920 s3.1 and RFC 2449 s6.6 want it so).
 class Connection {

@@ -22,7 +22,8 @@ using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executo
 using Deadline = SteadyTime;
 
 constexpr Deadline kNever = Deadline::max();
-constexpr std::size_t kGathered = 64 * 1024;      // output that is sent together
+constexpr std::size_t kGathered = 128 * 1024;     // output that is sent together
+constexpr std::size_t kTakenAtOnce = 64 * 1024;   // of one reply, without a wait
 constexpr std::size_t kPiecesSent = 40;           // of output, with one call
 constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
@@ -199,7 +200,7 @@ private:
     std::size_t untaken() const;
     bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
     static unsigned cost_of(const Attempt& sent) {
-        return kFillCost * (1 + static_cast<unsigned>(sent.octets / kGathered));
+        return kFillCost * (1 + static_cast<unsigned>(sent.octets / kTakenAtOnce));
     }
     Task<Result<>> let_others(Deadline deadline);
     void give_back_buffers();
@@ -474,7 +475,7 @@ void StreamConnectionImpl::send_now(std::span<const std::string_view> pieces) {
 bool StreamConnectionImpl::try_write_all(std::span<const std::string_view> pieces) {
     std::size_t octets = 0;
     for (auto piece : pieces) octets += piece.size();
-    if (aborted_ || octets > kGathered || output_.size() > kGathered) return false;
+    if (aborted_ || octets > kTakenAtOnce || output_.size() > kGathered) return false;
     // If the peer waits for nothing else, it would be sent next anyway.
     if (!unconsumed().empty() && output_.size() + octets <= kGathered)
         gather(pieces, octets);
