@@ -26,6 +26,7 @@ constexpr std::size_t kGathered = 128 * 1024;     // output that is sent togethe
 constexpr std::size_t kTakenAtOnce = 64 * 1024;   // of one reply, without a wait
 constexpr std::size_t kPiecesSent = 40;           // of output, with one call
 constexpr std::size_t kKeptWhileIdle = 1024;      // a larger buffer is given back before a wait for the peer
+constexpr std::size_t kLastReply = 512;           // QUIT's
 constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes from a peer that goes on sending
 constexpr std::size_t kFirstOctets = 512;         // a waiting connection has room for: a command, or a few
 constexpr std::size_t kHelloOctets = 2048;        // and in a handshake
@@ -198,6 +199,7 @@ private:
     Task<Result<>> wait_to_send(Attempt::Outcome wanted);
     Task<> linger();
     std::size_t untaken() const;
+    std::size_t unreceived() const;
     bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
     static unsigned cost_of(const Attempt& sent) {
         return kFillCost * (1 + static_cast<unsigned>(sent.octets / kTakenAtOnce));
@@ -223,6 +225,7 @@ private:
     bool stopping_ = false;
     bool aborted_ = false;
     bool over_ = false;  // the peer closed, or the stream failed: nothing more can be read
+    bool mute_ = false;  // something was sent in part, and its rest is lost: nothing may follow it
 };
 
 Attempt StreamConnectionImpl::receive(std::span<char> into) {
@@ -336,6 +339,9 @@ Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
     for (;;) {
         if (aborted_) co_return fail(Errc::closed, kCut);
         if (over_) co_return fail(Errc::closed, "the peer closed");
+        // TLS may have to answer what it reads, and not in the middle of a record.
+        if (tls_ && tls_->half_sent())
+            if (auto sent = co_await flush(); !sent) co_return sent;
         Attempt attempt{Attempt::Outcome::want_read};
         if (!nothing_unread() || stopping_) attempt = receive(t_scratch);
         if (attempt.outcome == Attempt::Outcome::moved) {
@@ -383,6 +389,12 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
     }
 }
 
+/// Octets that have arrived and were not received.
+std::size_t StreamConnectionImpl::unreceived() const {
+    int octets = 0;
+    return ::ioctl(socket_.native_handle(), FIONREAD, &octets) == 0 ? static_cast<std::size_t>(octets) : 0;
+}
+
 /// Octets that were sent and that the peer has not acknowledged (a local peer: not read).
 std::size_t StreamConnectionImpl::untaken() const {
     int octets = 0;
@@ -424,15 +436,19 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
 Task<Result<>> StreamConnectionImpl::send(Unsent unsent) {
     while (unsent.any()) {
         if (aborted_) co_return fail(Errc::closed, kCut);
+        if (mute_) co_return fail(Errc::closed, "what was said before did not arrive");
         auto attempt = transmit(unsent);
         switch (attempt.outcome) {
             case Attempt::Outcome::moved:
                 if (turn_is_over(cost_of(attempt)))
                     if (auto turn = co_await let_others(kNever); !turn) co_return turn;
                 break;
-            case Attempt::Outcome::over: over_ = true; co_return fail(Errc::closed, std::move(attempt.why));
+            case Attempt::Outcome::over: over_ = mute_ = true; co_return fail(Errc::closed, std::move(attempt.why));
             default:
-                if (auto ready = co_await wait_to_send(attempt.outcome); !ready) co_return ready;
+                if (auto ready = co_await wait_to_send(attempt.outcome); !ready) {
+                    mute_ = true;
+                    co_return ready;
+                }
         }
     }
     co_return Result<>();
@@ -458,9 +474,12 @@ void StreamConnectionImpl::gather(std::span<const std::string_view> pieces, std:
 // Sends as much of what is gathered and of the pieces as the socket takes now, and gathers the rest.
 void StreamConnectionImpl::send_now(std::span<const std::string_view> pieces) {
     Unsent unsent{output_, pieces};
-    while (unsent.any() && !aborted_ && !over_) {
+    while (unsent.any() && !aborted_ && !over_ && !mute_) {
         auto attempt = transmit(unsent);
-        over_ = attempt.outcome == Attempt::Outcome::over;
+        if (attempt.outcome == Attempt::Outcome::over) {
+            over_ = mute_ = true;
+            begin_ = input_.size();  // who can't be answered is not obeyed either
+        }
         if (attempt.outcome != Attempt::Outcome::moved) break;
         burst_ += cost_of(attempt);
     }
@@ -541,13 +560,17 @@ std::string StreamConnectionImpl::local_address() const {
 
 Task<> StreamConnectionImpl::close(Parting parting) {
     if (!socket_.is_open()) co_return;
-    if (tls_) tls_->part();
+    // Closing while something unread has arrived, or comes then, sends a reset: the peer may lose what it has not got
+    // yet. In TLS its goodbye counts, which may come at any time (RFC 8446 s6.1), so it has to have all but the last
+    // reply.
+    bool agreed = parting == Parting::agreed;
+    if (tls_) {
+        agreed = agreed && output_.size() <= kLastReply && untaken() == 0 && unreceived() == 0;
+        tls_->part();
+    }
     (void)co_await flush();
     if (tls_ && !aborted_) tls_->shutdown();
-    // Closing while something unread has arrived would send a reset, which may overtake the last reply. What a peer
-    // that has read that reply still says, its goodbye in TLS, may come too late (RFC 8446 s6.1).
-    const bool agreed = parting == Parting::agreed && nothing_unread() && unconsumed().empty();
-    if (!agreed) co_await linger();
+    if (!agreed || !nothing_unread() || !unconsumed().empty()) co_await linger();
     tls_.reset();
     aborted_ = true;
     boost::system::error_code ignored;

@@ -214,6 +214,7 @@ Attempt TlsStream::accept() {
     forget_errors();
     int result = SSL_accept(ssl_.get());
     if (result != 1) return outcome(result);
+    shaken_ = true;
     // The ticket leaves with what is said next. Before TLS 1.3 it was a part of the handshake: then this does nothing.
     SSL_new_session_ticket(ssl_.get());
     return Attempt::moved(0);
@@ -277,8 +278,10 @@ Attempt TlsStream::write(std::string_view bytes, std::span<const std::string_vie
 
 void TlsStream::shutdown() {
     const bool said = SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN;
-    if (said || failed_ || !unsent_.empty() || !SSL_is_init_finished(ssl_.get())) return;
+    if (said || failed_ || !unsent_.empty() || !shaken_) return;
     forget_errors();
+    // Nothing was said since the handshake: OpenSSL still has the ticket to send.
+    if (!SSL_is_init_finished(ssl_.get())) SSL_do_handshake(ssl_.get());
     SSL_shutdown(ssl_.get());
 }
 

@@ -28,6 +28,8 @@ public:
     /// Sends from the beginning of `bytes`, then of what follows. When it has to wait, the caller goes on with the
     /// same.
     Attempt write(std::string_view bytes, std::span<const std::string_view> more);
+    /// Whether write() has to go on with a record that was sent in part, or waits to be.
+    bool half_sent() const { return !unsent_.empty(); }
     /// What is written next is the last: the goodbye goes with its last record.
     void part() { parting_ = true; }
     /// Says goodbye, if that was not said yet: the peer's own says nothing we need. Nothing if TLS has failed.
@@ -58,6 +60,7 @@ private:
     std::size_t begin_ = 0;       // of it that OpenSSL has
     std::size_t room_ = 0;        // asked for last
     bool drained_ = true;         // the last receive took all there was
+    bool shaken_ = false;         // the handshake is over
     bool gathers_ = false;        // what OpenSSL sends is kept for encrypt()
     std::string unsent_;          // records the socket did not take yet
     std::size_t in_records_ = 0;  // octets of the caller's that they hold
