@@ -4,7 +4,7 @@ target_include_directories(poplar_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(poplar_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
   $<$<BOOL:${POPLAR_WERROR}>:-Werror> $<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>)
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
-  target_compile_options(poplar_flags INTERFACE -march=x86-64-v2)   # SSE4.2: hardware CRC32C
+  target_compile_options(poplar_flags INTERFACE -march=x86-64-v2)   # SSE4.2: any processor since 2009
 endif()
 if(POPLAR_SANITIZE)
   # Without vptr: that check opens a pipe to look at memory, and takes a lack of descriptors for a wrong object.
