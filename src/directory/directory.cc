@@ -183,13 +183,13 @@ Task<Result<std::vector<Domain>>> Directory::domains() {
     for (;;) {
         auto page = co_await core_->engine.scan(kDirectoryPartition, range, kPage, snapshot);
         if (!page) co_return pass_on(page);
-        for (auto& [key, value] : *page) {
+        for (const auto [key, value] : *page) {
             auto domain = decode_domain(key, value);
             if (!domain) co_return pass_on(domain);
             out.push_back(std::move(*domain));
         }
         if (page->size() < kPage) co_return out;
-        range.begin = page->back().key + '\0';
+        range.begin_behind(page->back().key);
     }
 }
 
@@ -471,13 +471,13 @@ Task<Result<std::vector<Kind>>> list(Core& core, std::string domain, std::string
         std::size_t ask = std::min(kPage, limit - out.size());
         auto page = co_await core.engine.scan(kDirectoryPartition, range, ask, snapshot);
         if (!page) co_return pass_on(page);
-        for (auto& [key, value] : *page) {
+        for (const auto [key, value] : *page) {
             auto entity = decode_entity(key, value);
             if (!entity) co_return pass_on(entity);
             if (auto* wanted = std::get_if<Kind>(&*entity)) out.push_back(std::move(*wanted));
         }
         if (page->size() < ask) break;
-        range.begin = page->back().key + '\0';
+        range.begin_behind(page->back().key);
     }
     co_return out;
 }

@@ -31,12 +31,12 @@ Task<Result<std::vector<std::optional<std::string>>>> stored_values(Core& core, 
     for (std::size_t read = 0; at < items.size() && read < kScanBudget; read += kPage) {
         auto page = co_await core.engine.scan(kDirectoryPartition, range, kPage);
         if (!page) co_return pass_on(page);
-        for (auto& [key, value] : *page) {
+        for (const auto [key, value] : *page) {
             while (at < items.size() && items[at].key < key) ++at;
-            if (at < items.size() && items[at].key == key) values[at++] = std::move(value);
+            if (at < items.size() && items[at].key == key) values[at++].emplace(value);
         }
         if (page->size() < kPage) co_return values;
-        range.begin = page->back().key + '\0';
+        range.begin_behind(page->back().key);
         while (at < items.size() && items[at].key < range.begin) ++at;
     }
     for (; at < items.size(); ++at) {

@@ -105,8 +105,8 @@ Task<Result<Resolution>> resolve_postmaster(Core& core) {
     auto first = co_await core.engine.scan(kDirectoryPartition, std::move(range), 1);
     if (!first) co_return pass_on(first);
     if (first->empty()) co_return nowhere(Resolution::Kind::unknown_user);
-    auto match =
-        co_await core.match({std::string(kPostmaster), first->front().key.substr(postmasters_prefix().size())});
+    auto match = co_await core.match(
+        {std::string(kPostmaster), std::string(first->front().key.substr(postmasters_prefix().size()))});
     if (!match) co_return pass_on(match);
     if (!*match) co_return nowhere(Resolution::Kind::unknown_user);
     co_return co_await follow_match(core, std::move(**match), {});

@@ -7,6 +7,7 @@
 // All functions may be called from any thread that runs an asio executor; they resume on the caller's executor. What
 // a call needs lives in its arguments, by value. Failures that any call may answer with: io (the disk or the cluster
 // failed), corrupt (stored bytes are damaged; they are never returned), cancelled (the engine is stopping).
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,14 +31,73 @@ using BodyId = Strong<struct BodyIdTag>;
 /// Grows with every holder of a lease, so that a commit of a holder that lost it can be refused.
 using FencingToken = Strong<struct FencingTokenTag>;
 
+struct EntryView {
+    std::string_view key, value;
+};
+
 struct Entry {
     std::string key, value;
+    operator EntryView() const { return {key, value}; }
+};
+
+/// Entries in key order, all in one piece of memory: a mailbox's list has thousands of small ones.
+class Entries {
+public:
+    class Iterator {
+    public:
+        using value_type = EntryView;
+        using difference_type = std::ptrdiff_t;
+        EntryView operator*() const { return (*entries_)[at_]; }
+        Iterator& operator++() { return ++at_, *this; }
+        Iterator operator++(int) { return {*entries_, at_++}; }
+        bool operator==(const Iterator& other) const { return at_ == other.at_; }
+
+    private:
+        friend Entries;
+        Iterator(const Entries& entries, std::size_t at) : entries_(&entries), at_(at) {}
+        const Entries* entries_;
+        std::size_t at_;
+    };
+
+    /// For about so many entries of so many octets in all.
+    void reserve(std::size_t entries, std::size_t octets) {
+        ends_.reserve(entries);
+        octets_.reserve(octets);
+    }
+    void add(std::string_view key, std::string_view value) {
+        octets_.append(key);
+        const auto key_end = octets_.size();
+        octets_.append(value);
+        ends_.push_back({key_end, octets_.size()});
+    }
+
+    std::size_t size() const { return ends_.size(); }
+    bool empty() const { return ends_.empty(); }
+    /// Good as long as nothing is added, and this is not moved.
+    EntryView operator[](std::size_t n) const {
+        const auto begin = n == 0 ? 0 : ends_[n - 1].value;
+        const std::string_view octets = octets_;
+        return {octets.substr(begin, ends_[n].key - begin), octets.substr(ends_[n].key, ends_[n].value - ends_[n].key)};
+    }
+    EntryView front() const { return (*this)[0]; }
+    EntryView back() const { return (*this)[size() - 1]; }
+    Iterator begin() const { return {*this, 0}; }
+    Iterator end() const { return {*this, size()}; }
+
+private:
+    struct Ends {
+        std::size_t key, value;  // in octets_
+    };
+    std::string octets_;
+    std::vector<Ends> ends_;
 };
 
 /// Keys from `begin` to before `end`, in byte order. A key has 1 to 1,000 octets.
 struct KeyRange {
     std::string begin, end;
     static KeyRange prefix(std::string prefix);  ///< all keys that begin with `prefix`, which must not be all 0xff
+    /// Leaves only what comes after `key`.
+    void begin_behind(std::string_view key) { begin.assign(key).push_back('\0'); }
 };
 
 /// A partition as it was at one moment: reads through it see no later commit. Hold it briefly (a session's first
@@ -146,8 +206,8 @@ public:
                                           std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
 
     /// At most `limit` entries in key order; fewer only at the end of the range.
-    virtual Task<Result<std::vector<Entry>>> scan(PartitionId partition, KeyRange range, std::size_t limit,
-                                                  std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
+    virtual Task<Result<Entries>> scan(PartitionId partition, KeyRange range, std::size_t limit,
+                                       std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
 
     /// The number of the last durable commit; 0 for a partition nobody has written to.
     virtual Task<Result<ChangeNumber>> change_number(PartitionId partition,

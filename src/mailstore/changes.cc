@@ -206,7 +206,7 @@ Task<Result<std::vector<Message>>> Changes::still_there(AccountId account, const
     for (;;) {
         auto page = co_await engine_.scan(account, range, kPage);
         if (!page) co_return pass_on(page);
-        for (const auto& entry : *page) {
+        for (const auto entry : *page) {
             while (next != victims.end() && keys::message(next->order) < entry.key) ++next;
             if (next == victims.end() || keys::message(next->order) != entry.key) continue;
             auto message = decode_message(entry);
@@ -214,7 +214,7 @@ Task<Result<std::vector<Message>>> Changes::still_there(AccountId account, const
             if (message->body == next->body) found.push_back(std::move(*message));
         }
         if (page->size() < kPage) co_return found;
-        range.begin = page->back().key + '\0';
+        range.begin_behind(page->back().key);
     }
 }
 
@@ -296,7 +296,7 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
 
     engine::Batch batch;
     bool damage = false;
-    for (const auto& entry : *entries) {
+    for (const auto entry : *entries) {
         auto retained = decode_retained(entry);
         if (!retained) {  // its body can't be named: it is left for a repair, and the others go
             damage = true;
@@ -306,13 +306,14 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
         ++expired.messages;
         subtract(record.totals.retained_messages, 1);
         subtract(record.totals.retained_octets, retained->message.octets);
-        batch.erase(entry.key);
+        batch.erase(std::string(entry.key));
         batch.erase(keys::unique_id(retained->message.unique_id));
         batch.erase_body(retained->message.body);
     }
     const Timestamp before = record.earliest_expiry;
     if (entries->size() == options_.forget_messages) {
-        expired.next = entries->back().key + '\0';
+        range.begin_behind(entries->back().key);
+        expired.next = range.begin;
     } else {
         auto left = co_await engine_.scan(account, {keys::retained().begin, range.begin}, 1);  // damaged ones of before
         if (!left) co_return pass_on(left);
@@ -362,8 +363,8 @@ Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area
         if (!state) co_return pass_on(state);
         auto& totals = state->record.totals;
         engine::Batch batch;
-        for (const auto& entry : *entries) {
-            batch.erase(entry.key);
+        for (const auto entry : *entries) {
+            batch.erase(std::string(entry.key));
             Result<Message> message;
             if (live) {
                 message = decode_message(entry);
@@ -411,7 +412,7 @@ Task<Result<>> Changes::purge_index(AccountId account, Hot& hot) {
         }
         if (!number) co_return pass_on(number);
         engine::Batch batch;
-        for (const auto& entry : *entries) batch.erase(entry.key);
+        for (const auto entry : *entries) batch.erase(std::string(entry.key));
         if (entries->size() < options_.forget_messages) batch.erase(keys::mailbox());
         hot.reset();
         number = co_await engine_.commit(account, std::move(batch), *number);

@@ -42,20 +42,20 @@ private:
         for (;;) {
             auto page = co_await engine_.scan(account_, range, kPage, snapshot_);
             if (!page) co_return pass_on(page);
-            for (const auto& entry : *page) {
+            for (const auto entry : *page) {
                 auto seen = area == Place::Area::live ? see_live(entry) : see_retained(entry);
                 if (!seen) co_return pass_on(seen);
                 auto indexed = co_await expect_index(std::move(seen->first), seen->second);
                 if (!indexed) co_return indexed;
             }
             if (page->size() < kPage) co_return Result<>{};
-            range.begin = page->back().key + '\0';
+            range.begin_behind(page->back().key);
         }
     }
 
     using Seen = Result<std::pair<Message, Place>>;  // a message and where the index should have it
 
-    Seen see_live(const engine::Entry& entry) {
+    Seen see_live(engine::EntryView entry) {
         auto message = decode_message(entry);
         if (!message) return pass_on(message);
         count_in(counted_, *message);
@@ -64,7 +64,7 @@ private:
         return std::pair{std::move(*message), place};
     }
 
-    Seen see_retained(const engine::Entry& entry) {
+    Seen see_retained(engine::EntryView entry) {
         auto retained = decode_retained(entry);
         if (!retained) return pass_on(retained);
         if (counted_.retained_messages == 0) first_expiry_ = retained->expires;
@@ -99,7 +99,7 @@ private:
             if (!page) co_return pass_on(page);
             count += page->size();
             if (page->size() < kPage) co_return count;
-            range.begin = page->back().key + '\0';
+            range.begin_behind(page->back().key);
         }
     }
 

@@ -8,7 +8,7 @@ namespace poplar::mailstore {
 
 namespace {
 
-Result<Found> decode_found(Place::Area area, const engine::Entry& entry) {
+Result<Found> decode_found(Place::Area area, engine::EntryView entry) {
     Found found{area, {}};
     if (area == Place::Area::retained) {
         auto retained = decode_retained(entry);
@@ -44,7 +44,7 @@ Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::stri
     if (!value && value.error().code() == Errc::not_found && indexed)
         co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
     if (!value) co_return pass_on(value);
-    auto found = decode_found(place.area, {std::move(key), std::move(*value)});
+    auto found = decode_found(place.area, {key, *value});
     if (!found || found->retained.message.unique_id == unique_id) co_return found;
     if (indexed) co_return fail(Errc::corrupt, "the unique-id index names another message");
     co_return fail(Errc::not_found, "no message has this unique-id");

@@ -98,7 +98,7 @@ Task<Result<std::vector<Message>>> MailStore::list(AccountId account, OrderKey a
     auto entries = co_await impl_->engine.scan(account, keys::messages(OrderKey(after.value + 1)), limit);
     if (!entries) co_return pass_on(entries);
     messages.reserve(entries->size());
-    for (const auto& entry : *entries) {
+    for (const auto entry : *entries) {
         auto message = decode_message(entry);
         if (!message) co_return pass_on(message);
         messages.push_back(std::move(*message));
@@ -141,7 +141,7 @@ Task<Result<std::vector<RetainedMessage>>> MailStore::list_retained(AccountId ac
         }
         offset -= std::min(offset, page->size());
         if (page->size() < want) break;
-        range.begin = page->back().key + '\0';
+        range.begin_behind(page->back().key);
     }
     co_return found;
 }

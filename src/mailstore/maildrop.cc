@@ -29,13 +29,12 @@ Task<Result<std::vector<Message>>> InboxMaildrop::read(OrderKey first, std::uint
     for (;;) {
         auto page = co_await engine_.scan(account_, range, limit, snapshot_);
         if (!page) co_return pass_on(page);
-        for (const auto& entry : *page) {
-            auto message = decode_message(entry);
-            if (!message) co_return pass_on(message);
-            messages.push_back(std::move(*message));
+        for (const auto entry : *page) {
+            auto decoded = decode_message(entry, messages.emplace_back());
+            if (!decoded) co_return pass_on(decoded);
         }
         if (page->size() < limit) co_return messages;
-        range.begin = page->back().key + '\0';
+        range.begin_behind(page->back().key);
     }
 }
 

@@ -44,21 +44,17 @@ void encode_body(Encoder& out, const Message& message) {
     if (message.ascii_octets != 0) out.varint(message.ascii_octets);
 }
 
-/// Nothing: the version is unknown, or says what is not so.
-std::optional<Message> decode_body(Decoder& in) {
+/// Into a fresh message. False: the version is unknown, or says what is not so.
+bool decode_body(Decoder& in, Message& message) {
     const auto version = in.u8();
-    if (version != kVersion && version != kVersionUtf8) return std::nullopt;
-    Message message;
+    if (version != kVersion && version != kVersionUtf8) return false;
     message.body = engine::BodyId(in.varint());
     message.octets = in.varint();
     message.wire_octets = in.varint();
     message.received = timestamp(in.varint());
-    message.unique_id = in.string();
-    if (version == kVersionUtf8) {
-        message.ascii_octets = in.varint();
-        if (message.ascii_octets == 0) return std::nullopt;
-    }
-    return message;
+    message.unique_id.assign(in.string());
+    if (version == kVersionUtf8) message.ascii_octets = in.varint();
+    return version == kVersion || message.ascii_octets != 0;
 }
 
 }  // namespace
@@ -177,28 +173,32 @@ Result<MailboxRecord> decode_mailbox(std::string_view value) {
     return record;
 }
 
-Result<Message> decode_message(const engine::Entry& entry) {
-    Decoder key(entry.key), in(entry.value);
-    auto message = decode_body(in);
-    key.raw(kMessageKeySize - 8);
-    const OrderKey order(key.u64_key());
-    bool sound = message && key.ok() && key.at_end() && in.ok() && in.at_end();
-    if (!sound || !is_unique_id(message->unique_id)) return fail(Errc::corrupt, "a message record can't be decoded");
-    message->order = order;
-    return std::move(*message);
+Result<Message> decode_message(engine::EntryView entry) {
+    Message message;
+    if (auto decoded = decode_message(entry, message); !decoded) return pass_on(decoded);
+    return message;
 }
 
-Result<RetainedMessage> decode_retained(const engine::Entry& entry) {
+Result<> decode_message(engine::EntryView entry, Message& message) {
+    Decoder key(entry.key), in(entry.value);
+    bool sound = decode_body(in, message);
+    key.raw(kMessageKeySize - 8);
+    message.order = OrderKey(key.u64_key());
+    sound = sound && key.ok() && key.at_end() && in.ok() && in.at_end();
+    if (!sound || !is_unique_id(message.unique_id)) return fail(Errc::corrupt, "a message record can't be decoded");
+    return {};
+}
+
+Result<RetainedMessage> decode_retained(engine::EntryView entry) {
     Decoder key(entry.key), in(entry.value);
     RetainedMessage retained;
-    auto message = decode_body(in);
-    if (message) retained.message = std::move(*message);
+    bool sound = decode_body(in, retained.message);
     retained.deleted = timestamp(in.varint());
     retained.reason = in.string();
     key.raw(kRetainedKeySize - 16);
     retained.expires = timestamp(key.u64_key());
     retained.message.order = OrderKey(key.u64_key());
-    bool sound = message && key.ok() && key.at_end() && in.ok() && in.at_end();
+    sound = sound && key.ok() && key.at_end() && in.ok() && in.at_end();
     if (!sound || !is_unique_id(retained.message.unique_id))
         return fail(Errc::corrupt, "a retained message's record can't be decoded");
     return retained;

@@ -59,8 +59,10 @@ std::string encode(const RetainedMessage& retained);
 std::string encode(const Place& place);
 
 Result<MailboxRecord> decode_mailbox(std::string_view value);
-Result<Message> decode_message(const engine::Entry& entry);
-Result<RetainedMessage> decode_retained(const engine::Entry& entry);
+Result<Message> decode_message(engine::EntryView entry);
+/// The same, into a fresh `message`: a list has thousands.
+Result<> decode_message(engine::EntryView entry, Message& message);
+Result<RetainedMessage> decode_retained(engine::EntryView entry);
 Result<Place> decode_place(std::string_view value);
 
 }  // namespace poplar::mailstore

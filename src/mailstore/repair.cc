@@ -47,18 +47,18 @@ private:
         for (;;) {
             auto page = co_await engine_.scan(account_, range, kPage);
             if (!page) co_return pass_on(page);
-            for (const auto& entry : *page) {
+            for (const auto entry : *page) {
                 auto message = count(area, entry);
                 if (!message) continue;  // unreadable: reported by check(), its bytes are kept
                 if (auto indexed = co_await index(message->first, message->second); !indexed) co_return indexed;
             }
             if (page->size() < kPage) co_return Result<>{};
-            range.begin = page->back().key + '\0';
+            range.begin_behind(page->back().key);
         }
     }
 
     // The message and its place, counted; nothing for a record that can't be read or a second one of a message.
-    std::optional<std::pair<Message, Place>> count(Place::Area area, const engine::Entry& entry) {
+    std::optional<std::pair<Message, Place>> count(Place::Area area, engine::EntryView entry) {
         Message message;
         Place place{area, {}, {}};
         if (area == Place::Area::live) {
@@ -74,7 +74,7 @@ private:
         place.order = message.order;
         record_.next_order = std::max(record_.next_order, OrderKey(message.order.value + 1));
         if (!seen_.insert(message.unique_id).second) {
-            batch_.erase(entry.key);
+            batch_.erase(std::string(entry.key));
             return std::nullopt;
         }
         auto& totals = record_.totals;
@@ -106,10 +106,10 @@ private:
         for (;;) {
             auto page = co_await engine_.scan(account_, range, kPage);
             if (!page) co_return pass_on(page);
-            for (const auto& entry : *page)
-                if (!seen_.contains(entry.key.substr(prefix))) batch_.erase(entry.key);
+            for (const auto entry : *page)
+                if (!seen_.contains(std::string(entry.key.substr(prefix)))) batch_.erase(std::string(entry.key));
             if (page->size() < kPage) co_return Result<>{};
-            range.begin = page->back().key + '\0';
+            range.begin_behind(page->back().key);
         }
     }
 

@@ -144,8 +144,15 @@ std::string_view Conversation::ok_line(Phrase<std::uint64_t> phrase, std::uint64
     const auto text = this->text(phrase.text);
     const auto place = text.find(kPlace);
     fmt::format_int digits(number);
-    reply_.assign("+OK ").append(text.substr(0, place)).append(digits.data(), digits.size());
-    return reply_.append(text.substr(place + kPlace.size())).append("\r\n");
+    const std::string_view parts[] = {
+        "+OK ", text.substr(0, place), {digits.data(), digits.size()}, text.substr(place + kPlace.size()), "\r\n"};
+    std::size_t size = 0;
+    for (auto part : parts) size += part.size();
+    reply_.resize_and_overwrite(size, [&](char* out, std::size_t) {
+        for (auto part : parts) out = std::ranges::copy(part, out).out;
+        return size;
+    });
+    return reply_;
 }
 
 Task<> Conversation::say_ok(Text text) { return say("+OK {}\r\n", this->text(text)); }

@@ -200,9 +200,10 @@ bool Transaction::try_retrieve(Retr retr) {
 bool Transaction::make_whole_reply(const Message& message, const engine::BodyReader& reader) {
     auto pieces = reader.whole();
     if (pieces.empty() || downgrades(message)) return false;
-    pieces_.assign({conversation_.ok_line("{} octets", message.octets)});
-    pieces_.insert(pieces_.end(), pieces.begin(), pieces.end());
-    pieces_.push_back(kEnd);
+    pieces_.resize(pieces.size() + 2);
+    pieces_.front() = conversation_.ok_line("{} octets", message.octets);
+    std::ranges::copy(pieces, pieces_.begin() + 1);
+    pieces_.back() = kEnd;
     return true;
 }
 

@@ -44,9 +44,9 @@ Task<Result<std::vector<RemovedAccount>>> RemovedAccounts::list(directory::Accou
     auto entries = co_await engine_.scan(kServerPartition, std::move(range), limit);
     if (!entries) co_return pass_on(entries);
     std::vector<RemovedAccount> found;
-    for (const auto& entry : *entries) {
+    for (const auto entry : *entries) {
         RemovedAccount removed;
-        Decoder key(std::string_view(entry.key).substr(kPrefix.size()));
+        Decoder key(entry.key.substr(kPrefix.size()));
         removed.id = directory::AccountId(key.u64_key());
         Decoder value(entry.value);
         auto version = value.u8();

@@ -33,7 +33,7 @@ public:
         auto found = run(engine_.scan(p, std::move(range), limit, std::move(s)));
         if (!found) return "!" + std::string(to_string(found.error().code()));
         std::string text;
-        for (const auto& entry : *found) text += (text.empty() ? "" : " ") + entry.key;
+        for (const auto entry : *found) text.append(text.empty() ? "" : " ").append(entry.key);
         return text;
     }
     Result<ChangeNumber> commit(PartitionId p, Batch batch, std::optional<ChangeNumber> expected = std::nullopt) {

@@ -556,7 +556,7 @@ TYPED_TEST_P(EnginePersistence, ManyCommitsSurviveManyRestarts) {
         auto found = run(this->engine_->scan(this->one_, KeyRange::prefix("k"), 1000));
         ASSERT_TRUE(found);
         ASSERT_EQ(found->size(), 50u);
-        for (const auto& entry : *found) EXPECT_EQ(entry.value, std::to_string(restart)) << entry.key;
+        for (const auto entry : *found) EXPECT_EQ(entry.value, std::to_string(restart)) << entry.key;
         EXPECT_EQ(Direct(*this->engine_).number(this->one_)->value, 50u * (restart + 1));
     }
 }

@@ -26,7 +26,7 @@ std::optional<std::vector<std::size_t>> Promise::find_kept(Engine& engine, Parti
         return std::nullopt;
     }
     std::set<std::string> present;
-    for (const auto& entry : *marks) present.insert(entry.key);
+    for (const auto entry : *marks) present.emplace(entry.key);
     std::vector<std::size_t> kept;
     for (std::size_t i = 0; i < items.size(); ++i) {
         const auto& [commit, outcome] = items[i];
@@ -78,9 +78,9 @@ std::string Promise::check(local::LocalEngine& engine) const {
         auto entries = run(engine.scan(partition, KeyRange{std::string(1, '\0'), "\xff"}, 1'000'000, nullptr));
         if (!entries) return entries.error().detail();
         if (entries->size() != keys.size()) return fmt::format("{} keys, not {}", entries->size(), keys.size());
-        for (const auto& entry : *entries)
-            if (auto it = keys.find(entry.key); it == keys.end() || it->second != entry.value)
-                return "a wrong value of the key " + entry.key;
+        for (const auto [key, value] : *entries)
+            if (auto it = keys.find(std::string(key)); it == keys.end() || it->second != value)
+                return fmt::format("a wrong value of the key {}", key);
         for (const auto& [id, text] : bodies) {
             auto body = d.verified_body(partition, id);
             if (!body) return fmt::format("body {:x} can't be read: {}", id.value, body.error().detail());

@@ -99,7 +99,7 @@ public:
             auto found = run(engine.scan(p, {"a", "z"}, 1000, nullptr));
             ASSERT_TRUE(found);
             std::map<std::string, std::string> entries;
-            for (auto& entry : *found) entries[entry.key] = entry.value;
+            for (const auto entry : *found) entries[std::string(entry.key)] = entry.value;
             EXPECT_EQ(entries, part.entries) << "partition " << p.value;
             for (const auto& [id, text] : part.bodies) {
                 auto body = d.body(p, id);

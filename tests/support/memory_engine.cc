@@ -195,17 +195,17 @@ Task<Result<std::string>> MemoryEngine::get(PartitionId partition, std::string k
     co_return found->second;
 }
 
-Task<Result<std::vector<Entry>>> MemoryEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,
-                                                    std::shared_ptr<const Snapshot> snapshot) {
+Task<Result<engine::Entries>> MemoryEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,
+                                                 std::shared_ptr<const Snapshot> snapshot) {
     co_await suspend();
     std::lock_guard lock(state_->mutex);
     if (auto failure = state_->read_failure()) co_return std::unexpected(std::move(*failure));
     const Entries& entries = snapshot ? *static_cast<const View&>(*snapshot).entries  //
                                       : *state_->partitions[partition].entries;
-    std::vector<Entry> out;
+    engine::Entries out;
     for (auto at = entries.lower_bound(range.begin); at != entries.end() && at->first < range.end; ++at) {
         if (out.size() >= limit) break;
-        out.push_back({at->first, at->second});
+        out.add(at->first, at->second);
     }
     co_return out;
 }

@@ -22,9 +22,8 @@ public:
 
     Task<Result<std::string>> get(engine::PartitionId partition, std::string key,
                                   std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
-    Task<Result<std::vector<engine::Entry>>> scan(engine::PartitionId partition, engine::KeyRange range,
-                                                  std::size_t limit,
-                                                  std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
+    Task<Result<engine::Entries>> scan(engine::PartitionId partition, engine::KeyRange range, std::size_t limit,
+                                       std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
     Task<Result<engine::ChangeNumber>> change_number(engine::PartitionId partition,
                                                      std::shared_ptr<const engine::Snapshot> snapshot) override;
     std::shared_ptr<const engine::Snapshot> snapshot(engine::PartitionId partition) override;

@@ -17,10 +17,11 @@ namespace poplar::engine::local {
 namespace {
 
 using Kind = Index::Kind;
-constexpr std::size_t kPrefix = 9;     // partition and kind
-constexpr int kUnflushed = 2;          // memtables that may wait for their flush
-constexpr std::size_t kReserve = 256;  // entries to make room for at once
-constexpr int kCacheShardBits = 3;     // a shard each for more threads than look at once, and still room in each
+constexpr std::size_t kPrefix = 9;        // partition and kind
+constexpr int kUnflushed = 2;             // memtables that may wait for their flush
+constexpr std::size_t kReserve = 256;     // entries to make room for at once
+constexpr std::size_t kEntryOctets = 64;  // and octets for each: a message's entry has about 45
+constexpr int kCacheShardBits = 3;        // a shard each for more threads than look at once, and still room in each
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out(kPrefix + rest.size());
@@ -186,19 +187,19 @@ std::optional<Result<std::string>> Index::get(PartitionId partition, std::string
     return (*found)->ToString();
 }
 
-std::optional<Result<std::vector<Entry>>> Index::scan(PartitionId partition, const KeyRange& range, std::size_t limit,
-                                                      const Snapshot* snapshot, Wait wait) const {
-    std::vector<Entry> entries;
+std::optional<Result<Entries>> Index::scan(PartitionId partition, const KeyRange& range, std::size_t limit,
+                                           const Snapshot* snapshot, Wait wait) const {
+    Entries entries;
     if (limit == 0 || range.begin >= range.end) return entries;
-    entries.reserve(std::min(limit, kReserve));
+    const auto expected = std::min(limit, kReserve);
+    entries.reserve(expected, expected * kEntryOctets);
     auto options = read_options(snapshot, wait);
     std::string end = make_key(partition, Kind::entry, range.end);
     rocksdb::Slice upper(end);
     options.iterate_upper_bound = &upper;  // in or behind the same prefix, which then need not be compared as well
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
     for (it->Seek(make_key(partition, Kind::entry, range.begin)); it->Valid(); it->Next()) {
-        entries.emplace_back(std::string(it->key().ToStringView().substr(kPrefix)),
-                             std::string(it->value().ToStringView()));
+        entries.add(it->key().ToStringView().substr(kPrefix), it->value().ToStringView());
         if (entries.size() == limit) break;
     }
     if (it->status().IsIncomplete()) return std::nullopt;

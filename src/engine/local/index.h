@@ -53,8 +53,8 @@ public:
 
     std::optional<Result<std::string>> get(PartitionId partition, std::string_view key, const Snapshot* snapshot,
                                            Wait wait) const;
-    std::optional<Result<std::vector<Entry>>> scan(PartitionId partition, const KeyRange& range, std::size_t limit,
-                                                   const Snapshot* snapshot, Wait wait) const;
+    std::optional<Result<Entries>> scan(PartitionId partition, const KeyRange& range, std::size_t limit,
+                                        const Snapshot* snapshot, Wait wait) const;
     std::optional<Result<ChangeNumber>> change_number(PartitionId partition, const Snapshot* snapshot, Wait wait) const;
     std::optional<Result<BodyPlace>> place(PartitionId partition, BodyId id, Wait wait) const;  // Errors: not_found
 

@@ -159,8 +159,8 @@ Task<Result<std::string>> LocalEngine::get(PartitionId partition, std::string ke
     co_return co_await impl_->pool->run(read);
 }
 
-Task<Result<std::vector<Entry>>> LocalEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,
-                                                   std::shared_ptr<const Snapshot> snapshot) {
+Task<Result<Entries>> LocalEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,
+                                        std::shared_ptr<const Snapshot> snapshot) {
     constexpr std::size_t kInline = 256;  // entries that may be read on a session's thread
     if (limit <= kInline)
         if (auto found = impl_->index->scan(partition, range, limit, snapshot.get(), Wait::no))

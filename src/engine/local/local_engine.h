@@ -106,8 +106,7 @@ public:
     Status status() const;
 
     Task<Result<std::string>> get(PartitionId, std::string key, std::shared_ptr<const Snapshot>) override;
-    Task<Result<std::vector<Entry>>> scan(PartitionId, KeyRange, std::size_t limit,
-                                          std::shared_ptr<const Snapshot>) override;
+    Task<Result<Entries>> scan(PartitionId, KeyRange, std::size_t limit, std::shared_ptr<const Snapshot>) override;
     Task<Result<ChangeNumber>> change_number(PartitionId, std::shared_ptr<const Snapshot>) override;
     std::shared_ptr<const Snapshot> snapshot(PartitionId) override;
     Task<Result<ChangeNumber>> commit(PartitionId, Batch, std::optional<ChangeNumber> expected) override;
