@@ -12,7 +12,7 @@ thread_local std::string t_spare;
 }  // namespace
 
 LocalBodyReader::~LocalBodyReader() {
-    memory_.in_use -= held_;
+    if (held_ != 0) memory_.in_use -= held_;
     if (buffer_.capacity() > t_spare.capacity() && buffer_.capacity() <= 2 * kFrameSize) t_spare.swap(buffer_);
 }
 

@@ -40,7 +40,7 @@ public:
     std::uint64_t size() const override { return place_.size; }
     Task<Result<std::string_view>> next() override;
     Task<Result<>> verify() override;
-    /// verify() for a body of one frame in the segment, if that is in the page cache. False: not so, or damaged.
+    /// verify() for a body of 64 KB in the segment, if it is in the page cache. False: not so, or damaged.
     bool try_verify();
     std::span<const std::string_view> whole() const override { return whole_; }
 

@@ -51,6 +51,19 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up_anew(BodyId id) {
     co_return co_await pool_.run(read);
 }
 
+// Null: it can't be opened. The references counted are this series' alone: counting those of all sessions in one place,
+// and looking the segment up under everybody's lock, was a twentieth of a small message fetched.
+std::shared_ptr<const File> LocalBodySeries::open_segment(SegmentId id) {
+    if (!segment_ || segment_id_ != id) {
+        auto opened = directory_.segment_reader(id);
+        if (!opened) return nullptr;
+        auto held = std::make_shared<const std::shared_ptr<const File>>(std::move(*opened));
+        segment_ = {held, held->get()};
+        segment_id_ = id;
+    }
+    return segment_;
+}
+
 Task<Result<std::unique_ptr<BodyReader>>> LocalBodySeries::open(BodyId id) {
     BodyPlace place;
     if (const auto* found = known(id)) {
@@ -65,7 +78,7 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalBodySeries::open(BodyId id) {
     // since the place was looked up.
     std::shared_ptr<const File> segment;
     for (int n = 0; place.inline_octets != 0; ++n) {
-        if (auto opened = directory_.segment_reader(place.segment)) segment = std::move(*opened);
+        segment = open_segment(place.segment);
         if (segment || n == kPlaceTries) break;
         auto again = co_await look_up_anew(id);
         if (!again) co_return pass_on(again);
@@ -81,10 +94,10 @@ std::unique_ptr<BodyReader> LocalBodySeries::try_open_whole(BodyId id) {
     if (!place) place = try_look_up(id);
     if (!place) return nullptr;
     last_ = id;
-    auto segment = directory_.segment_reader(place->segment);
+    auto segment = open_segment(place->segment);
     if (!segment) return nullptr;
     auto reader = std::make_unique<LocalBodyReader>(directory_, index_, pool_, memory_, partition_, id, *place,
-                                                    std::move(*segment));
+                                                    std::move(segment));
     if (!reader->try_verify()) return nullptr;
     return reader;
 }

@@ -6,7 +6,8 @@
 
 namespace poplar::engine::local {
 
-/// Looks one place up at first, then those of ever more bodies ahead with one scan of the index.
+/// Looks one place up at first, then those of ever more bodies ahead with one scan of the index. The last body's segment
+/// stays open: if it is copied and unlinked meanwhile, the disk gets its space back when the series goes.
 class LocalBodySeries final : public BodySeries {
 public:
     LocalBodySeries(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
@@ -22,6 +23,7 @@ private:
     const BodyPlace* try_look_up(BodyId id);
     Task<Result<BodyPlace>> look_up(BodyId id);
     Task<Result<BodyPlace>> look_up_anew(BodyId id);
+    std::shared_ptr<const File> open_segment(SegmentId id);
 
     StoreDirectory& directory_;
     const Index& index_;
@@ -33,6 +35,8 @@ private:
     std::size_t next_ = 0;              // of them; those before it will not be asked for
     std::size_t window_ = 1;            // how many to look up together next time
     BodyId last_;
+    SegmentId segment_id_{};
+    std::shared_ptr<const File> segment_;
 };
 
 }  // namespace poplar::engine::local
