@@ -6,8 +6,8 @@
 
 namespace poplar::engine::local {
 
-/// Looks one place up at first, then those of ever more bodies ahead with one scan of the index. The last body's segment
-/// stays open: if it is copied and unlinked meanwhile, the disk gets its space back when the series goes.
+/// Looks one place up at first, then those of ever more bodies ahead with one scan of the index. The last body's
+/// segment stays open: if it is copied and unlinked meanwhile, the disk gets its space back when the series goes.
 class LocalBodySeries final : public BodySeries {
 public:
     LocalBodySeries(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
