@@ -5,6 +5,7 @@
 #include "mailstore/check.h"
 #include "mailstore/lookup.h"
 #include "mailstore/maildrop.h"
+#include "mailstore/message_lists.h"
 #include "mailstore/record.h"
 #include "mailstore/repair.h"
 
@@ -54,6 +55,7 @@ struct MailStore::Impl {
     const Clock& clock;
     const Options options;
     Changes changes;
+    MessageLists lists{options.list_cache};
     std::shared_ptr<AccountQueues> queues;
 };
 
@@ -82,8 +84,8 @@ Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId accou
         };
         return impl->alone<void>(account, std::move(change));
     };
-    co_return std::make_unique<InboxMaildrop>(impl_->engine, account, std::move(*lease), *record, std::move(snapshot),
-                                              std::move(remove));
+    co_return std::make_unique<InboxMaildrop>(impl_->engine, impl_->lists, account, std::move(*lease), *record,
+                                              std::move(snapshot), std::move(remove));
 }
 
 Task<Result<MailboxTotals>> MailStore::totals(AccountId account) {

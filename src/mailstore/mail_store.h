@@ -99,6 +99,7 @@ struct Options {
     std::uint64_t commit_octets = 8u << 20;  ///< and how many octets of theirs go through the engine's log
     std::uint64_t inline_octets = 1u << 20;  ///< a larger body does not: the engine keeps it beside the log
     std::size_t forget_messages = 1000;      ///< expired or purged messages a commit, at most
+    std::size_t list_cache = 16u << 20;      ///< octets of lists of messages kept for the next session
     std::size_t hot_mailboxes = 16'384;      ///< mailbox records kept in memory between changes, about 300 octets each
 };
 

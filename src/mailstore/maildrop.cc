@@ -9,6 +9,7 @@
 namespace poplar::mailstore {
 
 namespace {
+const std::vector<Message> kNone;              // of an empty maildrop
 constexpr std::size_t kPage = 1000;            // entries a scan
 constexpr std::uint64_t kReserve = 1'000'000;  // messages to make room for at once, whatever the counter says
 }  // namespace
@@ -18,10 +19,10 @@ Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
         auto loaded = co_await load();
         if (!loaded) co_return pass_on(loaded);
     }
-    co_return &messages_;
+    co_return messages_ ? messages_.get() : &kNone;
 }
 
-Task<Result<std::vector<Message>>> InboxMaildrop::read(OrderKey first, std::uint64_t expected) {
+Task<Result<MessageLists::List>> InboxMaildrop::read(OrderKey first, std::uint64_t expected) {
     std::vector<Message> messages;
     messages.reserve(std::min(expected, kReserve));
     auto range = keys::messages(first);
@@ -33,14 +34,19 @@ Task<Result<std::vector<Message>>> InboxMaildrop::read(OrderKey first, std::uint
             auto decoded = decode_message(entry, messages.emplace_back());
             if (!decoded) co_return pass_on(decoded);
         }
-        if (page->size() < limit) co_return messages;
+        if (page->size() < limit) co_return std::make_shared<const std::vector<Message>>(std::move(messages));
         range.begin_behind(page->back().key);
     }
 }
 
 Task<Result<>> InboxMaildrop::load() {
-    auto messages = co_await read(OrderKey(0), totals_.messages);
-    if (!messages) co_return pass_on(messages);
+    const auto kept = version_ ? lists_.find(account_, *version_) : nullptr;
+    auto messages = kept;
+    if (!kept) {
+        auto all = co_await read(OrderKey(0), totals_.messages);
+        if (!all) co_return pass_on(all);
+        messages = std::move(*all);
+    }
     MailboxTotals found;
     for (const auto& message : *messages) count_in(found, message);
     if (found.messages != totals_.messages || found.octets != totals_.octets ||
@@ -56,7 +62,8 @@ Task<Result<>> InboxMaildrop::load() {
         version_.reset();
     }
     totals_ = found;
-    messages_ = std::move(*messages);
+    messages_ = std::move(messages);
+    if (version_ && !kept) lists_.keep(account_, *version_, messages_);
     first_ = 1;
     snapshot_.reset();
     co_return Result<>{};
@@ -65,18 +72,19 @@ Task<Result<>> InboxMaildrop::load() {
 Task<Result<std::span<const Message>>> InboxMaildrop::messages_since(ListVersion older) {
     if (!version_ || !version_->continues(older)) co_return fail(Errc::invalid, "not an earlier version of the list");
     const auto first = older.messages + 1;
-    if (snapshot_ && (messages_.empty() || first < first_)) {
+    if (snapshot_ && (!messages_ || first < first_)) {
         const auto expected = version_->messages - older.messages;
         auto since = co_await read(older.next_order, expected);
         if (!since) co_return pass_on(since);
         auto octets = older.octets;
-        for (const auto& message : *since) octets += message.octets;
-        if (since->size() != expected || octets != version_->octets)
+        for (const auto& message : **since) octets += message.octets;
+        if ((*since)->size() != expected || octets != version_->octets)
             co_return fail(Errc::corrupt, "what came since is not what the counters say");
         messages_ = std::move(*since);
         first_ = first;
     }
-    co_return std::span<const Message>(messages_).subspan(first - first_);
+    if (!messages_) co_return std::span<const Message>();
+    co_return std::span<const Message>(*messages_).subspan(first - first_);
 }
 
 // As of the snapshot the message is live, whatever became of it since.
@@ -90,7 +98,7 @@ Task<Result<const Message*>> InboxMaildrop::message(std::uint32_t number, std::s
 }
 
 const Message* InboxMaildrop::known(std::uint32_t number) const {
-    if (number >= first_ && number - first_ < messages_.size()) return &messages_[number - first_];
+    if (messages_ && number >= first_ && number - first_ < messages_->size()) return &(*messages_)[number - first_];
     auto found = single_.find(number);
     return found == single_.end() ? nullptr : &found->second;
 }

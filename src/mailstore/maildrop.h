@@ -8,6 +8,7 @@
 
 #include "mailstore/changes.h"
 #include "mailstore/mail_store.h"
+#include "mailstore/message_lists.h"
 #include "mailstore/record.h"
 
 namespace poplar::mailstore {
@@ -19,9 +20,10 @@ public:
     using Remove = std::function<Task<Result<>>(std::vector<Victim> victims, engine::Batch::Fence fence)>;
 
     /// `snapshot` is of the moment when `record` was true; null if there are no messages.
-    InboxMaildrop(engine::Engine& engine, AccountId account, std::unique_ptr<engine::Lease> lease,
+    InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account, std::unique_ptr<engine::Lease> lease,
                   const MailboxRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, Remove remove)
         : engine_(engine),
+          lists_(lists),
           account_(account),
           lease_(std::move(lease)),
           totals_(record.totals),
@@ -43,19 +45,20 @@ public:
 
 private:
     /// The messages of the snapshot from this place on; about so many are expected.
-    Task<Result<std::vector<Message>>> read(OrderKey first, std::uint64_t expected);
+    Task<Result<MessageLists::List>> read(OrderKey first, std::uint64_t expected);
     Task<Result<>> load();
     engine::BodySeries& bodies();
     /// Null: not read yet.
     const Message* known(std::uint32_t number) const;
 
     engine::Engine& engine_;
+    MessageLists& lists_;
     AccountId account_;
     std::unique_ptr<engine::Lease> lease_;
     MailboxTotals totals_;  // of the live messages
     std::optional<ListVersion> version_;
     std::shared_ptr<const engine::Snapshot> snapshot_;  // until all messages are loaded
-    std::vector<Message> messages_;                     // from number first_ on
+    MessageLists::List messages_;                       // from number first_ on; null: none is loaded
     std::uint64_t first_ = 1;
     std::map<std::uint32_t, Message> single_;
     std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on

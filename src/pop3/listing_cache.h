@@ -1,11 +1,10 @@
 #pragma once
 // Listings that were made before: a client that polls a large maildrop asks for nearly the same one again and again.
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 
+#include "base/octet_cache.h"
 #include "mailstore/mail_store.h"
 #include "pop3/listing.h"
 
@@ -24,7 +23,7 @@ public:
     };
 
     /// 0: keeps nothing.
-    explicit ListingCache(std::size_t octets) : limit_(octets) {}
+    explicit ListingCache(std::size_t octets) : cache_(octets) {}
 
     /// Of this version of the maildrop, or of one that it continues: then it is the beginning of what is wanted.
     Kept find(mailstore::AccountId account, Kind kind, const mailstore::ListVersion& version);
@@ -32,7 +31,7 @@ public:
     void keep(mailstore::AccountId account, Kind kind, Kept kept);
 
     /// The octets of the longest listing that is kept: no maildrop may push out all others.
-    std::size_t longest() const { return limit_ / 4; }
+    std::size_t longest() const { return cache_.longest(); }
     std::size_t octets() const;
 
 private:
@@ -46,19 +45,9 @@ private:
             return std::hash<std::uint64_t>{}(key.account.value * 4 + static_cast<std::uint64_t>(key.kind));
         }
     };
-    struct Entry {
-        Key key;
-        Kept kept;
-    };
-    using Entries = std::list<Entry>;
 
-    void drop(Entries::iterator entry);
-
-    const std::size_t limit_;
     mutable std::mutex mutex_;
-    Entries entries_;  // the last used first
-    std::unordered_map<Key, Entries::iterator, Hash> by_key_;
-    std::size_t octets_ = 0;
+    OctetCache<Key, Kept, Hash> cache_;
 };
 
 }  // namespace poplar::pop3

@@ -56,6 +56,32 @@ TEST_F(MaildropTest, HoldsASnapshotOnlyUntilTheListIsLoaded) {
     EXPECT_EQ(engine_.reads(), before) << "loaded once";
 }
 
+TEST_F(MaildropTest, AnUnchangedMaildropIsListedAgainWithoutReadingIt) {
+    append("a");
+    append("b");
+    auto reads = [&] {
+        auto maildrop = open_maildrop();
+        auto before = engine_.reads();
+        EXPECT_EQ(messages(*maildrop).size(), maildrop->message_count());
+        EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
+        return engine_.reads() - before;
+    };
+    EXPECT_EQ(reads(), 1u);
+    EXPECT_EQ(reads(), 0u);
+    append("c");
+    EXPECT_EQ(reads(), 1u);
+    EXPECT_EQ(reads(), 0u);
+    ASSERT_TRUE(run(open_maildrop()->remove({2})));
+    EXPECT_EQ(reads(), 1u);
+    auto maildrop = open_maildrop();
+    auto list = messages(*maildrop);
+    ASSERT_EQ(list.size(), 2u);
+    EXPECT_EQ(read(run(maildrop->open(list[1]))), "Delivered-To: x\r\nc");
+    ASSERT_TRUE(run(maildrop->remove({1})));
+    maildrop.reset();
+    EXPECT_EQ(reads(), 1u);
+}
+
 TEST_F(MaildropTest, ListsMessagesOldestFirst) {
     std::vector<Message> stored;
     for (int i = 0; i < 20; ++i) stored.push_back(append(std::string(i, 'x')));

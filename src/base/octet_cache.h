@@ -1,0 +1,61 @@
+#pragma once
+#include <cstddef>
+#include <list>
+#include <unordered_map>
+#include <utility>
+
+namespace poplar {
+
+/// Keeps values up to so many octets in all; then the one not used for longest goes. Whoever uses it from several
+/// threads holds a mutex.
+template <class Key, class Value, class Hash = std::hash<Key>>
+class OctetCache {
+public:
+    explicit OctetCache(std::size_t limit) : limit_(limit) {}
+
+    /// Uses it. Null: there is none. Good until the next put() or erase().
+    const Value* find(const Key& key) {
+        auto found = by_key_.find(key);
+        if (found == by_key_.end()) return nullptr;
+        entries_.splice(entries_.begin(), entries_, found->second);
+        return &found->second->value;
+    }
+    /// In place of what was there. `octets` is what it takes beside what an entry takes itself.
+    void put(const Key& key, Value value, std::size_t octets) {
+        erase(key);
+        octets += kEntryCost;
+        octets_ += octets;
+        entries_.push_front({key, std::move(value), octets});
+        by_key_.emplace(key, entries_.begin());
+        while (octets_ > limit_) drop(std::prev(entries_.end()));
+    }
+    void erase(const Key& key) {
+        if (auto found = by_key_.find(key); found != by_key_.end()) drop(found->second);
+    }
+
+    /// The octets of the longest value that is worth keeping: none may push out all others.
+    std::size_t longest() const { return limit_ / 4; }
+    std::size_t octets() const { return octets_; }
+
+private:
+    static constexpr std::size_t kEntryCost = 384;  // octets of memory an entry takes beside its value
+    struct Entry {
+        Key key;
+        Value value;
+        std::size_t octets;
+    };
+    using Entries = std::list<Entry>;
+
+    void drop(Entries::iterator entry) {
+        octets_ -= entry->octets;
+        by_key_.erase(entry->key);
+        entries_.erase(entry);
+    }
+
+    const std::size_t limit_;
+    Entries entries_;  // the last used first
+    std::unordered_map<Key, typename Entries::iterator, Hash> by_key_;
+    std::size_t octets_ = 0;
+};
+
+}  // namespace poplar

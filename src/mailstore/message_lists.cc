@@ -1,0 +1,35 @@
+#include "mailstore/message_lists.h"
+
+namespace poplar::mailstore {
+
+namespace {
+
+std::size_t memory_of(const std::vector<Message>& list) {
+    static const std::size_t kInPlace = std::string().capacity();
+    std::size_t octets = list.capacity() * sizeof(Message);
+    for (const auto& message : list)
+        if (message.unique_id.capacity() > kInPlace) octets += message.unique_id.capacity() + 1;
+    return octets;
+}
+
+}  // namespace
+
+MessageLists::List MessageLists::find(AccountId account, const ListVersion& version) {
+    std::lock_guard guard(mutex_);
+    const auto* kept = cache_.find(account);
+    return kept && kept->version == version ? kept->list : nullptr;
+}
+
+void MessageLists::keep(AccountId account, const ListVersion& version, List list) {
+    const auto octets = memory_of(*list);
+    if (octets > cache_.longest()) return;
+    std::lock_guard guard(mutex_);
+    cache_.put(account, {version, std::move(list)}, octets);
+}
+
+std::size_t MessageLists::octets() const {
+    std::lock_guard guard(mutex_);
+    return cache_.octets();
+}
+
+}  // namespace poplar::mailstore
