@@ -8,17 +8,15 @@ namespace {
 
 struct Outcome {
     std::string wire;
-    std::size_t consumed = 0, longest = 0;
-    bool at_end = false, bare = false, has_8bit = false;
+    std::size_t consumed = 0;
+    bool at_end = false, bare = false;
     std::uint64_t octets = 0, wire_octets = 0;
     bool operator==(const Outcome&) const = default;
 };
 
 template <class Codec>
 void note(const Codec& codec, Outcome& outcome) {
-    outcome.longest = codec.longest_line();
     outcome.bare = codec.bare_newline();
-    outcome.has_8bit = codec.has_8bit();
     outcome.octets = codec.sizes().octets;
     outcome.wire_octets = codec.sizes().wire_octets;
 }

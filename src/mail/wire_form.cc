@@ -1,5 +1,6 @@
 // Both encoders copy their input in slices: a well-behaved peer's octets are wire form already, so a slice usually is
-// the whole chunk. A slice ends where something has to be changed, held back or left out.
+// the whole chunk. A slice ends where something has to be changed, held back or left out. Most of it is looked at in
+// blocks of several lines.
 #include "mail/wire_form.h"
 
 #include <bit>
@@ -16,26 +17,39 @@ namespace {
 using detail::LineState;
 using At = LineState::At;
 
-/// The first CR or LF in [p, end), or `end`; sets `has_8bit` if an octet over 0x7f stands before it.
-const char* find_newline(const char* p, const char* end, bool& has_8bit) {
-    unsigned high = 0;
 #if defined(__SSE2__)
-    const __m128i cr = _mm_set1_epi8('\r'), lf = _mm_set1_epi8('\n');
+__m128i octets(const char* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+__m128i equal(__m128i octets, char c) { return _mm_cmpeq_epi8(octets, _mm_set1_epi8(c)); }
+#endif
+
+/// The first CR or LF in [p, end), or `end`.
+const char* find_newline(const char* p, const char* end) {
+#if defined(__SSE2__)
     for (; end - p >= 16; p += 16) {
-        const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-        const __m128i equal = _mm_or_si128(_mm_cmpeq_epi8(block, cr), _mm_cmpeq_epi8(block, lf));
-        const unsigned hits = static_cast<unsigned>(_mm_movemask_epi8(equal));
-        const unsigned high_here = static_cast<unsigned>(_mm_movemask_epi8(block));
-        if (hits != 0) {
-            const int offset = std::countr_zero(hits);
-            has_8bit |= (high | (high_here & ((1u << offset) - 1))) != 0;
-            return p + offset;
-        }
-        high |= high_here;
+        const __m128i here = octets(p);
+        const int hits = _mm_movemask_epi8(_mm_or_si128(equal(here, '\r'), equal(here, '\n')));
+        if (hits != 0) return p + std::countr_zero(static_cast<unsigned>(hits));
     }
 #endif
-    for (; p != end && *p != '\r' && *p != '\n'; ++p) high |= static_cast<unsigned char>(*p) & 0x80u;
-    has_8bit |= high != 0;
+    while (p != end && *p != '\r' && *p != '\n') ++p;
+    return p;
+}
+
+/// The end of the blocks from `p` on in which every LF has a CR before it, every CR an LF behind it, and no line begins
+/// with ".". The octet before `p` is looked at; a CR may be the last.
+const char* skip_plain_blocks(const char* p, [[maybe_unused]] const char* end) {
+#if defined(__SSE2__)
+    constexpr int kBlock = 64;
+    for (; end - p >= kBlock; p += kBlock) {
+        __m128i odd = _mm_setzero_si128();
+        for (int i = 0; i < kBlock; i += 16) {
+            const __m128i here = octets(p + i), before = octets(p + i - 1);
+            odd = _mm_or_si128(odd, _mm_xor_si128(equal(here, '\n'), equal(before, '\r')));
+            odd = _mm_or_si128(odd, _mm_and_si128(equal(here, '.'), equal(before, '\n')));
+        }
+        if (_mm_movemask_epi8(odd) != 0) break;
+    }
+#endif
     return p;
 }
 
@@ -50,7 +64,8 @@ public:
           out_(out),
           copy_(copy),
           out_before_(out.size()),
-          p_(in.data()),
+          begin_(in.data()),
+          p_(begin_),
           end_(p_ + in.size()),
           slice_(p_) {
         if (rejected()) out_kept_ = out_before_;
@@ -60,18 +75,26 @@ public:
     char next() const { return *p_; }
     const char* position() const { return p_; }
 
+    /// Goes on over many lines in which nothing is to be changed, from within a line or its beginning; false if it
+    /// doesn't see any.
+    bool skip_lines() {
+        if (p_ == begin_) return false;  // the octet before is not here
+        const char* const after = skip_plain_blocks(p_, end_);
+        if (after == p_) return false;
+        p_ = after[-1] == '\r' ? after - 1 : after;
+        state_.at = p_[-1] == '\n' ? At::line_start : At::in_line;
+        return true;
+    }
     /// Goes on to the next CR or LF; false if the input ends first.
     bool skip_text() {
-        const char* newline = find_newline(p_, end_, state_.has_8bit);
-        state_.line += static_cast<std::size_t>(newline - p_);
-        p_ = newline;
+        p_ = find_newline(p_, end_);
         return p_ != end_;
     }
     /// Goes on behind a whole CRLF, which stays in the slice.
     bool skip_crlf() {
         if (end_ - p_ < 2 || p_[0] != '\r' || p_[1] != '\n') return false;
         p_ += 2;
-        end_line(At::line_start);
+        state_.at = At::line_start;
         return true;
     }
     /// Takes the next octet out of the slice.
@@ -89,24 +112,17 @@ public:
     void insert_dot() {
         insert("..");
         ++stuffed_;
-        ++state_.line;
-    }
-    void end_line(At at) {
-        state_.longest = std::max(state_.longest, state_.line);
-        state_.line = 0;
-        state_.at = at;
     }
     void bare_lf() {
         saw_bare_newline();
         drop();
         insert("\r\n");
-        end_line(At::after_bare_lf);
+        state_.at = At::after_bare_lf;
     }
     /// For a CR that was held back and has no LF behind it.
     void bare_cr() {
         saw_bare_newline();
         insert(" ");
-        ++state_.line;
         state_.at = At::in_line;
     }
     /// Appends what is left and accounts for it all. Returns what came out.
@@ -156,6 +172,7 @@ private:
     const std::size_t out_before_;
     std::size_t out_kept_ = 0;  ///< once rejected(): how much of `out_` stays
     std::uint64_t stuffed_ = 0;
+    const char* const begin_;
     const char* p_;
     const char* const end_;
     const char* slice_;
@@ -165,8 +182,9 @@ namespace {
 
 using detail::Pass;
 
-/// The text of a line and its end, the same for both encoders.
+/// The text of a line and its end, or that of many lines, the same for both encoders.
 void pass_line(Pass& pass, LineState& state) {
+    if (pass.skip_lines()) return;
     state.at = At::in_line;
     if (!pass.skip_text() || pass.skip_crlf()) return;
     if (pass.next() == '\n') return pass.bare_lf();
@@ -174,11 +192,11 @@ void pass_line(Pass& pass, LineState& state) {
     state.at = At::after_cr;
 }
 
-void pass_after_cr(Pass& pass) {
+void pass_after_cr(Pass& pass, LineState& state) {
     if (pass.next() != '\n') return pass.bare_cr();
     pass.drop();
     pass.insert("\r\n");
-    pass.end_line(At::line_start);
+    state.at = At::line_start;
 }
 
 }  // namespace
@@ -217,7 +235,7 @@ void DataDecoder::decode(detail::Pass& pass) {
                 state_.at = At::in_line;
                 break;
             case At::in_line: pass_line(pass, state_); break;
-            case At::after_cr: pass_after_cr(pass); break;
+            case At::after_cr: pass_after_cr(pass, state_); break;
             case At::dot:
                 if (next == '\r') {
                     pass.drop();
@@ -236,7 +254,7 @@ void DataDecoder::decode(detail::Pass& pass) {
             case At::dot_cr:
                 if (next == '\n') {
                     pass.drop();
-                    pass.end_line(At::ended);
+                    state_.at = At::ended;
                 } else {
                     pass.insert_dot();
                     pass.bare_cr();
@@ -251,7 +269,7 @@ void WireEncoder::encode(std::string_view in, std::string& out) {
     Pass pass(state_, in, out);
     while (pass.more()) {
         switch (state_.at) {
-            case At::after_cr: pass_after_cr(pass); break;
+            case At::after_cr: pass_after_cr(pass, state_); break;
             case At::line_start:
             case At::after_bare_lf:
                 if (pass.next() == '.') {
@@ -273,7 +291,7 @@ void WireEncoder::finish(std::string& out) {
     if (state_.at == At::after_cr) pass.bare_cr();
     if (state_.at == At::in_line) {
         pass.insert("\r\n");
-        pass.end_line(At::line_start);
+        state_.at = At::line_start;
     }
     pass.finish();
 }

@@ -41,9 +41,6 @@ struct LineState {
     BareNewlines policy;
     At at = At::line_start;
     bool bare_newline = false;
-    bool has_8bit = false;
-    std::size_t line = 0;     ///< octets of the current line
-    std::size_t longest = 0;  ///< of those before it
     WireSizes sizes;
 };
 class Pass;
@@ -74,10 +71,6 @@ public:
     bool at_end() const { return state_.at == detail::LineState::At::ended; }
     /// A bare CR or LF was seen.
     bool bare_newline() const { return state_.bare_newline; }
-    /// Octets of the longest line so far, without its CRLF and a stuffed "." (RFC 5321 s4.5.3.1.6: 998).
-    std::size_t longest_line() const { return std::max(state_.longest, state_.line); }
-    /// An octet over 0x7f was seen.
-    bool has_8bit() const { return state_.has_8bit; }
     const WireSizes& sizes() const { return state_.sizes; }
 
 private:
@@ -93,8 +86,6 @@ public:
     void encode(std::string_view in, std::string& out);
     void finish(std::string& out);  ///< after the last octet
     bool bare_newline() const { return state_.bare_newline; }
-    std::size_t longest_line() const { return std::max(state_.longest, state_.line); }
-    bool has_8bit() const { return state_.has_8bit; }
     const WireSizes& sizes() const { return state_.sizes; }
 
 private:
