@@ -128,7 +128,9 @@ public:
         judge_.gets(line);
         co_return line;
     }
-    Task<Result<std::string_view>> read_some(Seconds) override { co_return fail(Errc::invalid, "POP3 has lines"); }
+    Task<Result<std::string_view>> read_some(Seconds, std::span<char>) override {
+        co_return fail(Errc::invalid, "POP3 has lines");
+    }
     // A line that is taken without being asked for.
     void consume(std::size_t octets) override {
         judge_.asks_for_a_line();

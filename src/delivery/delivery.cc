@@ -32,6 +32,8 @@ public:
         envelope_.received.recipient = envelope_.recipients.size() == 1 ? envelope_.recipients.front().address : "";
     }
 
+    std::span<char> room() override { return writer_->room(); }
+
     Task<Result<>> write(std::string_view wire) override {
         if (wire_octets_ == 0) begins_folded_ = wire.starts_with(' ') || wire.starts_with('\t');
         wire_octets_ += wire.size();

@@ -1,6 +1,7 @@
 #pragma once
 // Envelope + message in; for each recipient: resolve and store. SMTP, LMTP and `poplar deliver` all end here.
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ struct Envelope {
 class Incoming {
 public:
     virtual ~Incoming() = default;  ///< before finish(): nothing is stored
+    /// Where the octets of the next write() may stand, which are not copied then: not empty, good until any other call.
+    virtual std::span<char> room() = 0;
     /// Errors: too_large (message_octets), invalid (header limits), no_space, io. After one, the session swallows the
     /// rest and answers with it; finish() must not be called.
     virtual Task<Result<>> write(std::string_view wire) = 0;

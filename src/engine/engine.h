@@ -119,6 +119,8 @@ public:
 class BodyWriter {
 public:
     virtual ~BodyWriter() = default;  ///< dropping the writer before finish() drops the bytes
+    /// Where the bytes of the next write() may stand, which are not copied then: not empty, good until any other call.
+    virtual std::span<char> room() = 0;
     /// Errors: no_space, io. After an error only destruction is allowed.
     virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
     virtual Task<Result<std::shared_ptr<const StagedBody>>> finish() = 0;

@@ -51,8 +51,9 @@ public:
     virtual Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) = 0;
 
     /// Some octets, at least one: what has been read and not consumed, else what arrives. Valid until the next read;
-    /// call consume() with how many of them were used.
-    virtual Task<Result<std::string_view>> read_some(Seconds idle) = 0;
+    /// call consume() with how many of them were used. `into`: where what arrives may be put, for who wants it there;
+    /// consume() comes before anything else is done with that memory then.
+    virtual Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into = {}) = 0;
     virtual void consume(std::size_t octets) = 0;
     /// What has been read and not consumed, without a wait: for who can do without the reads above while there is
     /// some. "" also when other sessions of the thread have to get their turn first, as a read lets them.

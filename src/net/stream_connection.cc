@@ -159,11 +159,8 @@ public:
     ~StreamConnectionImpl() override { watchdog_->retire(); }
 
     Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) override;
-    Task<Result<std::string_view>> read_some(Seconds idle) override;
-    void consume(std::size_t octets) override {
-        begin_ += octets;
-        ++burst_;
-    }
+    Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into) override;
+    void consume(std::size_t octets) override;
     std::string_view at_hand() const override { return burst_ < kBurst ? unconsumed() : std::string_view(); }
     Task<Result<>> write(std::string_view bytes) override;
     Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
@@ -187,15 +184,14 @@ private:
     Attempt receive(std::span<char> into);
     Attempt transmit(Unsent& unsent);
     Attempt send_pieces(const Unsent& unsent);
-    Task<Result<>> fill(std::size_t room, Deadline deadline);
+    Task<Result<std::size_t>> fill(std::span<char> into, std::size_t room, Deadline deadline);
     Task<Result<>> send(Unsent unsent);
     void gather(std::span<const std::string_view> pieces, std::size_t octets);
     void send_now(std::span<const std::string_view> pieces = {});
     Result<> begin_wait(Purpose purpose, Deadline deadline);
     Result<> end_wait(boost::system::error_code error);
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
-    Task<Result<>> wait_to_read(Attempt::Outcome wanted, std::size_t room, Deadline deadline);
-    Task<Result<>> await_octets(std::size_t room, Deadline deadline);
+    Task<Result<std::size_t>> await_octets(std::span<char> into, std::size_t room, Deadline deadline);
     Task<Result<>> wait_to_send(Attempt::Outcome wanted);
     Task<> linger();
     std::size_t untaken() const;
@@ -216,6 +212,7 @@ private:
     std::optional<TlsInfo> tls_info_;
     std::string input_;  // received; consumed up to begin_
     std::size_t begin_ = 0;
+    std::string_view lent_;                                  // received into a reader's memory, and not consumed
     std::string output_;                                     // gathered, not sent
     SteadyClock::duration patience_ = options_.write_stall;  // left for a peer that takes too little; see wait_to_send
     unsigned burst_ = 0;                                     // work done since other sessions last had their turn
@@ -291,30 +288,27 @@ Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpo
     co_return end_wait(error);
 }
 
-// Adds what the peer sends next to input_, or to what TLS has still to read. asio receives it when it comes: two system
-// calls fewer than waiting first.
-Task<Result<>> StreamConnectionImpl::await_octets(std::size_t room, Deadline deadline) {
-    if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return begun;
+// Adds what the peer sends next to `into`, or to what TLS has still to read, or else to input_. asio receives it when
+// it comes: two system calls fewer than waiting first. Returns how many octets that are.
+Task<Result<std::size_t>> StreamConnectionImpl::await_octets(std::span<char> into, std::size_t room,
+                                                             Deadline deadline) {
+    if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return pass_on(begun);
     const auto before = input_.size();
+    const bool own = !tls_ && into.empty();
     // Not the size it is called with: libstdc++ 12 may name a larger one.
-    if (!tls_) input_.resize_and_overwrite(before + room, [size = before + room](char*, std::size_t) { return size; });
-    auto into = tls_ ? tls_->room(room) : std::span(input_).subspan(before);
+    if (own) input_.resize_and_overwrite(before + room, [size = before + room](char*, std::size_t) { return size; });
+    if (own) into = std::span(input_).subspan(before);
+    if (tls_) into = tls_->room(room);
     auto [error, octets] =
         co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(use_awaitable));
-    if (tls_) {
+    if (tls_)
         tls_->received(octets);
-    } else {
-        input_.resize(before + octets);
-        drained_ = octets < room;
-    }
+    else
+        drained_ = octets < into.size();
+    if (own) input_.resize(before + octets);
     over_ = error && error != asio::error::operation_aborted;
-    co_return end_wait(error);
-}
-
-// TLS may have to send something before it can go on reading.
-Task<Result<>> StreamConnectionImpl::wait_to_read(Attempt::Outcome wanted, std::size_t room, Deadline deadline) {
-    if (wanted == Attempt::Outcome::want_write) return wait(wanted, Purpose::reading, deadline);
-    return await_octets(room, deadline);
+    if (auto ended = end_wait(error); !ended) co_return pass_on(ended);
+    co_return octets;
 }
 
 // A peer that always has more for us, or always takes more, must not keep the thread for itself.
@@ -332,8 +326,10 @@ void StreamConnectionImpl::give_back_buffers() {
     if (tls_) tls_->give_back_buffer();
 }
 
-// Adds octets to input_: at least one on success. `room`: for those it has to wait for.
-Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
+// Puts octets into `into`, or adds them to input_ if that is empty: at least one on success. `room`: for those that
+// input_ or TLS have to wait for.
+Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::size_t room, Deadline deadline) {
+    const bool own = into.empty();
     input_.erase(0, begin_);
     begin_ = 0;
     for (;;) {
@@ -341,14 +337,16 @@ Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
         if (over_) co_return fail(Errc::closed, "the peer closed");
         // TLS may have to answer what it reads, and not in the middle of a record.
         if (tls_ && tls_->half_sent())
-            if (auto sent = co_await flush(); !sent) co_return sent;
+            if (auto sent = co_await flush(); !sent) co_return pass_on(sent);
         Attempt attempt{Attempt::Outcome::want_read};
-        if (!nothing_unread() || stopping_) attempt = receive(t_scratch);
+        const auto target = own ? std::span<char>(t_scratch) : into;
+        if (!nothing_unread() || stopping_) attempt = receive(target);
         if (attempt.outcome == Attempt::Outcome::moved) {
-            drained_ = attempt.octets < t_scratch.size();
-            input_.append(t_scratch.data(), attempt.octets);
-            if (turn_is_over(kFillCost)) co_return co_await let_others(deadline);
-            co_return Result<>();
+            drained_ = attempt.octets < target.size();
+            if (own) input_.append(target.data(), attempt.octets);
+            if (turn_is_over(kFillCost))
+                if (auto turn = co_await let_others(deadline); !turn) co_return pass_on(turn);
+            co_return attempt.octets;
         }
         if (attempt.outcome == Attempt::Outcome::over) {
             over_ = true;
@@ -357,10 +355,15 @@ Task<Result<>> StreamConnectionImpl::fill(std::size_t room, Deadline deadline) {
         drained_ = false;
         send_now();
         if (!output_.empty())
-            if (auto sent = co_await flush(); !sent) co_return sent;
+            if (auto sent = co_await flush(); !sent) co_return pass_on(sent);
         give_back_buffers();
-        auto ready = co_await wait_to_read(attempt.outcome, room, deadline);
-        if (!tls_ || !ready) co_return ready;
+        if (attempt.outcome == Attempt::Outcome::want_write) {  // TLS has to send something before it goes on reading
+            if (auto ready = co_await wait(attempt.outcome, Purpose::reading, deadline); !ready)
+                co_return pass_on(ready);
+            continue;
+        }
+        auto received = co_await await_octets(into, room, deadline);
+        if (!tls_ || !received) co_return received;
     }
 }
 
@@ -385,7 +388,7 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
             begin_ = input_.size();
         }
         searched = unconsumed().size();
-        if (auto filled = co_await fill(kFirstOctets, deadline); !filled) co_return pass_on(filled);
+        if (auto filled = co_await fill({}, kFirstOctets, deadline); !filled) co_return pass_on(filled);
     }
 }
 
@@ -427,10 +430,22 @@ Task<Result<>> StreamConnectionImpl::wait_to_send(Attempt::Outcome wanted) {
     }
 }
 
-Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle) {
-    if (unconsumed().empty())
-        if (auto filled = co_await fill(kBlockOctets, in(idle)); !filled) co_return pass_on(filled);
-    co_return unconsumed();
+Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle, std::span<char> into) {
+    if (auto rest = unconsumed(); !rest.empty()) co_return rest;
+    auto filled = co_await fill(into, kBlockOctets, in(idle));
+    if (!filled) co_return pass_on(filled);
+    if (into.empty()) co_return unconsumed();
+    co_return lent_ = std::string_view(into.data(), *filled);
+}
+
+void StreamConnectionImpl::consume(std::size_t octets) {
+    ++burst_;
+    if (lent_.empty()) {
+        begin_ += octets;
+        return;
+    }
+    input_.assign(std::exchange(lent_, {}).substr(octets));
+    begin_ = 0;
 }
 
 Task<Result<>> StreamConnectionImpl::send(Unsent unsent) {
@@ -533,9 +548,13 @@ Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Second
         if (aborted_) co_return fail(Errc::closed, kCut);
         auto attempt = tls_->accept();
         if (attempt.outcome == Attempt::Outcome::moved) break;
-        Result<> ready = fail(Errc::closed, attempt.why);
-        if (attempt.outcome != Attempt::Outcome::over)
-            ready = co_await wait_to_read(attempt.outcome, kHelloOctets, deadline);
+        Result<> ready;
+        if (attempt.outcome == Attempt::Outcome::over)
+            ready = fail(Errc::closed, attempt.why);
+        else if (attempt.outcome == Attempt::Outcome::want_write)
+            ready = co_await wait(attempt.outcome, Purpose::reading, deadline);
+        else if (auto received = co_await await_octets({}, kHelloOctets, deadline); !received)
+            ready = pass_on(received);
         if (!ready) {
             over_ = true;
             co_return ready;

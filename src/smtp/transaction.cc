@@ -28,10 +28,11 @@ private:
     std::chrono::steady_clock::time_point end_;
 };
 
-Task<Result<std::string_view>> read_block(net::Connection& connection, const Deadline& deadline) {
+Task<Result<std::string_view>> read_block(net::Connection& connection, const Deadline& deadline,
+                                          std::span<char> into = {}) {
     auto left = deadline.left();
     if (!left) co_return fail(Errc::timed_out, "the message took too long");
-    co_return co_await connection.read_some(*left);
+    co_return co_await connection.read_some(*left, into);
 }
 
 }  // namespace
@@ -69,12 +70,13 @@ void Transaction::begin_chunks(mail::Received received) {
 Task<Result<>> Transaction::read_data(net::Connection& connection) {
     Deadline deadline(options_.timeouts, *begun_);
     while (!decoder_.at_end()) {
-        auto block = co_await read_block(connection, deadline);
+        auto room = incoming_ ? incoming_->room() : std::span<char>();
+        auto block = co_await read_block(connection, deadline, room);
         if (!block) co_return pass_on(block);
         wire_.clear();
         auto [wire, used] = decoder_.decode_in_place(*block, wire_);
-        co_await take(wire);  // it may lie in the block
         connection.consume(used);
+        co_await take(wire);  // it may lie in the block, and that where it is to stay
     }
     if (decoder_.bare_newline() && options_.bare_newlines == mail::BareNewlines::reject) refuse(replies::kBareNewline);
     co_return Result<>();

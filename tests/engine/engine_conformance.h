@@ -226,6 +226,32 @@ TYPED_TEST_P(EngineConformance, AWrongSizeHintDoesNoHarm) {
     }
 }
 
+TYPED_TEST_P(EngineConformance, TakesOctetsFromItsOwnRoomAndFromElsewhere) {
+    for (std::uint64_t hint : {0u, 5000u, 2u << 20}) {
+        std::string text;
+        auto write = [&text](BodyWriter& writer, std::size_t step) {
+            auto room = writer.room();
+            auto octets = pattern(std::min<std::size_t>(room.size(), 1 + step * 997 % 20'000), step);
+            text += octets;
+            if (step % 3 == 0) return run(writer.write(octets));
+            // In the room: all of it, or without the octet that it begins with.
+            std::ranges::copy(octets, room.begin());
+            std::string_view there(room.data(), octets.size());
+            if (step % 3 == 1) return run(writer.write(there));
+            text.erase(text.size() - octets.size(), 1);
+            return run(writer.write(there.substr(1)));
+        };
+        auto writer = this->engine_->write_body(hint);
+        for (std::size_t step = 1; step < 100; ++step) ASSERT_TRUE(write(*writer, step));
+        writer->room();  // and nothing is put there
+        auto staged = run(writer->finish());
+        ASSERT_TRUE(staged);
+        auto id = this->direct_.add_body(this->one_, "head", *staged);
+        ASSERT_TRUE(id);
+        EXPECT_TRUE(this->direct_.body(this->one_, *id) == "head" + text) << hint;
+    }
+}
+
 TYPED_TEST_P(EngineConformance, VerifyStartsAgainAtTheBeginning) {
     auto& d = this->direct_;
     for (std::uint64_t size : {10u, 200'000u, 3u << 20}) {
@@ -455,7 +481,8 @@ REGISTER_TYPED_TEST_SUITE_P(EngineConformance, AnswersWithWhatWasPut, ForgetsEra
                             NumbersCommitsOneByOne, RefusesACommitWhoseExpectedNumberIsAnotherAndChangesNothing,
                             AConflictKeepsOutBodiesToo, ABatchAppliedTwiceIsTheSameAsOnce, ASnapshotSeesNothingLater,
                             ASnapshotOfAnUntouchedPartitionStaysEmpty, ReadsBackBodiesOfEverySizeWithAndWithoutAHead,
-                            ReadsBackABodyThatIsOnlyAHead, AWrongSizeHintDoesNoHarm, VerifyStartsAgainAtTheBeginning,
+                            ReadsBackABodyThatIsOnlyAHead, AWrongSizeHintDoesNoHarm,
+                            TakesOctetsFromItsOwnRoomAndFromElsewhere, VerifyStartsAgainAtTheBeginning,
                             PartitionsShareOneStagedBodyBehindTheirOwnHeads, OneBatchAddsManyBodies,
                             ErasedAndUnknownBodiesAnswerNotFound, DroppedWritersAndStagedBodiesLeaveNothingBehind,
                             BodyIdsGrow, ALeaseHasOneHolderAtATime, AFencedCommitNeedsItsLease,

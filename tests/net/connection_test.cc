@@ -194,6 +194,29 @@ TEST_F(ConnectionTest, ReadSomeGivesWhatWasNotConsumed) {
     EXPECT_EQ(run(server_->read_some(5s)).value(), "next");
 }
 
+TEST_F(ConnectionTest, ReadSomePutsWhatArrivesWhereItIsWanted) {
+    for (bool tls : {false, true}) {
+        if (tls) shake(*context_of(test::TestCertificate()));
+        std::array<char, 4> room;
+        auto some = [&] { return run(server_->read_some(5s, room)).value(); };
+        client_->send("DATA\r\nabc");
+        EXPECT_EQ(line(), "DATA");
+        EXPECT_EQ(some(), "abc") << "has come already";
+        server_->consume(3);
+        asio::post(context_, [&] { client_->send("defgh\r\ni"); });
+        auto there = some();
+        EXPECT_EQ(there, "defg");
+        EXPECT_EQ(there.data(), room.data());
+        server_->consume(1);
+        room.fill('!');
+        EXPECT_EQ(some(), "efg") << "what was not consumed";
+        server_->consume(3);
+        EXPECT_EQ(line(), "h");
+        EXPECT_EQ(some(), "i");
+        server_->consume(1);
+    }
+}
+
 TEST_F(ConnectionTest, WhatIsAtHandCanBeTakenWithoutARead) {
     EXPECT_EQ(server_->at_hand(), "") << "nothing has been read";
     client_->send("a\r\nbc\r\nd");

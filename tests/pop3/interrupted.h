@@ -16,7 +16,9 @@ public:
         if (--line_ == 0) co_await happen_();
         co_return co_await inner_->read_line(limit, idle);
     }
-    Task<Result<std::string_view>> read_some(Seconds idle) override { return inner_->read_some(idle); }
+    Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into) override {
+        return inner_->read_some(idle, into);
+    }
     void consume(std::size_t octets) override { inner_->consume(octets); }
     Task<Result<>> write(std::string_view bytes) override { return inner_->write(bytes); }
     Task<Result<>> flush() override { return inner_->flush(); }

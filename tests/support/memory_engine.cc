@@ -1,6 +1,7 @@
 #include "tests/support/memory_engine.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <limits>
 #include <map>
@@ -103,6 +104,7 @@ namespace {
 class Writer final : public BodyWriter {
 public:
     explicit Writer(std::function<std::optional<Error>()> failure) : failure_(std::move(failure)) {}
+    std::span<char> room() override { return room_; }
     Task<Result<>> write(std::string_view bytes) override {
         co_await suspend();
         if (auto failure = failure_()) co_return std::unexpected(std::move(*failure));
@@ -118,6 +120,7 @@ public:
 private:
     std::function<std::optional<Error>()> failure_;
     std::shared_ptr<Bytes> bytes_ = std::make_shared<Bytes>();
+    std::array<char, 1000> room_;
 };
 
 class Reader final : public BodyReader {

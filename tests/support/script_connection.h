@@ -52,7 +52,7 @@ public:
         co_return line;
     }
 
-    Task<Result<std::string_view>> read_some(Seconds) override {
+    Task<Result<std::string_view>> read_some(Seconds, std::span<char>) override {
         drop_used();
         if (buffer_.empty())
             if (auto more = co_await arrive(); !more) co_return pass_on(more);

@@ -1,6 +1,7 @@
 #include "engine/local/staged_body.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "engine/local/frame.h"
 
@@ -8,7 +9,9 @@ namespace poplar::engine::local {
 
 namespace {
 constexpr std::size_t kFileWrite = 4 * kFrameSize;  // octets written to a large body's file at once
-}
+constexpr std::size_t kFirstRoom = 16 * 1024;       // for a body of unknown size, which is small mostly
+constexpr std::size_t kMargin = 512;                // what comes behind a body of known size is seen at once, too
+}  // namespace
 
 LocalStagedBody::~LocalStagedBody() {
     staging_.in_memory -= frame_octets_;
@@ -19,19 +22,33 @@ LocalStagedBody::~LocalStagedBody() {
 LocalBodyWriter::LocalBodyWriter(Staging& staging, std::uint64_t size_hint)
     : staging_(staging),
       body_(std::make_shared<LocalStagedBody>(staging)),
-      expected_(std::min<std::uint64_t>(size_hint, kFrameData)) {}
+      expected_(size_hint == 0 ? kFirstRoom : std::min<std::uint64_t>(size_hint, kFrameData) + kMargin) {}
+
+// At least an octet's: for what is expected or for `wanted` octets at first, then for a whole frame.
+void LocalBodyWriter::make_room(std::size_t wanted) {
+    if (filled_ < current_.size()) return;
+    const auto first = kFrameHeader + std::min(std::max(expected_, wanted), kFrameData);
+    const auto size = current_.empty() ? first : kFrameSize;
+    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    current_.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
+    filled_ = std::max(filled_, kFrameHeader);
+}
+
+std::span<char> LocalBodyWriter::room() {
+    make_room(1);
+    return std::span(current_).subspan(filled_);
+}
 
 Task<Result<>> LocalBodyWriter::write(std::string_view bytes) {
     while (!bytes.empty()) {
-        if (current_.empty()) {
-            current_.reserve(kFrameHeader + std::max(expected_, std::min(bytes.size(), kFrameData)));
-            current_.resize(kFrameHeader);
-        }
-        auto part = bytes.substr(0, kFrameSize - current_.size());
-        current_.append(part);
+        make_room(bytes.size());
+        auto part = bytes.substr(0, current_.size() - filled_);
+        // It may lie there, or a little further on.
+        if (auto* to = current_.data() + filled_; to != part.data()) std::memmove(to, part.data(), part.size());
+        filled_ += part.size();
         body_->size_ += part.size();
         bytes.remove_prefix(part.size());
-        if (current_.size() < kFrameSize) break;
+        if (filled_ < kFrameSize) continue;
         seal_current();
         if (must_spill())
             if (auto done = co_await spill(); !done) co_return pass_on(done);
@@ -40,11 +57,14 @@ Task<Result<>> LocalBodyWriter::write(std::string_view bytes) {
 }
 
 void LocalBodyWriter::seal_current() {
+    current_.resize(filled_);
     seal_frame(current_);
     body_->frame_octets_ += current_.size();
     staging_.in_memory += current_.size();
     body_->frames_.push_back(std::move(current_));
     current_.clear();
+    filled_ = 0;
+    expected_ = kFrameData;
 }
 
 bool LocalBodyWriter::must_spill() const {
@@ -81,7 +101,7 @@ Task<Result<>> LocalBodyWriter::spill() {
 }
 
 Task<Result<std::shared_ptr<const StagedBody>>> LocalBodyWriter::finish() {
-    if (!current_.empty()) seal_current();
+    if (filled_ > kFrameHeader) seal_current();
     if (file_ || body_->size_ > staging_.large_body) {
         if (auto done = co_await spill(); !done) co_return pass_on(done);
         auto sync = [this] { return file_->sync_metadata(Sync::body); };

@@ -48,18 +48,21 @@ private:
 class LocalBodyWriter final : public BodyWriter {
 public:
     LocalBodyWriter(Staging& staging, std::uint64_t size_hint);
+    std::span<char> room() override;
     Task<Result<>> write(std::string_view bytes) override;
     Task<Result<std::shared_ptr<const StagedBody>>> finish() override;
 
 private:
+    void make_room(std::size_t wanted);
     void seal_current();
     bool must_spill() const;
     Task<Result<>> spill();
 
     Staging& staging_;
     std::shared_ptr<LocalStagedBody> body_;
-    std::string current_;  // the frame being filled, its header still blank
-    std::size_t expected_;
+    std::string current_;     // the frame being filled, its header still blank; or empty
+    std::size_t filled_ = 0;  // how much of it
+    std::size_t expected_;    // octets of the next frame
     std::optional<File> file_;
 };
 
