@@ -151,6 +151,8 @@ public:
     /// A reader that has been verified and has a whole(), if there is no waiting for that, in the index or for the
     /// body's octets. Null: not so, for whatever reason; open() tells which.
     virtual std::unique_ptr<BodyReader> try_open_whole(BodyId) { return nullptr; }
+    /// Nothing may be wanted for a while: lets go of files that it holds for the next body.
+    virtual void rest() {}
 };
 
 /// Exclusive use of a name within a partition, given back on destruction. (A cluster's lease has a time to live that

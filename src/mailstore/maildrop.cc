@@ -116,6 +116,10 @@ std::unique_ptr<engine::BodyReader> InboxMaildrop::try_open_whole(const Message&
     return bodies().try_open_whole(message.body);
 }
 
+void InboxMaildrop::rest() {
+    if (bodies_) bodies_->rest();
+}
+
 Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {
     auto is_unknown = [this](std::uint32_t number) { return known(number) == nullptr; };
     if (snapshot_ && std::ranges::any_of(numbers, is_unknown))

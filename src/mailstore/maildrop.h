@@ -41,6 +41,7 @@ public:
     Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
     std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) override;
+    void rest() override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
 
 private:

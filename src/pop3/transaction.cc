@@ -51,7 +51,10 @@ private:
 Task<> Transaction::run() {
     while (!conversation_.over()) {
         auto command = conversation_.command_at_hand();
-        if (!command) command = co_await conversation_.next_command(conversation_.options().transaction_idle);
+        if (!command) {
+            maildrop_->rest();
+            command = co_await conversation_.next_command(conversation_.options().transaction_idle);
+        }
         if (!command) break;
         if (const auto* retr = std::get_if<Retr>(&*command); retr && try_retrieve(*retr)) continue;
         auto act = [this](auto& known) { return on(known); };

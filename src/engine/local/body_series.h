@@ -7,7 +7,8 @@
 namespace poplar::engine::local {
 
 /// Looks one place up at first, then those of ever more bodies ahead with one scan of the index. The last body's
-/// segment stays open: if it is copied and unlinked meanwhile, the disk gets its space back when the series goes.
+/// segment stays open until rest(): nobody who only waits shall hold a descriptor, or the space of a segment that was
+/// copied.
 class LocalBodySeries final : public BodySeries {
 public:
     LocalBodySeries(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
@@ -15,6 +16,7 @@ public:
         : directory_(directory), index_(index), pool_(pool), memory_(memory), partition_(partition) {}
     Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) override;
     std::unique_ptr<BodyReader> try_open_whole(BodyId id) override;
+    void rest() override { segment_.reset(); }
 
 private:
     const BodyPlace* known(BodyId id);
