@@ -320,6 +320,44 @@ TEST(SegmentCopy, AReaderOfAnOldPlaceReadsOn) {
     EXPECT_TRUE(*d.body(kAccount, *kept) == text);
 }
 
+TEST(SegmentCopy, WhoFetchesAllAgainBehindACopyOrAnErasureFindsWhatIsThere) {
+    TempDir directory;
+    auto engine = open_store(small_options(directory.path()));
+    Direct d(*engine);
+    constexpr PartitionId kAccount(7);
+    std::vector<BodyId> ids, others;
+    for (int i = 0; i < 40; ++i) {
+        ids.push_back(*d.add_body(kAccount, "", d.stage(pattern(1'000, i))));
+        for (int k = 0; k < 4; ++k) others.push_back(*d.add_body(PartitionId(8), "", d.stage(pattern(3'000, k))));
+    }
+    auto fetch = [&] {  // all of them, as one session does
+        std::string kept;
+        auto series = engine->read_bodies(kAccount);
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            auto reader = series->try_open_whole(ids[i]);
+            auto opened = reader ? Result<std::unique_ptr<BodyReader>>(std::move(reader)) : run(series->open(ids[i]));
+            auto verified = opened ? run((*opened)->verify()) : Result<>(pass_on(opened));
+            if (!verified) EXPECT_EQ(verified.error().code(), Errc::not_found) << i;
+            if (verified) EXPECT_TRUE(*run((*opened)->next()) == pattern(1'000, static_cast<int>(i))) << i;
+            kept += verified ? 'y' : 'n';
+        }
+        return kept;
+    };
+    const std::string all(ids.size(), 'y');
+    EXPECT_EQ(fetch(), all);
+    EXPECT_EQ(fetch(), all);
+    Batch batch;
+    for (auto id : others) batch.erase_body(id);
+    ASSERT_TRUE(d.commit(PartitionId(8), std::move(batch)));
+    EXPECT_GT(copy_all(*engine), 0);
+    EXPECT_EQ(fetch(), all);
+    EXPECT_EQ(fetch(), all);
+    Batch some;
+    for (std::size_t i = 10; i < 20; ++i) some.erase_body(ids[i]);
+    ASSERT_TRUE(d.commit(kAccount, std::move(some)));
+    EXPECT_EQ(fetch(), std::string(10, 'y') + std::string(10, 'n') + std::string(20, 'y'));
+}
+
 // Random deletion is the worst case: every segment is left with holes.
 TEST(SegmentCopy, GivesTheSpaceOfSixtyPercentBack) {
     TempDir directory;

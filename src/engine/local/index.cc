@@ -23,6 +23,8 @@ constexpr std::size_t kReserve = 256;     // entries to make room for at once
 constexpr std::size_t kEntryOctets = 64;  // and octets for each: a message's entry has about 45
 constexpr int kCacheShardBits = 3;        // a shard each for more threads than look at once, and still room in each
 
+std::size_t places_memory(const Options& options) { return options.block_cache / 8; }
+
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out(kPrefix + rest.size());
     out.u64_key(partition.value).u8(static_cast<std::uint8_t>(kind)).raw(rest);
@@ -44,6 +46,20 @@ std::string body_key(PartitionId partition, BodyId id) {
 }
 
 std::string position_key() { return make_key(PartitionId(0), Kind::change); }
+
+/// Tells of the partitions that a batch erases bodies of.
+class ErasedBodies final : public rocksdb::WriteBatch::Handler {
+public:
+    explicit ErasedBodies(PlaceCache& places) : places_(places) {}
+    void Delete(const rocksdb::Slice& key) override {
+        Decoder in(key.ToStringView());
+        const PartitionId partition(in.u64_key());
+        if (static_cast<Kind>(in.u8()) == Kind::body) places_.forget(partition);
+    }
+
+private:
+    PlaceCache& places_;
+};
 
 class IndexSnapshot final : public Snapshot {
 public:
@@ -86,7 +102,7 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
 Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options,
                                            Reserve* reserve) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(options.block_cache, kCacheShardBits);
+    table.block_cache = rocksdb::NewLRUCache(options.block_cache - places_memory(options), kCacheShardBits);
     table.block_size = 16 << 10;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.cache_index_and_filter_blocks = true;  // else their memory grows with the number of messages
@@ -144,8 +160,8 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
         return fail(Errc::corrupt, fmt::format("{}{}", error.detail(), kAdvice));
     }
     auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
-    std::unique_ptr<Index> index(
-        new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(patience), options.index_wal));
+    std::unique_ptr<Index> index(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(patience),
+                                           options.index_wal, places_memory(options)));
     if (auto done = index->remember_files(directory); !done) return pass_on(done);
     return index;
 }
@@ -222,12 +238,16 @@ std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, 
     auto found = get_raw(*db_, body_key(partition, id), nullptr, wait);
     if (!found) return std::nullopt;
     if (!*found) return pass_on(*found);
-    return decode_place((*found)->ToStringView());
+    auto place = decode_place((*found)->ToStringView());
+    if (place) places_.correct(partition, id, *place);
+    return place;
 }
 
 std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId partition, BodyId first, std::size_t limit,
                                                                 Wait wait) const {
-    std::vector<Placed> found;
+    std::vector<Placed> found = places_.find(partition, first, limit);
+    if (!found.empty()) return found;
+    const auto epoch = places_.epoch();
     found.reserve(limit);
     // An upper bound would be compared with each key, twice. Behind the bodies comes at once another partition's change
     // number, which is never erased.
@@ -243,8 +263,9 @@ std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId part
         if (found.size() == limit) break;
     }
     if (it->status().IsIncomplete() && found.empty()) return std::nullopt;
-    if (it->status().IsIncomplete()) return found;  // those in memory will do
-    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
+    // Those in memory will do.
+    if (!it->status().ok() && !it->status().IsIncomplete()) return std::unexpected(index_error(it->status()));
+    places_.keep(partition, found, epoch);
     return found;
 }
 
@@ -304,6 +325,10 @@ Result<> Index::write(rocksdb::WriteBatch& batch, const Position& position) {
     options.disableWAL = !wal_;
     options.sync = wal_;
     if (auto status = db_->Write(options, &batch); !status.ok()) return std::unexpected(index_error(status));
+    if (batch.HasDelete()) {
+        ErasedBodies erased(places_);
+        (void)batch.Iterate(&erased);
+    }
     return {};
 }
 

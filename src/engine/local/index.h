@@ -16,6 +16,7 @@
 #include "engine/local/index_env.h"
 #include "engine/local/index_files.h"
 #include "engine/local/local_engine.h"
+#include "engine/local/place_cache.h"
 #include "engine/local/record.h"
 #include "engine/local/segment_table.h"
 
@@ -58,11 +59,9 @@ public:
     std::optional<Result<ChangeNumber>> change_number(PartitionId partition, const Snapshot* snapshot, Wait wait) const;
     std::optional<Result<BodyPlace>> place(PartitionId partition, BodyId id, Wait wait) const;  // Errors: not_found
 
-    struct Placed {
-        BodyId id;
-        BodyPlace place;
-    };
-    /// Of the first bodies from `first` on, at most `limit`.
+    using Placed = local::Placed;
+    /// Of the first bodies from `first` on, at most `limit`: as they were before they were copied, perhaps. Who does
+    /// not find a body there asks place().
     std::optional<Result<std::vector<Placed>>> places(PartitionId partition, BodyId first, std::size_t limit,
                                                       Wait wait) const;
 
@@ -112,13 +111,14 @@ public:
     std::uint64_t disk_octets() const;
 
 private:
-    Index(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<Patience> patience, bool wal)
-        : db_(std::move(db)), patience_(std::move(patience)), wal_(wal) {}
+    Index(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<Patience> patience, bool wal, std::size_t places)
+        : db_(std::move(db)), patience_(std::move(patience)), wal_(wal), places_(places) {}
     Result<> remember_files(const std::filesystem::path& directory);
 
     std::shared_ptr<rocksdb::DB> db_;  // shared with snapshots, which may outlive us
     std::shared_ptr<Patience> patience_;
     bool wal_;
+    mutable PlaceCache places_;
     std::unique_ptr<IndexFiles> files_;
 };
 
