@@ -97,6 +97,14 @@ public:
         state_.at = At::line_start;
         return true;
     }
+    /// Goes on behind the ".." that begins a byte-stuffed line, which stays in the slice: SMTP and POP3 stuff alike.
+    bool skip_stuffing() {
+        if (end_ - p_ < 2 || p_[0] != '.' || p_[1] != '.') return false;
+        p_ += 2;
+        ++stuffed_;
+        state_.at = At::in_line;
+        return true;
+    }
     /// Takes the next octet out of the slice.
     void drop() {
         append_slice();
@@ -224,6 +232,7 @@ void DataDecoder::decode(detail::Pass& pass) {
                     pass_line(pass, state_);
                     break;
                 }
+                if (pass.skip_stuffing()) break;
                 pass.drop();
                 state_.at = At::dot;
                 break;

@@ -163,7 +163,12 @@ TEST(DataDecoder, CopiesNothingOfWellBehavedDataInPlace) {
     EXPECT_EQ(decoded.wire.data(), in.data());
     EXPECT_EQ(decoded.wire, in.substr(0, 14));
     EXPECT_TRUE(out.empty());
-    decoded = DataDecoder(kReject).decode_in_place("a\r\n..b\r\n.\r\n", out);
+    const std::string_view stuffed = "..a\r\n..\r\n...b\r\n.\r\n";  // as it will be sent again
+    decoded = DataDecoder(kReject).decode_in_place(stuffed, out);
+    EXPECT_EQ(decoded.wire.data(), stuffed.data());
+    EXPECT_EQ(decoded.wire, stuffed.substr(0, stuffed.size() - 3));
+    EXPECT_TRUE(out.empty());
+    decoded = DataDecoder(kReject).decode_in_place("a\r\n.b\r\n.\r\n", out);
     EXPECT_EQ(decoded.wire.data(), out.data()) << "what has to be changed is a copy";
 }
 
