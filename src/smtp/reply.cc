@@ -6,11 +6,15 @@ namespace poplar::smtp {
 
 std::string format(const Reply& reply, std::string_view more) {
     std::string out;
-    out.reserve(8 + reply.status.size() + reply.text.size() + more.size());
-    out.append(fmt::format_int(reply.code).c_str()).append(" ");
-    if (!reply.status.empty()) out.append(reply.status).append(" ");
-    out.append(reply.text).append(more).append("\r\n");
+    append(out, reply, more);
     return out;
+}
+
+void append(std::string& to, const Reply& reply, std::string_view more) {
+    const fmt::format_int code(reply.code);
+    to.append(code.data(), code.size()).append(" ");
+    if (!reply.status.empty()) to.append(reply.status).append(" ");
+    to.append(reply.text).append(more).append("\r\n");
 }
 
 }  // namespace poplar::smtp

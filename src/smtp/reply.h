@@ -19,6 +19,7 @@ struct Reply {
 
 /// `550 5.1.1 No such user here\r\n`; `more` is appended to the text.
 std::string format(const Reply& reply, std::string_view more = {});
+void append(std::string& to, const Reply& reply, std::string_view more = {});
 
 namespace replies {
 

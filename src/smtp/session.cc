@@ -14,6 +14,8 @@ namespace poplar::smtp {
 
 namespace {
 
+constexpr std::size_t kKeptReplies = 256;  // octets of text that a session keeps room for
+
 // RFC 3848 and RFC 6531 s4.3: what `with` says in Received. HELO has no keyword for TLS.
 std::string with_keyword(Protocol protocol, bool extended, bool tls, bool utf8) {
     if (!extended) return "SMTP";
@@ -59,29 +61,35 @@ public:
 
 private:
     Task<Result<>> lost(Errc why);
-    Task<Result<>> obey(std::string_view line);
+    std::optional<std::string_view> line_at_hand();
+    /// What it returns is to be awaited.
+    std::optional<Task<Result<>>> obey(std::string_view line);
 
-    Task<Result<>> on(Hello hello);
-    Task<Result<>> on(Mail mail);
+    void on(const Hello& hello);
+    void on(Mail mail);
     Task<Result<>> on(Rcpt rcpt);
     Task<Result<>> on(Data);
     Task<Result<>> on(Bdat bdat);
     Task<Result<>> on(StartTls);
-    Task<Result<>> on(Rset);
-    Task<Result<>> on(Noop) { return idle(replies::kOk); }
-    Task<Result<>> on(Vrfy) { return idle(replies::kCannotVerify); }
-    Task<Result<>> on(Expn) { return idle(replies::kNotImplemented); }
-    Task<Result<>> on(Help) { return idle(replies::kHelp); }
-    Task<Result<>> on(Quit) { return hang_up(replies::kBye); }
+    void on(Rset);
+    void on(Noop) { idle(replies::kOk); }
+    void on(Vrfy) { idle(replies::kCannotVerify); }
+    void on(Expn) { idle(replies::kNotImplemented); }
+    void on(Help) { idle(replies::kHelp); }
+    void on(Quit) { hang_up(replies::kBye); }
 
-    Task<Result<>> say(Reply reply, std::string more = {});
-    Task<Result<>> hang_up(Reply reply);  // the last reply
-    Task<Result<>> bad(Reply reply);      // a command that counts as an error
-    Task<Result<>> idle(Reply reply);     // a command that brings no message nearer
-    Task<Result<>> refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
+    // What is said leaves with tell(), which follows each command.
+    void say(const Reply& reply, std::string_view more = {});
+    void hang_up(Reply reply);  // the last reply
+    void bad(Reply reply);      // a command that counts as an error
+    void idle(Reply reply);     // a command that brings no message nearer
+    bool told_at_once();        // false: tell() is needed
+    Task<Result<>> tell();
+    void forget_said();
+    void refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
     Task<Result<>> refuse_chunk(Bdat bdat, Reply reply);
-    Task<Result<>> finish_message();
-    Task<Result<>> extensions();
+    void finish_message(std::vector<Reply> answers);
+    void extensions();
     mail::Received trace() const;
     bool lmtp() const { return options_.protocol == Protocol::lmtp; }
 
@@ -91,8 +99,8 @@ private:
     std::string_view id_;
     bool done_ = false;
 
-    std::string reply_;  // being written
-    std::string helo_;   // empty before the client introduced itself
+    std::string said_;  // and not told yet
+    std::string helo_;  // empty before the client introduced itself
     bool extended_ = false;
     bool suspicious_ = false;  // a message was refused for its bare newlines: no more mail on this connection
     std::optional<Transaction> transaction_;
@@ -102,17 +110,24 @@ private:
 Task<Result<>> Session::run() {
     auto text = options_.greeting;
     if (text.empty()) text = lmtp() ? "LMTP Poplar" : "ESMTP Poplar";
-    auto greeted = co_await say({220, "", ""}, options_.hostname + " " + text);
-    if (!greeted) co_return greeted;
+    say({220, "", ""}, options_.hostname + " " + text);
+    if (auto greeted = co_await tell(); !greeted) co_return greeted;
     while (!done_) {
-        auto line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command);
-        Result<> went;
-        if (line)
-            went = co_await obey(*line);
-        else if (line.error().code() == Errc::too_large)
-            went = co_await bad(replies::kLineTooLong);
+        Result<std::string_view> line;
+        if (auto here = line_at_hand())
+            line = *here;
         else
+            line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command);
+        Result<> went;
+        if (line) {
+            if (auto rest = obey(*line)) went = co_await std::move(*rest);
+        } else if (line.error().code() == Errc::too_large) {
+            bad(replies::kLineTooLong);
+        } else {
             went = pass_on(line);
+        }
+        // The last reply leaves with TLS's goodbye.
+        if (went && (done_ || !told_at_once())) went = co_await tell();
         if (!went) co_return co_await lost(went.error().code());
     }
     co_return Result<>();
@@ -120,38 +135,59 @@ Task<Result<>> Session::run() {
 
 // RFC 5321 s3.8, s4.5.3.2: whoever is still there is told why we go. Returns the failure.
 Task<Result<>> Session::lost(Errc why) {
-    if (why == Errc::timed_out) (void)co_await hang_up(replies::kTimeout);
-    if (why == Errc::cancelled) (void)co_await hang_up(replies::kShutdown);
+    if (why == Errc::timed_out) hang_up(replies::kTimeout);
+    if (why == Errc::cancelled) hang_up(replies::kShutdown);
+    (void)co_await tell();
     co_return fail(why, "");
 }
 
-Task<Result<>> Session::obey(std::string_view line) {
-    auto command = parse_command(line);
-    if (command) {
-        auto call = [this](auto& parsed) { return on(std::move(parsed)); };
-        return std::visit(call, *command);
-    }
-    if (is_http(verb_of(line))) return hang_up(replies::kNotHttp);
-    // How many octets follow can't be known: the next ones must not be taken for commands.
-    if (same_word(verb_of(line), "BDAT")) return hang_up(replies::kLostChunk);
-    return bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
+/// The next line, without a wait, if it has come already.
+std::optional<std::string_view> Session::line_at_hand() {
+    const auto received = connection_.at_hand();
+    const auto end = received.find('\n');
+    if (end == received.npos || end >= options_.limits.line_octets) return std::nullopt;
+    connection_.consume(end + 1);
+    auto line = received.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    return line;
 }
 
-Task<Result<>> Session::on(Hello hello) {
+std::optional<Task<Result<>>> Session::obey(std::string_view line) {
+    auto command = parse_command(line);
+    if (command) {
+        auto call = [this](auto& parsed) -> std::optional<Task<Result<>>> {
+            if constexpr (std::is_void_v<decltype(on(std::move(parsed)))>)
+                return on(std::move(parsed)), std::nullopt;
+            else
+                return on(std::move(parsed));
+        };
+        return std::visit(call, *command);
+    }
+    if (is_http(verb_of(line)))
+        hang_up(replies::kNotHttp);
+    else if (same_word(verb_of(line), "BDAT"))
+        // How many octets follow can't be known: the next ones must not be taken for commands.
+        hang_up(replies::kLostChunk);
+    else
+        bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
+    return std::nullopt;
+}
+
+void Session::on(const Hello& hello) {
     if (lmtp() != (hello.verb == Hello::Verb::lhlo))
         return bad(without_status(lmtp() ? replies::kSayLhlo : replies::kSayEhlo));
     transaction_.reset();  // RFC 5321 s4.1.4: as RSET does
-    helo_ = std::move(hello.name);
+    helo_ = hello.name;
     extended_ = hello.verb != Hello::Verb::helo;
     if (extended_) {
         if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
         return extensions();
     }
-    return idle({250, "", options_.hostname});
+    idle({250, "", options_.hostname});
 }
 
-Task<Result<>> Session::extensions() {
-    auto text = fmt::format(
+void Session::extensions() {
+    said_ += fmt::format(
         "250-{}\r\n"
         "250-PIPELINING\r\n"
         "250-SIZE {}\r\n"
@@ -159,15 +195,14 @@ Task<Result<>> Session::extensions() {
         "250-SMTPUTF8\r\n"
         "250-CHUNKING\r\n",
         options_.hostname, services_.delivery.limits().message_octets);
-    if (!connection_.tls() && options_.tls && options_.tls()) text += "250-STARTTLS\r\n";
+    if (!connection_.tls() && options_.tls && options_.tls()) said_ += "250-STARTTLS\r\n";
     // NOTIFY=SUCCESS: a front server reports the delivery itself if its LMTP server has no DSN, and leaves it to one
     // that has. We don't report.
-    if (!lmtp()) text += "250-DSN\r\n";
-    text += "250 ENHANCEDSTATUSCODES\r\n";
-    co_return co_await connection_.write(text);
+    if (!lmtp()) said_ += "250-DSN\r\n";
+    said_ += "250 ENHANCEDSTATUSCODES\r\n";
 }
 
-Task<Result<>> Session::on(Mail mail) {
+void Session::on(Mail mail) {
     if (helo_.empty()) return bad(replies::kNoHelo);
     if (transaction_) return bad(replies::kNestedMail);
     // Servers that disagree with us on where that message ended may have let this envelope in with it.
@@ -177,40 +212,41 @@ Task<Result<>> Session::on(Mail mail) {
         return idle(replies::kTooLarge);  // RFC 1870 s6.1: before a single octet of it came
     if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from)) return idle(replies::kSenderNeedsUtf8);
     transaction_.emplace(services_.delivery, options_, std::move(mail));
-    return say(replies::kSender);
+    say(replies::kSender);
 }
 
 Task<Result<>> Session::on(Rcpt rcpt) {
-    if (!transaction_) co_return co_await bad(replies::kNoMail);
-    if (transaction_->in_chunks()) co_return co_await bad(replies::kMidChunks);
+    if (!transaction_) co_return bad(replies::kNoMail), Result<>();
+    if (transaction_->in_chunks()) co_return bad(replies::kMidChunks), Result<>();
     const auto& limits = options_.limits;
     if (transaction_->recipients().size() >= limits.recipients)
-        co_return co_await refuse_recipient(rcpt, replies::kTooManyRecipients, "");
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, ""), Result<>();
     if (!transaction_->mail().smtputf8 && mail::needs_smtputf8(rcpt.to))
-        co_return co_await refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, "");
+        co_return refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, ""), Result<>();
 
     auto resolution = co_await services_.delivery.resolve(rcpt.to);
     if (!resolution) {
         auto& error = resolution.error();
         auto reply = error.code() == Errc::invalid ? replies::kBadRecipient : reply_for(error);
-        co_return co_await refuse_recipient(rcpt, reply, error.detail());
+        co_return refuse_recipient(rcpt, reply, error.detail()), Result<>();
     }
     using Kind = directory::Resolution::Kind;
     switch (resolution->kind) {
         case Kind::accounts: break;
-        case Kind::unknown_domain: co_return co_await refuse_recipient(rcpt, replies::kNoRelay, "");
-        case Kind::unknown_user: co_return co_await refuse_recipient(rcpt, replies::kUnknownUser, "");
-        case Kind::disabled: co_return co_await refuse_recipient(rcpt, replies::kDisabled, "");
-        case Kind::loop: co_return co_await refuse_recipient(rcpt, replies::kAliasLoop, "");
+        case Kind::unknown_domain: co_return refuse_recipient(rcpt, replies::kNoRelay, ""), Result<>();
+        case Kind::unknown_user: co_return refuse_recipient(rcpt, replies::kUnknownUser, ""), Result<>();
+        case Kind::disabled: co_return refuse_recipient(rcpt, replies::kDisabled, ""), Result<>();
+        case Kind::loop: co_return refuse_recipient(rcpt, replies::kAliasLoop, ""), Result<>();
     }
     if (transaction_->accounts() + resolution->accounts.size() > limits.accounts)
-        co_return co_await refuse_recipient(rcpt, replies::kTooManyRecipients, "too many accounts");
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "too many accounts"), Result<>();
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
     transaction_->add({std::move(address), std::move(*resolution)});
-    co_return co_await say(replies::kRecipient);
+    say(replies::kRecipient);
+    co_return Result<>();
 }
 
-Task<Result<>> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason) {
+void Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason) {
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
     log::info("smtp.refused", {{"session", id_},
                                {"peer", connection_.peer().address},
@@ -223,19 +259,22 @@ Task<Result<>> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::str
     // A front server (LMTP) may hand over as many wrong addresses as the world sends it.
     bool unknown = reply == replies::kUnknownUser || reply == replies::kNoRelay || reply == replies::kDisabled;
     if (!lmtp() && unknown && ++unknown_recipients_ > options_.limits.unknown_recipients)
-        co_return co_await hang_up(replies::kTooManyUnknown);
-    co_return co_await say(reply);
+        return hang_up(replies::kTooManyUnknown);
+    say(reply);
 }
 
 Task<Result<>> Session::on(Data) {
-    if (!transaction_) co_return co_await bad(replies::kNoMail);
-    if (transaction_->in_chunks()) co_return co_await bad(replies::kMidChunks);
+    if (!transaction_) co_return bad(replies::kNoMail), Result<>();
+    if (transaction_->in_chunks()) co_return bad(replies::kMidChunks), Result<>();
     // Not counted as bad: a pipelining client can't know yet that all its recipients were refused (RFC 2920 s3.1).
-    if (transaction_->recipients().empty()) co_return co_await say(replies::kNoRecipients);
+    if (transaction_->recipients().empty()) co_return say(replies::kNoRecipients), Result<>();
     transaction_->begin_data(trace());
-    if (auto said = co_await say(replies::kGoAhead); !said) co_return said;
+    say(replies::kGoAhead);
+    if (!told_at_once())
+        if (auto told = co_await tell(); !told) co_return told;
     if (auto read = co_await transaction_->read_data(connection_); !read) co_return read;
-    co_return co_await finish_message();
+    finish_message(co_await transaction_->store());
+    co_return Result<>();
 }
 
 Task<Result<>> Session::on(Bdat bdat) {
@@ -243,9 +282,13 @@ Task<Result<>> Session::on(Bdat bdat) {
     if (transaction_->recipients().empty()) co_return co_await refuse_chunk(bdat, replies::kNoRecipients);
     if (!transaction_->in_chunks()) transaction_->begin_chunks(trace());
     if (auto read = co_await transaction_->read_chunk(connection_, bdat.octets); !read) co_return read;
-    if (bdat.last) co_return co_await finish_message();
-    if (auto refusal = transaction_->refusal()) co_return co_await say(*refusal);
-    co_return co_await say(replies::kChunk, std::to_string(bdat.octets));
+    if (bdat.last)
+        finish_message(co_await transaction_->store());
+    else if (auto refusal = transaction_->refusal())
+        say(*refusal);
+    else
+        say(replies::kChunk, std::to_string(bdat.octets));
+    co_return Result<>();
 }
 
 // RFC 3030 s2: the chunk is read before it is refused, so that its octets are never taken for commands.
@@ -256,11 +299,12 @@ Task<Result<>> Session::refuse_chunk(Bdat bdat, Reply reply) {
         transaction_.reset();
         co_return Result<>();
     }
-    co_return co_await say(reply);
+    say(reply);
+    co_return Result<>();
 }
 
-Task<Result<>> Session::finish_message() {
-    auto answers = co_await transaction_->store();
+/// `answers`: what became of the message, one for each recipient.
+void Session::finish_message(std::vector<Reply> answers) {
     auto transaction = std::move(*transaction_);
     transaction_.reset();
     ++messages_;
@@ -285,19 +329,16 @@ Task<Result<>> Session::finish_message() {
                                {"result", worst.positive() ? std::string_view("stored") : worst.text},
                                {"reason", transaction.reason()},
                                {"tls", tls}});
-    for (const auto& answer : answers) {
-        auto said = co_await say(answer, answer.positive() ? transaction.id() : std::string());
-        if (!said) co_return said;
-    }
-    co_return Result<>();
+    for (const auto& answer : answers) say(answer, answer.positive() ? transaction.id() : std::string_view());
 }
 
 Task<Result<>> Session::on(StartTls) {
-    if (connection_.tls()) co_return co_await bad(replies::kTlsActive);
+    if (connection_.tls()) co_return bad(replies::kTlsActive), Result<>();
     std::shared_ptr<const net::TlsContext> context;
     if (options_.tls) context = options_.tls();
-    if (!context) co_return co_await bad(replies::kNoTls);
-    if (auto said = co_await say(replies::kReadyForTls); !said) co_return said;
+    if (!context) co_return bad(replies::kNoTls), Result<>();
+    say(replies::kReadyForTls);
+    if (auto told = co_await tell(); !told) co_return told;
     // RFC 3207 s4.2: what was said in the clear is forgotten.
     transaction_.reset();
     helo_.clear();
@@ -308,9 +349,9 @@ Task<Result<>> Session::on(StartTls) {
     co_return Result<>();
 }
 
-Task<Result<>> Session::on(Rset) {
+void Session::on(Rset) {
     transaction_.reset();
-    return idle(replies::kOk);
+    idle(replies::kOk);
 }
 
 mail::Received Session::trace() const {
@@ -327,24 +368,40 @@ mail::Received Session::trace() const {
     return received;
 }
 
-Task<Result<>> Session::say(Reply reply, std::string more) {
-    reply_ = format(reply, more);
-    return connection_.write(reply_);
+void Session::say(const Reply& reply, std::string_view more) { append(said_, reply, more); }
+
+bool Session::told_at_once() {
+    const std::string_view said = said_;
+    if (!said.empty() && !connection_.try_write_all(std::span(&said, 1))) return false;
+    forget_said();
+    return true;
 }
 
-Task<Result<>> Session::hang_up(Reply reply) {
+Task<Result<>> Session::tell() {
+    auto written = co_await connection_.write(said_);
+    forget_said();
+    co_return written;
+}
+
+// A session that waits holds no long text.
+void Session::forget_said() {
+    said_.clear();
+    if (said_.capacity() > kKeptReplies) said_.shrink_to_fit();
+}
+
+void Session::hang_up(Reply reply) {
     done_ = true;
-    return say(reply);
+    say(reply);
 }
 
-Task<Result<>> Session::bad(Reply reply) {
+void Session::bad(Reply reply) {
     if (++bad_commands_ >= options_.limits.bad_commands) return hang_up(replies::kTooManyErrors);
-    return say(reply);
+    say(reply);
 }
 
-Task<Result<>> Session::idle(Reply reply) {
+void Session::idle(Reply reply) {
     if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
-    return say(reply);
+    say(reply);
 }
 
 std::string_view how_it_ended(const Result<>& result) { return result ? "quit" : to_string(result.error().code()); }
