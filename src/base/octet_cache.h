@@ -34,7 +34,7 @@ public:
     }
 
     /// The octets of the longest value that is worth keeping: none may push out all others.
-    std::size_t longest() const { return limit_ / 4; }
+    std::size_t longest() const { return limit_ / 2; }
     std::size_t octets() const { return octets_; }
 
 private:

@@ -47,14 +47,14 @@ TEST(MessageLists, StayWithinTheirMemoryAndWhatWasNotUsedForLongestGoesFirst) {
     EXPECT_FALSE(lists.find(AccountId(2), version(100)));
 }
 
-TEST(MessageLists, OneThatTakesMoreThanAQuarterIsNotKept) {
+TEST(MessageLists, OneThatTakesMoreThanHalfIsNotKept) {
     MessageLists lists(100'000);
-    lists.keep(AccountId(1), version(200), list(200));
-    EXPECT_TRUE(lists.find(AccountId(1), version(200)));
-    lists.keep(AccountId(2), version(400), list(400));
-    EXPECT_FALSE(lists.find(AccountId(2), version(400)));
-    lists.keep(AccountId(3), version(200), list(200, 70));  // unique-ids that were brought along
-    EXPECT_FALSE(lists.find(AccountId(3), version(200)));
+    lists.keep(AccountId(1), version(400), list(400));
+    EXPECT_TRUE(lists.find(AccountId(1), version(400)));
+    lists.keep(AccountId(2), version(800), list(800));
+    EXPECT_FALSE(lists.find(AccountId(2), version(800)));
+    lists.keep(AccountId(3), version(400), list(400, 70));  // unique-ids that were brought along
+    EXPECT_FALSE(lists.find(AccountId(3), version(400)));
     MessageLists none(0);
     none.keep(AccountId(1), version(1), list(1));
     EXPECT_FALSE(none.find(AccountId(1), version(1)));

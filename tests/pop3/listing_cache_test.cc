@@ -91,12 +91,12 @@ TEST(ListingCache, AListingInUseOutlivesItsPlace) {
 
 TEST(ListingCache, KeepsNothingThatWouldPushOutMostOthers) {
     ListingCache cache(10'000), none(0);
-    cache.keep(AccountId(1), Kind::octets, kept(version(1), 2501));
+    cache.keep(AccountId(1), Kind::octets, kept(version(1), 5001));
     none.keep(AccountId(1), Kind::octets, kept(version(1), 10));
     EXPECT_EQ(cache.octets(), 0u);
     EXPECT_EQ(none.octets(), 0u);
-    cache.keep(AccountId(1), Kind::octets, kept(version(1), 2500));
-    cache.keep(AccountId(1), Kind::octets, kept(version(2), 2501));
+    cache.keep(AccountId(1), Kind::octets, kept(version(1), 5000));
+    cache.keep(AccountId(1), Kind::octets, kept(version(2), 5001));
     EXPECT_EQ(cache.find(AccountId(1), Kind::octets, version(2)).version, version(1)) << "its beginning stays";
 }
 
