@@ -320,6 +320,45 @@ TEST(SegmentCopy, AReaderOfAnOldPlaceReadsOn) {
     EXPECT_TRUE(*d.body(kAccount, *kept) == text);
 }
 
+// Segments in `directory` that are unlinked, and take room as long as a descriptor is open.
+int unlinked_and_open(const fs::path& directory) {
+    int found = 0;
+    for (const auto& descriptor : fs::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        const auto target = fs::read_symlink(descriptor.path(), gone).string();
+        if (target.starts_with(directory.string()) && target.ends_with(".seg (deleted)")) ++found;
+    }
+    return found;
+}
+
+TEST(SegmentCopy, ASeriesThatRestsGivesTheSpaceOfACopiedSegmentBackAndGoesOn) {
+    TempDir directory;
+    auto engine = open_store(small_options(directory.path()));
+    Direct d(*engine);
+    constexpr PartitionId kAccount(7);
+    std::vector<BodyId> kept, others;
+    for (int i = 0; i < 2; ++i) kept.push_back(*d.add_body(kAccount, "", d.stage(pattern(1'000, i))));
+    for (int i = 0; i < 120; ++i) others.push_back(*d.add_body(kAccount, "", d.stage(pattern(3'000, i))));
+    auto series = engine->read_bodies(kAccount);
+    auto read = [&](BodyId id) -> Result<std::string> {
+        auto reader = run(series->open(id));
+        if (!reader) return pass_on(reader);
+        auto chunk = run((*reader)->next());
+        if (!chunk) return pass_on(chunk);
+        return std::string(*chunk);
+    };
+    EXPECT_EQ(read(kept[0]).value_or(""), pattern(1'000, 0));
+    Batch batch;
+    for (auto id : others) batch.erase_body(id);
+    ASSERT_TRUE(d.commit(kAccount, std::move(batch)));
+    EXPECT_GT(copy_all(*engine), 0);
+    ASSERT_FALSE(fs::exists(directory.path() / "log/0/0000000001.seg"));
+    EXPECT_EQ(unlinked_and_open(directory.path()), 1) << "held for the next body";
+    series->rest();
+    EXPECT_EQ(unlinked_and_open(directory.path()), 0);
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(read(kept[i]).value_or(""), pattern(1'000, i)) << i;
+}
+
 TEST(SegmentCopy, WhoFetchesAllAgainBehindACopyOrAnErasureFindsWhatIsThere) {
     TempDir directory;
     auto engine = open_store(small_options(directory.path()));

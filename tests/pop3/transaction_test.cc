@@ -57,6 +57,18 @@ TEST_F(Pop3Transaction, TopCountsLinesOfTheBodyOnly) {
     EXPECT_EQ(say_logged_in("TOP 2 1\r\n"), "+OK top of message follows\r\n" + two_ + ".\r\n");
 }
 
+TEST_F(Pop3Transaction, ASessionThatWaitsForACommandHoldsNothingOfTheStoreOpen) {
+    fill();
+    std::uint64_t waiting = 0;
+    auto look = [&]() -> Task<> {
+        waiting = engine_.rests();
+        co_return;
+    };
+    // USER, PASS, RETR; the fourth line is waited for.
+    talk({.flights = {std::string(kLogin) + "RETR 1\r\n", "QUIT\r\n"}}, 4, look);
+    EXPECT_EQ(waiting, 1u);
+}
+
 TEST_F(Pop3Transaction, NumbersThatAreNoMessagesAreErrors) {
     fill();
     for (std::string_view number : {"0", "4", "4294967295"})

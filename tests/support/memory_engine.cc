@@ -80,7 +80,7 @@ struct MemoryEngine::Disk {
     std::unordered_map<PartitionId, Partition> partitions;
     Fault commit_fault, read_fault, write_fault;
     std::function<void(PartitionId, const Batch&)> hook;
-    std::uint64_t last_token = 0, last_hint = 0, commits = 0, reads = 0;
+    std::uint64_t last_token = 0, last_hint = 0, commits = 0, reads = 0, rests = 0;
 
     std::optional<Error> read_failure() {
         ++reads;
@@ -291,6 +291,7 @@ std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
             auto& from = state_->partitions[partition_];
             auto found = from.bodies.find(id);
             if (found == from.bodies.end()) co_return fail(Errc::not_found, "no such body");
+            opened_ = true;
             co_return std::make_unique<Reader>(found->second);
         }
         std::unique_ptr<BodyReader> try_open_whole(BodyId id) override {
@@ -300,12 +301,18 @@ std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
             if (found == bodies.end()) return nullptr;
             auto reader = std::make_unique<Reader>(found->second);
             if (!reader->make_whole()) return nullptr;
+            opened_ = true;
             return reader;
+        }
+        void rest() override {
+            std::lock_guard lock(state_->mutex);
+            if (std::exchange(opened_, false)) ++state_->rests;
         }
 
     private:
         std::shared_ptr<Disk> state_;
         PartitionId partition_;
+        bool opened_ = false;  // since it rested
     };
     return std::make_unique<Series>(state_, partition);
 }
@@ -378,6 +385,11 @@ std::uint64_t MemoryEngine::commits() const {
 std::uint64_t MemoryEngine::reads() const {
     std::lock_guard lock(state_->mutex);
     return state_->reads;
+}
+
+std::uint64_t MemoryEngine::rests() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->rests;
 }
 
 std::size_t MemoryEngine::body_count(PartitionId partition) const {
