@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"
 
@@ -80,6 +82,45 @@ TEST_F(MaildropTest, AnUnchangedMaildropIsListedAgainWithoutReadingIt) {
     ASSERT_TRUE(run(maildrop->remove({1})));
     maildrop.reset();
     EXPECT_EQ(reads(), 1u);
+}
+
+// As the list is kept by its version, a change that moved none would be a list served wrongly.
+TEST_F(MaildropTest, AKeptListIsServedAfterNoChangeOfTheMailbox) {
+    for (std::string name : {"a", "b", "c", "d"}) append("x", name);
+    auto names = [&] {
+        auto maildrop = open_maildrop();
+        std::string text;
+        for (const auto& m : messages(*maildrop)) text += m.unique_id + " ";
+        return text;
+    };
+    auto remove = [&](std::string name) {
+        return run(store_.remove(kAccount, {std::move(name)}, "admin")).has_value();
+    };
+    struct Case {
+        std::string_view what;
+        std::function<bool()> change;
+        std::string_view list;
+    };
+    const Case cases[] = {
+        {"nothing", [] { return true; }, "a b c d "},
+        {"a removal by an administrator", [&] { return remove("b"); }, "a c d "},
+        {"a restore", [&] { return run(store_.restore(kAccount, "b")).has_value(); }, "a b c d "},
+        {"a removal and a delivery of as much", [&] { return remove("b") && !append("x", "e").unique_id.empty(); },
+         "a c d e "},
+        {"one restored, another removed", [&] { return run(store_.restore(kAccount, "b")) && remove("c"); },
+         "a b d e "},
+        {"a removal by a session", [&] { return run(open_maildrop()->remove({1})).has_value(); }, "b d e "},
+        {"expiry of live mail", [&] { return run(store_.expire_live(kAccount, clock_.now())).value_or(0) == 3; }, ""},
+        {"a delivery", [&] { return !append("x", "f").unique_id.empty(); }, "f "},
+        {"a purge and a delivery", [&] { return run(store_.purge(kAccount)) && !append("x", "g").unique_id.empty(); },
+         "g "},
+    };
+    for (const auto& [what, change, list] : cases) {
+        names();  // is kept now
+        ASSERT_TRUE(change()) << what;
+        EXPECT_EQ(names(), list) << what;
+        EXPECT_EQ(names(), list) << what << ", kept";
+    }
 }
 
 TEST_F(MaildropTest, ListsMessagesOldestFirst) {
