@@ -7,10 +7,18 @@
 namespace poplar {
 
 /// Keeps values up to so many octets in all; then the one not used for longest goes. Whoever uses it from several
-/// threads holds a mutex.
+/// threads holds a mutex, and lets go of it before it destroys what went: megabytes may hang on that.
 template <class Key, class Value, class Hash = std::hash<Key>>
 class OctetCache {
+    struct Entry {
+        Key key;
+        Value value;
+        std::size_t octets;
+    };
+
 public:
+    using Gone = std::list<Entry>;
+
     explicit OctetCache(std::size_t limit) : limit_(limit) {}
 
     /// Uses it. Null: there is none. Good until the next put() or erase().
@@ -21,16 +29,19 @@ public:
         return &found->second->value;
     }
     /// In place of what was there. `octets` is what it takes beside what an entry takes itself.
-    void put(const Key& key, Value value, std::size_t octets) {
-        erase(key);
+    [[nodiscard]] Gone put(const Key& key, Value value, std::size_t octets) {
+        auto gone = erase(key);
         octets += kEntryCost;
         octets_ += octets;
         entries_.push_front({key, std::move(value), octets});
         by_key_.emplace(key, entries_.begin());
-        while (octets_ > limit_) drop(std::prev(entries_.end()));
+        while (octets_ > limit_) drop(std::prev(entries_.end()), gone);
+        return gone;
     }
-    void erase(const Key& key) {
-        if (auto found = by_key_.find(key); found != by_key_.end()) drop(found->second);
+    [[nodiscard]] Gone erase(const Key& key) {
+        Gone gone;
+        if (auto found = by_key_.find(key); found != by_key_.end()) drop(found->second, gone);
+        return gone;
     }
 
     /// The octets of the longest value that is worth keeping: none may push out all others.
@@ -39,22 +50,16 @@ public:
 
 private:
     static constexpr std::size_t kEntryCost = 384;  // octets of memory an entry takes beside its value
-    struct Entry {
-        Key key;
-        Value value;
-        std::size_t octets;
-    };
-    using Entries = std::list<Entry>;
 
-    void drop(Entries::iterator entry) {
+    void drop(typename std::list<Entry>::iterator entry, Gone& gone) {
         octets_ -= entry->octets;
         by_key_.erase(entry->key);
-        entries_.erase(entry);
+        gone.splice(gone.end(), entries_, entry);
     }
 
     const std::size_t limit_;
-    Entries entries_;  // the last used first
-    std::unordered_map<Key, typename Entries::iterator, Hash> by_key_;
+    std::list<Entry> entries_;  // the last used first
+    std::unordered_map<Key, typename std::list<Entry>::iterator, Hash> by_key_;
     std::size_t octets_ = 0;
 };
 

@@ -23,8 +23,9 @@ MessageLists::List MessageLists::find(AccountId account, const ListVersion& vers
 void MessageLists::keep(AccountId account, const ListVersion& version, List list) {
     const auto octets = memory_of(*list);
     if (octets > cache_.longest()) return;
+    decltype(cache_)::Gone gone;
     std::lock_guard guard(mutex_);
-    cache_.put(account, {version, std::move(list)}, octets);
+    gone = cache_.put(account, {version, std::move(list)}, octets);
 }
 
 std::size_t MessageLists::octets() const {

@@ -11,11 +11,12 @@ ListingCache::Kept ListingCache::find(mailstore::AccountId account, Kind kind, c
 void ListingCache::keep(mailstore::AccountId account, Kind kind, Kept kept) {
     const auto octets = kept.listing->octets();
     if (octets > longest()) return;
+    decltype(cache_)::Gone gone;
     std::lock_guard guard(mutex_);
     if (kept.listing->empty())
-        cache_.erase({account, kind});
+        gone = cache_.erase({account, kind});
     else
-        cache_.put({account, kind}, std::move(kept), octets);
+        gone = cache_.put({account, kind}, std::move(kept), octets);
 }
 
 std::size_t ListingCache::octets() const {

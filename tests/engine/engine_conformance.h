@@ -318,6 +318,38 @@ TYPED_TEST_P(EngineConformance, ErasedAndUnknownBodiesAnswerNotFound) {
     }
 }
 
+// What is looked up ahead must end with the partition, whatever lies behind it: another one's bodies, its keys, or
+// nothing.
+TYPED_TEST_P(EngineConformance, ASeriesFindsItsOwnPartitionsBodiesAlone) {
+    auto& d = this->direct_;
+    constexpr PartitionId kMine(7), kNext(8), kLast(10);
+    for (std::uint64_t id = 1; id <= 20; ++id) {
+        for (auto partition : {kMine, kLast}) {
+            Batch batch;
+            batch.add_body(BodyId(id), fmt::format("{} of {}", id, partition.value), nullptr);
+            ASSERT_TRUE(d.commit(partition, std::move(batch)));
+        }
+    }
+    Batch next;
+    for (std::uint64_t id = 21; id <= 30; ++id) next.add_body(BodyId(id), "another's", nullptr);
+    ASSERT_TRUE(d.commit(kNext, std::move(next)));
+    ASSERT_TRUE(d.put(PartitionId(9), "key", "value"));
+    for (auto partition : {kMine, kLast}) {
+        auto series = this->engine_->read_bodies(partition);
+        for (std::uint64_t id = 1; id <= 20; ++id) {
+            auto reader = run(series->open(BodyId(id)));
+            ASSERT_TRUE(reader) << id;
+            EXPECT_EQ(*run((*reader)->next()), fmt::format("{} of {}", id, partition.value));
+        }
+        for (std::uint64_t id = 21; id <= 31; ++id) {
+            EXPECT_EQ(series->try_open_whole(BodyId(id)), nullptr) << id;
+            auto reader = run(series->open(BodyId(id)));
+            ASSERT_FALSE(reader) << id;
+            EXPECT_EQ(reader.error().code(), Errc::not_found);
+        }
+    }
+}
+
 TYPED_TEST_P(EngineConformance, DroppedWritersAndStagedBodiesLeaveNothingBehind) {
     auto& d = this->direct_;
     {
@@ -484,10 +516,11 @@ REGISTER_TYPED_TEST_SUITE_P(EngineConformance, AnswersWithWhatWasPut, ForgetsEra
                             ReadsBackABodyThatIsOnlyAHead, AWrongSizeHintDoesNoHarm,
                             TakesOctetsFromItsOwnRoomAndFromElsewhere, VerifyStartsAgainAtTheBeginning,
                             PartitionsShareOneStagedBodyBehindTheirOwnHeads, OneBatchAddsManyBodies,
-                            ErasedAndUnknownBodiesAnswerNotFound, DroppedWritersAndStagedBodiesLeaveNothingBehind,
-                            BodyIdsGrow, ALeaseHasOneHolderAtATime, AFencedCommitNeedsItsLease,
-                            WatchersHearOfCommitsToTheirPartition, CommitsOfManyThreadsAllArrive,
-                            OfCommitsThatExpectTheSameNumberOneWins, ABatchIsSeenWholeOrNotAtAll);
+                            ErasedAndUnknownBodiesAnswerNotFound, ASeriesFindsItsOwnPartitionsBodiesAlone,
+                            DroppedWritersAndStagedBodiesLeaveNothingBehind, BodyIdsGrow, ALeaseHasOneHolderAtATime,
+                            AFencedCommitNeedsItsLease, WatchersHearOfCommitsToTheirPartition,
+                            CommitsOfManyThreadsAllArrive, OfCommitsThatExpectTheSameNumberOneWins,
+                            ABatchIsSeenWholeOrNotAtAll);
 
 /// For engines that keep their data: what was committed is there after a restart.
 template <class Factory>

@@ -42,6 +42,8 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up(BodyId id) {
         if (auto places = co_await pool_.run(read)) keep(std::move(*places));
         if (const auto* place = known(id)) co_return *place;
         // What is damaged may be another's place.
+    } else {
+        window_ = 1;
     }
     co_return co_await look_up_anew(id);
 }

@@ -24,6 +24,7 @@ std::vector<Placed> PlaceCache::find(PartitionId partition, BodyId first, std::s
 void PlaceCache::keep(PartitionId partition, const std::vector<Placed>& places, std::uint64_t epoch) {
     if (places.empty()) return;
     auto together = std::make_shared<std::vector<Placed>>();
+    decltype(cache_)::Gone gone;
     std::lock_guard guard(mutex_);
     if (epoch != epoch_) return;
     if (const auto* kept = cache_.find(partition)) {
@@ -36,21 +37,23 @@ void PlaceCache::keep(PartitionId partition, const std::vector<Placed>& places, 
     if (together->empty() && places.size() < kFew) return;
     together->insert(together->end(), places.begin(), places.end());
     const auto octets = together->capacity() * sizeof(Placed);
-    if (octets <= cache_.longest()) cache_.put(partition, std::move(together), octets);
+    if (octets <= cache_.longest()) gone = cache_.put(partition, std::move(together), octets);
 }
 
 void PlaceCache::forget(PartitionId partition) {
+    decltype(cache_)::Gone gone;
     std::lock_guard guard(mutex_);
     ++epoch_;
-    cache_.erase(partition);
+    gone = cache_.erase(partition);
 }
 
 void PlaceCache::correct(PartitionId partition, BodyId id, const BodyPlace& now) {
+    decltype(cache_)::Gone gone;
     std::lock_guard guard(mutex_);
     const auto* kept = cache_.find(partition);
     if (!kept) return;
     auto at = std::ranges::lower_bound(**kept, id, {}, &Placed::id);
-    if (at != (*kept)->end() && at->id == id && at->place != now) cache_.erase(partition);
+    if (at != (*kept)->end() && at->id == id && at->place != now) gone = cache_.erase(partition);
 }
 
 std::size_t PlaceCache::octets() const {
