@@ -23,7 +23,10 @@ constexpr std::size_t kReserve = 256;     // entries to make room for at once
 constexpr std::size_t kEntryOctets = 64;  // and octets for each: a message's entry has about 45
 constexpr int kCacheShardBits = 3;        // a shard each for more threads than look at once, and still room in each
 
+constexpr double kMemtableFilter = 0.02;  // of a memtable, 10 bits a key: who looks in vain need not search
+
 std::size_t places_memory(const Options& options) { return options.block_cache / 8; }
+std::size_t values_memory(const Options& options) { return options.block_cache / 8; }
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out(kPrefix + rest.size());
@@ -102,7 +105,8 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
 Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options,
                                            Reserve* reserve) {
     rocksdb::BlockBasedTableOptions table;
-    table.block_cache = rocksdb::NewLRUCache(options.block_cache - places_memory(options), kCacheShardBits);
+    const auto blocks_memory = options.block_cache - places_memory(options) - values_memory(options);
+    table.block_cache = rocksdb::NewLRUCache(blocks_memory, kCacheShardBits);
     table.block_size = 16 << 10;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.cache_index_and_filter_blocks = true;  // else their memory grows with the number of messages
@@ -122,6 +126,11 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(kPrefix));
     // One hint for all keys: an insertion begins where the last one was, and most come in order (Committer::index).
     rocks.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(0));
+    rocks.memtable_prefix_bloom_size_ratio = kMemtableFilter;
+    rocks.memtable_whole_key_filtering = true;
+    // A value in a file costs a filter, two indexes and a block, each looked up in a cache. Those of accounts and
+    // mailboxes are wanted at each login and each delivery: here they are at hand.
+    rocks.row_cache = rocksdb::NewLRUCache(values_memory(options), kCacheShardBits);
     rocks.compression = rocksdb::kLZ4Compression;
     rocks.write_buffer_size = options.write_buffer;
     // How many memtables wait is ready()'s affair: RocksDB's own limits would hold a writer up for as long as a flush,
