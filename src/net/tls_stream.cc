@@ -125,6 +125,9 @@ struct TlsStream::Wire {
     static int write(BIO* bio, const char* from, int size) {
         BIO_clear_retry_flags(bio);
         auto octets = static_cast<std::size_t>(size);
+        // The last one leaves from where OpenSSL made it. (A small one may have another of OpenSSL's own behind it.)
+        if (of(bio).gathers_ && of(bio).last_ && octets > kRecord)
+            return of(bio).send_gathered({from, octets}) ? size : -1;
         if (of(bio).gathers_) {
             if (octets > t_records.octets.size() - t_records.size) return -1;
             std::memcpy(t_records.octets.data() + t_records.size, from, octets);
@@ -247,31 +250,50 @@ Attempt TlsStream::encrypt(std::string_view bytes, std::span<const std::string_v
             record = {t_records.joined.data(), size};
         }
         if (record.empty()) break;
+        last_ = n + 1 == kRecordsTogether && !parting_;
         int taken = SSL_write(ssl_.get(), record.data(), static_cast<int>(record.size()));
         done = taken > 0 ? Attempt::moved(done.octets + record.size()) : outcome(taken);
     }
     if (parting_ && done.outcome == Attempt::Outcome::moved && bytes.empty() && more.empty()) SSL_shutdown(ssl_.get());
-    gathers_ = false;
+    gathers_ = last_ = false;
     return done;
+}
+
+// Sends what is gathered, and `last` behind it; what the socket does not take is kept. False: the socket has failed.
+bool TlsStream::send_gathered(std::string_view last) {
+    std::string_view records(t_records.octets.data(), std::exchange(t_records.size, 0));
+    iovec parts[] = {{const_cast<char*>(records.data()), records.size()},
+                     {const_cast<char*>(last.data()), last.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = std::size(parts);
+    const auto result = ::sendmsg(socket_, &message, MSG_NOSIGNAL);
+    if (result < 0 && !Wire::try_again()) return false;
+    const auto sent = result < 0 ? 0 : static_cast<std::size_t>(result);
+    if (sent == records.size() + last.size()) return true;
+    unsent_.assign(records.substr(std::min(sent, records.size())));
+    unsent_.append(last.substr(sent - std::min(sent, records.size())));
+    return true;
 }
 
 // Several records are sent with one call: the kernel's work for each would cost more than putting them together. Octets
 // have moved when all their records have.
 Attempt TlsStream::write(std::string_view bytes, std::span<const std::string_view> more) {
-    std::string_view records = unsent_;
-    if (records.empty()) {
+    bool sound = true;
+    if (unsent_.empty()) {
         auto encrypted = encrypt(bytes, more);
         if (encrypted.outcome != Attempt::Outcome::moved) return encrypted;
         in_records_ = encrypted.octets;
-        records = {t_records.octets.data(), t_records.size};
+        if (t_records.size != 0) sound = send_gathered({});
+    } else {
+        const std::string before = std::exchange(unsent_, {});
+        t_records.size = 0;
+        sound = send_gathered(before);
     }
-    auto sent = ::send(socket_, records.data(), records.size(), MSG_NOSIGNAL);
-    if (sent < 0 && !Wire::try_again()) {
+    if (!sound) {
         failed_ = true;
         return Attempt::over(system_message(errno));
     }
-    records.remove_prefix(sent < 0 ? 0 : static_cast<std::size_t>(sent));
-    unsent_ = std::string(records);
     if (!unsent_.empty()) return {Attempt::Outcome::want_write};
     return Attempt::moved(std::exchange(in_records_, 0));
 }

@@ -51,6 +51,7 @@ private:
     TlsStream() = default;
     Attempt outcome(int result);
     Attempt encrypt(std::string_view bytes, std::span<const std::string_view> more);
+    bool send_gathered(std::string_view last);
 
     struct SslFree {
         void operator()(ssl_st* ssl) const;
@@ -62,6 +63,7 @@ private:
     bool drained_ = true;         // the last receive took all there was
     bool shaken_ = false;         // the handshake is over
     bool gathers_ = false;        // what OpenSSL sends is kept for encrypt()
+    bool last_ = false;           // what it sends next is the last for now
     std::string unsent_;          // records the socket did not take yet
     std::size_t in_records_ = 0;  // octets of the caller's that they hold
     bool parting_ = false;        // the goodbye goes with the end of what is written
