@@ -112,6 +112,12 @@ TEST_F(MaildropTest, AKeptListIsServedAfterNoChangeOfTheMailbox) {
         {"a removal by a session", [&] { return run(open_maildrop()->remove({1})).has_value(); }, "b d e "},
         {"expiry of live mail", [&] { return run(store_.expire_live(kAccount, clock_.now())).value_or(0) == 3; }, ""},
         {"a delivery", [&] { return !append("x", "f").unique_id.empty(); }, "f "},
+        {"expiry of retained mail",
+         [&] {
+             clock_.advance(std::chrono::days(31));
+             return run(store_.expire(kAccount)).value_or(0) == 5;
+         },
+         "f "},
         {"a purge and a delivery", [&] { return run(store_.purge(kAccount)) && !append("x", "g").unique_id.empty(); },
          "g "},
     };

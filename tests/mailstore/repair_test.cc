@@ -64,6 +64,25 @@ TEST_F(RepairTest, CountsAnewWhatIsLeft) {
     EXPECT_EQ(run(store.totals(kAccount))->octets, 12u);
 }
 
+TEST_F(RepairTest, ForgetsListsThatWereKeptBefore) {
+    for (const char* text : {"one\r\n", "two\r\n"}) append(text);
+    auto listed = [&] {
+        auto maildrop = run(store.open_maildrop(kAccount));
+        return **run((*maildrop)->messages());
+    };
+    auto before = listed();
+    ASSERT_EQ(before.size(), 2u);
+    // The same number and size of messages, by other unique-ids: what a list is kept by could be alike.
+    auto mailbox = *run(engine.get(kAccount, keys::mailbox()));
+    auto moved = before[1];
+    moved.unique_id = "else";
+    lose({}, {{keys::message(moved.order), encode(moved)}, {keys::mailbox(), mailbox}});
+    EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
+    auto after = listed();
+    ASSERT_EQ(after.size(), 2u);
+    EXPECT_EQ(after[1].unique_id, "else");
+}
+
 TEST_F(RepairTest, CountsTheOctetsWithoutUtf8Anew) {
     append("one\r\n");
     auto lost = append("two\r\n", 50);
