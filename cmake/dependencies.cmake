@@ -1,7 +1,10 @@
 # Every library Poplar stands on, all of them Debian 12 packages (scripts/packages lists them).
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
-find_package(RocksDB 7.8 REQUIRED)
+find_package(RocksDB 7.8 REQUIRED)  # Debian's is shared; scripts/build-rocksdb makes one that is not
+add_library(poplar_rocksdb INTERFACE)
+target_link_libraries(poplar_rocksdb INTERFACE
+  $<IF:$<TARGET_EXISTS:RocksDB::rocksdb-shared>,RocksDB::rocksdb-shared,RocksDB::rocksdb>)
 find_package(fmt 9 REQUIRED)
 find_package(spdlog 1.10 REQUIRED)
 find_package(CLI11 2.1 REQUIRED)
