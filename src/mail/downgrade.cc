@@ -127,15 +127,15 @@ void Downgrader::begin_header(ContentType::Kind kind) {
 void Downgrader::end_header() {
     using Kind = ContentType::Kind;
     const auto kind = type_.kind;
-    in_ = depth_ > 0 ? In::body : In::rest;
+    in_ = around();
     line_start_ = true;
     if (kind == Kind::message) {
         begin_header(Kind::leaf);
     } else if (kind == Kind::fields) {
         begin_header(Kind::leaf);
         fields_ = true;
-    } else if (kind != Kind::leaf && depth_ < kDepth) {
-        boundaries_[depth_++] = {type_.boundary_octets, type_.boundary_size, kind == Kind::digest};
+    } else if (kind != Kind::leaf && boundaries_.size() < kDepth) {
+        boundaries_.push_back({type_.boundary_octets, type_.boundary_size, kind == Kind::digest});
         in_ = In::body;
     }
 }
@@ -147,19 +147,19 @@ bool Downgrader::delimiter(std::string_view line) {
     while (!line.empty() && (is_wsp(line.back()) || line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
     if (line.size() < 2) return false;
     line.remove_prefix(2);
-    for (std::uint8_t level = depth_; level-- > 0;) {
+    for (auto level = boundaries_.size(); level-- > 0;) {
         const auto& boundary = boundaries_[level];
         const std::string_view text(boundary.octets.data(), boundary.size);
         if (!line.starts_with(text)) continue;
         if (line.size() == text.size()) {
-            depth_ = level + 1;
             begin_header(boundary.digest ? ContentType::Kind::message : ContentType::Kind::leaf);
+            leave_parts_below(level + 1);
             return true;
         }
         if (line.substr(text.size()) == "--") {
-            depth_ = level;
+            leave_parts_below(level);
             fields_ = false;
-            in_ = depth_ > 0 ? In::body : In::rest;
+            in_ = around();
             line_start_ = true;
             return true;
         }

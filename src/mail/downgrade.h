@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mail/content_type.h"
 
@@ -58,6 +59,10 @@ private:
     void begin_header(ContentType::Kind kind);
     void end_header();
     bool delimiter(std::string_view line);
+    In around() const { return boundaries_.empty() ? In::rest : In::body; }  // what a header stands in
+    void leave_parts_below(std::size_t level) {
+        boundaries_.erase(boundaries_.begin() + static_cast<std::ptrdiff_t>(level), boundaries_.end());
+    }
     void pass(std::string_view text) {
         if (out_ != nullptr) out_->append(text);
     }
@@ -75,10 +80,9 @@ private:
     std::string carry_;           // of a header: a field that has not ended yet
     std::size_t carry_line_ = 0;  // where in it its last line begins
 
-    std::uint8_t depth_ = 0;
     std::uint8_t partial_size_ = 0;  // of a body's line that may be a delimiter and has not ended; over the limit: none
     std::array<char, kLongestDelimiter> partial_;
-    std::array<Boundary, kDepth> boundaries_;
+    std::vector<Boundary> boundaries_;  // of the multiparts around, at most kDepth
 };
 
 }  // namespace poplar::mail
