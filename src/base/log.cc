@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -33,15 +34,16 @@ std::string_view name_of(Level level) {
 }
 
 struct State {
-    std::mutex changing;
-    std::string file;
-    Level minimum = Level::info;
+    std::atomic<Level> minimum = Level::info;
     std::atomic<Format> format = Format::text;
+    std::mutex changing;  // held to change or to take what follows
+    std::string file;
     std::shared_ptr<spdlog::logger> logger;
 };
 
-// Lines are complete when they reach spdlog: time, level and event are part of the format here.
-std::shared_ptr<spdlog::logger> make_logger(const std::string& file, Level minimum) {
+// Lines are complete when they reach spdlog: time, level and event are part of the format here. So is the choice of
+// them.
+std::shared_ptr<spdlog::logger> make_logger(const std::string& file) {
     spdlog::sink_ptr sink;
     if (file.empty()) {
         sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
@@ -54,7 +56,7 @@ std::shared_ptr<spdlog::logger> make_logger(const std::string& file, Level minim
     }
     auto logger = std::make_shared<spdlog::logger>("poplar", std::move(sink));
     logger->set_pattern("%v");
-    logger->set_level(to_spdlog(minimum));
+    logger->set_level(spdlog::level::debug);
     logger->flush_on(spdlog::level::debug);
     return logger;
 }
@@ -62,7 +64,7 @@ std::shared_ptr<spdlog::logger> make_logger(const std::string& file, Level minim
 State& state() {
     static State* instance = [] {  // never destroyed: threads may log until the process ends
         auto* made = new State;
-        made->logger = make_logger("", Level::info);
+        made->logger = make_logger("");
         return made;
     }();
     return *instance;
@@ -167,28 +169,30 @@ std::string json_line(Level level, std::string_view event, std::initializer_list
 
 void configure(Level minimum, Format format, const std::string& file) {
     auto& s = state();
-    auto logger = make_logger(file, minimum);
+    auto logger = make_logger(file);
     std::lock_guard guard(s.changing);
     s.file = file;
     s.minimum = minimum;
     s.format = format;
-    std::atomic_store(&s.logger, std::move(logger));
+    s.logger = std::move(logger);
 }
 
 void reopen() {
     auto& s = state();
     std::lock_guard guard(s.changing);
-    if (s.file.empty()) return;
-    std::atomic_store(&s.logger, make_logger(s.file, s.minimum));
+    if (!s.file.empty()) s.logger = make_logger(s.file);
 }
 
-bool enabled(Level level) { return std::atomic_load(&state().logger)->should_log(to_spdlog(level)); }
+bool enabled(Level level) { return level >= state().minimum.load(std::memory_order_relaxed); }
 
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
-    auto logger = std::atomic_load(&state().logger);
-    if (!logger->should_log(to_spdlog(level))) return;
-    logger->log(to_spdlog(level),
-                state().format == Format::json ? json_line(level, event, fields) : text_line(level, event, fields));
+    if (!enabled(level)) return;
+    auto& s = state();
+    const auto line = s.format == Format::json ? json_line(level, event, fields) : text_line(level, event, fields);
+    std::unique_lock lock(s.changing);
+    const auto logger = s.logger;
+    lock.unlock();
+    logger->log(to_spdlog(level), line);
 }
 
 }  // namespace poplar::log

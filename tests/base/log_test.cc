@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace poplar {
@@ -134,6 +137,31 @@ TEST_F(Log, GoesOnInANewFileAfterReopen) {
     log::info("three");
     EXPECT_EQ(lines_of(directory_ / "log.1").size(), 2u);
     EXPECT_EQ(lines_of(file_).size(), 1u);
+}
+
+TEST_F(Log, RotationLosesNoLineOfThoseWhoWriteMeanwhile) {
+    constexpr int kWriters = 3, kLines = 1000;
+    log::configure(log::Level::info, log::Format::text, file_);
+    std::atomic<int> under_way = kWriters;
+    std::vector<std::jthread> writers;
+    for (int writer = 0; writer < kWriters; ++writer)
+        writers.emplace_back([&under_way, writer] {
+            for (int line = 0; line < kLines; ++line) log::info("line", {{"writer", writer}, {"number", line}});
+            --under_way;
+        });
+    std::vector<std::filesystem::path> files = {file_};
+    while (under_way > 0 && files.size() < 200) {
+        files.push_back(directory_ / std::to_string(files.size()));
+        std::filesystem::rename(file_, files.back());
+        log::reopen();
+    }
+    writers.clear();
+
+    std::set<std::string> seen;
+    for (const auto& file : files)
+        for (const auto& line : lines_of(file))
+            EXPECT_TRUE(seen.insert(line.substr(line.find("line "))).second) << line;
+    EXPECT_EQ(seen.size(), std::size_t{kWriters} * kLines);
 }
 
 TEST_F(Log, RefusesAFileItCannotOpenAndKeepsTheOldOne) {
