@@ -75,9 +75,9 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
     SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                   SSL_OP_PRIORITIZE_CHACHA);
-    // Buffers are given back between records, so that a connection that waits holds little.
-    SSL_CTX_set_mode(made,
-                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    // Buffers are given back between records, so that a connection that waits holds little. No partial writes: a client
+    // may want small records (RFC 6066 s4), and TlsStream counts what it gave as taken.
+    SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_read_ahead(made, 1);
     // Resumption by tickets, which need no memory here. One each time: it costs a twentieth of a handshake, and a
     // client that comes again is given the next. With TLS 1.3, TlsStream::accept() asks for it.

@@ -24,7 +24,9 @@ using test::NetClient;
 /// Both sides of TLS behind their handshake. What the client then sends is fed by hand.
 class TlsStreamTest : public testing::Test {
 protected:
-    void SetUp() override {
+    void SetUp() override { shake_hands(); }
+
+    void shake_hands(std::uint8_t fragments = TLSEXT_max_fragment_length_DISABLED) {
         int ends[2];
         ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         socket_ = FileDescriptor(ends[0]);
@@ -35,7 +37,7 @@ protected:
         auto made = TlsStream::make(**context, ends[0]);
         ASSERT_TRUE(made);
         server_ = std::move(*made);
-        std::thread peer([this] { EXPECT_TRUE(client_->start_tls()); });
+        std::thread peer([this, fragments] { EXPECT_TRUE(client_->start_tls(nullptr, fragments)); });
         auto attempt = server_->accept();
         while (attempt.outcome == Attempt::Outcome::want_read) {
             pollfd readable{ends[0], POLLIN, 0};
@@ -171,6 +173,32 @@ TEST_F(TlsStreamTest, WritesAllPiecesInTheirOrderHoweverLittleTheSocketTakes) {
     EXPECT_TRUE(got == text) << got.size() << " octets of " << text.size();
     EXPECT_GT(waits, 10u);
     EXPECT_LE(headers, records + 3) << "besides its tickets and its goodbye";
+}
+
+TEST_F(TlsStreamTest, AClientGetsAllInRecordsAsSmallAsItWants) {
+    for (auto fragments : {TLSEXT_max_fragment_length_512, TLSEXT_max_fragment_length_4096}) {
+        shake_hands(static_cast<std::uint8_t>(fragments));
+        std::string got, text;
+        std::thread peer([this, &got] { got = client_->read_all(); });
+        for (std::size_t size : {5, 512, 513, 16'384, 16'385, 70'000, 3}) {
+            const std::string octets(size, static_cast<char>('a' + text.size() % 26));
+            text += octets;
+            for (std::string_view rest = octets; !rest.empty();) {
+                auto attempt = server_->write(rest, {});
+                if (attempt.outcome == Attempt::Outcome::want_write) {
+                    pollfd writable{socket_.get(), POLLOUT, 0};
+                    ASSERT_EQ(::poll(&writable, 1, 10'000), 1);
+                    continue;
+                }
+                ASSERT_EQ(attempt.outcome, Attempt::Outcome::moved) << attempt.why;
+                rest.remove_prefix(attempt.octets);
+            }
+        }
+        server_->shutdown();
+        ::shutdown(socket_.get(), SHUT_WR);
+        peer.join();
+        EXPECT_TRUE(got == text) << got.size() << " octets of " << text.size();
+    }
 }
 
 TEST_F(TlsStreamTest, ItsTicketLeavesWithWhatIsSaidNext) {

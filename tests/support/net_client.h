@@ -96,9 +96,11 @@ public:
     }
 
     /// Does the client's side of the handshake, continuing `session` if there is one; the certificate is not checked.
-    bool start_tls(SSL_SESSION* session = nullptr) {
+    /// `fragments`: how large it wants records (RFC 6066 s4).
+    bool start_tls(SSL_SESSION* session = nullptr, std::uint8_t fragments = TLSEXT_max_fragment_length_DISABLED) {
         context_.reset(SSL_CTX_new(TLS_client_method()));
         ssl_.reset(SSL_new(context_.get()));
+        SSL_set_tlsext_max_fragment_length(ssl_.get(), fragments);
         SSL_set_fd(ssl_.get(), socket_.get());
         if (session) SSL_set_session(ssl_.get(), session);
         return SSL_connect(ssl_.get()) == 1;
