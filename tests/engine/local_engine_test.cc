@@ -499,6 +499,39 @@ TEST(LocalEngine, ALogShorterThanTheIndexKnowsIsReportedAndNeverMistaken) {
     EXPECT_EQ(verify(*engine).size(), 2u) << "the gap and the body";
 }
 
+// A start opens a few of the index's files only; what may not wait can't look into the others.
+TEST(LocalEngine, FindsWhatLiesInFilesOfTheIndexThatAreNotOpenYet) {
+    constexpr int kPartitions = 200, kKeys = 100;
+    TempDir directory;
+    auto options = options_in(directory.path() / "store");
+    options.write_buffer = 64 << 10;
+    auto engine = LocalEngine::open(options);
+    ASSERT_TRUE(engine) << engine.error().detail();
+    auto value = [](int partition, int key) {
+        return pattern(2500, static_cast<std::uint64_t>(1000 * partition + key));
+    };
+    for (int p = 0; p < kPartitions; ++p) {
+        Batch batch;
+        for (int k = 0; k < kKeys; ++k) batch.put(fmt::format("k{}", k), value(p, k));
+        ASSERT_TRUE(Direct(**engine).commit(PartitionId(100u + static_cast<unsigned>(p)), std::move(batch)));
+    }
+    engine->reset();
+    auto in_index = fs::directory_iterator(options.directory / "index");
+    auto files = std::ranges::count_if(in_index, [](const auto& file) { return file.path().extension() == ".sst"; });
+    ASSERT_GT(files, 200);
+
+    engine = LocalEngine::open(options);
+    ASSERT_TRUE(engine) << engine.error().detail();
+    Direct d(**engine);
+    for (int p = 0; p < kPartitions; ++p) {
+        const PartitionId partition(100u + static_cast<unsigned>(p));
+        ASSERT_EQ(code_of(d.get(partition, "k0x")), Errc::not_found) << p;
+        for (int k = 0; k < kKeys; ++k)
+            ASSERT_TRUE(d.get(partition, fmt::format("k{}", k)) == value(p, k)) << p << " " << k;
+        ASSERT_EQ(d.number(partition).value_or(ChangeNumber(0)), ChangeNumber(1));
+    }
+}
+
 TEST(LocalEngine, RefusesAnIndexWhoseLogIsGone) {
     TempDir directory;
     auto root = directory.path() / "store";

@@ -97,6 +97,8 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
     if (status.IsIncomplete()) return std::nullopt;
     if (status.IsNotFound()) return fail(Errc::not_found, "no such key");
     if (!status.ok()) return std::unexpected(index_error(status));
+    // RocksDB 7.8 answers so for a file that is not open, too, when it may not wait for it.
+    if (wait == Wait::no && value.empty()) return std::nullopt;
     return value;
 }
 
@@ -133,6 +135,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.row_cache = rocksdb::NewLRUCache(values_memory(options), kCacheShardBits);
     rocks.compression = rocksdb::kLZ4Compression;
     rocks.write_buffer_size = options.write_buffer;
+    rocks.target_file_size_base = 2 * options.write_buffer;
     // How many memtables wait is ready()'s affair: RocksDB's own limits would hold a writer up for as long as a flush,
     // or a merge, waits for room.
     rocks.max_write_buffer_number = 3 * kUnflushed;
@@ -240,7 +243,10 @@ std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, 
         if (found->error().code() == Errc::not_found) return ChangeNumber(0);
         return pass_on(*found);
     }
-    return ChangeNumber(Decoder((*found)->ToStringView()).u64());
+    Decoder in((*found)->ToStringView());
+    ChangeNumber number(in.u64());
+    if (!in.ok()) return fail(Errc::corrupt, "index: a change number is damaged");
+    return number;
 }
 
 std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, Wait wait) const {
