@@ -229,15 +229,18 @@ Result<SegmentHeader> StoreDirectory::read_header(const File& file) const {
 }
 
 Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(SegmentId id) const {
+    std::uint64_t removed = 0;
     {
         std::lock_guard guard(readers_mutex_);
         if (auto it = readers_.find(id); it != readers_.end()) return it->second;
+        removed = removed_;
     }
     auto file = File::open(disk_, segment(id), File::Mode::read);
     if (!file)  // one that is missing is damage: the index says it is there
         return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     auto shared = std::make_shared<const File>(std::move(*file));
     std::lock_guard guard(readers_mutex_);
+    if (removed != removed_) return shared;  // perhaps this one, whose space should come back when it was read
     if (readers_.size() >= kOpenReaders) readers_.erase(readers_.begin());  // the oldest mail is asked for least
     return readers_.try_emplace(id, std::move(shared)).first->second;
 }
@@ -247,6 +250,7 @@ Result<> StoreDirectory::remove_segment(SegmentId id) const {
     disk_.reached(Step::segment_unlinked);
     std::lock_guard guard(readers_mutex_);
     readers_.erase(id);
+    ++removed_;
     return {};
 }
 

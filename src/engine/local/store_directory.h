@@ -80,6 +80,7 @@ private:
     RecordMark mark_;
     mutable std::mutex readers_mutex_;
     mutable std::map<SegmentId, std::shared_ptr<const File>> readers_;
+    mutable std::uint64_t removed_ = 0;  // segments, in all
 };
 
 }  // namespace poplar::engine::local
