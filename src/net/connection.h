@@ -70,6 +70,8 @@ public:
     /// gathered. False: nothing was taken. That the peer is gone shows when the next line is read.
     virtual bool try_write_all(std::span<const std::string_view>) { return false; }
     virtual Task<Result<>> flush() = 0;
+    /// Whether somebody waits for the peer to take what is sent.
+    virtual bool sending() const { return false; }
 
     /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer
     /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).

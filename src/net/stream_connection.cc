@@ -166,6 +166,7 @@ public:
     Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
     bool try_write_all(std::span<const std::string_view> pieces) override;
     Task<Result<>> flush() override;
+    bool sending() const override { return waiting_ == Purpose::writing; }
     Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
     std::string channel_binding(std::string_view type) const override;

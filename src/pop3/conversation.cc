@@ -180,7 +180,7 @@ Task<> Conversation::refuse(Text text) {
 
 void Conversation::oust() {
     if (over()) return;
-    if (reading_) {
+    if (reading_ && !connection_.sending()) {  // it sends what is gathered before it waits for a command
         ousted_ = true;
         connection_.stop_reading();
     } else {

@@ -229,6 +229,7 @@ Task<> Transaction::on(Retr retr) {
     }
     if (make_whole_reply(*message, **reader)) {
         co_await conversation_.say_all(pieces_);
+        if (conversation_.over()) co_return;
         done_.octets += (*reader)->size();
         note_retrieved(retr.message);
         co_return;

@@ -17,6 +17,10 @@ protected:
     Pop3Time() {
         append(message_);
         say(std::string(kLogin) + "QUIT\r\n");  // the password is known from now on: no thread has to hash it
+        connect();
+    }
+
+    void connect() {
         int ends[2];
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         server_ = net::FileDescriptor(ends[0]);
@@ -31,9 +35,9 @@ protected:
         return test::seconds_of(context_, pop3::serve(std::move(connection), services_, options_, "timed"), each);
     }
     /// Far more than the socket holds.
-    void ask_for_much(std::string_view last = "") {
+    void ask_for_much(std::string_view last = "", int times = 1000) {
         std::string commands(kLogin);
-        for (int i = 0; i < 1000; ++i) commands += "RETR 1\r\n";
+        for (int i = 0; i < times; ++i) commands += "RETR 1\r\n";
         client_->send(commands.append(last));
     }
     bool maildrop_is_free() { return test::run(store_.open_maildrop(fred_)).has_value(); }
@@ -94,6 +98,19 @@ TEST_F(Pop3Time, WhoTakesNothingOfAnAnswerLosesTheSessionAndTheLock) {
     ask_for_much();
     EXPECT_EQ(session(), 300);
     EXPECT_TRUE(maildrop_is_free());
+}
+
+// A session waits for the peer in the middle of its answers, behind the last, or for a command. (A farewell that no
+// longer fits into the socket may wait, the maildrop must not.)
+TEST_F(Pop3Time, WhoTakesNothingLosesTheLockAtOnceWhenTheAccountChanges) {
+    for (int times : {1000, 350, 300, 280, 260, 240, 220, 200, 10}) {
+        connect();
+        ask_for_much("", times);
+        session([&](int second) {
+            if (second == 5) EXPECT_EQ(open_sessions_.end(fred_), 1u);
+            if (second == 6) EXPECT_TRUE(maildrop_is_free()) << times << " messages asked for";
+        });
+    }
 }
 
 TEST_F(Pop3Time, WhoTakesAnAnswerTooSlowlyLosesTheSessionAndTheLock) {
