@@ -139,6 +139,7 @@ private:
 std::shared_ptr<Platter> empty_platter() {
     auto platter = std::make_shared<Platter>();
     platter->make("/data", true);
+    platter->sync(0);
     return platter;
 }
 
@@ -184,9 +185,13 @@ std::string suffer(const Fault& fault, bool& hit) {
     }
     Trial trial(platter);
     if (auto opened = trial.open(); !opened) return "after a restart: " + opened.error().detail();
-    if (auto wrong = promise.check(trial.engine()); !wrong.empty()) return "after a restart: " + wrong;
+    if (auto wrong = promise.settle(trial.engine()); !wrong.empty()) return "after a restart: " + wrong;
     if (trial.engine().status().health != "ok") return "after a restart: " + trial.engine().status().state;
     if (!trial.commit(promise, 7, 4000)) return "after a restart it takes nothing";
+    auto cut = trial.disk().power_cut();
+    Trial last(cut.state(cut.nothing()));
+    if (auto opened = last.open(); !opened) return "after a power cut: " + opened.error().detail();
+    if (auto wrong = promise.check(last.engine()); !wrong.empty()) return "after a power cut: " + wrong;
     return {};
 }
 

@@ -13,18 +13,23 @@ namespace poplar::engine::local {
 
 namespace {
 
+constexpr std::uint64_t kBlock = 4096;          // octets that can be a hole
 constexpr std::size_t kReplayBatch = 4u << 20;  // octets of index changes written at once
 
-// Where the last segment's good part ends: at the first damage that may belong to its last group.
-Result<std::uint64_t> find_cut(const ByteSource& source, RecordMark mark, std::uint64_t begin, std::uint64_t size,
-                               std::uint64_t min_sequence) {
+// The last segment's good part ends at the first damage that may belong to its last group.
+struct Tail {
+    std::uint64_t group;  ///< where the last group begins
+    std::uint64_t end;
+};
+Result<Tail> find_tail(const ByteSource& source, RecordMark mark, std::uint64_t begin, std::uint64_t size,
+                       std::uint64_t min_sequence) {
     SegmentWalk walk(source, mark, begin, size, min_sequence, SegmentWalk::Bodies::check);
-    std::uint64_t group = 0;                  // of the latest record
-    std::optional<std::uint64_t> cut, fresh;  // the first damage in that group; the damage since that record
+    std::uint64_t group = 0, group_begin = begin;  // of the latest record
+    std::optional<std::uint64_t> cut, fresh;       // the first damage in that group; the damage since that record
     for (;;) {
         auto step = walk.next();
         if (!step) return pass_on(step);
-        if (step->kind == SegmentWalk::Step::Kind::end) return cut.value_or(step->offset);
+        if (step->kind == SegmentWalk::Step::Kind::end) return Tail{group_begin, cut.value_or(step->offset)};
         if (step->kind == SegmentWalk::Step::Kind::damage) {
             fresh = step->offset;
             if (!cut) cut = fresh;
@@ -34,10 +39,28 @@ Result<std::uint64_t> find_cut(const ByteSource& source, RecordMark mark, std::u
             bool whole_beginning = step->header.sequence == step->header.group;
             cut = whole_beginning ? std::nullopt : fresh;
             group = step->header.group;
+            group_begin = step->offset;
         }
         fresh.reset();
         if (!step->body_intact && !cut) cut = step->offset;
     }
+}
+
+// After a sync that failed the kernel may hold octets that the disk has not, and take them for written: another sync
+// would not write them. They can only be the last group's, as nothing is written behind it. Holes stay holes.
+Result<> write_again(File& file, std::uint64_t begin, std::uint64_t end) {
+    std::string block(kBlock, '\0');
+    for (auto at = begin; at < end;) {
+        auto data = file.next_data(at);
+        if (!data) return pass_on(data);
+        at = *data;
+        if (at >= end) break;
+        auto got = file.read_at(block.data(), std::min(kBlock - at % kBlock, end - at), at);
+        if (!got) return pass_on(got);
+        if (auto done = file.write_at(std::string_view(block).substr(0, *got), at); !done) return done;
+        at += std::max<std::size_t>(*got, 1);
+    }
+    return {};
 }
 
 class Replay {
@@ -102,12 +125,13 @@ Result<> Replay::segment(const LogFile& log, bool last) {
         // Goes on behind that place all the same: places in the index must never come to mean other octets.
         report(*file, *size, fmt::format("the segment ends before octet {}, up to where the index knows it", begin));
     } else if (last) {
-        auto cut = find_cut(source, directory_.mark(), begin, *size, position.next_sequence);
-        if (!cut) return pass_on(cut);
-        auto data = file->next_data(*cut);
+        auto tail = find_tail(source, directory_.mark(), begin, *size, position.next_sequence);
+        if (!tail) return pass_on(tail);
+        auto data = file->next_data(tail->end);
         if (!data) return pass_on(data);
         if (*data < *size) result_.cut_octets = *size - *data;
-        end = *cut;
+        end = tail->end;
+        if (auto done = write_again(*file, tail->group, end); !done) return done;
     }
     if (last) {  // the index may be flushed at any time: what it will know must be durable
         if (auto done = file->truncate(end); !done) return done;

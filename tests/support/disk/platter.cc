@@ -121,6 +121,10 @@ void Platter::sync(int number) {
     it.name_changes.clear();
 }
 
+void Platter::fail_to_sync(int number) {
+    std::erase_if(node(number).changes, [](const Change& change) { return change.kind == Change::Kind::write; });
+}
+
 std::uint64_t Platter::used() const {
     std::uint64_t octets = 0;
     for (const auto& one : live_) {

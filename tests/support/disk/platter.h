@@ -58,6 +58,8 @@ public:
     void punch(int number, std::uint64_t offset, std::uint64_t size);
     void set_names(int folder, NameChange change);
     void sync(int number);  ///< what was done to it is durable
+    /// As Linux has it: what was written since the last sync is still read, and no later sync will write it.
+    void fail_to_sync(int number);
     std::uint64_t used() const;
 
     static std::string parent(std::string_view path);

@@ -161,7 +161,11 @@ int SimulatedDisk::sync(int fd, std::optional<Sync> what, Call call) {
     }
     std::lock_guard guard(mutex_);
     auto* file = opened(fd, call);
-    if (!file) return -1;
+    if (!file) {
+        if (what && !dead_ && errno != EINTR)
+            if (auto it = files_.find(fd); it != files_.end()) platter_->fail_to_sync(it->second.node);
+        return -1;
+    }
     if (what) ++syncs_[*what];
     if (what && omitted.contains(*what)) return 0;
     platter_->sync(file->node);
