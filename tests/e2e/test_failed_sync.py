@@ -104,10 +104,12 @@ def test_a_failed_sync_of_the_log_stops_the_store_until_a_restart(make_server, d
         assert status["state"] in server.run_cli("status").stdout
         assert server.log().count("store.stopped") == 1 and os.strerror(5) in server.log()
 
+    bodies = sorted((server.data / "large").rglob("*"))
     check_stopped()
     assert before.err(b"QUIT").startswith(b"-ERR [SYS/TEMP] ")  # of a session from before
     disk.mend()
     check_stopped()  # what succeeds now would prove nothing
+    assert sorted((server.data / "large").rglob("*")) == bodies, "a refused message leaves nothing"
     assert len(disk.failures()) == 1, "nothing was tried again"
 
     getattr(server, end)()

@@ -206,6 +206,8 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
 
     Batch files;  // shares the staged bodies, to undo their links if the commit does not happen
     if (large) {
+        // Else each try to deliver would leave a file behind: what is answered below may not be undone.
+        if (const auto& health = impl_->directory->health(); health.stopped()) co_return fail(Errc::io, health.state());
         files.bodies = batch.bodies;
         auto link = [&] { return impl_->link_large_bodies(partition, files); };
         if (auto linked = co_await impl_->pool->run(link); !linked) {
