@@ -1,8 +1,26 @@
 # shellcheck shell=bash
 # Shared by ./run and ./test: says what happens, and installs Debian packages. Sourced from the repository's root.
+#
+# A pipe's reader reads to the end (no `grep -q`, no `exit` in awk, no head): one that leaves early kills the writer with
+# SIGPIPE, and under pipefail the script ends with 141.
 
 say() { printf '%s\n' "$*" >&2; }
-die() { say "$(basename "$0"): $*"; exit 1; }
+die() { explained=yes; say "${0##*/}: $*"; exit 1; }
+
+# No script that sources this ends without a sentence: what `set -e` stops at is named with its line. A subshell's failure
+# is told by the shell around it, which stops there too.
+set -o errtrace
+explained=no
+trap 'stopped_at "$?" "${BASH_SOURCE[0]##*/}:$LINENO" "$BASH_COMMAND"' ERR
+trap 'last_word "$?"' EXIT
+stopped_at() {  # stopped_at STATUS PLACE COMMAND
+  [ "$BASH_SUBSHELL" -eq 0 ] || return 0
+  explained=yes
+  say "${0##*/}: stopped at $2, because this failed with status $1: ${3%%$'\n'*}"
+}
+last_word() {  # last_word STATUS
+  [ "$1" -eq 0 ] || [ "$explained" = yes ] || say "${0##*/}: ended with status $1"
+}
 
 # packages_of SECTION...: the packages that scripts/packages names in these sections.
 packages_of() {
@@ -25,43 +43,51 @@ as_root() {
   elif command -v sudo >/dev/null; then
     sudo "$@"
   else
-    die "packages are missing and there is no sudo; as root, run: $*"
+    die "there is no sudo; as root, run: $*"
   fi
 }
 
 # another_mta: the package of a mail server that installing Postfix would remove.
 another_mta() {
   dpkg-query -W -f '${db:Status-Status} ${Package} ${Provides}\n' 2>/dev/null |
-    awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ { print $2; exit }'
+    awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ && !found { found = 1; print $2 }'
 }
 
 # install_packages SECTION...: installs what is missing and says so. Never removes a package; starts no mail server.
 install_packages() {
   command -v dpkg-query >/dev/null || die "this is made for Debian 12; elsewhere install what scripts/packages lists, and use cmake"
-  local named missing
-  mapfile -t named < <(packages_of "$@")
-  mapfile -t missing < <(missing_of "${named[@]}")
-  [ "${#missing[@]}" -gt 0 ] || return 0
-
-  local package other wanted=()
-  for package in "${missing[@]}"; do
+  local named missing package other wanted=()
+  # Not by mapfile < <(...), which would take a failure for "nothing is missing". Packages have no spaces in their names.
+  named=$(packages_of "$@")
+  # shellcheck disable=SC2086
+  missing=$(missing_of $named)
+  [ -n "$missing" ] || return 0
+  for package in $missing; do
     if [ "$package" = postfix ]; then
       other=$(another_mta)
       if [ -n "$other" ]; then
         say "Not installing postfix: it would replace $other. The tests with Postfix are skipped."
         continue
       fi
-      # Without a configuration Debian's postfix does not start: the tests run an instance of their own.
-      echo "postfix postfix/main_mailer_type select No configuration" | as_root debconf-set-selections
     fi
     wanted+=("$package")
   done
   [ "${#wanted[@]}" -gt 0 ] || return 0
 
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    die "packages are missing and there is no sudo. As root, run: apt-get --no-install-recommends install ${wanted[*]}"
+  fi
   say "Installing Debian packages: ${wanted[*]}"
-  as_root apt-get -qq update || die "apt-get update failed"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-remove --no-install-recommends install "${wanted[@]}" \
-    >/dev/null || die "apt-get could not install: ${wanted[*]}"
+  case " ${wanted[*]} " in
+    *" postfix "*)
+      # Without a configuration Debian's postfix does not start: the tests run an instance of their own.
+      as_root debconf-set-selections <<<"postfix postfix/main_mailer_type select No configuration" ||
+        die "debconf does not take the choice for postfix" ;;
+  esac
+  # Another apt-get may be at work, unattended-upgrades' for example.
+  as_root apt-get -qq -o DPkg::Lock::Timeout=600 update || die "apt-get update failed"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 --no-remove --no-install-recommends \
+    install "${wanted[@]}" >/dev/null || die "apt-get could not install: ${wanted[*]}"
 }
 
 # configure PRESET TESTS(ON|OFF): configures a build directory that is not, or not with the tests when they are wanted.
