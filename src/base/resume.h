@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/asio.h"
+#include "base/turn.h"
 
 namespace poplar {
 
@@ -12,6 +13,7 @@ template <class Value, class Handler>
 auto resume_on(const Executor& executor, Handler handler) {
     return [executor, alive = asio::make_work_guard(executor), handler = std::move(handler)](Value value) mutable {
         auto resume = [handler = std::move(handler), value = std::move(value)]() mutable {
+            turn::begin();
             std::move(handler)(std::move(value));
         };
         asio::post(executor, std::move(resume));

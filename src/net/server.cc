@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "base/turn.h"
 
 namespace poplar::net {
 
@@ -154,6 +155,7 @@ Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<con
         ~Departure() { shared.leave(group); }
     } departure{*self, group};
 
+    turn::begin();
     if (service->tls) {
         auto context = service->tls();
         if (!context) co_return;

@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "base/steady.h"
+#include "base/turn.h"
 #include "net/tls_stream.h"
 
 namespace poplar::net {
@@ -31,7 +32,6 @@ constexpr std::size_t kLingerOctets = 64 * 1024;  // what close() still takes fr
 constexpr std::size_t kFirstOctets = 512;         // a waiting connection has room for: a command, or a few
 constexpr std::size_t kHelloOctets = 2048;        // and in a handshake
 constexpr std::size_t kBlockOctets = 8 * 1024;    // and in the middle of a message, for a small one
-constexpr unsigned kFillCost = 16, kBurst = 512;  // a line costs 1; then other sessions of the thread get their turn
 
 constexpr const char* kCut = "cut by the server";
 
@@ -161,7 +161,7 @@ public:
     Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) override;
     Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into) override;
     void consume(std::size_t octets) override;
-    std::string_view at_hand() const override { return burst_ < kBurst ? unconsumed() : std::string_view(); }
+    std::string_view at_hand() const override;
     Task<Result<>> write(std::string_view bytes) override;
     Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
     bool try_write_all(std::span<const std::string_view> pieces) override;
@@ -197,10 +197,6 @@ private:
     Task<> linger();
     std::size_t untaken() const;
     std::size_t unreceived() const;
-    bool turn_is_over(unsigned cost) { return (burst_ += cost) >= kBurst; }
-    static unsigned cost_of(const Attempt& sent) {
-        return kFillCost * (1 + static_cast<unsigned>(sent.octets / kTakenAtOnce));
-    }
     Task<Result<>> let_others(Deadline deadline);
     void give_back_buffers();
     Deadline in(std::chrono::milliseconds time) const { return SteadyClock::now() + time; }
@@ -216,7 +212,6 @@ private:
     std::string_view lent_;                                  // received into a reader's memory, and not consumed
     std::string output_;                                     // gathered, not sent
     SteadyClock::duration patience_ = options_.write_stall;  // left for a peer that takes too little; see wait_to_send
-    unsigned burst_ = 0;                                     // work done since other sessions last had their turn
     Purpose waiting_ = Purpose::none;
     bool drained_ = true;  // without TLS: the last receive took all there was; asio looks before it waits, so the first
                            // one need not
@@ -265,13 +260,13 @@ Result<> StreamConnectionImpl::begin_wait(Purpose purpose, Deadline deadline) {
     if (aborted_) return fail(Errc::closed, kCut);
     if (purpose == Purpose::reading && stopping_) return fail(Errc::cancelled, "the server is stopping");
     if (SteadyClock::now() >= deadline) return fail(Errc::timed_out, "the peer was too slow");
-    burst_ = 0;
     waiting_ = purpose;
     watchdog_->watch(deadline);
     return {};
 }
 
 Result<> StreamConnectionImpl::end_wait(boost::system::error_code error) {
+    turn::begin();
     watchdog_->rest();
     waiting_ = Purpose::none;
     if (aborted_) return fail(Errc::closed, kCut);
@@ -314,8 +309,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::await_octets(std::span<char> int
 
 // A peer that always has more for us, or always takes more, must not keep the thread for itself.
 Task<Result<>> StreamConnectionImpl::let_others(Deadline deadline) {
-    burst_ = 0;
-    co_await asio::post(socket_.get_executor(), use_awaitable);
+    co_await turn::let_others();
     if (aborted_) co_return fail(Errc::closed, kCut);
     if (SteadyClock::now() >= deadline) co_return fail(Errc::timed_out, "the peer was too slow");
     co_return Result<>();
@@ -345,7 +339,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::
         if (attempt.outcome == Attempt::Outcome::moved) {
             drained_ = attempt.octets < target.size();
             if (own) input_.append(target.data(), attempt.octets);
-            if (turn_is_over(kFillCost))
+            if (turn::over())
                 if (auto turn = co_await let_others(deadline); !turn) co_return pass_on(turn);
             co_return attempt.octets;
         }
@@ -370,14 +364,15 @@ Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::
 
 Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit, Seconds idle) {
     auto deadline = in(idle);
-    bool too_long = false;
+    bool too_long = false, filled = false;
     std::size_t searched = 0;
     for (;;) {
         auto rest = unconsumed();
         auto end = rest.find('\n', searched);
         if (end != std::string_view::npos) {
             begin_ += end + 1;
-            if (turn_is_over(1))
+            // What has just been waited for begins a turn.
+            if (!filled && turn::over())
                 if (auto turn = co_await let_others(kNever); !turn) co_return pass_on(turn);
             if (too_long || end + 1 > limit) co_return fail(Errc::too_large, "line too long");
             auto line = rest.substr(0, end);
@@ -389,7 +384,8 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
             begin_ = input_.size();
         }
         searched = unconsumed().size();
-        if (auto filled = co_await fill({}, kFirstOctets, deadline); !filled) co_return pass_on(filled);
+        if (auto more = co_await fill({}, kFirstOctets, deadline); !more) co_return pass_on(more);
+        filled = true;
     }
 }
 
@@ -439,8 +435,12 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle, std
     co_return lent_ = std::string_view(into.data(), *filled);
 }
 
+std::string_view StreamConnectionImpl::at_hand() const {
+    auto rest = unconsumed();
+    return rest.empty() || turn::over() ? std::string_view() : rest;
+}
+
 void StreamConnectionImpl::consume(std::size_t octets) {
-    ++burst_;
     if (lent_.empty()) {
         begin_ += octets;
         return;
@@ -456,7 +456,7 @@ Task<Result<>> StreamConnectionImpl::send(Unsent unsent) {
         auto attempt = transmit(unsent);
         switch (attempt.outcome) {
             case Attempt::Outcome::moved:
-                if (turn_is_over(cost_of(attempt)))
+                if (turn::over())
                     if (auto turn = co_await let_others(kNever); !turn) co_return turn;
                 break;
             case Attempt::Outcome::over: over_ = mute_ = true; co_return fail(Errc::closed, std::move(attempt.why));
@@ -497,7 +497,6 @@ void StreamConnectionImpl::send_now(std::span<const std::string_view> pieces) {
             begin_ = input_.size();  // who can't be answered is not obeyed either
         }
         if (attempt.outcome != Attempt::Outcome::moved) break;
-        burst_ += cost_of(attempt);
     }
     const bool pieces_begun = unsent.more.size() < pieces.size();
     if (pieces_begun)

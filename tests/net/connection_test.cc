@@ -4,6 +4,7 @@
 #include <random>
 #include <thread>
 
+#include "base/turn.h"
 #include "net/stream_connection.h"
 #include "net/tls.h"
 #include "tests/support/moved_time.h"
@@ -229,27 +230,55 @@ TEST_F(ConnectionTest, WhatIsAtHandCanBeTakenWithoutARead) {
 }
 
 TEST_F(ConnectionTest, OthersGetTheirTurnHoweverMuchIsAtHand) {
+    static constexpr std::size_t kLines = 1'000, kLinesInATurn = 10;
     std::string lines;
-    while (lines.size() < 8'000) lines += "x\n";
+    while (lines.size() < 2 * kLines) lines += "x\n";
     client_->send(lines);
-    auto take_all = [](Connection& from, std::size_t& unread, std::size_t& turns) -> Task<> {
-        while (unread > 0) {
+    auto take_all = [](Connection& from, std::size_t& left, std::size_t& turns) -> Task<> {
+        for (; left > 0; --left) {
             if (from.at_hand().empty()) {
                 ++turns;
                 EXPECT_TRUE(co_await from.read_line(255, 5s));
             } else {
                 from.consume(2);
             }
-            unread -= 2;
+            SteadyClock::move(SteadyClock::duration(turn::kLimit) / kLinesInATurn);  // what a line costs
         }
     };
-    auto unread = lines.size();
+    auto left = kLines;
     std::size_t turns = 0, of_others = 0;
-    auto other = [&] { of_others = turns; };
-    asio::post(context_, [&] { asio::post(context_, other); });
-    run(take_all(*server_, unread, turns));
-    EXPECT_LE(lines.size() / 2 / 600, turns) << "at least one in 600 lines";
-    EXPECT_LT(of_others, turns) << "the other one had to wait for the last line";
+    std::function<void()> other = [&] {
+        if (left == 0) return;
+        ++of_others;
+        asio::post(context_, other);
+    };
+    asio::post(context_, other);
+    run(take_all(*server_, left, turns));
+    EXPECT_GE(turns, kLines / (kLinesInATurn + 1));
+    EXPECT_GE(of_others, turns) << "the other one had to wait for several of them";
+}
+
+// Each line costs a whole turn, as the expansion of a long alias may.
+TEST_F(ConnectionTest, OthersGetTheirTurnBetweenLinesThatCostMuch) {
+    constexpr std::size_t kLines = 1'000;
+    std::string lines;
+    while (lines.size() < 2 * kLines) lines += "x\n";
+    client_->send(lines);
+    auto take_all = [](Connection& from, std::size_t& taken) -> Task<> {
+        for (; taken < kLines; ++taken) {
+            EXPECT_TRUE(co_await from.read_line(255, 5s));
+            SteadyClock::move(turn::kLimit);
+        }
+    };
+    std::size_t taken = 0, seen = 0;
+    std::function<void()> other = [&] {
+        EXPECT_LE(taken - seen, 2U);
+        seen = taken;
+        if (taken < kLines) asio::post(context_, other);
+    };
+    asio::post(context_, other);
+    run(take_all(*server_, taken));
+    EXPECT_GE(seen, kLines - 2);
 }
 
 TEST_F(ConnectionTest, SendsWhatIsGatheredBeforeItWaits) {
