@@ -1,5 +1,6 @@
 """Fixtures: one server for the tests of a file that only need accounts, and servers of their own for the others."""
 
+import contextlib
 import itertools
 import os
 import pathlib
@@ -9,6 +10,7 @@ import tempfile
 
 import pytest
 
+import netns
 import poplar_server
 from poplar_server import DOMAIN, Server
 
@@ -103,3 +105,15 @@ def as_root():
     if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:
         return ["sudo", "-n"]
     pytest.skip("needs root, or sudo without a password")
+
+
+@pytest.fixture
+def crowd(need):
+    """The test runs in a network of its own, with hundreds of addresses (netns.py). To be named before make_server."""
+    need("ip")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(netns.network())
+        except PermissionError:
+            pytest.skip("needs root, or another right to make a network namespace")
+        yield netns

@@ -268,15 +268,17 @@ class Server:
 
 
 class Wire:
-    """A connection seen as octets. A server that says nothing for `timeout` fails the test."""
+    """A connection seen as octets. A server that says nothing for `timeout` fails the test. `source`: the client's
+    address (netns.py), else 127.0.0.1."""
 
-    def __init__(self, where, tls=False, timeout=30, greeting=True):
+    def __init__(self, where, tls=False, timeout=30, greeting=True, source=None):
         if isinstance(where, str):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.settimeout(timeout * PATIENCE)
             self.socket.connect(where)
         else:
-            self.socket = socket.create_connection(("127.0.0.1", where), timeout * PATIENCE)
+            host = "::1" if source and ":" in source else "127.0.0.1"
+            self.socket = socket.create_connection((host, where), timeout * PATIENCE, source and (source, 0))
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.start_tls()
