@@ -28,6 +28,8 @@ void check(std::string_view in, std::uint32_t seed) {
     CHECK(whole.field_count() == pieces.field_count());
     CHECK(whole.received_count() == pieces.received_count());
     CHECK(whole.has_8bit() == pieces.has_8bit());
+    CHECK(whole.lacks_blank_line() == pieces.lacks_blank_line());
+    CHECK(whole.undecided() == pieces.undecided() && whole.undecided() <= kLongestFieldName);
     CHECK(whole.in_body() ? whole.header_octets() <= in.size() : whole.header_octets() == in.size());
     CHECK(whole.received_count() <= whole.field_count());
 

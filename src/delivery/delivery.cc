@@ -8,7 +8,7 @@
 
 #include "delivery/gather.h"
 #include "mail/downgrade.h"
-#include "mail/header_walk.h"
+#include "mail/header_mender.h"
 
 namespace poplar::delivery {
 
@@ -35,14 +35,13 @@ public:
     std::span<char> room() override { return writer_->room(); }
 
     Task<Result<>> write(std::string_view wire) override {
-        if (wire_octets_ == 0) begins_folded_ = wire.starts_with(' ') || wire.starts_with('\t');
         wire_octets_ += wire.size();
         if (wire_octets_ > most_wire_octets(limits_.message_octets)) co_return too_large();
-        if (!header_.in_body()) {
-            header_.feed(wire);
-            if (header_.header_octets() > limits_.header_octets || header_.field_count() > limits_.header_fields)
-                co_return fail(Errc::invalid, fmt::format("header of {} fields, {} octets", header_.field_count(),
-                                                          header_.header_octets()));
+        if (const auto& header = mender_.header(); !header.in_body()) {
+            wire = mender_.pass(wire);
+            if (header.header_octets() > limits_.header_octets || header.field_count() > limits_.header_fields)
+                co_return fail(Errc::invalid, fmt::format("header of {} fields, {} octets", header.field_count(),
+                                                          header.header_octets()));
         }
         downgrader_.feed(wire);
         co_return co_await writer_->write(wire);
@@ -50,13 +49,17 @@ public:
 
     Task<Result<std::vector<Result<>>>> finish(mail::WireSizes sizes) override {
         if (sizes.octets > limits_.message_octets) co_return too_large();
-        if (header_.received_count() > limits_.hops)  // RFC 5321 s6.3
-            co_return fail(Errc::invalid, fmt::format("{} Received fields", header_.received_count()));
+        if (mender_.header().received_count() > limits_.hops)  // RFC 5321 s6.3
+            co_return fail(Errc::invalid, fmt::format("{} Received fields", mender_.header().received_count()));
+        if (const auto rest = mender_.finish(); !rest.empty()) {
+            downgrader_.feed(rest);
+            if (auto written = co_await writer_->write(rest); !written) co_return pass_on(written);
+        }
         auto staged = co_await writer_->finish();
         if (!staged) co_return pass_on(staged);
         downgrader_.finish();
         envelope_.received.time = clock_.now();
-        co_return co_await store({std::move(*staged), sizes.octets});
+        co_return co_await store({std::move(*staged), sizes.octets + mender_.added()});
     }
 
 private:
@@ -66,10 +69,9 @@ private:
 
     // RFC 5321 s4.4: the Return-Path stands at the very top. A Return-Path that came with the message stays where it
     // is: removing it is only a MAY, and would change octets that the sender may have signed.
-    // A message that begins with white space would continue our last field: it has no header, so ours ends there.
     std::string head_for(const Recipient& recipient) const {
         return mail::format_return_path(envelope_.reverse_path) + mail::format_delivered_to(recipient.address) +
-               mail::format_received(envelope_.received) + (begins_folded_ ? "\r\n" : "");
+               mail::format_received(envelope_.received);
     }
 
     /// NewMessage::ascii_octets.
@@ -77,11 +79,8 @@ private:
         mail::Downgrader in_head;
         in_head.feed(head);
         in_head.finish();
-        // Behind an empty line of ours the content is body.
-        const bool content = downgrader_.needed() && !begins_folded_;
-        if (!in_head.needed() && !content) return 0;
-        return head.size() + content_octets +
-               static_cast<std::uint64_t>(in_head.growth() + (content ? downgrader_.growth() : 0));
+        if (!in_head.needed() && !downgrader_.needed()) return 0;
+        return head.size() + content_octets + static_cast<std::uint64_t>(in_head.growth() + downgrader_.growth());
     }
 
     std::vector<Copy> copies() const {
@@ -123,10 +122,9 @@ private:
     mailstore::MailStore& store_;
     const Clock& clock_;
     Limits limits_;
-    mail::HeaderWalk header_;
+    mail::HeaderMender mender_;
     mail::Downgrader downgrader_;
     std::uint64_t wire_octets_ = 0;
-    bool begins_folded_ = false;
 };
 
 }  // namespace

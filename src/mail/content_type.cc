@@ -87,8 +87,9 @@ private:
 
 bool same(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
 
+/// RFC 2046 s5.1.1; and any octets over 0x7f, which some mailers put there.
 bool is_boundary(std::string_view text) {
-    return text.back() != ' ' && std::ranges::all_of(text, [](char c) { return c >= ' ' && c < 0x7f; });
+    return text.back() != ' ' && std::ranges::none_of(text, [](unsigned char c) { return c < ' ' || c == 0x7f; });
 }
 
 }  // namespace
@@ -105,7 +106,7 @@ ContentType parse_content_type(std::string_view value) {
                same(name, "message/global-disposition-notification") || same(name, "text/rfc822-headers") ||
                same(name, "message/global-headers")) {
         type.kind = Kind::fields;
-    } else if (same(name.substr(0, 10), "multipart/")) {
+    } else if (same(name.substr(0, 10), "multipart/") && !same(name, "multipart/signed")) {
         while (!in.at_end()) {
             if (!in.take(';')) {
                 in.skip_one();

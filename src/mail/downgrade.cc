@@ -1,9 +1,12 @@
 #include "mail/downgrade.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "mail/address.h"
 #include "mail/downgrade_field.h"
 #include "mail/field_writer.h"
+#include "mail/header_walk.h"
 
 namespace poplar::mail {
 namespace {
@@ -27,13 +30,13 @@ void Downgrader::feed(std::string_view wire) {
 }
 
 void Downgrader::finish() {
-    if (!carry_.empty()) finish_field(carry_);
+    if (!carry_.empty()) field_name(carry_).empty() ? pass(carry_) : finish_field(carry_);
     carry_.clear();
 }
 
 /// Takes what belongs to a header. Returns the rest.
 std::string_view Downgrader::header(std::string_view in) {
-    if (masking_) {
+    if (long_field_) {
         in.remove_prefix(long_field(in));
         if (in.empty()) return in;
     }
@@ -42,19 +45,27 @@ std::string_view Downgrader::header(std::string_view in) {
     const Lines taken = lines(before > 0 ? std::string_view(carry_) : in, carry_line_, before);
     carry_line_ = taken.line - taken.field;
     if (taken.header_ended) {
-        carry_.clear();
+        const std::string carried = std::exchange(carry_, {});
+        if (taken.line < before) {
+            feed(std::string_view(carried).substr(taken.line));
+            return {};
+        }
         return in.substr(taken.line - before);
     }
     if (before > 0)
         carry_.erase(0, taken.field);
     else
         carry_ = in.substr(taken.field);
-    if (carry_.size() > kFieldLimit) {
-        mask(carry_);
-        masking_ = true;
-        line_start_ = carry_line_ == carry_.size();
-        carry_.clear();
-        carry_line_ = 0;
+    if (carry_.size() <= kFieldLimit) return {};
+    const std::string carried = std::exchange(carry_, {});
+    const std::size_t line = std::exchange(carry_line_, 0);
+    if (field_name(carried).empty()) {
+        end_header();
+        feed(carried);
+    } else {
+        pass_long(carried);
+        long_field_ = true;
+        line_start_ = line == carried.size();
     }
     return {};
 }
@@ -75,7 +86,11 @@ Downgrader::Lines Downgrader::lines(std::string_view in, std::size_t line, std::
         line = newline + 1;
         if (continues) continue;
         const bool empty = is_empty_line(text);
-        if (!empty && !delimiter(text)) continue;
+        if (!empty && !delimiter(text)) {
+            if (!field_name(text).empty()) continue;
+            end_header();  // what this line begins comes behind it
+            return {field, field, true};
+        }
         pass(text);
         field = line;
         if (empty && !fields_) end_header();
@@ -83,34 +98,34 @@ Downgrader::Lines Downgrader::lines(std::string_view in, std::size_t line, std::
     }
 }
 
-/// Masks up to the end of the field. Returns how much that was.
+/// Passes what there is up to the end of the field. Returns how much that was.
 std::size_t Downgrader::long_field(std::string_view in) {
     std::size_t at = 0;
     while (at < in.size()) {
         if (line_start_ && !is_wsp(in[at])) {
-            masking_ = false;
+            long_field_ = false;
             break;
         }
         at = std::min(in.find('\n', at), in.size() - 1) + 1;
         line_start_ = in[at - 1] == '\n';
     }
-    mask(in.substr(0, at));
+    pass_long(in.substr(0, at));
     return at;
 }
 
-void Downgrader::mask(std::string_view text) {
+void Downgrader::pass_long(std::string_view text) {
     needed_ |= has_8bit(text);
-    if (out_ != nullptr) append_masked(*out_, text);
+    pass(text);
 }
 
 void Downgrader::finish_field(std::string_view field) {
-    if (field.size() > kFieldLimit) return mask(field);
+    if (field.size() > kFieldLimit) return pass_long(field);
     if (!type_seen_ && field.size() > kContentType.size() && lower(field.front()) == kContentType.front() &&
-        std::ranges::equal(field_name_of(field), kContentType, {}, lower)) {
+        std::ranges::equal(field_name(field), kContentType, {}, lower)) {
         type_ = parse_content_type(field.substr(field.find(':') + 1));
         type_seen_ = true;
     }
-    if (!has_8bit(field)) return pass(field);
+    if (!has_8bit(field) || !is_utf8(field)) return pass(field);
     needed_ = true;
     const std::string ascii = downgrade_field(field);
     growth_ += static_cast<std::int64_t>(ascii.size()) - static_cast<std::int64_t>(field.size());
@@ -126,7 +141,7 @@ void Downgrader::begin_header(ContentType::Kind kind) {
 
 void Downgrader::end_header() {
     using Kind = ContentType::Kind;
-    const auto kind = type_.kind;
+    const auto kind = std::exchange(fields_, false) ? Kind::leaf : type_.kind;
     in_ = around();
     line_start_ = true;
     if (kind == Kind::message) {

@@ -1,8 +1,10 @@
 #pragma once
 // Messages with UTF-8 in their headers (RFC 6532) for clients that take ASCII only: RFC 6857.
 //
-// Every header field that has an octet over 0x7f is rewritten: the message's own, those of its MIME parts at all
-// levels, of messages in it, and of delivery reports. All else passes unchanged, 8-bit bodies too.
+// Every header field with octets over 0x7f that are UTF-8 is rewritten: the message's own, those of its MIME parts at
+// all levels, of messages in it, and of delivery reports. All else passes unchanged: bodies, 8-bit ones too, what is
+// signed (RFC 1847 s2.1), and fields that are not UTF-8. A header ends at the empty line or before the first line that
+// is no field. No letter is lost: what comes out says all that came in.
 #include <array>
 #include <cstdint>
 #include <string>
@@ -14,9 +16,8 @@
 namespace poplar::mail {
 
 /// Rewrites a message in wire form as it passes, or only counts what that would give. Incremental: the same octets give
-/// the same result however they are cut. Memory: a field at most (kFieldLimit; a longer one is masked, "?" for each
-/// octet over 0x7f), and nothing at all for fields that don't straddle two calls. Parts below kDepth levels pass as
-/// they are.
+/// the same result however they are cut. Memory: a field at most (kFieldLimit; a longer one passes as it is), and
+/// nothing at all for fields that don't straddle two calls. Parts below kDepth levels pass as they are.
 ///
 /// Sizes that this gave are stored with messages (docs/storage-format.md): a change to what comes out needs a new
 /// version of the message record.
@@ -31,7 +32,7 @@ public:
     void feed(std::string_view wire);
     void finish();  ///< after the last octet
 
-    /// A field so far was not ASCII: a client without UTF-8 needs the other form.
+    /// A field so far was UTF-8 and not ASCII: a client without UTF-8 needs the other form.
     bool needed() const { return needed_; }
     /// Octets that came out less those that went in: as many with byte-stuffing as without.
     std::int64_t growth() const { return growth_; }
@@ -54,7 +55,7 @@ private:
     };
     Lines lines(std::string_view in, std::size_t line, std::size_t searched);
     void finish_field(std::string_view field);
-    void mask(std::string_view text);
+    void pass_long(std::string_view text);
     std::size_t long_field(std::string_view in);
     void begin_header(ContentType::Kind kind);
     void end_header();
@@ -75,8 +76,8 @@ private:
     ContentType type_;  // of the entity whose header this is
     bool type_seen_ = false;
     bool fields_ = false;         // groups of fields: an empty line ends no header
-    bool masking_ = false;        // in a field over the limit
-    bool line_start_ = true;      // body, masking_: what comes next begins a line
+    bool long_field_ = false;     // in a field over the limit
+    bool line_start_ = true;      // body, long_field_: what comes next begins a line
     std::string carry_;           // of a header: a field that has not ended yet
     std::size_t carry_line_ = 0;  // where in it its last line begins
 

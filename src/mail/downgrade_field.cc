@@ -1,17 +1,22 @@
 // RFC 6857 s3: how each field, and each element in it, becomes ASCII. Where a field breaks its grammar the elements
-// that can be told are downgraded, and what is left is encoded or masked: something readable always comes out.
+// that can be told are downgraded, and what is left is encoded, in a comment if it could not stand where it stood: no
+// letter is lost.
 #include "mail/downgrade_field.h"
 
 #include <unistr.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "mail/address.h"
 #include "mail/field_writer.h"
+#include "mail/header_walk.h"
 
 namespace poplar::mail {
 namespace {
@@ -22,7 +27,6 @@ constexpr std::size_t kMostParameters = 64;  // whose names are compared
 constexpr std::string_view kHex = "0123456789ABCDEF";
 
 bool is_wsp(char c) { return c == ' ' || c == '\t'; }
-bool is_ftext(char c) { return c > 0x20 && c < 0x7f && c != ':'; }
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 std::string lower_case(std::string_view text) {
     std::string out(text);
@@ -34,12 +38,6 @@ std::string_view trim(std::string_view text) {
     while (!text.empty() && is_wsp(text.back())) text.remove_suffix(1);
     return text;
 }
-std::string masked(std::string_view text) {
-    std::string out;
-    append_masked(out, text);
-    return out;
-}
-
 /// RFC 5322 s2.2.3: the CRLFs go. What ends the last line goes too.
 std::string unfold(std::string_view text) {
     std::string out;
@@ -126,15 +124,19 @@ void as_it_is(FieldWriter& out, std::string_view wsp, std::string_view text) {
     out.words(text.substr(first));
 }
 
+/// A comment that says `text`.
+void aside(FieldWriter& out, std::string_view wsp, std::string_view text) {
+    if (text.empty()) return out.word(" ", "()");
+    out.encoded((wsp.empty() ? " " : std::string(wsp)) + '(', text);
+    out.word("", ")");
+}
+
 /// RFC 6857 s3.1.3. `text` with its parentheses.
 void comment(FieldWriter& out, std::string_view wsp, std::string_view text) {
     if (!has_8bit(text)) return as_it_is(out, wsp, text);
     text.remove_prefix(1);
     if (text.ends_with(')')) text.remove_suffix(1);
-    const auto inside = unquote(text);
-    if (inside.empty()) return out.word(" ", "()");
-    out.encoded((wsp.empty() ? " " : std::string(wsp)) + '(', inside);
-    out.word("", ")");
+    aside(out, wsp, unquote(text));
 }
 
 /// RFC 6857 s3.1.2, s3.1.5: a phrase, with the comments in it.
@@ -213,19 +215,21 @@ void mailbox(FieldWriter& out, std::string_view text) {
     const auto angle = find_special(text, '<');
     const auto inside = addr_spec_of(text, angle);
     if (!has_8bit(text)) return as_it_is(out, " ", text);
+    std::vector<std::string_view> comments;
     if (angle != text.npos) {
         phrase(out, " " + std::string(trim(text.substr(0, angle))));
-        if (!has_8bit(inside))
+        if (!has_8bit(inside)) {
             out.word(" ", "<" + std::string(trim(inside)) + ">");
-        else if (auto address = ascii_address(without_comments(inside)))
+        } else if (auto address = ascii_address(without_comments(inside, &comments))) {
             out.word(" ", "<" + *address + ">");
-        else
+            for (auto c : comments) comment(out, " ", c);
+        } else {
             no_address(out, inside);
+        }
         const auto end = angle + 1 + inside.size() + 1;
         if (end < text.size()) phrase(out, text.substr(end));
         return;
     }
-    std::vector<std::string_view> comments;
     auto spec = without_comments(text, &comments);
     std::optional<std::string> address;
     if (!has_8bit(spec) && spec.contains('@'))
@@ -316,7 +320,7 @@ bool comments_only(FieldWriter& out, std::string_view value) {
     return true;
 }
 
-/// RFC 6857 s3.2.4: a clause FOR or ID that can't be said in ASCII is left out.
+/// RFC 6857 s3.2.4. A clause that can't be said in ASCII is taken out, and a comment says it.
 void received(FieldWriter& out, std::string_view value) {
     std::string_view keyword_wsp, keyword;
     const auto write_keyword = [&] { out.word(keyword_wsp, std::exchange(keyword, {})); };
@@ -342,27 +346,26 @@ void received(FieldWriter& out, std::string_view value) {
                 keyword_wsp = wsp;
                 keyword = word;
             } else {
-                out.word(wsp, masked(word));
+                has_8bit(word) ? aside(out, wsp, word) : out.word(wsp, word);
             }
             continue;
         }
         const auto name = lower_case(keyword);
+        std::optional<std::string> ascii;
         if (!has_8bit(word)) {
-            write_keyword();
-            out.word(wsp, word);
+            ascii = word;
         } else if (name == "for") {
             const bool angle = word.starts_with('<') && word.ends_with('>') && word.size() > 2;
-            if (auto address = ascii_address(angle ? word.substr(1, word.size() - 2) : word)) {
-                write_keyword();
-                out.word(wsp, angle ? "<" + *address + ">" : *address);
-            }
-            keyword = {};
-        } else if (name == "id") {
-            keyword = {};
-        } else {
+            ascii = ascii_address(angle ? word.substr(1, word.size() - 2) : word);
+            if (ascii && angle) ascii = '<' + *ascii + '>';
+        } else if (name != "id") {
+            if (auto domain = canonical_domain(word)) ascii = std::move(*domain);
+        }
+        if (ascii) {
             write_keyword();
-            auto domain = canonical_domain(word);
-            out.word(wsp, domain ? *domain : masked(word));
+            out.word(wsp, *ascii);
+        } else {
+            aside(out, keyword_wsp, std::string(std::exchange(keyword, {})).append(" ").append(word));
         }
     }
     write_keyword();
@@ -382,7 +385,7 @@ std::string percent_encoded(std::string_view text) {
 
 /// RFC 6857 s3.1.4, RFC 2231 s3, s4.1: one parameter, in parts if it is long.
 void extended_parameter(FieldWriter& out, std::string_view name, std::string_view value) {
-    const std::string charset = is_utf8(value) ? "UTF-8''" : "unknown-8bit''";
+    const std::string charset = "UTF-8''";
     const std::string all = percent_encoded(value);
     // Each part repeats the name: a long one would make much of little.
     if (1 + name.size() + 2 + charset.size() + all.size() <= kColumns || name.size() > kLongestName) {
@@ -406,49 +409,106 @@ void extended_parameter(FieldWriter& out, std::string_view name, std::string_vie
     }
 }
 
-/// RFC 6857 s3.2.5.
+/// What stands between the semicolons of Content-Type and its like: the type, or a parameter.
+struct Parameter {
+    std::string_view text;                   // all of it
+    std::string plain;                       // without comments
+    std::string name, value;                 // what stands before and behind the first "="
+    std::vector<std::string_view> comments;  // taken out of `plain`
+};
+Parameter parameter(std::string_view text) {
+    Parameter out{text, {}, {}, {}, {}};
+    out.plain = without_comments(text, &out.comments);
+    if (out.comments.empty()) out.plain = trim(text);  // spaces in a value that should have been quoted
+    const std::string_view plain = out.plain;
+    if (const auto equals = plain.find('='); equals != plain.npos) {
+        out.name = trim(plain.substr(0, equals));
+        out.value = trim(plain.substr(equals + 1));
+    }
+    return out;
+}
+/// RFC 2045 s5.1.
+bool is_token(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return c > ' ' && c < 0x7f && !std::string_view("()<>@,;:\\\"/[]?=").contains(c);
+    });
+}
+std::string unquoted(std::string_view value) { return value.starts_with('"') ? unquote(value) : std::string(value); }
+
+/// `text` without "%XX" (RFC 2231 s4).
+std::string percent_decoded(std::string_view text) {
+    std::string out;
+    for (; !text.empty(); text.remove_prefix(1)) {
+        const char* const digits = text.data() + 1;
+        unsigned octet = 0;
+        if (text.size() > 2 && text.front() == '%' &&
+            std::from_chars(digits, digits + 2, octet, 16).ptr == digits + 2) {
+            out += static_cast<char>(octet);
+            text.remove_prefix(2);
+        } else {
+            out += text.front();
+        }
+    }
+    return out;
+}
+
+/// What the extended forms of the parameter `name` say (RFC 2231 s3, s4), in the order in which they come.
+std::string extended_value(std::span<const Parameter> among, std::string_view name) {
+    constexpr std::string_view kUtf8 = "utf-8'";
+    const auto prefix = lower_case(name) + '*';
+    std::string out;
+    for (const auto& part : among) {
+        if (!lower_case(part.name).starts_with(prefix)) continue;
+        const auto value = unquoted(part.value);
+        std::string_view said = value;
+        if (out.empty() && lower_case(said.substr(0, kUtf8.size())) == kUtf8)
+            said.remove_prefix(std::min(said.find('\'', kUtf8.size()), said.size() - 1) + 1);
+        out += part.name.ends_with('*') ? percent_decoded(said) : said;
+    }
+    return out;
+}
+
+/// RFC 6857 s3.2.5. A boundary stays: the lines between the parts have it as it is.
 void mime_value(FieldWriter& out, std::string_view value) {
-    std::vector<std::string_view> parts;
-    std::vector<std::string> names;
+    std::vector<Parameter> parts;
     for (auto rest = value;;) {
         const auto semicolon = find_special(rest, ';', false);
-        parts.push_back(rest.substr(0, semicolon));
-        auto name = parts.back().substr(0, parts.back().find('='));
-        if (parts.size() > 1 && names.size() < kMostParameters) names.push_back(lower_case(without_comments(name)));
+        parts.push_back(parameter(rest.substr(0, semicolon)));
         if (semicolon == rest.npos) break;
         rest.remove_prefix(semicolon + 1);
     }
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-        const auto part = parts[i];
-        if (!has_8bit(part)) {
-            if (i > 0) out.word("", ";");
-            out.words(part);
+    const std::span compared(parts.data(), std::min(parts.size(), kMostParameters));
+    for (const auto& part : parts) {
+        const bool first = &part == &parts.front();
+        const auto begin = [&] { out.word("", first ? "" : ";"); };
+        if (!has_8bit(part.text) || lower_case(part.name) == "boundary") {
+            begin();
+            out.words(part.text);
             continue;
         }
-        std::vector<std::string_view> comments;
-        auto plain = without_comments(part, &comments);
-        if (comments.empty()) plain = trim(part);  // spaces in a value that should have been quoted
-        const auto equals = plain.find('=');
-        const std::string name(trim(std::string_view(plain).substr(0, equals)));
-        const std::string_view given = equals == plain.npos ? "" : trim(std::string_view(plain).substr(equals + 1));
-        const bool parameter = i > 0 && equals != plain.npos && !name.empty() && !has_8bit(name);
-        const bool extended = name.contains('*');
-        // A mailer that was unsure sent the extended form as well.
-        const auto twin = [&](const std::string& other) { return other.starts_with(lower_case(name) + '*'); };
-        if (parameter && !extended && has_8bit(plain) && std::ranges::any_of(names, twin)) continue;
-        if (i > 0) out.word("", ";");
-        if (!parameter || !has_8bit(plain)) {
-            out.word(" ", masked(plain));
-        } else if (extended) {
-            std::string text = name + '=';
-            for (unsigned char c : given)
+        if (!has_8bit(part.plain)) {
+            begin();
+            out.word(" ", part.plain);
+        } else if (first || !is_token(part.name)) {
+            aside(out, " ", part.plain);
+        } else if (part.name.contains('*')) {
+            std::string text = part.name + '=';
+            for (unsigned char c : part.value)
                 c < 0x80 ? void(text += static_cast<char>(c))
                          : void((text += '%').append({kHex[c >> 4], kHex[c & 15]}));
+            begin();
             out.word(" ", text);
         } else {
-            extended_parameter(out, name, given.starts_with('"') ? unquote(given) : std::string(given));
+            // A mailer that was unsure sent the extended form as well.
+            const auto given = unquoted(part.value), extended = extended_value(compared, part.name);
+            if (extended.empty()) {
+                begin();
+                extended_parameter(out, part.name, given);
+            } else if (extended != given) {
+                aside(out, " ", given);
+            }
         }
-        for (auto c : comments) comment(out, " ", c);
+        for (auto c : part.comments) comment(out, " ", c);
     }
 }
 
@@ -464,10 +524,10 @@ void keywords(FieldWriter& out, std::string_view value) {
 /// RFC 6857 s3.1.9: utf-8-address as utf-8-addr-xtext (RFC 6533 s3); false for other types of addresses.
 bool type_addr(FieldWriter& out, std::string_view value) {
     const auto semicolon = find_special(value, ';', false);
-    if (semicolon == value.npos || lower_case(without_comments(value.substr(0, semicolon))) != "utf-8") return false;
     std::vector<std::string_view> comments;
+    if (semicolon == value.npos || lower_case(without_comments(value.substr(0, semicolon), &comments)) != "utf-8")
+        return false;
     const auto address = without_comments(value.substr(semicolon + 1), &comments);
-    if (!is_utf8(address)) return false;
     std::string xtext;
     for (std::string_view rest = address; !rest.empty();) {
         ucs4_t c = 0;
@@ -535,21 +595,8 @@ Form form_of(std::string_view name) {
 
 }  // namespace
 
-void append_masked(std::string& out, std::string_view text) {
-    for (char c : text) out += static_cast<unsigned char>(c) > 0x7f ? '?' : c;
-}
-
-std::string_view field_name_of(std::string_view field) {
-    std::size_t size = 0;
-    while (size < field.size() && is_ftext(field[size])) ++size;
-    std::size_t colon = size;
-    while (colon < field.size() && is_wsp(field[colon])) ++colon;  // RFC 5322 s4.5
-    return colon < field.size() && field[colon] == ':' ? field.substr(0, size) : std::string_view();
-}
-
 std::string downgrade_field(std::string_view field) {
-    const auto name = field_name_of(field);
-    if (name.empty()) return masked(field);
+    const auto name = field_name(field);
     const auto colon = field.find(':') + 1;
     const std::string value = unfold(field.substr(colon));
     FieldWriter out(field.substr(0, colon));

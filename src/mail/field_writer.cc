@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "mail/address.h"
-
 namespace poplar::mail {
 namespace {
 
@@ -20,6 +18,9 @@ constexpr std::size_t kGap = 40;             // octets in ASCII between words th
 constexpr std::string_view kWsp = " \t";
 
 bool looks_encoded(std::string_view word) { return word.size() > 5 && word.starts_with("=?") && word.ends_with("?="); }
+
+/// Whether a word must be encoded: for its octets, or as it might be taken for a part of an encoded-word.
+bool needs_encoding(std::string_view word) { return has_8bit(word) || (word.contains("=?") && !looks_encoded(word)); }
 
 /// What may stand for itself in the "Q" encoding, within a phrase and so anywhere (RFC 2047 s5).
 bool is_plain_q(unsigned char c) {
@@ -55,13 +56,10 @@ void append_b(std::string& out, std::string_view text) {
     }
 }
 
-/// Encoded-words of one charset and encoding.
+/// Encoded-words of one encoding.
 class WordEncoder {
 public:
-    explicit WordEncoder(std::string_view text)
-        : utf8_(is_utf8(text)), q_(mostly_ascii(text)), begin_(utf8_ ? "=?UTF-8?" : "=?unknown-8bit?") {
-        begin_ += q_ ? "Q?" : "B?";
-    }
+    explicit WordEncoder(std::string_view text) : q_(mostly_ascii(text)), begin_(q_ ? "=?UTF-8?Q?" : "=?UTF-8?B?") {}
 
     /// How many octets of `text`, at least one character, go into a word of at most `room` octets.
     std::size_t fits(std::string_view text, std::size_t room) const {
@@ -78,7 +76,7 @@ public:
     /// The size of a word of the longest character.
     std::size_t least() const { return begin_.size() + 2 + 12; }
     std::string encode(std::string_view text) const {
-        std::string word = begin_;
+        std::string word(begin_);
         q_ ? append_q(word, text) : append_b(word, text);
         return word += "?=";
     }
@@ -89,13 +87,12 @@ private:
         const auto high = std::ranges::count_if(text, [](char c) { return (c & 0x80) != 0; });
         return static_cast<std::size_t>(high) * 3 <= text.size() * 2;
     }
-    std::size_t character(std::string_view text) const {
-        if (!utf8_) return 1;
+    static std::size_t character(std::string_view text) {
         const int size = u8_mblen(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
         return size > 0 ? static_cast<std::size_t>(size) : 1;  // NUL has none
     }
-    bool utf8_, q_;
-    std::string begin_;
+    bool q_;
+    std::string_view begin_;
 };
 
 }  // namespace
@@ -168,7 +165,7 @@ void FieldWriter::unstructured(std::string_view text) {
     while (!text.empty()) {
         const auto begin = std::min(text.find_first_not_of(kWsp), text.size());
         auto end = std::min(text.find_first_of(kWsp, begin), text.size());
-        if (!has_8bit(text.substr(begin, end - begin))) {
+        if (!needs_encoding(text.substr(begin, end - begin))) {
             word(text.substr(0, begin), text.substr(begin, end - begin));
             text.remove_prefix(end);
             continue;
@@ -179,7 +176,7 @@ void FieldWriter::unstructured(std::string_view text) {
             at = std::min(text.find_first_of(kWsp, next), text.size());
             const auto candidate = text.substr(next, at - next);
             if (looks_encoded(candidate) || next - end > kGap) break;
-            if (has_8bit(candidate)) end = at;
+            if (needs_encoding(candidate)) end = at;
         }
         std::string run(text.substr(begin, end - begin));
         const auto after = std::min(text.find_first_not_of(kWsp, end), text.size());

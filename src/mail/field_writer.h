@@ -20,10 +20,9 @@ public:
     void word(std::string_view wsp, std::string_view word);
     /// `text` with the white space in it; white space at its end is left out.
     void words(std::string_view text);
-    /// `lead`, white space that "(" may follow, and `text` as encoded-words of at most 75 octets, none of which cuts a
-    /// character in two. Octets that are not UTF-8 are of the charset "unknown-8bit" (RFC 1428 s3). Readers drop the
-    /// white space between two encoded-words (RFC 2047 s6.2): what stands behind another one begins with a space of its
-    /// own.
+    /// `lead`, white space that "(" may follow, and `text`, which is UTF-8, as encoded-words of at most 75 octets, none
+    /// of which cuts a character in two. Readers drop the white space between two encoded-words (RFC 2047 s6.2): what
+    /// stands behind another one begins with a space of its own.
     void encoded(std::string_view lead, std::string_view text);
     /// `text` word by word: encoded from the first word that is not ASCII to the last one near it.
     void unstructured(std::string_view text);

@@ -29,16 +29,6 @@ std::string_view trim(std::string_view text) {
     return text;
 }
 
-/// The name of the field that `line` begins, and its length with white space and colon; nothing if it begins none.
-std::optional<std::pair<std::string_view, std::size_t>> field_name(std::string_view line) {
-    std::size_t size = 0;
-    while (size < line.size() && is_ftext(line[size])) ++size;
-    std::size_t colon = size;
-    while (colon < line.size() && is_wsp(line[colon])) ++colon;  // RFC 5322 s4.5
-    if (size == 0 || colon == line.size() || line[colon] != ':') return std::nullopt;
-    return std::pair(line.substr(0, size), colon + 1);
-}
-
 std::optional<std::string> decode_base64(std::string_view text) {
     constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     while (text.ends_with('=')) text.remove_suffix(1);
@@ -210,39 +200,66 @@ std::string clean_utf8(std::string_view text) {
 
 }  // namespace
 
+std::string_view field_name(std::string_view line) {
+    line = line.substr(0, kLongestFieldName + 1);
+    std::size_t size = 0;
+    while (size < line.size() && is_ftext(static_cast<unsigned char>(line[size]))) ++size;
+    std::size_t colon = size;
+    while (colon < line.size() && is_wsp(static_cast<unsigned char>(line[colon]))) ++colon;
+    return colon < line.size() && line[colon] == ':' ? line.substr(0, size) : std::string_view();
+}
+
 void HeaderWalk::end_name(unsigned char c) {
     if (c == ':') {
         ++fields_;
         if (matched_ == kReceived.size()) ++received_;
+        undecided_ = 0;
         at_ = At::text;
+    } else if (is_wsp(c) && undecided_ < kLongestFieldName) {
+        at_ = At::after_name;
+        ++undecided_;
     } else {
-        at_ = is_wsp(c) ? At::after_name : c == '\n' ? At::line_start : At::text;
+        end_at_text();
     }
+}
+
+void HeaderWalk::end_at_text() {
+    octets_ -= undecided_;
+    undecided_ = 0;
+    lacks_blank_line_ = true;
+    at_ = At::body;
 }
 
 void HeaderWalk::step(unsigned char c) {
     switch (at_) {
         case At::line_start:
             matched_ = 0;
-            if (c == '\r')
+            if (c == '\r') {
                 at_ = At::line_cr;
-            else if (c == '\n')
+                undecided_ = 1;
+            } else if (c == '\n') {
                 at_ = At::body;
-            else if (!is_ftext(c))
+            } else if (is_wsp(c) && fields_ > 0) {
                 at_ = At::text;
-            else {
+            } else if (!is_ftext(c)) {
+                end_at_text();
+            } else {
                 at_ = At::name;
                 step(c);
             }
             break;
-        case At::line_cr: at_ = c == '\n' ? At::body : At::text; break;
+        case At::line_cr:
+            if (c != '\n') return end_at_text();
+            at_ = At::body;
+            undecided_ = 0;
+            break;
         case At::name:
-            if (!is_ftext(c))
-                end_name(c);
-            else if (matched_ < kReceived.size() && lower(static_cast<char>(c)) == kReceived[matched_])
+            if (!is_ftext(c) || undecided_ == kLongestFieldName) return end_name(c);
+            if (matched_ < kReceived.size() && lower(static_cast<char>(c)) == kReceived[matched_])
                 ++matched_;
             else
                 matched_ = kOtherName;
+            ++undecided_;
             break;
         case At::after_name: end_name(c); break;
         case At::text:
@@ -255,9 +272,8 @@ void HeaderWalk::step(unsigned char c) {
 void HeaderWalk::feed(std::string_view bytes) {
     while (!bytes.empty() && at_ != At::body) {
         if (at_ != At::text) {
-            const auto c = static_cast<unsigned char>(bytes.front());
-            has_8bit_ |= c > 0x7f;
-            step(c);
+            step(static_cast<unsigned char>(bytes.front()));
+            if (lacks_blank_line_) return;
             bytes.remove_prefix(1);
             ++octets_;
             continue;
@@ -274,29 +290,21 @@ void HeaderWalk::feed(std::string_view bytes) {
 
 std::vector<HeaderField> parse_header(std::string_view header, std::size_t limit) {
     std::vector<HeaderField> fields;
-    bool in_field = false;
-    auto finish_field = [&] {
-        if (in_field) fields.back().value = trim(fields.back().value);
-        in_field = false;
-    };
     while (!header.empty()) {
         const std::size_t newline = header.find('\n');
         std::string_view line = header.substr(0, newline);
         header.remove_prefix(newline == std::string_view::npos ? header.size() : newline + 1);
         if (line.ends_with('\r')) line.remove_suffix(1);
         if (line.empty()) break;
-        if (is_wsp(line.front())) {
-            if (in_field) fields.back().value += line;  // RFC 5322 s2.2.3: only the CRLF goes
+        if (is_wsp(static_cast<unsigned char>(line.front())) && !fields.empty()) {
+            fields.back().value += line;  // RFC 5322 s2.2.3: only the CRLF goes
             continue;
         }
-        finish_field();
         const auto name = field_name(line);
-        if (!name) continue;
-        if (fields.size() == limit) break;
-        fields.push_back({std::string(name->first), std::string(line.substr(name->second))});
-        in_field = true;
+        if (name.empty() || fields.size() == limit) break;
+        fields.push_back({std::string(name), std::string(line.substr(line.find(':') + 1))});
     }
-    finish_field();
+    for (auto& field : fields) field.value = trim(field.value);
     return fields;
 }
 

@@ -10,9 +10,10 @@ namespace poplar::mailstore {
 
 namespace {
 
-// Version 2 of a message and of a mailbox speaks of UTF-8 in headers as well; it is written only where there is some,
-// and stands for the octets that Downgrader makes (mail/downgrade.h).
-constexpr std::uint8_t kVersion = 1, kVersionUtf8 = 2;
+// Version 3 of a message and of a mailbox speaks of UTF-8 in headers as well; it is written only where there is some,
+// and stands for the octets that Downgrader makes (mail/downgrade.h). Version 2 did so when it made others: its counts
+// are passed over, and such a message is sent as it is stored.
+constexpr std::uint8_t kVersion = 1, kVersionOldUtf8 = 2, kVersionUtf8 = 3;
 constexpr std::uint32_t kInbox = 1;  // the one mailbox so far; its number stands in every key
 
 constexpr std::string_view kMailboxTag = "M", kMessageTag = "m", kRetainedTag = "r", kUniqueIdTag = "u";
@@ -47,14 +48,16 @@ void encode_body(Encoder& out, const Message& message) {
 /// Into a fresh message. False: the version is unknown, or says what is not so.
 bool decode_body(Decoder& in, Message& message) {
     const auto version = in.u8();
-    if (version != kVersion && version != kVersionUtf8) return false;
+    if (version != kVersion && version != kVersionOldUtf8 && version != kVersionUtf8) return false;
     message.body = engine::BodyId(in.varint());
     message.octets = in.varint();
     message.wire_octets = in.varint();
     message.received = timestamp(in.varint());
     message.unique_id.assign(in.string());
-    if (version == kVersionUtf8) message.ascii_octets = in.varint();
-    return version == kVersion || message.ascii_octets != 0;
+    if (version == kVersion) return true;
+    const auto ascii_octets = in.varint();
+    if (version == kVersionUtf8) message.ascii_octets = ascii_octets;
+    return ascii_octets != 0;
 }
 
 }  // namespace
@@ -162,10 +165,14 @@ Result<MailboxRecord> decode_mailbox(std::string_view value) {
     record.totals.retained_octets = in.varint();
     record.earliest_expiry = timestamp(in.varint());
     bool known = version == kVersion;
-    if (version == kVersionUtf8) {
-        record.totals.utf8_messages = in.varint();
-        record.totals.ascii_growth = unzigzag(in.varint());
-        known = record.totals.utf8_messages != 0;
+    if (version == kVersionOldUtf8 || version == kVersionUtf8) {
+        const auto utf8_messages = in.varint();
+        const auto ascii_growth = unzigzag(in.varint());
+        known = utf8_messages != 0;
+        if (version == kVersionUtf8) {
+            record.totals.utf8_messages = utf8_messages;
+            record.totals.ascii_growth = ascii_growth;
+        }
     }
     bool sound = in.ok() && in.at_end() && known && record.generation.size() == kGenerationLength &&
                  is_unique_id(record.generation) && record.next_order.value > 0;

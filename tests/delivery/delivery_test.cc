@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "mail/downgrade.h"
 #include "tests/delivery/world.h"
 
@@ -119,6 +121,50 @@ TEST(Delivery, LetsNoMessageContinueOurTraceFields) {
         auto message = world.inbox("demo@example.test").at(0);
         EXPECT_TRUE(message.ends_with("+0000\r\n\r\n" + begin + "\r\n" + kMessage)) << message;
     }
+}
+
+TEST(Delivery, PutsAnEmptyLineWhereTheHeaderEndsWithoutOne) {
+    struct Case {
+        std::string sent, stored;
+    };
+    const std::string mailbox_line = "From a@b.example Thu Jan  1 00:00:00 1970\r\n";
+    for (const auto& [sent, stored] : {
+             Case{"St\u00f6rung: 8 \u00b0C\r\n", "\r\nSt\u00f6rung: 8 \u00b0C\r\n"},
+             {"From: a@b.example\r\nSubject: Alarm\r\nDie T\u00fcr\r\n\r\n..\r\n",
+              "From: a@b.example\r\nSubject: Alarm\r\n\r\nDie T\u00fcr\r\n\r\n..\r\n"},
+             {"From: a@b.example\r\nSubject \u00fc\r\nDate: x\r\n\r\n",
+              "From: a@b.example\r\n\r\nSubject \u00fc\r\nDate: x\r\n\r\n"},
+             {mailbox_line + "Subject: \u00fc\r\n\r\n\u00fc\r\n",
+              "X-Mailbox-Line: " + mailbox_line + "Subject: \u00fc\r\n\r\n\u00fc\r\n"},
+             {kMessage, kMessage},
+         })
+        for (std::size_t step : {std::string::npos, std::size_t{1}, std::size_t{5}}) {
+            World world;
+            auto incoming = world.delivery.begin(envelope(world, {"demo@example.test"}), 0);
+            for (std::size_t at = 0; at < sent.size(); at += std::min(step, sent.size())) {
+                // Where the session has it: in the writer's own room.
+                const auto piece = std::string_view(sent).substr(at, step);
+                const auto room = incoming->room();
+                ASSERT_GE(room.size(), piece.size());
+                std::ranges::copy(piece, room.begin());
+                ASSERT_TRUE(run(incoming->write({room.data(), piece.size()})));
+            }
+            const std::uint64_t stuffed = sent.contains("\r\n..") ? 1 : 0;
+            ASSERT_TRUE(run(incoming->finish({sent.size() - stuffed, sent.size()})));
+            const auto whole = world.inbox("demo@example.test").at(0);
+            EXPECT_EQ(content_of(whole), stored);
+            auto account = run(world.directory.find_account("demo@example.test"));
+            auto listed = run(world.store.list(account->id, mailstore::OrderKey(0), 1));
+            EXPECT_EQ(listed->at(0).octets, whole.size() - stuffed);
+            const auto ascii = downgraded(world, "demo@example.test");
+            EXPECT_EQ(listed->at(0).ascii_octets, ascii == whole ? 0 : ascii.size() - stuffed);
+        }
+}
+
+TEST(Delivery, ATextWithoutAHeaderIsBoundByNoLimitOfHeaders) {
+    World world({.header_octets = 1000, .header_fields = 10});
+    for (const std::string header : {"", "Subject: x\r\n"})
+        EXPECT_TRUE(deliver(world, envelope(world, {"demo@example.test"}), header + std::string(5000, 'x') + "\r\n"));
 }
 
 TEST(Delivery, LeavesAReturnPathThatCameWithTheMessage) {

@@ -1,12 +1,16 @@
 """Messages with UTF-8 in their headers, for clients that know UTF8 and for those that don't: RFC 6856, RFC 6857."""
 
+import base64
 import email
 import email.policy
 import poplib
+import quopri
+import re
+import urllib.parse
 
 import pytest
 
-from poplar_server import DOMAIN, PASSWORD, client_tls
+from poplar_server import DOMAIN, PASSWORD, client_tls, without_trace
 
 SENDER, RECIPIENT = "jürgen@bücher.example", f"größe@{DOMAIN}"
 SUBJECT, NAME, FILE = "Grüße – 日本語", "Jürgen Müller", "Übersicht für März.pdf"
@@ -157,3 +161,147 @@ def test_languages(server, mailbox):
         assert len(seen) == len(listed), "each language says it in its own words"
         client.err(b"LANG tlh")
         client.ok(b"LANG *")
+
+
+def lines(*texts):
+    return b"".join((text if isinstance(text, bytes) else text.encode()) + b"\r\n" for text in texts)
+
+
+def parts(boundary, *contents, end=True):
+    """A multipart's body; the boundary in octets."""
+    out = b"".join(b"--" + boundary + b"\r\n" + content for content in contents)
+    return out + (b"--" + boundary + b"--\r\n" if end else b"")
+
+
+GBK, LATIN = "发信方已撤回邮件".encode("gbk"), "Grüße aus Köln".encode("latin1")
+MBOX = b"From alarm@example.net Thu Jan  1 00:00:00 1970\r\n"
+SIGNED = parts(b"s", lines("Content-Description: Übersicht", "", "ä"), lines("Content-Type: application/pgp-signature", "", "x"))
+LONG_NAMES = ", ".join(f'"Empfänger Nummer {n}" <r{n}@example.net>' for n in range(2000))
+LONG_FILE = "Übersicht über die Größe und den Umfang aller Räume " * 8 + ".pdf"
+
+# What it is; the message; what it becomes at delivery, if not itself; what must be found in what a client without UTF8
+# gets: text that a reader can decode, or octets as they are.
+STRANGE = {row[0]: row[1:] for row in (
+    ("a text without a header", lines("Störung: Kühlraum 3 über 8 °C", "请检查"), lambda m: b"\r\n" + m, ["Störung: Kühlraum 3 über 8 °C", "请检查"]),
+    ("a text of which the second line has the letters", lines("Alarm", "Störung: x", "", "ä"), lambda m: b"\r\n" + m, ["Störung: x"]),
+    ("one endless line of text", lines("ü" * 100_000), lambda m: b"\r\n" + m, ["ü" * 100_000]),
+    ("one endless word that is no name", lines("w" * 3000 + ": ü"), lambda m: b"\r\n" + m, ["w: ü"]),
+    ("no empty line behind the header", lines("Subject: Tür", "Die Tür im Büro", "Grüße: x", "", "zweiter Absatz: ähnlich"),
+     lambda m: m.replace(b"Die", b"\r\nDie"), ["Subject: Tür", b"\r\n\r\n" + "Die Tür im Büro\r\nGrüße: x".encode(), "ähnlich"]),
+    ("a field that lacks its colon", lines("From: a@b.example", "Subject Störung", "Date: x", "", "ä"),
+     lambda m: m.replace(b"Subject", b"\r\nSubject"), ["Subject Störung", "ä"]),
+    ("a field without a name", lines("From: a@b.example", ": ü", "", "x"), lambda m: m.replace(b": \xc3", b"\r\n: \xc3"), [": ü"]),
+    ("a name that is not ASCII", lines("From: a@b.example", "Größe: 5", "", "x"), lambda m: m.replace("G".encode(), b"\r\nG"), ["Größe: 5"]),
+    ("folded lines on top", lines(" über", "Subject: ü", "", "x"), lambda m: b"\r\n" + m, [" über", "Subject: ü"]),
+    ("an mbox's line on top", MBOX + lines("Subject: Grüße", "", "ä"), lambda m: b"X-Mailbox-Line: " + m, ["Subject: Grüße", "ä"]),
+    ("an mbox's line on top, quoted", b">" + MBOX + lines("Subject: Grüße", "", "ä"), lambda m: b"X-Mailbox-Line: " + m, ["Subject: Grüße"]),
+    ("a text that begins as an mbox does", lines("From now on: 5 €"), lambda m: b"\r\n" + m, ["From now on: 5 €"]),
+    ("a header alone", lines("Subject: ü"), None, ["Subject: ü"]),
+    ("a boundary line in the header", lines("Content-Type: multipart/mixed; boundary=b") + parts(b"b", lines("Content-Description: ü", "", "ä")),
+     lambda m: m.replace(b"--b\r", b"\r\n--b\r", 1), ["Content-Description: ü", "ä"]),
+    ("raw GBK", lines(b"Subject: " + GBK, "Content-Type: text/plain; charset=gb2312", "", GBK), None, [b"Subject: " + GBK]),
+    ("raw ISO 8859-1", lines(b"Subject: " + LATIN, b"From: " + LATIN + b" <a@b.example>", "", "x"), None, [b"Subject: " + LATIN, b"From: " + LATIN]),
+    ("raw GBK beside a field in UTF-8", lines(b"Subject: " + GBK, "From: Jörg <a@b.example>", "", "x"), None, [b"Subject: " + GBK, "From: Jörg"]),
+    ("a character cut in two", lines("Subject: Grüße".encode()[:-2], "", "x"), None, ["Subject: Grü"]),
+    ("NUL in a field", lines(b"Subject: \0" + "Grüße\0 Köln".encode(), "", b"\0"), None, ["Grüße\0 Köln"]),
+    ("a boundary in UTF-8", lines('Content-Type: multipart/mixed; boundary="Teil-übersicht"; x=ä', "") +
+     parts("Teil-übersicht".encode(), lines("Content-Description: ö", "", "ä"), lines("", "ß")), None,
+     ['boundary="Teil-übersicht"'.encode(), "Content-Description: ö", "x=ä", "ß"]),
+    ("a boundary in ISO 8859-1", lines(b"Content-Type: multipart/mixed; boundary=" + LATIN[:4], "") +
+     parts(LATIN[:4], lines("Content-Description: ö", "", "ä")), None, [b"boundary=" + LATIN[:4], b"--" + LATIN[:4], "Content-Description: ö"]),
+    ("a multipart without a boundary", lines("Content-Type: multipart/mixed", "", "--b", "Content-Description: ö", "", "ä"), None, ["Content-Description: ö".encode()]),
+    ("parts without headers", lines("Content-Type: multipart/mixed; boundary=b", "") +
+     parts(b"b", lines("Störung: ü"), lines("Content-Description: ö", "Text ohne Leerzeile: ä"), lines("Content-Description: ö", "", "x")), None,
+     ["Störung: ü".encode(), b"\r\n" + "Text ohne Leerzeile: ä".encode(), "Content-Description: ö"]),
+    ("multiparts without an end", lines("Content-Type: multipart/mixed; boundary=b", "") +
+     parts(b"b", lines("Content-Type: multipart/mixed; boundary=c", "") + parts(b"c", lines("Content-Description: ö", "", "ä"), end=False), end=False), None,
+     ["Content-Description: ö", "ä"]),
+    ("what is signed", lines('Content-Type: multipart/signed; boundary="s"', "Subject: Grüße", "") + SIGNED, None, ["Subject: Grüße", SIGNED]),
+    ("what is signed, in a part", lines("Content-Type: multipart/mixed; boundary=b", "") +
+     parts(b"b", lines("Content-Type: multipart/signed; boundary=s", "") + SIGNED, lines("Content-Description: ö", "", "ä")), None, [SIGNED, "Content-Description: ö"]),
+    ("messages in it", lines("Content-Type: multipart/mixed; boundary=b", "") +
+     parts(b"b", lines("Content-Type: message/rfc822", "", "Subject: Größe", "", "ä"), lines("Content-Type: message/global", "", "Subject: ö", "ohne Zeile: ß"),
+           lines("Content-Type: message/rfc822", "Content-Transfer-Encoding: base64", "", "U3ViamVjdDogw7w="), lines("Content-Type: message/rfc822", "", MBOX + "Subject: ü".encode())),
+     None, ["Subject: Größe", "Subject: ö", "\r\nohne Zeile: ß".encode(), "Subject: ü".encode()]),
+    ("a delivery report with a text in it", lines("Content-Type: message/delivery-status", "", "Reporting-MTA: dns; ö.example", "", "Final-Recipient: utf-8; jörg@example.net", "Text ü", "", "Ä: ß"), None,
+     ["Reporting-MTA: dns; ö", "jörg@example.net", "Text ü\r\n\r\nÄ: ß".encode()]),
+    ("white space before the colon", lines("Subject : Grüße", "From\t: Jörg <a@b.example>", "", "x"), None, ["Subject : Grüße", "Jörg"]),
+    ("trace fields", lines("Subject: x", "Received: from bücher.example (größer) by x id ü for <jörg@example.net>; Mon", "Message-ID: <ä@b>", "References: <ä@b> (ß)", "", "x"), None,
+     ["bücher.example", "größer", "id ü", "for <jörg@example.net>", "<ä@b>", "ß"]),
+    ("Received of no grammar", lines("Subject: x", "Received: größer für ü; ä", "", "x"), None, ["größer", "für", "ü", "ä"]),
+    ("encoded-words beside raw octets", lines("Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= aus Köln =?utf-8?q?=C3=BC?=ä", "", "x"), None, ["Grüße", "aus Köln", "ä"]),
+    ("a field over the limit", lines("To: " + LONG_NAMES, "Subject: ü", "", "x"), None, [LONG_NAMES[:50], LONG_NAMES[-50:], "Subject: ü"]),
+    ("a long display-name", lines("From: " + "Jörg " * 300 + "<a@b.example>", "", "x"), None, ["Jörg " * 300 + "<a@b.example>"]),
+    ("a long file name", lines(f'Content-Disposition: attachment; filename="{LONG_FILE}"', "", "x"), None, [LONG_FILE]),
+    ("groups", lines("To: Räte: a@b.example, Jörg <jörg@b.example>;, Straße <c@b.example>, Leere: ;", "", "x"), None, ["Räte", "Jörg <jörg@b.example>", "Straße"]),
+    ("comments anywhere", lines("From: (Ä) Jörg (Ö (ü)) <a(ß)@bücher.example> (é)", "Date: Mon (Zürich)", "MIME-Version: 1.0 (ñ)", "", "x"), None,
+     ["Ä", "Jörg", "Ö", "ü", "ß", "bücher.example", "é", "Zürich", "ñ"]),
+    ("addresses of no grammar", lines('From: "Jörg <a@b.example', "To: Müller", "Cc: ü@@b, <<ä>>", "", "x"), None, ["Jörg", "Müller", "ü@@b", "ä"]),
+    ("parameters said twice and otherwise", lines("Content-Disposition: attachment; filename=\"Größe.pdf\"; filename*0*=UTF-8''anders; filename*1=.pdf", "", "x"), None, ["Größe.pdf", b"filename*0*=UTF-8''anders"]),
+    ("parameters of no grammar", lines("Content-Type: text/ü; ü=1; name=Größe; März.pdf; name*0=ä", "", "x"), None, ["text/ü", "ü=1", "Größe", "März.pdf", "ä"]),
+    ("two types", lines("Content-Type: text/plain; name=ü", "Content-Type: multipart/mixed; boundary=b; x=ö", "", "--b", "Ä: ü"), None, ["name=ü", "x=ö"]),
+    ("lines of white space in the header", lines("Subject: ü", " ", "\t", " ö", "", "ä"), None, ["ü", "ö", "ä"]),
+)}
+
+
+def encoded_word(match):
+    octets = match[2].encode()
+    octets = base64.b64decode(octets) if match[1] in "Bb" else quopri.decodestring(octets, header=True)
+    return octets.decode()
+
+
+def said(message):
+    """A message and, behind it, what its ASCII stands for: encoded-words, RFC 2231, A-labels, RFC 6533."""
+    text = message.decode("utf-8", "replace")
+    words = re.sub(r"(?i)=\?utf-8\?([BQ])\?([^?]*)\?=", encoded_word, re.sub(r"\?=(\r\n)?[ \t]+=\?", "?==?", text))
+    flat = re.sub(r"\r\n([ \t])", r"\1", words)
+    return "\n".join((text, flat, urllib.parse.unquote(re.sub(r"; \w+\*\d+\*=", "", flat).replace("*=UTF-8''", "=")),
+                      re.sub(r"xn--[a-z0-9-]+", lambda m: m[0].encode().decode("idna"), flat),
+                      re.sub(r"\\x\{([0-9A-F]+)\}", lambda m: chr(int(m[1], 16)), flat)))
+
+
+@pytest.fixture(scope="module")
+def strange(server):
+    address = f"strange@{DOMAIN}"
+    server.add_user(address)
+    with server.smtp() as client:
+        client.hello()
+        for message, *_ in STRANGE.values():
+            client.send_message("a@b.example", [address], message, "SMTPUTF8 BODY=8BITMIME")
+    return address
+
+
+@pytest.mark.parametrize("utf8", [False, True], ids=["without", "with"])
+def test_of_strange_messages_every_size_is_of_what_is_sent(server, strange, utf8):
+    with server.pop3() as client:
+        if utf8:
+            client.ok(b"UTF8")
+        client.login(strange)
+        listed = client.listing()
+        assert client.stat() == (len(STRANGE), sum(listed.values()))
+        for number, what in enumerate(STRANGE, 1):
+            whole = client.retr(number)
+            assert len(whole) == listed[number], what
+            assert client.ok(b"LIST %d" % number).split()[2] == b"%d" % len(whole)
+            for lines_of_body in (0, 2):
+                top = re.sub(rb"(?m)^\.", b"", client.multi(b"TOP %d %d" % (number, lines_of_body)))
+                assert whole.startswith(top), what
+                assert top.partition(b"\r\n\r\n")[0] == whole.partition(b"\r\n\r\n")[0].rstrip(b"\r\n") or b"\r\n\r\n" not in whole, what
+        client.quit()
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_strange_messages_lose_no_letter(server, strange, what):
+    message, mended, words = STRANGE[what]
+    number = list(STRANGE).index(what) + 1
+    with server.pop3() as client:
+        client.ok(b"UTF8")
+        client.login(strange)
+        assert without_trace(client.retr(number)) == (mended(message) if mended else message)
+        client.quit()
+    with server.login(strange) as client:
+        got = without_trace(client.retr(number))
+        client.quit()
+    for word in words:
+        assert word in (got if isinstance(word, bytes) else said(got)), (word, got[:3000])
+    assert got.count(b"?") - 4 * got.count(b"=?UTF-8?") <= message.count(b"?"), got[:3000]

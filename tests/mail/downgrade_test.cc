@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
+#include "mail/address.h"
 #include "mail/downgrade_field.h"
 #include "mail/field_writer.h"
 #include "mail/header_walk.h"
+#include "tests/mail/letters.h"
 
 namespace poplar::mail {
 namespace {
@@ -47,14 +49,14 @@ void expect_sound(std::string_view field) {
         const auto line = field.substr(begin, end - begin);
         EXPECT_TRUE(begin == 0 || line.starts_with(' ') || line.starts_with('\t')) << field;
         EXPECT_NE(line.find_first_not_of(" \t"), line.npos) << "a line of nothing: " << field;
-        if (line.contains("=?UTF-8?") || line.contains("=?unknown-8bit?")) EXPECT_LE(line.size(), 76u) << line;
-        for (std::string_view word : {"=?UTF-8?", "=?unknown-8bit?"})
-            for (std::size_t at = 0; (at = line.find(word, at)) != line.npos;) {
-                const auto last = line.find("?=", at + word.size() + 2);
-                ASSERT_NE(last, line.npos) << line;
-                EXPECT_LE(last + 2 - at, 75u) << line;
-                at = last + 2;
-            }
+        if (line.contains("=?UTF-8?")) EXPECT_LE(line.size(), 76u) << line;
+        constexpr std::string_view word = "=?UTF-8?";
+        for (std::size_t at = 0; (at = line.find(word, at)) != line.npos;) {
+            const auto last = line.find("?=", at + word.size() + 2);
+            ASSERT_NE(last, line.npos) << line;
+            EXPECT_LE(last + 2 - at, 75u) << line;
+            at = last + 2;
+        }
         begin = end + 2;
     }
 }
@@ -73,7 +75,6 @@ TEST(DowngradeField, EachKindOfFieldBecomesAsciiAsRfc6857Says) {
              {"Subject: \u65e5\u672c\u8a9e", "Subject: =?UTF-8?B?5pel5pys6Kqe?="},
              {"Subject: =?UTF-8?Q?a?= \u00fc =?UTF-8?Q?b?=",
               "Subject: =?UTF-8?Q?a?= =?UTF-8?Q?_=C3=BC_?= =?UTF-8?Q?b?="},
-             {"Subject: caf\xe9", "Subject: =?unknown-8bit?Q?caf=E9?="},
              {"X-Unknown:\t\u00fc  x", "X-Unknown:\t=?UTF-8?B?w7w=?=  x"},
              {"..dot: \u00fc", "..dot: =?UTF-8?B?w7w=?="},
              {"Content-Description: \u00fc", "Content-Description: =?UTF-8?B?w7w=?="},
@@ -101,6 +102,7 @@ TEST(DowngradeField, EachKindOfFieldBecomesAsciiAsRfc6857Says) {
              {"To: friends: a@example.com, \u00fc@example.com;, c@example.com",
               "To: friends =?UTF-8?Q?a=40example=2Ecom=2C_=C3=BC=40example=2Ecom?= :;,\r\n c@example.com"},
              {"From: J\u00f6rg M\u00fcller", "From: =?UTF-8?Q?J=C3=B6rg_M=C3=BCller?= :;"},
+             {"Cc: <a(\u00fc)@b\u00fccher.example>", "Cc: <a@xn--bcher-kva.example> (=?UTF-8?B?w7w=?=)"},
              {"Reply-To: (\u00fc) a@example.com", "Reply-To: a@example.com (=?UTF-8?B?w7w=?=)"},
              {"Sender: \"\u00fc <a@example.com>", "Sender: =?UTF-8?Q?=22=C3=BC_=3Ca=40example=2Ecom=3E?= :;"},
              // s3.2.2: comments
@@ -114,12 +116,13 @@ TEST(DowngradeField, EachKindOfFieldBecomesAsciiAsRfc6857Says) {
              // s3.2.4: Received
              {"Received: from b\u00fccher.example ([192.0.2.1]) by mx.example.com with UTF8SMTPS id 7 for "
               "<j\u00f6rg@example.com>; Mon, 1 Jan 2024 00:00:00 +0000",
-              "Received: from xn--bcher-kva.example ([192.0.2.1]) by mx.example.com with\r\n UTF8SMTPS id 7; Mon, 1 "
-              "Jan "
-              "2024 00:00:00 +0000"},
+              "Received: from xn--bcher-kva.example ([192.0.2.1]) by mx.example.com with\r\n UTF8SMTPS id 7 "
+              "(=?UTF-8?Q?for_=3Cj=C3=B6rg=40example=2Ecom=3E?=); Mon, 1\r\n Jan 2024 00:00:00 +0000"},
              {"Received: by mx.example.com id \u00fc for <a@b\u00fccher.example> (\u00fc); Mon",
-              "Received: by mx.example.com for <a@xn--bcher-kva.example>\r\n (=?UTF-8?B?w7w=?=); Mon"},
-             {"Received: \u00fc from \u00fc\u00fc..x; \u00e4", "Received: ?\? from ?\?\?\?..x; ?\?"},
+              "Received: by mx.example.com (=?UTF-8?Q?id_=C3=BC?=) for\r\n <a@xn--bcher-kva.example> "
+              "(=?UTF-8?B?w7w=?=); Mon"},
+             {"Received: \u00fc from \u00fc\u00fc..x; \u00e4",
+              "Received: (=?UTF-8?B?w7w=?=) (=?UTF-8?Q?from_=C3=BC=C3=BC=2E=2Ex?=);\r\n (=?UTF-8?B?w6Q=?=)"},
              // s3.2.5: MIME
              {"Content-Disposition: attachment; filename=\"R\u00e9sum\u00e9 1.pdf\"; size=5",
               "Content-Disposition: attachment; filename*=UTF-8''R%C3%A9sum%C3%A9%201.pdf;\r\n size=5"},
@@ -127,11 +130,14 @@ TEST(DowngradeField, EachKindOfFieldBecomesAsciiAsRfc6857Says) {
               "Content-Type: text/plain; name*=UTF-8''%C3%BC.txt\r\n (=?UTF-8?B?w6k=?=); charset=utf-8"},
              {"Content-Disposition: attachment; filename=\"\u00fc\"; filename*=UTF-8''%C3%BC",
               "Content-Disposition: attachment; filename*=UTF-8''%C3%BC"},
-             {"Content-Disposition: attachment; filename=\"\xfc.txt\"",
-              "Content-Disposition: attachment; filename*=unknown-8bit''%FC.txt"},
+             {"Content-Disposition: attachment; filename=\"\u00fc\"; filename*0*=utf-8'de'%c3; filename*1*=%BC",
+              "Content-Disposition: attachment; filename*0*=utf-8'de'%c3; filename*1*=%BC"},
+             {"Content-Disposition: attachment; filename=\"\u00fc\"; filename*=UTF-8''ue",
+              "Content-Disposition: attachment (=?UTF-8?B?w7w=?=); filename*=UTF-8''ue"},
              {"Content-Disposition: attachment; filename*=UTF-8''\u00fc",
               "Content-Disposition: attachment; filename*=UTF-8''%C3%BC"},
-             {"Content-Type: text/\u00fc; \u00fc=1; \u00fc", "Content-Type: text/?\?; ?\?=1; ?\?"},
+             {"Content-Type: text/\u00fc; \u00fc=1; \u00fc",
+              "Content-Type: (=?UTF-8?Q?text/=C3=BC?=) (=?UTF-8?Q?=C3=BC=3D1?=)\r\n (=?UTF-8?B?w7w=?=)"},
              // s3.2.7: phrases
              {"Keywords: one, zw\u00f6lf Eier, \"drei, \u00fc\"",
               "Keywords: one, =?UTF-8?Q?zw=C3=B6lf?= Eier, =?UTF-8?Q?drei=2C_=C3=BC?="},
@@ -140,9 +146,8 @@ TEST(DowngradeField, EachKindOfFieldBecomesAsciiAsRfc6857Says) {
               "Original-Recipient: utf-8; j\\x{F6}rg\\x{2B}x@example.com"},
              {"Final-Recipient: rfc822; \u00fc@example.com",
               "Downgraded-Final-Recipient: rfc822; =?UTF-8?Q?=C3=BC=40example=2Ecom?="},
-             // no field at all
-             {"\u00fc: x", "?\?: x"},
-             {".. \u00fc", ".. ?\?"},
+             {"Original-Recipient: utf-8 (\u00fc); j\u00f6rg@example.com",
+              "Original-Recipient: utf-8; j\\x{F6}rg@example.com\r\n (=?UTF-8?B?w7w=?=)"},
          }) {
         const auto result = downgrade_field(std::string(in) + "\r\n");
         EXPECT_EQ(result, std::string(out) + "\r\n") << in;
@@ -187,7 +192,9 @@ TEST(DowngradeField, ALongFileNameIsCutIntoParts) {
 }
 
 TEST(DowngradeField, MakesNotMuchOfLittle) {
-    const std::string name(20'000, 'n'), value(20'000, '\xff');
+    const std::string name(20'000, 'n');
+    std::string value;
+    for (int i = 0; i < 10'000; ++i) value += "\u00fc";
     for (const auto& field :
          {"Content-Type: a; " + name + "=" + value, "Subject: " + value, "Subject:" + name + value}) {
         const auto out = downgrade_field(field + "\r\n");
@@ -195,7 +202,7 @@ TEST(DowngradeField, MakesNotMuchOfLittle) {
         EXPECT_FALSE(has_8bit(out));
     }
     std::string many = "To: ";
-    for (int i = 0; i < 20'000; ++i) many += "\xff,";
+    for (int i = 0; i < 20'000; ++i) many += "\u00fc,";
     EXPECT_LT(downgrade_field(many + "\r\n").size(), 20 * many.size());
 }
 
@@ -277,14 +284,14 @@ TEST(Downgrade, PartsOfADigestAreMessages) {
         "=?UTF-8?B?w7w=?=\r\n\r\n\u00fc\r\n--b--\r\n");
 }
 
-TEST(Downgrade, AFieldOverTheLimitIsMaskedInBoundedMemory) {
+TEST(Downgrade, AFieldOverTheLimitPassesAsItIsInBoundedMemory) {
     for (std::size_t size : {Downgrader::kFieldLimit - 20, Downgrader::kFieldLimit, std::size_t{300'000}})
         for (bool folded : {false, true}) {
             std::string field = "Subject: ";
             while (field.size() < size) field += folded ? "\u00fc\r\n " : "\u00fc";
             const auto message = field + "\r\nTo: \u00fc@example.com\r\n\r\n\u00fc\r\n";
             const auto whole = downgraded(message);
-            EXPECT_EQ(whole.starts_with("Subject: ??"), field.size() + 2 > Downgrader::kFieldLimit) << size;
+            EXPECT_EQ(whole.starts_with(field), field.size() + 2 > Downgrader::kFieldLimit) << size;
             EXPECT_TRUE(whole.ends_with("To: =?UTF-8?Q?=C3=BC=40example=2Ecom?= :;\r\n\r\n\u00fc\r\n")) << size;
             for (std::size_t step : {1000, 4096, 65536}) EXPECT_TRUE(downgraded(message, step) == whole) << step;
         }
@@ -333,6 +340,9 @@ public:
                                                          "Content-Type: ",
                                                          "multipart/mixed; boundary=b\r\n",
                                                          "multipart/digest; boundary=\"c\"\r\n",
+                                                         "multipart/mixed; boundary=\u00fc\r\n",
+                                                         "--\u00fc\r\n",
+                                                         "multipart/signed; boundary=b\r\n",
                                                          "message/rfc822\r\n",
                                                          "message/delivery-status\r\n",
                                                          "Content-Disposition: a; filename=",
@@ -359,14 +369,12 @@ private:
     std::mt19937 random_{6857};
 };
 
-TEST(Downgrade, WhateverComesHeadersAreAsciiAndSizesExactHoweverItIsCut) {
+TEST(Downgrade, WhateverComesNoLetterIsLostAndSizesAreExactHoweverItIsCut) {
     Maker make;
     for (int i = 0; i < 20'000; ++i) {
         const auto message = make.message();
         const auto out = downgraded(message);  // expects that predicted is produced
-        HeaderWalk walk;
-        walk.feed(out);
-        EXPECT_FALSE(walk.has_8bit()) << testing::PrintToString(message);
+        EXPECT_TRUE(test::says_all(out, message)) << testing::PrintToString(message) << testing::PrintToString(out);
         EXPECT_EQ(downgraded(message, 1 + make.number(20)), out) << testing::PrintToString(message);
         EXPECT_EQ(downgraded(out), out) << testing::PrintToString(message);
         const auto body = [](std::string_view text) {
@@ -387,7 +395,11 @@ TEST(Downgrade, EveryFieldThatComesOutIsSound) {
         static const std::vector<std::string> kNames = {
             "From",       "Subject",         "Received", "Content-Type",      "Keywords",
             "Message-ID", "Final-Recipient", "Date",     std::string(70, 'n')};
-        expect_sound(downgrade_field(kNames[make.number(kNames.size())] + ":" + text + "\u00fc\r\n"));
+        if (!is_utf8(text) || text.contains("boundary")) continue;
+        const auto field = kNames[make.number(kNames.size())] + ":" + text + "\u00fc\r\n";
+        const auto out = downgrade_field(field);
+        expect_sound(out);
+        EXPECT_TRUE(test::says_all(out, field)) << out;
         if (testing::Test::HasFailure()) {
             ADD_FAILURE() << testing::PrintToString(text);
             break;

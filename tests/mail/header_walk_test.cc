@@ -44,15 +44,50 @@ TEST(HeaderWalk, CountsWhatTheLimitsNeed) {
         {"A: 1\r\n folded: x\r\n\t: y\r\n", {false, 24, 1, 0, false}},
         {"Received: x\r\nRECEIVED : y\r\nreceived:\r\n z\r\nReceived-SPF: p\r\nXReceived: q\r\nReceive: r\r\n\r\n",
          {true, 87, 6, 3, false}},
-        {"From a@b\r\nno colon here\r\n: empty\r\nA B: c\r\nA: \xc3\xa9\r\n\r\n", {true, 51, 1, 0, true}},
-        {"\xc3\xa9: x\r\n", {false, 7, 0, 0, true}},
+        {"A: \xc3\xa9\r\n\r\n", {true, 9, 1, 0, true}},
+        {"A: 1\r\nName", {false, 10, 1, 0, false}},
         {"A: 1\n\nB: 2\n", {true, 6, 1, 0, false}},
         {"A: 1\r\n \r\nReceived: x\r\n", {false, 22, 2, 1, false}},
-        {"A: 1\r\n\r\r\nB: 2\r\n", {false, 15, 2, 0, false}},
     };
     for (const auto& [in, expected] : cases)
         for (std::size_t step : {std::string::npos, std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}})
             EXPECT_EQ(walk(in, step), expected) << testing::PrintToString(in) << " in steps of " << step;
+}
+
+TEST(HeaderWalk, EndsBeforeTheFirstLineThatIsNoField) {
+    const std::string longest(kLongestFieldName, 'n');
+    for (const std::string text : {"From a@b\r\n", "no colon here\r\n", "word\r\n", ": empty\r\n", "A B: c\r\n",
+                                   "\xc3\xa9: x\r\n", "A\xc3\xa9: x\r\n", "\r\r\n", "--b\r\n", "a\x7f: b\r\n"})
+        for (const std::string header : {"", "A: 1\r\n", "A: 1\r\n b\r\nB : \r\n"})
+            for (std::size_t step : {std::string::npos, std::size_t{1}, std::size_t{3}}) {
+                HeaderWalk walk;
+                const std::string in = header + text + "Received: x\r\n\r\n";
+                for (std::size_t at = 0; at < in.size(); at += std::min(step, in.size()))
+                    walk.feed(std::string_view(in).substr(at, step));
+                EXPECT_TRUE(walk.in_body() && walk.lacks_blank_line()) << in;
+                EXPECT_EQ(walk.header_octets(), header.size()) << in;
+                EXPECT_EQ(walk.received_count(), 0u) << in;
+            }
+    for (const auto& [in, lacks] : {std::pair(" begins folded\r\n"s, true),
+                                    {"A:\r\n folded\r\n\r\ntext\r\n", false},
+                                    {longest + ":\r\n", false},
+                                    {longest.substr(1) + "\t:\r\n", false},
+                                    {longest + "n:\r\n", true},
+                                    {longest + " :\r\n", true}}) {
+        HeaderWalk walk;
+        walk.feed(in);
+        EXPECT_EQ(walk.lacks_blank_line(), lacks) << in;
+        EXPECT_EQ(walk.undecided(), 0u);
+    }
+}
+
+TEST(HeaderWalk, KnowsHowMuchOfALineIsUndecided) {
+    for (auto [in, undecided] :
+         {std::pair("A: 1\r\n", 0), {"A: 1\r\nName", 4}, {"Name  ", 6}, {"Name:", 0}, {"A: 1\r\n\r", 1}, {"N x", 0}}) {
+        HeaderWalk walk;
+        walk.feed(in);
+        EXPECT_EQ(walk.undecided(), static_cast<std::size_t>(undecided)) << in;
+    }
 }
 
 TEST(HeaderWalk, GivesTheSameResultHoweverTheInputIsCut) {
@@ -65,10 +100,12 @@ TEST(HeaderWalk, GivesTheSameResultHoweverTheInputIsCut) {
     }
 }
 
-TEST(ParseHeader, UnfoldsAndSkipsWhatIsNoField) {  // RFC 5322 s2.2.3
-    auto fields = parse_header(
-        "From mbox@example\r\n lost\r\nSubject:  one\r\n two\r\n\tthree \r\nX-Empty:\r\nOld : style\r\n: none\r\n"
-        "Colons: a:b\r\n\r\nBody: no\r\n");
+TEST(ParseHeader, UnfoldsAndEndsWhereTheHeaderDoes) {  // RFC 5322 s2.2.3
+    for (const std::string text : {"no field\r\nBody: no\r\n", ": none\r\nBody: no\r\n", "From x\r\n\r\n"})
+        EXPECT_EQ(parse_header("A: 1\r\n" + text).size(), 1u) << text;
+    EXPECT_TRUE(parse_header(" folded\r\nA: 1\r\n").empty());
+    auto fields =
+        parse_header("Subject:  one\r\n two\r\n\tthree \r\nX-Empty:\r\nOld : style\r\nColons: a:b\r\n\r\nBody: no\r\n");
     ASSERT_EQ(fields.size(), 4u);
     EXPECT_EQ(fields[0].name, "Subject");
     EXPECT_EQ(fields[0].value, "one two\tthree");

@@ -46,14 +46,14 @@ TEST(Record, ReadsBackWhatItWrote) {
     }
 }
 
-TEST(Record, OnlyUtf8InHeadersNeedsTheSecondVersionAndTheFirstIsStillRead) {
+TEST(Record, OnlyUtf8InHeadersNeedsTheThirdVersionAndTheFirstIsStillRead) {
     auto message = kMessage;
     EXPECT_EQ(encode(message)[0], 1);
     EXPECT_EQ(decode_message({keys::message(message.order), encode(message)})->ascii_octets, 0u);
     auto retained = kRetained;
     for (std::uint64_t octets : {1, 900, 1000, 3000}) {
         message.ascii_octets = retained.message.ascii_octets = octets;
-        EXPECT_EQ(encode(message)[0], 2);
+        EXPECT_EQ(encode(message)[0], 3);
         EXPECT_EQ(decode_message({keys::message(message.order), encode(message)})->ascii_octets, octets);
         auto again = decode_retained({keys::retained(retained.expires, message.order), encode(retained)});
         ASSERT_TRUE(again);
@@ -66,11 +66,35 @@ TEST(Record, OnlyUtf8InHeadersNeedsTheSecondVersionAndTheFirstIsStillRead) {
     for (std::int64_t growth : {0, 5, -1, -100'000}) {
         mailbox.totals.utf8_messages = 3;
         mailbox.totals.ascii_growth = growth;
-        EXPECT_EQ(encode(mailbox)[0], 2);
+        EXPECT_EQ(encode(mailbox)[0], 3);
         auto again = decode_mailbox(encode(mailbox));
         ASSERT_TRUE(again) << growth;
         EXPECT_EQ(again->totals, mailbox.totals) << growth;
     }
+}
+
+TEST(Record, WhatTheSecondVersionCountedIsPassedOver) {
+    auto retained = kRetained;
+    retained.message.ascii_octets = 900;
+    auto mailbox = kMailbox;
+    mailbox.totals.utf8_messages = 3;
+    mailbox.totals.ascii_growth = -100;
+    const auto second = [](std::string value) {
+        value[0] = 2;
+        return value;
+    };
+    auto message = decode_message({keys::message(kMessage.order), second(encode(retained.message))});
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->ascii_octets, 0u);
+    EXPECT_EQ(message->octets, kMessage.octets);
+    auto again = decode_retained({keys::retained(retained.expires, kMessage.order), second(encode(retained))});
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->message.ascii_octets, 0u);
+    EXPECT_EQ(again->reason, retained.reason);
+    auto counted = decode_mailbox(second(encode(mailbox)));
+    ASSERT_TRUE(counted);
+    EXPECT_EQ(counted->totals, kMailbox.totals);
+    EXPECT_EQ(encode(*counted)[0], 1);
 }
 
 TEST(Record, KeysSortAsTheirNumbersDo) {
@@ -135,7 +159,7 @@ TEST(Record, EveryShortenedOrLengthenedRecordIsCorrupt) {
 
 TEST(Record, AnUnknownVersionIsNotGuessedAt) {
     for (auto value : {encode(kMailbox), encode(kMessage), encode(kRetained), encode(Place{})}) {
-        value[0] = 3;
+        value[0] = 4;
         EXPECT_FALSE(decode_mailbox(value));
         EXPECT_FALSE(decode_message({keys::message(OrderKey(7)), value}));
         EXPECT_FALSE(decode_retained({keys::retained(at(8), OrderKey(7)), value}));

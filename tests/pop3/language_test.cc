@@ -1,4 +1,5 @@
 // LANG and UTF8 (RFC 6856).
+#include "mailstore/record.h"
 #include "tests/pop3/world.h"
 
 namespace {
@@ -162,6 +163,33 @@ TEST_F(Pop3Utf8, TopIsOfWhatRetrSends) {
 }
 
 // RFC 6856 s5.
+TEST_F(Pop3Utf8, WhatAnOlderServerCountedOtherwiseIsSentAsItIsAndCountedSo) {
+    engine::Batch batch;
+    for (const auto& key : {mailstore::keys::mailbox(), mailstore::keys::message(mailstore::OrderKey(1))}) {
+        auto value = *test::run(engine_.get(fred_, key));
+        ASSERT_EQ(value[0], 3);
+        value[0] = 2;
+        batch.put(key, std::move(value));
+    }
+    ASSERT_TRUE(test::run(engine_.commit(fred_, std::move(batch))));
+    EXPECT_TRUE(test::run(store_.check(fred_)));
+    const auto as_it_is =
+        fmt::format("+OK 2 {0}\r\n+OK 1 {1}\r\n+OK {1} octets\r\n{2}.\r\n", utf8_ + other_, utf8_, kUtf8);
+    EXPECT_EQ(say_logged_in("STAT\r\nLIST 1\r\nRETR 1\r\n"), as_it_is);
+    EXPECT_EQ(say_in_utf8("STAT\r\nLIST 1\r\nRETR 1\r\n"), as_it_is);
+
+    append(kUtf8, "new", 1);  // beside it, and as the one left
+    EXPECT_EQ(
+        say_logged_in("STAT\r\nLIST\r\nRETR 3\r\n"),
+        fmt::format("+OK 3 {}\r\n+OK number and octets follow\r\n1 {}\r\n2 {}\r\n3 {}\r\n.\r\n+OK {} octets\r\n{}.\r\n",
+                    utf8_ + other_ + ascii_, utf8_, other_, ascii_, ascii_, kAscii));
+    say_logged_in("DELE 1\r\nQUIT\r\n");
+    EXPECT_EQ(say_logged_in("STAT\r\n"), fmt::format("+OK 2 {}\r\n", other_ + ascii_));
+    ASSERT_TRUE(test::run(store_.restore(fred_, "utf8")));
+    EXPECT_EQ(say_logged_in("STAT\r\nLIST 1\r\n"),
+              fmt::format("+OK 3 {}\r\n+OK 1 {}\r\n", utf8_ + other_ + ascii_, utf8_));
+    EXPECT_TRUE(test::run(store_.check(fred_)));
+}
 TEST_F(Pop3Utf8, WhereDowngradingIsRefusedTheReplySaysWhy) {
     options_.without_utf8 = WithoutUtf8::refuse;
     const std::string refusal = "-ERR [UTF8] the message has UTF-8 in its header: use UTF8 before the login\r\n";
