@@ -1,7 +1,5 @@
 #include "net/server.h"
 
-#include <arpa/inet.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -55,14 +53,10 @@ void log_exception(std::string_view event, std::string_view service, std::string
     }
 }
 
-/// Descriptors are given out from the lowest: a connection with this one or a higher one takes what the store needs to
-/// open its files, and would stop the work of all others.
-int first_spare_descriptor(std::size_t spare) {
-    rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > std::numeric_limits<int>::max())
-        return std::numeric_limits<int>::max();
-    return static_cast<int>(limit.rlim_cur - std::min<rlim_t>(spare, limit.rlim_cur / 2));
-}
+/// A Service with the number of its protocol (net/places.h).
+struct Offer : Service {
+    std::size_t number;
+};
 
 /// What belongs to one worker; only its thread touches it.
 struct Station {
@@ -73,36 +67,22 @@ struct Station {
 
 }  // namespace
 
-// One customer of IPv6 has a /64.
-std::string peer_group(const Peer& peer) {
-    in6_addr v6{};
-    if (inet_pton(AF_INET6, peer.address.c_str(), &v6) != 1) return peer.address;
-    return std::string(reinterpret_cast<const char*>(v6.s6_addr), 8);
-}
-
 /// Held by every session and accept loop, so it outlives them.
 struct Server::Shared {
-    Shared(Workers& w, ServerLimits l)
-        : workers(w), limits(l), first_spare(first_spare_descriptor(l.spare_descriptors)), stations(w.size()) {}
+    Shared(Workers& w, ServerLimits l) : workers(w), limits(l), places(l), stations(w.size()) {}
 
     Workers& workers;
     const ServerLimits limits;
-    const int first_spare;
+    Places places;
     std::vector<Station> stations;
 
-    std::atomic<std::size_t> live = 0;
     std::atomic<std::size_t> accepting = 0;  // accept loops that have not ended
     std::atomic<bool> stopping = false;
     std::atomic<std::uint64_t> accepted = 0, refused_total = 0, refused_peer = 0;
     Seldom refusals, exhaustion;
 
     std::mutex mutex;  // for what follows
-    std::unordered_map<std::string, std::size_t> peers;
     std::vector<std::string> local_paths;
-
-    bool counts_peer(const Peer& peer) const { return !peer.loopback || limits.limit_loopback_peers; }
-    bool enter(int socket, const Peer& peer);
-    void leave(const std::string& group);
 
     template <class Action>
     void on_each_station(std::shared_ptr<Shared> self, Action action) {
@@ -110,51 +90,30 @@ struct Server::Shared {
             asio::post(workers.executor(i), [self, i, action] { action(self->stations[i]); });
     }
 
-    static Task<> accept_loop(std::shared_ptr<Shared> self, std::size_t worker, std::shared_ptr<const Service> service,
+    static Task<> accept_loop(std::shared_ptr<Shared> self, std::size_t worker, std::shared_ptr<const Offer> service,
                               FileDescriptor socket);
-    static Task<> session(std::shared_ptr<Shared> self, std::shared_ptr<const Service> service,
-                          std::unique_ptr<StreamConnection> connection, std::string group);
-    void welcome(std::shared_ptr<Shared> self, std::size_t worker, const std::shared_ptr<const Service>& service,
+    static Task<> session(std::shared_ptr<Shared> self, std::shared_ptr<const Offer> service,
+                          std::unique_ptr<StreamConnection> connection, Places::Place place);
+    void refuse(const Service& service, int socket, const Peer& peer, Places::Limit limit);
+    void welcome(std::shared_ptr<Shared> self, std::size_t worker, const std::shared_ptr<const Offer>& service,
                  FileDescriptor socket, Peer peer);
 };
 
-bool Server::Shared::enter(int socket, const Peer& peer) {
-    if (live.fetch_add(1) >= limits.connections || socket >= first_spare) {
-        --live;
-        ++refused_total;
-        return false;
-    }
-    if (counts_peer(peer)) {
-        std::lock_guard guard(mutex);
-        auto& count = peers[peer_group(peer)];
-        if (count >= limits.connections_per_peer) {
-            --live;
-            ++refused_peer;
-            return false;
-        }
-        ++count;
-    }
-    ++accepted;
-    return true;
+void Server::Shared::refuse(const Service& service, int socket, const Peer& peer, Places::Limit limit) {
+    const bool whole = limit == Places::Limit::connections || limit == Places::Limit::reserved;
+    ++(whole ? refused_total : refused_peer);
+    if (!service.tls)
+        (void)::send(socket, service.busy_reply.data(), service.busy_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (std::uint64_t held_back = 0; refusals.now(held_back))
+        log::warning("net.refused", {{"service", service.name},
+                                     {"peer", peer.address},
+                                     {"limit", to_string(limit)},
+                                     {"live", places.taken()},
+                                     {"not_logged", held_back}});
 }
 
-void Server::Shared::leave(const std::string& group) {
-    if (!group.empty()) {
-        std::lock_guard guard(mutex);
-        auto at = peers.find(group);
-        if (--at->second == 0) peers.erase(at);
-    }
-    --live;
-}
-
-Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<const Service> service,
-                               std::unique_ptr<StreamConnection> connection, std::string group) {
-    struct Departure {
-        Shared& shared;
-        const std::string& group;
-        ~Departure() { shared.leave(group); }
-    } departure{*self, group};
-
+Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<const Offer> service,
+                               std::unique_ptr<StreamConnection> connection, Places::Place) {
     turn::begin();
     if (service->tls) {
         auto context = service->tls();
@@ -171,18 +130,11 @@ Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<con
 }
 
 void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
-                             const std::shared_ptr<const Service>& service, FileDescriptor socket, Peer peer) {
-    if (!enter(socket.get(), peer)) {
-        if (!service->tls)
-            (void)::send(socket.get(), service->busy_reply.data(), service->busy_reply.size(),
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (std::uint64_t held_back = 0; refusals.now(held_back))
-            log::warning(
-                "net.refused",
-                {{"service", service->name}, {"peer", peer.address}, {"live", live.load()}, {"not_logged", held_back}});
-        return;
-    }
-    auto group = counts_peer(peer) ? peer_group(peer) : std::string();
+                             const std::shared_ptr<const Offer>& service, FileDescriptor socket, Peer peer) {
+    auto place = places.enter(service->number, socket.get());
+    if (!place) return refuse(*service, socket.get(), peer, place.error());
+    if (auto limit = place->count_for(peer)) return refuse(*service, socket.get(), peer, *limit);
+    ++accepted;
     auto executor = workers.executor(worker);
     auto connection = make_connection(executor, std::move(socket), peer, limits.connection);
     auto& station = stations[worker];
@@ -192,12 +144,12 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
     auto ended = [service, address = peer.address](std::exception_ptr failure) {
         log_exception("net.session_exception", service->name, address, failure);
     };
-    asio::co_spawn(executor, session(std::move(self), service, std::move(connection), std::move(group)),
+    asio::co_spawn(executor, session(std::move(self), service, std::move(connection), std::move(*place)),
                    std::move(ended));
 }
 
 Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t worker,
-                                   std::shared_ptr<const Service> service, FileDescriptor socket) {
+                                   std::shared_ptr<const Offer> service, FileDescriptor socket) {
     struct Departure {
         Shared& shared;
         ~Departure() { --shared.accepting; }
@@ -239,7 +191,8 @@ Server::Server(Workers& workers, ServerLimits limits) : shared_(std::make_shared
 Server::~Server() = default;
 
 void Server::add(Listener listener, Service service) {
-    auto shared_service = std::make_shared<const Service>(std::move(service));
+    auto number = shared_->places.protocol(service.protocol.empty() ? service.name : service.protocol);
+    auto shared_service = std::make_shared<const Offer>(std::move(service), number);
     if (listener.address.family == Address::Family::local && !listener.inherited) {
         std::lock_guard guard(shared_->mutex);
         shared_->local_paths.push_back(listener.address.path);
@@ -284,14 +237,14 @@ void Server::close_all() {
     });
 }
 
-std::size_t Server::live() const { return shared_->live; }
+std::size_t Server::live() const { return shared_->places.taken(); }
 
 Task<bool> Server::idle(std::chrono::milliseconds patience) {
     auto shared = shared_;
     auto deadline = SteadyClock::now() + patience;
     asio::steady_timer timer(co_await asio::this_coro::executor);
     // An accept loop that has not heard of the end yet may still begin a session.
-    while ((shared->stopping && shared->accepting != 0) || shared->live != 0) {
+    while ((shared->stopping && shared->accepting != 0) || shared->places.taken() != 0) {
         if (SteadyClock::now() >= deadline) co_return false;
         timer.expires_after(kIdlePoll);
         co_await timer.async_wait(asio::as_tuple(use_awaitable));

@@ -9,25 +9,17 @@
 #include "base/asio.h"
 #include "net/connection.h"
 #include "net/listener.h"
+#include "net/places.h"
 #include "net/stream_connection.h"
 #include "net/tls.h"
 #include "net/workers.h"
 
 namespace poplar::net {
 
-struct ServerLimits {
-    std::size_t connections = 20'000;        ///< in all
-    std::size_t connections_per_peer = 100;  ///< an IPv4 address or an IPv6 /64
-    bool limit_loopback_peers = false;       ///< whether 127.0.0.0/8, ::1 and local sockets count as one peer each
+struct ServerLimits : PlaceLimits {
     std::chrono::seconds tls_handshake{30};  ///< for implicit TLS
-    /// Of the descriptors the process may have, so many (half at most) are not for connections: the store needs them.
-    /// A connection more is one over `connections`.
-    std::size_t spare_descriptors = 1024;
     ConnectionOptions connection{};
 };
-
-/// Whose connections count together: an IPv4 address, an IPv6 /64, or all local sockets.
-std::string peer_group(const Peer& peer);
 
 /// What is spoken on a listener. The objects `session` refers to must outlive the Workers.
 struct Service {
@@ -36,6 +28,8 @@ struct Service {
     std::function<Task<>(std::unique_ptr<Connection>)> session;
     /// Implicit TLS (RFC 8314 s3): the session begins after the handshake. Empty: plain at first.
     std::function<std::shared_ptr<const TlsContext>()> tls;
+    /// Services of the same have a share of the connections together: POP3's two ports. Empty: `name`.
+    std::string protocol = {};
 };
 
 /// Functions may be called from any thread. Order at the end: stop_accepting(), drain(), wait for live() to be 0 as
@@ -58,7 +52,9 @@ public:
     Task<bool> idle(std::chrono::milliseconds patience);
 
     struct Counters {
-        std::uint64_t accepted = 0, refused_total = 0, refused_peer = 0;
+        std::uint64_t accepted = 0;
+        std::uint64_t refused_total = 0;  ///< over the whole, or what it keeps for other protocols
+        std::uint64_t refused_peer = 0;   ///< over what a peer or its network may have
     };
     Counters counters() const;
 

@@ -450,7 +450,9 @@ std::vector<ConfigKey> make_keys() {
         boolean("storage.index_wal", restart, AT(engine.index_wal)),
 
         number("limits.connections", restart, AT(net.connections), 1, 10 * kMillion),
+        number("limits.connections_reserved", restart, AT(net.connections_reserved), 0, 10 * kMillion),
         number("limits.connections_per_peer", restart, AT(net.connections_per_peer), 1, 10 * kMillion),
+        number("limits.connections_per_network", restart, AT(net.connections_per_network), 1, 10 * kMillion),
         boolean("limits.limit_loopback_peers", restart, AT(net.limit_loopback_peers)),
         number("limits.spare_descriptors", restart, AT(net.spare_descriptors), 0, kMillion),
         duration("limits.tls_handshake", restart, AT(net.tls_handshake), seconds(1), hours(1)),

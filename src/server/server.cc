@@ -194,6 +194,7 @@ net::Service Server::service(Protocol protocol) {
     service.name = name_of(protocol);
     auto& count = sessions_[static_cast<std::size_t>(protocol)];
     if (protocol == Protocol::pop3 || protocol == Protocol::pop3s) {
+        service.protocol = name_of(Protocol::pop3);
         service.busy_reply = pop3::kBusyReply;
         service.session = [this, &count](std::unique_ptr<net::Connection> connection) {
             return counted(count, pop3::serve(std::move(connection), pop3_services_, config_.pop3, random_text(10)));

@@ -25,6 +25,23 @@ def test_peers_are_told_apart_by_their_addresses(crowd, make_server):
             assert refused.greeting.startswith(b"-ERR")
 
 
+def test_a_flood_of_pop3_leaves_room_for_mail(crowd, make_server):
+    server = make_server(limits={"connections": 80})
+    held = []
+    try:
+        for source in crowd.sources(80):
+            held.append(server.pop3(source=source))
+            if not held[-1].greeting.startswith(b"+OK"):
+                break
+        assert held[-1].greeting == b"-ERR [SYS/TEMP] too many connections, try again later"
+        with server.smtp() as smtp, server.lmtp() as lmtp:
+            smtp.hello()
+            lmtp.hello()
+    finally:
+        for client in held:
+            client.close()
+
+
 def test_a_poll_takes_its_turn_among_peers_that_always_have_another_command(crowd, make_server):
     """Each peer sends thousands of commands ahead, of which each is long work for the server."""
     server = make_server(auth={"allow_plaintext": "always"})
