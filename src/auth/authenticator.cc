@@ -12,6 +12,7 @@
 #include "auth/verified_cache.h"
 #include "base/blocking_pool.h"
 #include "base/log.h"
+#include "base/peer_network.h"
 #include "base/steady.h"
 
 namespace poplar::auth {

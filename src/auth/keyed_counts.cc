@@ -1,9 +1,5 @@
 #include "auth/keyed_counts.h"
 
-#include <algorithm>
-
-#include "base/asio.h"
-
 namespace poplar::auth {
 
 bool KeyedCounts::is_past(Timestamp begin) const {
@@ -46,19 +42,6 @@ void KeyedCounts::drop_oldest() {
 std::size_t KeyedCounts::size() const {
     std::lock_guard hold(mutex_);
     return windows_.size();
-}
-
-std::string peer_key(std::string_view peer) {
-    constexpr std::size_t kTextLimit = 64;
-    boost::system::error_code error;
-    auto address = asio::ip::make_address(std::string(peer.substr(0, kTextLimit)), error);
-    if (error) return std::string(peer.substr(0, kTextLimit));
-    if (address.is_v4()) return address.to_string();
-    auto v6 = address.to_v6();
-    if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6).to_string();
-    auto bytes = v6.to_bytes();
-    std::fill(bytes.begin() + 8, bytes.end(), 0);
-    return asio::ip::address_v6(bytes).to_string() + "/64";
 }
 
 }  // namespace poplar::auth

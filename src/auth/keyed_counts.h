@@ -43,8 +43,4 @@ private:
     std::deque<Begun> order_;  ///< one for each of windows_, oldest first
 };
 
-/// What a peer's failures are counted under: an IPv4 address, an IPv6 address's /64 (one customer has as many addresses
-/// in there as they like), IPv4 in IPv6 as IPv4; any other text (at most 64 octets) as it is.
-std::string peer_key(std::string_view peer);
-
 }  // namespace poplar::auth

@@ -65,21 +65,5 @@ TEST(KeyedCounts, LockNobodyOutWhenTheClockIsSetBack) {
     EXPECT_FALSE(limits.is_over("a"));
 }
 
-TEST(PeerKey, IsTheAddressOrTheIpv6Prefix) {
-    struct Case {
-        std::string_view peer, key;
-    };
-    for (auto [peer, key] : {Case{"192.0.2.1", "192.0.2.1"},
-                             {"::ffff:192.0.2.1", "192.0.2.1"},
-                             {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
-                             {"2001:db8:1:2:ffff::", "2001:db8:1:2::/64"},
-                             {"2001:db8:1:3::1", "2001:db8:1:3::/64"},
-                             {"::1", "::/64"},
-                             {"unix", "unix"},
-                             {"", ""}})
-        EXPECT_EQ(peer_key(peer), key) << peer;
-    EXPECT_EQ(peer_key(std::string(10'000, 'x')).size(), 64U);
-}
-
 }  // namespace
 }  // namespace poplar::auth
