@@ -1,27 +1,34 @@
 #include "base/log.h"
 
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <iterator>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
 
 namespace poplar::log {
 
 namespace {
 
-spdlog::level::level_enum to_spdlog(Level level) {
-    switch (level) {
-        case Level::debug: return spdlog::level::debug;
-        case Level::info: return spdlog::level::info;
-        case Level::warning: return spdlog::level::warn;
-        case Level::error: return spdlog::level::err;
-    }
-    return spdlog::level::err;
-}
+constexpr std::size_t kQueued = 1024 * 1024;            // octets of lines that wait to be written
+constexpr auto kGather = std::chrono::milliseconds(2);  // for more lines, which then cost one write together
+constexpr auto kFlushed = std::chrono::seconds(1);
 
 std::string_view name_of(Level level) {
     switch (level) {
@@ -33,40 +40,141 @@ std::string_view name_of(Level level) {
     return "error";
 }
 
+/// Where lines go; standard error is not ours to close.
+class Target {
+public:
+    explicit Target(int descriptor) : descriptor_(descriptor) {}
+    Target(const Target&) = delete;
+    ~Target() {
+        if (descriptor_ != STDERR_FILENO) ::close(descriptor_);
+    }
+
+    /// As many octets of it as it takes, however long that takes; fewer if it fails.
+    std::size_t write(std::string_view text) const {
+        std::size_t written = 0;
+        while (written < text.size()) {
+            const auto got = ::write(descriptor_, text.data() + written, text.size() - written);
+            if (got >= 0) {
+                written += static_cast<std::size_t>(got);
+            } else if (errno == EAGAIN) {  // somebody else made it non-blocking
+                pollfd wait{descriptor_, POLLOUT, 0};
+                (void)::poll(&wait, 1, -1);
+            } else if (errno != EINTR) {
+                break;
+            }
+        }
+        return written;
+    }
+
+private:
+    const int descriptor_;
+};
+
+std::shared_ptr<const Target> open_target(const std::string& file) {
+    if (file.empty()) return std::make_shared<const Target>(STDERR_FILENO);
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (descriptor < 0) throw std::runtime_error(fmt::format("{}: {}", file, std::system_category().message(errno)));
+    return std::make_shared<const Target>(descriptor);
+}
+
+std::uint64_t lines_in(std::string_view text) { return static_cast<std::uint64_t>(std::ranges::count(text, '\n')); }
+
+/// Lines on their way to the log, and the thread that writes them.
+class Writer {
+public:
+    /// What came before goes where it went so far.
+    void aim(std::string file) {
+        flush();
+        auto target = open_target(file);
+        std::lock_guard guard(mutex_);
+        file_ = std::move(file);
+        target_ = std::move(target);
+    }
+    void reopen() {
+        std::unique_lock lock(mutex_);
+        auto file = file_;
+        lock.unlock();
+        if (!file.empty()) aim(std::move(file));
+    }
+
+    void add(std::string_view line) {
+        std::lock_guard guard(mutex_);
+        if (!started_) start();
+        if (queue_.size() + line.size() >= kQueued) {
+            ++dropped_;
+            return;
+        }
+        queue_.append(line).push_back('\n');
+        if (idle_) came_.notify_one();
+    }
+
+    void flush() {
+        std::unique_lock lock(mutex_);
+        if (!started_) return;
+        hurried_ = true;
+        came_.notify_one();
+        written_.wait_for(lock, kFlushed, [this] { return idle_ && queue_.empty() && dropped_ == 0; });
+    }
+
+private:
+    /// The thread is never joined: it may be in the middle of a write to a pipe that nobody reads any more.
+    void start() {
+        started_ = true;
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the other threads
+        std::thread([this] { run(); }).detach();
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        std::atexit([] { log::flush(); });
+    }
+
+    [[noreturn]] void run() {
+        pthread_setname_np(pthread_self(), "log");
+        std::string batch;
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            idle_ = true;
+            written_.notify_all();
+            came_.wait(lock, [this] { return !queue_.empty() || dropped_ != 0; });
+            idle_ = false;
+            came_.wait_for(lock, kGather, [this] { return hurried_; });
+            hurried_ = false;
+            batch.swap(queue_);
+            const auto dropped = std::exchange(dropped_, 0);
+            const auto target = target_;
+            lock.unlock();
+            if (dropped != 0) batch += line_of_dropped(dropped);
+            const auto unwritten = std::string_view(batch).substr(target->write(batch));
+            const auto lost = unwritten.empty() ? 0 : lines_in(unwritten) + dropped - (dropped != 0);
+            batch.clear();
+            if (batch.capacity() > kKept) batch.shrink_to_fit();
+            lock.lock();
+            lost_ += lost;
+            if (lost == 0) dropped_ += std::exchange(lost_, 0);
+        }
+    }
+    static std::string line_of_dropped(std::uint64_t lines);
+
+    static constexpr std::size_t kKept = 64 * 1024;  // of a buffer's room while nothing is logged
+
+    std::mutex mutex_;  // for all that follows
+    std::condition_variable came_, written_;
+    std::string file_;
+    std::shared_ptr<const Target> target_ = open_target("");
+    std::string queue_;
+    std::uint64_t dropped_ = 0;  ///< lines that were not written, to be told with the next ones
+    std::uint64_t lost_ = 0;     ///< the same, to be told once writing works again
+    bool started_ = false, idle_ = false, hurried_ = false;
+};
+
 struct State {
     std::atomic<Level> minimum = Level::info;
     std::atomic<Format> format = Format::text;
-    std::mutex changing;  // held to change or to take what follows
-    std::string file;
-    std::shared_ptr<spdlog::logger> logger;
+    Writer writer;
 };
 
-// Lines are complete when they reach spdlog: time, level and event are part of the format here. So is the choice of
-// them.
-std::shared_ptr<spdlog::logger> make_logger(const std::string& file) {
-    spdlog::sink_ptr sink;
-    if (file.empty()) {
-        sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    } else {
-        try {
-            sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(file);
-        } catch (const spdlog::spdlog_ex& failure) {
-            throw std::runtime_error(failure.what());
-        }
-    }
-    auto logger = std::make_shared<spdlog::logger>("poplar", std::move(sink));
-    logger->set_pattern("%v");
-    logger->set_level(spdlog::level::debug);
-    logger->flush_on(spdlog::level::debug);
-    return logger;
-}
-
 State& state() {
-    static State* instance = [] {  // never destroyed: threads may log until the process ends
-        auto* made = new State;
-        made->logger = make_logger("");
-        return made;
-    }();
+    static State* instance = new State;  // never destroyed: threads may log until the process ends
     return *instance;
 }
 
@@ -165,34 +273,31 @@ std::string json_line(Level level, std::string_view event, std::initializer_list
     return line;
 }
 
+std::string format_line(Level level, std::string_view event, std::initializer_list<Field> fields) {
+    return state().format == Format::json ? json_line(level, event, fields) : text_line(level, event, fields);
+}
+
+std::string Writer::line_of_dropped(std::uint64_t lines) {
+    return format_line(Level::warning, "log.dropped", {{"lines", lines}}) + '\n';
+}
+
 }  // namespace
 
 void configure(Level minimum, Format format, const std::string& file) {
     auto& s = state();
-    auto logger = make_logger(file);
-    std::lock_guard guard(s.changing);
-    s.file = file;
+    s.writer.aim(file);
     s.minimum = minimum;
     s.format = format;
-    s.logger = std::move(logger);
 }
 
-void reopen() {
-    auto& s = state();
-    std::lock_guard guard(s.changing);
-    if (!s.file.empty()) s.logger = make_logger(s.file);
-}
+void reopen() { state().writer.reopen(); }
 
 bool enabled(Level level) { return level >= state().minimum.load(std::memory_order_relaxed); }
 
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
-    if (!enabled(level)) return;
-    auto& s = state();
-    const auto line = s.format == Format::json ? json_line(level, event, fields) : text_line(level, event, fields);
-    std::unique_lock lock(s.changing);
-    const auto logger = s.logger;
-    lock.unlock();
-    logger->log(to_spdlog(level), line);
+    if (enabled(level)) state().writer.add(format_line(level, event, fields));
 }
+
+void flush() { state().writer.flush(); }
 
 }  // namespace poplar::log

@@ -29,7 +29,13 @@ void configure(Level minimum, Format format, const std::string& file);
 /// Opens the log file anew (after logrotate). Throws as configure does; the old file stays in use then.
 void reopen();
 bool enabled(Level level);
+
+/// Never waits for whoever reads the log: a thread of the log's own writes the lines, and what it can't write in time
+/// (1 MiB waits) or at all (a full disk) is lost. `log.dropped` then says how many lines, as soon as that can be
+/// written.
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
+/// Waits until what was logged before is written, for a second at most. The end of the process does so, too.
+void flush();
 
 inline void debug(std::string_view event, std::initializer_list<Field> f = {}) { write(Level::debug, event, f); }
 inline void info(std::string_view event, std::initializer_list<Field> f = {}) { write(Level::info, event, f); }

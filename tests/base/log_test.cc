@@ -1,6 +1,9 @@
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -31,6 +34,7 @@ protected:
     }
 
     static std::vector<std::string> lines_of(const std::filesystem::path& file) {
+        log::flush();
         std::ifstream in(file, std::ios::binary);
         std::vector<std::string> lines;
         for (std::string line; std::getline(in, line);) lines.push_back(line);
@@ -162,6 +166,50 @@ TEST_F(Log, RotationLosesNoLineOfThoseWhoWriteMeanwhile) {
         for (const auto& line : lines_of(file))
             EXPECT_TRUE(seen.insert(line.substr(line.find("line "))).second) << line;
     EXPECT_EQ(seen.size(), std::size_t{kWriters} * kLines);
+}
+
+TEST_F(Log, AReaderThatStallsCostsLinesAndNobodysTime) {
+    constexpr std::uint64_t kLines = 20'000;  // of 100 octets: a pipe and the queue hold about half of them
+    ASSERT_EQ(::mkfifo(file_.c_str(), 0600), 0);
+    const int pipe = ::open(file_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ASSERT_GE(pipe, 0);
+    log::configure(log::Level::info, log::Format::json, file_);
+    const std::string text(50, 'x');
+    for (std::uint64_t i = 0; i < kLines; ++i) log::info("event", {{"key", text}});
+
+    std::uint64_t written = 0, dropped = 0;
+    std::string read;
+    char block[64 * 1024];
+    while (written + dropped < kLines) {
+        pollfd wait{pipe, POLLIN, 0};
+        ASSERT_EQ(::poll(&wait, 1, 60'000), 1) << written << " written, " << dropped << " dropped";
+        const auto got = ::read(pipe, block, sizeof block);
+        ASSERT_GT(got, 0);
+        read.append(block, static_cast<std::size_t>(got));
+        std::size_t begin = 0;
+        for (std::size_t end; (end = read.find('\n', begin)) != read.npos; begin = end + 1) {
+            const auto event = nlohmann::json::parse(read.substr(begin, end - begin));
+            if (event["event"] == "log.dropped")
+                dropped += event["lines"].get<std::uint64_t>();
+            else
+                ++written;
+        }
+        read.erase(0, begin);
+    }
+    ::close(pipe);
+    EXPECT_GT(dropped, 0u);
+    EXPECT_EQ(written + dropped, kLines);
+}
+
+TEST_F(Log, TellsHowManyLinesAFullDiskCost) {
+    log::configure(log::Level::info, log::Format::text, "/dev/full");
+    for (int i = 0; i < 3; ++i) log::info("lost");
+    log::configure(log::Level::info, log::Format::text, file_);
+    log::info("written");
+    const auto lines = lines_of(file_);
+    ASSERT_EQ(lines.size(), 2u);
+    EXPECT_TRUE(lines[0].ends_with(" info written")) << lines[0];
+    EXPECT_TRUE(lines[1].ends_with(" warning log.dropped lines=3")) << lines[1];
 }
 
 TEST_F(Log, RefusesAFileItCannotOpenAndKeepsTheOldOne) {
