@@ -19,7 +19,17 @@ constexpr std::uint8_t kOtherName = 0xff;
 constexpr std::size_t kMaxEncodedWord = 1000;  // RFC 2047 s2 says 75; mailers in the field do not hold it
 
 bool is_wsp(unsigned char c) { return c == ' ' || c == '\t'; }
-bool is_ftext(unsigned char c) { return c > 0x20 && c < 0x7f && c != ':'; }  // RFC 5322 s3.6.8
+constexpr auto kFtext = [] {  // RFC 5322 s3.6.8
+    std::array<bool, 256> ftext{};
+    for (unsigned char c = 0x21; c < 0x7f; ++c) ftext[c] = c != ':';
+    return ftext;
+}();
+bool is_ftext(unsigned char c) { return kFtext[c]; }
+std::size_t ftext_size(std::string_view text) {
+    std::size_t size = 0;
+    while (size < text.size() && is_ftext(static_cast<unsigned char>(text[size]))) ++size;
+    return size;
+}
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 bool same_ignoring_case(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
 
@@ -202,8 +212,7 @@ std::string clean_utf8(std::string_view text) {
 
 std::string_view field_name(std::string_view line) {
     line = line.substr(0, kLongestFieldName + 1);
-    std::size_t size = 0;
-    while (size < line.size() && is_ftext(static_cast<unsigned char>(line[size]))) ++size;
+    const std::size_t size = ftext_size(line);
     std::size_t colon = size;
     while (colon < line.size() && is_wsp(static_cast<unsigned char>(line[colon]))) ++colon;
     return colon < line.size() && line[colon] == ':' ? line.substr(0, size) : std::string_view();
@@ -269,8 +278,24 @@ void HeaderWalk::step(unsigned char c) {
     }
 }
 
+/// Passes the name and colon of a field that `bytes` begin with, as nearly all do. Returns how many octets that was.
+std::size_t HeaderWalk::pass_name(std::string_view bytes) {
+    const std::size_t size = ftext_size(bytes.substr(0, kLongestFieldName));
+    if (size == 0 || size == bytes.size() || bytes[size] != ':') return 0;
+    ++fields_;
+    if (size == kReceived.size() && same_ignoring_case(bytes.substr(0, size), kReceived)) ++received_;
+    at_ = At::text;
+    return size + 1;
+}
+
 void HeaderWalk::feed(std::string_view bytes) {
     while (!bytes.empty() && at_ != At::body) {
+        if (at_ == At::line_start) {
+            const auto size = pass_name(bytes);
+            bytes.remove_prefix(size);
+            octets_ += size;
+            if (bytes.empty()) return;
+        }
         if (at_ != At::text) {
             step(static_cast<unsigned char>(bytes.front()));
             if (lacks_blank_line_) return;

@@ -32,6 +32,7 @@ public:
 
 private:
     enum class At : std::uint8_t { line_start, line_cr, name, after_name, text, body };
+    std::size_t pass_name(std::string_view bytes);
     void step(unsigned char c);
     void end_name(unsigned char c);
     void end_at_text();
