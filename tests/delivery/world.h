@@ -71,4 +71,10 @@ inline std::string content_of(const std::string& stored) {
     return at == stored.npos ? "" : stored.substr(at + 2);
 }
 
+/// As content_of, for a message that is a text without a header: without the empty line that stands before it then.
+inline std::string text_alone_of(const std::string& stored) {
+    auto content = content_of(stored);
+    return content.starts_with("\r\n") ? content.substr(2) : content;
+}
+
 }  // namespace poplar::test

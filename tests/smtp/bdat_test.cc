@@ -21,7 +21,7 @@ void check(std::initializer_list<Case> cases) {
             auto transcript = talk(world, Script{.flights = {kHello + kEnvelope + input}, .cut = cut});
             EXPECT_EQ(after_hello(transcript.output), "250 2.1.0, 250 2.1.5, " + replies) << input;
             std::vector<std::string> contents;
-            for (const auto& message : world.inbox("demo@example.test")) contents.push_back(content_of(message));
+            for (const auto& message : world.inbox("demo@example.test")) contents.push_back(text_alone_of(message));
             EXPECT_EQ(contents, stored) << input;
         }
 }
@@ -38,7 +38,7 @@ TEST(Bdat, CountsItsOctetsExactly) {
 TEST(Bdat, StuffsAndEndsTheLastLine) {
     check({{"BDAT 4 LAST\r\n.a\r\n", "250 2.0.0", {"..a\r\n"}},
            {"BDAT 3 LAST\r\n.\r\n", "250 2.0.0", {"..\r\n"}},
-           {"BDAT 2\r\n\r\nBDAT 2 LAST\r\n.x", "250 2.0.0, 250 2.0.0", {"\r\n..x\r\n"}},
+           {"BDAT 2\r\n\r\nBDAT 2 LAST\r\n.x", "250 2.0.0, 250 2.0.0", {"..x\r\n"}},
            {"BDAT 3 LAST\r\nend", "250 2.0.0", {"end\r\n"}}});
 }
 
@@ -72,7 +72,7 @@ TEST(Bdat, SwallowsWhatFollowsAFailedChunkAndFailsItToo) {
     EXPECT_EQ(after_hello(talk(world, input).output),
               "250 2.1.0, 250 2.1.5, 452 4.3.1, 452 4.3.1, 452 4.3.1, 250 2.1.0, 250 2.1.5, 250 2.0.0, 221 2.0.0");
     ASSERT_EQ(world.inbox("demo@example.test").size(), 1u);
-    EXPECT_EQ(content_of(world.inbox("demo@example.test")[0]), "c\r\n");
+    EXPECT_EQ(text_alone_of(world.inbox("demo@example.test")[0]), "c\r\n");
 }
 
 TEST(Bdat, SwallowsAChunkWithoutAnEnvelope) {

@@ -82,7 +82,7 @@ TEST(Lmtp, NormalizesBareNewlines) {
     World world;
     EXPECT_EQ(lmtp(world, kMail + kDemo + "DATA\r\na\nb\rc\r\n.\r\n"), "250 2.1.0, 250 2.1.5, 354, 250 2.0.0");
     ASSERT_EQ(world.inbox("demo@example.test").size(), 1u);
-    EXPECT_EQ(content_of(world.inbox("demo@example.test")[0]), "a\r\nb c\r\n");
+    EXPECT_EQ(text_alone_of(world.inbox("demo@example.test")[0]), "a\r\nb c\r\n");
 }
 
 TEST(Lmtp, HasNoLimitOfUnknownRecipients) {

@@ -105,7 +105,8 @@ TEST(Smuggling, AChunkHidesNoCommands) {
                   "250 2.1.0, 250 2.1.5, 250 2.0.0, 221 2.0.0");
     auto inbox = world.inbox("demo@example.test");
     ASSERT_EQ(inbox.size(), 5u);
-    for (const auto& message : inbox) EXPECT_TRUE(content_of(message).starts_with("x\r\n..\r\nMAIL FROM:")) << message;
+    for (const auto& message : inbox)
+        EXPECT_TRUE(text_alone_of(message).starts_with("x\r\n..\r\nMAIL FROM:")) << message;
 }
 
 TEST(Smuggling, ARefusedChunkHidesNoCommands) {
