@@ -158,6 +158,7 @@ public:
     }
     const net::TlsInfo* tls() const override { return encrypted_ ? &tls_ : nullptr; }
     const net::Peer& peer() const override { return peer_; }
+    void set_peer(net::Peer peer) override { peer_ = std::move(peer); }
     std::string local_address() const override { return "192.0.2.1"; }
     Task<> close(net::Parting) override {
         judge_.ends();

@@ -11,17 +11,11 @@
 
 #include "base/asio.h"
 #include "base/error.h"
+#include "net/peer.h"
 
 namespace poplar::net {
 
 class TlsContext;  // net/tls.h
-
-/// Who is at the other end.
-struct Peer {
-    std::string address;  ///< "192.0.2.1", "2001:db8::1"; "unix" for a local socket
-    std::uint16_t port = 0;
-    bool loopback = false;  ///< 127.0.0.0/8, ::1, or a local socket
-};
 
 struct TlsInfo {
     std::string version, cipher;  ///< "TLSv1.3", "TLS_AES_128_GCM_SHA256"
@@ -82,6 +76,8 @@ public:
     virtual std::string channel_binding(std::string_view) const { return {}; }
 
     virtual const Peer& peer() const = 0;
+    /// For somebody who speaks through the other end, which is trusted to say who that is.
+    virtual void set_peer(Peer peer) = 0;
     virtual std::string local_address() const = 0;
 
     /// Sends what is gathered, says goodbye in TLS and closes. Waits a moment for the peer to close too, so that it

@@ -79,7 +79,7 @@ struct Server::Shared {
     std::atomic<std::size_t> accepting = 0;  // accept loops that have not ended
     std::atomic<bool> stopping = false;
     std::atomic<std::uint64_t> accepted = 0, refused_total = 0, refused_peer = 0;
-    Seldom refusals, exhaustion;
+    Seldom refusals, exhaustion, bad_proxies;
 
     std::mutex mutex;  // for what follows
     std::vector<std::string> local_paths;
@@ -94,16 +94,16 @@ struct Server::Shared {
                               FileDescriptor socket);
     static Task<> session(std::shared_ptr<Shared> self, std::shared_ptr<const Offer> service,
                           std::unique_ptr<StreamConnection> connection, Places::Place place);
+    void note_refusal(const Service& service, const Peer& peer, Places::Limit limit);
     void refuse(const Service& service, int socket, const Peer& peer, Places::Limit limit);
+    Task<bool> meet_client(const Service& service, StreamConnection& connection, Places::Place& place);
     void welcome(std::shared_ptr<Shared> self, std::size_t worker, const std::shared_ptr<const Offer>& service,
                  FileDescriptor socket, Peer peer);
 };
 
-void Server::Shared::refuse(const Service& service, int socket, const Peer& peer, Places::Limit limit) {
+void Server::Shared::note_refusal(const Service& service, const Peer& peer, Places::Limit limit) {
     const bool whole = limit == Places::Limit::connections || limit == Places::Limit::reserved;
     ++(whole ? refused_total : refused_peer);
-    if (!service.tls)
-        (void)::send(socket, service.busy_reply.data(), service.busy_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     if (std::uint64_t held_back = 0; refusals.now(held_back))
         log::warning("net.refused", {{"service", service.name},
                                      {"peer", peer.address},
@@ -112,9 +112,47 @@ void Server::Shared::refuse(const Service& service, int socket, const Peer& peer
                                      {"not_logged", held_back}});
 }
 
+// Nothing is waited for: there may be many of them.
+void Server::Shared::refuse(const Service& service, int socket, const Peer& peer, Places::Limit limit) {
+    note_refusal(service, peer, limit);
+    if (!service.tls)
+        (void)::send(socket, service.busy_reply.data(), service.busy_reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+// False: there is nobody to talk to.
+Task<bool> Server::Shared::meet_client(const Service& service, StreamConnection& connection, Places::Place& place) {
+    auto header = co_await connection.read_proxy_header(limits.proxy_header);
+    if (!header) {
+        if (std::uint64_t held_back = 0; header.error().code() != Errc::cancelled && bad_proxies.now(held_back))
+            log::warning("net.proxy_header_refused", {{"service", service.name},
+                                                      {"peer", connection.peer().address},
+                                                      {"reason", header.error().detail()},
+                                                      {"not_logged", held_back}});
+        co_return false;
+    }
+    auto peer = connection.peer();
+    if (header->source == ProxyHeader::Source::client) {
+        // Only what is loopback for the proxy and for us is this machine.
+        header->client.loopback = header->client.loopback && peer.loopback;
+        peer = std::move(header->client);
+    } else if (header->source == ProxyHeader::Source::unknown) {
+        peer.loopback = false;
+    }
+    connection.set_peer(peer);
+    auto limit = place.count_for(peer);
+    if (!limit) co_return true;
+    note_refusal(service, peer, *limit);
+    if (!service.tls) (void)co_await connection.write(service.busy_reply);
+    co_await connection.close();
+    co_return false;
+}
+
 Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<const Offer> service,
-                               std::unique_ptr<StreamConnection> connection, Places::Place) {
+                               std::unique_ptr<StreamConnection> connection, Places::Place place) {
     turn::begin();
+    if (service->proxies.contains(connection->peer().address) &&
+        !co_await self->meet_client(*service, *connection, place))
+        co_return;
     if (service->tls) {
         auto context = service->tls();
         if (!context) co_return;
@@ -133,7 +171,9 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
                              const std::shared_ptr<const Offer>& service, FileDescriptor socket, Peer peer) {
     auto place = places.enter(service->number, socket.get());
     if (!place) return refuse(*service, socket.get(), peer, place.error());
-    if (auto limit = place->count_for(peer)) return refuse(*service, socket.get(), peer, *limit);
+    // A proxy's connection counts for its client, once that is known.
+    if (!service->proxies.contains(peer.address))
+        if (auto limit = place->count_for(peer)) return refuse(*service, socket.get(), peer, *limit);
     ++accepted;
     auto executor = workers.executor(worker);
     auto connection = make_connection(executor, std::move(socket), peer, limits.connection);

@@ -9,6 +9,7 @@
 #include "base/asio.h"
 #include "net/connection.h"
 #include "net/listener.h"
+#include "net/networks.h"
 #include "net/places.h"
 #include "net/stream_connection.h"
 #include "net/tls.h"
@@ -18,6 +19,7 @@ namespace poplar::net {
 
 struct ServerLimits : PlaceLimits {
     std::chrono::seconds tls_handshake{30};  ///< for implicit TLS
+    std::chrono::seconds proxy_header{10};   ///< for a proxy to say who its client is
     ConnectionOptions connection{};
 };
 
@@ -30,6 +32,9 @@ struct Service {
     std::function<std::shared_ptr<const TlsContext>()> tls;
     /// Services of the same have a share of the connections together: POP3's two ports. Empty: `name`.
     std::string protocol = {};
+    /// Who is in these speaks for others: each connection from there begins with a header of the PROXY protocol (in
+    /// front of TLS), and is then its client's.
+    Networks proxies = {};
 };
 
 /// Functions may be called from any thread. Order at the end: stop_accepting(), drain(), wait for live() to be 0 as

@@ -1,14 +1,10 @@
 #include "net/stream_connection.h"
 
-#include <arpa/inet.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <array>
-#include <charconv>
-#include <cstring>
 #include <optional>
 
 #include "base/steady.h"
@@ -86,42 +82,6 @@ private:
     bool expired_ = false;
 };
 
-// inet_ntop prints with sprintf, which takes a fiftieth of a short session.
-std::string v4_text(std::span<const std::uint8_t, 4> octets) {
-    char text[INET_ADDRSTRLEN];
-    char* end = text;
-    for (auto octet : octets) {
-        if (end != text) *end++ = '.';
-        end = std::to_chars(end, std::end(text), octet).ptr;
-    }
-    return {text, end};
-}
-
-std::string address_text(const sockaddr_storage& address, std::uint16_t* port, bool* loopback) {
-    if (address.ss_family == AF_INET) {
-        const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-        std::array<std::uint8_t, 4> octets;
-        std::memcpy(octets.data(), &v4.sin_addr, octets.size());
-        *port = ntohs(v4.sin_port);
-        *loopback = octets[0] == 127;
-        return v4_text(octets);
-    }
-    if (address.ss_family == AF_INET6) {
-        const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-        *port = ntohs(v6.sin6_port);
-        std::span octets(v6.sin6_addr.s6_addr);
-        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-            *loopback = octets[12] == 127;
-            return v4_text(octets.last<4>());
-        }
-        *loopback = IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
-        char text[INET6_ADDRSTRLEN] = "";
-        return inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-    }
-    *loopback = true;
-    return "unix";
-}
-
 /// Output on its way: `bytes`, then `more`.
 struct Unsent {
     std::string_view bytes;
@@ -171,6 +131,8 @@ public:
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
     std::string channel_binding(std::string_view type) const override;
     const Peer& peer() const override { return peer_; }
+    void set_peer(Peer peer) override { peer_ = std::move(peer); }
+    Task<Result<ProxyHeader>> read_proxy_header(Seconds limit) override;
     std::string local_address() const override;
     Task<> close(Parting parting) override;
     void stop_reading() override;
@@ -532,6 +494,32 @@ Task<Result<>> StreamConnectionImpl::flush() {
     co_return sent;
 }
 
+// A header ends where TLS or the client's first line may begin, in the same segment: octets are looked at first, and
+// then only its own are taken. What is no whole header yet is all its own.
+Task<Result<ProxyHeader>> StreamConnectionImpl::read_proxy_header(Seconds limit) {
+    auto deadline = in(limit);
+    std::string header;
+    drained_ = false;
+    for (;;) {
+        const auto room = std::min(t_scratch.size(), kProxyHeaderLimit - header.size());
+        auto got = ::recv(socket_.native_handle(), t_scratch.data(), room, MSG_PEEK);
+        if (got > 0) {
+            const auto before = header.size();
+            header.append(t_scratch.data(), static_cast<std::size_t>(got));
+            auto size = proxy_header_size(header);
+            if (!size) co_return pass_on(size);
+            if (*size && **size < header.size()) header.resize(**size);
+            (void)::recv(socket_.native_handle(), t_scratch.data(), header.size() - before, 0);
+            if (*size == header.size()) co_return parse_proxy_header(header);
+        } else if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (auto ready = co_await wait(Attempt::Outcome::want_read, Purpose::reading, deadline); !ready)
+                co_return pass_on(ready);
+        } else if (got == 0 || errno != EINTR) {
+            co_return fail(Errc::closed, got == 0 ? "the peer closed" : system_message(errno));
+        }
+    }
+}
+
 Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Seconds limit) {
     auto deadline = in(limit);
     if (tls_) co_return fail(Errc::invalid, "TLS is active already");
@@ -572,9 +560,7 @@ std::string StreamConnectionImpl::local_address() const {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     if (getsockname(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-    std::uint16_t port = 0;
-    bool loopback = false;
-    return address_text(address, &port, &loopback);
+    return peer_at(address).address;
 }
 
 Task<> StreamConnectionImpl::close(Parting parting) {
@@ -638,12 +624,6 @@ std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescrip
 std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket, Peer peer,
                                                   ConnectionOptions options) {
     return std::make_unique<StreamConnectionImpl>(executor, std::move(socket), std::move(peer), options);
-}
-
-Peer peer_at(const sockaddr_storage& address) {
-    Peer peer;
-    peer.address = address_text(address, &peer.port, &peer.loopback);
-    return peer;
 }
 
 }  // namespace poplar::net

@@ -6,8 +6,7 @@
 
 #include "net/connection.h"
 #include "net/file_descriptor.h"
-
-struct sockaddr_storage;
+#include "net/proxy_header.h"
 
 namespace poplar::net {
 
@@ -21,15 +20,17 @@ struct ConnectionOptions {
 using ConnectionListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// The Connection over a connected stream socket (TCP or local), which it owns. To be used on the executor's thread.
-class StreamConnection : public Connection, public ConnectionListHook {};
+class StreamConnection : public Connection, public ConnectionListHook {
+public:
+    /// The header with which a proxy begins; to be called before anything is read. Nothing behind it is read. Errors:
+    /// those of a read; invalid: no such header.
+    virtual Task<Result<ProxyHeader>> read_proxy_header(Seconds limit) = 0;
+};
 
 std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket,
                                                   ConnectionOptions options = {});
 /// With a peer that is known already.
 std::unique_ptr<StreamConnection> make_connection(Executor executor, FileDescriptor socket, Peer peer,
                                                   ConnectionOptions options);
-
-/// Who has this address.
-Peer peer_at(const sockaddr_storage& address);
 
 }  // namespace poplar::net

@@ -29,6 +29,9 @@ inline constexpr std::string_view kDefaultConfigFile = "/etc/poplar/poplar.toml"
 /// Where to listen, for one protocol: "HOST:PORT", "[IPv6]:PORT" or "unix:PATH".
 using Addresses = std::vector<std::string>;
 
+/// "192.0.2.0/24", "2001:db8::1" or "unix"; good ones (net/networks.h).
+using NetworkTexts = std::vector<std::string>;
+
 struct Config {
     std::string hostname;  ///< the machine's name if the file has none
     std::string data_dir = "/var/lib/poplar";
@@ -39,6 +42,11 @@ struct Config {
     struct {
         Addresses pop3, pop3s, smtp, lmtp;
     } listen;
+
+    /// The networks whose connections begin with the PROXY protocol's header, for each protocol.
+    struct {
+        NetworkTexts pop3, pop3s, smtp, lmtp;
+    } proxy_protocol;
 
     struct {
         std::string certificate, private_key, client_ca;

@@ -6,6 +6,7 @@
 #include "auth/introspection.h"
 #include "mail/address.h"
 #include "net/listener.h"
+#include "net/networks.h"
 #include "server/config.h"
 #include "server/units.h"
 
@@ -225,18 +226,25 @@ ConfigKey choices(std::string name, Change change, At at, std::vector<std::pair<
             }};
 }
 
+std::vector<std::pair<std::string, auth::Mechanism>> mechanism_words() {
+    std::vector<std::pair<std::string, auth::Mechanism>> words;
+    for (auto mechanism : auth::all_mechanisms()) words.emplace_back(auth::name_of(mechanism), mechanism);
+    return words;
+}
+
+/// A list of texts that `wrong` has nothing to say about; `what` says what it holds: "addresses like ...".
 template <class At>
-ConfigKey paths(std::string name, Change change, At at) {
-    return {std::move(name), change,
-            [at](Config& config, const toml::node& node) -> std::string {
+ConfigKey texts(std::string name, At at, std::string what, std::function<std::string(const std::string&)> wrong) {
+    return {std::move(name), Change::restart,
+            [at, what, wrong](Config& config, const toml::node& node) -> std::string {
                 const auto* list = node.as_array();
-                if (!list) return wrong_type("a list of paths", node);
+                if (!list) return wrong_type("a list of " + what, node);
                 std::vector<std::string> found;
                 for (const auto& element : *list) {
-                    const auto* given = element.as_string();
-                    if (!given) return wrong_type("a list of texts", element);
-                    if (!given->get().starts_with('/')) return "must hold absolute paths";
-                    found.push_back(given->get());
+                    const auto* text = element.as_string();
+                    if (!text) return wrong_type("a list of texts", element);
+                    if (auto error = wrong(text->get()); !error.empty()) return error;
+                    found.push_back(text->get());
                 }
                 at(config) = std::move(found);
                 return {};
@@ -248,33 +256,27 @@ ConfigKey paths(std::string name, Change change, At at) {
             }};
 }
 
-std::vector<std::pair<std::string, auth::Mechanism>> mechanism_words() {
-    std::vector<std::pair<std::string, auth::Mechanism>> words;
-    for (auto mechanism : auth::all_mechanisms()) words.emplace_back(auth::name_of(mechanism), mechanism);
-    return words;
+template <class At>
+ConfigKey addresses(std::string name, At at) {
+    return texts(std::move(name), at, "addresses like [\"[::]:110\"]", [](const std::string& text) {
+        auto parsed = net::parse_address(text);
+        return parsed ? std::string() : parsed.error().detail();
+    });
 }
 
 template <class At>
-ConfigKey addresses(std::string name, At at) {
-    return {std::move(name), Change::restart,
-            [at](Config& config, const toml::node& node) -> std::string {
-                const auto* list = node.as_array();
-                if (!list) return wrong_type("a list of addresses like [\"[::]:110\"]", node);
-                Addresses found;
-                for (const auto& element : *list) {
-                    const auto* address = element.as_string();
-                    if (!address) return wrong_type("a list of texts", element);
-                    if (auto parsed = net::parse_address(address->get()); !parsed) return parsed.error().detail();
-                    found.push_back(address->get());
-                }
-                at(config) = std::move(found);
-                return {};
-            },
-            [at](const Config& config) {
-                std::string list;
-                for (const auto& address : at(config)) list += (list.empty() ? "" : ", ") + toml_text(address);
-                return "[" + list + "]";
-            }};
+ConfigKey paths(std::string name, At at) {
+    return texts(std::move(name), at, "paths", [](const std::string& text) {
+        return text.starts_with('/') ? std::string() : std::string("must hold absolute paths");
+    });
+}
+
+template <class At>
+ConfigKey networks(std::string name, At at) {
+    return texts(std::move(name), at, "networks like [\"192.0.2.0/24\"]", [](const std::string& text) {
+        auto parsed = net::Networks::parse(std::span(&text, 1));
+        return parsed ? std::string() : parsed.error().detail();
+    });
 }
 
 ConfigKey hostname_key() {
@@ -379,6 +381,12 @@ std::vector<ConfigKey> make_keys() {
         addresses("listen.smtp", AT(listen.smtp)),
         addresses("listen.lmtp", AT(listen.lmtp)),
 
+        networks("proxy_protocol.pop3", AT(proxy_protocol.pop3)),
+        networks("proxy_protocol.pop3s", AT(proxy_protocol.pop3s)),
+        networks("proxy_protocol.smtp", AT(proxy_protocol.smtp)),
+        networks("proxy_protocol.lmtp", AT(proxy_protocol.lmtp)),
+        duration("proxy_protocol.timeout", restart, AT(net.proxy_header), seconds(1), hours(1)),
+
         path("tls.certificate", live, AT(tls.certificate)),
         path("tls.private_key", live, AT(tls.private_key)),
         path("tls.client_ca", live, AT(tls.client_ca), Empty::allowed),
@@ -404,7 +412,7 @@ std::vector<ConfigKey> make_keys() {
         duration("auth.failure_window", restart, AT(auth.failure_window), seconds(1), days(30)),
         duration("auth.failure_delay", restart, AT(auth.failure_delay), milliseconds(0), minutes(1)),
 
-        paths("oauth.keys", restart, AT(sasl.tokens.key_files)),
+        paths("oauth.keys", AT(sasl.tokens.key_files)),
         choices<>("oauth.algorithms", restart, AT(sasl.tokens.algorithms),
                   std::vector<std::pair<std::string, std::string>>{
                       {"RS256", "RS256"}, {"ES256", "ES256"}, {"EdDSA", "EdDSA"}}),

@@ -83,6 +83,16 @@ Result<> open_log(const Config& config) {
     }
 }
 
+const NetworkTexts& proxies_of(const Config& config, Protocol protocol) {
+    switch (protocol) {
+        case Protocol::pop3: return config.proxy_protocol.pop3;
+        case Protocol::pop3s: return config.proxy_protocol.pop3s;
+        case Protocol::smtp: return config.proxy_protocol.smtp;
+        case Protocol::lmtp: break;
+    }
+    return config.proxy_protocol.lmtp;
+}
+
 /// Sessions of one protocol, counted.
 struct SessionCount {
     std::atomic<std::uint64_t> live = 0, total = 0;
@@ -207,6 +217,7 @@ net::Service Server::service(Protocol protocol) {
         };
     }
     if (protocol == Protocol::pop3s) service.tls = [this] { return tls_.get(); };
+    service.proxies = *net::Networks::parse(proxies_of(config_, protocol));
     return service;
 }
 

@@ -27,6 +27,7 @@ public:
     }
     const net::TlsInfo* tls() const override { return inner_->tls(); }
     const net::Peer& peer() const override { return inner_->peer(); }
+    void set_peer(net::Peer peer) override { inner_->set_peer(std::move(peer)); }
     std::string local_address() const override { return inner_->local_address(); }
     Task<> close(net::Parting parting) override { return inner_->close(parting); }
     void stop_reading() override { inner_->stop_reading(); }

@@ -92,6 +92,7 @@ public:
     const net::TlsInfo* tls() const override { return encrypted_ ? &tls_ : nullptr; }
 
     const net::Peer& peer() const override { return script_.peer; }
+    void set_peer(net::Peer peer) override { script_.peer = std::move(peer); }
     std::string local_address() const override { return "192.0.2.1"; }
     Task<> close(net::Parting) override {
         if (!aborted_) send();
