@@ -22,12 +22,15 @@
 #include <thread>
 #include <utility>
 
+#include "base/log_shares.h"
+
 namespace poplar::log {
 
 namespace {
 
 constexpr std::size_t kQueued = 1024 * 1024;            // octets of lines that wait to be written
 constexpr auto kGather = std::chrono::milliseconds(2);  // for more lines, which then cost one write together
+constexpr auto kToldEvery = std::chrono::seconds(10);   // how many lines of peers were held back
 constexpr auto kFlushed = std::chrono::seconds(1);
 
 std::string_view name_of(Level level) {
@@ -108,6 +111,12 @@ public:
         if (idle_) came_.notify_one();
     }
 
+    void hold_back() {
+        std::lock_guard guard(mutex_);
+        if (!started_) start();
+        if (held_back_++ == 0) came_.notify_one();
+    }
+
     void flush() {
         std::unique_lock lock(mutex_);
         if (!started_) return;
@@ -135,15 +144,25 @@ private:
         for (;;) {
             idle_ = true;
             written_.notify_all();
-            came_.wait(lock, [this] { return !queue_.empty() || dropped_ != 0; });
+            if (held_back_ != 0)
+                came_.wait_until(lock, tell_at_, [this] { return has_lines(); });
+            else
+                came_.wait(lock, [this] { return has_lines() || held_back_ != 0; });
             idle_ = false;
+            std::uint64_t held_back = 0;
+            if (const auto now = SteadyClock::now(); now >= tell_at_ && held_back_ != 0) {
+                held_back = std::exchange(held_back_, 0);
+                tell_at_ = now + kToldEvery;
+            }
+            if (!has_lines() && held_back == 0) continue;
             came_.wait_for(lock, kGather, [this] { return hurried_; });
             hurried_ = false;
             batch.swap(queue_);
             const auto dropped = std::exchange(dropped_, 0);
             const auto target = target_;
             lock.unlock();
-            if (dropped != 0) batch += line_of_dropped(dropped);
+            if (held_back != 0) batch += line_of(held_back, "log.held_back");
+            if (dropped != 0) batch += line_of(dropped, "log.dropped");
             const auto unwritten = std::string_view(batch).substr(target->write(batch));
             const auto lost = unwritten.empty() ? 0 : lines_in(unwritten) + dropped - (dropped != 0);
             batch.clear();
@@ -153,7 +172,8 @@ private:
             if (lost == 0) dropped_ += std::exchange(lost_, 0);
         }
     }
-    static std::string line_of_dropped(std::uint64_t lines);
+    bool has_lines() const { return !queue_.empty() || dropped_ != 0; }
+    static std::string line_of(std::uint64_t lines, std::string_view event);
 
     static constexpr std::size_t kKept = 64 * 1024;  // of a buffer's room while nothing is logged
 
@@ -162,14 +182,17 @@ private:
     std::string file_;
     std::shared_ptr<const Target> target_ = open_target("");
     std::string queue_;
-    std::uint64_t dropped_ = 0;  ///< lines that were not written, to be told with the next ones
-    std::uint64_t lost_ = 0;     ///< the same, to be told once writing works again
+    std::uint64_t dropped_ = 0;    ///< lines that were not written, to be told with the next ones
+    std::uint64_t lost_ = 0;       ///< the same, to be told once writing works again
+    std::uint64_t held_back_ = 0;  ///< lines that were over their peer's share, to be told at tell_at_
+    SteadyTime tell_at_{};
     bool started_ = false, idle_ = false, hurried_ = false;
 };
 
 struct State {
     std::atomic<Level> minimum = Level::info;
     std::atomic<Format> format = Format::text;
+    Shares shares;
     Writer writer;
 };
 
@@ -277,8 +300,8 @@ std::string format_line(Level level, std::string_view event, std::initializer_li
     return state().format == Format::json ? json_line(level, event, fields) : text_line(level, event, fields);
 }
 
-std::string Writer::line_of_dropped(std::uint64_t lines) {
-    return format_line(Level::warning, "log.dropped", {{"lines", lines}}) + '\n';
+std::string Writer::line_of(std::uint64_t lines, std::string_view event) {
+    return format_line(Level::warning, event, {{"lines", lines}}) + '\n';
 }
 
 }  // namespace
@@ -297,6 +320,18 @@ bool enabled(Level level) { return level >= state().minimum.load(std::memory_ord
 void write(Level level, std::string_view event, std::initializer_list<Field> fields) {
     if (enabled(level)) state().writer.add(format_line(level, event, fields));
 }
+
+void write(const Cause& cause, Level level, std::string_view event, std::initializer_list<Field> fields) {
+    if (!enabled(level)) return;
+    auto& s = state();
+    const auto line = format_line(level, event, fields);
+    if (s.shares.take(cause.peer, cause.octets_sent, line.size() + 1, SteadyClock::now()))
+        s.writer.add(line);
+    else
+        s.writer.hold_back();
+}
+
+void limit_shares(const ShareLimits& limits) { state().shares.set_limits(limits); }
 
 void flush() { state().writer.flush(); }
 

@@ -13,6 +13,16 @@ namespace poplar::log {
 enum class Level { debug, info, warning, error };
 enum class Format { text, json };
 
+/// How much of the log its peers may fill (base/log_shares.h).
+struct ShareLimits {
+    /// Octets a second of lines about all peers together; 0: any number. Within a second a peer may take as much as
+    /// stays for the others, or a few lines in any case.
+    std::uint64_t rate = 1'500'000;
+    /// Octets of lines that a peer earns with each octet that it sends; 0: it need not earn them. It has some to begin
+    /// with, and gets a line now and then without sending anything.
+    std::uint64_t per_octet = 15;
+};
+
 /// One `key=value`. Text values may hold any bytes from a peer: they are escaped on output.
 struct Field {
     template <std::convertible_to<std::string_view> Text>
@@ -28,12 +38,22 @@ struct Field {
 void configure(Level minimum, Format format, const std::string& file);
 /// Opens the log file anew (after logrotate). Throws as configure does; the old file stays in use then.
 void reopen();
+void limit_shares(const ShareLimits& limits);
 bool enabled(Level level);
 
 /// Never waits for whoever reads the log: a thread of the log's own writes the lines, and what it can't write in time
 /// (1 MiB waits) or at all (a full disk) is lost. `log.dropped` then says how many lines, as soon as that can be
 /// written.
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
+/// Somebody outside whose doings cause a line.
+struct Cause {
+    std::string peer;           ///< peer_key() of its address
+    std::uint64_t octets_sent;  ///< by it, since its last line
+};
+/// As write(), within the peer's share of the log (base/log_shares.h). `log.held_back` tells from time to time how many
+/// lines were not written.
+void write(const Cause& cause, Level level, std::string_view event, std::initializer_list<Field> fields);
+
 /// Waits until what was logged before is written, for a second at most. The end of the process does so, too.
 void flush();
 

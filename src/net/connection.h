@@ -11,6 +11,7 @@
 
 #include "base/asio.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "net/peer.h"
 
 namespace poplar::net {
@@ -79,6 +80,8 @@ public:
     /// For somebody who speaks through the other end, which is trusted to say who that is.
     virtual void set_peer(Peer peer) = 0;
     virtual std::string local_address() const = 0;
+    /// A line about what the peer does, within its share of the log (log::Cause).
+    void log(log::Level level, std::string_view event, std::initializer_list<log::Field> fields);
 
     /// Sends what is gathered, says goodbye in TLS and closes. Waits a moment for the peer to close too, so that it
     /// reads the last reply whatever it is still sending; not if they have agreed to part.
@@ -88,6 +91,12 @@ public:
     virtual void stop_reading() = 0;
     /// Cuts the connection: whatever waits, and every later call, answers closed.
     virtual void abort() = 0;
+
+protected:
+    virtual std::uint64_t octets_received() const { return 0; }
+
+private:
+    std::uint64_t logged_up_to_ = 0;  // octets received that lines were written for
 };
 
 }  // namespace poplar::net

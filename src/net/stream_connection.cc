@@ -134,6 +134,7 @@ public:
     void set_peer(Peer peer) override { peer_ = std::move(peer); }
     Task<Result<ProxyHeader>> read_proxy_header(Seconds limit) override;
     std::string local_address() const override;
+    std::uint64_t octets_received() const override { return received_; }
     Task<> close(Parting parting) override;
     void stop_reading() override;
     void abort() override;
@@ -171,6 +172,7 @@ private:
     std::optional<TlsInfo> tls_info_;
     std::string input_;  // received; consumed up to begin_
     std::size_t begin_ = 0;
+    std::uint64_t received_ = 0;                             // octets in all, behind TLS
     std::string_view lent_;                                  // received into a reader's memory, and not consumed
     std::string output_;                                     // gathered, not sent
     SteadyClock::duration patience_ = options_.write_stall;  // left for a peer that takes too little; see wait_to_send
@@ -259,10 +261,12 @@ Task<Result<std::size_t>> StreamConnectionImpl::await_octets(std::span<char> int
     if (tls_) into = tls_->room(room);
     auto [error, octets] =
         co_await socket_.async_receive(asio::buffer(into.data(), into.size()), asio::as_tuple(use_awaitable));
-    if (tls_)
+    if (tls_) {
         tls_->received(octets);
-    else
+    } else {
+        received_ += octets;
         drained_ = octets < into.size();
+    }
     if (own) input_.resize(before + octets);
     over_ = error && error != asio::error::operation_aborted;
     if (auto ended = end_wait(error); !ended) co_return pass_on(ended);
@@ -299,6 +303,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::
         const auto target = own ? std::span<char>(t_scratch) : into;
         if (!nothing_unread() || stopping_) attempt = receive(target);
         if (attempt.outcome == Attempt::Outcome::moved) {
+            received_ += attempt.octets;
             drained_ = attempt.octets < target.size();
             if (own) input_.append(target.data(), attempt.octets);
             if (turn::over())

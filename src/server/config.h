@@ -64,6 +64,7 @@ struct Config {
         log::Level level = log::Level::info;
         log::Format format = log::Format::text;
         std::string file;
+        poplar::log::ShareLimits shares;
     } log;
 
     net::ServerLimits net;

@@ -530,6 +530,8 @@ std::vector<ConfigKey> make_keys() {
             "log.format", live, AT(log.format),
             std::vector<std::pair<std::string, log::Format>>{{"text", log::Format::text}, {"json", log::Format::json}}),
         path("log.file", live, AT(log.file), Empty::allowed),
+        size("log.peer_rate", live, AT(log.shares.rate), 0),
+        number("log.peer_share", live, AT(log.shares.per_octet), 0, 1000),
     };
 }
 

@@ -77,6 +77,7 @@ Result<std::optional<Identity>> wanted_identity(const Config& config) {
 Result<> open_log(const Config& config) {
     try {
         log::configure(config.log.level, config.log.format, config.log.file);
+        log::limit_shares(config.log.shares);
         return {};
     } catch (const std::exception& e) {
         return fail(Errc::invalid, config.error_at("log.file", fmt::format("can't be opened: {}", e.what())));
@@ -370,6 +371,7 @@ void Server::reload() {
     } catch (const std::exception& e) {
         return refuse({config->error_at("log.file", fmt::format("can't be opened: {}", e.what()))});
     }
+    log::limit_shares(config->log.shares);
     config_.log = config->log;
     config_.drain_time = config->drain_time;
     auto needs_restart = changes.restart;

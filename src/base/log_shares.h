@@ -1,0 +1,42 @@
+#pragma once
+// How much of the log each peer may fill: strangers choose how many lines they cause.
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "base/steady.h"
+
+namespace poplar::log {
+
+/// May be called from any thread.
+class Shares {
+public:
+    void set_limits(ShareLimits limits);
+
+    /// Whether a line of `line_octets` about `peer`, which has sent `octets_sent` since it was last asked about, may be
+    /// written at `now`.
+    bool take(std::string_view peer, std::uint64_t octets_sent, std::size_t line_octets, SteadyTime now);
+    std::size_t size() const;  ///< peers that are remembered
+
+private:
+    struct Purse {
+        std::uint64_t left = 0;   ///< of what was earned
+        std::uint64_t taken = 0;  ///< in the present second
+        SteadyTime filled{};
+        std::uint64_t second = 0;
+    };
+    Purse& purse_of(std::string_view peer, SteadyTime now);
+    void forget_full_ones(SteadyTime now);
+
+    mutable std::mutex mutex_;  // for what follows
+    ShareLimits limits_;
+    std::unordered_map<std::string, Purse> purses_;
+    std::size_t sweep_at_ = 1024;  ///< purses, before those that say nothing any more are looked for
+    std::uint64_t second_ = 0, taken_ = 0;
+};
+
+}  // namespace poplar::log
