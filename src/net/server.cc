@@ -158,9 +158,10 @@ Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<con
         if (!context) co_return;
         auto shaken = co_await connection->start_tls(*context, self->limits.tls_handshake);
         if (!shaken) {
-            log::info("net.tls_failed", {{"service", service->name},
-                                         {"peer", connection->peer().address},
-                                         {"reason", shaken.error().detail()}});
+            connection->log(log::Level::info, "net.tls_failed",
+                            {{"service", service->name},
+                             {"peer", connection->peer().address},
+                             {"reason", shaken.error().detail()}});
             co_return;
         }
     }
