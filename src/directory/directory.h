@@ -1,6 +1,7 @@
 #pragma once
 // Domains, accounts, aliases and their credentials, in a partition of their own (keys: docs/storage-format.md).
 // Addresses given to it may have any spelling; they are stored and compared in the canonical one (mail/address.h).
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -137,9 +138,12 @@ public:
     };
     /// Adds or updates many at once, a few commits for thousands; the same list again changes nothing. A domain that
     /// is missing is refused unless `add_domains`; so is an address that the list has with two passwords, the second
-    /// time. After a failure in the middle, what was done stays: import the list again.
+    /// time. After a failure in the middle, what was done stays: import the list again. `changed` is told, once that is
+    /// durable, of each account that was there before and got another password, also when the import fails later on.
     enum class AddDomains { no, yes };
-    Task<Result<ImportCounts>> import_accounts(std::vector<NewAccount> accounts, AddDomains add_domains);
+    Task<Result<ImportCounts>> import_accounts(
+        std::vector<NewAccount> accounts, AddDomains add_domains,
+        std::function<void(AccountId)> changed = [](AccountId) {});
 
     // Aliases. A target is an account or alias that exists, with a detail or without. Errors: exists (also as an
     // account), not_found; invalid (no targets, or more than Options::alias_targets).

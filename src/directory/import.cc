@@ -55,6 +55,7 @@ public:
         auto values = co_await stored_values(core_, items);
         if (!values) co_return pass_on(values);
         known_domains_.clear();
+        changed_.clear();
         Directory::ImportCounts counts;
         for (std::size_t i = 0; i < items.size(); ++i) {
             auto done = co_await one(draft, counts, items[i], (*values)[i]);
@@ -62,6 +63,8 @@ public:
         }
         co_return counts;
     }
+    /// Those that the last prepare() gave another password.
+    const std::vector<AccountId>& changed() const { return changed_; }
 
 private:
     Task<Result<>> one(Draft& draft, Directory::ImportCounts& counts, const Item& item,
@@ -79,6 +82,7 @@ private:
                 account->password = item.password;
                 account->scram_keys.clear();
                 ++account->credential_version;
+                changed_.push_back(account->id);
                 draft.put(item.address, *account);
                 ++counts.updated;
             }
@@ -121,6 +125,7 @@ private:
     Core& core_;
     Directory::AddDomains add_domains_;
     std::unordered_map<std::string, bool> known_domains_;
+    std::vector<AccountId> changed_;
 };
 
 /// Takes out what appears twice: an equal entry counts as unchanged, a different one is refused. `items` are sorted,
@@ -150,7 +155,8 @@ void add_up(Directory::ImportCounts& sum, Directory::ImportCounts more) {
 }  // namespace
 
 Task<Result<Directory::ImportCounts>> Directory::import_accounts(std::vector<NewAccount> accounts,
-                                                                 AddDomains add_domains) {
+                                                                 AddDomains add_domains,
+                                                                 std::function<void(AccountId)> changed) {
     auto executor = co_await asio::this_coro::executor;
     ImportCounts counts;
     std::vector<Item> items;
@@ -179,6 +185,7 @@ Task<Result<Directory::ImportCounts>> Directory::import_accounts(std::vector<New
         auto prepare = [&](Draft& draft) { return importer.prepare(draft, chunk); };
         auto done = co_await core_->write<ImportCounts>(prepare);
         if (!done) co_return done;
+        for (auto id : importer.changed()) changed(id);
         add_up(counts, std::move(*done));
     }
     co_return counts;

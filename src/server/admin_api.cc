@@ -430,7 +430,9 @@ Task<ApiReply> AdminApi::import_accounts(ApiBody& body) {
             refused.emplace_back(std::move(*address), "unknown scheme or malformed password hash");
     }
     using Add = directory::Directory::AddDomains;
-    auto counts = co_await s_.directory.import_accounts(std::move(accounts), add_domains ? Add::yes : Add::no);
+    std::size_t ended = 0;
+    auto changed = [&](directory::AccountId account) { ended += credentials_changed(account); };
+    auto counts = co_await s_.directory.import_accounts(std::move(accounts), add_domains ? Add::yes : Add::no, changed);
     if (!counts) co_return api_error(counts.error());
     refused.insert(refused.end(), std::make_move_iterator(counts->refused.begin()),
                    std::make_move_iterator(counts->refused.end()));
@@ -439,12 +441,14 @@ Task<ApiReply> AdminApi::import_accounts(ApiBody& body) {
     log::info("admin.accounts_imported", {{"added", counts->added},
                                           {"updated", counts->updated},
                                           {"unchanged", counts->unchanged},
-                                          {"refused", refused.size()}});
+                                          {"refused", refused.size()},
+                                          {"sessions_ended", ended}});
     co_return ApiReply{200,
                        {{"added", counts->added},
                         {"updated", counts->updated},
                         {"unchanged", counts->unchanged},
-                        {"refused", std::move(why)}}};
+                        {"refused", std::move(why)},
+                        {"sessions_ended", ended}}};
 }
 
 Task<ApiReply> AdminApi::show_account(std::string address) {
@@ -471,7 +475,7 @@ Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
     if (!kept) co_return api_error(kept.error());
     auto removed = co_await s_.directory.remove_account(address);
     if (!removed) co_return api_error(removed.error());
-    auto ended = shut_out(removed->id);
+    auto ended = credentials_changed(removed->id);
     co_await announce_settings();
     log::info("admin.account_removed",
               {{"account", removed->address}, {"purged", purge ? "yes" : "no"}, {"sessions_ended", ended}});
@@ -504,7 +508,7 @@ Task<ApiReply> AdminApi::set_password(std::string address, ApiBody& body) {
     if (!wanted) co_return api_error(wanted.error());
     auto set = co_await s_.directory.set_password(address, std::move(*wanted));
     if (!set) co_return api_error(set.error());
-    auto ended = shut_out(account->id);
+    auto ended = credentials_changed(account->id);
     reply["sessions_ended"] = ended;
     log::info("admin.password_set", {{"account", account->address}, {"sessions_ended", ended}});
     co_return ApiReply{200, std::move(reply)};
@@ -530,11 +534,13 @@ Task<ApiReply> AdminApi::set_shared_secret(std::string address, ApiBody* body) {
         }
         if (auto good = check_secret(secret); !good) co_return api_error(good.error());
     }
-    auto set = co_await s_.directory.set_shared_secret(address, std::move(secret));
-    if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
     auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no account {}", address));
     if (!account) co_return api_error(account.error());
-    auto ended = shut_out(account->id);
+    auto set = co_await s_.directory.set_shared_secret(address, std::move(secret));
+    if (!set) co_return api_error(set.error());
+    auto ended = credentials_changed(account->id);
     reply["sessions_ended"] = ended;
     log::info(body != nullptr ? "admin.shared_secret_set" : "admin.shared_secret_removed",
               {{"account", account->address}, {"sessions_ended", ended}});
@@ -551,21 +557,21 @@ Task<ApiReply> AdminApi::set_status(std::string address, ApiBody& body) {
         co_return api_error(Errc::invalid, "\"status\" must be \"enabled\" or \"disabled\"");
     using directory::AccountStatus;
     auto wanted = *status == "enabled" ? AccountStatus::enabled : AccountStatus::disabled;
-    auto set = co_await s_.directory.set_status(address, wanted);
-    if (!set) co_return explain(set, Errc::not_found, fmt::format("no account {}", address));
     auto account = co_await s_.directory.find_account(address);
+    if (!account && account.error().code() == Errc::not_found)
+        co_return api_error(Errc::not_found, fmt::format("no account {}", address));
     if (!account) co_return api_error(account.error());
+    auto set = co_await s_.directory.set_status(address, wanted);
+    if (!set) co_return api_error(set.error());
+    std::size_t ended = account->status == wanted ? 0 : credentials_changed(account->id);
+    account->status = wanted;
     auto reply = json_account(*account);
-    std::size_t ended = 0;
-    if (wanted == AccountStatus::disabled)
-        reply["sessions_ended"] = ended = shut_out(account->id);
-    else
-        s_.auth.forget(account->id);
+    reply["sessions_ended"] = ended;
     log::info("admin.status_set", {{"account", account->address}, {"status", *status}, {"sessions_ended", ended}});
     co_return ApiReply{200, std::move(reply)};
 }
 
-std::size_t AdminApi::shut_out(directory::AccountId account) {
+std::size_t AdminApi::credentials_changed(directory::AccountId account) {
     s_.auth.forget(account);
     return s_.open_sessions.end(account);
 }

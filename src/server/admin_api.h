@@ -89,8 +89,9 @@ private:
     Task<ApiReply> set_settings(std::string address, ApiBody& body);
     /// Brings what CAPA announces before the login up to date.
     Task<> announce_settings();
-    /// Forgets the account's verified password and ends its sessions. Returns how many.
-    std::size_t shut_out(directory::AccountId account);
+    /// To be called whichever way an account's password, secret or status was changed, or the account removed, once
+    /// that is durable: forgets its verified password and ends its sessions. Returns how many.
+    std::size_t credentials_changed(directory::AccountId account);
     Task<ApiReply> removed_accounts();
     Task<ApiReply> aliases(const ApiRequest& request, ApiBody& body);
 

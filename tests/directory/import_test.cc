@@ -156,6 +156,18 @@ TEST_F(Import, KeepsWhatWasDoneBeforeAFailureAndGoesOnFromThere) {
     expect_totals(1, 5000, 0);
 }
 
+TEST_F(Import, TellsWhichAccountsGotAnotherPasswordAlsoWhenItFailsLaterOn) {
+    domain("example.org");
+    import(many(2500, "example.org"));
+    std::size_t told = 0;
+    auto changed = [&](AccountId) { ++told; };
+    ASSERT_TRUE(run(directory.import_accounts(many(2500, "example.org"), AddDomains::no, changed)));
+    EXPECT_EQ(told, 0u) << "of those that have it already";
+    engine.fail_commits_after(2, Errc::no_space);
+    EXPECT_FALSE(run(directory.import_accounts(many(2500, "example.org", "{PLAIN}y"), AddDomains::no, changed)));
+    EXPECT_EQ(told, 2000u);
+}
+
 Task<> import_into(Directory& directory, Accounts list, int& failures) {
     auto counts = co_await directory.import_accounts(std::move(list), AddDomains::yes);
     if (!counts || !counts->refused.empty()) ++failures;

@@ -349,15 +349,22 @@ TEST_F(AdminApiTest, EndsTheSessionsOfAnAccountThatIsShutOut) {
         Json body;
         int ended;
     };
+    Json import{{"accounts", {{{"address", "jane@example.org"}, {"password_hash", "{PLAIN}imported"}}}}};
     for (const auto& [method, target, body, ended] : {
              Case{"PUT", "/status", {{"status", "enabled"}}, 0},
              {"PUT", "/password", {{"password", "another"}}, 1},
+             {"POST", "", import, 1},
+             {"POST", "", import, 0},  // the same again changes nothing
+             {"PUT", "/shared-secret", {{"secret", "0123456789abcdef"}}, 1},
+             {"DELETE", "/shared-secret", nullptr, 1},
              {"PUT", "/status", {{"status", "disabled"}}, 1},
+             {"PUT", "/status", {{"status", "enabled"}}, 1},
              {"DELETE", "", nullptr, 1},
          }) {
         int told = 0;
         auto entry = open_sessions.enter(id, context.get_executor(), open_sessions.mark(), [&] { ++told; });
-        auto reply = ask(method, "/v1/accounts/jane@example.org" + target, body.is_null() ? "" : dump(body));
+        auto path = "/v1/accounts/" + (method == "POST" ? "import" : "jane@example.org" + target);
+        auto reply = ask(method, path, body.is_null() ? "" : dump(body));
         EXPECT_EQ(reply.status, 200u);
         context.restart();
         context.run();
