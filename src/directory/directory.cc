@@ -38,6 +38,7 @@ void Draft::remove(const mail::Address& address, const Entity& entity) {
     if (address.local == kPostmaster) batch.erase(postmaster_key(address.domain));
     if (auto* account = std::get_if<Account>(&entity)) {
         batch.erase(account_id_key(account->id));
+        batch.erase(familiar_peers_key(account->id));
         for (auto& key : settings_keys(*account)) batch.erase(std::move(key));
         --counters.accounts;
     } else {

@@ -122,6 +122,18 @@ public:
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
     Task<Result<>> set_settings(std::string address, AccountSettings settings);
+    // Where an account was logged in from, as the keys that auth/peer_key.h makes: kept beside the account's record, so
+    // that who reads that does not pay for it, and gone with the account. The first one was noted last.
+    using PeerKeys = std::vector<std::uint64_t>;
+    Task<Result<PeerKeys>> familiar_peers(AccountId id);  ///< none if there is no such account
+    struct SeenPeers {
+        AccountId id;
+        PeerKeys peers;  ///< in the order they were seen; comes back as all that are kept, the last one first
+    };
+    /// Notes where accounts were logged in from, many in one commit, at most `limit` for an account. A peer among the
+    /// later half stays where it is: whoever comes from the same few places costs a write once. Accounts that are gone
+    /// are passed over.
+    Task<Result<std::vector<SeenPeers>>> note_familiar_peers(std::vector<SeenPeers> seen, std::size_t limit);
     /// Of all accounts' own settings the shortest `expire_days` and the longest `login_delay`, O(1); nothing where no
     /// account has its own.
     Task<Result<AccountSettings>> strictest_settings();

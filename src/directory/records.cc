@@ -41,6 +41,7 @@ std::string domain_key(std::string_view domain) { return domains_prefix().append
 std::string domains_prefix() { return "d"; }
 std::string counters_key() { return "c"; }
 std::string account_id_key(AccountId id) { return Encoder().raw("i").u64_key(id.value).bytes(); }
+std::string familiar_peers_key(AccountId id) { return Encoder().raw("f").u64_key(id.value).bytes(); }
 std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }
@@ -108,6 +109,13 @@ std::string encode_location(const mail::Address& canonical) {
     return Encoder().u8(kVersion).raw(location(canonical)).bytes();
 }
 
+std::string encode_familiar_peers(const Directory::PeerKeys& peers) {
+    Encoder out;
+    out.u8(kVersion);
+    for (auto peer : peers) out.u64(peer);
+    return std::move(out).bytes();
+}
+
 std::string encode_server_secret(std::string_view secret) { return Encoder().u8(kVersion).raw(secret).bytes(); }
 
 std::string encode_mark() { return Encoder().u8(kVersion).bytes(); }
@@ -172,6 +180,15 @@ Result<Counters> decode_counters(std::string_view value) {
     counters.aliases = in.varint();
     if (version != kVersion || !in.ok() || !in.at_end()) return damaged("counters");
     return counters;
+}
+
+Result<Directory::PeerKeys> decode_familiar_peers(std::string_view value) {
+    Decoder in(value);
+    std::uint8_t version = in.u8();
+    Directory::PeerKeys peers;
+    while (in.ok() && !in.at_end()) peers.push_back(in.u64());
+    if (version != kVersion || !in.ok()) return damaged("familiar peers");
+    return peers;
 }
 
 Result<std::string> decode_server_secret(std::string_view value) {

@@ -4,6 +4,7 @@
 //   a <domain> NUL <local part>   an address that is taken: an account or an alias
 //   c                             counters, and the next account id
 //   d <domain>                    a domain
+//   f <account id, 8 octets BE>   the peers the account was logged in from
 //   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
 //   k                             the server's secret
 //   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
@@ -40,6 +41,7 @@ std::string domain_key(std::string_view domain);
 std::string domains_prefix();
 std::string counters_key();
 std::string account_id_key(AccountId id);
+std::string familiar_peers_key(AccountId id);
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();
@@ -55,6 +57,7 @@ std::string encode(const Alias& alias);
 std::string encode(const Domain& domain);
 std::string encode(const Counters& counters);
 std::string encode_location(const mail::Address& canonical);  ///< value of account_id_key
+std::string encode_familiar_peers(const Directory::PeerKeys& peers);
 std::string encode_server_secret(std::string_view secret);
 std::string encode_mark();  ///< value of postmaster_key and settings_keys
 
@@ -63,6 +66,7 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value);
 Result<Domain> decode_domain(std::string_view key, std::string_view value);
 Result<Counters> decode_counters(std::string_view value);
 Result<mail::Address> decode_location(std::string_view value);
+Result<Directory::PeerKeys> decode_familiar_peers(std::string_view value);
 Result<std::string> decode_server_secret(std::string_view value);
 
 }  // namespace poplar::directory
