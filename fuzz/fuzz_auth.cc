@@ -30,7 +30,7 @@ struct NoTokens final : TokenVerifier {
 struct World {
     World() {
         options.failure_delay = std::chrono::milliseconds(0);
-        options.failures_per_peer = options.failures_per_account = 0;
+        options.failures_per_peer = options.failures_per_account = options.failures_per_pair = 0;
         options.cache_ttl = std::chrono::seconds(0);
         test::run(directory.add_domain("example.org"));
         // A plain stored password, so that no round costs an Argon2; unlikely to be guessed.
@@ -80,12 +80,12 @@ void check_messages(std::string_view in) {
     if (auto first = parse_scram_client_first(in)) {
         CHECK(first->gs2_text + first->bare == in);
         CHECK(!first->name.empty() && !first->nonce.empty() && first->nonce.find(',') == first->nonce.npos);
-        ScramServer server(*first, pretended_scram_keys(ScramHash::sha256, "s", "n", 4096), "nonce", "");
+        ScramServer server(*first, pretended_scram_keys(ScramHash::sha256, "s", "n", {4096}), "nonce", "");
         CHECK(!server.finish(in));
     }
     ScramClientFirst first;
     first.nonce = "a";
-    ScramServer server(first, pretended_scram_keys(ScramHash::sha1, "s", "n", 4096), "b", "");
+    ScramServer server(first, pretended_scram_keys(ScramHash::sha1, "s", "n", {4096}), "b", "");
     CHECK(!server.finish(in));
     for (auto message : {parse_oauthbearer(in), parse_xoauth2(in)})
         if (message) CHECK(!message->token.empty() && in.contains(message->token));

@@ -194,7 +194,7 @@ struct People {
     static auth::Options options() {
         auth::Options options;
         options.failure_delay = std::chrono::milliseconds(0);
-        options.failures_per_account = options.failures_per_peer = 0;
+        options.failures_per_account = options.failures_per_peer = options.failures_per_pair = 0;
         return options;
     }
 };

@@ -1,18 +1,24 @@
 #include "auth/authenticator.h"
 
+#include <sodium.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <cassert>
-#include <mutex>
+#include <map>
 #include <new>
 #include <optional>
 
-#include "auth/keyed_counts.h"
+#include "auth/familiar_peers.h"
+#include "auth/hash_places.h"
 #include "auth/password.h"
+#include "auth/peer_key.h"
+#include "auth/throttle.h"
 #include "auth/verified_cache.h"
-#include "base/blocking_pool.h"
+#include "base/async_mutex.h"
+#include "base/fair_pool.h"
 #include "base/log.h"
-#include "base/peer_network.h"
+#include "base/random.h"
 #include "base/steady.h"
 
 namespace poplar::auth {
@@ -22,33 +28,40 @@ namespace {
 using directory::Account;
 using directory::AccountStatus;
 
-/// Checked where there is no account, so that the answer takes as long. Nobody knows a password for it.
-constexpr std::string_view kNobodysPassword =
-    "{ARGON2ID}$argon2id$v=19$m=65536,t=2,p=1$8uL+IxgFnhTewSgOSYlifQ$F7l36FXKvHQhmZT3TRaAiN/ijOwvTiENRtif4RJ9CFk";
-
-/// A place among the logins that wait for a hash; given back on destruction.
-class Place {
-public:
-    explicit Place(std::atomic<std::size_t>& taken) : taken_(&taken) { ++taken; }
-    Place(Place&& other) noexcept : taken_(std::exchange(other.taken_, nullptr)) {}
-    Place& operator=(Place&&) = delete;
-    ~Place() { leave(); }
-    void leave() {
-        if (taken_ != nullptr) --*std::exchange(taken_, nullptr);
-    }
-
-private:
-    std::atomic<std::size_t>* taken_;
-};
-
-constexpr auto kFamiliarFor = std::chrono::days(30);  // after a good login from a peer
-
-std::string account_key(directory::AccountId id) { return std::to_string(id.value); }
+constexpr std::size_t kKindsFrom = 1000;  // accounts that are looked at for what SCRAM keys look like here
+constexpr auto kKindsFor = std::chrono::hours(1);
 
 /// The account's SCRAM keys, whichever way it has them.
 std::optional<ScramKeys> keys_of(const Account& account, ScramHash hash) {
     if (auto keys = find_scram_keys(account.scram_keys, hash)) return keys;
     return find_scram_keys(account.password, hash);  // imported instead of another hash
+}
+
+/// A password as it was typed, and prepared (RFC 6856 s2.2): new hashes are made of that; hashes brought along may be
+/// of the other.
+class Typed {
+public:
+    explicit Typed(std::string password) : typed_(std::move(password)) {
+        auto plain = [](char c) { return c >= 0x20 && c <= 0x7e; };
+        if (!std::ranges::all_of(typed_, plain)) prepared_ = sasl_prepare(typed_);
+    }
+    const std::string& typed() const { return typed_; }
+    const std::string& prepared() const { return prepared_ ? *prepared_ : typed_; }
+    /// Calls `is_right` with one form after the other; that which is right.
+    template <class IsRight>
+    const std::string* find(IsRight is_right) const {
+        if (is_right(prepared())) return &prepared();
+        if (prepared_ && *prepared_ != typed_ && is_right(typed_)) return &typed_;
+        return nullptr;
+    }
+
+private:
+    std::string typed_;
+    std::optional<std::string> prepared_;
+};
+
+ThrottleOptions throttle(const Options& options, std::uint32_t failures) {
+    return {failures, options.failure_window, options.longest_delay, options.failure_entries};
 }
 
 }  // namespace
@@ -58,27 +71,136 @@ struct Authenticator::Impl {
         : directory(d),
           options(o),
           verified(clock, o.cache_ttl, o.cache_entries),
-          peers(clock, o.failures_per_peer, o.failure_window, o.failure_entries),
-          accounts(clock, o.failures_per_account, o.failure_window, o.failure_entries),
-          familiar(clock, 1, kFamiliarFor, o.failure_entries),
-          pool(std::max<std::size_t>(o.hash_threads, 1)) {
-        assert(!is_outdated(kNobodysPassword));
+          familiar(d, o.familiar_peers, o.cache_entries),
+          pairs(throttle(o, o.failures_per_pair)),
+          peers(throttle(o, o.failures_per_peer)),
+          accounts(throttle(o, o.failures_per_account)),
+          tokens(throttle(o, o.failures_per_peer)),
+          places(o.hashes_per_account),
+          pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {
+        random_bytes(key.data(), key.size());
     }
+
+    // The limits. Account and peer are looked at as a pair first; a peer that the account was logged in from lately is
+    // held up by the pair's failures alone, any other by those of all the peer's attempts and of all strangers' at the
+    // account, too. A name that nobody has is counted as an account, so that the limits don't tell which names exist.
+
+    struct Keys {
+        PeerKey peer;
+        bool peer_counts;  ///< this machine's does not: a front end may have many users
+        Throttle::Key account, pair;
+    };
+    enum class Limits { pair, others, all };
+
+    Throttle::Key hashed(std::string_view octets) const {
+        Throttle::Key out = 0;
+        static_assert(sizeof out == crypto_shorthash_BYTES);
+        crypto_shorthash(reinterpret_cast<unsigned char*>(&out), reinterpret_cast<const unsigned char*>(octets.data()),
+                         octets.size(), key.data());
+        return out;
+    }
+    Throttle::Key hashed(std::uint64_t a, std::uint64_t b) const {
+        std::array<std::uint64_t, 2> both{a, b};
+        return hashed({reinterpret_cast<const char*>(both.data()), sizeof both});
+    }
+
+    Keys counted(const std::string& name, const std::optional<Account>& account, std::string_view peer,
+                 bool loopback) const {
+        Keys keys{.peer = peer_key(peer, loopback), .peer_counts = !loopback, .account = 0, .pair = 0};
+        keys.account = account ? hashed(account->id.value, 0) : hashed(unknown(name));
+        keys.pair = hashed(keys.account, keys.peer);
+        return keys;
+    }
+
+    /// The one spelling of a name that nobody has.
+    std::string unknown(std::string name) const {
+        if (auto prepared = sasl_prepare(name)) name = std::move(*prepared);
+        return complete(name) ? directory.canonical(std::move(name)) : name;
+    }
+
+    bool is_over(const Keys& keys, Limits limits) const {
+        if (limits != Limits::others && pairs.is_over(keys.pair)) return true;
+        if (limits == Limits::pair) return false;
+        return (keys.peer_counts && peers.is_over(keys.peer)) || accounts.is_over(keys.account);
+    }
+
+    /// Waits until the next attempt may be judged. Errors: busy (it would take too long).
+    Task<Result<>> wait_for_turn(Keys keys, Limits limits) {
+        std::array<std::pair<Throttle*, Throttle::Key>, 3> used;
+        std::size_t count = 0;
+        if (limits != Limits::others) used[count++] = {&pairs, keys.pair};
+        if (limits != Limits::pair) used[count++] = {&accounts, keys.account};
+        if (limits != Limits::pair && keys.peer_counts) used[count++] = {&peers, keys.peer};
+        co_return co_await wait_for_turn(std::vector(used.begin(), used.begin() + static_cast<std::ptrdiff_t>(count)));
+    }
+    Task<Result<>> wait_for_turn(std::vector<std::pair<Throttle*, Throttle::Key>> used) {
+        for (auto [throttle, at] : used)
+            if (throttle->wait(at) > options.longest_wait) co_return fail(Errc::busy, "too many failures");
+        auto turn = SteadyClock::now();
+        for (auto [throttle, at] : used) turn = std::max(turn, throttle->take_turn(at));
+        co_await pause_until(turn);
+        if (stopping) co_return fail(Errc::busy, "the server is stopping");
+        co_return Result<>();
+    }
+
+    void record_failure(const Keys& keys, bool is_familiar) {
+        pairs.record_failure(keys.pair);
+        if (is_familiar) return;
+        accounts.record_failure(keys.account);
+        if (keys.peer_counts) peers.record_failure(keys.peer);
+    }
+
+    Task<bool> knows(const std::optional<Account>& account, PeerKey peer) {
+        if (!account) co_return false;
+        co_return co_await familiar.knows(account->id, peer);
+    }
+
+    /// Every good login comes through here, by whatever mechanism.
+    Account welcome(Account account, PeerKey peer) {
+        familiar.note(account.id, peer);
+        return account;
+    }
+
+    /// In steps, as the server may stop meanwhile.
+    Task<> pause_until(SteadyTime time) {
+        SteadyTimer timer(co_await asio::this_coro::executor);
+        for (auto now = SteadyClock::now(); now < time && !stopping; now = SteadyClock::now()) {
+            timer.expires_at(std::min<SteadyTime>(time, now + std::chrono::seconds(1)));
+            auto [stopped] = co_await timer.async_wait(asio::as_tuple(use_awaitable));
+            if (stopped) co_return;  // a cancelled wait is no reason to tell more
+        }
+    }
+
+    /// Answers a failure at a time that all failures are answered at.
+    Task<Result<Account>> answer(SteadyTime begun, Error error) {
+        SteadyClock::duration delay = options.failure_delay;
+        if (delay.count() > 0) {
+            auto passed = std::max(SteadyClock::now() - begun, SteadyClock::duration(1));
+            co_await pause_until(begun + (passed + delay - SteadyClock::duration(1)) / delay * delay);
+        }
+        co_return std::unexpected(std::move(error));
+    }
+    Task<Result<Account>> deny(SteadyTime begun, std::string reason) {
+        return answer(begun, Error(Errc::denied, std::move(reason)));
+    }
+
+    // Passwords.
 
     /// One attempt, as the pool sees it.
     struct Attempt {
-        std::string stored, password;
-        std::string peer;     ///< key of the limit; empty: exempt
-        std::string account;  ///< key of the limit; empty: exempt
-        bool can_succeed = false;
+        Account account;  ///< one without a password that could be right: nothing is hashed
+        Typed password;
+        Keys keys;
+        bool is_familiar = false;
+        bool had_its_turn = false;
         bool upgrade = false;
-        std::string scram_keys;             ///< that the account has
-        std::vector<ScramHash> scram_make;  ///< that it lacks
+        std::vector<ScramHash> scram_make = {};  ///< keys that the account lacks
     };
     enum class Verdict { right, wrong, limited };
     struct Outcome {
         Verdict verdict = Verdict::wrong;
-        std::optional<directory::Password> better;  ///< to replace what is stored
+        std::optional<std::string> right = {};           ///< the form of the password that was
+        std::optional<directory::Password> better = {};  ///< to replace what is stored
     };
 
     /// Keys for what of all keys is to be made of a password.
@@ -86,63 +208,54 @@ struct Authenticator::Impl {
         for (auto hash : hashes) keys += to_string(derive_scram_keys(hash, password, options.scram_iterations));
     }
 
-    /// Under which keys the limits count an attempt; empty: exempt.
-    struct Counted {
-        std::string peer, account, acquaintance;
-    };
-    Counted counted(const std::string& peer_text, bool loopback, const std::optional<Account>& account) {
-        Counted keys;
-        if (!loopback) keys.peer = peer_key(peer_text);
-        if (!account) return keys;
-        keys.account = account_key(account->id);
-        // Who has logged in from there before is held to the peer's limit alone.
-        if (!keys.peer.empty()) keys.acquaintance = keys.account + ' ' + keys.peer;
-        if (!keys.acquaintance.empty() && familiar.is_over(keys.acquaintance)) keys.account.clear();
-        return keys;
-    }
-
-    bool is_over_limit(const std::string& peer, const std::string& account) {
-        return (!peer.empty() && peers.is_over(peer)) || (!account.empty() && accounts.is_over(account));
-    }
-
-    void record_failure(const std::string& peer, const std::string& account) {
-        if (!peer.empty()) peers.record(peer);
-        if (!account.empty()) accounts.record(account);
-    }
-
-    /// Runs on the pool. The limits are looked at again here: of many guesses at a time, those that waited are refused
-    /// once the first ones have failed.
+    /// Runs on the pool. The limits are looked at again here: of many guesses at a time, those that waited take turns
+    /// once the first ones have failed. So is what was verified meanwhile: of many right ones at a time one is hashed.
     Outcome judge(const Attempt& attempt) {
-        if (is_over_limit(attempt.peer, attempt.account)) return {Verdict::limited, {}};
-        // RFC 6856 s2.2: prepared, as new hashes are made; hashes brought along may be of what was typed.
-        const std::string prepared = sasl_prepare(attempt.password).value_or(attempt.password);
-        bool right = matches(attempt.stored, prepared);
-        if (!right && prepared != attempt.password) right = matches(attempt.stored, attempt.password);
-        right = right && attempt.can_succeed && !sasl_prohibits(attempt.password);
-        if (!right) {
-            record_failure(attempt.peer, attempt.account);
-            return {Verdict::wrong, {}};
+        if (!attempt.had_its_turn && is_over(attempt.keys, attempt.is_familiar ? Limits::pair : Limits::all))
+            return {Verdict::limited};
+        const auto& account = attempt.account;
+        const std::string* right = nullptr;
+        if (!account.password.empty()) {
+            auto known = [&](const std::string& form) { return verified.contains(account, form); };
+            if (attempt.password.find(known) != nullptr) return {Verdict::right};
+            auto begun = SteadyClock::now();
+            right = attempt.password.find([&](const std::string& form) { return matches(account.password, form); });
+            note_cost(SteadyClock::now() - begun);
+            if (sasl_prohibits(attempt.password.typed())) right = nullptr;
         }
-        if (!attempt.upgrade && attempt.scram_make.empty()) return {Verdict::right, {}};
-        directory::Password better{attempt.stored, attempt.scram_keys};
-        add_scram_keys(better.scram_keys, attempt.scram_make, attempt.password);
+        if (right == nullptr) {
+            record_failure(attempt.keys, attempt.is_familiar);
+            return {Verdict::wrong};
+        }
+        verified.remember(account, *right);
+        Outcome outcome{Verdict::right, *right};
+        if (!attempt.upgrade && attempt.scram_make.empty()) return outcome;
+        directory::Password better{account.password, account.scram_keys};
+        add_scram_keys(better.scram_keys, attempt.scram_make, attempt.password.typed());
         if (attempt.upgrade) {
             try {
-                better.hash = hash_argon2id(prepared);
+                better.hash = hash_argon2id(attempt.password.prepared());
             } catch (const std::bad_alloc&) {
-                return {Verdict::right, {}};  // another login will upgrade it
+                return outcome;  // another login will upgrade it
             }
             // What SCRAM logins have stood on so far.
-            if (parse_scram_keys(attempt.stored)) better.scram_keys += attempt.stored;
+            if (parse_scram_keys(account.password)) better.scram_keys += account.password;
         }
-        return {Verdict::right, std::move(better)};
+        outcome.better = std::move(better);
+        return outcome;
     }
 
-    /// A place on the pool or in the queue before it. Errors: busy.
-    Result<Place> take_place() {
-        Place place(waiting);
-        if (waiting > options.hash_threads + options.hash_queue) return fail(Errc::busy, "too many logins are waiting");
-        return place;
+    /// How long a hash takes here, about: as long as the place of a name that needs none is taken.
+    void note_cost(SteadyClock::duration took) {
+        auto before = hash_cost.load(std::memory_order_relaxed);
+        hash_cost.store(before + (took.count() - before) / 8, std::memory_order_relaxed);
+    }
+
+    Share share_of(const Keys& keys, bool is_familiar) const {
+        bool failed = pairs.has_failed(keys.pair) || (keys.peer_counts && peers.has_failed(keys.peer));
+        auto standing = is_familiar ? Standing::good : failed ? Standing::bad : Standing::unknown;
+        if (is_familiar && pairs.has_failed(keys.pair)) standing = Standing::unknown;
+        return {standing, network_of(keys.peer), keys.peer};
     }
 
     /// Adds the default domain where there is none; false if it is missing.
@@ -154,8 +267,9 @@ struct Authenticator::Impl {
     }
 
     /// The account that a login name names, if it can log in at all. Errors: those of the directory.
-    Task<Result<std::optional<Account>>> find(std::string name) {
-        if (!complete(name) || sasl_prohibits(name)) co_return std::nullopt;
+    Task<Result<std::optional<Account>>> find(std::string name, NamedBy named_by) {
+        bool whole = named_by == NamedBy::client ? complete(name) : name.contains('@');
+        if (!whole || sasl_prohibits(name)) co_return std::nullopt;
         auto account = co_await directory.find_account(name);
         // RFC 6856 s2.2. The directory's own spelling does most of it, and knows names that SASLprep would change.
         if (!account && account.error().code() == Errc::not_found)
@@ -167,133 +281,207 @@ struct Authenticator::Impl {
         co_return pass_on(account);
     }
 
-    /// Answers a failure at the time all failures are answered: `failure_delay` after the login began.
-    Task<Result<Account>> deny(SteadyTime begun, std::string reason) {
-        SteadyTimer timer(co_await asio::this_coro::executor);
-        timer.expires_at(begun + options.failure_delay);
-        auto [stopped] = co_await timer.async_wait(asio::as_tuple(use_awaitable));
-        (void)stopped;  // a cancelled wait is denied as well
-        co_return fail(Errc::denied, std::move(reason));
+    static bool can_log_in(const std::optional<Account>& account, const Typed& password) {
+        return account && account->status == AccountStatus::enabled && !account->password.empty() &&
+               !password.typed().empty();
+    }
+
+    Attempt attempt_at(Account account, const Typed& password, const Keys& keys, bool is_familiar, bool had_its_turn) {
+        Attempt attempt{std::move(account), password, keys, is_familiar, had_its_turn};
+        if (attempt.account.password.empty()) return attempt;
+        attempt.upgrade = options.upgrade_hashes && is_outdated(attempt.account.password);
+        for (auto hash : options.scram_keys)
+            if (!keys_of(attempt.account, hash)) attempt.scram_make.push_back(hash);
+        return attempt;
     }
 
     Task<Result<Account>> verify(Credentials credentials) {
-        auto begun = SteadyClock::now();
-        auto found = co_await find(credentials.name);
-        if (!found) co_return pass_on(found);
-        auto& account = *found;
-        bool usable = account && account->status == AccountStatus::enabled && !account->password.empty() &&
-                      !credentials.password.empty();
-        auto keys = counted(credentials.peer, credentials.peer_is_loopback, account);
+        const auto begun = SteadyClock::now();
+        const Typed password(std::move(credentials.password));
+        // After a turn all is looked at again: the account may have changed meanwhile.
+        for (bool had_its_turn = false;; had_its_turn = true) {
+            auto found = co_await find(credentials.name, NamedBy::client);
+            if (!found) co_return pass_on(found);
+            auto& account = *found;
+            auto keys = counted(credentials.name, account, credentials.peer, credentials.peer_is_loopback);
+            if (!had_its_turn && is_over(keys, Limits::all)) {
+                bool spared = co_await knows(account, keys.peer);
+                if (!spared || is_over(keys, Limits::pair)) {
+                    auto turn = co_await wait_for_turn(keys, spared ? Limits::pair : Limits::all);
+                    if (!turn) co_return co_await answer(begun, std::move(turn.error()));
+                    continue;
+                }
+            }
+            bool usable = can_log_in(account, password);
+            auto known = [&](const std::string& form) { return verified.contains(*account, form); };
+            if (usable && password.find(known) != nullptr) co_return welcome(std::move(*account), keys.peer);
 
-        if (is_over_limit(keys.peer, keys.account)) co_return co_await deny(begun, "too many failures");
-        if (usable && verified.contains(*account, credentials.password)) co_return std::move(*account);
+            bool is_familiar = co_await knows(account, keys.peer);
+            auto share = share_of(keys, is_familiar);
+            auto place = places.take(keys.account, share.standing);
+            if (!place)
+                co_return co_await answer(begun, Error(Errc::busy, "too many logins of this account are waiting"));
+            auto attempt = attempt_at(usable ? *account : Account{}, password, keys, is_familiar, had_its_turn);
+            auto work = [this, attempt = std::move(attempt)] { return judge(attempt); };
+            auto judged = co_await pool.run(share, std::move(work));
+            if (!judged) co_return co_await answer(begun, Error(Errc::busy, "too many logins are waiting"));
+            if (judged->verdict == Verdict::limited) {
+                place.reset();
+                auto turn = co_await wait_for_turn(keys, is_familiar ? Limits::pair : Limits::all);
+                if (!turn) co_return co_await answer(begun, std::move(turn.error()));
+                continue;
+            }
+            if (judged->verdict == Verdict::wrong) {
+                // Nothing was hashed: the place is taken, and the answer comes, as if it had been.
+                auto cost = SteadyClock::duration(hash_cost.load(std::memory_order_relaxed));
+                if (!usable) co_await pause_until(place->busy(cost / std::max<std::size_t>(options.hash_threads, 1)));
+                place.reset();
+                // A wrong guess that was spared a turn takes it now: its answer must not tell who is at home here.
+                if (is_familiar && is_over(keys, Limits::others)) {
+                    auto turn = co_await wait_for_turn(keys, Limits::others);
+                    if (!turn) co_return co_await answer(begun, std::move(turn.error()));
+                }
+                if (!account) co_return co_await deny(begun, "unknown user");
+                bool enabled = account->status == AccountStatus::enabled;
+                co_return co_await deny(begun, enabled ? "wrong password" : "account is disabled");
+            }
+            if (judged->better && co_await upgrade(*account, std::move(*judged->better)))
+                verified.remember(*account, *judged->right);
+            co_return welcome(std::move(*account), keys.peer);
+        }
+    }
 
-        auto place = take_place();
-        if (!place) co_return pass_on(place);
-        Attempt attempt{.stored = usable ? account->password : std::string(kNobodysPassword),
-                        .password = credentials.password,
-                        .peer = keys.peer,
-                        .account = keys.account,
-                        .can_succeed = usable,
-                        .upgrade = usable && options.upgrade_hashes && is_outdated(account->password),
-                        .scram_keys = usable ? account->scram_keys : std::string(),
-                        .scram_make = {}};
-        if (usable)
-            for (auto hash : options.scram_keys)
-                if (!keys_of(*account, hash)) attempt.scram_make.push_back(hash);
-        auto work = [this, attempt = std::move(attempt), held = std::move(*place)]() mutable {
-            auto outcome = judge(attempt);
-            held.leave();
-            return outcome;
-        };
-        auto outcome = co_await pool.run(std::move(work));
+    // Other proofs.
 
-        if (outcome.verdict == Verdict::limited) co_return co_await deny(begun, "too many failures");
-        if (!account) co_return co_await deny(begun, "unknown user");
-        if (account->status != AccountStatus::enabled) co_return co_await deny(begun, "account is disabled");
-        if (!usable || outcome.verdict == Verdict::wrong) co_return co_await deny(begun, "wrong password");
-        if (outcome.better) co_await upgrade(*account, std::move(*outcome.better));
-        verified.remember(*account, credentials.password);
-        if (!keys.acquaintance.empty()) familiar.record(keys.acquaintance);
-        co_return std::move(*account);
+    Task<Result<>> wait_for_turn(Claim claim, std::optional<Account> claimed) {
+        auto keys = counted(claim.name, claimed, claim.peer, claim.peer_is_loopback);
+        bool by_peer = keys.peer_counts && !co_await knows(claimed, keys.peer);
+        std::vector<std::pair<Throttle*, Throttle::Key>> used;
+        if (!claim.name.empty()) used.emplace_back(&tokens, keys.pair);
+        if (by_peer) used.emplace_back(&tokens, keys.peer);
+        auto turn = co_await wait_for_turn(std::move(used));
+        if (turn) co_return Result<>();
+        auto refused = co_await answer(claim.begun, std::move(turn.error()));
+        co_return pass_on(refused);
     }
 
     Task<Result<Account>> conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
-        auto keys = counted(claim.peer, claim.peer_is_loopback, account);
-        if (is_over_limit(keys.peer, keys.account)) co_return co_await deny(claim.begun, "too many failures");
-        bool enabled = account && account->status == AccountStatus::enabled;
-        if (!enabled || !judgement) {
-            record_failure(keys.peer, keys.account);
-            if (!account) co_return co_await deny(claim.begun, "unknown user");
-            if (!enabled) co_return co_await deny(claim.begun, "account is disabled");
-            co_return co_await deny(claim.begun, judgement.error().detail());
+        auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
+        const bool guessable = claim.proof == Proof::password;
+        if (guessable && is_over(keys, Limits::all)) {
+            bool spared = co_await knows(account, keys.peer);
+            auto limits = spared ? Limits::pair : Limits::all;
+            if (is_over(keys, limits)) {
+                auto turn = co_await wait_for_turn(keys, limits);
+                if (!turn) co_return co_await answer(claim.begun, std::move(turn.error()));
+                if (account) {
+                    auto now = co_await directory.account(account->id);
+                    if (!now || now->credential_version != account->credential_version)
+                        co_return co_await answer(claim.begun, Error(Errc::busy, "the account has changed"));
+                }
+            }
         }
-        if (!keys.acquaintance.empty()) familiar.record(keys.acquaintance);
-        co_return std::move(*account);
+        bool enabled = account && account->status == AccountStatus::enabled;
+        if (enabled && judgement) co_return welcome(std::move(*account), keys.peer);
+
+        const bool is_familiar = co_await knows(account, keys.peer);
+        if (guessable) record_failure(keys, is_familiar);
+        if (claim.proof == Proof::token && !judgement) {
+            if (!claim.name.empty()) tokens.record_failure(keys.pair);
+            if (keys.peer_counts && !is_familiar) tokens.record_failure(keys.peer);
+        }
+        if (guessable && is_familiar && is_over(keys, Limits::others)) {
+            auto turn = co_await wait_for_turn(keys, Limits::others);
+            if (!turn) co_return co_await answer(claim.begun, std::move(turn.error()));
+        }
+        if (!account) co_return co_await deny(claim.begun, "unknown user");
+        co_return co_await deny(claim.begun, enabled ? judgement.error().detail() : "account is disabled");
     }
 
     Task<Result<ScramKeys>> scram_keys(std::string name, const std::optional<Account>& account, ScramHash hash) {
         if (account)
             if (auto keys = keys_of(*account, hash)) co_return std::move(*keys);
-        std::string secret;
-        {
-            std::lock_guard hold(secret_mutex);
-            secret = server_secret;
+        auto turn = co_await pretence.mutex.lock();
+        if (pretence.secret.empty()) {
+            auto secret = co_await directory.server_secret();
+            if (!secret) co_return pass_on(secret);
+            pretence.secret = std::move(*secret);
         }
-        if (secret.empty()) {
-            auto read = co_await directory.server_secret();
-            if (!read) co_return pass_on(read);
-            secret = std::move(*read);
-            std::lock_guard hold(secret_mutex);
-            server_secret = secret;
+        if (auto now = SteadyClock::now(); now >= pretence.look_again) {
+            auto some = co_await directory.accounts("", "", kKindsFrom);
+            if (!some) co_return pass_on(some);
+            pretence.kinds = kinds_of(*some);
+            pretence.look_again = now + kKindsFor;
         }
         // An account has the same keys in whatever spelling it is named.
         if (complete(name)) name = directory.canonical(std::move(name));
-        co_return pretended_scram_keys(hash, secret, name, options.scram_iterations);
+        const auto& kinds = pretence.kinds[hash];
+        auto kind = choose_scram_kind(kinds, pretence.secret, name);
+        co_return pretended_scram_keys(hash, pretence.secret, name, kind);
+    }
+
+    /// How many of the accounts have keys of each kind; where none has, that of new keys.
+    std::map<ScramHash, std::map<ScramKind, std::size_t>> kinds_of(const std::vector<Account>& some) const {
+        std::map<ScramHash, std::map<ScramKind, std::size_t>> kinds;
+        for (auto hash : {ScramHash::sha1, ScramHash::sha256}) {
+            auto& of_hash = kinds[hash];
+            for (const auto& account : some)
+                if (auto keys = keys_of(account, hash)) ++of_hash[{keys->iterations, keys->salt.size()}];
+            if (of_hash.empty()) of_hash[{options.scram_iterations}] = 1;
+        }
+        return kinds;
     }
 
     /// Stores the new hash and brings `account` up to date. A failure is only logged: the login is good.
-    Task<> upgrade(Account& account, directory::Password better) {
+    Task<bool> upgrade(Account& account, directory::Password better) {
         bool scram = better.scram_keys != account.scram_keys;
         auto done = co_await directory.upgrade_password(account.id, account.password, std::move(better));
         if (!done) {
             log::warning("password_upgrade_failed",
                          {{"account", account.address}, {"reason", to_string(done.error().code())}});
-            co_return;
+            co_return false;
         }
         log::info("password_upgraded", {{"account", account.address},
                                         {"from", scheme_of(account.password)},
                                         {"scram_keys", scram ? "new" : "as before"}});
         auto fresh = co_await directory.account(account.id);
         if (fresh) account = std::move(*fresh);
+        co_return fresh.has_value();
     }
 
     Task<Result<directory::Password>> hash(std::string password) {
-        auto place = take_place();
-        if (!place) co_return pass_on(place);
-        auto work = [this, password = std::move(password),
-                     held = std::move(*place)]() mutable -> Result<directory::Password> {
+        auto work = [this, password = std::move(password)]() -> Result<directory::Password> {
             try {
                 directory::Password made(hash_argon2id(sasl_prepare(password).value_or(password)));
                 add_scram_keys(made.scram_keys, options.scram_keys, password);
-                held.leave();
                 return made;
             } catch (const std::bad_alloc&) {
                 return fail(Errc::busy, "no memory for a password hash");
             }
         };
-        co_return co_await pool.run(std::move(work));
+        auto made = co_await pool.run(Share{.standing = Standing::good}, std::move(work));
+        if (!made) co_return fail(Errc::busy, "too many logins are waiting");
+        co_return std::move(*made);
     }
 
     directory::Directory& directory;
     const Options options;
     VerifiedCache verified;
-    KeyedCounts peers, accounts;
-    KeyedCounts familiar;  ///< good logins by account and peer
-    std::mutex secret_mutex;
-    std::string server_secret;             ///< the directory's, once it was asked for
-    std::atomic<std::size_t> waiting = 0;  ///< attempts on the pool or before it
-    BlockingPool pool;                     // last: its threads end before what they use
+    FamiliarPeers familiar;
+    Throttle pairs, peers, accounts;
+    Throttle tokens;  ///< bad ones, by pair and by peer
+    HashPlaces places;
+    std::array<unsigned char, crypto_shorthash_KEYBYTES> key;  ///< so that nobody can choose whom to share a count with
+    std::atomic<SteadyClock::rep> hash_cost = SteadyClock::duration(std::chrono::milliseconds(50)).count();
+    std::atomic<bool> stopping = false;
+    /// What answers about accounts that don't exist are made of.
+    struct Pretence {
+        AsyncMutex mutex;
+        std::string secret;  ///< the directory's, once it was asked for
+        std::map<ScramHash, std::map<ScramKind, std::size_t>> kinds;
+        SteadyTime look_again = SteadyTime::min();
+    } pretence;
+    FairPool pool;  // last: its threads end before what they use
 };
 
 Authenticator::Authenticator(directory::Directory& directory, const Clock& clock, Options options)
@@ -307,15 +495,17 @@ Task<Result<Account>> Authenticator::verify_password(Credentials credentials) {
 
 void Authenticator::forget(directory::AccountId id) { impl_->verified.forget(id); }
 
-Task<Result<std::optional<Account>>> Authenticator::find(std::string name) { return impl_->find(std::move(name)); }
+Task<Result<std::optional<Account>>> Authenticator::find(std::string name, NamedBy named_by) {
+    return impl_->find(std::move(name), named_by);
+}
 
 Task<Result<ScramKeys>> Authenticator::scram_keys(std::string name, const std::optional<Account>& account,
                                                   ScramHash hash) {
     return impl_->scram_keys(std::move(name), account, hash);
 }
 
-bool Authenticator::too_many_failures(const Claim& claim) {
-    return !claim.peer_is_loopback && impl_->peers.is_over(peer_key(claim.peer));
+Task<Result<>> Authenticator::wait_for_turn(Claim claim, std::optional<Account> claimed) {
+    return impl_->wait_for_turn(std::move(claim), std::move(claimed));
 }
 
 Task<Result<Account>> Authenticator::conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
@@ -325,5 +515,14 @@ Task<Result<Account>> Authenticator::conclude(Claim claim, std::optional<Account
 Task<Result<directory::Password>> Authenticator::hash_password(std::string password) {
     return impl_->hash(std::move(password));
 }
+
+void Authenticator::keep_familiar_peers_on(Executor background) {
+    auto flush = [this, background] { asio::co_spawn(background, impl_->familiar.flush(), asio::detached); };
+    impl_->familiar.on_noted(std::move(flush));
+}
+
+Task<> Authenticator::flush() { return impl_->familiar.flush(); }
+
+void Authenticator::stop() { impl_->stopping = true; }
 
 }  // namespace poplar::auth

@@ -1,6 +1,7 @@
 #pragma once
 // From a name and a password to an account: hashes off the session's thread, verified passwords remembered for
-// minutes, guessing slowed down; unknown user and wrong password look the same in text and time.
+// minutes, guessing slowed down; unknown user and wrong password look the same in text and time. docs/security.md says
+// who is held up by whose failures.
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -23,27 +24,39 @@ struct Options {
     std::vector<ScramHash> scram_keys;  ///< kept beside a password's hash from when it is set, or from a good login
     std::uint32_t scram_iterations = 15'000;  ///< of new ones (RFC 7677 s4)
     std::size_t hash_threads = 2;
-    std::size_t hash_queue = 256;             ///< logins waiting for a hash; more are answered busy
-    std::uint32_t failures_per_peer = 20;     ///< failed logins a peer address (IPv6: its /64) may make in a window
-    std::uint32_t failures_per_account = 50;  ///< both: 0 for no limit. Made by peers that have not logged in to it
-                                              ///< lately: a stranger who guesses can't lock the owner out
-    std::chrono::seconds failure_window = std::chrono::minutes(10);
-    std::size_t failure_entries = 100'000;  ///< peers, and accounts, whose failures are counted; the oldest go
-    std::chrono::milliseconds failure_delay = std::chrono::seconds(2);  ///< before a failure is answered
+    std::size_t hash_queue = 256;        ///< logins waiting for a hash; more are answered busy
+    std::size_t hashes_per_account = 8;  ///< of those, of one account and standing; more are answered busy
+    // Failures that cost nothing; each further attempt takes its turn, ever further apart. 0: no limit.
+    std::uint32_t failures_per_pair = 10;     ///< of one account from one peer
+    std::uint32_t failures_per_peer = 20;     ///< from one peer, to accounts that were not logged in from there lately
+    std::uint32_t failures_per_account = 50;  ///< of one account, from peers it was not logged in from lately
+    std::chrono::seconds failure_window = std::chrono::minutes(10);  ///< in which so many are forgiven, one by one
+    std::size_t failure_entries = 100'000;  ///< pairs, peers and accounts whose failures are counted; the oldest go
+    std::chrono::milliseconds longest_delay = std::chrono::seconds(10);  ///< between two turns
+    std::chrono::milliseconds longest_wait =
+        std::chrono::seconds(20);     ///< for a turn; who would wait longer is told busy
+    std::size_t familiar_peers = 16;  ///< of an account, kept with it: they are held up by their own failures alone
+    /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
+    std::chrono::milliseconds failure_delay = std::chrono::seconds(2);
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
 };
 
 struct Credentials {
     std::string name, password;     ///< as the client gave them
     std::string peer;               ///< its address, for the limits
-    bool peer_is_loopback = false;  ///< exempt from the per-peer limit (a front proxy or webmail on this machine)
+    bool peer_is_loopback = false;  ///< one peer without a limit of its own (a front proxy or webmail on this machine)
 };
+
+/// The kind of proof that somebody brings. A password can be guessed, whichever mechanism shows that it is known; a
+/// token can't, but is costly to judge; a certificate has been judged already.
+enum class Proof { password, token, certificate };
 
 /// Somebody says who they are, by a mechanism that judges the proof itself.
 struct Claim {
     std::string name;  ///< as the client gave it
     std::string peer;
     bool peer_is_loopback = false;
+    Proof proof = Proof::password;
     SteadyTime begun = SteadyClock::now();  ///< the failure's delay counts
 };
 
@@ -52,23 +65,27 @@ public:
     Authenticator(directory::Directory& directory, const Clock& clock, Options options);
     ~Authenticator();
 
-    /// Errors: denied (wrong, unknown, disabled, or too many failures: the client can't tell which; the detail, for
-    /// the log, says), busy (too many logins are waiting), and those of the directory. `denied` comes back
-    /// `failure_delay` after the call, however long the check took (unless it took longer).
+    /// Errors: denied (wrong, unknown, disabled: the client can't tell which; the detail, for the log, says), busy (too
+    /// many failures, which may be others', or too many logins are waiting), and those of the directory. `denied` and
+    /// `busy` come back a multiple of `failure_delay` after the call, the first that the check allows.
     /// A name is an account's own address in any spelling: no alias, no `user+detail@`, no white space around it.
     Task<Result<directory::Account>> verify_password(Credentials credentials);
 
     // For mechanisms that need the account before they can judge (auth/exchange.h): find(), then conclude() in any
     // case, so that the limits, the status and the delay are the same for all.
 
-    /// The account that a login name names, disabled ones too; nothing if there is none. Errors: the directory's.
-    Task<Result<std::optional<directory::Account>>> find(std::string name);
+    /// The account that a login name names, disabled ones too; nothing if there is none. The default domain completes
+    /// only what a person may have typed: a certificate or a token that names `alice` names nobody of ours. Errors: the
+    /// directory's.
+    enum class NamedBy { client, proof };
+    Task<Result<std::optional<directory::Account>>> find(std::string name, NamedBy named_by = NamedBy::client);
     /// The keys to challenge the claimant with: the account's, or, where it has none or there is no account, some that
     /// nobody can prove, the same each time. Errors: the directory's.
     Task<Result<ScramKeys>> scram_keys(std::string name, const std::optional<directory::Account>& account,
                                        ScramHash hash);
-    /// Whether the peer has failed too often: before work for strangers that is not cheap.
-    bool too_many_failures(const Claim& claim);
+    /// Before a token is judged, which is not cheap: waits until it is the claimant's turn, at once if there were not
+    /// too many bad ones. `claimed`: the account that the claimant names. Errors: busy.
+    Task<Result<>> wait_for_turn(Claim claim, std::optional<directory::Account> claimed);
     /// Ends a login: `judgement` is the mechanism's, its error the reason for the log. As verify_password.
     Task<Result<directory::Account>> conclude(Claim claim, std::optional<directory::Account> account,
                                               Result<> judgement);
@@ -78,6 +95,14 @@ public:
 
     /// A new `{ARGON2ID}...` hash and the SCRAM keys that are wanted, made on the hashing pool. Errors: busy.
     Task<Result<directory::Password>> hash_password(std::string password);
+
+    /// From where accounts are logged in to is written on `background`, which must go before this. Before the first
+    /// login.
+    void keep_familiar_peers_on(Executor background);
+    /// Writes what of that is not written yet.
+    Task<> flush();
+    /// The server stops: who waits for a turn or an answer does so no longer than a second.
+    void stop();
 
 private:
     struct Impl;

@@ -62,7 +62,7 @@ protected:
     virtual Challenge opening() { return {}; }
     virtual bool takes_initial_response() const { return true; }
 
-    Claim claim() const { return {name_, std::string(channel_.peer()), channel_.peer_is_loopback()}; }
+    Claim claim(Proof proof) const { return {name_, std::string(channel_.peer()), channel_.peer_is_loopback(), proof}; }
 
     Authenticator& authenticator_;
     const Channel& channel_;

@@ -27,22 +27,22 @@ public:
 
 private:
     Task<Result<directory::Account>> judge(BearerMessage message) {
-        auto who = claim();
-        if (authenticator_.too_many_failures(who))
-            co_return co_await authenticator_.conclude(who, std::nullopt, fail(Errc::denied, "too many failures"));
+        auto who = claim(Proof::token);
         std::optional<directory::Account> wanted, account;
         if (!message.name.empty()) {
             auto found = co_await authenticator_.find(message.name);
             if (!found) co_return pass_on(found);
             wanted = std::move(*found);
         }
+        auto turn = co_await authenticator_.wait_for_turn(who, wanted);
+        if (!turn) co_return pass_on(turn);
         auto named = co_await tokens_->account_of(std::move(message.token));
         if (!named && named.error().code() != Errc::denied) co_return pass_on(named);
         Result<> judgement;
         if (!named) {
             judgement = pass_on(named);
         } else {
-            auto found = co_await authenticator_.find(*named);
+            auto found = co_await authenticator_.find(*named, Authenticator::NamedBy::proof);
             if (!found) co_return pass_on(found);
             account = std::move(*found);
             if (name_.empty()) name_ = who.name = *named;

@@ -6,12 +6,15 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
 
 #include "auth/sasl.h"
+#include "base/encoding.h"
 #include "base/random.h"
 #include "mail/address.h"
 
@@ -192,12 +195,27 @@ bool matches(const ScramKeys& keys, std::string_view password) {
     return equal(made.stored_key, keys.stored_key);
 }
 
-ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, std::string_view name,
-                               std::uint32_t iterations) {
-    auto part = [&](char what) {
+ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, std::string_view name, ScramKind kind) {
+    auto part = [&](std::string_view what) {
         return hmac(hash, server_secret, fmt::format("{}{}{}", what, info(hash).prefix, name));
     };
-    return {hash, iterations, part('s').substr(0, kSaltOctets), part('c'), part('v')};
+    std::string salt = part("s");
+    for (int more = 1; salt.size() < kind.salt_octets; ++more) salt += part(fmt::format("s{}:", more));
+    salt.resize(kind.salt_octets);
+    return {hash, kind.iterations, std::move(salt), part("c"), part("v")};
+}
+
+ScramKind choose_scram_kind(const std::map<ScramKind, std::size_t>& kinds, std::string_view server_secret,
+                            std::string_view name) {
+    // Weighted rendezvous hashing: each kind draws a number for the name, and the lowest wins.
+    auto draw = [&](const ScramKind& kind, std::size_t weight) {
+        auto octets =
+            hmac(ScramHash::sha256, server_secret, fmt::format("k{},{},{}", kind.iterations, kind.salt_octets, name));
+        auto number = static_cast<double>(Decoder(octets).u64() | 1) * 0x1p-64;
+        return -std::log(number) / static_cast<double>(weight);
+    };
+    auto chosen = std::ranges::min_element(kinds, {}, [&](const auto& one) { return draw(one.first, one.second); });
+    return chosen->first;
 }
 
 Result<Gs2Header> parse_gs2_header(std::string_view message) {

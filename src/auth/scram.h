@@ -2,6 +2,7 @@
 // SCRAM (RFC 5802 with SHA-1, RFC 7677 with SHA-256): the keys that are stored instead of a password, and the server's
 // side of the exchange. Pure functions over bytes: no I/O, no accounts.
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,9 +38,20 @@ ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::stri
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::uint32_t iterations);
 bool matches(const ScramKeys& keys, std::string_view password);
 
+/// What a challenge shows of how keys were made.
+struct ScramKind {
+    std::uint32_t iterations = 0;
+    std::size_t salt_octets = 16;
+    auto operator<=>(const ScramKind&) const = default;
+};
+
 /// Keys that no password has, always the same for a name: a stranger can't tell them from an account's.
-ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, std::string_view name,
-                               std::uint32_t iterations);
+ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, std::string_view name, ScramKind kind);
+
+/// One of `kinds`, which stand beside how many accounts have them: as often as they do, always the same for a name, and
+/// another one, where kinds or numbers change, for as few names as can be. `kinds` must not be empty.
+ScramKind choose_scram_kind(const std::map<ScramKind, std::size_t>& kinds, std::string_view server_secret,
+                            std::string_view name);
 
 /// SASLprep (RFC 4013), unassigned code points allowed; nothing if the text can't be prepared.
 std::optional<std::string> sasl_prepare(std::string_view text);

@@ -238,6 +238,7 @@ Task<> Server::announce() {
 }
 
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
+    authenticator_.keep_familiar_peers_on(control_.get_executor());
     spawn(announce());
     control_.run();
     control_.restart();
@@ -295,6 +296,7 @@ Task<> Server::watch_signals() {
 Task<> Server::stop() {
     systemd::stopping();
     net_.stop_accepting();
+    authenticator_.stop();
     net_.drain();
     if (!co_await net_.idle(config_.drain_time)) {
         log::warning("server.drain_timed_out", {{"connections", net_.live()}});
@@ -306,6 +308,7 @@ Task<> Server::stop() {
         }
     }
     co_await admin_.stop(kAdminPatience);
+    co_await authenticator_.flush();
     housekeeping_.stop();
     house_timer_.cancel();
     watchdog_timer_.cancel();

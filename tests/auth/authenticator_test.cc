@@ -9,6 +9,7 @@
 #include "directory/records.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
+#include "tests/support/moved_time.h"
 #include "tests/support/run.h"
 
 namespace poplar::auth {
@@ -23,6 +24,8 @@ class AuthenticatorTest : public testing::Test {
 protected:
     void SetUp() override {
         options.failure_delay = 0ms;
+        options.longest_wait = 0ms;
+        options.longest_delay = 24h;  // a slow machine must not come so far
         ASSERT_TRUE(run(directory.add_domain("example.org")));
         ASSERT_TRUE(run(directory.add_account("bob@example.org", "{PLAIN}secret")));
         ASSERT_TRUE(run(directory.add_account("carol@example.org", "{PLAIN}hidden")));
@@ -40,9 +43,10 @@ protected:
     std::string outcome(const std::string& name, const std::string& password, const std::string& peer = "192.0.2.1") {
         auto result = login(name, password, peer);
         if (result) return "";
-        EXPECT_EQ(result.error().code(), Errc::denied);
+        EXPECT_EQ(result.error().code(), result.error().detail() == kRefused ? Errc::busy : Errc::denied);
         return result.error().detail();
     }
+    static constexpr std::string_view kRefused = "too many failures";
     Account find(const std::string& address) {
         auto found = run(directory.find_account(address));
         EXPECT_TRUE(found);
@@ -143,8 +147,7 @@ TEST_F(AuthenticatorTest, AnswersEveryFailureNoSoonerThanTheDelay) {
         ++reasons[outcome(name, "wrong")];
         EXPECT_GE(std::chrono::steady_clock::now() - begun, 60ms) << name;
     }
-    EXPECT_EQ(reasons,
-              (std::map<std::string, int>{{"wrong password", 1}, {"too many failures", 1}, {"unknown user", 2}}));
+    EXPECT_EQ(reasons, (std::map<std::string, int>{{"wrong password", 1}, {kRefused.data(), 1}, {"unknown user", 2}}));
 }
 
 // What is remembered.
@@ -214,17 +217,18 @@ TEST_F(AuthenticatorTest, DoesNotTakeANewAccountOfThatNameForTheOldOne) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "wrong password");
 }
 
-// Limits.
+// Limits. What is over one is refused here and does not wait for its turn (longest_wait is 0), unless a test says so.
 
-TEST_F(AuthenticatorTest, RefusesAPeerAfterTooManyFailuresUntilTheWindowIsOver) {
+TEST_F(AuthenticatorTest, RefusesAPeerAfterTooManyFailuresAndForgivesThemOneByOne) {
     options.failures_per_peer = 3;
     options.failure_window = 600s;
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
-    EXPECT_EQ(outcome("bob@example.org", "secret"), "too many failures");
-    EXPECT_EQ(outcome("carol@example.org", "hidden"), "too many failures") << "whatever the account";
-    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
-    EXPECT_EQ(outcome("bob@example.org", "secret", "::ffff:192.0.2.1"), "too many failures");
-    clock.advance(600s);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(outcome("user" + std::to_string(i) + "@example.org", "x"), "unknown user");
+    EXPECT_EQ(outcome("bob@example.org", "secret"), kRefused);
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), kRefused) << "whatever the account";
+    EXPECT_EQ(outcome("nobody@example.org", "x"), kRefused) << "and whether there is one";
+    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.2"), "");
+    EXPECT_EQ(outcome("bob@example.org", "secret", "::ffff:192.0.2.1"), kRefused);
+    SteadyClock::move(201s);
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
 }
 
@@ -232,35 +236,193 @@ TEST_F(AuthenticatorTest, TakesAnIpv6NetworkForOnePeer) {
     options.failures_per_peer = 2;
     EXPECT_EQ(outcome("bob@example.org", "wrong", "2001:db8::1"), "wrong password");
     EXPECT_EQ(outcome("bob@example.org", "wrong", "2001:db8::ffff:1"), "wrong password");
-    EXPECT_EQ(outcome("bob@example.org", "secret", "2001:db8::2"), "too many failures");
+    EXPECT_EQ(outcome("bob@example.org", "secret", "2001:db8::2"), kRefused);
     EXPECT_EQ(outcome("bob@example.org", "secret", "2001:db8:0:1::2"), "");
-}
-
-TEST_F(AuthenticatorTest, CountsUnknownUsersAgainstThePeer) {
-    options.failures_per_peer = 2;
-    EXPECT_EQ(outcome("x@example.org", "wrong"), "unknown user");
-    EXPECT_EQ(outcome("y", "wrong"), "unknown user");
-    EXPECT_EQ(outcome("bob@example.org", "secret"), "too many failures");
 }
 
 TEST_F(AuthenticatorTest, RefusesAnAccountAfterTooManyFailuresFromAnywhere) {
     options.failures_per_account = 3;
     for (int i = 0; i < 3; ++i)
         EXPECT_EQ(outcome("bob@example.org", "wrong", "192.0.2." + std::to_string(i)), "wrong password");
-    EXPECT_EQ(outcome("BOB@example.org", "secret", "192.0.2.9"), "too many failures");
+    EXPECT_EQ(outcome("BOB@example.org", "secret", "192.0.2.9"), kRefused);
     EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.9"), "");
-    clock.advance(600s);
+    SteadyClock::move(201s);
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.9"), "");
 }
 
-TEST_F(AuthenticatorTest, LetsNoStrangerLockTheOwnerOut) {
+TEST_F(AuthenticatorTest, ANameThatNobodyHasIsRefusedLikeAnAccount) {
     options.failures_per_account = 3;
-    options.cache_ttl = 0s;
+    for (const char* name : {"nobody@example.org", "NOBODY@example.org", "nobody@EXAMPLE.org"})
+        EXPECT_EQ(outcome(name, "x", name), "unknown user");
+    EXPECT_EQ(outcome("nobody@example.org", "x", "192.0.2.9"), kRefused);
+}
+
+TEST_F(AuthenticatorTest, LimitsAPairBeforeAnythingElse) {
+    options.failures_per_pair = 2;
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "secret"), kRefused);
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), "") << "another account from there";
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "") << "the account from elsewhere";
+}
+
+TEST_F(AuthenticatorTest, WaitsForItsTurnAndIsJudgedThen) {
+    options.failures_per_pair = 1;
+    options.longest_delay = 80s;
+    options.longest_wait = 1h;
+    EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    int waited = 0;
+    std::string result;
+    asio::io_context context(1);
+    auto attempt = [&](std::string password) -> Task<> {
+        auto account = co_await authenticator().verify_password({"bob@example.org", password, "192.0.2.1"});
+        result = account ? "" : account.error().detail();
+    };
+    auto wait = [&](std::string password) {
+        waited = test::seconds_of(context, attempt(password), [] { std::this_thread::sleep_for(10ms); });
+        return result;
+    };
+    EXPECT_EQ(wait("secret"), "");
+    EXPECT_GE(waited, 9);
+    EXPECT_LE(waited, 14) << "an eighth of the longest";
+    EXPECT_EQ(wait("wrong"), "wrong password");
+    EXPECT_EQ(wait("wrong"), "wrong password");
+    EXPECT_GE(waited, 18) << "ever longer";
+}
+
+TEST_F(AuthenticatorTest, LooksAtTheAccountAgainAfterAWait) {
+    options.failures_per_pair = 1;
+    options.longest_delay = 80s;
+    options.longest_wait = 1h;
+    EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    std::string result;
+    asio::io_context context(1);
+    auto attempt = [&]() -> Task<> {
+        auto account = co_await authenticator().verify_password({"bob@example.org", "secret", "192.0.2.1"});
+        result = account ? "" : account.error().detail();
+    };
+    bool changed = false;
+    test::seconds_of(context, attempt(), [&] {
+        if (!std::exchange(changed, true))
+            EXPECT_TRUE(run(directory.set_status("bob@example.org", directory::AccountStatus::disabled)));
+        std::this_thread::sleep_for(10ms);
+    });
+    EXPECT_EQ(result, "account is disabled");
+}
+
+// Who is spared.
+
+/// bob was logged in from 192.0.2.1; then strangers fail, from there and from elsewhere.
+class FamiliarTest : public AuthenticatorTest {
+protected:
+    void guess(const std::string& name = "bob@example.org", int times = 60) {
+        for (int i = 0; i < times; ++i) outcome(name, "guess", "198.51.100." + std::to_string(i));
+    }
+};
+
+TEST_F(FamiliarTest, NoStrangerLocksTheOwnerOut) {
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    guess();
+    EXPECT_EQ(outcome("bob@example.org", "secret", "203.0.113.1"), kRefused) << "from a new place, cached or not";
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "") << "from where he always comes";
+    authenticator().forget(find("bob@example.org").id);
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), "");
+}
+
+TEST_F(FamiliarTest, ALoginThatIsRememberedMakesItsPeerFamiliarToo) {
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    swap_stored("bob", "{PLAIN}other");  // no hash is looked at from here on
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
+    guess();
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.1"), "");
-    for (int i = 0; i < 5; ++i) outcome("bob@example.org", "guess", "198.51.100." + std::to_string(i));
-    EXPECT_EQ(outcome("bob@example.org", "secret", "203.0.113.1"), "too many failures") << "from a new place";
-    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.1"), "") << "from where he always comes";
-    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.1"), "");
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
+}
+
+TEST_F(FamiliarTest, OthersBehindTheSameAddressDoNotLockTheOwnerOut) {
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    for (int i = 0; i < 25; ++i) outcome("user" + std::to_string(i) + "@example.org", "x");
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), kRefused) << "who was never here";
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+}
+
+TEST_F(FamiliarTest, AWrongPasswordIsAnsweredLikeAStrangersWhereStrangersAreRefused) {
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    for (int i = 0; i < 25; ++i) outcome("user" + std::to_string(i) + "@example.org", "x");
+    EXPECT_EQ(outcome("bob@example.org", "wrong"), kRefused) << "or it would tell who is at home here";
+    EXPECT_EQ(outcome("carol@example.org", "wrong"), kRefused);
+    EXPECT_EQ(outcome("nobody@example.org", "wrong"), kRefused);
+}
+
+TEST_F(FamiliarTest, ItsOwnFailuresHoldAFamiliarPeerUp) {
+    options.failures_per_pair = 3;
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "secret"), kRefused);
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), "") << "and nobody else";
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
+}
+
+TEST_F(FamiliarTest, ThisMachineIsAPeerLikeOthersButForALimitOfItsOwn) {
+    auto local = [&](const std::string& name, const std::string& password) {
+        auto result = run(authenticator().verify_password({name, password, "127.0.0.1", true}));
+        return result ? "" : result.error().detail();
+    };
+    EXPECT_EQ(local("bob@example.org", "secret"), "");
+    for (int i = 0; i < 30; ++i) local("user" + std::to_string(i) + "@example.org", "x");
+    EXPECT_EQ(local("carol@example.org", "hidden"), "");
+    guess();
+    EXPECT_EQ(local("bob@example.org", "secret"), "") << "the webmail's users are not locked out from elsewhere";
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(local("carol@example.org", "wrong"), "wrong password");
+    EXPECT_EQ(local("carol@example.org", "hidden"), kRefused) << "the limit of the pair";
+    EXPECT_EQ(local("bob@example.org", "secret"), "");
+}
+
+TEST_F(FamiliarTest, TheyOutliveTheServerAndClocksThatAreSet) {
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    run(authenticator().flush());
+    for (auto by : {std::chrono::milliseconds(-1), std::chrono::milliseconds(24h * 400), -24h * 500 + 0ms}) {
+        clock.advance(by);
+        Authenticator next(directory, clock, options);
+        for (int i = 0; i < 60; ++i)
+            EXPECT_FALSE(run(next.verify_password({"bob@example.org", "guess", "198.51.100." + std::to_string(i)})));
+        EXPECT_FALSE(run(next.verify_password({"bob@example.org", "secret", "203.0.113.1"})));
+        EXPECT_TRUE(run(next.verify_password({"bob@example.org", "secret", "192.0.2.1"})));
+    }
+}
+
+TEST_F(FamiliarTest, WhoComesEveryHourForMonthsStaysFamiliar) {
+    for (int hour = 0; hour < 24 * 60; ++hour) {
+        clock.advance(1h);
+        EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+        if (hour == 0) run(authenticator().flush());
+    }
+    auto before = engine.commits();
+    run(authenticator().flush());
+    EXPECT_EQ(engine.commits(), before) << "and costs one write";
+    guess();
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+}
+
+TEST_F(FamiliarTest, OneUserPushesOutNobodyElsesPlaces) {
+    options.familiar_peers = 4;
+    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.77"), "");
+    for (int i = 0; i < 1000; ++i) {
+        EXPECT_EQ(outcome("bob@example.org", "secret", "2001:db8:0:" + std::to_string(i) + "::"), "");
+        if (i % 3 == 0) run(authenticator().flush());
+    }
+    run(authenticator().flush());
+    EXPECT_EQ(run(directory.familiar_peers(find("bob@example.org").id))->size(), 4u);
+    guess("carol@example.org");
+    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.77"), "");
+}
+
+TEST_F(FamiliarTest, ALoginIsGoodWhereItCanNotBeWrittenDown) {
+    engine.fail_next_commits(1, Errc::no_space);
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    run(authenticator().flush());
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    run(authenticator().flush());
+    EXPECT_EQ(run(directory.familiar_peers(find("bob@example.org").id))->size(), 1u) << "at the next one";
 }
 
 TEST_F(AuthenticatorTest, CountsNoGoodLogin) {
@@ -269,22 +431,8 @@ TEST_F(AuthenticatorTest, CountsNoGoodLogin) {
     for (int i = 0; i < 10; ++i) EXPECT_EQ(outcome("bob@example.org", "secret"), "");
 }
 
-TEST_F(AuthenticatorTest, HoldsThePeerLimitBackForLoopback) {
-    options.failures_per_peer = 1;
-    options.failures_per_account = 3;
-    auto local = [&](const std::string& password) {
-        auto result = run(authenticator().verify_password({"bob@example.org", password, "127.0.0.1", true}));
-        return result ? "" : result.error().detail();
-    };
-    EXPECT_EQ(local("wrong"), "wrong password");
-    EXPECT_EQ(local("wrong"), "wrong password");
-    EXPECT_EQ(local("secret"), "");
-    EXPECT_EQ(local("wrong"), "wrong password");
-    EXPECT_EQ(local("secret"), "too many failures") << "the account's limit holds for all";
-}
-
 TEST_F(AuthenticatorTest, CountsNothingWithLimitsOfZero) {
-    options.failures_per_peer = options.failures_per_account = 0;
+    options.failures_per_peer = options.failures_per_account = options.failures_per_pair = 0;
     for (int i = 0; i < 100; ++i) EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
 }
@@ -295,7 +443,8 @@ Task<> count(Authenticator& authenticator, Credentials credentials, std::map<std
 }
 
 TEST_F(AuthenticatorTest, LetsNoCrowdOfGuessesPastTheLimit) {
-    options.failures_per_peer = 5;
+    options.failures_per_pair = 5;
+    options.hashes_per_account = 1000;
     options.hash_threads = 1;
     std::map<std::string, int> outcomes;
     asio::io_context context(1);
@@ -306,38 +455,97 @@ TEST_F(AuthenticatorTest, LetsNoCrowdOfGuessesPastTheLimit) {
     EXPECT_EQ(outcomes, (std::map<std::string, int>{{"wrong password", 5}, {"too many failures", 195}}));
 }
 
-TEST_F(AuthenticatorTest, IsBusyWhenTooManyWaitForAHash) {
-    options.failures_per_peer = 0;
-    options.hash_threads = 1;
-    options.hash_queue = 1;
+// Hashes.
+
+/// bob's password is hashed with Argon2id, one at a time.
+class HashTest : public AuthenticatorTest {
+protected:
+    void SetUp() override {
+        AuthenticatorTest::SetUp();
+        options.failures_per_pair = options.failures_per_peer = options.failures_per_account = 0;
+        options.hash_threads = 1;
+        ASSERT_TRUE(run(directory.set_password("bob@example.org", hash_argon2id("secret"))));
+    }
+    void add(const std::string& name, const std::string& password, const std::string& peer = "192.0.2.1") {
+        asio::co_spawn(context, count(authenticator(), {name, password, peer}, outcomes), asio::detached);
+    }
     std::map<std::string, int> outcomes;
-    asio::io_context context(1);
-    for (int i = 0; i < 30; ++i)  // unknown users are hashed for as well: tens of milliseconds each
-        asio::co_spawn(context, count(authenticator(), {"nobody@example.org", "x", "192.0.2.1"}, outcomes),
-                       asio::detached);
+    asio::io_context context{1};
+};
+
+TEST_F(HashTest, IsBusyWhenTooManyWait) {
+    options.hash_queue = 1;
+    options.hashes_per_account = 1000;
+    for (int i = 0; i < 30; ++i) add("bob@example.org", "wrong");
     context.run();
-    EXPECT_GE(outcomes["unknown user"], 2);
+    EXPECT_GE(outcomes["wrong password"], 1);
     EXPECT_GE(outcomes["too many logins are waiting"], 1);
-    EXPECT_EQ(outcomes["unknown user"] + outcomes["too many logins are waiting"], 30);
-    auto later = login("bob@example.org", "secret");
-    EXPECT_TRUE(later) << "the places are free again";
-    EXPECT_EQ(run(authenticator().verify_password({"nobody", "x", "192.0.2.1"})).error().code(), Errc::denied);
+    EXPECT_EQ(outcomes["wrong password"] + outcomes["too many logins are waiting"], 30);
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "") << "the places are free again";
 }
 
-TEST_F(AuthenticatorTest, AnswersBusyAndNotDeniedThen) {
-    options.hash_threads = 1;
-    options.hash_queue = 0;
-    Errc seen{};
-    asio::io_context context(1);
-    auto hash = [](Authenticator& auth) -> Task<> { EXPECT_TRUE(co_await auth.hash_password("x")); };
-    auto attempt = [](Authenticator& auth, Errc& code) -> Task<> {
-        auto result = co_await auth.hash_password("y");
-        if (!result) code = result.error().code();
-    };
-    asio::co_spawn(context, hash(authenticator()), asio::detached);
-    asio::co_spawn(context, attempt(authenticator(), seen), asio::detached);
+TEST_F(HashTest, AnAccountAndANameThatNobodyHasMayHaveEquallyManyWaiting) {
+    options.hashes_per_account = 3;
+    for (const char* name : {"bob@example.org", "nobody@example.org"}) {
+        outcomes.clear();
+        for (int i = 0; i < 10; ++i) add(name, "wrong");
+        context.restart();
+        context.run();
+        EXPECT_EQ(outcomes["too many logins of this account are waiting"], 7) << name;
+    }
+}
+
+TEST_F(HashTest, StrangersTakeNoPlaceFromTheOwner) {
+    options.hashes_per_account = 3;
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    authenticator().forget(find("bob@example.org").id);
+    for (int i = 0; i < 10; ++i) add("bob@example.org", "wrong", "198.51.100." + std::to_string(i));
+    add("bob@example.org", "secret");
     context.run();
-    EXPECT_EQ(seen, Errc::busy);
+    EXPECT_EQ(outcomes["good"], 1);
+}
+
+TEST_F(HashTest, NamesThatNobodyHasHoldBackNobody) {
+    for (int i = 0; i < 250; ++i)
+        add("user" + std::to_string(i) + "@example.org", "x", "198.51." + std::to_string(i) + ".1");
+    add("bob@example.org", "secret");
+    auto begun = std::chrono::steady_clock::now();
+    context.run();
+    EXPECT_EQ(outcomes["good"], 1);
+    EXPECT_EQ(outcomes["unknown user"], 250);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 8s) << "250 hashes would take longer";
+}
+
+TEST_F(HashTest, OneHashIsEnoughForTheRightPasswordAndItsVariants) {
+    ASSERT_TRUE(run(directory.set_password("bob@example.org", hash_argon2id("s\u00e9cret"))));
+    EXPECT_EQ(outcome("bob@example.org", "s\u00e9cret"), "");
+    swap_stored("bob", "{PLAIN}other");  // no hash is looked at from here on
+    for (const char* variant : {"s\u00ad\u00e9cret", "s\u00e9c\u00adret", "se\u0301cret", "s\u00e9cret"})
+        EXPECT_EQ(outcome("bob@example.org", variant), "") << variant;
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "wrong password");
+}
+
+TEST_F(HashTest, ManyRightOnesAtATimeCostOneHash) {
+    options.hashes_per_account = 100;
+    for (int i = 0; i < 100; ++i) add("bob@example.org", "secret");
+    auto begun = std::chrono::steady_clock::now();
+    context.run();
+    EXPECT_EQ(outcomes["good"], 100);
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, 3s) << "a hundred hashes would take longer";
+}
+
+TEST_F(HashTest, AnswersBusyAndNotDeniedThen) {
+    options.hash_queue = 1;
+    std::map<std::string, int> made;
+    auto hash = [&]() -> Task<> {
+        auto result = co_await authenticator().hash_password("x");
+        ++made[result ? "made" : std::string(to_string(result.error().code()))];
+    };
+    for (int i = 0; i < 10; ++i) asio::co_spawn(context, hash(), asio::detached);
+    context.run();
+    EXPECT_GE(made["made"], 1);
+    EXPECT_GE(made["busy"], 1);
+    EXPECT_EQ(made["made"] + made["busy"], 10);
 }
 
 // The rest.
@@ -395,7 +603,7 @@ TEST_F(AuthenticatorTest, MakesHashesForNewPasswords) {
 }
 
 TEST_F(AuthenticatorTest, ServesManyThreads) {
-    options.failures_per_peer = options.failures_per_account = 0;
+    options.failures_per_pair = options.failures_per_peer = options.failures_per_account = 0;
     auto& shared = authenticator();
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)

@@ -42,8 +42,9 @@ struct FakeTokens final : TokenVerifier {
         ++asked;
         if (token == "down") co_return fail(Errc::io, "the issuer is down");
         if (!token.starts_with("for.")) co_return fail(Errc::denied, "token: no good");
-        co_return token.substr(4) + "@example.org";
+        co_return token.substr(4) + domain;
     }
+    std::string domain = "@example.org";
     int asked = 0;
 };
 
@@ -376,6 +377,18 @@ TEST_F(ExchangeTest, ExternalTakesTheCertificatesAddresses) {
     EXPECT_EQ(play("EXTERNAL", {"\xff"}).substr(0, 8), "invalid:");
 }
 
+TEST_F(ExchangeTest, TheDefaultDomainCompletesWhatAPersonTypedAndNoCertificateOrToken) {
+    options.default_domain = "example.org";
+    channel.addresses = {"bob"};
+    EXPECT_EQ(play("EXTERNAL", {""}), "denied: unknown user");
+    EXPECT_EQ(play("EXTERNAL", {"bob@example.org"}), "denied: the certificate is not this account's");
+    tokens->domain = "";
+    EXPECT_EQ(play("OAUTHBEARER", {"n,,\1auth=Bearer for.bob\1\1", "\1"}), "denied: unknown user");
+    channel.addresses = {"bob@example.org"};
+    EXPECT_EQ(play("EXTERNAL", {"bob"}), "ok bob@example.org");
+    EXPECT_EQ(play("PLAIN", {"\0bob\0pencil"s}), "ok bob@example.org");
+}
+
 TEST_F(ExchangeTest, BearerTokensNameTheAccount) {
     EXPECT_EQ(play("OAUTHBEARER", {"n,a=bob@example.org,\1auth=Bearer for.bob\1\1"}), "ok bob@example.org");
     EXPECT_EQ(play("OAUTHBEARER", {"n,,\1auth=Bearer for.bob\1\1"}), "ok bob@example.org");
@@ -403,35 +416,109 @@ TEST_F(ExchangeTest, ABadTokenIsToldInJsonThenRefusedWhateverTheClientAnswers) {
     EXPECT_EQ(challenges, std::vector{xoauth2_failure({})});
 }
 
-TEST_F(ExchangeTest, TheLimitsHoldForEveryMechanism) {
-    options.failures_per_peer = 2;
-    channel.addresses = {"carol@example.org"};
-    struct Case {
+TEST_F(ExchangeTest, AStrangersChallengeHasTheFormOfAnImportedAccounts) {
+    for (const char* name : {"bob", "off"}) ASSERT_TRUE(run(directory.remove_account(name + "@example.org"s)));
+    auto keys = derive_scram_keys(ScramHash::sha256, "pencil", "twelve bytes", 10'000);
+    ASSERT_TRUE(run(directory.add_account("old@example.org", {to_string(keys)})));
+    std::vector<std::string> forms;
+    for (const char* name : {"old", "carol", "nobody"}) {
+        EXPECT_EQ(play("SCRAM-SHA-256", {"n,,n="s + name + "@example.org,r=nonce"}), "challenge");
+        auto salt = challenges[0].substr(challenges[0].find(",s="));
+        forms.push_back(std::to_string(salt.size()) + salt.substr(salt.find(",i=")));
+    }
+    EXPECT_EQ(forms, std::vector(3, "27,i=10000"s));
+}
+
+/// Two failures are free, and what is over a limit is refused and does not wait.
+class ExchangeLimits : public ExchangeTest {
+protected:
+    struct Way {
         std::string mechanism;
-        std::vector<std::optional<std::string>> wrong, right;
+        std::vector<std::optional<std::string>> right;
     };
-    int host = 0;
-    for (const auto& [mechanism, wrong, right] :
-         {Case{"PLAIN", {"\0bob@example.org\0x"s}, {"\0bob@example.org\0pencil"s}},
-          {"LOGIN", {"bob@example.org", "x"}, {"bob@example.org", "pencil"}},
-          {"EXTERNAL", {"bob@example.org"}, {"carol@example.org"}},
-          {"OAUTHBEARER", {"n,,\1auth=Bearer x\1\1", "\1"}, {"n,,\1auth=Bearer for.bob\1\1", "\1"}},
-          {"XOAUTH2", {"user=\1auth=Bearer x\1\1", ""}, {"user=\1auth=Bearer for.bob\1\1", ""}}}) {
-        channel.peer_address = "192.0.2." + std::to_string(++host);
-        EXPECT_TRUE(play(mechanism, right).starts_with("ok ")) << mechanism;
-        for (int i = 0; i < 2; ++i) EXPECT_TRUE(play(mechanism, wrong).starts_with("denied: ")) << mechanism;
-        int asked = tokens->asked;
-        EXPECT_EQ(play(mechanism, right), "denied: too many failures") << mechanism;
-        EXPECT_EQ(tokens->asked, asked) << "no work for strangers";
+    void SetUp() override {
+        ExchangeTest::SetUp();
+        options.failures_per_peer = 2;
+        options.longest_wait = 0ms;
+        options.longest_delay = 24h;
+        channel.addresses = {"bob@example.org"};
+    }
+    /// A good login of bob's by each mechanism that needs no computing.
+    const std::vector<Way> ways{{"PLAIN", {"\0bob@example.org\0pencil"s}},
+                                {"LOGIN", {"bob@example.org", "pencil"}},
+                                {"EXTERNAL", {"bob@example.org"}},
+                                {"OAUTHBEARER", {"n,,\1auth=Bearer for.bob\1\1", "\1"}},
+                                {"XOAUTH2", {"user=bob@example.org\1auth=Bearer for.bob\1\1", ""}}};
+    std::string scram(const std::string& password) {
+        return play_gnu("SCRAM-SHA-256", {{GSASL_AUTHID, "bob@example.org"}, {GSASL_PASSWORD, password}});
+    }
+    std::string cram(const std::string& secret) {
+        return play_gnu("CRAM-MD5", {{GSASL_AUTHID, "bob@example.org"}, {GSASL_PASSWORD, secret}});
+    }
+    void guess_passwords(int times) {
+        for (int i = 0; i < times; ++i) play("PLAIN", {"\0user"s + std::to_string(i) + "@example.org\0x"s});
+    }
+};
+
+TEST_F(ExchangeLimits, BindWhatCanBeGuessedTogether) {
+    for (auto wrong : {0, 1, 2}) {
+        channel.peer_address = "192.0.2." + std::to_string(wrong);
+        for (int i = 0; i < 2; ++i) {
+            if (wrong == 0) EXPECT_EQ(scram("x"), "denied: wrong password");
+            if (wrong == 1) EXPECT_EQ(cram("x"), "denied: wrong digest");
+            if (wrong == 2) EXPECT_TRUE(play("PLAIN", {"\0nobody@example.org\0x"s}).starts_with("denied: "));
+        }
+        EXPECT_EQ(scram("pencil"), "busy: too many failures");
+        EXPECT_EQ(challenges.size(), 2u) << "the dialogue is the same to its end";
+        EXPECT_EQ(cram("a secret of both"), "busy: too many failures");
+        EXPECT_EQ(play("PLAIN", ways[0].right), "busy: too many failures");
+        EXPECT_EQ(play("LOGIN", ways[1].right), "busy: too many failures");
     }
     channel.peer_address = "192.0.2.100";
-    std::map<Gsasl_property, std::string> bob{{GSASL_AUTHID, "bob@example.org"}, {GSASL_PASSWORD, "x"}};
-    for (int i = 0; i < 2; ++i) EXPECT_EQ(play_gnu("SCRAM-SHA-256", bob), "denied: wrong password");
-    bob[GSASL_PASSWORD] = "pencil";
-    EXPECT_EQ(play_gnu("SCRAM-SHA-256", bob), "denied: too many failures");
-    EXPECT_EQ(challenges.size(), 2u) << "the dialogue is the same to its end";
-    channel.peer_address = "192.0.2.101";
-    EXPECT_EQ(play_gnu("SCRAM-SHA-256", bob), "ok bob@example.org");
+    EXPECT_EQ(scram("pencil"), "ok bob@example.org");
+}
+
+TEST_F(ExchangeLimits, OfPasswordsDoNotBindWhatCanNotBeGuessed) {
+    options.failures_per_account = options.failures_per_pair = 2;
+    guess_passwords(30);
+    for (int i = 0; i < 60; ++i) {
+        channel.peer_address = "198.51.100." + std::to_string(i);
+        play("PLAIN", {"\0bob@example.org\0x"s});
+    }
+    channel.peer_address = "192.0.2.1";
+    EXPECT_EQ(play("PLAIN", ways[0].right), "busy: too many failures");
+    for (std::size_t i = 2; i < ways.size(); ++i)
+        EXPECT_EQ(play(ways[i].mechanism, ways[i].right), "ok bob@example.org") << ways[i].mechanism;
+}
+
+TEST_F(ExchangeLimits, OfTokensBindTokensBeforeTheirIssuerIsAsked) {
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(play("XOAUTH2", {"user=\1auth=Bearer x\1\1", ""}), "denied: unknown user");
+    int asked = tokens->asked;
+    EXPECT_EQ(play("XOAUTH2", ways[4].right), "busy: too many failures");
+    EXPECT_EQ(play("OAUTHBEARER", ways[3].right), "busy: too many failures");
+    EXPECT_EQ(tokens->asked, asked) << "no work for strangers";
+    EXPECT_EQ(play("PLAIN", ways[0].right), "ok bob@example.org") << "passwords are another matter";
+    EXPECT_EQ(play("XOAUTH2", ways[4].right), "ok bob@example.org") << "and bob is no stranger here any more";
+}
+
+TEST_F(ExchangeLimits, AGoodLoginByAnyMechanismMakesItsPeerFamiliar) {
+    auto spared = [&](const std::string& mechanism) {
+        guess_passwords(30);
+        EXPECT_EQ(play("PLAIN", {"\0carol@example.org\0pencil"s}), "busy: too many failures") << mechanism;
+        EXPECT_EQ(play("PLAIN", ways[0].right), "ok bob@example.org") << mechanism;
+    };
+    int host = 0;
+    for (const auto& [mechanism, right] : ways) {
+        channel.peer_address = "192.0.2." + std::to_string(++host);
+        EXPECT_EQ(play(mechanism, right), "ok bob@example.org");
+        spared(mechanism);
+    }
+    channel.peer_address = "192.0.2." + std::to_string(++host);
+    EXPECT_EQ(scram("pencil"), "ok bob@example.org");
+    spared("SCRAM-SHA-256");
+    channel.peer_address = "192.0.2." + std::to_string(++host);
+    EXPECT_EQ(cram("a secret of both"), "ok bob@example.org");
+    spared("CRAM-MD5");
 }
 
 }  // namespace

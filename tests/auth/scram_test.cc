@@ -132,13 +132,31 @@ TEST(Scram, PasswordsArePreparedAsRfc4013Says) {
 }
 
 TEST(Scram, PretendedKeysAreStableForANameAndDifferBetweenNames) {
-    auto one = pretended_scram_keys(ScramHash::sha256, "secret", "a@example.org", 4096);
-    EXPECT_EQ(one, pretended_scram_keys(ScramHash::sha256, "secret", "a@example.org", 4096));
-    EXPECT_NE(one.salt, pretended_scram_keys(ScramHash::sha256, "secret", "b@example.org", 4096).salt);
-    EXPECT_NE(one.salt, pretended_scram_keys(ScramHash::sha256, "other", "a@example.org", 4096).salt);
+    auto one = pretended_scram_keys(ScramHash::sha256, "secret", "a@example.org", {4096});
+    EXPECT_EQ(one, pretended_scram_keys(ScramHash::sha256, "secret", "a@example.org", {4096}));
+    EXPECT_NE(one.salt, pretended_scram_keys(ScramHash::sha256, "secret", "b@example.org", {4096}).salt);
+    EXPECT_NE(one.salt, pretended_scram_keys(ScramHash::sha256, "other", "a@example.org", {4096}).salt);
     auto real = derive_scram_keys(ScramHash::sha256, "x", 4096);
     EXPECT_EQ(one.salt.size(), real.salt.size()) << "the length must not tell";
     EXPECT_EQ(one.stored_key.size(), real.stored_key.size());
+    for (std::size_t octets : {1, 12, 64, 200})
+        EXPECT_EQ(pretended_scram_keys(ScramHash::sha1, "s", "n", {4096, octets}).salt.size(), octets);
+}
+
+TEST(Scram, PretendedKindsAreAsFrequentAsRealOnesAndChangeForFewNames) {
+    std::map<ScramKind, std::size_t> kinds{{{4096, 12}, 30}, {{15'000, 16}, 70}};
+    auto name = [](int i) { return std::to_string(i) + "@example.org"; };
+    int older = 0, changed = 0;
+    auto more = kinds;
+    more[{10'000, 8}] = 5;
+    for (int i = 0; i < 2000; ++i) {
+        auto kind = choose_scram_kind(kinds, "secret", name(i));
+        EXPECT_EQ(kind, choose_scram_kind(kinds, "secret", name(i)));
+        older += kind.salt_octets == 12;
+        changed += choose_scram_kind(more, "secret", name(i)) != kind;
+    }
+    EXPECT_NEAR(older, 600, 90);
+    EXPECT_NEAR(changed, 95, 50);
 }
 
 }  // namespace

@@ -199,6 +199,16 @@ TEST_F(Pop3Login, AStoreThatFailsIsTemporary) {
     EXPECT_TRUE(output.ends_with("+OK goodbye\r\n")) << output;
 }
 
+// RFC 3206 s4: clients drop the stored password at [AUTH].
+TEST_F(Pop3Login, WhatIsNotJudgedAfterTooManyFailuresIsTemporary) {
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(say("USER fred@example.test\r\nPASS x\r\n").ends_with(kWrong));
+    EXPECT_EQ(
+        say(std::string(kLogin) + "QUIT\r\n"),
+        "+OK send the password\r\n-ERR [SYS/TEMP] can't check the password now, try again later\r\n+OK goodbye\r\n");
+    EXPECT_EQ(say("AUTH PLAIN " + kPlain + "\r\n"),
+              "-ERR [SYS/TEMP] can't check the password now, try again later\r\n");
+}
+
 TEST_F(Pop3Login, SaysGoodbyeWhenTheServerStopsAndNothingWhenTheTimeIsUp) {
     EXPECT_EQ(talk({.flights = {}, .end = Errc::cancelled}).output,
               "+OK Poplar ready\r\n-ERR [SYS/TEMP] server is shutting down, try again later\r\n");

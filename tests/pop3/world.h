@@ -83,7 +83,7 @@ protected:
     }
     static auth::Options without_delay() {
         auth::Options options;
-        options.failure_delay = std::chrono::milliseconds(0);
+        options.failure_delay = options.longest_wait = std::chrono::milliseconds(0);
         return options;
     }
     void offer_tls() {

@@ -1,0 +1,52 @@
+#include "auth/peer_key.h"
+
+#include <arpa/inet.h>
+
+#include <array>
+#include <cstring>
+
+namespace poplar::auth {
+
+namespace {
+
+constexpr PeerKey kThisMachine = 1;               // as ::1, whose upper half is 0, is no peer
+constexpr PeerKey kIpv4 = 0x0000'ffff'0000'0000;  // 0:ffff::/32 is no address's upper half
+constexpr PeerKey kText = 0xff00'0000'0000'0000;  // nor is a multicast address's
+constexpr PeerKey kTextBits = 0x00ff'ffff'ffff'ffff;
+constexpr std::size_t kTextLimit = INET6_ADDRSTRLEN;
+
+PeerKey big_endian(const unsigned char* octets, std::size_t count) {
+    PeerKey value = 0;
+    for (std::size_t i = 0; i < count; ++i) value = value << 8 | octets[i];
+    return value;
+}
+
+PeerKey text_key(std::string_view text) {  // FNV-1a
+    PeerKey hash = 0xcbf2'9ce4'8422'2325;
+    for (unsigned char c : text) hash = (hash ^ c) * 0x100'0000'01b3;
+    return kText | (hash & kTextBits);
+}
+
+}  // namespace
+
+PeerKey peer_key(std::string_view peer, bool loopback) {
+    if (loopback) return kThisMachine;
+    std::array<char, kTextLimit + 1> text{};
+    peer = peer.substr(0, peer.find('%'));  // a zone names an interface, not a peer
+    if (peer.size() > kTextLimit) return text_key(peer);
+    std::memcpy(text.data(), peer.data(), peer.size());
+    std::array<unsigned char, 16> octets;
+    if (::inet_pton(AF_INET, text.data(), octets.data()) == 1) return kIpv4 | big_endian(octets.data(), 4);
+    if (::inet_pton(AF_INET6, text.data(), octets.data()) != 1) return text_key(peer);
+    constexpr std::array<unsigned char, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (std::memcmp(octets.data(), kMapped.data(), kMapped.size()) == 0)
+        return kIpv4 | big_endian(octets.data() + kMapped.size(), 4);
+    return big_endian(octets.data(), 8);
+}
+
+PeerKey network_of(PeerKey peer) {
+    if (peer == kThisMachine || peer >= kText) return peer;
+    return peer & (peer >> 32 == kIpv4 >> 32 ? ~PeerKey{0xff} : ~PeerKey{0xffff});
+}
+
+}  // namespace poplar::auth

@@ -1,0 +1,89 @@
+"""Guesses from many addresses, and who may still log in."""
+
+import concurrent.futures
+import time
+
+import pytest
+
+import netns
+from poplar_server import DOMAIN, PATIENCE, PASSWORD
+
+HOME, SECOND_HOME, ABROAD, *STRANGERS = netns.sources(400)
+BOB, CAROL = f"bob@{DOMAIN}", f"carol@{DOMAIN}"
+
+
+def login(server, name, password, source):
+    """The reply to PASS; a good login is ended again."""
+    with server.pop3(source=source, timeout=120) as client:
+        client.ok(b"USER " + name.encode())
+        reply = client.command(b"PASS " + password.encode()).decode()
+        if reply.startswith("+OK"):
+            client.quit()
+        return reply
+
+
+def guess(server, attempts):
+    """Logs in with [(name, source)] and a wrong password, many at a time; the replies."""
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        return list(pool.map(lambda attempt: login(server, attempt[0], "guess", attempt[1]), attempts))
+
+
+@pytest.fixture
+def server(crowd, make_server):
+    server = make_server(auth={"allow_plaintext": "always", "longest_delay": "800ms"})
+    for address in (BOB, CAROL):
+        server.add_user(address)
+    return server
+
+
+def test_strangers_lock_nobody_out_of_where_they_are_at_home_also_when_the_server_starts_again(server):
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK")  # with a hash
+    assert login(server, BOB, PASSWORD, SECOND_HOME).startswith("+OK")  # remembered
+    everywhere = [(BOB, stranger) for stranger in STRANGERS[:60]]
+    refused = guess(server, everywhere)
+    assert {reply[:15] for reply in refused} <= {"-ERR [AUTH] wro", "-ERR [SYS/TEMP]"}
+    for again in range(2):
+        for home in (HOME, SECOND_HOME):
+            assert login(server, BOB, PASSWORD, home).startswith("+OK")
+        assert not login(server, BOB, "wrong", ABROAD).startswith("+OK")
+        if again == 0:
+            server.stop()
+            server.start()
+            guess(server, everywhere)
+
+
+def test_who_shares_an_address_with_a_guesser_gets_in_and_is_never_told_that_the_password_is_wrong(server):
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK")
+    guess(server, [(f"user{i}@{DOMAIN}", HOME) for i in range(40)])
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK"), "he was here before"
+    reply = login(server, CAROL, PASSWORD, HOME)
+    assert reply.startswith(("+OK", "-ERR [SYS/TEMP]")), "she was not: she may have to wait"
+    time.sleep(0.8)  # the longest delay, with nobody else waiting
+    assert login(server, CAROL, PASSWORD, HOME).startswith("+OK")
+
+
+def test_guesses_at_an_account_from_where_it_is_at_home_only_delay_it(server):
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK")
+    guess(server, [(BOB, HOME)] * 60)
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK"), "it takes a turn"
+    assert login(server, CAROL, PASSWORD, HOME).startswith("+OK")
+
+
+def test_a_first_login_is_not_held_back_by_guesses_from_hundreds_of_addresses_or_by_one_user(server):
+    variants = ["".join(("\u00ad" if bits >> i & 1 else "") + letter for i, letter in enumerate(PASSWORD[:8])) + PASSWORD[8:]
+                for bits in range(1, 200)]
+
+    def attack(i):
+        if i % 2:
+            return login(server, f"user{i}@{DOMAIN}", "guess", STRANGERS[i % len(STRANGERS)])
+        return login(server, CAROL, variants[i // 2 % len(variants)], ABROAD)
+
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        attacks = [pool.submit(attack, i) for i in range(600)]
+        time.sleep(0.3)
+        begun = time.monotonic()
+        assert login(server, BOB, PASSWORD, HOME).startswith("+OK")
+        took = time.monotonic() - begun
+        for one in attacks:
+            one.result()
+    assert took < 10 * PATIENCE, "each of them had taken a hash once: half a minute"
