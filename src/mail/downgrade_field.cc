@@ -409,29 +409,32 @@ void extended_parameter(FieldWriter& out, std::string_view name, std::string_vie
     }
 }
 
+/// RFC 2045 s5.1.
+bool is_token(std::string_view text) {
+    return !text.empty() && std::ranges::all_of(text, [](char c) {
+        return c > ' ' && c < 0x7f && !std::string_view("()<>@,;:\\\"/[]?=").contains(c);
+    });
+}
+
 /// What stands between the semicolons of Content-Type and its like: the type, or a parameter.
 struct Parameter {
     std::string_view text;                   // all of it
     std::string plain;                       // without comments
     std::string name, value;                 // what stands before and behind the first "="
+    std::string series;                      // of one in parts or extended (RFC 2231): the name with its "*"
     std::vector<std::string_view> comments;  // taken out of `plain`
 };
 Parameter parameter(std::string_view text) {
-    Parameter out{text, {}, {}, {}, {}};
+    Parameter out{text, {}, {}, {}, {}, {}};
     out.plain = without_comments(text, &out.comments);
     if (out.comments.empty()) out.plain = trim(text);  // spaces in a value that should have been quoted
     const std::string_view plain = out.plain;
     if (const auto equals = plain.find('='); equals != plain.npos) {
         out.name = trim(plain.substr(0, equals));
         out.value = trim(plain.substr(equals + 1));
+        if (is_token(out.name)) out.series = lower_case(out.name.substr(0, out.name.find('*') + 1));
     }
     return out;
-}
-/// RFC 2045 s5.1.
-bool is_token(std::string_view text) {
-    return !text.empty() && std::ranges::all_of(text, [](char c) {
-        return c > ' ' && c < 0x7f && !std::string_view("()<>@,;:\\\"/[]?=").contains(c);
-    });
 }
 std::string unquoted(std::string_view value) { return value.starts_with('"') ? unquote(value) : std::string(value); }
 
@@ -452,13 +455,12 @@ std::string percent_decoded(std::string_view text) {
     return out;
 }
 
-/// What the extended forms of the parameter `name` say (RFC 2231 s3, s4), in the order in which they come.
-std::string extended_value(std::span<const Parameter> among, std::string_view name) {
+/// What the parameters of a series say (RFC 2231 s3, s4), in the order in which they come.
+std::string value_of_series(std::span<const Parameter> among, std::string_view series) {
     constexpr std::string_view kUtf8 = "utf-8'";
-    const auto prefix = lower_case(name) + '*';
     std::string out;
     for (const auto& part : among) {
-        if (!lower_case(part.name).starts_with(prefix)) continue;
+        if (part.series != series) continue;
         const auto value = unquoted(part.value);
         std::string_view said = value;
         if (out.empty() && lower_case(said.substr(0, kUtf8.size())) == kUtf8)
@@ -481,26 +483,30 @@ void mime_value(FieldWriter& out, std::string_view value) {
     for (const auto& part : parts) {
         const bool first = &part == &parts.front();
         const auto begin = [&] { out.word("", first ? "" : ";"); };
-        if (!has_8bit(part.text) || lower_case(part.name) == "boundary") {
+        const auto in_series = [&](const Parameter& other) { return other.series == part.series; };
+        // One charset holds for a whole series: with octets over 0x7f anywhere in it, all of it is written anew.
+        const bool anew = !part.series.empty() && &part <= &compared.back() &&
+                          std::ranges::any_of(compared, [&](const Parameter& other) {
+                              return in_series(other) && has_8bit(other.plain);
+                          });
+        const auto whole = anew ? value_of_series(compared, part.series) : std::string();
+        if (anew && is_utf8(whole)) {
+            if (&*std::ranges::find_if(compared, in_series) == &part) {
+                begin();
+                extended_parameter(out, part.name.substr(0, part.name.find('*')), whole);
+            }
+        } else if (!has_8bit(part.text) || lower_case(part.name) == "boundary") {
             begin();
             out.words(part.text);
             continue;
-        }
-        if (!has_8bit(part.plain)) {
+        } else if (!has_8bit(part.plain)) {
             begin();
             out.word(" ", part.plain);
-        } else if (first || !is_token(part.name)) {
+        } else if (first || !is_token(part.name) || !part.series.empty()) {
             aside(out, " ", part.plain);
-        } else if (part.name.contains('*')) {
-            std::string text = part.name + '=';
-            for (unsigned char c : part.value)
-                c < 0x80 ? void(text += static_cast<char>(c))
-                         : void((text += '%').append({kHex[c >> 4], kHex[c & 15]}));
-            begin();
-            out.word(" ", text);
         } else {
             // A mailer that was unsure sent the extended form as well.
-            const auto given = unquoted(part.value), extended = extended_value(compared, part.name);
+            const auto given = unquoted(part.value), extended = value_of_series(compared, lower_case(part.name) + '*');
             if (extended.empty()) {
                 begin();
                 extended_parameter(out, part.name, given);

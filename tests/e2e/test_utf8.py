@@ -238,6 +238,7 @@ STRANGE = {row[0]: row[1:] for row in (
      ["Ä", "Jörg", "Ö", "ü", "ß", "bücher.example", "é", "Zürich", "ñ"]),
     ("addresses of no grammar", lines('From: "Jörg <a@b.example', "To: Müller", "Cc: ü@@b, <<ä>>", "", "x"), None, ["Jörg", "Müller", "ü@@b", "ä"]),
     ("parameters said twice and otherwise", lines("Content-Disposition: attachment; filename=\"Größe.pdf\"; filename*0*=UTF-8''anders; filename*1=.pdf", "", "x"), None, ["Größe.pdf", b"filename*0*=UTF-8''anders"]),
+    ("parameters in parts", lines("Content-Disposition: attachment; filename*0=\"Über\"; filename*1=\"sicht\"; filename*2=\".pdf\"", "", "x"), None, ["filename=Übersicht.pdf"]),
     ("parameters of no grammar", lines("Content-Type: text/ü; ü=1; name=Größe; März.pdf; name*0=ä", "", "x"), None, ["text/ü", "ü=1", "Größe", "März.pdf", "ä"]),
     ("two types", lines("Content-Type: text/plain; name=ü", "Content-Type: multipart/mixed; boundary=b; x=ö", "", "--b", "Ä: ü"), None, ["name=ü", "x=ö"]),
     ("lines of white space in the header", lines("Subject: ü", " ", "\t", " ö", "", "ä"), None, ["ü", "ö", "ä"]),

@@ -136,6 +136,12 @@ TEST(DowngradeField, EachKindOfFieldBecomesAsciiAsRfc6857Says) {
               "Content-Disposition: attachment (=?UTF-8?B?w7w=?=); filename*=UTF-8''ue"},
              {"Content-Disposition: attachment; filename*=UTF-8''\u00fc",
               "Content-Disposition: attachment; filename*=UTF-8''%C3%BC"},
+             {"Content-Disposition: attachment; filename*0=\"a\"; filename*1=\"\u00fc.txt\"; size=5",
+              "Content-Disposition: attachment; filename*=UTF-8''a%C3%BC.txt; size=5"},
+             {"Content-Disposition: attachment; filename*0*=utf-8''%C3; filename*1*=%BC\u00e4 (\u00f6)",
+              "Content-Disposition: attachment; filename*=UTF-8''%C3%BC%C3%A4\r\n (=?UTF-8?B?w7Y=?=)"},
+             {"Content-Disposition: attachment; filename*0*=iso-8859-1''%FC; filename*1=\u00e4",
+              "Content-Disposition: attachment; filename*0*=iso-8859-1''%FC\r\n (=?UTF-8?Q?filename*1=3D=C3=A4?=)"},
              {"Content-Type: text/\u00fc; \u00fc=1; \u00fc",
               "Content-Type: (=?UTF-8?Q?text/=C3=BC?=) (=?UTF-8?Q?=C3=BC=3D1?=)\r\n (=?UTF-8?B?w7w=?=)"},
              // s3.2.7: phrases
@@ -189,6 +195,14 @@ TEST(DowngradeField, ALongFileNameIsCutIntoParts) {
     std::string expected;
     for (int i = 0; i < 40; ++i) expected += "%C3%A4b";
     EXPECT_EQ(value, expected);
+}
+
+TEST(DowngradeField, AFileNameInTooManyPartsIsNotLost) {
+    std::string field = "Content-Disposition: attachment";
+    for (int i = 0; i < 200; ++i) field += "; filename*" + std::to_string(i) + "=\u00fc" + std::to_string(i % 10);
+    const auto out = downgrade_field(field + "\r\n");
+    expect_sound(out);
+    EXPECT_TRUE(test::says_all(out, field)) << out;
 }
 
 TEST(DowngradeField, MakesNotMuchOfLittle) {
@@ -282,6 +296,60 @@ TEST(Downgrade, PartsOfADigestAreMessages) {
             "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: \u00fc\r\n\r\n\u00fc\r\n--b--\r\n"),
         "Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: "
         "=?UTF-8?B?w7w=?=\r\n\r\n\u00fc\r\n--b--\r\n");
+}
+
+TEST(Downgrade, WhatIsNoHeaderFieldStaysAsItCame) {
+    const std::string mixed = "Content-Type: multipart/mixed; boundary=b\r\n\r\n", in = "Subject: \u00fc\r\n",
+                      out = "Subject: =?UTF-8?B?w7w=?=\r\n", long_line(Downgrader::kFieldLimit + 10, 'n');
+    struct Case {
+        std::string in, out;
+    };
+    for (const auto& message : {
+             // A header ends before the first line that is no field.
+             Case{"St\u00f6rung: x\r\n" + in, "St\u00f6rung: x\r\n" + in},
+             {" \u00fc\r\n" + in, " \u00fc\r\n" + in},
+             {in + "T\u00fcr\r\n" + in, out + "T\u00fcr\r\n" + in},
+             {in + "\u00fc", out + "\u00fc"},
+             {in + long_line + "\u00fc\r\n" + in, out + long_line + "\u00fc\r\n" + in},
+             {mixed + "--b\r\n\u00fc: x\r\n" + in + "--b\r\n" + in,
+              mixed + "--b\r\n\u00fc: x\r\n" + in + "--b\r\n" + out},
+             {mixed + "--b\r\n" + in + "T\u00fcr\r\n" + in + "--b--\r\n" + in,
+              mixed + "--b\r\n" + out + "T\u00fcr\r\n" + in + "--b--\r\n" + in},
+             {mixed + "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n--c\r\n" + in + "--b\r\n" + in,
+              mixed + "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n--c\r\n" + out + "--b\r\n" + out},
+             {"Content-Type: message/rfc822\r\n\r\nFrom a@b 1:1\r\n" + in,
+              "Content-Type: message/rfc822\r\n\r\nFrom a@b 1:1\r\n" + in},
+             {"Content-Type: message/delivery-status\r\n\r\n" + in + "\r\n" + in + "\u00fc\r\n\r\n" + in,
+              "Content-Type: message/delivery-status\r\n\r\n" + out + "\r\n" + out + "\u00fc\r\n\r\n" + in},
+             // What is signed.
+             {"Content-Type: multipart/signed; boundary=b\r\n" + in + "\r\n--b\r\n" + in,
+              "Content-Type: multipart/signed; boundary=b\r\n" + out + "\r\n--b\r\n" + in},
+             {mixed + "--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n" + in + "--b\r\n" + in,
+              mixed + "--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n" + in + "--b\r\n" + out},
+             // Fields that are not UTF-8, and boundaries that are not ASCII.
+             {"Subject: \xfc\r\n" + in, "Subject: \xfc\r\n" + out},
+             {"From: \xfc <a@b>\r\n \u00fc\r\n" + in, "From: \xfc <a@b>\r\n \u00fc\r\n" + out},
+             {"Content-Type: multipart/mixed; x=\u00e4; boundary=\"\u00fc 1\"\r\n\r\n--\u00fc 1\r\n" + in,
+              "Content-Type: multipart/mixed; x*=UTF-8''%C3%A4; boundary=\"\u00fc 1\"\r\n\r\n--\u00fc 1\r\n" + out},
+             {"Content-Type: multipart/mixed; x=\u00e4; boundary=\xfc\r\n\r\n--\xfc\r\n" + in,
+              "Content-Type: multipart/mixed; x=\u00e4; boundary=\xfc\r\n\r\n--\xfc\r\n" + out},
+         })
+        for (std::size_t step : {std::string::npos, std::size_t{1}, std::size_t{2}, std::size_t{7}, std::size_t{64}})
+            EXPECT_EQ(downgraded(message.in, step), message.out) << step;
+}
+
+TEST(Downgrade, AClientWithoutUtf8NeedsAnotherFormOnlyOfFieldsInUtf8) {
+    for (const auto& [message, needed] :
+         {std::pair("Subject: \u00fc\r\n\r\n"s, true),
+          {"Subject: \xfc\r\n\r\n", false},
+          {"\u00fc: x\r\n", false},
+          {"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nSubject: \u00fc\r\n", false},
+          {"To: " + std::string(Downgrader::kFieldLimit, 'x') + "\u00fc\r\n\r\n", true}}) {
+        Downgrader downgrader;
+        downgrader.feed(message);
+        downgrader.finish();
+        EXPECT_EQ(downgrader.needed(), needed) << message.substr(0, 100);
+    }
 }
 
 TEST(Downgrade, AFieldOverTheLimitPassesAsItIsInBoundedMemory) {
