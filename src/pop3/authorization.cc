@@ -108,7 +108,8 @@ Task<> Authorization::admit(directory::Account account, std::string_view mechani
     auto maildrop = co_await services_.store.open_maildrop(account.id);
     if (!maildrop) {
         if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
-            log::info("pop3.in_use", {{"session", conversation_.session_id()}, {"account", account.address}});
+            conversation_.connection().log(log::Level::info, "pop3.in_use",
+                                           {{"session", conversation_.session_id()}, {"account", account.address}});
             co_await conversation_.say_error("[IN-USE]", "another session has the maildrop open");
             co_return;
         }
@@ -130,12 +131,13 @@ Task<> Authorization::admit(directory::Account account, std::string_view mechani
         co_return;
     }
     const auto* tls = conversation_.connection().tls();
-    log::info("pop3.login", {{"session", conversation_.session_id()},
-                             {"peer", peer.address},
-                             {"account", account.address},
-                             {"tls", tls ? std::string_view(tls->version) : "no"},
-                             {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
-                             {"mechanism", mechanism}});
+    conversation_.connection().log(log::Level::info, "pop3.login",
+                                   {{"session", conversation_.session_id()},
+                                    {"peer", peer.address},
+                                    {"account", account.address},
+                                    {"tls", tls ? std::string_view(tls->version) : "no"},
+                                    {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
+                                    {"mechanism", mechanism}});
     auto messages = (*maildrop)->message_count();
     auto octets = conversation_.downgrades() ? (*maildrop)->ascii_octets() : (*maildrop)->octets();
     login_.emplace(std::move(account.address), account.id, std::move(*maildrop), policy, std::move(entry));
@@ -143,19 +145,21 @@ Task<> Authorization::admit(directory::Account account, std::string_view mechani
 }
 
 Task<> Authorization::too_early(const directory::Account& account) {
-    log::info("pop3.login_delayed", {{"session", conversation_.session_id()}, {"account", account.address}});
+    conversation_.connection().log(log::Level::info, "pop3.login_delayed",
+                                   {{"session", conversation_.session_id()}, {"account", account.address}});
     return conversation_.say_error("[LOGIN-DELAY]", "the last login was too short a time ago");
 }
 
 // A wrong name and a wrong password look the same.
 Task<> Authorization::failed(std::string_view name, std::string_view mechanism, const Error& why) {
     const auto& peer = conversation_.connection().peer();
-    log::info("pop3.auth_failed", {{"session", conversation_.session_id()},
-                                   {"peer", peer.address},
-                                   {"name", name},
-                                   {"mechanism", mechanism},
-                                   {"error", to_string(why.code())},
-                                   {"reason", why.detail()}});
+    conversation_.connection().log(log::Level::info, "pop3.auth_failed",
+                                   {{"session", conversation_.session_id()},
+                                    {"peer", peer.address},
+                                    {"name", name},
+                                    {"mechanism", mechanism},
+                                    {"error", to_string(why.code())},
+                                    {"reason", why.detail()}});
     if (why.code() == Errc::invalid) {
         co_await conversation_.refuse("not a valid response for this mechanism");
         co_return;
@@ -197,9 +201,10 @@ Task<> Authorization::on(Stls) {
         conversation_.forget_language();
         co_return;
     }
-    log::info("pop3.tls_failed", {{"session", conversation_.session_id()},
-                                  {"peer", conversation_.connection().peer().address},
-                                  {"reason", shaken.error().detail()}});
+    conversation_.connection().log(log::Level::info, "pop3.tls_failed",
+                                   {{"session", conversation_.session_id()},
+                                    {"peer", conversation_.connection().peer().address},
+                                    {"reason", shaken.error().detail()}});
     conversation_.end("tls_failed");
 }
 

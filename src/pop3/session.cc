@@ -24,13 +24,14 @@ Task<> serve(std::unique_ptr<net::Connection> connection, const Services& servic
         done = transaction.done();
     }
     co_await connection->close(conversation.parting());
-    log::info("pop3.end", {{"session", session_id},
-                           {"peer", connection->peer().address},
-                           {"account", account},
-                           {"reason", conversation.reason()},
-                           {"retrieved", done.retrieved},
-                           {"deleted", done.deleted},
-                           {"octets", done.octets}});
+    connection->log(log::Level::info, "pop3.end",
+                    {{"session", session_id},
+                     {"peer", connection->peer().address},
+                     {"account", account},
+                     {"reason", conversation.reason()},
+                     {"retrieved", done.retrieved},
+                     {"deleted", done.deleted},
+                     {"octets", done.octets}});
 }
 
 }  // namespace poplar::pop3
