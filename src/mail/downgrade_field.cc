@@ -483,12 +483,13 @@ void mime_value(FieldWriter& out, std::string_view value) {
     for (const auto& part : parts) {
         const bool first = &part == &parts.front();
         const auto begin = [&] { out.word("", first ? "" : ";"); };
+        const bool is_compared = &part <= &compared.back();
         const auto in_series = [&](const Parameter& other) { return other.series == part.series; };
         // One charset holds for a whole series: with octets over 0x7f anywhere in it, all of it is written anew.
-        const bool anew = !part.series.empty() && &part <= &compared.back() &&
-                          std::ranges::any_of(compared, [&](const Parameter& other) {
-                              return in_series(other) && has_8bit(other.plain);
-                          });
+        const bool anew =
+            !part.series.empty() && is_compared && std::ranges::any_of(compared, [&](const Parameter& other) {
+                return in_series(other) && has_8bit(other.plain);
+            });
         const auto whole = anew ? value_of_series(compared, part.series) : std::string();
         if (anew && is_utf8(whole)) {
             if (&*std::ranges::find_if(compared, in_series) == &part) {
@@ -506,7 +507,8 @@ void mime_value(FieldWriter& out, std::string_view value) {
             aside(out, " ", part.plain);
         } else {
             // A mailer that was unsure sent the extended form as well.
-            const auto given = unquoted(part.value), extended = value_of_series(compared, lower_case(part.name) + '*');
+            const auto given = unquoted(part.value);
+            const auto extended = is_compared ? value_of_series(compared, lower_case(part.name) + '*') : std::string();
             if (extended.empty()) {
                 begin();
                 extended_parameter(out, part.name, given);
