@@ -40,12 +40,18 @@ bool has_scope(const Json& claims, const std::string& wanted) {
     return false;
 }
 
+/// Issuers that don't verify leave the claim out; some write it as a text.
+bool is_verified(const Json& claims) {
+    auto found = claims.find("email_verified");
+    return found == claims.end() || *found == true || *found == "true";
+}
+
 }  // namespace
 
 Result<std::string> account_claim(const Json& claims, const TokenOptions& options, Timestamp now) {
     if (!options.issuer.empty() && text_of(claims, "iss") != options.issuer)
         return fail(Errc::denied, "token: another issuer");
-    if (!options.audience.empty() && !names(claims, "aud", options.audience))
+    if (options.audience != kAnyAudience && !names(claims, "aud", options.audience))
         return fail(Errc::denied, "token: for another audience");
     if (!options.scope.empty() && !has_scope(claims, options.scope)) return fail(Errc::denied, "token: not this scope");
     auto seconds = std::chrono::duration<double>(now.time_since_epoch()).count();
@@ -59,7 +65,7 @@ Result<std::string> account_claim(const Json& claims, const TokenOptions& option
     if (name.empty() || name.size() > kNameLimit || name.find('\0') != std::string::npos)
         return fail(Errc::denied, fmt::format("token: no claim \"{}\"", options.account_claim));
     // OpenID Connect Core s5.1: an address its owner has not been shown to have is nobody's.
-    if (options.account_claim == "email" && claims.value("email_verified", Json(true)) == false)
+    if (options.account_claim == "email" && !is_verified(claims))
         return fail(Errc::denied, "token: the address is not verified");
     return name;
 }

@@ -13,9 +13,11 @@
 
 namespace poplar::auth {
 
+inline constexpr std::string_view kAnyAudience = "*";
+
 struct TokenOptions {
     std::string issuer;    ///< `iss` of a token, if not empty
-    std::string audience;  ///< must be in its `aud`, if not empty
+    std::string audience;  ///< must be in its `aud`; kAnyAudience: whatever that says
     std::string scope;     ///< must be among its scopes, if not empty; named in the answer to a bad token
     std::string account_claim = "email";
     std::vector<std::string> key_files;  ///< PEM public keys or certificates for JWTs; empty: none are checked here

@@ -138,6 +138,10 @@ std::expected<Config, ConfigErrors> parse_config(std::string_view text, const st
     try {
         auto table = toml::parse(text, file);
         std::vector<ConfigError> found;
+    if (tokens.enabled() && tokens.audience.empty())
+        errors.push_back(config.error_at("oauth",
+                                         "needs audience, the name that the issuer has for this service; "
+                                         "\"*\" takes tokens for any service of that issuer"));
         Reader(config, found).read(table, "");
         std::ranges::sort(found, {}, &ConfigError::line);  // the table is in the order of its keys
         for (auto& error : found) errors.lines.push_back(std::move(error.text));

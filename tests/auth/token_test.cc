@@ -192,7 +192,15 @@ TEST_F(JwtTest, ChecksTheClaims) {
     EXPECT_EQ(outcome(without("aud")), "token: for another audience");
     EXPECT_EQ(outcome(without("email")), "token: no claim \"email\"");
     EXPECT_EQ(outcome(with("email", 7)), "token: no claim \"email\"");
-    EXPECT_EQ(outcome(with("email_verified", false)), "token: the address is not verified");
+    for (const Json& no :
+         {Json(false), Json("false"), Json(0), Json(1), Json(nullptr), Json(""), Json("True"), Json::array()})
+        EXPECT_EQ(outcome(with("email_verified", no)), "token: the address is not verified") << no;
+    for (const Json& yes : {Json(true), Json("true")}) EXPECT_EQ(outcome(with("email_verified", yes)), good) << yes;
+    options.audience = "";
+    EXPECT_EQ(outcome(claims()), "token: for another audience") << "an audience that nobody configured is nobody's";
+    options.audience = "*";
+    EXPECT_EQ(outcome(with("aud", "other")), good);
+    EXPECT_EQ(outcome(without("aud")), good);
     options.scope = "mail";
     EXPECT_EQ(outcome(claims()), "token: not this scope");
     EXPECT_EQ(outcome(with("scope", "openid mailx")), "token: not this scope");

@@ -276,7 +276,7 @@ def test_tokens_by_introspection(make_server, directory, tls):
     class Handler(Introspector):
         asked = []
     web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    oauth = {"introspection_url": f"http://127.0.0.1:{web.server_port}/check?x=1", "introspection_timeout": "1s",
+    oauth = {"audience": "*", "introspection_url": f"http://127.0.0.1:{web.server_port}/check?x=1", "introspection_timeout": "1s",
              "introspection_user": "poplar", "introspection_secret_file": str(directory / "secret")}
     if tls:
         certificate, key = make_certificate(directory)
@@ -370,7 +370,9 @@ def test_framing_of_exchanges(world):
 
 def test_a_wrong_oauth_section_is_refused_at_the_start(make_server, directory):
     for oauth, complaint in (({"issuer": "x"}, "oauth: needs keys or introspection_url"),
-                             ({"keys": ["/nonexistent"]}, "/nonexistent: can't be read"),
+                             ({"keys": ["/nonexistent"]}, "oauth: needs audience"),
+                             ({"introspection_url": "https://x.example/"}, "oauth: needs audience"),
+                             ({"keys": ["/nonexistent"], "audience": "poplar"}, "/nonexistent: can't be read"),
                              ({"introspection_url": "ftp://x"}, "must begin with https://")):
         server = make_server(start=False, oauth=oauth)
         server.spawn()

@@ -53,6 +53,12 @@ BAD = [
     ("", "hostname = ", 1, ""),
     ("", 'hostname = "x"\nhostname = "y"', 2, ""),
 ]
+    ("listen.smtp", '[listen]\nsmtp = ["127.0.0.1:2525", "127.0.0.1:2525"]', 2, "listen.smtp has 127.0.0.1:2525 already"),
+    ("listen.smtp", '[listen]\npop3 = ["*:2525"]\nsmtp = ["127.0.0.1:2525"]', 3, "listen.pop3 has [::]:2525 already"),
+    ("listen.smtp", '[listen]\npop3 = ["127.0.0.1:2525"]\nsmtp = ["0.0.0.0:2525"]', 3, "listen.pop3 has 127.0.0.1:2525 already"),
+    ("listen.lmtp", '[listen]\nlmtp = ["unix:/x", "unix:/x"]', 2, "listen.lmtp has unix:/x already"),
+    ("listen.lmtp", 'admin_socket = "/x"\n[listen]\nlmtp = ["unix:/x"]', 3, "admin_socket has unix:/x already"),
+    ("oauth", '[oauth]\nkeys = ["/x.pem"]', 1, "needs audience"),
 
 
 @pytest.mark.parametrize("key,text,line,word", BAD, ids=[f"{key or 'syntax'}-{n}" for n, (key, *_) in enumerate(BAD)])
