@@ -22,6 +22,14 @@ bool is_auth(std::string_view line) {
     return command && std::holds_alternative<Auth>(*command);
 }
 
+// A browser that is made to talk to us: a form's body could hold POP3 commands. A long request line is refused for its
+// length, but each request has a Host field (RFC 9112 s3, s3.2).
+bool is_http(std::string_view line) {
+    constexpr std::string_view kHost = "host:";
+    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    return line.contains(" HTTP/") || std::ranges::equal(line.substr(0, kHost.size()), kHost, {}, lower);
+}
+
 Seconds until(SteadyTime deadline) {
     return std::max(Seconds(0), std::chrono::ceil<Seconds>(deadline - SteadyClock::now()));
 }
@@ -86,7 +94,10 @@ Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_
         }
         auto command = parse_command(*line);
         if (command) co_return std::move(*command);
-        if (command.error().code() == Errc::not_found) {
+        if (command.error().code() == Errc::not_found && is_http(*line)) {
+            co_await say_error("this is POP3, not HTTP");
+            end("http");
+        } else if (command.error().code() == Errc::not_found) {
             co_await refuse("unknown command");
         } else {
             auto why = Text::find(command.error().detail());

@@ -54,6 +54,17 @@ TEST_F(Pop3Login, CommandsOfTheTransactionStateHaveToWait) {
         EXPECT_EQ(say(std::string(command) + "\r\n"), "-ERR log in first\r\n") << command;
 }
 
+TEST_F(Pop3Login, HangsUpOnABrowserBeforeItsFormCanLogIn) {
+    const std::string form = std::string(kLogin) + "DELE 1\r\nQUIT\r\n";
+    for (const std::string& request :
+         {std::string("POST / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string("GET /a?b=c HTTP/1.0\r\n"),
+          std::string("PRI * HTTP/2.0\r\n"), "POST /" + std::string(9000, 'x') + " HTTP/1.1\r\nhost: x\r\n\r\n"}) {
+        auto transcript = talk({.flights = {request + form}});
+        EXPECT_TRUE(transcript.output.ends_with("-ERR this is POP3, not HTTP\r\n")) << request;
+        EXPECT_GE(transcript.unread, form.size()) << request;
+    }
+}
+
 TEST_F(Pop3Login, AuthPlainTakesTheResponseAtOnceOrAfterAnEmptyChallenge) {
     auto at_once = say("AUTH PLAIN " + kPlain + "\r\n");
     EXPECT_EQ(at_once, "+OK 0 messages (0 octets)\r\n");
