@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "base/log_shares.h"
+#include "base/printable.h"
 
 namespace poplar::log {
 
@@ -234,13 +235,9 @@ void append_escaped(std::string& out, std::string_view text) {
                 whole = !(c == 0xe0 && second < 0xa0) && !(c == 0xed && second >= 0xa0) &&
                         !(c == 0xf0 && second < 0x90) && !(c == 0xf4 && second >= 0x90);
             }
-            // C1 controls steer a terminal, U+2028 and U+2029 end lines for some readers.
-            const bool c1 = whole && c == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-            const bool separator =
-                whole && (text.substr(i, 3) == "\xe2\x80\xa8" || text.substr(i, 3) == "\xe2\x80\xa9");
-            if (c1 || separator) {
-                fmt::format_to(std::back_inserter(out), "\\u{:04x}",
-                               c1 ? 0x80u + (text[i + 1] & 0x3fu) : 0x2000u + (text[i + 2] & 0x3fu));
+            const auto hidden = whole ? hidden_character(text.substr(i)) : std::nullopt;
+            if (hidden) {
+                fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(hidden->code));
                 i += more;
             } else if (whole) {
                 out.append(text.substr(i, more + 1));

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "base/printable.h"
 #include "server/admin_api.h"
 #include "server/version.h"
 
@@ -31,7 +32,7 @@ std::string one_line(std::string text) {
 }  // namespace
 
 int complain(std::string_view message, int exit_code) {
-    fmt::print(stderr, "poplar: {}\n", message);
+    fmt::print(stderr, "poplar: {}\n", with_hidden_shown(message));
     return exit_code;
 }
 
@@ -41,6 +42,11 @@ std::string route(std::initializer_list<std::string_view> segments) {
     std::string path = "/v1";
     for (auto segment : segments) path.append("/").append(percent_encode(segment));
     return path;
+}
+
+void Table::add(std::vector<std::string> row) {
+    for (auto& cell : row) cell = with_hidden_shown(cell);
+    rows_.push_back(std::move(row));
 }
 
 std::string Table::text() const {
@@ -84,7 +90,14 @@ std::optional<AdminClient> Cli::client() const {
     return std::optional<AdminClient>(std::in_place, config->admin_socket);
 }
 
-void Cli::print_json(const Json& value) const { fmt::print("{}\n", dump(value, 2)); }
+void Cli::print_json(const Json& value) const {
+    const auto text = dump(value, 2);
+    for (std::string_view left = text; !left.empty();) {
+        const auto line = left.substr(0, left.find('\n'));
+        fmt::print("{}\n", with_hidden_shown(line));
+        left.remove_prefix(std::min(line.size() + 1, left.size()));
+    }
+}
 
 int Cli::call(std::string_view method, std::string_view target, const Json& body,
               const std::function<void(const Json&)>& show) const {

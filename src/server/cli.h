@@ -52,7 +52,8 @@ public:
         Align align = Align::left;
     };
     explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-    void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+    /// Cells may hold what strangers wrote.
+    void add(std::vector<std::string> row);
     bool empty() const { return rows_.empty(); }
     std::string text() const;
 

@@ -82,6 +82,9 @@ TEST_F(Log, APeersOctetsStayInTheirLineAndValue) {
                                        "\"\\u009b2J\""},
                                       {"\xc2\xa0", "\"\xc2\xa0\""},
                                       {"\xe2\x80\xa8\xe2\x80\xa7", "\"\\u2028\xe2\x80\xa7\""},
+                                      {"txt.\xe2\x80\xae"
+                                       "exe\xe2\x81\xa9",
+                                       "\"txt.\\u202eexe\\u2069\""},
                                       {"\xff", "\"\\ufffd\""},
                                       {"\xc3", "\"\\ufffd\""},
                                       {"\xc3(", "\"\\ufffd(\""},

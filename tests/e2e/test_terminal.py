@@ -65,6 +65,16 @@ def test_passwords_that_differ_change_nothing(server, account):
     server.login(account).quit()
 
 
+def test_what_turns_a_line_around_is_shown_and_not_obeyed(server, account):
+    subject, sender = "invoice\u202efdp.exe \u2066x\u2069\u200e\u061c", "\u202eexample.test"
+    server.deliver(account, f"From: {sender}\r\nSubject: {subject}\r\n\r\nx\r\n".encode(), sender="a@elsewhere.example")
+    shown = server.run_cli("mail", "list", account).stdout
+    assert r"invoice\u202efdp.exe \u2066x\u2069\u200e\u061c" in shown and r"\u202eexample.test" in shown
+    for output in (shown, server.run_cli("mail", "list", account, "--json").stdout):
+        assert output.isascii(), output
+    assert server.cli("mail", "list", account)["messages"][-1]["subject"] == subject
+
+
 def test_ctrl_c_at_the_question_brings_the_echo_back(server, account):
     terminal = Terminal(server, "user", "password", account)
     keep = os.dup(terminal.fd)
