@@ -5,7 +5,11 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <system_error>
+
+#include "base/log.h"
 
 namespace poplar {
 
@@ -16,11 +20,15 @@ void become_background_thread(const char* name) {
     constexpr int kNicer = 10, kNicest = 19;
     pthread_setname_np(pthread_self(), name);
     sched_param none{};
-    sched_setscheduler(0, SCHED_BATCH, &none);
-    // Linux has it by thread. A failure costs nothing but speed.
+    int why = sched_setscheduler(0, SCHED_BATCH, &none) == 0 ? 0 : errno;
+    // Linux has it by thread.
     errno = 0;
     int now = getpriority(PRIO_PROCESS, 0);
-    if (errno == 0) setpriority(PRIO_PROCESS, 0, std::min(now + kNicer, kNicest));
+    if (errno != 0 || setpriority(PRIO_PROCESS, 0, std::min(now + kNicer, kNicest)) != 0) why = errno;
+    // It costs nothing but speed: those who serve somebody wait for threads that have time.
+    static std::atomic<bool> told = false;
+    if (why != 0 && !told.exchange(true))
+        log::warning("server.background_not_nice", {{"thread", name}, {"reason", std::system_category().message(why)}});
 }
 
 }  // namespace poplar

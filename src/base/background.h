@@ -3,7 +3,7 @@
 namespace poplar {
 
 /// For a thread that has time: from now on those who serve somebody come before it. `name`: as tools show it, at most
-/// 15 octets.
+/// 15 octets. Where that is forbidden the thread goes on as it was, and the log says so once.
 void become_background_thread(const char* name);
 
 }  // namespace poplar

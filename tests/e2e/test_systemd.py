@@ -95,6 +95,25 @@ def test_socket_activation_starts_it_at_the_first_connection(make_server, need):
     client.quit()
 
 
+def calls_of(group):
+    """The system calls of one of systemd's groups, with those of the groups in it."""
+    done = subprocess.run(["systemd-analyze", "syscall-filter", group], capture_output=True, text=True, check=True)
+    words = [line.strip() for line in done.stdout.splitlines()[1:] if line.strip() and not line.strip().startswith("#")]
+    return set().union(*(calls_of(word) if word.startswith("@") else {word} for word in words))
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+def test_the_unit_lets_background_threads_make_way():
+    allowed = set()
+    for line in (ROOT / "packaging" / "poplar.service").read_text().splitlines():
+        if line.startswith("SystemCallFilter="):
+            words = line.split("=")[1].lstrip("~").split()
+            calls = set().union(*(calls_of(word) if word.startswith("@") else {word} for word in words))
+            allowed = allowed - calls if "=~" in line else allowed | calls
+    assert {"setpriority", "sched_setscheduler", "read"} <= allowed
+    assert not {"setrlimit", "mbind", "chroot", "setuid"} & allowed
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
 def test_the_unit_files_are_sound(directory):
     for name in ("poplar.service", "poplar.socket"):
