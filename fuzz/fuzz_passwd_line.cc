@@ -20,7 +20,7 @@ void check(std::string_view line) {
         CHECK(without_domain && !*without_domain);
         return;
     }
-    const auto& [address, password] = **account;
+    const auto& [address, password] = (*account)->account;
     CHECK(address.contains('@'));
     CHECK(printable(address) && printable(password));
     CHECK(!address.contains(':') && !password.contains(':'));
@@ -28,8 +28,8 @@ void check(std::string_view line) {
     CHECK(password.empty() || password.contains('}'));
     // What was read, written as a line, reads the same.
     const auto again = parse_passwd_line(address + ":" + password + "\r\n", "");
-    CHECK(again && *again && (*again)->address == address && (*again)->password == password);
-    if (without_domain) CHECK((*without_domain)->address == address);
+    CHECK(again && *again && (*again)->account.address == address && (*again)->account.password == password);
+    if (without_domain) CHECK((*without_domain)->account.address == address);
 }
 
 }  // namespace

@@ -42,6 +42,9 @@ struct Core {
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
     Result<mail::Address> normalize(const mail::Address& address) const;
     Result<mail::Address> normalize(std::string_view text) const;
+    /// The same, of an account or alias to be made. In other servers "*" is a pattern: an address with it, a letter
+    /// like any other (RFC 5321 s4.1.2), would wait for mail that never comes. Errors: invalid.
+    Result<mail::Address> new_name(std::string_view text) const;
     static Result<> check_password(const Password& password);
 
     Task<Result<std::optional<std::string>>> read(std::string key);

@@ -68,6 +68,15 @@ Result<mail::Address> Core::normalize(std::string_view text) const {
     return normalize(*address);
 }
 
+Result<mail::Address> Core::new_name(std::string_view text) const {
+    auto name = normalize(text);
+    if (name && name->local.contains('*'))
+        return fail(Errc::invalid,
+                    "an address with \"*\" stands for no others here; "
+                    "a domain's catch-all takes the mail to its unknown addresses");
+    return name;
+}
+
 Result<> Core::check_password(const Password& password) {
     if (password.hash.size() > kPasswordLimit || password.scram_keys.size() > kPasswordLimit)
         return fail(Errc::invalid, "stored password longer than 1024 octets");
@@ -223,7 +232,7 @@ Task<Result<>> Directory::set_catch_all(std::string domain, std::string address)
 // Accounts.
 
 Task<Result<Account>> Directory::add_account(std::string address, Password password) {
-    auto name = core_->normalize(address);
+    auto name = core_->new_name(address);
     if (!name) co_return pass_on(name);
     if (auto good = Core::check_password(password); !good) co_return pass_on(good);
     auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
@@ -378,7 +387,7 @@ Task<Result<Account>> Directory::remove_account(std::string address) {
 // Aliases.
 
 Task<Result<Alias>> Directory::add_alias(std::string address, std::vector<std::string> targets) {
-    auto name = core_->normalize(address);
+    auto name = core_->new_name(address);
     if (!name) co_return pass_on(name);
     if (targets.empty()) co_return fail(Errc::invalid, "an alias needs a target");
     std::vector<mail::Address> to;

@@ -162,7 +162,7 @@ Task<Result<Directory::ImportCounts>> Directory::import_accounts(std::vector<New
     std::vector<Item> items;
     items.reserve(accounts.size());
     for (auto& account : accounts) {
-        auto address = core_->normalize(account.address);
+        auto address = core_->new_name(account.address);
         auto password = Core::check_password(Password(account.password));
         if (!address) {
             counts.refused.emplace_back(std::move(account.address), address.error().detail());

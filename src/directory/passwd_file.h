@@ -1,19 +1,32 @@
 #pragma once
 // Dovecot's passwd-file: one account a line, `user:{SCHEME}hash:uid:gid:gecos:home:shell:extra`.
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "directory/directory.h"
 
 namespace poplar::directory {
 
+struct PasswdEntry {
+    Directory::NewAccount account;
+    /// Names of the fields that have a value and no meaning here.
+    std::vector<std::string> unused;
+};
+
 /// Reads one line, with or without its line end; any bytes are allowed. Nothing for an empty line and a comment (`#`).
-/// What stands behind the second field is not used. `default_domain` is for a user without "@", `default_scheme` for a
-/// password without "{SCHEME}"; an empty password stays empty, and one that is locked as in shadow(5) ("*", "!hash")
-/// becomes empty: that account can't log in. Whether the address and the hash are valid is for others to say. Errors:
-/// invalid (no user, no domain, control characters, not UTF-8, over 8,192 octets).
-Result<std::optional<Directory::NewAccount>> parse_passwd_line(std::string_view line, std::string_view default_domain,
-                                                               std::string_view default_scheme = "CRYPT");
+/// `default_domain` is for a user without "@", `default_scheme` for a password without "{SCHEME}". The password becomes
+/// empty, so that the account gets mail and can't log in, if it was empty, if it is locked as in shadow(5) ("*",
+/// "!hash"), or if the extra fields have `nologin`. Where the other server keeps the mail and under which ids (uid,
+/// gid, home and their userdb_ fields) is not used, nor are fields that are named in `ignored`. Any other extra field
+/// makes the line invalid, because the account could do here what the field forbids. Whether the address and the hash
+/// are valid is for others to say. Errors: invalid (also: no user, no domain, control characters, not UTF-8, over 8,192
+/// octets).
+Result<std::optional<PasswdEntry>> parse_passwd_line(std::string_view line, std::string_view default_domain,
+                                                     std::string_view default_scheme = "CRYPT",
+                                                     std::span<const std::string> ignored = {});
 
 }  // namespace poplar::directory

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <unordered_map>
 
 #include "directory/passwd_file.h"
@@ -17,9 +18,11 @@ namespace poplar::server {
 namespace {
 
 constexpr std::size_t kBatch = 5000;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 struct ImportOptions {
     std::string file, default_domain;
+    std::vector<std::string> ignored;  ///< fields to import lines without
     bool add_domains = false;
 };
 
@@ -39,11 +42,15 @@ public:
         for (std::string line; std::getline(in, line);) {
             ++line_;
             read_ += line.size() + 1;
-            auto account = directory::parse_passwd_line(line, options_.default_domain);
-            if (!account)
-                refused_.push_back({line_, "", account.error().detail()});
-            else if (*account)
-                add(std::move(**account));
+            if (line_ == 1 && (line.starts_with("\xff\xfe") || line.starts_with("\xfe\xff")))
+                return std::unexpected(
+                    CallError{1, fmt::format("{} is in UTF-16; save it as UTF-8", options_.file), ""});
+            if (line_ == 1 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
+            auto entry = directory::parse_passwd_line(line, options_.default_domain, "CRYPT", options_.ignored);
+            if (!entry)
+                refused_.push_back({line_, "", entry.error().detail()});
+            else if (*entry)
+                add(std::move(**entry));
             if (batch_.size() >= kBatch)
                 if (auto sent = send(); !sent) return sent;
         }
@@ -61,19 +68,29 @@ public:
             auto refused = Json::array();
             for (const auto& r : refused_)
                 refused.push_back({{"line", r.line}, {"address", r.address}, {"why", r.why}});
-            cli.print_json({{"added", added_}, {"updated", updated_}, {"unchanged", unchanged_}, {"refused", refused}});
+            cli.print_json({{"added", added_},
+                            {"updated", updated_},
+                            {"unchanged", unchanged_},
+                            {"refused", refused},
+                            {"no_password", no_password_},
+                            {"unused", unused_}});
         } else {
             for (const auto& r : refused_)
                 complain(fmt::format("{}:{}: {}{}{}", options_.file, r.line, r.address, r.address.empty() ? "" : ": ",
                                      r.why));
             fmt::print("added {}, updated {}, unchanged {}, refused {}, in {:.1f} s\n", added_, updated_, unchanged_,
                        refused_.size(), seconds());
+            if (no_password_ > 0) fmt::print("without a password, so that nobody can log in: {}\n", no_password_);
+            for (const auto& [name, lines] : unused_) fmt::print("not used: {}, in {} lines\n", name, lines);
         }
         return refused_.empty() ? 0 : 1;
     }
 
 private:
-    void add(directory::Directory::NewAccount account) {
+    void add(directory::PasswdEntry entry) {
+        auto& account = entry.account;
+        if (account.password.empty()) ++no_password_;
+        for (const auto& name : entry.unused) ++unused_[name];
         lines_[account.address] = line_;  // of an address that stands twice, the later line
         batch_.push_back({{"address", std::move(account.address)}, {"password_hash", std::move(account.password)}});
     }
@@ -127,6 +144,8 @@ private:
     Json batch_ = Json::array();
     std::unordered_map<std::string, std::uint64_t> lines_;  ///< of the addresses in `batch_`
     std::vector<Refusal> refused_;
+    std::map<std::string, std::uint64_t> unused_;  ///< lines that have a field which was left out
+    std::uint64_t no_password_ = 0;
     std::uint64_t line_ = 0, read_ = 0, size_ = 0, sent_ = 0, added_ = 0, updated_ = 0, unchanged_ = 0;
 };
 
@@ -162,6 +181,9 @@ void add_import_command(CLI::App& user, Cli& cli) {
         ->type_name("FILE");
     sub->add_flag("--add-domains", o->add_domains, "Add domains that are missing");
     sub->add_option("--default-domain", o->default_domain, "For users without @domain")->type_name("NAME");
+    sub->add_option("--ignore-field", o->ignored,
+                    "Import lines with this extra field, such as allow_nets, without it; they are refused otherwise")
+        ->type_name("NAME");
     sub->callback([&cli, o] { cli.action = [&cli, o] { return import_users(cli, *o); }; });
 }
 

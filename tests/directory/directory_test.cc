@@ -241,6 +241,21 @@ TEST_F(DirectoryTest, ChecksAnAliasBeforeItIsMade) {
     EXPECT_EQ(code(run(directory.remove_alias("y@example.org"))), Errc::not_found);
 }
 
+TEST_F(DirectoryTest, MakesNoAddressThatLooksLikeAPattern) {
+    domain("example.org");
+    account("jane@example.org");
+    for (std::string address : {"*@example.org", "sales-*@example.org", "\"*\"@example.org"}) {
+        auto alias = run(directory.add_alias(address, {"jane@example.org"}));
+        ASSERT_FALSE(alias) << address;
+        EXPECT_EQ(alias.error().code(), Errc::invalid);
+        EXPECT_TRUE(alias.error().detail().contains("catch-all")) << alias.error().detail();
+        EXPECT_FALSE(run(directory.add_account(address, {}))) << address;
+        auto imported = run(directory.import_accounts({{address, ""}}, Directory::AddDomains::no));
+        ASSERT_TRUE(imported && imported->refused.size() == 1) << address;
+    }
+    expect_totals(1, 1, 0);
+}
+
 TEST_F(DirectoryTest, LimitsTheTargetsOfAnAlias) {
     Directory small(engine, clock, {.alias_targets = 3});
     domain("example.org");

@@ -13,8 +13,8 @@ TEST(PasswdLine, GivesAddressAndPassword) {
         std::string_view line, address, password;
     };
     for (auto [line, address, password] : {
-             Case{"bob@example.org:{SHA512-CRYPT}$6$salt$hash:5000:5000::/home/bob::userdb_quota=1G", "bob@example.org",
-                  "{SHA512-CRYPT}$6$salt$hash"},
+             Case{"bob@example.org:{SHA512-CRYPT}$6$salt$hash:5000:5000::/home/bob::userdb_mail=maildir:~/Maildir",
+                  "bob@example.org", "{SHA512-CRYPT}$6$salt$hash"},
              {"bob@example.org:{PLAIN}secret", "bob@example.org", "{PLAIN}secret"},
              {"bob@example.org:{PLAIN}secret\n", "bob@example.org", "{PLAIN}secret"},
              {"bob@example.org:{PLAIN}secret\r\n", "bob@example.org", "{PLAIN}secret"},
@@ -37,18 +37,55 @@ TEST(PasswdLine, GivesAddressAndPassword) {
         auto parsed = parse_passwd_line(line, "default.test");
         ASSERT_TRUE(parsed) << line;
         ASSERT_TRUE(*parsed) << line;
-        EXPECT_EQ((*parsed)->address, address);
-        EXPECT_EQ((*parsed)->password, password);
+        EXPECT_EQ((*parsed)->account.address, address);
+        EXPECT_EQ((*parsed)->account.password, password);
     }
+}
+
+TEST(PasswdLine, NologinTakesThePasswordAway) {
+    for (std::string_view extra : {"nologin", "nologin=y", "nologin=", "userdb_uid=5 nologin=yes"}) {
+        auto parsed = parse_passwd_line("bob@example.org:{PLAIN}secret:1:1::/h:/bin/sh:" + std::string(extra), "");
+        ASSERT_TRUE(parsed && *parsed) << extra;
+        EXPECT_EQ((*parsed)->account.password, "") << extra;
+    }
+}
+
+TEST(PasswdLine, RefusesByNameWhatItCannotEnforce) {
+    for (std::string_view name : {"allow_nets", "allow_real_nets", "nopassword", "proxy", "host", "user",
+                                  "userdb_quota_rule", "nonsense", "NOLOGIN", "userdb_"}) {
+        const auto line = "bob@example.org:{PLAIN}secret::::::userdb_home=/h " + std::string(name) + "=fe80::/10";
+        auto parsed = parse_passwd_line(line, "");
+        ASSERT_FALSE(parsed) << name;
+        EXPECT_TRUE(parsed.error().detail().contains("no such field here: " + std::string(name) + ";"))
+            << parsed.error().detail();
+        const std::string ignored[] = {"another", std::string(name)};
+        parsed = parse_passwd_line(line, "", "CRYPT", ignored);
+        ASSERT_TRUE(parsed && *parsed) << name;
+        EXPECT_EQ((*parsed)->account.password, "{PLAIN}secret");
+        EXPECT_EQ((*parsed)->unused, (std::vector<std::string>{"userdb_home", std::string(name)}));
+    }
+    auto parsed = parse_passwd_line("bob@example.org:{PLAIN}x::::::allow_nets=10.0.0.0/8  host=x", "");
+    ASSERT_FALSE(parsed);
+    EXPECT_TRUE(parsed.error().detail().contains("allow_nets, host;")) << parsed.error().detail();
+}
+
+TEST(PasswdLine, NamesWhatItDoesNotUse) {
+    auto parsed =
+        parse_passwd_line("bob@example.org:{PLAIN}x:5:6:Bob:/home/bob:/bin/sh:userdb_mail=maildir:~/m\r\n", "");
+    ASSERT_TRUE(parsed && *parsed);
+    EXPECT_EQ((*parsed)->unused, (std::vector<std::string>{"uid", "gid", "home", "userdb_mail"}));
+    parsed = parse_passwd_line("bob@example.org:{PLAIN}x::::::", "");
+    ASSERT_TRUE(parsed && *parsed);
+    EXPECT_TRUE((*parsed)->unused.empty());
 }
 
 TEST(PasswdLine, TakesTheSchemeOfTheCallerWhereThereIsNone) {
     auto parsed = parse_passwd_line("bob@example.org:secret", "", "PLAIN");
     ASSERT_TRUE(parsed);
-    EXPECT_EQ((*parsed)->password, "{PLAIN}secret");
+    EXPECT_EQ((*parsed)->account.password, "{PLAIN}secret");
     parsed = parse_passwd_line("bob@example.org:{SHA}abc", "", "PLAIN");
     ASSERT_TRUE(parsed);
-    EXPECT_EQ((*parsed)->password, "{SHA}abc");
+    EXPECT_EQ((*parsed)->account.password, "{SHA}abc");
 }
 
 TEST(PasswdLine, SkipsEmptyLinesAndComments) {

@@ -276,6 +276,39 @@ def test_an_import_names_what_it_refuses_and_takes_the_rest(server, directory):
     server.login(f"good@{DOMAIN}", "x").quit()
 
 
+def test_an_import_drops_no_restriction_in_silence(server, directory):
+    file = directory / "passwd"
+    file.write_bytes(b"\xef\xbb\xbf" + f"first@{DOMAIN}:{{PLAIN}}x:5:5::/home/first::\r\n"
+                     f"gone@{DOMAIN}:{{PLAIN}}x::::::nologin=y\n"
+                     f"lan@{DOMAIN}:{{PLAIN}}x::::::userdb_quota_rule=*:storage=1G allow_nets=192.0.2.0/24,fe80::/10\n"
+                     f"*@{DOMAIN}:{{PLAIN}}x\n".encode())
+    done = server.run_cli("user", "import", "--passwd-file", file)
+    assert done.returncode == 1
+    assert "passwd:3: passwd-file: no such field here: userdb_quota_rule, allow_nets;" in done.stderr, done.stderr
+    assert f"passwd:4: *@{DOMAIN}: " in done.stderr and "catch-all" in done.stderr, done.stderr
+    assert "added 2, updated 0, unchanged 0, refused 2" in done.stdout
+    assert "without a password, so that nobody can log in: 1" in done.stdout
+    assert "not used: home, in 1 lines" in done.stdout
+    server.login(f"first@{DOMAIN}", "x").quit()
+    with server.pop3() as client:
+        client.ok(b"USER gone@" + DOMAIN.encode())
+        client.err(b"PASS x")
+    server.deliver(f"gone@{DOMAIN}", make_message("for gone"))
+
+    counts = server.run_cli("user", "import", "--passwd-file", file, "--json", "--ignore-field", "allow_nets", "--ignore-field",
+                            "userdb_quota_rule")
+    counts = json.loads(counts.stdout)
+    assert (counts["added"], counts["unchanged"], counts["no_password"], len(counts["refused"])) == (1, 2, 1, 1)
+    assert counts["unused"] == {"allow_nets": 1, "gid": 1, "home": 1, "uid": 1, "userdb_quota_rule": 1}
+
+
+def test_an_import_of_utf_16_is_named_as_such(server, directory):
+    file = directory / "passwd"
+    file.write_text(f"wide@{DOMAIN}:{{PLAIN}}x\n", encoding="utf-16")
+    done = server.run_cli("user", "import", "--passwd-file", file)
+    assert done.returncode == 1 and "is in UTF-16; save it as UTF-8" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
 def test_hashes_are_upgraded_where_the_operator_wants_it(make_server):
     server = make_server(auth={"upgrade_hashes": True, "failure_delay": "100ms"})
     address = f"old@{DOMAIN}"
