@@ -129,9 +129,13 @@ Result<Listener> listen_local(const Address& address, const BindOptions& options
     }
     FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!socket) return refuse(address, errno);
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return refuse(address, errno);
-    // Nobody can connect before listen(): the mode is right from the first connection on.
-    if (::chmod(at.sun_path, options.local_mode) != 0 || ::listen(socket.get(), options.backlog) != 0) {
+    // A chmod afterwards could be led to another file.
+    const auto before = ::umask(0777 & ~options.local_mode);
+    const int bound = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at);
+    const auto why = errno;
+    ::umask(before);
+    if (bound != 0) return refuse(address, why);
+    if (::listen(socket.get(), options.backlog) != 0) {
         auto error = errno;
         ::unlink(at.sun_path);
         return refuse(address, error);

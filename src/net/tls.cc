@@ -1,14 +1,12 @@
 #include "net/tls.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
-#include <ctime>
-#include <system_error>
-
 #include <fmt/format.h>
+
+#include "net/certificates.h"
 
 namespace poplar::net {
 
@@ -20,30 +18,6 @@ constexpr const char* kTls12Ciphers =
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr unsigned char kSessionContext[] = "poplar";  // tickets of one context are good on all its ports
 
-// Why OpenSSL failed, from its queue of reasons: the first is the nearest to the cause.
-std::string reason() {
-    auto code = ERR_get_error();
-    ERR_clear_error();
-    if (ERR_SYSTEM_ERROR(code)) return std::system_category().message(ERR_GET_REASON(code));
-    auto library = ERR_GET_LIB(code);
-    if ((library == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) || library == ERR_LIB_OSSL_DECODER)
-        return "holds no PEM block of this kind";
-    if (library == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
-        return "does not belong to the certificate";
-    const char* text = ERR_reason_error_string(code);
-    return text ? text : "can't be read";
-}
-
-// A key behind a passphrase would make OpenSSL ask on the terminal; a server has none.
-int no_passphrase(char*, int, int, void*) { return -1; }
-
-std::string utc_text(const ASN1_TIME* time) {
-    std::tm parts{};
-    if (!time || ASN1_TIME_to_tm(time, &parts) != 1) return {};
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                       parts.tm_hour, parts.tm_min, parts.tm_sec);
-}
-
 // Whether the client's certificate is any good is asked when it matters: SSL_get_verify_result.
 int go_on(int, X509_STORE_CTX*) { return 1; }
 
@@ -51,10 +25,10 @@ Result<> ask_for_certificates(SSL_CTX* context, const std::string& file) {
     auto* store = SSL_CTX_get_cert_store(context);
     auto* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
     auto* names = SSL_load_client_CA_file(file.c_str());
-    if (!names) return fail(Errc::invalid, fmt::format("{}: {}", file, reason()));
+    if (!names) return fail(Errc::invalid, fmt::format("{}: {}", file, openssl_reason()));
     SSL_CTX_set_client_CA_list(context, names);
     if (!lookup || X509_load_cert_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1)
-        return fail(Errc::invalid, fmt::format("{}: {}", file, reason()));
+        return fail(Errc::invalid, fmt::format("{}: {}", file, openssl_reason()));
     bool revocations = false;
     auto* objects = X509_STORE_get0_objects(store);
     for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i)
@@ -69,7 +43,7 @@ Result<> ask_for_certificates(SSL_CTX* context, const std::string& file) {
 Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options) {
     ERR_clear_error();
     SSL_CTX* made = SSL_CTX_new(TLS_server_method());
-    if (!made) return fail(Errc::invalid, "TLS: " + reason());
+    if (!made) return fail(Errc::invalid, "TLS: " + openssl_reason());
     std::shared_ptr<TlsContext> context(new TlsContext(made));
 
     SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
@@ -84,19 +58,14 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(made, 0);
     SSL_CTX_set_session_id_context(made, kSessionContext, sizeof kSessionContext - 1);
-    SSL_CTX_set_default_passwd_cb(made, no_passphrase);
-    if (SSL_CTX_set_cipher_list(made, kTls12Ciphers) != 1) return fail(Errc::invalid, "TLS: " + reason());
+    if (SSL_CTX_set_cipher_list(made, kTls12Ciphers) != 1) return fail(Errc::invalid, "TLS: " + openssl_reason());
 
-    if (SSL_CTX_use_certificate_chain_file(made, options.certificate.c_str()) != 1)
-        return fail(Errc::invalid, fmt::format("{}: {}", options.certificate, reason()));
-    if (SSL_CTX_use_PrivateKey_file(made, options.private_key.c_str(), SSL_FILETYPE_PEM) != 1)
-        return fail(Errc::invalid, fmt::format("{}: {}", options.private_key, reason()));
-    if (SSL_CTX_check_private_key(made) != 1)
-        return fail(Errc::invalid, fmt::format("{}: {}", options.private_key, reason()));
+    auto warnings = load_certificate(made, options.certificate, options.private_key);
+    if (!warnings) return pass_on(warnings);
+    context->warnings_ = std::move(*warnings);
+    context->not_after_ = expiry_of_certificate(made);
     if (!options.client_ca.empty())
         if (auto asked = ask_for_certificates(made, options.client_ca); !asked) return pass_on(asked);
-    if (X509* certificate = SSL_CTX_get0_certificate(made))
-        context->not_after_ = utc_text(X509_get0_notAfter(certificate));
     return std::shared_ptr<const TlsContext>(std::move(context));
 }
 

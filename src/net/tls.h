@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -33,11 +34,14 @@ public:
     const std::string& not_after() const {
         return not_after_;
     }  ///< when the certificate expires: "2026-12-31T23:59:59Z"
+    /// What clients will complain of, a sentence each that begins with the file's name.
+    const std::vector<std::string>& warnings() const { return warnings_; }
 
 private:
     explicit TlsContext(ssl_ctx_st* context) : context_(context) {}
     ssl_ctx_st* context_;
     std::string not_after_;
+    std::vector<std::string> warnings_;
 };
 
 /// The context that new handshakes take. May be used from any thread.

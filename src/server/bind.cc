@@ -25,29 +25,32 @@ const Addresses& addresses_of(const Config& config, Protocol protocol) {
     return config.listen.lmtp;
 }
 
+// Where `identity` could put a link in root's way, its own rights must do: they are ours while the result lives.
+std::optional<ActingAs> act_for(const std::optional<Identity>& identity, const std::string& path) {
+    if (geteuid() != 0 || !identity || identity->uid == 0 || !may_redirect(*identity, path)) return std::nullopt;
+    return std::optional<ActingAs>(std::in_place, *identity);
+}
+
+// By name, which is safe: act_for() has seen that the name is root's affair, or else the file is theirs already.
 void give_to(const std::string& path, const std::optional<Identity>& identity) {
-    if (identity && ::lchown(path.c_str(), identity->uid, identity->gid) != 0) {
+    if (geteuid() == 0 && identity && ::lchown(path.c_str(), identity->uid, identity->gid) != 0) {
         // Nothing is lost that a later error won't tell: the path can't be used then.
     }
 }
 
-// The folder of a local socket (/run/poplar is gone after each boot) or of the log file.
-void make_parent(const std::string& path, const std::optional<Identity>& identity) {
-    auto parent = std::filesystem::path(path).parent_path().string();
-    if (::mkdir(parent.c_str(), 0755) == 0) {
-        ::chmod(parent.c_str(), 0755);  // whatever the umask is
-        give_to(parent, identity);
-    }
+std::string parent_of(const std::string& path) { return std::filesystem::path(path).parent_path().string(); }
+
+// mkdir with this very mode, whatever the umask is.
+bool make_folder(const std::string& path, mode_t mode) {
+    const auto before = ::umask(0);
+    const bool made = ::mkdir(path.c_str(), mode) == 0;
+    ::umask(before);
+    return made;
 }
 
-// "[::]:110" and "127.0.0.1:110" side by side look right, but the first is both.
-std::string why_refused(const Error& error, const net::Address& address, const std::vector<BoundListener>& bound) {
-    if (error.code() == Errc::busy && address.port != 0)
-        for (const auto& [protocol, listener] : bound)
-            if (listener.address.port == address.port)
-                return fmt::format("{}: listen.{} has {}", error.detail(), name_of(protocol), listener.address.text());
-    return error.detail();
-}
+// The folder of a local socket: /run/poplar is gone after each boot. It stays root's, so that the next start can trust
+// it.
+void make_socket_folder(const std::string& path) { make_folder(parent_of(path), 0755); }
 
 }  // namespace
 
@@ -90,10 +93,10 @@ Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t wo
             auto address = net::parse_address(text);
             if (!address) return fail(Errc::invalid, config.error_at(key, address.error().detail()));
             bool local = address->family == net::Address::Family::local;
-            if (local) make_parent(address->path, identity);
+            auto acting = local ? act_for(identity, address->path) : std::nullopt;
+            if (local) make_socket_folder(address->path);
             auto listener = net::listen_on(*address, {.workers = workers});
-            if (!listener)
-                return fail(Errc::invalid, config.error_at(key, why_refused(listener.error(), *address, bound)));
+            if (!listener) return fail(Errc::invalid, config.error_at(key, listener.error().detail()));
             if (local) give_to(address->path, identity);
             bound.push_back({protocol, std::move(*listener)});
         }
@@ -104,7 +107,8 @@ Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t wo
 Result<net::Listener> bind_admin_socket(const Config& config, const std::optional<Identity>& identity) {
     auto address = net::parse_address("unix:" + config.admin_socket);
     if (!address) return fail(Errc::invalid, config.error_at("admin_socket", address.error().detail()));
-    make_parent(address->path, identity);
+    auto acting = act_for(identity, address->path);
+    make_socket_folder(address->path);
     auto listener = net::listen_on(*address, {.workers = 1, .local_mode = 0600});
     if (!listener) return fail(Errc::invalid, config.error_at("admin_socket", listener.error().detail()));
     give_to(address->path, identity);
@@ -113,11 +117,11 @@ Result<net::Listener> bind_admin_socket(const Config& config, const std::optiona
 
 Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& identity) {
     struct stat found{};
-    const char* path = config.data_dir.c_str();
     auto wrong = [&](std::string_view what) { return fail(Errc::invalid, config.error_at("data_dir", what)); };
-    if (::stat(path, &found) == 0)
+    auto acting = act_for(identity, config.data_dir);
+    if (::stat(config.data_dir.c_str(), &found) == 0)
         return S_ISDIR(found.st_mode) ? Result<>() : wrong(fmt::format("{} is not a folder", config.data_dir));
-    if (errno == ENOENT && ::mkdir(path, 0700) == 0) {
+    if (errno == ENOENT && make_folder(config.data_dir, 0700)) {
         give_to(config.data_dir, identity);
         // Its name must survive a loss of power, and `identity` may not be able to open the folder above.
         auto above = config.data_dir + "/..";
@@ -129,14 +133,27 @@ Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& i
     return wrong(fmt::format("can't make {}: {}", config.data_dir, std::strerror(errno)));
 }
 
-void make_log_folder(const Config& config, const std::optional<Identity>& identity) {
-    if (!config.log.file.empty()) make_parent(config.log.file, identity);
+void prepare_log_file(const Config& config, const std::optional<Identity>& identity) {
+    const auto& file = config.log.file;
+    if (file.empty()) return;
+    auto acting = act_for(identity, file);
+    if (make_folder(parent_of(file), 0755)) give_to(parent_of(file), identity);
+    if (geteuid() != 0 || !identity) return;
+    // Below /var/log, say, only root can make it. What is there and is no file, such as /dev/null, stays whose it is.
+    net::FileDescriptor log(
+        ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
+    struct stat found{};
+    if (log && ::fstat(log.get(), &found) == 0 && S_ISREG(found.st_mode) &&
+        ::fchown(log.get(), identity->uid, identity->gid) != 0) {
+        // The server says that it can't open it.
+    }
 }
 
-void hand_over_log_file(const Config& config, const std::optional<Identity>& identity) {
-    struct stat found{};
-    // A device such as /dev/null stays whose it is.
-    if (::lstat(config.log.file.c_str(), &found) == 0 && S_ISREG(found.st_mode)) give_to(config.log.file, identity);
+void remove_sockets(const std::vector<std::string>& paths, const std::optional<Identity>& identity) {
+    for (const auto& path : paths) {
+        auto acting = act_for(identity, path);
+        ::unlink(path.c_str());
+    }
 }
 
 }  // namespace poplar::server

@@ -1,5 +1,6 @@
 #pragma once
-// Everything that needs the privileges the server starts with: sockets, folders, the identity to take.
+// Everything that needs the privileges the server starts with: sockets, folders, the identity to take. Root acts only
+// by names that `identity` has no say in; by all others it acts as `identity`.
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,9 +28,10 @@ Result<net::Listener> bind_admin_socket(const Config& config, const std::optiona
 
 /// Makes data_dir (mode 0700, of `identity`) if it is missing.
 Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& identity);
-/// Makes the folder of the log file, of `identity`, if it is missing: rotated logs are opened anew without privileges.
-void make_log_folder(const Config& config, const std::optional<Identity>& identity);
-/// The log file, opened by root, must be writable for `identity` after a reopen.
-void hand_over_log_file(const Config& config, const std::optional<Identity>& identity);
+/// For `identity`, who opens the log file later, and again after each rotation: makes its folder, of `identity`, if it
+/// is missing, and where only root may write, the file.
+void prepare_log_file(const Config& config, const std::optional<Identity>& identity);
+/// The files of local sockets, when the start fails.
+void remove_sockets(const std::vector<std::string>& paths, const std::optional<Identity>& identity);
 
 }  // namespace poplar::server

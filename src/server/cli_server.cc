@@ -1,10 +1,14 @@
 // poplar serve, check-config, status, verify, rebuild, version
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 
+#include "base/printable.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
+#include "server/privileges.h"
 #include "server/server.h"
 #include "server/units.h"
 #include "server/verify.h"
@@ -16,14 +20,16 @@ namespace {
 
 int check_config(const Cli& cli, bool show) {
     auto config = load_config(cli.config_path());
-    auto wrong = config ? check_environment(*config) : config.error().lines;
+    Findings found = config ? check_environment(*config) : Findings{config.error().lines, {}};
+    const auto& wrong = found.errors;
     if (cli.json) {
-        Json out{{"file", cli.config_path()}, {"errors", wrong}};
+        Json out{{"file", cli.config_path()}, {"errors", wrong}, {"warnings", found.warnings}};
         if (config && show)
             for (const auto& key : config_keys()) out["values"][key.name] = key.show(*config);
         cli.print_json(out);
         return wrong.empty() ? 0 : kExitConfig;
     }
+    for (const auto& line : found.warnings) complain("warning: " + line);
     for (const auto& line : wrong) complain(line);
     if (!wrong.empty()) return kExitConfig;
     if (show)
@@ -96,7 +102,7 @@ void show_status(const Json& s) {
                    : std::string("resting"),
                when("ended"), number(scrub, "damaged"));
     if (auto failure = scrub.value("failure", ""); !failure.empty()) fmt::print("              {}\n", failure);
-    for (const auto& one : scrub["damage"]) fmt::print("DAMAGED       {}\n", damage_sentence(one));
+    for (const auto& one : scrub["damage"]) fmt::print("DAMAGED       {}\n", with_hidden_shown(damage_sentence(one)));
     for (const auto& one : storage["damage_found_at_start"])
         fmt::print("DAMAGED       {} at {}: {}\n", one.value("file", ""), number(one, "offset"), one.value("what", ""));
 }
@@ -109,11 +115,11 @@ public:
     void event(const Json& e) {
         auto type = e.value("type", "");
         if (json_) {
-            fmt::print("{}\n", dump(e));
+            fmt::print("{}\n", with_hidden_shown(dump(e)));
             std::fflush(stdout);
         } else if (type == "damage") {
             clear_progress();
-            fmt::print("damaged: {}\n", damage_sentence(e));
+            fmt::print("damaged: {}\n", with_hidden_shown(damage_sentence(e)));
         } else if (type == "progress" && progress_) {
             fmt::print(stderr, "\r{} segments, {} records, {} bodies, {} read", e.value("segments", 0ull),
                        e.value("records", 0ull), e.value("bodies", 0ull), human_size(e.value("octets", 0ull)));
@@ -152,9 +158,26 @@ private:
     VerifyPrinter& printer_;
 };
 
+// Files of root would lock the server out, and root must follow no link that the files' owner has put there.
+Result<> become_owner(const Config& config) {
+    umask(0077);
+    auto owner = owner_to_become(config.data_dir, config.user);
+    if (!owner) return pass_on(owner);
+    if (!*owner) return {};
+    if (auto became = drop_privileges(**owner); !became) return pass_on(became);
+    fmt::print(stderr, "poplar: going on as {}, in place of root, as the server does\n", (*owner)->user);
+    return {};
+}
+
+int complain_of_store(const Config& config, const Error& error) {
+    auto foreign = foreign_entry(config.data_dir, geteuid());
+    return complain(fmt::format("{}: {}{}{}", config.data_dir, error.detail(), foreign.empty() ? "" : "; ", foreign));
+}
+
 int verify_stopped(const Config& config, VerifyPrinter& printer) {
+    if (auto became = become_owner(config); !became) return complain(became.error().detail());
     auto engine = engine::local::LocalEngine::open(config.engine);
-    if (!engine) return complain(fmt::format("{}: {}", config.data_dir, engine.error().detail()));
+    if (!engine) return complain_of_store(config, engine.error());
     directory::Directory directory(**engine, system_clock(), config.directory);
     mailstore::MailStore store(**engine, system_clock(), config.mailstore);
     PrinterSink sink(printer);
@@ -230,6 +253,7 @@ int rebuild(const Cli& cli) {
     if (!config) return kExitConfig;
     if (!std::filesystem::exists(config->data_dir))
         return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
+    if (auto became = become_owner(*config); !became) return complain(became.error().detail());
     std::uint64_t repaired = 0;
     auto repair = [&](engine::local::LocalEngine& engine) -> Result<> {
         auto counted = repair_all(engine, *config);
@@ -238,7 +262,7 @@ int rebuild(const Cli& cli) {
         return {};
     };
     auto found = engine::local::LocalEngine::rebuild(config->engine, repair);
-    if (!found) return complain(fmt::format("{}: {}", config->data_dir, found.error().detail()));
+    if (!found) return complain_of_store(*config, found.error());
     if (cli.json) {
         auto damage = Json::array();
         for (const auto& one : *found)

@@ -92,6 +92,36 @@ private:
     std::set<std::string, std::less<>> sections_;
 };
 
+/// Whether who listens at `one` takes what comes to `other`.
+bool covers(const net::Address& one, const net::Address& other) {
+    using Family = net::Address::Family;
+    if (one.family == Family::local || other.family == Family::local)
+        return one.family == other.family && one.path == other.path;
+    if (one.port != other.port || one.port == 0) return false;
+    return one.host == other.host || one.host == "::" || (one.host == "0.0.0.0" && other.family == Family::ipv4);
+}
+
+// The start would say "address already in use", as if another program had it.
+void check_listeners(const Config& config, std::vector<std::string>& errors) {
+    std::vector<std::pair<std::string, net::Address>> seen;
+    if (auto admin = net::parse_address("unix:" + config.admin_socket)) seen.emplace_back("admin_socket", *admin);
+    for (auto [key, addresses] : {std::pair("listen.pop3", &config.listen.pop3),
+                                  {"listen.pop3s", &config.listen.pop3s},
+                                  {"listen.smtp", &config.listen.smtp},
+                                  {"listen.lmtp", &config.listen.lmtp}})
+        for (const auto& text : *addresses) {
+            auto address = net::parse_address(text);
+            if (!address) continue;
+            auto other = std::ranges::find_if(seen, [&](const auto& earlier) {
+                return covers(earlier.second, *address) || covers(*address, earlier.second);
+            });
+            if (other != seen.end())
+                errors.push_back(config.error_at(
+                    key, fmt::format("{}: {} has {} already", address->text(), other->first, other->second.text())));
+            seen.emplace_back(key, std::move(*address));
+        }
+}
+
 // What only shows when all values are known.
 void check_together(const Config& config, std::vector<std::string>& errors) {
     const auto& tls = config.tls;
@@ -108,8 +138,13 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
                         !tokens.configuration_url.empty() || !tokens.introspection_user.empty();
     if (wants_tokens && !tokens.enabled())
         errors.push_back(config.error_at("oauth", "needs keys or introspection_url"));
+    if (tokens.enabled() && tokens.audience.empty())
+        errors.push_back(config.error_at("oauth",
+                                         "needs audience, the name that the issuer has for this service; "
+                                         "\"*\" takes tokens for any service of that issuer"));
     if (!config.listen.pop3s.empty() && !config.lines.contains("tls"))
         errors.push_back(config.error_at("listen.pop3s", "needs a certificate: add a [tls] section"));
+    check_listeners(config, errors);
     // RFC 2033 s5
     for (const auto& where : config.listen.lmtp)
         if (auto address = net::parse_address(where); address && address->port == 25)
@@ -138,10 +173,6 @@ std::expected<Config, ConfigErrors> parse_config(std::string_view text, const st
     try {
         auto table = toml::parse(text, file);
         std::vector<ConfigError> found;
-    if (tokens.enabled() && tokens.audience.empty())
-        errors.push_back(config.error_at("oauth",
-                                         "needs audience, the name that the issuer has for this service; "
-                                         "\"*\" takes tokens for any service of that issuer"));
         Reader(config, found).read(table, "");
         std::ranges::sort(found, {}, &ConfigError::line);  // the table is in the order of its keys
         for (auto& error : found) errors.lines.push_back(std::move(error.text));

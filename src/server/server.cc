@@ -48,6 +48,16 @@ Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config) {
     return fail(Errc::invalid, config.error_at(key, detail));
 }
 
+std::vector<std::string> tls_warnings(const Config& config, const net::TlsContext& context) {
+    std::vector<std::string> lines;
+    for (const auto& warning : context.warnings()) lines.push_back(config.error_at("tls.certificate", warning));
+    return lines;
+}
+
+void log_warnings(const std::vector<std::string>& lines) {
+    for (const auto& line : lines) log::warning("server.config_warning", {{"reason", line}});
+}
+
 /// Null: tokens are not configured.
 Result<std::shared_ptr<auth::TokenVerifier>> load_tokens(const Config& config) {
     if (!config.sasl.tokens.enabled()) return nullptr;
@@ -365,6 +375,7 @@ void Server::reload() {
         auto loaded = load_tls(*config);
         if (!loaded) return refuse({loaded.error().detail()});
         context = std::move(*loaded);
+        log_warnings(tls_warnings(*config, *context));
     }
     auto changes = compare(config_, *config);
     bool log_moved = config->log.file != config_.log.file || config->log.level != config_.log.level ||
@@ -471,13 +482,18 @@ Task<Json> Server::status() {
 
 }  // namespace
 
-std::vector<std::string> check_environment(const Config& config) {
-    std::vector<std::string> wrong;
-    if (config.tls.configured())
-        if (auto tls = load_tls(config); !tls) wrong.push_back(tls.error().detail());
-    if (auto tokens = load_tokens(config); !tokens) wrong.push_back(tokens.error().detail());
-    if (auto identity = wanted_identity(config); !identity) wrong.push_back(identity.error().detail());
-    return wrong;
+Findings check_environment(const Config& config) {
+    auto identity = wanted_identity(config);
+    // Without `user` the server runs as whoever starts it, which need not be who asks now.
+    auto findings = check_files(config, identity && *identity ? std::optional((*identity)->uid) : std::nullopt);
+    if (!identity) findings.errors.push_back(identity.error().detail());
+    if (config.tls.configured()) {
+        auto tls = load_tls(config);
+        if (!tls) findings.errors.push_back(tls.error().detail());
+        if (tls) std::ranges::move(tls_warnings(config, **tls), std::back_inserter(findings.warnings));
+    }
+    if (auto tokens = load_tokens(config); !tokens) findings.errors.push_back(tokens.error().detail());
+    return findings;
 }
 
 namespace {
@@ -493,8 +509,9 @@ void keep_freed_memory() {
 
 int serve(Config config) {
     std::vector<std::string> sockets;  // files to remove if the start fails
+    std::optional<Identity> identity;
     auto refuse = [&](const Error& error, int exit_code) {
-        for (const auto& path : sockets) ::unlink(path.c_str());
+        remove_sockets(sockets, identity);
         return complain_lines({error.detail()}, exit_code);
     };
     std::signal(SIGPIPE, SIG_IGN);
@@ -509,33 +526,40 @@ int serve(Config config) {
     }
     auto tokens = load_tokens(config);
     if (!tokens) return refuse(tokens.error(), kExitConfig);
-    auto identity = wanted_identity(config);
-    if (!identity) return refuse(identity.error(), kExitConfig);
-    make_log_folder(config, *identity);
-    if (auto opened = open_log(config); !opened) return refuse(opened.error(), kExitConfig);
+    auto wanted = wanted_identity(config);
+    if (!wanted) return refuse(wanted.error(), kExitConfig);
+    identity = std::move(*wanted);
+    auto findings = check_files(config, identity ? identity->uid : geteuid());
+    if (!findings.errors.empty()) return complain_lines(findings.errors, kExitConfig);
     raise_file_limit();
     std::size_t workers = config.workers != 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency());
 
-    auto listeners = bind_all(config, workers, *identity);
+    auto listeners = bind_all(config, workers, identity);
     if (!listeners) return refuse(listeners.error(), kExitConfig);
     for (const auto& bound : *listeners)
         if (!bound.listener.inherited && !bound.listener.address.path.empty())
             sockets.push_back(bound.listener.address.path);
-    auto admin = bind_admin_socket(config, *identity);
+    auto admin = bind_admin_socket(config, identity);
     if (!admin) return refuse(admin.error(), kExitConfig);
     sockets.push_back(config.admin_socket);
-    if (auto made = prepare_data_dir(config, *identity); !made) return refuse(made.error(), kExitConfig);
-    hand_over_log_file(config, *identity);
-    if (geteuid() == 0 && *identity) {
-        if (auto dropped = drop_privileges(**identity); !dropped) return refuse(dropped.error(), 1);
-    } else if (geteuid() == 0) {
-        log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
-    }
-    forbid_new_privileges();
+    if (auto made = prepare_data_dir(config, identity); !made) return refuse(made.error(), kExitConfig);
+    prepare_log_file(config, identity);
+    if (geteuid() == 0 && identity)
+        if (auto dropped = drop_privileges(*identity); !dropped) return refuse(dropped.error(), 1);
+    forbid_new_privileges();  // before the log has a thread
+    // Not before: whoever may write in the log's folder chooses by a link which file that is.
+    if (auto opened = open_log(config); !opened) return refuse(opened.error(), kExitConfig);
+    if (geteuid() == 0) log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
+    log_warnings(findings.warnings);
+    if (tls) log_warnings(tls_warnings(config, *tls));
 
     systemd::status("Opening the store");
     auto engine = engine::local::LocalEngine::open(config.engine);
-    if (!engine) return refuse(Error(engine.error().code(), config.error_at("data_dir", engine.error().detail())), 1);
+    if (!engine) {
+        auto foreign = foreign_entry(config.data_dir, geteuid());
+        auto what = fmt::format("{}{}{}", engine.error().detail(), foreign.empty() ? "" : "; ", foreign);
+        return refuse(Error(engine.error().code(), config.error_at("data_dir", what)), 1);
+    }
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
     Server server(std::move(config), std::move(*engine), std::move(tls), std::move(*tokens), workers);

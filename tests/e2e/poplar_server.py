@@ -169,6 +169,13 @@ class Server:
             assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.log()}"
             time.sleep(0.02)
 
+    def wait_log_file(self, file, text="server.ready", seconds=30):
+        """The same for a log in a file of its own."""
+        deadline = time.monotonic() + seconds * PATIENCE
+        while not file.exists() or text not in file.read_text():
+            assert self.process.poll() is None and time.monotonic() < deadline, f"{text!r} is not in {file}:\n{self.log()}"
+            time.sleep(0.02)
+
     def stop(self, seconds=30):
         """SIGTERM; a clean end is part of every test."""
         if self.process is None:

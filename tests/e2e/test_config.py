@@ -1,7 +1,10 @@
 """What is wrong with a configuration is said in one line with file, line and key, and the exit code is 78."""
 
+import json
 import re
+import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -23,7 +26,7 @@ def good(directory):
 
 def refused(done, file, key, line=None):
     assert done.returncode == EXIT_CONFIG, (done.returncode, done.stdout, done.stderr)
-    lines = done.stderr.strip().splitlines()
+    lines = [line for line in done.stderr.strip().splitlines() if "warning: " not in line]
     assert len(lines) == 1, lines
     where = f"{file}:{line}:" if line else f"{file}:"
     assert where in lines[0] and key in lines[0], lines
@@ -50,15 +53,15 @@ BAD = [
     ("limits.drain_time", '[limits]\ndrain_time = "5 parsecs"', 2, "parsecs"),
     ("data_dir", 'data_dir = "relative"', 1, "absolute"),
     ("tls.certificate", '[tls]\ncertificate = "/x.pem"', 2, "private_key"),
-    ("", "hostname = ", 1, ""),
-    ("", 'hostname = "x"\nhostname = "y"', 2, ""),
-]
     ("listen.smtp", '[listen]\nsmtp = ["127.0.0.1:2525", "127.0.0.1:2525"]', 2, "listen.smtp has 127.0.0.1:2525 already"),
     ("listen.smtp", '[listen]\npop3 = ["*:2525"]\nsmtp = ["127.0.0.1:2525"]', 3, "listen.pop3 has [::]:2525 already"),
     ("listen.smtp", '[listen]\npop3 = ["127.0.0.1:2525"]\nsmtp = ["0.0.0.0:2525"]', 3, "listen.pop3 has 127.0.0.1:2525 already"),
     ("listen.lmtp", '[listen]\nlmtp = ["unix:/x", "unix:/x"]', 2, "listen.lmtp has unix:/x already"),
     ("listen.lmtp", 'admin_socket = "/x"\n[listen]\nlmtp = ["unix:/x"]', 3, "admin_socket has unix:/x already"),
     ("oauth", '[oauth]\nkeys = ["/x.pem"]', 1, "needs audience"),
+    ("", "hostname = ", 1, ""),
+    ("", 'hostname = "x"\nhostname = "y"', 2, ""),
+]
 
 
 @pytest.mark.parametrize("key,text,line,word", BAD, ids=[f"{key or 'syntax'}-{n}" for n, (key, *_) in enumerate(BAD)])
@@ -96,6 +99,101 @@ def test_certificates_are_read_at_start(directory):
     _, foreign = make_certificate(other)
     config["tls"] = {"certificate": str(certificate), "private_key": str(foreign)}
     refused(check_config(directory, to_toml(config)), file, "tls.")
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def make_chain(directory):
+    """A root, an intermediate and the server's certificate: [(certificate, key)], the server's first."""
+    made = []
+    for name, issuer in (("root", None), ("middle", "root"), ("server", "middle")):
+        key, certificate, request = (directory / f"{name}.{kind}" for kind in ("key", "crt", "csr"))
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}", "-keyout",
+                key, "-out", request)
+        signer = ["-CA", directory / f"{issuer}.crt", "-CAkey", directory / f"{issuer}.key", "-CAcreateserial"] if issuer else ["-key", key]
+        openssl("x509", "-req", "-in", request, *signer, "-days", "30", "-out", certificate)
+        made.insert(0, (certificate, key))
+    return made
+
+
+def with_tls(directory, certificates, key):
+    bundle = directory / "bundle.pem"
+    bundle.write_bytes(b"".join(file if isinstance(file, bytes) else file.read_bytes() for file in certificates))
+    config = good(directory)
+    config["tls"] = {"certificate": str(bundle), "private_key": str(key)}
+    return to_toml(config)
+
+
+def warned(done, *words):
+    """A warning does not keep the server from its start."""
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and "warning: " in lines[0] and all(word in lines[0] for word in words), lines
+
+
+def test_a_chain_is_looked_at(directory):
+    (server, key), (middle, _), (root, _) = make_chain(directory)
+    file = directory / "poplar.toml"
+    assert check_config(directory, with_tls(directory, [server, middle, root], key)).stderr == ""
+    assert check_config(directory, with_tls(directory, [server], key)).stderr == ""
+    done = check_config(directory, with_tls(directory, [server, root, middle], key))
+    assert done.returncode == 0 and "bundle.pem: certificate 2 did not issue number 1 before it" in done.stderr, done.stderr
+    message = refused(check_config(directory, with_tls(directory, [root, middle, server], key)), file, "tls.certificate")
+    assert "the server's own certificate is number 3 of 3 and must be the first" in message
+
+
+def test_an_expired_certificate_is_told_by_check_config_and_at_the_start(make_server, directory):
+    server = make_server(start=False)
+    openssl("req", "-new", "-key", server.key, "-subj", "/CN=localhost", "-out", directory / "r")
+    openssl("x509", "-req", "-in", directory / "r", "-key", server.key, "-days", "-1", "-out", server.certificate)
+    server.start()
+    warned(server.run_cli("check-config"), "tls.certificate", "the certificate expired at 20")
+    assert "warning server.config_warning" in server.log() and "the certificate expired at 20" in server.log()
+    before = server.log().count("expired at")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_log("server.reloaded")
+    assert server.log().count("expired at") == before + 1
+    assert json.loads(server.run_cli("check-config", "--json").stdout)["errors"] == []
+
+
+def test_a_byte_order_mark_is_no_matter(directory):
+    certificate, key = make_certificate(directory)
+    done = check_config(directory, "\ufeff" + with_tls(directory, [b"\xef\xbb\xbf", certificate], key))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_key_with_a_passphrase_is_named(directory):
+    certificate, key = make_certificate(directory)
+    file = directory / "poplar.toml"
+    for form in ("pkey", "ec"):  # PKCS #8, and the form that OpenSSL had before
+        openssl(form, "-in", key, "-aes128", "-passout", "pass:x", "-out", directory / "locked.pem")
+        message = refused(check_config(directory, with_tls(directory, [certificate], directory / "locked.pem")), file, "tls.private_key")
+        assert "has a passphrase, and nobody can be asked for it" in message
+
+
+def test_who_may_read_and_write_the_files_is_looked_at(make_server, directory):
+    server = make_server(start=False)
+    server.data.mkdir(mode=0o700)
+    assert server.spawn() and server.wait_ready() is None
+    assert server.run_cli("check-config").stderr == ""
+    server.stop()
+    assert "config_warning" not in server.log()
+
+    server.key.chmod(0o644)
+    warned(server.run_cli("check-config"), "tls.private_key", f"everybody on this machine can read {server.key} (mode 0644)")
+    server.start()
+    assert f"everybody on this machine can read {server.key}" in server.log()
+    server.stop()
+    server.key.chmod(0o640)
+
+    server.data.chmod(0o770)
+    warned(server.run_cli("check-config"), "data_dir", f"a group can write in {server.data} (mode 0770): chmod 700")
+    server.data.chmod(0o777)
+    for command in ("check-config", "serve"):
+        message = refused(run_poplar(command, "--config", server.config_file), server.config_file, "data_dir")
+        assert f"everybody on this machine can write in {server.data} (mode 0777): chmod 700 {server.data}" in message
 
 
 def test_a_port_in_use(directory):

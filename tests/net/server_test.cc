@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -92,6 +93,25 @@ TEST(ListenOn, ReplacesALocalSocketNobodyListensOnAndKeepsOneInUse) {
     std::fclose(file);
     EXPECT_FALSE(listen_on(address, {})) << "a file that is not a socket was taken away";
     std::filesystem::remove(path);
+}
+
+// A name in a folder of somebody else may be another file by the time of a chmod.
+TEST(ListenOn, GivesALocalSocketItsModeWithoutNamingItAgain) {
+    auto folder = std::filesystem::temp_directory_path() / ("poplar-net-test-" + std::to_string(::getpid()));
+    std::filesystem::create_directory(folder);
+    FileDescriptor changes(::inotify_init1(IN_NONBLOCK));
+    ASSERT_GE(::inotify_add_watch(changes.get(), folder.c_str(), IN_ATTRIB), 0);
+    for (mode_t mode : {0600u, 0660u, 0666u}) {
+        auto path = folder / std::to_string(mode);
+        auto listener = listen_on(parse_address("unix:" + path.string()).value(), {.local_mode = mode});
+        ASSERT_TRUE(listener) << listener.error().detail();
+        struct stat made{};
+        ASSERT_EQ(::stat(path.c_str(), &made), 0);
+        EXPECT_EQ(made.st_mode & 0777, mode);
+    }
+    char event[4096];
+    EXPECT_EQ(::read(changes.get(), event, sizeof event), -1) << "a socket's attributes were changed by its name";
+    std::filesystem::remove_all(folder);
 }
 
 TEST(AdoptListener, TakesAListeningSocketAndNothingElse) {

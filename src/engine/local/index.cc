@@ -151,6 +151,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.info_log = make_index_log();
     rocks.listeners.push_back(make_failure_listener(patience));
 
+    env->CreateDirIfMissing(directory.string());  // RocksDB makes it as well, but first complains that it is not there
     rocksdb::DB* db = nullptr;
     auto status = rocksdb::DB::Open(rocks, directory.string(), &db);
     if (status.IsCorruption()) {
