@@ -42,12 +42,12 @@ def test_strangers_lock_nobody_out_of_where_they_are_at_home_also_when_the_serve
     everywhere = [(BOB, stranger) for stranger in STRANGERS[:60]]
     refused = guess(server, everywhere)
     assert {reply[:15] for reply in refused} <= {"-ERR [AUTH] wro", "-ERR [SYS/TEMP]"}
-    for again in range(2):
+    for end in (server.stop, server.kill, None):
         for home in (HOME, SECOND_HOME):
             assert login(server, BOB, PASSWORD, home).startswith("+OK")
         assert not login(server, BOB, "wrong", ABROAD).startswith("+OK")
-        if again == 0:
-            server.stop()
+        if end:
+            end()
             server.start()
             guess(server, everywhere)
 
