@@ -24,8 +24,8 @@ struct Options {
     std::vector<ScramHash> scram_keys;  ///< kept beside a password's hash from when it is set, or from a good login
     std::uint32_t scram_iterations = 15'000;  ///< of new ones (RFC 7677 s4)
     std::size_t hash_threads = 2;
-    std::size_t hash_queue = 256;        ///< logins waiting for a hash; more are answered busy
-    std::size_t hashes_per_account = 32; ///< of those, of one account and standing; more are answered busy
+    std::size_t hash_queue = 256;         ///< logins waiting for a hash; more are answered busy
+    std::size_t hashes_per_account = 32;  ///< of those, of one account and standing; more are answered busy
     // Failures that cost nothing; each further attempt takes its turn, ever further apart. 0: no limit.
     std::uint32_t failures_per_pair = 10;     ///< of one account from one peer
     std::uint32_t failures_per_peer = 20;     ///< from one peer, to accounts that were not logged in from there lately
