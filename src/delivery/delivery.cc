@@ -87,8 +87,8 @@ private:
         std::vector<Copy> copies;
         std::map<directory::AccountId, std::size_t> seen;
         for (std::size_t i = 0; i < envelope_.recipients.size(); ++i)
-            for (const auto& account : envelope_.recipients[i].resolution.accounts)
-                if (seen.emplace(account.id, copies.size()).second) copies.push_back({account.id, i});
+            for (auto account : envelope_.recipients[i].resolution.accounts)
+                if (seen.emplace(account, copies.size()).second) copies.push_back({account, i});
         return copies;
     }
 
@@ -112,8 +112,8 @@ private:
 
     static Result<> result_of(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) {
         if (recipient.resolution.accounts.empty()) return fail(Errc::not_found, "leads to no account");
-        for (const auto& account : recipient.resolution.accounts)
-            if (auto found = failed.find(account.id); found != failed.end()) return std::unexpected(*found->second);
+        for (auto account : recipient.resolution.accounts)
+            if (auto found = failed.find(account); found != failed.end()) return std::unexpected(*found->second);
         return {};
     }
 

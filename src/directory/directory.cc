@@ -154,15 +154,32 @@ Directory::~Directory() = default;
 
 // Domains.
 
-Task<Result<Domain>> Directory::add_domain(std::string name) {
+Task<Result<Domain>> Directory::add_domain(std::string name, std::string postmaster) {
     auto canonical = mail::canonical_domain(name);
     if (!canonical) co_return pass_on(canonical);
+    mail::Address target;
+    if (!postmaster.empty()) {
+        auto parsed = core_->normalize(postmaster);
+        if (!parsed) co_return pass_on(parsed);
+        target = std::move(*parsed);
+        if (target.domain == *canonical && is_postmaster(target.local))
+            co_return fail(Errc::invalid, "the postmaster's mail can't lead to itself");
+    }
     auto prepare = [&](Draft& draft) -> Task<Result<Domain>> {
         auto there = co_await core_->domain(*canonical);
         if (!there) co_return pass_on(there);
         if (*there) co_return fail(Errc::exists, "domain " + *canonical + " is there already");
         Domain domain{*canonical, {}, core_->clock.now()};
         draft.add(domain);
+        if (postmaster.empty()) co_return domain;
+        // The account may follow: there can be none before its domain.
+        if (target.domain != *canonical) {
+            auto match = co_await core_->match(target);
+            if (!match) co_return pass_on(match);
+            if (!*match) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+        }
+        mail::Address from{std::string(kPostmaster), *canonical};
+        draft.add(from, Alias{mail::to_string(from), {mail::to_string(target)}});
         co_return domain;
     };
     co_return co_await core_->write<Domain>(prepare);

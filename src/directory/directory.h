@@ -20,6 +20,8 @@ using AccountId = engine::PartitionId;  ///< an account's partition; never reuse
 /// The directory's own partition. Accounts' partitions follow kFirstAccount.
 inline constexpr engine::PartitionId kDirectoryPartition{1};
 inline constexpr AccountId kFirstAccount{1024};
+/// A mailbox of the server's own, without an account: mail for a postmaster whom nobody has named is kept there.
+inline constexpr AccountId kPostmasterMailbox{3};
 
 enum class AccountStatus : std::uint8_t { enabled, disabled };
 
@@ -70,14 +72,14 @@ struct Alias {
 /// Where mail to an address goes.
 struct Resolution {
     enum class Kind {
-        accounts,        ///< to `accounts`, each once
+        accounts,        ///< to `accounts`, each once; for postmaster it may be kPostmasterMailbox alone
         unknown_domain,  ///< not ours: relaying denied
         unknown_user,    ///< 550 5.1.1
         disabled,        ///< known, but every account it leads to is disabled
         loop,            ///< aliases that lead in a circle or too deep or too wide (see Options)
     };
     Kind kind = Kind::unknown_user;
-    std::vector<Account> accounts;
+    std::vector<AccountId> accounts;
     /// Of `user+detail@`, as the sender wrote it; empty if the whole address was found. The detail of an alias's target
     /// takes its place where all leads to one account.
     std::string detail;
@@ -102,7 +104,10 @@ public:
     ~Directory();
 
     // Domains. Errors: exists, not_found.
-    Task<Result<Domain>> add_domain(std::string name);
+    /// `postmaster`: where mail to the domain's postmaster goes, an address of this domain or one that is there
+    /// already;
+    /// "": not settled yet. Errors: not_found (its domain is not ours).
+    Task<Result<Domain>> add_domain(std::string name, std::string postmaster = {});
     /// Errors: busy (it still has accounts or aliases).
     Task<Result<>> remove_domain(std::string name);
     Task<Result<std::vector<Domain>>> domains();
@@ -176,8 +181,11 @@ public:
 
     /// Where mail to `address` goes: the address itself, then without its detail, aliases followed, then the domain's
     /// catch-all; an alias's targets have no catch-all. RFC 5321 s4.5.1: postmaster (in any case) without a domain, as
-    /// Address{"postmaster", ""}, or at a domain of ours that has none, leads to the first domain's that has one.
+    /// Address{"postmaster", ""}, or at a domain of ours that has none, leads to the first domain's that has one. Where
+    /// that is nobody, it leads to kPostmasterMailbox, and so it does where the domain's own leads to nobody.
     Task<Result<Resolution>> resolve(mail::Address address);
+    /// Whether some domain has a postmaster, whoever that is.
+    Task<Result<bool>> has_postmaster();
 
 private:
     std::unique_ptr<Core> core_;

@@ -22,7 +22,7 @@ public:
             return;
         }
         if (accounts_.empty()) first_detail_ = std::move(detail);
-        accounts_.push_back(std::move(account));
+        accounts_.push_back(account.id);
     }
 
     /// `detail` is what the way so far says for the accounts at its end.
@@ -71,7 +71,7 @@ public:
 
 private:
     Core& core_;
-    std::vector<Account> accounts_;
+    std::vector<AccountId> accounts_;
     std::string first_detail_;
     std::set<AccountId> seen_;
     std::unordered_map<std::string, bool> on_the_way_;  ///< aliases met; true while we are behind them
@@ -99,14 +99,21 @@ Resolution nowhere(Resolution::Kind kind) {
     return out;
 }
 
-/// The postmaster of the first of our domains that has one.
-Task<Result<Resolution>> resolve_postmaster(Core& core) {
+/// The first of our domains that has a postmaster; "" if none has.
+Task<Result<std::string>> domain_with_postmaster(Core& core) {
     auto range = engine::KeyRange::prefix(postmasters_prefix());
     auto first = co_await core.engine.scan(kDirectoryPartition, std::move(range), 1);
     if (!first) co_return pass_on(first);
-    if (first->empty()) co_return nowhere(Resolution::Kind::unknown_user);
-    auto match = co_await core.match(
-        {std::string(kPostmaster), std::string(first->front().key.substr(postmasters_prefix().size()))});
+    if (first->empty()) co_return std::string();
+    co_return std::string(first->front().key.substr(postmasters_prefix().size()));
+}
+
+/// The postmaster of the first of our domains that has one.
+Task<Result<Resolution>> resolve_postmaster(Core& core) {
+    auto domain = co_await domain_with_postmaster(core);
+    if (!domain) co_return pass_on(domain);
+    if (domain->empty()) co_return nowhere(Resolution::Kind::unknown_user);
+    auto match = co_await core.match({std::string(kPostmaster), std::move(*domain)});
     if (!match) co_return pass_on(match);
     if (!*match) co_return nowhere(Resolution::Kind::unknown_user);
     co_return co_await follow_match(core, std::move(**match), {});
@@ -136,23 +143,43 @@ Task<Result<Resolution>> resolve_in_domain(Core& core, mail::Address name) {
     co_return out;
 }
 
+// Whoever writes to the postmaster has no other way to tell that something is wrong here.
+void keep_for_postmaster(Result<Resolution>& found) {
+    if (!found || found->kind != Resolution::Kind::unknown_user) return;
+    found->kind = Resolution::Kind::accounts;
+    found->accounts = {kPostmasterMailbox};
+}
+
 }  // namespace
 
 Task<Result<Resolution>> Directory::resolve(mail::Address address) {
-    if (address.domain.empty() && is_postmaster(address.local)) co_return co_await resolve_postmaster(*core_);
-    auto name = core_->normalize(address);
-    if (!name) co_return pass_on(name);
-    auto match = co_await core_->match(*name);
-    if (!match) co_return pass_on(match);
-    if (*match) {
+    const bool postmaster = is_postmaster(address.local);
+    Result<Resolution> found;
+    if (postmaster && address.domain.empty()) {
+        found = co_await resolve_postmaster(*core_);
+    } else {
+        auto name = core_->normalize(address);
+        if (!name) co_return pass_on(name);
+        auto match = co_await core_->match(*name);
+        if (!match) co_return pass_on(match);
         std::string detail;
-        if (!(*match)->detail.empty())  // as the sender wrote it: a mailbox's name keeps its case
+        if (*match && !(*match)->detail.empty())  // as the sender wrote it: a mailbox's name keeps its case
             detail = mail::split_detail(address.local, core_->options.detail_separator).detail;
-        auto* account = std::get_if<Account>(&(*match)->entity);  // as nearly always
-        if (account) co_return arrived(*core_, std::move(*account), std::move(detail));
-        co_return co_await follow_match(*core_, std::move(**match), std::move(detail));
+        if (!*match)
+            found = co_await resolve_in_domain(*core_, std::move(*name));
+        else if (auto* account = std::get_if<Account>(&(*match)->entity))  // as nearly always
+            found = arrived(*core_, std::move(*account), std::move(detail));
+        else
+            found = co_await follow_match(*core_, std::move(**match), std::move(detail));
     }
-    co_return co_await resolve_in_domain(*core_, std::move(*name));
+    if (postmaster) keep_for_postmaster(found);
+    co_return found;
+}
+
+Task<Result<bool>> Directory::has_postmaster() {
+    auto domain = co_await domain_with_postmaster(*core_);
+    if (!domain) co_return pass_on(domain);
+    co_return !domain->empty();
 }
 
 }  // namespace poplar::directory

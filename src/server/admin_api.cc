@@ -245,6 +245,7 @@ Task<Result<directory::AccountId>> AdminApi::account_id(std::string address) {
         if (!whole || id < directory::kFirstAccount.value) co_return fail(Errc::invalid, "malformed account id");
         co_return directory::AccountId(id);
     }
+    if (address == "postmaster") co_return directory::kPostmasterMailbox;
     auto account = co_await s_.directory.find_account(address);
     if (!account && account.error().code() == Errc::not_found)
         co_return fail(Errc::not_found, fmt::format("no account {}", address));
@@ -315,14 +316,20 @@ Task<ApiReply> AdminApi::domains(const ApiRequest& request, ApiBody& body) {
     if (path.size() == 2 && method == "POST") {
         auto fields = co_await read_json(body);
         if (!fields) co_return api_error(fields.error());
-        if (auto known = only_members(*fields, {"name"}); !known) co_return api_error(known.error());
+        if (auto known = only_members(*fields, {"name", "postmaster"}); !known) co_return api_error(known.error());
         auto name = text_member(*fields, "name");
         if (!name) co_return api_error(name.error());
-        auto domain = co_await s_.directory.add_domain(*name);
+        std::string postmaster;
+        if (fields->contains("postmaster")) {
+            auto text = text_member(*fields, "postmaster");
+            if (!text) co_return api_error(text.error());
+            postmaster = std::move(*text);
+        }
+        auto domain = co_await s_.directory.add_domain(*name, postmaster);
         if (!domain && domain.error().code() == Errc::exists)
             co_return api_error(Errc::exists, fmt::format("the domain {} is there already", *name));
         if (!domain) co_return api_error(domain.error());
-        log::info("admin.domain_added", {{"domain", domain->name}});
+        log::info("admin.domain_added", {{"domain", domain->name}, {"postmaster", postmaster}});
         co_return ApiReply{201, json_domain(*domain)};
     }
     if (path.size() == 3 && method == "DELETE") {

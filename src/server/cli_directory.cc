@@ -19,16 +19,27 @@ void add_domain_commands(CLI::App& app, Cli& cli) {
         return sub;
     };
 
-    with_name("add", "Add a domain")->callback([&cli, name] {
-        cli.action = [&cli, name] {
-            return cli.call("POST", "/v1/domains", {{"name", *name}}, [](const Json& reply) {
+    auto* add = with_name("add", "Add a domain");
+    auto postmaster = std::make_shared<std::string>();
+    add->add_option("--postmaster", *postmaster,
+                    "Where mail to its postmaster goes: an address that there is, or one of this domain, also before "
+                    "its account is added")
+        ->type_name("ADDRESS");
+    add->callback([&cli, name, postmaster] {
+        cli.action = [&cli, name, postmaster] {
+            Json request{{"name", *name}};
+            if (!postmaster->empty()) request["postmaster"] = *postmaster;
+            return cli.call("POST", "/v1/domains", request, [&](const Json& reply) {
                 auto added = reply.value("name", "");
                 fmt::print("added {}\n", added);
                 // RFC 5321 s4.5.1: every domain that takes mail has one.
-                fmt::print(
-                    "Name its postmaster once there is an account for it: "
-                    "poplar alias add postmaster@{} ADDRESS\n",
-                    added);
+                if (postmaster->empty())
+                    fmt::print(
+                        "Name its postmaster once there is an account for it: "
+                        "poplar alias add postmaster@{} ADDRESS\n",
+                        added);
+                else
+                    fmt::print("mail to postmaster@{} leads to {}\n", added, *postmaster);
             });
         };
     });

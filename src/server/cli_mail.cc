@@ -165,7 +165,10 @@ void add_mail_commands(CLI::App& app, Cli& cli) {
     auto o = std::make_shared<MailOptions>();
     auto command = [&](const char* name, const char* help) {
         auto* sub = mail->add_subcommand(name, help);
-        sub->add_option("ADDRESS", o->address, "The account, or id:NUMBER for one that was removed")->required();
+        sub->add_option("ADDRESS", o->address,
+                        "The account, id:NUMBER for one that was removed, or postmaster for mail that is kept for "
+                        "nobody named yet")
+            ->required();
         return sub;
     };
     command("list", "List the messages of an account")->callback([&cli, o] {

@@ -70,6 +70,15 @@ void show_status(const Json& s) {
         fmt::print("certificate   valid until {}\n", s.value("certificate_expires", ""));
     fmt::print("accounts      {} in {} domains, {} aliases\n", number(directory, "accounts"),
                number(directory, "domains"), number(directory, "aliases"));
+    const auto& postmaster = s["postmaster"];
+    auto kept = number(postmaster, "kept_messages");
+    if (!postmaster.value("named", true))
+        fmt::print(
+            "postmaster    nobody: its mail is kept, {} messages (poplar mail list postmaster),\n"
+            "              until there is one: poplar alias add postmaster@DOMAIN ADDRESS\n",
+            kept);
+    else if (kept > 0)
+        fmt::print("postmaster    {} messages were kept while it was nobody: poplar mail list postmaster\n", kept);
     fmt::print("connections   ");
     std::string separator;
     for (const auto& [name, count] : s["connections"]["by_protocol"].items()) {
@@ -224,7 +233,9 @@ Result<std::uint64_t> repair_all(engine::local::LocalEngine& engine, const Confi
     mailstore::MailStore store(engine, system_clock(), config.mailstore);
     auto repair = [](directory::Directory& accounts, mailstore::MailStore& mail) -> Task<Result<std::uint64_t>> {
         constexpr std::size_t kPage = 1000;
-        std::uint64_t repaired = 0;
+        auto kept = co_await mail.repair(directory::kPostmasterMailbox);
+        if (!kept) co_return pass_on(kept);
+        std::uint64_t repaired = *kept;
         std::string after;
         for (;;) {
             auto page = co_await accounts.accounts("", after, kPage);

@@ -28,7 +28,6 @@ Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals&
         ++totals.failures;
         log::warning("housekeeping.expire_failed", {{"account", account.address}, {"reason", why.detail()}});
     };
-    ++totals.accounts;
     auto days = account.settings.expire_days.value_or(expire_days_);
     if (live && days != 0 && days != directory::kNeverExpires) {
         auto aged = co_await store_.expire_live(account.id, clock_.now() - std::chrono::days(days));
@@ -53,11 +52,16 @@ Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
         if (!page) co_return pass_on(page);
         for (const auto& account : *page) {
             after = account.address;
+            ++totals.accounts;
             co_await expire_mail(account, totals, live);
         }
         if (page->size() < pace_.accounts) break;
         if (auto rested = co_await rest(); !rested) co_return rested;
     }
+    directory::Account postmaster;
+    postmaster.id = directory::kPostmasterMailbox;
+    postmaster.address = "postmaster";
+    co_await expire_mail(std::move(postmaster), totals, live);
     if (live) live_done_ = begun;
     co_return Result<>();
 }

@@ -468,6 +468,12 @@ Task<Json> Server::status() {
         out["directory"] = {{"domains", totals->domains}, {"accounts", totals->accounts}, {"aliases", totals->aliases}};
     else
         out["directory"] = {{"error", to_string(totals.error().code())}};
+    auto named = co_await directory_.has_postmaster();
+    auto kept = co_await store_.totals(directory::kPostmasterMailbox);
+    if (named && kept)
+        out["postmaster"] = {{"named", *named}, {"kept_messages", kept->messages}, {"kept_octets", kept->octets}};
+    else
+        out["postmaster"] = {{"error", to_string(named ? kept.error().code() : named.error().code())}};
     out["certificate_expires"] = nullptr;
     if (auto tls = tls_.get()) out["certificate_expires"] = tls->not_after();
     out["housekeeping"] = nullptr;

@@ -129,6 +129,7 @@ Task<Json> describe(Damage damage, directory::Directory& directory, mailstore::M
     Json out{{"type", "damage"}, {"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}};
     if (damage.partition) {
         out["partition"] = damage.partition->value;
+        if (*damage.partition == directory::kPostmasterMailbox) out["account"] = "postmaster";
         if (damage.partition->value >= directory::kFirstAccount.value) {
             auto account = co_await directory.account(*damage.partition);
             if (account) out["account"] = account->address;
@@ -191,6 +192,14 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
             if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
         }
         if (page->size() < kPage) break;
+    }
+    if (auto checked = co_await store.check(directory::kPostmasterMailbox); !checked) {
+        ++wrong;
+        Json event{{"type", "damage"},
+                   {"partition", directory::kPostmasterMailbox.value},
+                   {"account", "postmaster"},
+                   {"what", checked.error().detail()}};
+        if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
     }
     auto event = json_totals(totals);
     event["type"] = "done";

@@ -287,7 +287,7 @@ TEST_F(DirectoryTest, ShowsItsStateToADirectoryOpenedLater) {
     auto found = run(later.resolve({"sales", "example.org"}));
     ASSERT_TRUE(found);
     ASSERT_EQ(found->accounts.size(), 1U);
-    EXPECT_EQ(found->accounts[0].id, bob.id);
+    EXPECT_EQ(found->accounts[0], bob.id);
 }
 
 // Races.

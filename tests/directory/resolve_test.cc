@@ -22,9 +22,12 @@ protected:
         EXPECT_TRUE(found) << local;
         return found ? *found : Resolution{};
     }
-    static Names names(const Resolution& found) {
+    Names names(const Resolution& found) {
         Names out;
-        for (const auto& entry : found.accounts) out.push_back(entry.address);
+        for (auto id : found.accounts) {
+            auto account = run(directory.account(id));
+            out.push_back(account ? account->address : std::to_string(id.value));
+        }
         return out;
     }
     void disable(const std::string& address) {
@@ -230,9 +233,8 @@ TEST_F(Resolve, KnowsNobodyWhereTheTargetsAreGone) {
 }
 
 TEST_F(Resolve, FindsThePostmasterWithoutADomain) {
-    EXPECT_EQ(resolve("postmaster", "").kind, Kind::unknown_user);
-    EXPECT_EQ(resolve("postmaster").kind, Kind::unknown_user);
     EXPECT_EQ(resolve("postmaster", "elsewhere.example").kind, Kind::unknown_domain);
+    EXPECT_EQ(run(directory.has_postmaster()), false);
     alias("PostMaster@other.example", {"bob@example.org"});
     for (const char* local : {"postmaster", "Postmaster", "POSTMASTER"}) {
         EXPECT_EQ(names(resolve(local, "")), Names{"bob@example.org"}) << local;
@@ -245,8 +247,45 @@ TEST_F(Resolve, FindsThePostmasterWithoutADomain) {
     EXPECT_EQ(names(resolve("postmaster", "")), Names{"postmaster@example.org"}) << "of the first domain";
     ASSERT_TRUE(run(directory.remove_account("postmaster@example.org")));
     EXPECT_EQ(names(resolve("postmaster", "")), Names{"bob@example.org"});
+    EXPECT_EQ(run(directory.has_postmaster()), true);
     ASSERT_TRUE(run(directory.remove_alias("postmaster@other.example")));
-    EXPECT_EQ(resolve("postmaster", "").kind, Kind::unknown_user);
+    EXPECT_EQ(run(directory.has_postmaster()), false);
+}
+
+// RFC 5321 s4.5.1.
+TEST_F(Resolve, KeepsThePostmastersMailWhereThePostmasterIsNobody) {
+    const std::vector<AccountId> kept = {kPostmasterMailbox};
+    for (const char* local : {"postmaster", "Postmaster", "POSTMASTER"})
+        for (const char* at : {"", "example.org", "EXAMPLE.ORG", "other.example"}) {
+            auto found = resolve(local, at);
+            EXPECT_EQ(found.kind, Kind::accounts) << local << at;
+            EXPECT_EQ(found.accounts, kept) << local << at;
+        }
+    EXPECT_EQ(resolve("postmaster", "elsewhere.example").kind, Kind::unknown_domain);
+    EXPECT_EQ(resolve("postmasters").kind, Kind::unknown_user);
+    alias("postmaster@example.org", {"bob@example.org"});
+    ASSERT_TRUE(run(directory.remove_account("bob@example.org")));
+    for (const char* at : {"", "example.org", "other.example"})
+        EXPECT_EQ(resolve("postmaster", at).accounts, kept) << "the alias leads to nobody: " << at;
+    account("bob@example.org");
+    disable("bob@example.org");
+    EXPECT_EQ(resolve("postmaster").kind, Kind::disabled) << "the operator meant it";
+    EXPECT_EQ(code(run(directory.account(kPostmasterMailbox))), Errc::not_found) << "nobody can log in to it";
+}
+
+TEST_F(Resolve, NamesAPostmasterTogetherWithTheDomain) {
+    ASSERT_TRUE(run(directory.add_domain("third.example", "bob@example.org")));
+    EXPECT_EQ(names(resolve("postmaster", "third.example")), Names{"bob@example.org"});
+    EXPECT_EQ(names(resolve("postmaster", "")), Names{"bob@example.org"});
+    ASSERT_TRUE(run(directory.add_domain("fourth.example", "jane@fourth.example"))) << "whose account is still to come";
+    EXPECT_EQ(resolve("postmaster", "fourth.example").accounts, std::vector<AccountId>{kPostmasterMailbox});
+    account("jane@fourth.example");
+    EXPECT_EQ(names(resolve("postmaster", "fourth.example")), Names{"jane@fourth.example"});
+    EXPECT_EQ(code(run(directory.add_domain("fifth.example", "nobody@example.org"))), Errc::not_found);
+    EXPECT_EQ(code(run(directory.add_domain("fifth.example", "x@elsewhere.example"))), Errc::not_found);
+    EXPECT_EQ(code(run(directory.add_domain("fifth.example", "postmaster@fifth.example"))), Errc::invalid);
+    EXPECT_EQ(resolve("postmaster", "fifth.example").kind, Kind::unknown_domain) << "all or nothing";
+    expect_totals(4, 3, 2);
 }
 
 TEST_F(Resolve, GivesADomainsCatchAllItsPostmasterMailFirst) {
