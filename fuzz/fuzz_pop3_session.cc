@@ -110,21 +110,20 @@ public:
     Fed(std::vector<std::string_view> pieces, Errc end, std::string& transcript, bool& encrypted)
         : pieces_(std::move(pieces)), end_(end), judge_(transcript), encrypted_(encrypted) {}
 
-    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds) override {
+    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds, net::LineEnd end) override {
         judge_.asks_for_a_line();
         input_.erase(0, std::exchange(used_, 0));
-        std::size_t end = 0;
-        while ((end = input_.find('\n')) == input_.npos) {
+        std::optional<net::LineBounds> bounds;
+        while (!(bounds = net::find_line(input_, end))) {
             if (next_ == pieces_.size()) co_return fail(end_, "end of the input");
             input_ += pieces_[next_++];
         }
-        used_ = end + 1;
+        used_ = bounds->whole;
         if (used_ > limit) {
             judge_.gets_too_long_a_line();
             co_return fail(Errc::too_large, "line too long");
         }
-        auto line = std::string_view(input_).substr(0, end);
-        if (line.ends_with('\r')) line.remove_suffix(1);
+        auto line = std::string_view(input_).substr(0, bounds->text);
         judge_.gets(line);
         co_return line;
     }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,25 @@ struct TlsInfo {
     std::vector<std::string> certificate_addresses = {};
 };
 
+/// What ends a line. Where a bare LF ends none, it is a part of the line like any other octet.
+enum class LineEnd { crlf, crlf_or_lf };
+
+/// The first line of `received`, if all of it is there: where its end begins, and where the next line does.
+struct LineBounds {
+    std::size_t text = 0, whole = 0;
+};
+/// `from`: octets that are known to hold no end of a line.
+inline std::optional<LineBounds> find_line(std::string_view received, LineEnd end, std::size_t from = 0) {
+    if (end == LineEnd::crlf) {
+        const auto at = received.find("\r\n", from == 0 ? 0 : from - 1);  // the CR may have come before
+        if (at == received.npos) return std::nullopt;
+        return LineBounds{at, at + 2};
+    }
+    const auto at = received.find('\n', from);
+    if (at == received.npos) return std::nullopt;
+    return LineBounds{at > 0 && received[at - 1] == '\r' ? at - 1 : at, at + 1};
+}
+
 /// agreed: the peer has said that it sends nothing more (QUIT).
 enum class Parting { abrupt, agreed };
 
@@ -40,10 +60,11 @@ public:
     using Seconds = std::chrono::seconds;
     virtual ~Connection() = default;
 
-    /// The next line without its CRLF (or bare LF: the end that clients in the wild send), valid until the next read.
-    /// A line longer than `limit` octets (line end included) is swallowed up to its end, then too_large: the session
-    /// answers once and goes on. `idle` is the whole time the line may take, however slowly its octets drip in.
-    virtual Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) = 0;
+    /// The next line without its end, valid until the next read. A line longer than `limit` octets (line end included)
+    /// is swallowed up to its end, then too_large: the session answers once and goes on. `idle` is the whole time the
+    /// line may take, however slowly its octets drip in.
+    virtual Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle,
+                                                     LineEnd end = LineEnd::crlf_or_lf) = 0;
 
     /// Some octets, at least one: what has been read and not consumed, else what arrives. Valid until the next read;
     /// call consume() with how many of them were used. `into`: where what arrives may be put, for who wants it there;

@@ -118,7 +118,7 @@ public:
     }
     ~StreamConnectionImpl() override { watchdog_->retire(); }
 
-    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) override;
+    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle, LineEnd end) override;
     Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into) override;
     void consume(std::size_t octets) override;
     std::string_view at_hand() const override;
@@ -329,26 +329,23 @@ Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::
     }
 }
 
-Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit, Seconds idle) {
+Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit, Seconds idle, LineEnd end) {
     auto deadline = in(idle);
     bool too_long = false, filled = false;
     std::size_t searched = 0;
     for (;;) {
         auto rest = unconsumed();
-        auto end = rest.find('\n', searched);
-        if (end != std::string_view::npos) {
-            begin_ += end + 1;
+        if (auto line = find_line(rest, end, searched)) {
+            begin_ += line->whole;
             // What has just been waited for begins a turn.
             if (!filled && turn::over())
                 if (auto turn = co_await let_others(kNever); !turn) co_return pass_on(turn);
-            if (too_long || end + 1 > limit) co_return fail(Errc::too_large, "line too long");
-            auto line = rest.substr(0, end);
-            if (line.ends_with('\r')) line.remove_suffix(1);
-            co_return line;
+            if (too_long || line->whole > limit) co_return fail(Errc::too_large, "line too long");
+            co_return rest.substr(0, line->text);
         }
         if (too_long || rest.size() >= limit) {
             too_long = true;
-            begin_ = input_.size();
+            begin_ = input_.size() - (rest.ends_with('\r') ? 1 : 0);  // its LF may be next
         }
         searched = unconsumed().size();
         if (auto more = co_await fill({}, kFirstOctets, deadline); !more) co_return pass_on(more);

@@ -12,10 +12,6 @@ namespace poplar::net {
 
 namespace {
 
-// RFC 9325 s4.2: forward secrecy and AEAD only. TLS 1.3 has its own list, all of it good.
-constexpr const char* kTls12Ciphers =
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr unsigned char kSessionContext[] = "poplar";  // tickets of one context are good on all its ports
 
 // Whether the client's certificate is any good is asked when it matters: SSL_get_verify_result.
@@ -58,7 +54,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(made, 0);
     SSL_CTX_set_session_id_context(made, kSessionContext, sizeof kSessionContext - 1);
-    if (SSL_CTX_set_cipher_list(made, kTls12Ciphers) != 1) return fail(Errc::invalid, "TLS: " + openssl_reason());
+    if (SSL_CTX_set_cipher_list(made, options.ciphers.c_str()) != 1)
+        return fail(Errc::invalid, fmt::format("\"{}\": {}", options.ciphers, openssl_reason()));
 
     auto warnings = load_certificate(made, options.certificate, options.private_key);
     if (!warnings) return pass_on(warnings);

@@ -11,19 +11,34 @@ struct ssl_ctx_st;
 
 namespace poplar::net {
 
+/// Ciphers of TLS 1.2, best first, as OpenSSL names them. TLS 1.3 has its own list, all of it good.
+/// RFC 9325 s4.2: forward secrecy and authentication of data only.
+inline constexpr const char* kStrictCiphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+/// And those in CBC mode behind them, for servers that have nothing better with an RSA certificate (Windows Server
+/// 2012 R2): where TLS is opportunistic, what is refused comes in the clear or not at all (RFC 7435 s3).
+inline constexpr const char* kOpportunisticCiphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
+    "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:"
+    "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA";
+
 struct TlsOptions {
     std::string certificate;  ///< PEM file: the server's certificate, then its chain
     std::string private_key;  ///< PEM file, not encrypted
     /// PEM file: whom to trust for clients' certificates, and revocation lists, which are then obeyed. Empty: clients
     /// are not asked for a certificate. They are never made to show one, and a bad one counts as none.
     std::string client_ca = {};
+    std::string ciphers = kStrictCiphers;
 };
 
-/// TLS 1.2 and 1.3 (RFC 8996, RFC 9325 s3.1), ciphers with forward secrecy and authentication of data only. May be
-/// used from any thread; a connection keeps what it needs of the context it shook hands with.
+/// TLS 1.2 and 1.3 (RFC 8996, RFC 9325 s3.1). May be used from any thread; a connection keeps what it needs of the
+/// context it shook hands with.
 class TlsContext {
 public:
-    /// Errors: invalid; the detail names the file and why ("/etc/poplar/key.pem: does not belong to the certificate").
+    /// Errors: invalid; the detail names the file, or else the ciphers, and why ("/etc/poplar/key.pem: does not belong
+    /// to the certificate").
     static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options);
 
     ~TlsContext();

@@ -58,14 +58,11 @@ Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
 // What needs an answer of its own, or a wait, is left where it is.
 std::optional<Command> Conversation::command_at_hand() {
     const auto received = connection_.at_hand();
-    const auto end = received.find('\n');
-    if (end == received.npos || over()) return std::nullopt;
-    auto line = received.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.size() + 2 > options_.line_limit) return std::nullopt;
-    auto command = parse_command(line);
+    const auto line = net::find_line(received, net::LineEnd::crlf_or_lf);
+    if (!line || over() || line->text + 2 > options_.line_limit) return std::nullopt;
+    auto command = parse_command(received.substr(0, line->text));
     if (!command) return std::nullopt;
-    connection_.consume(end + 1);
+    connection_.consume(line->whole);
     ++lines_;
     return std::move(*command);
 }

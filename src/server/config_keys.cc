@@ -264,6 +264,10 @@ ConfigKey addresses(std::string name, At at) {
     });
 }
 
+std::vector<std::pair<std::string, mail::BareNewlines>> bare_newlines_words() {
+    return {{"reject", mail::BareNewlines::reject}, {"normalize", mail::BareNewlines::normalize}};
+}
+
 template <class At>
 ConfigKey paths(std::string name, At at) {
     return texts(std::move(name), at, "paths", [](const std::string& text) {
@@ -390,6 +394,7 @@ std::vector<ConfigKey> make_keys() {
         path("tls.certificate", live, AT(tls.certificate)),
         path("tls.private_key", live, AT(tls.private_key)),
         path("tls.client_ca", live, AT(tls.client_ca), Empty::allowed),
+        text("tls.ciphers", live, AT(tls.ciphers), Empty::refused),
 
         choice<>("auth.allow_plaintext", restart, AT(pop3.allow_plaintext),
                  std::vector<std::pair<std::string, pop3::AllowPlaintext>>{{"never", pop3::AllowPlaintext::never},
@@ -499,6 +504,8 @@ std::vector<ConfigKey> make_keys() {
         number("pop3.login_failures", restart, AT(pop3.login_failures), 1, kMillion),
 
         text("smtp.greeting", restart, AT(smtp.greeting)),
+        choice<>("smtp.bare_newlines", restart, AT(smtp.bare_newlines), bare_newlines_words()),
+        boolean("smtp.bare_lf_commands", restart, AT(smtp.bare_lf_commands)),
         number("smtp.line_octets", restart, AT(smtp.limits.line_octets), 512, 65'536),
         number("smtp.recipients", restart, AT(smtp.limits.recipients), 100, 100'000),
         number("smtp.accounts", restart, AT(smtp.limits.accounts), 1, kMillion),
@@ -510,11 +517,11 @@ std::vector<ConfigKey> make_keys() {
         duration("smtp.data_timeout", restart, AT(smtp.timeouts.data_block), seconds(1), hours(24)),
         duration("smtp.message_timeout", restart, AT(smtp.timeouts.message), seconds(1), hours(24)),
         duration("smtp.tls_handshake", restart, AT(smtp.timeouts.handshake), seconds(1), hours(24)),
+        text("smtp.tls_ciphers", live, AT(smtp_ciphers), Empty::refused),
 
         text("lmtp.greeting", restart, AT(lmtp.greeting)),
-        choice<>("lmtp.bare_newlines", restart, AT(lmtp.bare_newlines),
-                 std::vector<std::pair<std::string, mail::BareNewlines>>{{"reject", mail::BareNewlines::reject},
-                                                                         {"normalize", mail::BareNewlines::normalize}}),
+        choice<>("lmtp.bare_newlines", restart, AT(lmtp.bare_newlines), bare_newlines_words()),
+        boolean("lmtp.bare_lf_commands", restart, AT(lmtp.bare_lf_commands)),
         number("lmtp.line_octets", restart, AT(lmtp.limits.line_octets), 512, 65'536),
         number("lmtp.recipients", restart, AT(lmtp.limits.recipients), 100, 100'000),
         number("lmtp.accounts", restart, AT(lmtp.limits.accounts), 1, kMillion),

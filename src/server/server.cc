@@ -37,20 +37,37 @@ int complain_lines(const std::vector<std::string>& lines, int exit_code) {
     return exit_code;
 }
 
-Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config) {
+/// What handshakes take. Null where TLS is not configured.
+struct TlsContexts {
+    std::shared_ptr<const net::TlsContext> readers, smtp;
+};
+
+Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config, std::string_view ciphers_key,
+                                                        const std::string& ciphers) {
     const auto& tls = config.tls;
-    auto context = net::TlsContext::load({tls.certificate, tls.private_key, tls.client_ca});
+    auto context = net::TlsContext::load({tls.certificate, tls.private_key, tls.client_ca, ciphers});
     if (context) return context;
     const auto& detail = context.error().detail();  // begins with the file's name
     std::string_view key = "tls.certificate";
     if (detail.starts_with(tls.private_key)) key = "tls.private_key";
     if (!tls.client_ca.empty() && detail.starts_with(tls.client_ca)) key = "tls.client_ca";
+    if (detail.starts_with('"')) key = ciphers_key;
     return fail(Errc::invalid, config.error_at(key, detail));
 }
 
-std::vector<std::string> tls_warnings(const Config& config, const net::TlsContext& context) {
+Result<TlsContexts> load_tls(const Config& config) {
+    if (!config.tls.configured()) return TlsContexts();
+    auto readers = load_tls(config, "tls.ciphers", config.tls.ciphers);
+    if (!readers) return pass_on(readers);
+    auto smtp = load_tls(config, "smtp.tls_ciphers", config.smtp_ciphers);
+    if (!smtp) return pass_on(smtp);
+    return TlsContexts{std::move(*readers), std::move(*smtp)};
+}
+
+std::vector<std::string> tls_warnings(const Config& config, const TlsContexts& contexts) {
     std::vector<std::string> lines;
-    for (const auto& warning : context.warnings()) lines.push_back(config.error_at("tls.certificate", warning));
+    if (!contexts.readers) return lines;
+    for (const auto& warning : contexts.readers->warnings()) lines.push_back(config.error_at("tls.certificate", warning));
     return lines;
 }
 
@@ -121,14 +138,14 @@ Task<> counted(SessionCount& count, Task<> session) {
 /// What runs once everything is bound and privileges are dropped. Members are destroyed in reverse: the engine last.
 class Server {
 public:
-    Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
-           std::shared_ptr<const net::TlsContext> tls, std::shared_ptr<auth::TokenVerifier> tokens,
-           std::size_t workers);
+    Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,
+           std::shared_ptr<auth::TokenVerifier> tokens, std::size_t workers);
     void start(std::vector<BoundListener> listeners, net::Listener admin);
     void run();
 
 private:
     void set_session_options();
+    void set_tls(TlsContexts contexts);
     net::Service service(Protocol protocol);
     Task<> watch_signals();
     Task<> stop();
@@ -148,7 +165,7 @@ private:
     delivery::Delivery delivery_;
     RemovedAccounts removed_;
     Housekeeping housekeeping_;
-    net::CurrentTls tls_;
+    net::CurrentTls tls_, smtp_tls_;
     std::array<SessionCount, kProtocols.size()> sessions_;
     auth::OpenSessions open_sessions_;
     pop3::LoginDelays login_delays_;
@@ -172,9 +189,8 @@ private:
     bool stopping_ = false, stopped_ = false;
 };
 
-Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine,
-               std::shared_ptr<const net::TlsContext> tls, std::shared_ptr<auth::TokenVerifier> tokens,
-               std::size_t workers)
+Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,
+               std::shared_ptr<auth::TokenVerifier> tokens, std::size_t workers)
     : config_(std::move(config)),
       engine_(std::move(engine)),
       directory_(*engine_, system_clock(), config_.directory),
@@ -200,13 +216,20 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       admin_(control_, api_),
       workers_(workers),
       net_(workers_, config_.net) {
-    tls_.set(std::move(tls));
+    set_tls(std::move(tls));
     set_session_options();
 }
 
+void Server::set_tls(TlsContexts contexts) {
+    tls_.set(std::move(contexts.readers));
+    smtp_tls_.set(std::move(contexts.smtp));
+}
+
 void Server::set_session_options() {
-    auto current = [this] { return tls_.get(); };
-    if (config_.tls.configured()) config_.pop3.tls = config_.smtp.tls = config_.lmtp.tls = current;
+    if (config_.tls.configured()) {
+        config_.pop3.tls = config_.lmtp.tls = [this] { return tls_.get(); };
+        config_.smtp.tls = [this] { return smtp_tls_.get(); };
+    }
     config_.pop3.hostname = config_.smtp.hostname = config_.lmtp.hostname = config_.hostname;
 }
 
@@ -370,12 +393,12 @@ void Server::reload() {
     }
     auto config = load_config(config_.file);
     if (!config) return refuse(config.error().lines);
-    std::shared_ptr<const net::TlsContext> context;
-    if (config->tls.configured() && config_.tls.configured()) {
+    TlsContexts contexts;
+    if (config_.tls.configured()) {
         auto loaded = load_tls(*config);
         if (!loaded) return refuse({loaded.error().detail()});
-        context = std::move(*loaded);
-        log_warnings(tls_warnings(*config, *context));
+        contexts = std::move(*loaded);
+        log_warnings(tls_warnings(*config, contexts));
     }
     auto changes = compare(config_, *config);
     bool log_moved = config->log.file != config_.log.file || config->log.level != config_.log.level ||
@@ -388,15 +411,16 @@ void Server::reload() {
     log::limit_shares(config->log.shares);
     config_.log = config->log;
     config_.drain_time = config->drain_time;
+    config_.smtp_ciphers = config->smtp_ciphers;
     auto needs_restart = changes.restart;
     if (config->tls.configured() != config_.tls.configured()) {
         needs_restart.push_back("tls");  // who may offer TLS is settled at start
-    } else if (context) {
+    } else if (contexts.readers) {
         config_.tls = config->tls;
-        tls_.set(context);
+        set_tls(contexts);
     }
     log::info("server.reloaded",
-              {{"certificate_expires", context ? context->not_after() : std::string("-")},
+              {{"certificate_expires", contexts.readers ? contexts.readers->not_after() : std::string("-")},
                {"changed", changes.live.empty() ? std::string("-") : fmt::format("{}", fmt::join(changes.live, ","))}});
     if (!needs_restart.empty())
         log::warning("server.restart_needed", {{"keys", fmt::format("{}", fmt::join(needs_restart, ","))}});
@@ -493,11 +517,9 @@ Findings check_environment(const Config& config) {
     // Without `user` the server runs as whoever starts it, which need not be who asks now.
     auto findings = check_files(config, identity && *identity ? std::optional((*identity)->uid) : std::nullopt);
     if (!identity) findings.errors.push_back(identity.error().detail());
-    if (config.tls.configured()) {
-        auto tls = load_tls(config);
-        if (!tls) findings.errors.push_back(tls.error().detail());
-        if (tls) std::ranges::move(tls_warnings(config, **tls), std::back_inserter(findings.warnings));
-    }
+    auto tls = load_tls(config);
+    if (!tls) findings.errors.push_back(tls.error().detail());
+    if (tls) std::ranges::move(tls_warnings(config, *tls), std::back_inserter(findings.warnings));
     if (auto tokens = load_tokens(config); !tokens) findings.errors.push_back(tokens.error().detail());
     return findings;
 }
@@ -524,12 +546,8 @@ int serve(Config config) {
     std::signal(SIGHUP, SIG_IGN);  // until the server is ready: a reload asked for too early must not end it
     umask(0077);                   // mail is nobody else's business
     keep_freed_memory();
-    std::shared_ptr<const net::TlsContext> tls;
-    if (config.tls.configured()) {
-        auto loaded = load_tls(config);
-        if (!loaded) return refuse(loaded.error(), kExitConfig);
-        tls = std::move(*loaded);
-    }
+    auto tls = load_tls(config);
+    if (!tls) return refuse(tls.error(), kExitConfig);
     auto tokens = load_tokens(config);
     if (!tokens) return refuse(tokens.error(), kExitConfig);
     auto wanted = wanted_identity(config);
@@ -568,7 +586,7 @@ int serve(Config config) {
     }
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
-    Server server(std::move(config), std::move(*engine), std::move(tls), std::move(*tokens), workers);
+    Server server(std::move(config), std::move(*engine), std::move(*tls), std::move(*tokens), workers);
     server.start(std::move(*listeners), std::move(*admin));
     server.run();
     return 0;

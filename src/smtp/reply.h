@@ -36,7 +36,8 @@ inline constexpr Reply kHelp{214, "2.0.0", "RFC 5321 has the commands; EHLO list
 inline constexpr Reply kCannotVerify{252, "2.0.0", "Not telling, but mail for a user here is accepted"};  // s3.5.3
 
 // Commands that can't be obeyed.
-inline constexpr Reply kLineTooLong{500, "5.5.2", "Line too long"};  // RFC 5321 s4.5.3.1.9
+inline constexpr Reply kLineTooLong{500, "5.5.2", "Line too long"};                  // RFC 5321 s4.5.3.1.9
+inline constexpr Reply kBareLineEnd{500, "5.5.2", "Commands must end in <CR><LF>"};  // RFC 5321 s2.3.8
 inline constexpr Reply kUnknownCommand{500, "5.5.2", "Command not recognized"};
 inline constexpr Reply kNotImplemented{502, "5.5.1", "Command not implemented"};
 inline constexpr Reply kSayEhlo{500, "5.5.1", "This is SMTP: say EHLO"};

@@ -80,10 +80,10 @@ private:
 
     // What is said leaves with tell(), which follows each command.
     void say(const Reply& reply, std::string_view more = {});
-    void hang_up(Reply reply);  // the last reply
-    void bad(Reply reply);      // a command that counts as an error
-    void idle(Reply reply);     // a command that brings no message nearer
-    bool told_at_once();        // false: tell() is needed
+    void hang_up(Reply reply);                           // the last reply
+    void bad(Reply reply);                               // a command that counts as an error
+    void idle(Reply reply, std::string_view more = {});  // a command that brings no message nearer
+    bool told_at_once();                                 // false: tell() is needed
     Task<Result<>> tell();
     void forget_said();
     void refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
@@ -92,6 +92,7 @@ private:
     void extensions();
     mail::Received trace() const;
     bool lmtp() const { return options_.protocol == Protocol::lmtp; }
+    net::LineEnd line_end() const { return options_.bare_lf_commands ? net::LineEnd::crlf_or_lf : net::LineEnd::crlf; }
 
     net::Connection& connection_;
     const Services& services_;
@@ -102,7 +103,7 @@ private:
     std::string said_;  // and not told yet
     std::string helo_;  // empty before the client introduced itself
     bool extended_ = false;
-    bool suspicious_ = false;  // a message was refused for its bare newlines: no more mail on this connection
+    bool suspicious_ = false;  // bare newlines were refused: no more mail on this connection
     std::optional<Transaction> transaction_;
     std::uint32_t messages_ = 0, bad_commands_ = 0, idle_commands_ = 0, unknown_recipients_ = 0;
 };
@@ -117,7 +118,7 @@ Task<Result<>> Session::run() {
         if (auto here = line_at_hand())
             line = *here;
         else
-            line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command);
+            line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command, line_end());
         Result<> went;
         if (line) {
             if (auto rest = obey(*line)) went = co_await std::move(*rest);
@@ -144,15 +145,21 @@ Task<Result<>> Session::lost(Errc why) {
 /// The next line, without a wait, if it has come already.
 std::optional<std::string_view> Session::line_at_hand() {
     const auto received = connection_.at_hand();
-    const auto end = received.find('\n');
-    if (end == received.npos || end >= options_.limits.line_octets) return std::nullopt;
-    connection_.consume(end + 1);
-    auto line = received.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    return line;
+    const auto line = net::find_line(received, line_end());
+    if (!line || line->whole > options_.limits.line_octets) return std::nullopt;
+    connection_.consume(line->whole);
+    return received.substr(0, line->text);
 }
 
 std::optional<Task<Result<>>> Session::obey(std::string_view line) {
+    // RFC 5321 s2.3.8. All up to the next CRLF is this one line: nothing behind a bare LF is taken for a command. A
+    // client that ends commands so may go on with a message that it believes we wait for: its lines bring no mail in.
+    if (!options_.bare_lf_commands && line.find_first_of("\r\n") != line.npos) {
+        transaction_.reset();
+        suspicious_ = true;
+        bad(replies::kBareLineEnd);
+        return std::nullopt;
+    }
     auto command = parse_command(line);
     if (command) {
         auto call = [this](auto& parsed) -> std::optional<Task<Result<>>> {
@@ -199,7 +206,9 @@ void Session::extensions() {
     // NOTIFY=SUCCESS: a front server reports the delivery itself if its LMTP server has no DSN, and leaves it to one
     // that has. We don't report.
     if (!lmtp()) said_ += "250-DSN\r\n";
-    said_ += "250 ENHANCEDSTATUSCODES\r\n";
+    said_ +=
+        "250-ENHANCEDSTATUSCODES\r\n"
+        "250 HELP\r\n";  // RFC 5321 s4.1.1.1: what is there beyond the minimum is listed
 }
 
 void Session::on(Mail mail) {
@@ -267,7 +276,7 @@ Task<Result<>> Session::on(Data) {
     if (!transaction_) co_return bad(replies::kNoMail), Result<>();
     if (transaction_->in_chunks()) co_return bad(replies::kMidChunks), Result<>();
     // Not counted as bad: a pipelining client can't know yet that all its recipients were refused (RFC 2920 s3.1).
-    if (transaction_->recipients().empty()) co_return say(replies::kNoRecipients), Result<>();
+    if (transaction_->recipients().empty()) co_return idle(replies::kNoRecipients), Result<>();
     transaction_->begin_data(trace());
     say(replies::kGoAhead);
     if (!told_at_once())
@@ -282,24 +291,32 @@ Task<Result<>> Session::on(Bdat bdat) {
     if (transaction_->recipients().empty()) co_return co_await refuse_chunk(bdat, replies::kNoRecipients);
     if (!transaction_->in_chunks()) transaction_->begin_chunks(trace());
     if (auto read = co_await transaction_->read_chunk(connection_, bdat.octets); !read) co_return read;
-    if (bdat.last)
+    if (bdat.last) {
         finish_message(co_await transaction_->store());
-    else if (auto refusal = transaction_->refusal())
-        say(*refusal);
+        co_return Result<>();
+    }
+    auto reply = transaction_->refusal().value_or(replies::kChunk);
+    auto octets = reply.positive() ? std::to_string(bdat.octets) : std::string();
+    if (bdat.octets == 0)
+        idle(reply, octets);
     else
-        say(replies::kChunk, std::to_string(bdat.octets));
+        say(reply, octets);
     co_return Result<>();
 }
 
 // RFC 3030 s2: the chunk is read before it is refused, so that its octets are never taken for commands.
 Task<Result<>> Session::refuse_chunk(Bdat bdat, Reply reply) {
     if (auto read = co_await swallow(connection_, bdat.octets, options_.timeouts); !read) co_return read;
-    // RFC 2033 s4.3: one reply for each accepted recipient, and there is none.
-    if (lmtp() && transaction_ && bdat.last) {
+    // In LMTP, too: RFC 2033 s4.3 has no reply to a last chunk without recipients, and a client that waits for one, as
+    // for every command (RFC 3030 s2), would wait for ever. Chunks that are in the pipeline already are not counted.
+    if (bdat.octets == 0 || bdat.last)
+        idle(reply);
+    else
+        say(reply);
+    if (transaction_ && bdat.last)
         transaction_.reset();
-        co_return Result<>();
-    }
-    say(reply);
+    else if (transaction_)
+        transaction_->fail_chunks();
     co_return Result<>();
 }
 
@@ -344,9 +361,10 @@ Task<Result<>> Session::on(StartTls) {
     helo_.clear();
     extended_ = false;
     auto secured = co_await connection_.start_tls(*context, options_.timeouts.handshake);
-    // Half a handshake is no line to speak on: no 421.
-    if (!secured) co_return fail(Errc::closed, std::move(secured.error()).detail());
-    co_return Result<>();
+    if (secured) co_return Result<>();
+    log::info("smtp.tls_failed",
+              {{"session", id_}, {"peer", connection_.peer().address}, {"reason", secured.error().detail()}});
+    co_return fail(Errc::closed, "");  // half a handshake is no line to speak on: no 421
 }
 
 void Session::on(Rset) {
@@ -399,9 +417,9 @@ void Session::bad(Reply reply) {
     say(reply);
 }
 
-void Session::idle(Reply reply) {
+void Session::idle(Reply reply, std::string_view more) {
     if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
-    say(reply);
+    say(reply, more);
 }
 
 std::string_view how_it_ended(const Result<>& result) { return result ? "quit" : to_string(result.error().code()); }

@@ -40,8 +40,11 @@ struct Options {
     std::string greeting;  ///< the text after the host name; empty: "ESMTP Poplar" or "LMTP Poplar"
     Limits limits;
     Timeouts timeouts;
-    /// SMTP must keep `reject`: normalizing is what message smuggling lives on. LMTP's client is our own front server,
-    /// which has done its checks and must not be left with a message that it can't deliver.
+    /// Whether a bare LF ends a command, too (against RFC 5321 s2.3.8): for devices that send it.
+    bool bare_lf_commands = false;
+    /// In what follows DATA; BDAT counts its octets, and its bare newlines are always normalized. `reject` is right for
+    /// SMTP: that servers read a bare newline in different ways is what message smuggling lives on. LMTP's client is
+    /// our own front server, which has done its checks and must not be left with a message that it can't deliver.
     mail::BareNewlines bare_newlines = mail::BareNewlines::reject;
     /// Asked at each EHLO and STARTTLS, so that a renewed certificate is used at once. Null, or gives null: no
     /// STARTTLS.

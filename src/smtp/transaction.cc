@@ -43,7 +43,7 @@ Transaction::Transaction(delivery::Delivery& delivery, const Options& options, M
       mail_(std::move(mail)),
       id_(random_text(kIdLength)),
       decoder_(options.bare_newlines),
-      encoder_(options.bare_newlines) {
+      encoder_(mail::BareNewlines::normalize) {  // its octets are counted: no line end can be taken for the end
     if (mail_.from) envelope_.reverse_path = mail::to_string(*mail_.from);
 }
 
@@ -65,6 +65,11 @@ void Transaction::begin_data(mail::Received received) {
 void Transaction::begin_chunks(mail::Received received) {
     in_chunks_ = true;
     begin_data(std::move(received));
+}
+
+void Transaction::fail_chunks() {
+    in_chunks_ = true;
+    begun_ = std::chrono::steady_clock::now();
 }
 
 Task<Result<>> Transaction::read_data(net::Connection& connection) {
@@ -135,8 +140,6 @@ Task<std::vector<Reply>> Transaction::store() {
         wire_.clear();
         encoder_.finish(wire_);
         co_await take(wire_);
-        if (encoder_.bare_newline() && options_.bare_newlines == mail::BareNewlines::reject)
-            refuse(replies::kBareNewline);
     }
     std::vector<Reply> answers(envelope_.recipients.size(), replies::kStored);
     if (!refusal_) {

@@ -28,6 +28,8 @@ public:
     /// From now on octets are taken. `received` lacks only the id.
     void begin_data(mail::Received received);
     void begin_chunks(mail::Received received);
+    /// A chunk was refused, and is not in the message: nothing can become of it any more (RFC 3030 s2).
+    void fail_chunks();
 
     /// Reads what follows DATA up to its end, or one BDAT chunk, all of it whatever is wrong with it: a refusal is kept
     /// and told afterwards. Errors: the connection's.

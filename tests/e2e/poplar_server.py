@@ -292,8 +292,8 @@ class Wire:
         self.input = bytearray()
         self.greeting = self.line() if greeting else b""
 
-    def start_tls(self):
-        self.socket = client_tls().wrap_socket(self.socket, server_hostname="localhost")
+    def start_tls(self, context=None):
+        self.socket = (context or client_tls()).wrap_socket(self.socket, server_hostname="localhost")
 
     def send(self, data):
         self.socket.sendall(data)
@@ -456,9 +456,9 @@ class Smtp(Wire):
     def hello(self):
         return self.expect(250, self.hello_command)
 
-    def starttls(self):
+    def starttls(self, context=None):
         self.expect(220, b"STARTTLS")
-        self.start_tls()
+        self.start_tls(context)
 
     def envelope(self, sender, recipients, options=""):
         self.expect(250, f"MAIL FROM:<{sender}>{' ' + options if options else ''}".encode())

@@ -58,6 +58,17 @@ def test_data_without_a_valid_recipient(server):
         client.expect(250, b"RSET")
 
 
+def test_a_chunk_without_a_valid_recipient_is_refused_once(server, account):
+    with session(server) as client:
+        client.expect(250, b"MAIL FROM:<a@elsewhere.example>")
+        client.expect(550, f"RCPT TO:<nobody@{DOMAIN}>".encode())
+        client.send(b"BDAT 3\r\na\r\nBDAT 6 LAST\r\nNOOP\r\nNOOP\r\n")
+        assert [client.reply()[0] for _ in range(3)] == [503, 503, 250]
+        assert client.quiet()
+        client.send_message("a@elsewhere.example", [account], make_message("next"))
+    assert len(stored(server, account)) == 1
+
+
 def test_bare_line_ends_from_a_front_server_become_crlf(server, account):
     """The front server has taken the message already: refusing it would only make a bounce. What was one message stays
     one, whatever its line ends."""

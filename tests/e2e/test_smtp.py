@@ -2,11 +2,12 @@
 
 import re
 import smtplib
+import ssl
 import time
 
 import pytest
 
-from poplar_server import DOMAIN, client_tls, make_message, trace_of, without_trace
+from poplar_server import DOMAIN, CliError, client_tls, make_message, trace_of, without_trace
 
 
 def session(server):
@@ -23,7 +24,7 @@ def test_capabilities(server):
     with server.smtp() as client:
         assert client.greeting.startswith(b"220 mx.example.test ")
         words = {line.split()[0] for line in client.hello()[1:]}
-        assert {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "STARTTLS", "ENHANCEDSTATUSCODES", "DSN"} <= words
+        assert {"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "STARTTLS", "ENHANCEDSTATUSCODES", "DSN", "HELP"} <= words
         client.starttls()
         assert "STARTTLS" not in client.hello()
         client.expect(221, b"QUIT")
@@ -330,16 +331,134 @@ def test_bare_line_feeds_do_not_split_what_pop_sends(server, account):
 
 
 def test_header_injection_by_parameters_is_impossible(server, account):
-    with session(server) as client:
-        code, _ = client.ask(b"EHLO x\ry.example")
-        client.hello()
-        for evil in (b"a\r@b.example", b"a\0@b.example", b"a\n@b.example"):
-            client.send(b"MAIL FROM:<" + evil + b">\r\n")
-            code, lines = client.reply()
+    for evil in (b"a\r@b.example", b"a\0@b.example", b"a\n@b.example"):
+        with session(server) as client:
+            code, lines = client.ask(b"MAIL FROM:<" + evil + b">")
             assert 500 <= code < 600, (evil, code, lines)
-            while not client.quiet(0.1):
-                client.reply()
             client.expect(250, b"RSET")
+    with session(server) as client:
+        assert client.ask(b"EHLO x\ry.example")[0] == 500
+
+
+def test_a_bare_lf_ends_no_command(server, account):
+    for client in (session(server), server.lmtp()):
+        with client:
+            client.hello()
+            client.send(b"NOOP\n")
+            assert client.quiet(0.3), "the line is not over (RFC 5321 s2.3.8)"
+            client.send(b"MAIL FROM:<a@elsewhere.example>\r\nNOOP\r\n")
+            assert [client.reply()[0] for _ in range(2)] == [500, 250], "one line, one reply"
+            client.expect(421, b"MAIL FROM:<a@elsewhere.example>")
+
+
+def test_a_bare_lf_ends_a_command_where_the_operator_says_so(make_server):
+    server = make_server(smtp={"bare_lf_commands": True, "bare_newlines": "normalize"})
+    account = server.add_user(f"device@{DOMAIN}")
+    with server.smtp() as client:
+        for command, code in ((b"HELO scanner", 250), (b"MAIL FROM:<a@elsewhere.example>", 250),
+                              (b"RCPT TO:<" + account.encode() + b">", 250), (b"DATA", 354)):
+            client.send(command + b"\n")
+            assert client.reply()[0] == code, command
+        client.send(b"Subject: scan\n\npage 1\n\r\n.\r\n")
+        assert client.reply()[0] == 250
+    assert [without_trace(m) for m in stored(server, account)] == [b"Subject: scan\r\n\r\npage 1\r\n\r\n"]
+
+
+def test_chunks_may_carry_bare_line_feeds(server, account):
+    message = b"Subject: report\r\n\r\nfirst\nsecond\r\n.\nthird\n.\n"
+    with session(server) as client:
+        client.envelope("a@elsewhere.example", [account])
+        client.send(b"BDAT %d LAST\r\n" % len(message) + message)
+        assert client.reply()[0] == 250
+        client.expect(250, b"MAIL FROM:<a@elsewhere.example>")
+    assert [without_trace(m) for m in stored(server, account)] == [re.sub(rb"\r?\n", b"\r\n", message)]
+
+
+def old_tls(*ciphers):
+    """A client of TLS 1.2 with these, whatever the key of the server's certificate."""
+    context = client_tls()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join(cipher.replace("ECDHE", f"ECDHE-{key}") for cipher in ciphers for key in ("RSA", "ECDSA")))
+    return context
+
+
+# The ECDHE that Windows Server 2012 R2 offers a server with an RSA certificate.
+OLD_CIPHERS = ("ECDHE-AES256-SHA384", "ECDHE-AES128-SHA256", "ECDHE-AES256-SHA", "ECDHE-AES128-SHA")
+
+
+def test_older_peers_get_tls_and_a_failed_handshake_says_with_whom_and_why(server, account):
+    for cipher in OLD_CIPHERS:
+        with session(server) as client:
+            client.starttls(old_tls(cipher))
+            client.hello()
+    with session(server) as client, pytest.raises((ssl.SSLError, OSError)):
+        client.starttls(old_tls("AES128-SHA", "AES256-SHA"))
+    server.wait_log("smtp.tls_failed")
+    (line,) = [line for line in server.log().splitlines() if "smtp.tls_failed" in line]
+    assert "peer=127.0.0.1" in line and "no shared cipher" in line, line
+    with pytest.raises((ssl.SSLError, OSError)):
+        with server.pop3() as client:
+            client.send(b"STLS\r\n")
+            client.line()
+            client.start_tls(old_tls(*OLD_CIPHERS))
+
+
+def test_the_operator_chooses_the_ciphers(make_server):
+    server = make_server(smtp={"tls_ciphers": "ECDHE+AES128+AESGCM"}, tls={"ciphers": "ECDHE+AES256"})
+    with session(server) as client, pytest.raises((ssl.SSLError, OSError)):
+        client.starttls(old_tls("ECDHE-AES256-GCM-SHA384"))
+    with session(server) as client:
+        client.starttls(old_tls("ECDHE-AES128-GCM-SHA256"))
+        client.hello()
+    with server.pop3() as client:
+        client.send(b"STLS\r\n")
+        assert client.line().startswith(b"+OK")
+        client.start_tls(old_tls(*OLD_CIPHERS))
+
+
+def test_postmaster_is_taken_while_nobody_is(make_server):
+    server = make_server()
+    message = make_message("to nobody yet")
+    with session(server) as client:
+        for address in ("PostMaster", f"postmaster@{DOMAIN}", f"POSTMASTER@{DOMAIN.upper()}"):
+            client.send_message("a@elsewhere.example", [address], message)
+        client.expect(250, b"MAIL FROM:<>")
+        client.expect(550, b"RCPT TO:<postmaster@elsewhere.example>")
+    kept = server.cli("mail", "list", "postmaster")["messages"]
+    assert len(kept) == 3
+    status = server.cli("status")["postmaster"]
+    assert status["named"] is False and status["kept_messages"] == 3
+    assert "nobody" in server.run_cli("status").stdout
+    # An administrator hands it on.
+    account = server.add_user(f"jane@{DOMAIN}")
+    octets = server.admin_octets("GET", f"/v1/accounts/postmaster/messages/{kept[0]['unique_id']}/content")[1]
+    server.cli("deliver", account, input=octets.decode())
+    assert server.admin("DELETE", f"/v1/accounts/postmaster/messages/{kept[0]['unique_id']}")[0] == 200
+    assert len(server.fetch_all(account)) == 1 and len(server.cli("mail", "list", "postmaster")["messages"]) == 2
+    for name in ("postmaster", f"postmaster@{DOMAIN}"):
+        with server.pop3() as client:
+            client.send(f"USER {name}\r\nPASS x\r\n".encode())
+            assert client.line().startswith(b"+OK") and client.line().startswith(b"-ERR")
+    server.cli("alias", "add", f"postmaster@{DOMAIN}", account)
+    with session(server) as client:
+        client.send_message("a@elsewhere.example", ["postmaster"], message)
+    assert len(server.fetch_all(account)) == 2
+    now = server.cli("status")["postmaster"]
+    assert now["named"] is True and now["kept_messages"] == 2 and 0 < now["kept_octets"] < status["kept_octets"]
+    assert server.run_cli("verify").returncode == 0
+
+
+def test_a_postmaster_named_with_the_domain(make_server):
+    server = make_server()
+    server.cli("domain", "add", "second.example", "--postmaster", "jane@second.example")
+    server.add_user("jane@second.example")
+    server.deliver("postmaster@second.example", make_message("for jane"))
+    server.deliver("postmaster", make_message("for her too"))
+    assert len(server.fetch_all("jane@second.example")) == 2
+    assert server.cli("status")["postmaster"] == {"named": True, "kept_messages": 0, "kept_octets": 0}
+    with pytest.raises(CliError):
+        server.cli("domain", "add", "third.example", "--postmaster", "nobody@second.example")
+    assert "third.example" not in [d["name"] for d in server.cli("domain", "list")["domains"]]
 
 
 def test_a_line_too_long_is_refused_and_the_session_goes_on(server):

@@ -70,8 +70,8 @@ protected:
         return run(wrapped(std::move(task)));
     }
 
-    std::string line(std::size_t limit = 255, std::chrono::seconds idle = 5s) {
-        auto got = run(server_->read_line(limit, idle));
+    std::string line(std::size_t limit = 255, std::chrono::seconds idle = 5s, LineEnd end = LineEnd::crlf_or_lf) {
+        auto got = run(server_->read_line(limit, idle, end));
         return got ? std::string(*got) : "<" + std::string(to_string(got.error().code())) + ">";
     }
 
@@ -134,6 +134,24 @@ TEST_F(ConnectionTest, GivesTheSameLinesHoweverTheyAreCut) {
         EXPECT_EQ(line(), "bare") << cut;
         EXPECT_EQ(line(), "") << cut;
         EXPECT_EQ(line(), "last") << cut;
+    }
+}
+
+TEST_F(ConnectionTest, EndsNoLineWithABareLfWhereThatIsAskedFor) {
+    std::string_view input = "a\nb\r\n\n\r\n\r\r\nlast\r\n";
+    for (std::size_t cut = 1; cut < input.size(); ++cut) {
+        client_->send(input.substr(0, cut));
+        asio::post(context_, [&] { client_->send(input.substr(cut)); });
+        for (auto expected : {"a\nb", "\n", "\r", "last"}) EXPECT_EQ(line(255, 5s, LineEnd::crlf), expected) << cut;
+    }
+}
+
+TEST_F(ConnectionTest, FindsTheEndOfALongLineHoweverItIsCut) {
+    for (auto first : {std::string(20, 'x'), std::string(20, 'x') + "\n", std::string(20, 'x') + "\r"}) {
+        client_->send(first);
+        asio::post(context_, [&] { client_->send(first.ends_with('\r') ? "\nNOOP\r\n" : "y\nz\r\nNOOP\r\n"); });
+        EXPECT_EQ(line(10, 5s, LineEnd::crlf), "<too_large>");
+        EXPECT_EQ(line(10, 5s, LineEnd::crlf), "NOOP");
     }
 }
 

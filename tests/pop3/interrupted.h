@@ -12,9 +12,9 @@ public:
     Interrupted(std::unique_ptr<net::Connection> inner, int line, std::function<Task<>()> happen)
         : inner_(std::move(inner)), line_(line), happen_(std::move(happen)) {}
 
-    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle) override {
+    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle, net::LineEnd end) override {
         if (--line_ == 0) co_await happen_();
-        co_return co_await inner_->read_line(limit, idle);
+        co_return co_await inner_->read_line(limit, idle, end);
     }
     Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into) override {
         return inner_->read_some(idle, into);

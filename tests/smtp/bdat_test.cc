@@ -42,10 +42,26 @@ TEST(Bdat, StuffsAndEndsTheLastLine) {
            {"BDAT 3 LAST\r\nend", "250 2.0.0", {"end\r\n"}}});
 }
 
-TEST(Bdat, RefusesBareNewlinesAtItsEnd) {
-    check({{"BDAT 3 LAST\r\na\nb", "554 5.6.0", {}},
-           {"BDAT 3\r\na\rbBDAT 0 LAST\r\nNOOP\r\n", "250 2.0.0, 554 5.6.0, 250 2.0.0", {}},
-           {"BDAT 1 LAST\r\n\r", "554 5.6.0", {}}});
+TEST(Bdat, NormalizesBareNewlinesSinceItsOctetsAreCounted) {
+    check({{"BDAT 3 LAST\r\na\nb", "250 2.0.0", {"a\r\nb\r\n"}},
+           {"BDAT 5 LAST\r\na\n.\nb", "250 2.0.0", {"a\r\n..\r\nb\r\n"}},
+           {"BDAT 3\r\na\rbBDAT 0 LAST\r\nNOOP\r\n", "250 2.0.0, 250 2.0.0, 250 2.0.0", {"a b\r\n"}},
+           {"BDAT 2 LAST\r\na\nMAIL FROM:<>\r\n", "250 2.0.0, 250 2.1.0", {"a\r\n"}}});
+}
+
+TEST(Bdat, IsNotRepeatedForEverWithoutAnOctet) {
+    World world;
+    auto options = options_for(Protocol::smtp);
+    options.limits.idle_commands = 3;
+    for (auto before : {std::string(), std::string("MAIL FROM:<>\r\n"), kEnvelope})
+        for (auto command : {"BDAT 0\r\n", "DATA\r\n"}) {
+            if (before == kEnvelope && command == std::string("DATA\r\n")) continue;
+            auto input = kHello + before;
+            for (int i = 0; i < 100; ++i) input += command;
+            auto found = codes(talk(world, input, options).output);
+            EXPECT_EQ(found.back(), "421 4.7.0") << before << command;
+            EXPECT_LT(found.size(), 30u) << before << command;
+        }
 }
 
 TEST(Bdat, CannotBeMixedWithOtherCommands) {

@@ -71,11 +71,29 @@ TEST(Lmtp, AnswersForEachRecipientWhenTheMessageAsAWholeFails) {
               "250 2.1.0, 250 2.1.5, 250 2.1.5, 552 5.3.4, 552 5.3.4, 552 5.3.4, 250 2.0.0");
 }
 
-TEST(Lmtp, WithoutRecipientsRefusesDataAndAnswersBdatLastWithNothing) {
+TEST(Lmtp, WithoutRecipientsAnswersDataAndEveryChunkWithOneRefusal) {
     World world;
-    EXPECT_EQ(lmtp(world, kMail + kNobody + "DATA\r\nNOOP\r\n"), "250 2.1.0, 550 5.1.1, 503 5.5.1, 250 2.0.0");
-    EXPECT_EQ(lmtp(world, kMail + kNobody + "BDAT 2 LAST\r\n\r\nHELP\r\n"), "250 2.1.0, 550 5.1.1, 214 2.0.0");
-    EXPECT_EQ(lmtp(world, kMail + kNobody + "BDAT 2\r\n\r\nHELP\r\n"), "250 2.1.0, 550 5.1.1, 503 5.5.1, 214 2.0.0");
+    const auto nobody = kMail + kNobody;
+    const std::string refused = "250 2.1.0, 550 5.1.1, 503 5.5.1, ";
+    EXPECT_EQ(lmtp(world, nobody + "DATA\r\nHELP\r\n"), refused + "214 2.0.0");
+    EXPECT_EQ(lmtp(world, nobody + "BDAT 2 LAST\r\n\r\nHELP\r\n"), refused + "214 2.0.0");
+    EXPECT_EQ(lmtp(world, nobody + "BDAT 0 LAST\r\nHELP\r\n"), refused + "214 2.0.0");
+    EXPECT_EQ(lmtp(world, nobody + "BDAT 2\r\n\r\nBDAT 2 LAST\r\n\r\nHELP\r\n"), refused + "503 5.5.1, 214 2.0.0");
+    // What a client has in its pipeline: the next message must not suffer.
+    EXPECT_EQ(lmtp(world, nobody + "BDAT 2 LAST\r\n\r\n" + kMail + kDemo + "BDAT 2 LAST\r\n\r\n"),
+              refused + "250 2.1.0, 250 2.1.5, 250 2.0.0");
+    EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
+}
+
+TEST(Lmtp, StoresNoMessageThatARefusedChunkIsMissingFrom) {
+    for (auto protocol : {Protocol::lmtp, Protocol::smtp}) {
+        World world;
+        auto hello = protocol == Protocol::lmtp ? kLhlo : kHello;
+        auto input = hello + kMail + kNobody + "BDAT 2\r\n\r\n" + kDemo + "BDAT 2 LAST\r\n\r\n";
+        EXPECT_EQ(after_hello(talk(world, input, options_for(protocol)).output),
+                  "250 2.1.0, 550 5.1.1, 503 5.5.1, 503 5.5.1, 503 5.5.1");
+        EXPECT_TRUE(world.inbox("demo@example.test").empty());
+    }
 }
 
 TEST(Lmtp, NormalizesBareNewlines) {

@@ -30,7 +30,8 @@ TEST(SmtpSession, GreetsAndListsItsExtensions) {
               "250-SMTPUTF8\r\n"
               "250-CHUNKING\r\n"
               "250-DSN\r\n"
-              "250 ENHANCEDSTATUSCODES\r\n"
+              "250-ENHANCEDSTATUSCODES\r\n"
+              "250 HELP\r\n"
               "221 2.0.0 Bye\r\n");
     options.greeting = "welcome";
     options.tls = any_tls;
@@ -105,10 +106,52 @@ TEST(SmtpSession, AnswersEachCommandWithItsCode) {
         EXPECT_EQ(after_hello(talk(world, kHello + input).output), replies) << input;
 }
 
+// RFC 5321 s2.3.8.
+TEST(SmtpSession, TakesABareLfForNoEndOfACommand) {
+    for (auto protocol : {Protocol::smtp, Protocol::lmtp})
+        for (std::size_t cut : {0, 1, 2, 3}) {
+            auto options = options_for(protocol);
+            auto hello = std::string(protocol == Protocol::smtp ? "EHLO c.example\r\n" : "LHLO c.example\r\n");
+            auto said = [&](World& world, const std::string& input) {
+                return after_hello(talk(world, Script{.flights = {hello + input}, .cut = cut}, options).output);
+            };
+            World world;
+            EXPECT_EQ(said(world, "NOOP\n"), "") << "it is not over";
+            EXPECT_EQ(said(world, "NOOP\nNOOP\r\nNOOP\r\n"), "500 5.5.2, 250 2.0.0") << "one line, one reply";
+            EXPECT_EQ(said(world, "NOOP\rNOOP\r\nNOOP\r\n"), "500 5.5.2, 250 2.0.0");
+            EXPECT_EQ(said(world, "NOOP\r\r\nNOOP\r\n"), "500 5.5.2, 250 2.0.0");
+            EXPECT_EQ(said(world, repeat("NOOP\nNOOP\r\n", 20)), repeat("500 5.5.2, ", 19) + "421 4.7.0") << "counted";
+            // A client that ends commands so goes on with its message whatever we say.
+            auto rest = "Subject: x\r\n" + kEnvelope + "DATA\r\ninjected\r\n.\r\n";
+            for (auto begin : {"DATA\n", "BDAT 90 LAST\n", "RCPT TO:<demo@example.test>\nDATA\n"})
+                EXPECT_EQ(said(world, kEnvelope + begin + rest), "250 2.1.0, 250 2.1.5, 500 5.5.2, 421 4.7.0") << begin;
+            EXPECT_TRUE(world.inbox("demo@example.test").empty());
+
+            options.bare_lf_commands = true;
+            auto message = "MAIL FROM:<a@b.example>\nRCPT TO:<demo@example.test>\nDATA\n" + kText + ".\r\nNOOP\n";
+            EXPECT_EQ(said(world, message), "250 2.1.0, 250 2.1.5, 354, 250 2.0.0, 250 2.0.0") << "for old devices";
+            EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
+        }
+}
+
 TEST(SmtpSession, WantsToBeGreetedFirst) {
     World world;
     auto input = "MAIL FROM:<a@b.example>\r\n";
     EXPECT_EQ(codes(talk(world, input).output), (std::vector<std::string>{"220", "503 5.5.1"}));
+}
+
+// RFC 5321 s4.5.1.
+TEST(SmtpSession, TakesMailForAPostmasterWhomNobodyNamed) {
+    World world;
+    for (auto address : {"PostMaster", "postmaster@example.test", "POSTMASTER@Example.Test"}) {
+        auto input = kHello + "MAIL FROM:<>\r\nRCPT TO:<" + address + ">\r\nDATA\r\n" + kText + ".\r\n";
+        EXPECT_EQ(after_hello(talk(world, input).output), "250 2.1.0, 250 2.1.5, 354, 250 2.0.0") << address;
+    }
+    auto kept = run(world.store.list(directory::kPostmasterMailbox, mailstore::OrderKey{0}, 10));
+    ASSERT_TRUE(kept);
+    EXPECT_EQ(kept->size(), 3u);
+    EXPECT_EQ(after_hello(talk(world, kHello + "MAIL FROM:<>\r\nRCPT TO:<postmaster@elsewhere.example>\r\n").output),
+              "250 2.1.0, 550 5.7.1");
 }
 
 TEST(SmtpSession, TakesMailForPostmasterWithoutADomain) {

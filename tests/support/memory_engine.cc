@@ -80,7 +80,7 @@ struct MemoryEngine::Disk {
     std::unordered_map<PartitionId, Partition> partitions;
     Fault commit_fault, read_fault, write_fault;
     std::function<void(PartitionId, const Batch&)> hook;
-    std::uint64_t last_token = 0, last_hint = 0, commits = 0, reads = 0, rests = 0;
+    std::uint64_t last_token = 0, last_hint = 0, commits = 0, reads = 0, rests = 0, staged_octets = 0;
 
     std::optional<Error> read_failure() {
         ++reads;
@@ -103,12 +103,14 @@ namespace {
 
 class Writer final : public BodyWriter {
 public:
-    explicit Writer(std::function<std::optional<Error>()> failure) : failure_(std::move(failure)) {}
+    Writer(std::function<std::optional<Error>()> failure, std::function<void(std::size_t)> count)
+        : failure_(std::move(failure)), count_(std::move(count)) {}
     std::span<char> room() override { return room_; }
     Task<Result<>> write(std::string_view bytes) override {
         co_await suspend();
         if (auto failure = failure_()) co_return std::unexpected(std::move(*failure));
         bytes_->text.append(bytes);
+        count_(bytes.size());
         co_return Result<>{};
     }
     Task<Result<std::shared_ptr<const StagedBody>>> finish() override {
@@ -119,6 +121,7 @@ public:
 
 private:
     std::function<std::optional<Error>()> failure_;
+    std::function<void(std::size_t)> count_;
     std::shared_ptr<Bytes> bytes_ = std::make_shared<Bytes>();
     std::array<char, 1000> room_;
 };
@@ -278,7 +281,11 @@ std::unique_ptr<BodyWriter> MemoryEngine::write_body(std::uint64_t) {
         if (!state->write_fault.take()) return std::nullopt;
         return Error(state->write_fault.code, "this write was made to fail");
     };
-    return std::make_unique<Writer>(std::move(failure));
+    auto count = [state = state_](std::size_t octets) {
+        std::lock_guard lock(state->mutex);
+        state->staged_octets += octets;
+    };
+    return std::make_unique<Writer>(std::move(failure), std::move(count));
 }
 
 std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
@@ -385,6 +392,11 @@ std::uint64_t MemoryEngine::commits() const {
 std::uint64_t MemoryEngine::reads() const {
     std::lock_guard lock(state_->mutex);
     return state_->reads;
+}
+
+std::uint64_t MemoryEngine::staged_octets() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->staged_octets;
 }
 
 std::uint64_t MemoryEngine::rests() const {

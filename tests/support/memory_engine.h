@@ -53,6 +53,7 @@ public:
     std::uint64_t commits() const;                                    ///< that succeeded
     std::uint64_t reads() const;                                      ///< get and scan calls
     std::uint64_t rests() const;                                      ///< of series that had opened a body since
+    std::uint64_t staged_octets() const;                              ///< that writers of bodies were ever given
     std::size_t body_count(engine::PartitionId partition) const;      ///< bodies that exist
     std::size_t snapshot_count(engine::PartitionId partition) const;  ///< snapshots that somebody holds
 

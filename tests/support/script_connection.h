@@ -39,17 +39,15 @@ public:
         for (auto i = next_; i < script_.flights.size(); ++i) transcript_->unread += script_.flights[i].size();
     }
 
-    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds) override {
+    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds, net::LineEnd end) override {
         drop_used();
-        std::size_t end;
+        std::optional<net::LineBounds> line;
         if (aborted_) co_return fail(Errc::closed, "cut");
-        while ((end = buffer_.find('\n')) == buffer_.npos)
+        while (!(line = net::find_line(buffer_, end)))
             if (auto more = co_await arrive(); !more) co_return pass_on(more);
-        used_ = end + 1;
+        used_ = line->whole;
         if (used_ > limit) co_return fail(Errc::too_large, "line too long");
-        auto line = std::string_view(buffer_).substr(0, end);
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        co_return line;
+        co_return std::string_view(buffer_).substr(0, line->text);
     }
 
     Task<Result<std::string_view>> read_some(Seconds, std::span<char>) override {
