@@ -1,10 +1,13 @@
 #pragma once
 // What the parts of Directory share: reading single records, and writing one change at a time.
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/async_mutex.h"
+#include "base/octet_cache.h"
 #include "directory/directory.h"
 #include "directory/records.h"
 
@@ -33,11 +36,20 @@ struct Match {
     std::string detail;
 };
 
+/// Where an alias led when the directory had this change number. A stranger may ask again and again, and each time a
+/// thousand accounts would have to be looked up.
+struct Expansion {
+    engine::ChangeNumber number;
+    std::shared_ptr<const Resolution> led_to;  ///< its detail is that of the one account at the end, if any
+};
+
 struct Core {
     engine::Engine& engine;
     const Clock& clock;
     Options options;
     AsyncMutex writer;  ///< held by the one change being made; reads never take it
+    std::mutex expansions_mutex;
+    OctetCache<std::string, Expansion> expansions{options.alias_cache};  ///< by the alias
 
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
     Result<mail::Address> normalize(const mail::Address& address) const;

@@ -148,7 +148,7 @@ Task<Result<Account>> Core::account(mail::Address address) {
 }
 
 Directory::Directory(engine::Engine& engine, const Clock& clock, Options options)
-    : core_(new Core{engine, clock, options, {}}) {}
+    : core_(new Core{engine, clock, options, {}, {}}) {}
 
 Directory::~Directory() = default;
 

@@ -88,8 +88,9 @@ struct Resolution {
 struct Options {
     mail::LocalPartCase local_case = mail::LocalPartCase::fold;
     char detail_separator = '+';
-    std::size_t alias_depth = 10;      ///< aliases of aliases
-    std::size_t alias_targets = 1000;  ///< accounts one address may lead to
+    std::size_t alias_depth = 10;        ///< aliases of aliases
+    std::size_t alias_targets = 1000;    ///< accounts one address may lead to
+    std::size_t alias_cache = 4u << 20;  ///< octets of memory for where aliases lead
 };
 
 struct Core;  // core.h

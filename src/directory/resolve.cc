@@ -2,6 +2,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "base/turn.h"
 #include "directory/core.h"
 
 namespace poplar::directory {
@@ -40,6 +41,7 @@ public:
         if (depth > core_.options.alias_depth || on_the_way_.size() > core_.options.alias_targets) endless_ = true;
         for (const auto& target : alias.targets) {
             if (endless_) break;
+            if (turn::over()) co_await turn::let_others();
             auto address = core_.normalize(target);
             if (!address) co_return pass_on(address);
             auto match = co_await core_.match(std::move(*address));
@@ -53,15 +55,14 @@ public:
         co_return Result<>();
     }
 
-    /// `detail`: of the address the mail was sent to.
-    Resolution result(std::string detail) && {
+    /// Its detail is that of the one account it leads to, if that was cut off on the way.
+    Resolution result() && {
         Resolution out;
-        out.detail = std::move(detail);
         if (endless_) {
             out.kind = Resolution::Kind::loop;
         } else if (!accounts_.empty()) {
             out.kind = Resolution::Kind::accounts;
-            if (accounts_.size() == 1 && !first_detail_.empty()) out.detail = std::move(first_detail_);
+            if (accounts_.size() == 1) out.detail = std::move(first_detail_);
             out.accounts = std::move(accounts_);
         } else {
             out.kind = met_disabled_ ? Resolution::Kind::disabled : Resolution::Kind::unknown_user;
@@ -79,18 +80,51 @@ private:
     bool endless_ = false;
 };
 
-Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detail) {
+Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) {
+    auto number = co_await core.engine.change_number(kDirectoryPartition);
+    if (!number) co_return pass_on(number);
+    {
+        std::lock_guard guard(core.expansions_mutex);
+        const auto* known = core.expansions.find(alias.address);
+        if (known && known->number == *number) co_return known->led_to;
+    }
     Walk walk(core);
-    auto followed = co_await walk.follow(std::move(match.entity), {});
+    auto address = alias.address;
+    auto followed = co_await walk.follow(std::move(alias), {});
     if (!followed) co_return pass_on(followed);
-    co_return std::move(walk).result(std::move(detail));
+    auto led_to = std::make_shared<const Resolution>(std::move(walk).result());
+    const auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId);
+    if (octets > core.expansions.longest()) co_return led_to;
+    // If a change came in between, its number is another one already.
+    decltype(core.expansions)::Gone gone;
+    std::lock_guard guard(core.expansions_mutex);
+    gone = core.expansions.put(address, {*number, led_to}, octets);
+    co_return led_to;
+}
+
+/// `detail`: of the address the mail was sent to. Where the way led to one account with another detail, that holds.
+Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detail) {
+    Resolution out;
+    if (auto* alias = std::get_if<Alias>(&match.entity)) {
+        auto led_to = co_await expand(core, std::move(*alias));
+        if (!led_to) co_return pass_on(led_to);
+        out = **led_to;
+    } else {
+        Walk walk(core);
+        walk.arrive(std::move(std::get<Account>(match.entity)), {});
+        out = std::move(walk).result();
+    }
+    if (out.detail.empty()) out.detail = std::move(detail);
+    co_return out;
 }
 
 /// As follow_match, for what needs no following.
 Resolution arrived(Core& core, Account account, std::string detail) {
     Walk walk(core);
     walk.arrive(std::move(account), {});
-    return std::move(walk).result(std::move(detail));
+    auto out = std::move(walk).result();
+    out.detail = std::move(detail);
+    return out;
 }
 
 Resolution nowhere(Resolution::Kind kind) {

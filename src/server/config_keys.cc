@@ -447,6 +447,7 @@ std::vector<ConfigKey> make_keys() {
         detail_separator_key(),
         number("addresses.alias_depth", restart, AT(directory.alias_depth), 1, 100),
         number("addresses.alias_targets", restart, AT(directory.alias_targets), 1, 100'000),
+        size("addresses.alias_cache", restart, AT(directory.alias_cache), 0),
 
         duration("storage.retention", restart, AT(mailstore.retention), seconds(0), days(36'500)),
         size("storage.list_cache", restart, AT(mailstore.list_cache), 0),

@@ -103,6 +103,24 @@ TEST_F(Resolve, FollowsAliasesToEachAccountOnce) {
     EXPECT_EQ(names(found), (Names{"carol@example.org", "bob@example.org"}));
 }
 
+TEST_F(Resolve, LooksUpWhereAnAliasLeadsOnceUntilSomethingChanges) {
+    Names targets;
+    for (int i = 0; i < 50; ++i) targets.push_back(account("user" + std::to_string(i) + "@example.org").address);
+    alias("all@example.org", targets);
+    EXPECT_EQ(names(resolve("all")), targets);
+    const auto before = engine.reads();
+    for (const char* local : {"all", "ALL", "all+x"}) EXPECT_EQ(resolve(local).accounts.size(), 50u) << local;
+    EXPECT_EQ(resolve("all+x").detail, "x");
+    EXPECT_EQ(resolve("all").detail, "");
+    EXPECT_LE(engine.reads() - before, 15u);
+    disable("user0@example.org");
+    EXPECT_EQ(resolve("all").accounts.size(), 49u);
+    ASSERT_TRUE(run(directory.remove_account("user1@example.org")));
+    EXPECT_EQ(resolve("all").accounts.size(), 48u);
+    Directory without(engine, clock, {.alias_cache = 0});
+    EXPECT_EQ(run(without.resolve({"all", "example.org"}))->accounts.size(), 48u);
+}
+
 TEST_F(Resolve, DoesNotTakeTwoWaysToOneAliasForACircle) {
     alias("d@example.org", {"bob@example.org"});
     alias("b@example.org", {"d@example.org"});
