@@ -25,11 +25,12 @@ struct Copy {
 
 class IncomingMessage final : public Incoming {
 public:
-    IncomingMessage(Envelope envelope, std::unique_ptr<engine::BodyWriter> writer, mailstore::MailStore& store,
-                    const Clock& clock, Limits limits)
+    IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<engine::BodyWriter> writer,
+                    mailstore::MailStore& store, const Clock& clock, Limits limits)
         : envelope_(std::move(envelope)), writer_(std::move(writer)), store_(store), clock_(clock), limits_(limits) {
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
-        envelope_.received.recipient = envelope_.recipients.size() == 1 ? envelope_.recipients.front().address : "";
+        const auto& to = envelope_->recipients;
+        envelope_->received.recipient = to.size() == 1 ? to.front().address : "";
     }
 
     std::span<char> room() override { return writer_->room(); }
@@ -58,7 +59,7 @@ public:
         auto staged = co_await writer_->finish();
         if (!staged) co_return pass_on(staged);
         downgrader_.finish();
-        envelope_.received.time = clock_.now();
+        envelope_->received.time = clock_.now();
         co_return co_await store({std::move(*staged), sizes.octets + mender_.added()});
     }
 
@@ -70,8 +71,8 @@ private:
     // RFC 5321 s4.4: the Return-Path stands at the very top. A Return-Path that came with the message stays where it
     // is: removing it is only a MAY, and would change octets that the sender may have signed.
     std::string head_for(const Recipient& recipient) const {
-        return mail::format_return_path(envelope_.reverse_path) + mail::format_delivered_to(recipient.address) +
-               mail::format_received(envelope_.received);
+        return mail::format_return_path(envelope_->reverse_path) + mail::format_delivered_to(recipient.address) +
+               mail::format_received(envelope_->received);
     }
 
     /// NewMessage::ascii_octets.
@@ -86,8 +87,8 @@ private:
     std::vector<Copy> copies() const {
         std::vector<Copy> copies;
         std::map<directory::AccountId, std::size_t> seen;
-        for (std::size_t i = 0; i < envelope_.recipients.size(); ++i)
-            for (auto account : envelope_.recipients[i].resolution.accounts)
+        for (std::size_t i = 0; i < envelope_->recipients.size(); ++i)
+            for (auto account : envelope_->accounts_of(envelope_->recipients[i]))
                 if (seen.emplace(account, copies.size()).second) copies.push_back({account, i});
         return copies;
     }
@@ -96,7 +97,7 @@ private:
         auto wanted = copies();
         std::vector<Task<Result<mailstore::Message>>> appends;
         for (const auto& copy : wanted) {
-            mailstore::NewMessage message{head_for(envelope_.recipients[copy.recipient]), content, {}};
+            mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};
             message.ascii_octets = ascii_octets(message.head, content.octets);
             appends.push_back(store_.append(copy.account, std::move(message)));
         }
@@ -106,18 +107,18 @@ private:
             if (!stored[i]) failed[wanted[i].account] = &stored[i].error();
 
         std::vector<Result<>> results;
-        for (const auto& recipient : envelope_.recipients) results.push_back(result_of(recipient, failed));
+        for (const auto& recipient : envelope_->recipients) results.push_back(result_of(recipient, failed));
         co_return results;
     }
 
-    static Result<> result_of(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) {
-        if (recipient.resolution.accounts.empty()) return fail(Errc::not_found, "leads to no account");
-        for (auto account : recipient.resolution.accounts)
+    Result<> result_of(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) const {
+        if (recipient.count == 0) return fail(Errc::not_found, "leads to no account");
+        for (auto account : envelope_->accounts_of(recipient))
             if (auto found = failed.find(account); found != failed.end()) return std::unexpected(*found->second);
         return {};
     }
 
-    Envelope envelope_;
+    std::shared_ptr<Envelope> envelope_;
     std::unique_ptr<engine::BodyWriter> writer_;
     mailstore::MailStore& store_;
     const Clock& clock_;
@@ -129,6 +130,17 @@ private:
 
 }  // namespace
 
+void Envelope::add(std::string address, std::span<const directory::AccountId> leads_to) {
+    address_octets += address.size();
+    recipients.push_back(
+        {std::move(address), static_cast<std::uint32_t>(accounts.size()), static_cast<std::uint32_t>(leads_to.size())});
+    accounts.insert(accounts.end(), leads_to.begin(), leads_to.end());
+}
+
+std::size_t Envelope::memory() const {
+    return address_octets + recipients.capacity() * sizeof(Recipient) + accounts.capacity() * sizeof(accounts[0]);
+}
+
 Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, engine::Engine& engine,
                    const Clock& clock, Limits limits)
     : directory_(directory), store_(store), engine_(engine), clock_(clock), limits_(limits) {}
@@ -137,7 +149,7 @@ Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
     return directory_.resolve(std::move(address));
 }
 
-std::unique_ptr<Incoming> Delivery::begin(Envelope envelope, std::uint64_t size_hint) {
+std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     return std::make_unique<IncomingMessage>(std::move(envelope), engine_.write_body(size_hint), store_, clock_,
                                              limits_);
 }

@@ -23,16 +23,25 @@ struct Limits {
     std::uint32_t header_fields = 2000;
 };
 
-/// One RCPT of the envelope, resolved.
+/// One RCPT of the envelope.
 struct Recipient {
-    std::string address;  ///< as the client gave it
-    directory::Resolution resolution;
+    std::string address;                 ///< as the client gave it
+    std::uint32_t first = 0, count = 0;  ///< its part of Envelope::accounts
 };
 
+/// A stranger says how many recipients there are, and each may lead to many accounts: little is kept of each.
 struct Envelope {
     std::string reverse_path;  ///< "" for the null reverse-path
     std::vector<Recipient> recipients;
-    mail::Received received;  ///< `recipient` and `time` are filled in here
+    std::vector<directory::AccountId> accounts;  ///< that the recipients lead to, one recipient's behind the other's
+    mail::Received received;                     ///< `recipient` and `time` are filled in here
+    std::size_t address_octets = 0;              ///< of all recipients
+
+    void add(std::string address, std::span<const directory::AccountId> leads_to);
+    std::size_t memory() const;  ///< octets, about, that the recipients take
+    std::span<const directory::AccountId> accounts_of(const Recipient& recipient) const {
+        return std::span(accounts).subspan(recipient.first, recipient.count);
+    }
 };
 
 /// Takes a message's octets in wire form and stores it for every recipient.
@@ -56,7 +65,7 @@ public:
              Limits limits);
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
-    std::unique_ptr<Incoming> begin(Envelope envelope, std::uint64_t size_hint);
+    std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
 
 private:

@@ -13,6 +13,7 @@
 #include "base/asio.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/steady.h"
 #include "net/peer.h"
 
 namespace poplar::net {
@@ -88,6 +89,9 @@ public:
     virtual Task<Result<>> flush() = 0;
     /// Whether somebody waits for the peer to take what is sent.
     virtual bool sending() const { return false; }
+
+    /// Sends what is gathered, then waits. Ends early, with the failure, as a read would.
+    virtual Task<Result<>> pause(SteadyClock::duration) { co_return Result<>(); }
 
     /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer
     /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).

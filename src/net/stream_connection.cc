@@ -127,6 +127,7 @@ public:
     bool try_write_all(std::span<const std::string_view> pieces) override;
     Task<Result<>> flush() override;
     bool sending() const override { return waiting_ == Purpose::writing; }
+    Task<Result<>> pause(SteadyClock::duration time) override;
     Task<Result<>> start_tls(const TlsContext& context, Seconds limit) override;
     const TlsInfo* tls() const override { return tls_info_ ? &*tls_info_ : nullptr; }
     std::string channel_binding(std::string_view type) const override;
@@ -520,6 +521,21 @@ Task<Result<ProxyHeader>> StreamConnectionImpl::read_proxy_header(Seconds limit)
             co_return fail(Errc::closed, got == 0 ? "the peer closed" : system_message(errno));
         }
     }
+}
+
+Task<Result<>> StreamConnectionImpl::pause(SteadyClock::duration time) {
+    auto deadline = SteadyClock::now() + time;
+    if (auto sent = co_await flush(); !sent) co_return sent;
+    if (auto begun = begin_wait(Purpose::reading, deadline); !begun) {
+        if (begun.error().code() == Errc::timed_out) co_return Result<>();
+        co_return begun;
+    }
+    auto [error] = co_await socket_.async_wait(Socket::wait_error, asio::as_tuple(use_awaitable));
+    auto ended = end_wait(error);
+    if (!ended && ended.error().code() == Errc::timed_out) co_return Result<>();
+    if (!ended) co_return ended;
+    over_ = true;
+    co_return fail(Errc::closed, "the peer closed");
 }
 
 Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Seconds limit) {

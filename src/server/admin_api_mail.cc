@@ -185,13 +185,13 @@ Task<ApiReply> AdminApi::deliver(const ApiRequest& request, ApiBody& body) {
         case Kind::loop: co_return api_error(Errc::invalid, fmt::format("the aliases of {} lead in a circle", text));
     }
 
-    delivery::Envelope envelope;
-    envelope.reverse_path = sender;
-    envelope.recipients.push_back({text, std::move(*resolution)});
-    envelope.received.by = s_.hostname;
-    envelope.received.with = "LMTP";  // the same path; the admin socket has no name of its own among the keywords
-    envelope.received.id = random_text(12);
-    auto id = envelope.received.id;
+    auto envelope = std::make_shared<delivery::Envelope>();
+    envelope->reverse_path = sender;
+    envelope->add(text, resolution->accounts);
+    envelope->received.by = s_.hostname;
+    envelope->received.with = "LMTP";  // the same path; the admin socket has no name of its own among the keywords
+    envelope->received.id = random_text(12);
+    auto id = envelope->received.id;
     auto incoming = s_.delivery.begin(std::move(envelope), body.size_hint());
     // A file on this machine: its line ends are LF more often than CRLF.
     mail::WireEncoder encoder(mail::BareNewlines::normalize);

@@ -50,7 +50,7 @@ struct Config {
 
     struct {
         std::string certificate, private_key, client_ca;
-        std::string ciphers = net::kStrictCiphers;
+        std::string ciphers;  ///< empty: net::kStrictCiphers
         bool configured() const { return !certificate.empty(); }
     } tls;
 
@@ -73,7 +73,9 @@ struct Config {
     pop3::Options pop3;
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
     smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);
-    std::string smtp_ciphers = net::kOpportunisticCiphers;
+    std::string smtp_ciphers;  ///< empty: net::kOpportunisticCiphers
+    std::uint32_t unknown_recipients_per_peer = 100;
+    std::uint64_t envelope_memory = 64u << 20;
     std::chrono::seconds drain_time = std::chrono::seconds(30);
     std::chrono::milliseconds expire_every = std::chrono::hours(1);  ///< rounds of housekeeping
     std::uint64_t admin_body = 64u << 20;  ///< octets of a request to the admin API, mail aside

@@ -31,6 +31,7 @@ constexpr auto kValues = asio::as_tuple(use_awaitable);
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
+constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
 
 int complain_lines(const std::vector<std::string>& lines, int exit_code) {
     for (const auto& line : lines) fmt::print(stderr, "poplar: {}\n", line);
@@ -57,9 +58,10 @@ Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config, st
 
 Result<TlsContexts> load_tls(const Config& config) {
     if (!config.tls.configured()) return TlsContexts();
-    auto readers = load_tls(config, "tls.ciphers", config.tls.ciphers);
+    auto or_else = [](const std::string& given, const char* usual) { return given.empty() ? usual : given; };
+    auto readers = load_tls(config, "tls.ciphers", or_else(config.tls.ciphers, net::kStrictCiphers));
     if (!readers) return pass_on(readers);
-    auto smtp = load_tls(config, "smtp.tls_ciphers", config.smtp_ciphers);
+    auto smtp = load_tls(config, "smtp.tls_ciphers", or_else(config.smtp_ciphers, net::kOpportunisticCiphers));
     if (!smtp) return pass_on(smtp);
     return TlsContexts{std::move(*readers), std::move(*smtp)};
 }
@@ -67,7 +69,8 @@ Result<TlsContexts> load_tls(const Config& config) {
 std::vector<std::string> tls_warnings(const Config& config, const TlsContexts& contexts) {
     std::vector<std::string> lines;
     if (!contexts.readers) return lines;
-    for (const auto& warning : contexts.readers->warnings()) lines.push_back(config.error_at("tls.certificate", warning));
+    for (const auto& warning : contexts.readers->warnings())
+        lines.push_back(config.error_at("tls.certificate", warning));
     return lines;
 }
 
@@ -172,7 +175,10 @@ private:
     pop3::Announced announced_;
     pop3::ListingCache listings_{config_.pop3.listing_cache};
     pop3::Services pop3_services_{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_, &listings_};
-    smtp::Services smtp_services_{delivery_};
+    smtp::UnknownRecipients unknown_recipients_{{.free = config_.unknown_recipients_per_peer}};
+    Budget envelopes_{config_.envelope_memory, kEnvelopesOfOnePeer};
+    smtp::Services smtp_services_{delivery_, &unknown_recipients_, &envelopes_};
+    smtp::Services lmtp_services_{delivery_, nullptr, &envelopes_};
     std::vector<std::pair<Protocol, std::string>> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
@@ -244,10 +250,12 @@ net::Service Server::service(Protocol protocol) {
             return counted(count, pop3::serve(std::move(connection), pop3_services_, config_.pop3, random_text(10)));
         };
     } else {
-        const auto& options = protocol == Protocol::smtp ? config_.smtp : config_.lmtp;
+        const bool smtp = protocol == Protocol::smtp;
+        const auto& options = smtp ? config_.smtp : config_.lmtp;
+        const auto& services = smtp ? smtp_services_ : lmtp_services_;
         service.busy_reply = fmt::format("421 4.3.2 {} too many connections, try again later\r\n", config_.hostname);
-        service.session = [this, &count, &options](std::unique_ptr<net::Connection> connection) {
-            return counted(count, smtp::serve(std::move(connection), smtp_services_, options, random_text(10)));
+        service.session = [&count, &services, &options](std::unique_ptr<net::Connection> connection) {
+            return counted(count, smtp::serve(std::move(connection), services, options, random_text(10)));
         };
     }
     if (protocol == Protocol::pop3s) service.tls = [this] { return tls_.get(); };

@@ -80,6 +80,7 @@ inline constexpr Reply kShutdown{421, "4.3.2", "Shutting down, try later"};
 inline constexpr Reply kTimeout{421, "4.4.2", "Timeout"};
 inline constexpr Reply kTooManyErrors{421, "4.7.0", "Too many errors"};
 inline constexpr Reply kTooManyUnknown{421, "4.7.0", "Too many unknown recipients"};
+inline constexpr Reply kTooManyRefused{421, "4.7.0", "Too many refused recipients"};
 inline constexpr Reply kTooManyMessages{421, "4.7.0", "Too many messages, connect again"};
 inline constexpr Reply kSuspicious{421, "4.7.0", "Bare newlines were seen, connect again"};
 inline constexpr Reply kTooMuchIdling{421, "4.7.0", "Too many commands without a message"};

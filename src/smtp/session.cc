@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "base/log.h"
+#include "base/peer_network.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
 #include "smtp/transaction.h"
@@ -15,6 +17,7 @@ namespace poplar::smtp {
 namespace {
 
 constexpr std::size_t kKeptReplies = 256;  // octets of text that a session keeps room for
+constexpr std::string_view kTooManyAccounts = "too many accounts";
 
 // RFC 3848 and RFC 6531 s4.3: what `with` says in Received. HELO has no keyword for TLS.
 std::string with_keyword(Protocol protocol, bool extended, bool tls, bool utf8) {
@@ -50,6 +53,12 @@ std::string names(const std::vector<delivery::Recipient>& recipients) {
     return text;
 }
 
+// A name of 255 octets would make a long line of each short command.
+std::string_view shortened(std::string_view helo) {
+    constexpr std::size_t kMost = 64;
+    return helo.substr(0, kMost);
+}
+
 class Session {
 public:
     Session(net::Connection& connection, const Services& services, const Options& options, std::string_view id)
@@ -57,7 +66,7 @@ public:
 
     /// Until the client leaves or has to. The failure is the connection's.
     Task<Result<>> run();
-    std::uint32_t messages() const { return messages_; }
+    void log_end(std::string_view result);
 
 private:
     Task<Result<>> lost(Errc why);
@@ -86,7 +95,9 @@ private:
     bool told_at_once();                                 // false: tell() is needed
     Task<Result<>> tell();
     void forget_said();
+    Task<Result<>> await_place();
     void refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
+    void log_refusal(const Rcpt& rcpt, Reply reply, std::string_view reason);
     Task<Result<>> refuse_chunk(Bdat bdat, Reply reply);
     void finish_message(std::vector<Reply> answers);
     void extensions();
@@ -105,7 +116,9 @@ private:
     bool extended_ = false;
     bool suspicious_ = false;  // bare newlines were refused: no more mail on this connection
     std::optional<Transaction> transaction_;
-    std::uint32_t messages_ = 0, bad_commands_ = 0, idle_commands_ = 0, unknown_recipients_ = 0;
+    std::uint32_t messages_ = 0, bad_commands_ = 0, idle_commands_ = 0;
+    std::uint32_t unknown_recipients_ = 0, refused_recipients_ = 0;
+    bool sender_logged_ = false;  // of this transaction, with a refusal
 };
 
 Task<Result<>> Session::run() {
@@ -220,7 +233,8 @@ void Session::on(Mail mail) {
     if (mail.size && *mail.size > services_.delivery.limits().message_octets)
         return idle(replies::kTooLarge);  // RFC 1870 s6.1: before a single octet of it came
     if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from)) return idle(replies::kSenderNeedsUtf8);
-    transaction_.emplace(services_.delivery, options_, std::move(mail));
+    transaction_.emplace(services_, options_, connection_.peer(), std::move(mail));
+    sender_logged_ = false;
     say(replies::kSender);
 }
 
@@ -228,10 +242,17 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     if (!transaction_) co_return bad(replies::kNoMail), Result<>();
     if (transaction_->in_chunks()) co_return bad(replies::kMidChunks), Result<>();
     const auto& limits = options_.limits;
+    // Before the directory is asked: what is refused anyway has to cost next to nothing.
     if (transaction_->recipients().size() >= limits.recipients)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, ""), Result<>();
+    if (transaction_->accounts() >= limits.accounts)
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts), Result<>();
     if (!transaction_->mail().smtputf8 && mail::needs_smtputf8(rcpt.to))
         co_return refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, ""), Result<>();
+    if (services_.unknown && !services_.unknown->empty()) {
+        if (auto waited = co_await await_place(); !waited) co_return waited;
+        if (done_) co_return Result<>();
+    }
 
     auto resolution = co_await services_.delivery.resolve(rcpt.to);
     if (!resolution) {
@@ -248,28 +269,75 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         case Kind::loop: co_return refuse_recipient(rcpt, replies::kAliasLoop, ""), Result<>();
     }
     if (transaction_->accounts() + resolution->accounts.size() > limits.accounts)
-        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "too many accounts"), Result<>();
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts), Result<>();
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
-    transaction_->add({std::move(address), std::move(*resolution)});
+    if (!transaction_->add(std::move(address), resolution->accounts))
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope"), Result<>();
     say(replies::kRecipient);
     co_return Result<>();
 }
 
+// Whoever has named too many that nobody knows waits, before it shows whether this one is known.
+Task<Result<>> Session::await_place() {
+    if (connection_.peer().loopback) co_return Result<>();
+    const auto place = services_.unknown->place(peer_key(connection_.peer().address));
+    if (!place) co_return hang_up(replies::kTooManyUnknown), Result<>();
+    const auto wait = *place - SteadyClock::now();
+    if (wait <= wait.zero()) co_return Result<>();
+    if (auto told = co_await tell(); !told) co_return told;
+    co_return co_await connection_.pause(wait);
+}
+
 void Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason) {
-    auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
-    log::info("smtp.refused", {{"session", id_},
-                               {"peer", connection_.peer().address},
-                               {"helo", helo_},
-                               {"from", transaction_->reverse_path()},
-                               {"recipient", address},
-                               {"code", reply.code},
-                               {"status", reply.status},
-                               {"reason", reason.empty() ? reply.text : reason}});
+    log_refusal(rcpt, reply, reason);
+    ++refused_recipients_;
     // A front server (LMTP) may hand over as many wrong addresses as the world sends it.
-    bool unknown = reply == replies::kUnknownUser || reply == replies::kNoRelay || reply == replies::kDisabled;
-    if (!lmtp() && unknown && ++unknown_recipients_ > options_.limits.unknown_recipients)
-        return hang_up(replies::kTooManyUnknown);
+    if (lmtp()) return say(reply);
+    const auto& limits = options_.limits;
+    if (reply == replies::kUnknownUser || reply == replies::kNoRelay || reply == replies::kDisabled) {
+        if (services_.unknown && !connection_.peer().loopback)
+            services_.unknown->count(peer_key(connection_.peer().address));
+        if (++unknown_recipients_ > limits.unknown_recipients) return hang_up(replies::kTooManyUnknown);
+    }
+    if (refused_recipients_ > limits.refused_recipients) return hang_up(replies::kTooManyRefused);
     say(reply);
+}
+
+// A short command must not make a long line, again and again: sender and name come once, and of many refusals the end
+// of the session tells the number.
+void Session::log_refusal(const Rcpt& rcpt, Reply reply, std::string_view reason) {
+    if (refused_recipients_ >= options_.limits.logged_refusals) return;
+    auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
+    if (reason.empty()) reason = reply.text;
+    if (std::exchange(sender_logged_, true))
+        connection_.log(log::Level::info, "smtp.refused",
+                        {{"session", id_},
+                         {"peer", connection_.peer().address},
+                         {"recipient", address},
+                         {"code", reply.code},
+                         {"status", reply.status},
+                         {"reason", reason}});
+    else
+        connection_.log(log::Level::info, "smtp.refused",
+                        {{"session", id_},
+                         {"peer", connection_.peer().address},
+                         {"helo", shortened(helo_)},
+                         {"from", transaction_->reverse_path()},
+                         {"recipient", address},
+                         {"code", reply.code},
+                         {"status", reply.status},
+                         {"reason", reason}});
+}
+
+void Session::log_end(std::string_view result) {
+    const auto logged = std::min(refused_recipients_, options_.limits.logged_refusals);
+    connection_.log(log::Level::info, "smtp.end",
+                    {{"session", id_},
+                     {"peer", connection_.peer().address},
+                     {"messages", messages_},
+                     {"refused", refused_recipients_},
+                     {"refused_not_logged", refused_recipients_ - logged},
+                     {"result", result}});
 }
 
 Task<Result<>> Session::on(Data) {
@@ -330,22 +398,31 @@ void Session::finish_message(std::vector<Reply> answers) {
 
     std::size_t stored = 0;
     for (const auto& answer : answers) stored += answer.positive();
+    if (services_.unknown && !services_.unknown->empty())
+        services_.unknown->forgive(peer_key(connection_.peer().address), stored);
     if (!lmtp()) answers = {one_reply(answers)};
     auto worst = one_reply(answers);
     std::string tls = connection_.tls() ? connection_.tls()->version : "no";
-    log::info("smtp.message", {{"session", id_},
-                               {"id", transaction.id()},
-                               {"peer", connection_.peer().address},
-                               {"helo", helo_},
-                               {"from", transaction.reverse_path()},
-                               {"recipients", transaction.recipients().size()},
-                               {"to", names(transaction.recipients())},
-                               {"stored", stored},
-                               {"octets", transaction.octets()},
-                               {"code", worst.code},
-                               {"result", worst.positive() ? std::string_view("stored") : worst.text},
-                               {"reason", transaction.reason()},
-                               {"tls", tls}});
+    const auto to = names(transaction.recipients());
+    const std::initializer_list<log::Field> fields = {
+        {"session", id_},
+        {"id", transaction.id()},
+        {"peer", connection_.peer().address},
+        {"helo", shortened(helo_)},
+        {"from", transaction.reverse_path()},
+        {"recipients", transaction.recipients().size()},
+        {"to", to},
+        {"stored", stored},
+        {"octets", transaction.octets()},
+        {"code", worst.code},
+        {"result", worst.positive() ? std::string_view("stored") : worst.text},
+        {"reason", transaction.reason()},
+        {"tls", tls}};
+    // What is stored has its line whatever others do to the log.
+    if (stored > 0)
+        log::write(log::Level::info, "smtp.message", fields);
+    else
+        connection_.log(log::Level::info, "smtp.message", fields);
     for (const auto& answer : answers) say(answer, answer.positive() ? transaction.id() : std::string_view());
 }
 
@@ -362,8 +439,8 @@ Task<Result<>> Session::on(StartTls) {
     extended_ = false;
     auto secured = co_await connection_.start_tls(*context, options_.timeouts.handshake);
     if (secured) co_return Result<>();
-    log::info("smtp.tls_failed",
-              {{"session", id_}, {"peer", connection_.peer().address}, {"reason", secured.error().detail()}});
+    connection_.log(log::Level::info, "smtp.tls_failed",
+                    {{"session", id_}, {"peer", connection_.peer().address}, {"reason", secured.error().detail()}});
     co_return fail(Errc::closed, "");  // half a handshake is no line to speak on: no 421
 }
 
@@ -429,7 +506,10 @@ std::string_view how_it_ended(const Result<>& result) { return result ? "quit" :
 Options defaults(Protocol protocol) {
     Options options;
     options.protocol = protocol;
-    if (protocol == Protocol::lmtp) options.bare_newlines = mail::BareNewlines::normalize;
+    if (protocol == Protocol::lmtp) {
+        options.bare_newlines = mail::BareNewlines::normalize;
+        options.limits.logged_refusals = 100;  // its connections stay, and strangers don't choose how many there are
+    }
     return options;
 }
 
@@ -448,9 +528,7 @@ Task<> serve(std::unique_ptr<net::Connection> connection, const Services& servic
     }
     auto goodbye = broken ? format(replies::kFailure) : std::string();
     if (broken) (void)co_await connection->write(goodbye);
-    log::info(
-        "smtp.end",
-        {{"session", id}, {"peer", connection->peer().address}, {"messages", session.messages()}, {"result", end}});
+    session.log_end(end);
     co_await connection->close();
 }
 

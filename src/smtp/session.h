@@ -8,22 +8,26 @@
 #include <string>
 
 #include "base/asio.h"
+#include "base/budget.h"
 #include "delivery/delivery.h"
 #include "mail/wire_form.h"
 #include "net/connection.h"
+#include "smtp/unknown_recipients.h"
 
 namespace poplar::smtp {
 
 enum class Protocol { smtp, lmtp };
 
 struct Limits {
-    std::size_t line_octets = 4096;         ///< of a command, CRLF included. RFC 5321 s4.5.3.1.4: 512, extensions add
-    std::uint32_t recipients = 1000;        ///< of a message: then 452. RFC 5321 s4.5.3.1.8: at least 100
-    std::uint32_t accounts = 10'000;        ///< that a message's recipients may lead to, through aliases: then 452
-    std::uint32_t messages = 1000;          ///< a connection: then 421
-    std::uint32_t bad_commands = 20;        ///< a connection: then 421
-    std::uint32_t idle_commands = 200;      ///< (NOOP, RSET, EHLO, VRFY, ...) between messages: then 421
-    std::uint32_t unknown_recipients = 50;  ///< a connection, SMTP only (against address harvesting): then 421
+    std::size_t line_octets = 4096;           ///< of a command, CRLF included. RFC 5321 s4.5.3.1.4: 512, extensions add
+    std::uint32_t recipients = 1000;          ///< of a message: then 452. RFC 5321 s4.5.3.1.8: at least 100
+    std::uint32_t accounts = 10'000;          ///< that a message's recipients may lead to, through aliases: then 452
+    std::uint32_t messages = 1000;            ///< a connection: then 421
+    std::uint32_t bad_commands = 20;          ///< a connection: then 421
+    std::uint32_t idle_commands = 200;        ///< (NOOP, RSET, EHLO, VRFY, ...) between messages: then 421
+    std::uint32_t unknown_recipients = 50;    ///< a connection, SMTP only (against address harvesting): then 421
+    std::uint32_t refused_recipients = 2000;  ///< a connection, for whatever reason, SMTP only: then 421
+    std::uint32_t logged_refusals = 10;       ///< of recipients of a connection; at its end their number
 };
 
 /// RFC 5321 s4.5.3.2. Each is the whole time the thing may take, however slowly octets drip in.
@@ -32,6 +36,8 @@ struct Timeouts {
     std::chrono::seconds data_block = std::chrono::minutes(3);  ///< between two reads of DATA or BDAT, s4.5.3.2.5
     std::chrono::seconds message = std::chrono::hours(2);       ///< all of it: DATA, or its BDAT chunks together
     std::chrono::seconds handshake = std::chrono::minutes(1);   ///< of TLS
+    /// Octets a second of a message; 0: any. Who sends less has data_block in all; what comes earns time at this rate.
+    std::uint64_t data_rate = 500;
 };
 
 struct Options {
@@ -56,6 +62,9 @@ Options defaults(Protocol protocol);
 
 struct Services {
     delivery::Delivery& delivery;
+    /// Of all SMTP connections. Null, as for LMTP, whose client is our own front server: nobody is slowed down.
+    UnknownRecipients* unknown = nullptr;
+    Budget* envelopes = nullptr;  ///< octets of memory, by network_key(); null: no bound
 };
 
 /// Serves the client until it leaves, misbehaves or the server stops (Connection::stop_reading); then closes the

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/peer_network.h"
 #include "base/random.h"
 
 namespace poplar::smtp {
@@ -10,56 +11,67 @@ namespace poplar::smtp {
 namespace {
 
 constexpr std::size_t kIdLength = 12;
+constexpr std::size_t kMemoryStep = 16 * 1024;
+constexpr std::size_t kLoggedFailures = 10;  // of a message's recipients; smtp.message has the number
 
-/// The time that is left for the next read: a block's, or what remains of the whole.
-class Deadline {
-public:
-    explicit Deadline(const Timeouts& timeouts) : Deadline(timeouts, std::chrono::steady_clock::now()) {}
-    Deadline(const Timeouts& timeouts, std::chrono::steady_clock::time_point begin)
-        : block_(timeouts.data_block), end_(begin + timeouts.message) {}
-    std::optional<std::chrono::seconds> left() const {
-        auto whole = std::chrono::ceil<std::chrono::seconds>(end_ - std::chrono::steady_clock::now());
-        if (whole <= std::chrono::seconds::zero()) return std::nullopt;
-        return std::min(block_, whole);
-    }
-
-private:
-    std::chrono::seconds block_;
-    std::chrono::steady_clock::time_point end_;
-};
-
-Task<Result<std::string_view>> read_block(net::Connection& connection, const Deadline& deadline,
-                                          std::span<char> into = {}) {
-    auto left = deadline.left();
+/// Octets of the message, as they are or as they came.
+Task<Result<std::string_view>> read_block(net::Connection& connection, ReadTime& time, std::span<char> into = {}) {
+    const auto left = time.left();
     if (!left) co_return fail(Errc::timed_out, "the message took too long");
-    co_return co_await connection.read_some(*left, into);
+    auto block = co_await connection.read_some(*left, into);
+    time.came();
+    co_return block;
 }
 
 }  // namespace
 
-Transaction::Transaction(delivery::Delivery& delivery, const Options& options, Mail mail)
-    : delivery_(delivery),
+SteadyClock::duration ReadTime::waited(SteadyTime now) const {
+    return timeouts_.data_rate == 0 ? SteadyClock::duration::zero() : now - waits_since_;
+}
+
+std::optional<std::chrono::seconds> ReadTime::left() const {
+    const auto now = SteadyClock::now();
+    const auto left = std::chrono::ceil<std::chrono::seconds>(std::min(left_ - waited(now), end_ - now));
+    if (left <= left.zero()) return std::nullopt;
+    return left;
+}
+
+void ReadTime::took(std::uint64_t octets) {
+    if (timeouts_.data_rate == 0) return;
+    const std::chrono::duration<double> earned(static_cast<double>(octets) / static_cast<double>(timeouts_.data_rate));
+    left_ =
+        std::min<SteadyClock::duration>(timeouts_.data_block, left_ + std::chrono::ceil<SteadyClock::duration>(earned));
+}
+
+Transaction::Transaction(const Services& services, const Options& options, const net::Peer& peer, Mail mail)
+    : services_(services),
       options_(options),
+      peer_(peer),
       mail_(std::move(mail)),
       id_(random_text(kIdLength)),
       decoder_(options.bare_newlines),
       encoder_(mail::BareNewlines::normalize) {  // its octets are counted: no line end can be taken for the end
-    if (mail_.from) envelope_.reverse_path = mail::to_string(*mail_.from);
+    if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
 }
 
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }
 
-void Transaction::add(delivery::Recipient recipient) {
-    accounts_ += recipient.resolution.accounts.size();
-    envelope_.recipients.push_back(std::move(recipient));
+bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts) {
+    // In steps, since each takes a lock, and none for as many recipients as mail usually has.
+    const auto grown = 2 * (envelope_->memory() + address.size() + sizeof(delivery::Recipient) + accounts.size_bytes());
+    if (const auto wanted = grown / kMemoryStep * kMemoryStep; wanted > memory_.amount() && services_.envelopes) {
+        if (memory_.amount() == 0) memory_ = services_.envelopes->open(network_key(peer_.address));
+        if (!memory_.resize(wanted)) return false;
+    }
+    envelope_->add(std::move(address), accounts);
+    return true;
 }
 
 void Transaction::begin_data(mail::Received received) {
-    begun_ = std::chrono::steady_clock::now();
+    time_.emplace(options_.timeouts);
     received.id = id_;
-    auto envelope = envelope_;
-    envelope.received = std::move(received);
-    incoming_ = delivery_.begin(std::move(envelope), mail_.size.value_or(0));
+    envelope_->received = std::move(received);
+    incoming_ = services_.delivery.begin(envelope_, mail_.size.value_or(0));
 }
 
 void Transaction::begin_chunks(mail::Received received) {
@@ -69,54 +81,59 @@ void Transaction::begin_chunks(mail::Received received) {
 
 void Transaction::fail_chunks() {
     in_chunks_ = true;
-    begun_ = std::chrono::steady_clock::now();
+    time_.emplace(options_.timeouts);
 }
 
 Task<Result<>> Transaction::read_data(net::Connection& connection) {
-    Deadline deadline(options_.timeouts, *begun_);
     while (!decoder_.at_end()) {
         auto room = incoming_ ? incoming_->room() : std::span<char>();
-        auto block = co_await read_block(connection, deadline, room);
+        auto block = co_await read_block(connection, *time_, room);
         if (!block) co_return pass_on(block);
         wire_.clear();
         auto [wire, used] = decoder_.decode_in_place(*block, wire_);
         connection.consume(used);
+        time_->took(used);
         co_await take(wire);  // it may lie in the block, and that where it is to stay
+        time_->resume();
     }
     if (decoder_.bare_newline() && options_.bare_newlines == mail::BareNewlines::reject) refuse(replies::kBareNewline);
     co_return Result<>();
 }
 
 Task<Result<>> Transaction::read_chunk(net::Connection& connection, std::uint64_t octets) {
-    Deadline deadline(options_.timeouts, *begun_);
+    if (!time_->left()) co_return fail(Errc::timed_out, "the message took too long");  // also between empty chunks
     while (octets > 0) {
-        auto block = co_await read_block(connection, deadline);
+        auto block = co_await read_block(connection, *time_);
         if (!block) co_return pass_on(block);
         auto part = block->substr(0, octets);
         wire_.clear();
         encoder_.encode(part, wire_);
         octets -= part.size();
         connection.consume(part.size());
+        time_->took(part.size());
         co_await take(wire_);
+        time_->resume();  // for the next chunk, too
     }
     co_return Result<>();
 }
 
-Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, Timeouts timeouts) {
-    Deadline deadline(timeouts);
+Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, const Timeouts& timeouts) {
+    ReadTime time(timeouts);
     while (octets > 0) {
-        auto block = co_await read_block(connection, deadline);
+        auto block = co_await read_block(connection, time);
         if (!block) co_return pass_on(block);
         auto size = std::min<std::uint64_t>(block->size(), octets);
         octets -= size;
         connection.consume(size);
+        time.took(size);
+        time.resume();
     }
     co_return Result<>();
 }
 
 Task<> Transaction::take(std::string_view wire) {
     if (!incoming_ || wire.empty()) co_return;
-    if (octets() > delivery_.limits().message_octets) {
+    if (octets() > services_.delivery.limits().message_octets) {
         refuse(replies::kTooLarge);
         co_return;
     }
@@ -141,7 +158,7 @@ Task<std::vector<Reply>> Transaction::store() {
         encoder_.finish(wire_);
         co_await take(wire_);
     }
-    std::vector<Reply> answers(envelope_.recipients.size(), replies::kStored);
+    std::vector<Reply> answers(envelope_->recipients.size(), replies::kStored);
     if (!refusal_) {
         auto stored = co_await incoming_->finish(in_chunks_ ? encoder_.sizes() : decoder_.sizes());
         incoming_.reset();
@@ -150,13 +167,15 @@ Task<std::vector<Reply>> Transaction::store() {
             auto& error = stored.error();
             refuse(error.code() == Errc::invalid ? replies::kLoop : reply_for(error), error.detail());
         } else {
+            std::size_t failed = 0;
             for (std::size_t i = 0; i < answers.size(); ++i)
                 if (auto& result = (*stored)[i]; !result) {
                     answers[i] = reply_for(result.error());
-                    log::warning("smtp.not_stored", {{"id", id_},
-                                                     {"recipient", envelope_.recipients[i].address},
-                                                     {"error", to_string(result.error().code())},
-                                                     {"reason", result.error().detail()}});
+                    if (++failed <= kLoggedFailures)
+                        log::warning("smtp.not_stored", {{"id", id_},
+                                                         {"recipient", envelope_->recipients[i].address},
+                                                         {"error", to_string(result.error().code())},
+                                                         {"reason", result.error().detail()}});
                 }
         }
     }
@@ -169,6 +188,7 @@ Reply reply_for(const Error& error) {
         case Errc::too_large: return replies::kTooLarge;
         case Errc::no_space: return replies::kNoSpace;
         case Errc::cancelled: return replies::kStopping;
+        case Errc::not_found: return replies::kUnknownUser;  // the account went since RCPT
         default: return replies::kTrouble;
     }
 }

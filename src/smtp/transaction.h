@@ -6,25 +6,48 @@
 #include <string>
 #include <vector>
 
+#include "base/budget.h"
 #include "delivery/delivery.h"
 #include "smtp/command.h"
 #include "smtp/session.h"
 
 namespace poplar::smtp {
 
+/// How long a client may still take for its message: so long in all, and so long for each octet on average.
+class ReadTime {
+public:
+    explicit ReadTime(const Timeouts& timeouts)
+        : timeouts_(timeouts), end_(waits_since_ + timeouts.message), left_(timeouts.data_block) {}
+    /// From now on the client is waited for.
+    void resume() { waits_since_ = SteadyClock::now(); }
+    std::optional<std::chrono::seconds> left() const;  ///< for the next read; none: its time is over
+    void came() { left_ -= waited(SteadyClock::now()); }
+    void took(std::uint64_t octets);
+
+private:
+    SteadyClock::duration waited(SteadyTime now) const;
+
+    const Timeouts& timeouts_;
+    SteadyTime waits_since_ = SteadyClock::now();
+    SteadyTime end_;
+    SteadyClock::duration left_;  // for a client that sends too little
+};
+
 class Transaction {
 public:
-    Transaction(delivery::Delivery& delivery, const Options& options, Mail mail);
+    /// All but the mail outlive it.
+    Transaction(const Services& services, const Options& options, const net::Peer& peer, Mail mail);
 
     const std::string& id() const { return id_; }  ///< ours, in Received, in the reply and in the log
     const Mail& mail() const { return mail_; }
-    const std::string& reverse_path() const { return envelope_.reverse_path; }
-    const std::vector<delivery::Recipient>& recipients() const { return envelope_.recipients; }
-    std::size_t accounts() const { return accounts_; }  ///< that the recipients lead to
-    bool in_chunks() const { return begun_ && in_chunks_; }
+    const std::string& reverse_path() const { return envelope_->reverse_path; }
+    const std::vector<delivery::Recipient>& recipients() const { return envelope_->recipients; }
+    std::size_t accounts() const { return envelope_->accounts.size(); }  ///< that the recipients lead to
+    bool in_chunks() const { return time_ && in_chunks_; }
     std::uint64_t octets() const;  ///< of the message so far
 
-    void add(delivery::Recipient recipient);
+    /// False: there is no memory for it, and it was not added.
+    bool add(std::string address, std::span<const directory::AccountId> accounts);
     /// From now on octets are taken. `received` lacks only the id.
     void begin_data(mail::Received received);
     void begin_chunks(mail::Received received);
@@ -45,13 +68,14 @@ private:
     Task<> take(std::string_view wire);
     void refuse(Reply reply, std::string_view why = {});
 
-    delivery::Delivery& delivery_;
+    const Services& services_;
     const Options& options_;
+    const net::Peer& peer_;
     Mail mail_;
     std::string id_;
-    delivery::Envelope envelope_;
-    std::size_t accounts_ = 0;
-    std::optional<std::chrono::steady_clock::time_point> begun_;  // when octets were first taken
+    Budget::Holding memory_;  // of the envelope
+    std::shared_ptr<delivery::Envelope> envelope_ = std::make_shared<delivery::Envelope>();
+    std::optional<ReadTime> time_;  // since octets were first taken
     bool in_chunks_ = false;
     std::unique_ptr<delivery::Incoming> incoming_;  // null before the message begins and after a refusal
     mail::DataDecoder decoder_;
@@ -62,7 +86,7 @@ private:
 };
 
 /// Reads `octets` octets and forgets them. Errors: the connection's.
-Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, Timeouts timeouts);
+Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, const Timeouts& timeouts);
 
 /// The only place where a failure of storage becomes a reply.
 Reply reply_for(const Error& error);

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from poplar_server import DOMAIN, CliError, client_tls, make_message, trace_of, without_trace
+from poplar_server import DOMAIN, PATIENCE, SANITIZED, CliError, client_tls, make_message, trace_of, without_trace
 
 
 def session(server):
@@ -483,3 +483,71 @@ def test_many_bad_commands_end_the_session(server):
         client.send(b"XYZZY\r\n" * 1000)
         answers = client.closed()
         assert 0 < answers.count(b"500 ") < 1000 and b"\r\n421 " in answers
+
+
+@pytest.mark.skipif(SANITIZED, reason="freed memory is kept back")
+def test_an_envelope_of_a_thousand_recipients_costs_little_memory(make_server):
+    server = make_server()
+    account = server.add_user(f"one@{DOMAIN}")
+    server.cli("user", "import", "--passwd-file", "-", input="".join(f"m{n}@{DOMAIN}:{{PLAIN}}{'x' * 200}\n" for n in range(500)))
+    server.cli("alias", "add", f"all@{DOMAIN}", *(f"m{n}@{DOMAIN}" for n in range(500)))
+    connections = 20
+
+    def envelopes(recipient, times):
+        clients = [session(server) for _ in range(connections)]
+        before = server.rss()
+        for client in clients:
+            client.send(b"MAIL FROM:<a@elsewhere.example>\r\n" + f"RCPT TO:<{recipient}>\r\n".encode() * times + b"DATA\r\n")
+            assert [client.reply()[0] for _ in range(times + 2)] == [250] * (times + 1) + [354]
+        grown = server.rss() - before
+        for client in clients:
+            client.socket.close()
+        return grown / connections
+
+    envelopes(account, 10)  # what a server takes once
+    assert envelopes(account, 1000) < 200_000
+    assert envelopes(f"all@{DOMAIN}", 19) < 200_000
+
+
+def test_short_commands_make_no_long_log(server, account):
+    """Whatever is refused: at most 20 octets of log for one sent, and of many refusals a few lines and their number."""
+    evil = "\u00e9".encode()
+    begin = b"EHLO " + b"\xff" * 250 + b"\r\n"
+    mail = b"MAIL FROM:<" + b"x" * 60 + b"@" + b"y" * 60 + b".example>\r\n"
+    for what, rcpt in (("utf-8", b"RCPT TO:<" + evil + b"@b.c>\r\n"), ("relay", b"RCPT TO:<a@b.c>\r\n"),
+                       ("syntax", b"RCPT TO:<>\r\n"), ("data", b"DATA\r\n"), ("bdat", b"BDAT 0\r\n")):
+        before = len(server.log().encode())
+        sent = begin + mail + rcpt * 5000
+        with server.smtp() as client:
+            try:
+                client.send(sent)
+            except OSError:
+                pass  # it has hung up
+            try:
+                client.closed()
+            except OSError:
+                pass
+        deadline = time.monotonic() + 30 * PATIENCE
+        while b"smtp.end" not in (lines := server.log().encode()[before:]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert len(lines) < 8000, (what, len(lines))
+        if what in ("utf-8", "relay"):
+            assert lines.count(b"smtp.refused") == 10 and b" refused_not_logged=" in lines, what
+
+
+def test_recipients_of_a_large_alias_keep_nobody_waiting(make_server):
+    server = make_server()
+    account = server.add_user(f"by@{DOMAIN}")
+    server.cli("user", "import", "--passwd-file", "-", input="".join(f"m{n}@{DOMAIN}:{{PLAIN}}x\n" for n in range(1000)))
+    server.cli("alias", "add", f"all@{DOMAIN}", *(f"m{n}@{DOMAIN}" for n in range(1000)))
+    server.login(account).quit()  # its password is known then
+    clients = [session(server) for _ in range(8)]
+    for client in clients:
+        client.send(b"MAIL FROM:<a@elsewhere.example>\r\n" + f"RCPT TO:<all@{DOMAIN}>\r\n".encode() * 1500)
+    begun = time.monotonic()
+    server.login(account).quit()
+    assert time.monotonic() - begun < 2 * PATIENCE
+    for client in clients:
+        assert [client.reply()[0] for _ in range(12)] == [250] * 11 + [452], "ten thousand accounts are enough"
+        client.socket.close()

@@ -446,6 +446,29 @@ TEST_F(ConnectionTest, AbortEndsAWaitAndEverythingAfter) {
     EXPECT_EQ(client_->read_all(), "");
 }
 
+TEST_F(ConnectionTest, APauseSendsWhatIsGatheredAndLeavesWhatComesForLater) {
+    client_->send("one\r\ntwo\r\n");
+    EXPECT_EQ(line(), "one");
+    auto pause = [](Connection& connection) -> Task<> {
+        EXPECT_TRUE(co_await connection.write("+OK\r\n"));
+        EXPECT_TRUE(co_await connection.pause(7s));
+    };
+    EXPECT_EQ(test::seconds_of(context_, pause(*server_), [this] { client_->send("three\r\n"); }), 7);
+    EXPECT_EQ(client_->read_line(), "+OK");
+    for (auto expected : {"two", "three", "three"}) EXPECT_EQ(line(), expected);
+}
+
+TEST_F(ConnectionTest, APauseEndsWhenTheServerStopsOrCutsIt) {
+    auto pause = [this] { return run(server_->pause(600s)); };
+    when_idle([&] { server_->stop_reading(); });
+    auto ended = pause();
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(ended.error().code(), Errc::cancelled);
+    when_idle([&] { server_->abort(); });
+    ended = pause();
+    ASSERT_FALSE(ended);
+}
+
 TEST_F(ConnectionTest, CloseDeliversTheLastReplyToAPeerThatGoesOnSending) {
     client_->send("garbage\r\nmore garbage\r\n");
     EXPECT_EQ(line(), "garbage");

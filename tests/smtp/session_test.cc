@@ -384,6 +384,101 @@ TEST(SmtpSession, KeepsItsLimits) {
     }
 }
 
+TEST(SmtpSession, CountsEveryRecipientItRefuses) {
+    World world;
+    world.alias("circle@example.test", {"demo@example.test"});
+    world.alias("back@example.test", {"circle@example.test"});
+    ASSERT_TRUE(run(world.directory.remove_alias("circle@example.test")));
+    world.alias("circle@example.test", {"back@example.test"});
+    auto options = options_for(Protocol::smtp);
+    options.limits.refused_recipients = 3;
+    options.limits.recipients = 1;
+    const auto demo = std::string("RCPT TO:<demo@example.test>\r\n");
+    for (const auto& refused :
+         {std::string("RCPT TO:<\xc3\xa9@example.test>\r\n"), demo, std::string("RCPT TO:<circle@example.test>\r\n")}) {
+        auto input = kHello + "MAIL FROM:<a@b.example>\r\n" + (refused == demo ? demo : "") + repeat(refused, 10);
+        auto found = codes(talk(world, input, options).output);
+        EXPECT_EQ(found.back(), "421 4.7.0") << refused;
+        EXPECT_EQ(found.size(), refused == demo ? 8u : 7u) << refused;
+    }
+    // A front server's recipients are the world's.
+    auto lmtp = options_for(Protocol::lmtp);
+    lmtp.limits.refused_recipients = 3;
+    auto input = "LHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" + repeat("RCPT TO:<no@example.test>\r\n", 10);
+    EXPECT_EQ(codes(talk(world, input, lmtp).output).back(), "550 5.1.1");
+}
+
+TEST(SmtpSession, LooksUpNoRecipientThatItRefusesAnyway) {
+    World world;
+    world.alias("all@example.test", {"demo@example.test"});
+    for (auto limits : {Limits{.accounts = 1}, Limits{.recipients = 1}}) {
+        auto options = options_for(Protocol::smtp);
+        options.limits = limits;
+        auto said = [&](int times) {
+            const auto before = world.engine.reads();
+            auto input = kHello + "MAIL FROM:<a@b.example>\r\n" + repeat("RCPT TO:<all@example.test>\r\n", times);
+            EXPECT_EQ(codes(talk(world, input, options).output).back(), times > 1 ? "452 4.5.3" : "250 2.1.5");
+            return world.engine.reads() - before;
+        };
+        said(1);
+        EXPECT_EQ(said(1), said(50));
+    }
+}
+
+TEST(SmtpSession, HasBoundedMemoryForEnvelopesAndGivesItBack) {
+    World world;
+    Budget envelopes(200'000, 0);
+    const auto recipients = "MAIL FROM:<a@b.example>\r\n" + repeat("RCPT TO:<demo@example.test>\r\n", 1000);
+    auto said = [&](const std::string& input) {
+        auto script = Script{.flights = {kHello + input}};
+        return codes(talk(world, script, options_for(Protocol::smtp), nullptr, &envelopes).output);
+    };
+    auto found = said(recipients);
+    const auto taken = std::ranges::count(found, "250 2.1.5");
+    EXPECT_GT(taken, 300);
+    EXPECT_LT(taken, 1000);
+    EXPECT_EQ(found.back(), "452 4.5.3") << "for another transaction";
+    EXPECT_EQ(envelopes.held(), 0u);
+    EXPECT_EQ(std::ranges::count(said(recipients + "RSET\r\n" + recipients), "250 2.1.5"), 2 * taken);
+    EXPECT_EQ(said(recipients + "DATA\r\n.\r\n" + kEnvelope + "DATA\r\n.\r\n").back(), "250 2.0.0");
+    EXPECT_EQ(envelopes.held(), 0u);
+}
+
+TEST(SmtpSession, SlowsDownAPeerThatNamesManyUnknownRecipientsOnAllItsConnections) {
+    World world;
+    UnknownRecipients unknown({.free = 20});
+    auto options = options_for(Protocol::smtp);
+    const auto mail = kHello + "MAIL FROM:<a@b.example>\r\n";
+    auto paused = [&](const std::string& input, net::Peer peer = {"192.0.2.7", 1, false}) {
+        auto transcript = talk(world, Script{.flights = {input}, .peer = std::move(peer)}, options, &unknown);
+        return std::chrono::duration<double>(transcript.paused).count();
+    };
+    EXPECT_EQ(paused(mail + repeat("RCPT TO:<no@example.test>\r\n", 10)), 0);
+    EXPECT_EQ(paused(mail + repeat("RCPT TO:<no@elsewhere.example>\r\n", 10)), 0);
+    EXPECT_NEAR(paused(mail + repeat("RCPT TO:<no@example.test>\r\n", 10)), 10, 5) << "a second each";
+    EXPECT_GT(paused(mail + "RCPT TO:<demo@example.test>\r\n"), 0) << "the wait must not tell who is known";
+    EXPECT_EQ(paused(mail + "RCPT TO:<demo@example.test>\r\n", {"192.0.2.8", 1, false}), 0);
+    EXPECT_EQ(paused(mail + "RCPT TO:<demo@example.test>\r\n", {"127.0.0.1", 1, true}), 0);
+    const auto message = kHello + repeat(kEnvelope + "DATA\r\n.\r\n", 15);
+    paused(message);
+    EXPECT_EQ(paused(message), 0) << "brought enough mail to make up for it";
+}
+
+TEST(SmtpSession, CutsAClientWhoseMessageDripsIn) {
+    for (auto [octets, cut] : {std::pair(10u, true), {60'000u, false}})
+        for (bool chunks : {false, true}) {
+            World world;
+            std::vector<std::string> flights = {kHello + kEnvelope + (chunks ? "" : "DATA\r\n")};
+            for (int i = 0; i < 30; ++i)
+                flights.push_back((chunks ? "BDAT " + std::to_string(octets) + "\r\n" : "") + std::string(octets, 'x'));
+            flights.push_back(chunks ? "BDAT 0 LAST\r\n" : "\r\n.\r\n");
+            Script script{.flights = flights, .apart = std::chrono::minutes(1)};
+            auto transcript = talk(world, script);
+            EXPECT_EQ(codes(transcript.output).back(), cut ? "421 4.4.2" : "250 2.0.0") << octets << chunks;
+            if (cut) EXPECT_GT(transcript.unread, 250u) << "cut after three minutes, not thirty";
+        }
+}
+
 TEST(SmtpSession, SaysGoodbyeWhenItHasToGo) {
     auto data = kEnvelope + "DATA\r\nSubject: half";
     auto chunk = kEnvelope + "BDAT 100 LAST\r\nSubject: half";

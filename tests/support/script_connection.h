@@ -16,6 +16,7 @@ struct Transcript {
     std::vector<std::string> flights;  ///< the same, as it was sent: one element for each flush that had something
     bool tls = false;                  ///< start_tls was called
     bool closed = false;               ///< by the session
+    SteadyClock::duration paused{};    ///< by the session, in all
     std::size_t unread = 0;            ///< octets of the script that the session never consumed
 };
 
@@ -26,8 +27,9 @@ class ScriptConnection final : public net::Connection {
 public:
     struct Script {
         std::vector<std::string> flights;
-        std::size_t cut = 0;      ///< octets that arrive at once; 0: the whole flight
-        Errc end = Errc::closed;  ///< what reads answer after the last flight
+        std::size_t cut = 0;           ///< octets that arrive at once; 0: the whole flight
+        std::chrono::seconds apart{};  ///< time that passes before each arrival
+        Errc end = Errc::closed;       ///< what reads answer after the last flight
         bool tls_works = true;
         net::Peer peer{"192.0.2.7", 40000, false};
     };
@@ -39,21 +41,21 @@ public:
         for (auto i = next_; i < script_.flights.size(); ++i) transcript_->unread += script_.flights[i].size();
     }
 
-    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds, net::LineEnd end) override {
+    Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle, net::LineEnd end) override {
         drop_used();
         std::optional<net::LineBounds> line;
         if (aborted_) co_return fail(Errc::closed, "cut");
         while (!(line = net::find_line(buffer_, end)))
-            if (auto more = co_await arrive(); !more) co_return pass_on(more);
+            if (auto more = co_await arrive(idle); !more) co_return pass_on(more);
         used_ = line->whole;
         if (used_ > limit) co_return fail(Errc::too_large, "line too long");
         co_return std::string_view(buffer_).substr(0, line->text);
     }
 
-    Task<Result<std::string_view>> read_some(Seconds, std::span<char>) override {
+    Task<Result<std::string_view>> read_some(Seconds idle, std::span<char>) override {
         drop_used();
         if (buffer_.empty())
-            if (auto more = co_await arrive(); !more) co_return pass_on(more);
+            if (auto more = co_await arrive(idle); !more) co_return pass_on(more);
         co_return std::string_view(buffer_);
     }
     void consume(std::size_t octets) override { used_ += octets; }
@@ -73,6 +75,14 @@ public:
     }
     Task<Result<>> flush() override {
         send();
+        co_return Result<>();
+    }
+
+    Task<Result<>> pause(SteadyClock::duration time) override {
+        send();
+        if (stopped_) co_return fail(Errc::cancelled, "stopping");
+        transcript_->paused += time;
+        SteadyClock::move(time);
         co_return Result<>();
     }
 
@@ -104,7 +114,9 @@ private:
     void drop_used() { buffer_.erase(0, std::exchange(used_, 0)); }
 
     // The next block of the script. Waiting sends what was gathered, as the interface promises.
-    Task<Result<>> arrive() {
+    Task<Result<>> arrive(Seconds idle) {
+        SteadyClock::move(std::min(script_.apart, idle));
+        if (script_.apart > idle) co_return fail(Errc::timed_out, "the peer was too slow");
         if (flight_.empty()) {
             send();
             co_await asio::post(use_awaitable);

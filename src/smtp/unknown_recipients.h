@@ -1,0 +1,53 @@
+#pragma once
+// Against harvesting addresses: whoever names many recipients that nobody knows has to wait for answers, on all
+// connections of its network together. Nobody is shut out, and who also brings mail is forgiven.
+#include <atomic>
+#include <cstdint>
+#include <list>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/steady.h"
+
+namespace poplar::smtp {
+
+/// May be used from any thread. A peer is named by its peer_key().
+class UnknownRecipients {
+public:
+    struct Limits {
+        std::uint32_t free = 100;     ///< of a peer in an hour, without a wait
+        std::size_t peers = 100'000;  ///< that are remembered; then the one heard of longest ago is forgotten
+    };
+    static constexpr auto kFirstWait = std::chrono::seconds(1);  ///< doubles with each `free` more
+    static constexpr auto kLongestWait = std::chrono::seconds(30);
+
+    explicit UnknownRecipients(Limits limits) : limits_(limits) {}
+
+    /// When the peer's next recipient may be looked up; none: it would have to wait longer than kLongestWait. All that
+    /// it names over the limit stand in one row, known or not, so that the wait tells nothing.
+    std::optional<SteadyTime> place(std::string_view peer);
+    void count(std::string_view peer);                        ///< it named one that is unknown
+    void forgive(std::string_view peer, std::size_t stored);  ///< it brought mail for so many
+    bool empty() const { return size_.load(std::memory_order_relaxed) == 0; }
+    std::size_t size() const { return size_; }  ///< peers remembered
+
+private:
+    struct Peer {
+        double level = 0;  ///< recipients that count; an hour takes `free` off
+        SteadyTime at{};   ///< of `level`
+        SteadyTime next{};
+        std::list<std::string_view>::iterator heard;
+    };
+    double level(const Peer& peer, SteadyTime now) const;
+
+    const Limits limits_;
+    std::atomic<std::size_t> size_ = 0;
+    std::mutex mutex_;
+    std::unordered_map<std::string, Peer> peers_;
+    std::list<std::string_view> heard_;  ///< keys of peers_, the latest first
+};
+
+}  // namespace poplar::smtp

@@ -1,0 +1,96 @@
+#include "smtp/unknown_recipients.h"
+
+#include <gtest/gtest.h>
+
+namespace poplar::smtp {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Seconds until the peer's next answer, to the millisecond; -1: it is sent away.
+double wait_of(UnknownRecipients& unknown, std::string_view peer = "a") {
+    const auto now = SteadyClock::now();
+    auto place = unknown.place(peer);
+    if (!place) return -1;
+    return std::chrono::duration<double>(std::chrono::floor<std::chrono::milliseconds>(*place - now)).count();
+}
+
+void count(UnknownRecipients& unknown, int times, std::string_view peer = "a") {
+    for (int i = 0; i < times; ++i) unknown.count(peer);
+}
+
+TEST(UnknownRecipients, CostAPeerNothingBelowTheLimit) {
+    UnknownRecipients unknown({.free = 10});
+    EXPECT_TRUE(unknown.empty());
+    count(unknown, 9);
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(wait_of(unknown), 0);
+    count(unknown, 20);
+    EXPECT_GT(wait_of(unknown), 0);
+    EXPECT_EQ(wait_of(unknown, "b"), 0) << "another peer";
+}
+
+TEST(UnknownRecipients, MakeAPeerWaitLongerTheMoreThereAre) {
+    UnknownRecipients unknown({.free = 10});
+    count(unknown, 11);
+    double last = wait_of(unknown);
+    EXPECT_NEAR(last, 1, 0.2);
+    for (int i = 0; i < 4; ++i) {
+        SteadyClock::move(1min);
+        count(unknown, 10);
+        double wait = wait_of(unknown);
+        EXPECT_NEAR(wait / last, 2, 0.3) << i;
+        last = wait;
+    }
+}
+
+TEST(UnknownRecipients, LetAllConnectionsOfAPeerStandInOneRow) {
+    UnknownRecipients unknown({.free = 10});
+    count(unknown, 11);
+    double last = 0;
+    int answered = 0;
+    for (; answered < 1000; ++answered) {
+        double wait = wait_of(unknown);
+        if (wait < 0) break;
+        EXPECT_GE(wait, last + 0.9);
+        last = wait;
+    }
+    EXPECT_NEAR(answered, 27, 3) << "places of a second and more within half a minute";
+    SteadyClock::move(31s);
+    EXPECT_GT(wait_of(unknown), 0) << "the row is empty again";
+}
+
+TEST(UnknownRecipients, AreForgottenWithTime) {
+    UnknownRecipients unknown({.free = 10});
+    count(unknown, 20);
+    SteadyClock::move(59min);
+    EXPECT_GT(wait_of(unknown), 0);
+    SteadyClock::move(10min);
+    EXPECT_EQ(wait_of(unknown), 0);
+}
+
+TEST(UnknownRecipients, AreForgivenToWhomMailIsTakenFrom) {
+    UnknownRecipients unknown({.free = 10});
+    count(unknown, 30);
+    unknown.forgive("a", 15);
+    EXPECT_GT(wait_of(unknown), 0);
+    unknown.forgive("a", 10);
+    EXPECT_EQ(wait_of(unknown), 0);
+    unknown.forgive("a", 100);
+    EXPECT_TRUE(unknown.empty());
+    unknown.forgive("b", 1);
+    count(unknown, 11);
+    EXPECT_GT(wait_of(unknown), 0) << "nothing is saved up";
+}
+
+TEST(UnknownRecipients, AreRememberedOfSoManyPeers) {
+    UnknownRecipients unknown({.free = 2, .peers = 3});
+    count(unknown, 3, "a");
+    for (auto peer : {"b", "c"}) count(unknown, 1, peer);
+    count(unknown, 1, "a");
+    count(unknown, 1, "d");
+    EXPECT_EQ(unknown.size(), 3u);
+    EXPECT_GT(wait_of(unknown, "a"), 0) << "heard of later than b";
+}
+
+}  // namespace
+}  // namespace poplar::smtp
