@@ -68,6 +68,14 @@ std::string base32_text(std::uint64_t value) {
     return text;
 }
 
+std::string base32_sum(std::string_view a, std::string_view b) {
+    // A character outside of the alphabet counts as some digit: the sum is a text of the alphabet whatever is added.
+    auto digit = [](char c) { return std::min(kAlphabet.find(c), kAlphabet.size()); };
+    std::string sum(a);
+    for (std::size_t i = 0; i < sum.size() && i < b.size(); ++i) sum[i] = kAlphabet[(digit(a[i]) + digit(b[i])) & 31];
+    return sum;
+}
+
 std::optional<std::uint64_t> parse_base32(std::string_view text) {
     std::uint64_t value = 0;
     for (char c : text) {

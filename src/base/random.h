@@ -16,6 +16,8 @@ std::string random_text(std::size_t length);
 
 /// `value` in the same alphabet, without leading zeros ("0" for zero).
 std::string base32_text(std::uint64_t value);
+/// The sum of two such texts of one length, digit by digit and without carry: as random as the more random of them.
+std::string base32_sum(std::string_view a, std::string_view b);
 /// The value whose base32_text() this is; nothing for any other text.
 std::optional<std::uint64_t> parse_base32(std::string_view text);
 

@@ -111,11 +111,21 @@ private:
         co_return results;
     }
 
+    // Accounts that were removed since the recipient was resolved are as if they had never been among its own, unless
+    // none is left.
     Result<> result_of(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) const {
-        if (recipient.count == 0) return fail(Errc::not_found, "leads to no account");
-        for (auto account : envelope_->accounts_of(recipient))
-            if (auto found = failed.find(account); found != failed.end()) return std::unexpected(*found->second);
-        return {};
+        Result<> nobody = fail(Errc::not_found, "leads to no account");
+        bool stored = false;
+        for (auto account : envelope_->accounts_of(recipient)) {
+            auto found = failed.find(account);
+            if (found == failed.end())
+                stored = true;
+            else if (found->second->code() == Errc::not_found)
+                nobody = std::unexpected(*found->second);
+            else
+                return std::unexpected(*found->second);
+        }
+        return stored ? Result<>() : nobody;
     }
 
     std::shared_ptr<Envelope> envelope_;

@@ -55,7 +55,8 @@ public:
     virtual Task<Result<>> write(std::string_view wire) = 0;
     /// Stores for all recipients, accounts that several lead to once; all commits are under way at once so that they
     /// share syncs. One result a recipient, in order: success only when it is durable in every account it resolved
-    /// to. The outer error (loop: invalid; too_large) concerns the message as a whole. `sizes` as the decoder counted.
+    /// to that still is there; not_found if none is. The outer error (loop: invalid; too_large) concerns the message as
+    /// a whole. `sizes` as the decoder counted.
     virtual Task<Result<std::vector<Result<>>>> finish(mail::WireSizes sizes) = 0;
 };
 

@@ -25,6 +25,9 @@ void report_damage(AccountId account, const Error& error) {
 
 }  // namespace
 
+Changes::Changes(engine::Engine& engine, const Clock& clock, const Options& options)
+    : engine_(engine), clock_(clock), options_(options), generation_(random_text(kGenerationLength)) {}
+
 template <class Attempt>
 auto Changes::repeated(Attempt attempt) -> decltype(attempt()) {
     for (int n = 1;; ++n) {
@@ -96,6 +99,11 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
     auto state = co_await load(account, hot);
     if (!state) co_return pass_on(state);
     auto& record = state->record;
+    if (record.closed) {  // between RCPT and the end of the message: nobody would ever find it
+        for (std::size_t i = 0; i < appends.size(); ++i) results.push_back(fail(Errc::not_found, "the account is gone"));
+        co_return Result<>{};
+    }
+    const auto generation = generation_now(record.generation, generation_);
     engine::Batch batch;
     std::unordered_set<std::string_view> given;
     for (const auto& [incoming, received, answer, body] : appends) {
@@ -104,7 +112,7 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
                 results.push_back(fail(Errc::exists, "the unique-id comes twice"));
                 continue;
             }
-            auto admitted = co_await admit(account, record, incoming.unique_id);
+            auto admitted = co_await admit(account, generation, incoming.unique_id);
             if (!admitted) {
                 results.push_back(pass_on(admitted));
                 continue;
@@ -112,7 +120,7 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
         }
         Message message;
         message.order = record.next_order;
-        message.unique_id = incoming.unique_id.empty() ? make_unique_id(record, message.order) : incoming.unique_id;
+        message.unique_id = incoming.unique_id.empty() ? make_unique_id(generation, message.order) : incoming.unique_id;
         message.body = body;
         message.octets = incoming.head.size() + incoming.content.octets;
         message.wire_octets = incoming.head.size() + (incoming.content.staged ? incoming.content.staged->size() : 0);
@@ -132,9 +140,8 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
 }
 
 /// Whether a message may be given this unique-id, brought along from elsewhere.
-Task<Result<>> Changes::admit(AccountId account, const MailboxRecord& mailbox, const std::string& unique_id) {
-    if (unique_id.starts_with(mailbox.generation))
-        co_return fail(Errc::exists, "the mailbox made this unique-id itself");
+Task<Result<>> Changes::admit(AccountId account, std::string_view generation, const std::string& unique_id) {
+    if (unique_id.starts_with(generation)) co_return fail(Errc::exists, "the mailbox makes such unique-ids itself");
     auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
     if (found) co_return fail(Errc::exists, "a message has this unique-id");
     if (found.error().code() != Errc::not_found) co_return pass_on(found);
@@ -328,12 +335,25 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
     co_return expired;
 }
 
-Task<Result<>> Changes::purge(AccountId account, Hot& hot) {
-    auto attempt = [&] { return try_purge(account, hot); };
+Task<Result<>> Changes::close(AccountId account, Hot& hot) {
+    auto attempt = [&] { return try_close(account, hot); };
     co_return co_await repeated(attempt);
 }
 
-Task<Result<>> Changes::try_purge(AccountId account, Hot& hot) {
+Task<Result<>> Changes::try_close(AccountId account, Hot& hot) {
+    auto state = co_await load(account, hot);
+    if (!state) co_return pass_on(state);
+    if (state->record.closed) co_return Result<>{};
+    state->record.closed = true;
+    co_return co_await commit(account, hot, std::move(*state), {});
+}
+
+Task<Result<>> Changes::purge(AccountId account, Hot& hot, Afterwards afterwards) {
+    auto attempt = [&] { return try_purge(account, hot, afterwards); };
+    co_return co_await repeated(attempt);
+}
+
+Task<Result<>> Changes::try_purge(AccountId account, Hot& hot, Afterwards afterwards) {
     auto state = co_await load(account, hot);
     if (!state && state.error().code() == Errc::corrupt) {  // all of it goes: its counters need not be known
         report_damage(account, state.error());
@@ -342,14 +362,19 @@ Task<Result<>> Changes::try_purge(AccountId account, Hot& hot) {
         hot.emplace();
         hot->number = *number;
         hot->record.generation = random_text(kGenerationLength);
+        state = *hot;
     } else if (!state) {
         co_return pass_on(state);
     }
+    MailboxRecord last;
+    last.generation = state->record.generation;
+    last.next_order = state->record.next_order;
+    last.closed = state->record.closed || afterwards == Afterwards::closed;
     for (auto area : {Place::Area::live, Place::Area::retained}) {
         auto done = co_await purge_area(account, hot, area);
         if (!done) co_return done;
     }
-    co_return co_await purge_index(account, hot);
+    co_return co_await purge_index(account, hot, std::move(last));
 }
 
 Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area) {
@@ -393,15 +418,17 @@ Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area
     }
 }
 
-/// What is left once all messages are gone: the mailbox record, and index entries of damaged messages.
-Task<Result<>> Changes::purge_index(AccountId account, Hot& hot) {
+/// What is left once all messages are gone: index entries of damaged messages, and the mailbox record, which `last`
+/// takes the place of if it is closed.
+Task<Result<>> Changes::purge_index(AccountId account, Hot& hot, MailboxRecord last) {
+    const auto wanted = last.closed ? encode(last) : std::string();
     for (;;) {
         auto entries = co_await engine_.scan(account, keys::unique_ids(), options_.forget_messages);
         if (!entries) co_return pass_on(entries);
         auto mailbox = co_await engine_.get(account, keys::mailbox());
         if (!mailbox && mailbox.error().code() != Errc::not_found) co_return pass_on(mailbox);
-        if (!mailbox && entries->empty()) {
-            hot.reset();  // the next message begins a new generation
+        if (entries->empty() && mailbox.value_or("") == wanted) {
+            hot.reset();  // if it is open, the next message begins a new generation
             co_return Result<>{};
         }
         Result<engine::ChangeNumber> number;
@@ -413,7 +440,12 @@ Task<Result<>> Changes::purge_index(AccountId account, Hot& hot) {
         if (!number) co_return pass_on(number);
         engine::Batch batch;
         for (const auto entry : *entries) batch.erase(std::string(entry.key));
-        if (entries->size() < options_.forget_messages) batch.erase(keys::mailbox());
+        if (entries->size() < options_.forget_messages) {
+            if (last.closed)
+                batch.put(keys::mailbox(), wanted);
+            else
+                batch.erase(keys::mailbox());
+        }
         hot.reset();
         number = co_await engine_.commit(account, std::move(batch), *number);
         if (!number) co_return pass_on(number);

@@ -17,8 +17,7 @@ struct Victim {
 
 class Changes {
 public:
-    Changes(engine::Engine& engine, const Clock& clock, const Options& options)
-        : engine_(engine), clock_(clock), options_(options) {}
+    Changes(engine::Engine& engine, const Clock& clock, const Options& options);
 
     Task<> append_all(AccountId account, Hot& hot, std::vector<Append> appends);
     /// `victims` in ascending order of their keys, each once.
@@ -33,7 +32,8 @@ public:
     };
     /// One commit's worth of what has expired, from the key `from` on ("" to start).
     Task<Result<Expired>> expire(AccountId account, Hot& hot, std::string from);
-    Task<Result<>> purge(AccountId account, Hot& hot);
+    Task<Result<>> purge(AccountId account, Hot& hot, Afterwards afterwards);
+    Task<Result<>> close(AccountId account, Hot& hot);
 
 private:
     Task<Result<MailboxState>> load(AccountId account, Hot& hot);
@@ -44,7 +44,7 @@ private:
 
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);
-    Task<Result<>> admit(AccountId account, const MailboxRecord& mailbox, const std::string& unique_id);
+    Task<Result<>> admit(AccountId account, std::string_view generation, const std::string& unique_id);
     Task<Result<bool>> is_stored(AccountId account, Message message);
     Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason,
                               const std::optional<engine::Batch::Fence>& fence);
@@ -53,13 +53,17 @@ private:
                                     std::string_view reason);
     Task<Result<Message>> try_restore(AccountId account, Hot& hot, const std::string& unique_id);
     Task<Result<Expired>> try_expire(AccountId account, Hot& hot, const std::string& from);
-    Task<Result<>> try_purge(AccountId account, Hot& hot);
+    Task<Result<>> try_purge(AccountId account, Hot& hot, Afterwards afterwards);
+    Task<Result<>> try_close(AccountId account, Hot& hot);
     Task<Result<>> purge_area(AccountId account, Hot& hot, Place::Area area);
-    Task<Result<>> purge_index(AccountId account, Hot& hot);
+    Task<Result<>> purge_index(AccountId account, Hot& hot, MailboxRecord last);
 
     engine::Engine& engine_;
     const Clock& clock_;
     const Options& options_;
+    /// Of this start of the server. 60 random bits, drawn anew each time: nothing of it need be stored, so nothing that
+    /// is put back from a copy can bring an old one back.
+    const std::string generation_;
 };
 
 }  // namespace poplar::mailstore

@@ -199,8 +199,15 @@ Task<Result<std::uint64_t>> MailStore::expire_live(AccountId account, Timestamp 
     }
 }
 
-Task<Result<>> MailStore::purge(AccountId account) {
-    auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.purge(account, hot); };
+Task<Result<>> MailStore::purge(AccountId account, Afterwards afterwards) {
+    auto change = [impl = impl_.get(), account, afterwards](Hot& hot) {
+        return impl->changes.purge(account, hot, afterwards);
+    };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::close(AccountId account) {
+    auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.close(account, hot); };
     co_return co_await impl_->alone<void>(account, std::move(change));
 }
 

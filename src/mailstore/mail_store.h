@@ -103,6 +103,9 @@ struct Options {
     std::size_t hot_mailboxes = 16'384;      ///< mailbox records kept in memory between changes, about 300 octets each
 };
 
+/// What becomes of a purged account.
+enum class Afterwards { closed, open };
+
 /// One POP session's exclusive hold on an account's maildrop (RFC 1939 s4) and its view of it as of login: what
 /// arrives or goes later changes nothing in it. Used by one session, on one thread.
 class Maildrop {
@@ -150,7 +153,7 @@ public:
     /// Appends to INBOX. When it succeeds the message survives loss of power: 250 may be answered (RFC 5321 s6.1).
     /// Messages that arrive together for one account share a commit. Errors: invalid (a given unique-id is malformed),
     /// exists (the account has a message with the given unique-id, live or retained, or the given one begins like those
-    /// that the mailbox makes itself).
+    /// that the mailbox makes itself), not_found (the account was closed).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
     /// Opens the classic view of INBOX for POP3. Errors: busy (another session holds it).
@@ -177,8 +180,12 @@ public:
     /// Moves live messages that were received at `last` or before to the retained area, reason "expire". Returns how
     /// many. One read of one entry for an account that has none, so that it may be asked of every account.
     Task<Result<std::uint64_t>> expire_live(AccountId account, Timestamp last);
-    /// Forgets everything of an account at once (its address was removed and its days are over).
-    Task<Result<>> purge(AccountId account);
+    /// The account is gone: nothing is appended any more, for good. Mail may be on its way to it that was accepted
+    /// before, and nobody would ever find it. Its messages stay as they are.
+    Task<Result<>> close(AccountId account);
+    /// Forgets everything of an account at once (its address was removed and its days are over), and closes it in the
+    /// commit that ends this. One that was closed before stays so.
+    Task<Result<>> purge(AccountId account, Afterwards afterwards = Afterwards::closed);
     /// Counts the account's messages anew and compares with its counters and its index. Errors: corrupt (they differ;
     /// says how).
     Task<Result<>> check(AccountId account);

@@ -14,7 +14,8 @@ namespace {
 // and stands for the octets that Downgrader makes (mail/downgrade.h). Version 2 did so when it made others: its counts
 // are passed over, and such a message is sent as it is stored.
 constexpr std::uint8_t kVersion = 1, kVersionOldUtf8 = 2, kVersionUtf8 = 3;
-constexpr std::uint32_t kInbox = 1;  // the one mailbox so far; its number stands in every key
+constexpr std::uint8_t kVersionClosed = 4;  // of a mailbox alone: as the third
+constexpr std::uint32_t kInbox = 1;         // the one mailbox so far; its number stands in every key
 
 constexpr std::string_view kMailboxTag = "M", kMessageTag = "m", kRetainedTag = "r", kUniqueIdTag = "u";
 constexpr std::size_t kMessageKeySize = 1 + 4 + 8, kRetainedKeySize = 1 + 4 + 8 + 8;
@@ -66,8 +67,10 @@ bool is_unique_id(std::string_view text) {
     return !text.empty() && text.size() <= 70 && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-std::string make_unique_id(const MailboxRecord& mailbox, OrderKey order) {
-    return mailbox.generation + base32_text(order.value);
+std::string generation_now(std::string_view mailbox, std::string_view start) { return base32_sum(mailbox, start); }
+
+std::string make_unique_id(std::string_view generation, OrderKey order) {
+    return std::string(generation) + base32_text(order.value);
 }
 
 std::optional<OrderKey> order_in(std::string_view unique_id) {
@@ -125,11 +128,12 @@ void count_out(MailboxTotals& totals, const Message& message) {
 std::string encode(const MailboxRecord& record) {
     const bool utf8 = record.totals.utf8_messages != 0;
     Encoder out(64);
-    out.u8(utf8 ? kVersionUtf8 : kVersion).string(record.generation).varint(record.next_order.value);
+    out.u8(record.closed ? kVersionClosed : utf8 ? kVersionUtf8 : kVersion);
+    out.string(record.generation).varint(record.next_order.value);
     out.varint(record.totals.messages).varint(record.totals.octets);
     out.varint(record.totals.retained_messages).varint(record.totals.retained_octets);
     out.varint(millis(record.earliest_expiry));
-    if (utf8) out.varint(record.totals.utf8_messages).varint(zigzag(record.totals.ascii_growth));
+    if (utf8 || record.closed) out.varint(record.totals.utf8_messages).varint(zigzag(record.totals.ascii_growth));
     return std::move(out).bytes();
 }
 
@@ -164,12 +168,13 @@ Result<MailboxRecord> decode_mailbox(std::string_view value) {
     record.totals.retained_messages = in.varint();
     record.totals.retained_octets = in.varint();
     record.earliest_expiry = timestamp(in.varint());
+    record.closed = version == kVersionClosed;
     bool known = version == kVersion;
-    if (version == kVersionOldUtf8 || version == kVersionUtf8) {
+    if (version == kVersionOldUtf8 || version == kVersionUtf8 || record.closed) {
         const auto utf8_messages = in.varint();
         const auto ascii_growth = unzigzag(in.varint());
-        known = utf8_messages != 0;
-        if (version == kVersionUtf8) {
+        known = utf8_messages != 0 || record.closed;
+        if (version != kVersionOldUtf8) {
             record.totals.utf8_messages = utf8_messages;
             record.totals.ascii_growth = ascii_growth;
         }

@@ -11,10 +11,11 @@ namespace poplar::mailstore {
 
 /// A mailbox's counters: all that STAT, a delivery and a deletion need to know of it.
 struct MailboxRecord {
-    std::string generation;  ///< begins every unique-id made here; empty before the first write
+    std::string generation;  ///< a part of every unique-id made here; empty before the first write
     OrderKey next_order{1};
     MailboxTotals totals;
     Timestamp earliest_expiry{};  ///< no retained message expires before it; 0 if there is none
+    bool closed = false;          ///< for good: its account is gone, and nothing is appended any more
 };
 
 /// Counts a live message in, or out. Counters never wrap, even if damage has put them wrong; check() finds that.
@@ -33,8 +34,12 @@ inline constexpr std::size_t kGenerationLength = 12;  // 60 random bits
 
 /// 1-70 octets in 0x21-0x7e (RFC 1939 s7).
 bool is_unique_id(std::string_view text);
+/// What unique-ids begin with that are made now: the mailbox's generation and that of this start of the server, added
+/// digit by digit. A mailbox of which an older copy was put back gives its places in the order out again; the start
+/// tells them apart. And within a start, mailboxes, and the lives of one, are told apart by their own part.
+std::string generation_now(std::string_view mailbox, std::string_view start);
 /// "The generation, then the order": both in base 32, the first of fixed length, so no two are alike.
-std::string make_unique_id(const MailboxRecord& mailbox, OrderKey order);
+std::string make_unique_id(std::string_view generation, OrderKey order);
 /// The order in what make_unique_id() may have made, in this generation or another; nothing if it can't have.
 std::optional<OrderKey> order_in(std::string_view unique_id);
 /// Whether the order in its unique-id tells where the message is: then it needs no entry in the index while it is live.

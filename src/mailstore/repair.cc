@@ -30,7 +30,10 @@ public:
         for (auto area : {Place::Area::live, Place::Area::retained})
             if (auto walked = co_await walk(area); !walked) co_return pass_on(walked);
         if (auto swept = co_await sweep_index(); !swept) co_return pass_on(swept);
-        if (before) record_.next_order = std::max(record_.next_order, before->next_order);
+        if (before) {
+            record_.next_order = std::max(record_.next_order, before->next_order);
+            record_.closed = before->closed;
+        }
         bool fits =
             batch_.empty() && before && before->totals == record_.totals && before->next_order == record_.next_order;
         // The lost commits may have given out unique-ids that clients remember: those to come are of a new generation.

@@ -473,7 +473,27 @@ Task<ApiReply> AdminApi::show_account(std::string address) {
     co_return ApiReply{200, std::move(reply)};
 }
 
+// What is left of an account that was removed, before its days are over; or of one that nobody knows of (verify).
+Task<ApiReply> AdminApi::purge_removed(std::string name) {
+    auto id = co_await account_id(name);
+    if (!id) co_return api_error(id.error());
+    auto account = co_await s_.directory.account(*id);
+    if (account) co_return api_error(Errc::exists, fmt::format("{} is the account {}", name, account->address));
+    if (account.error().code() != Errc::not_found) co_return api_error(account.error());
+    auto purged = co_await s_.mail.purge(*id);
+    if (!purged) co_return api_error(purged.error());
+    auto record = co_await s_.removed.list(directory::AccountId(id->value - 1), 1);
+    if (!record) co_return api_error(record.error());
+    if (!record->empty() && record->front().id == *id)
+        if (auto forgotten = co_await s_.removed.forget(record->front()); !forgotten)
+            co_return api_error(forgotten.error());
+    log::info("admin.removed_account_purged", {{"account_id", id->value}});
+    co_return ApiReply{
+        200, {{"removed", name}, {"id", id->value}, {"mail_kept_until", nullptr}, {"sessions_ended", 0}}};
+}
+
 Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
+    if (purge && address.starts_with("id:")) co_return co_await purge_removed(std::move(address));
     auto account = co_await s_.directory.find_account(address);
     if (!account && account.error().code() == Errc::not_found)
         co_return api_error(Errc::not_found, fmt::format("no account {}", address));
@@ -484,6 +504,8 @@ Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
     if (!removed) co_return api_error(removed.error());
     auto ended = credentials_changed(removed->id);
     co_await announce_settings();
+    if (!purge)
+        if (auto closed = co_await s_.mail.close(removed->id); !closed) co_return api_error(closed.error());
     log::info("admin.account_removed",
               {{"account", removed->address}, {"purged", purge ? "yes" : "no"}, {"sessions_ended", ended}});
     Json reply{{"removed", removed->address},
@@ -493,7 +515,7 @@ Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
     if (purge) {
         auto purged = co_await s_.mail.purge(removed->id);
         if (!purged) co_return api_error(purged.error());  // the record stays: housekeeping tries again
-        auto forgotten = co_await s_.removed.forget(removed->id);
+        auto forgotten = co_await s_.removed.forget(*kept);
         if (!forgotten) co_return api_error(forgotten.error());
     } else {
         reply["mail_kept_until"] = json_time(kept->expires);

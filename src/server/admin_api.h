@@ -82,6 +82,7 @@ private:
     Task<ApiReply> import_accounts(ApiBody& body);
     Task<ApiReply> show_account(std::string address);
     Task<ApiReply> remove_account(std::string address, bool purge);
+    Task<ApiReply> purge_removed(std::string name);
     Task<ApiReply> set_password(std::string address, ApiBody& body);
     /// Null: takes it away.
     Task<ApiReply> set_shared_secret(std::string address, ApiBody* body);

@@ -189,10 +189,11 @@ int verify_stopped(const Config& config, VerifyPrinter& printer) {
     if (!engine) return complain_of_store(config, engine.error());
     directory::Directory directory(**engine, system_clock(), config.directory);
     mailstore::MailStore store(**engine, system_clock(), config.mailstore);
+    RemovedAccounts removed(**engine, system_clock(), config.mailstore.retention);
     PrinterSink sink(printer);
     asio::io_context context(1);
     Result<> done;
-    asio::co_spawn(context, verify_store(**engine, directory, store, sink),
+    asio::co_spawn(context, verify_store(**engine, directory, store, removed, sink),
                    [&](std::exception_ptr failure, Result<> result) {
                        if (failure) std::rethrow_exception(failure);
                        done = std::move(result);

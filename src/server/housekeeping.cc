@@ -91,7 +91,7 @@ Task<Result<>> Housekeeping::purge_removed(HousekeepingTotals& totals) {
                 log::info("housekeeping.account_purged", {{"account", one.address}, {"account_id", one.id.value}});
             }
             // Still there: the server died between noting the removal and removing.
-            if (auto forgotten = co_await removed_.forget(one.id); !forgotten) co_return forgotten;
+            if (auto forgotten = co_await removed_.forget(one); !forgotten) co_return forgotten;
         }
         if (page->size() < pace_.accounts) co_return Result<>();
         if (auto rested = co_await rest(); !rested) co_return rested;

@@ -14,28 +14,37 @@ std::string key_of(directory::AccountId id) { return Encoder().raw(kPrefix).u64_
 std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 Timestamp timestamp(std::uint64_t value) { return Timestamp(std::chrono::milliseconds(value)); }
 
+std::string encode(const RemovedAccount& removed) {
+    Encoder out;
+    out.u8(kVersion).string(removed.address).u64(millis(removed.removed)).u64(millis(removed.expires));
+    return std::move(out).bytes();
+}
+
 }  // namespace
 
 Task<Result<RemovedAccount>> RemovedAccounts::add(directory::AccountId id, std::string address) {
     RemovedAccount removed{id, std::move(address), clock_.now(), clock_.now() + retention_};
     engine::Batch batch;
-    batch.put(key_of(id), Encoder()
-                              .u8(kVersion)
-                              .string(removed.address)
-                              .u64(millis(removed.removed))
-                              .u64(millis(removed.expires))
-                              .bytes());
+    batch.put(key_of(id), encode(removed));
     auto done = co_await engine_.commit(kServerPartition, std::move(batch));
     if (!done) co_return pass_on(done);
     co_return removed;
 }
 
-Task<Result<>> RemovedAccounts::forget(directory::AccountId id) {
-    engine::Batch batch;
-    batch.erase(key_of(id));
-    auto done = co_await engine_.commit(kServerPartition, std::move(batch));
-    if (!done) co_return pass_on(done);
-    co_return Result<>();
+Task<Result<>> RemovedAccounts::forget(RemovedAccount seen) {
+    for (;;) {
+        auto number = co_await engine_.change_number(kServerPartition);
+        if (!number) co_return pass_on(number);
+        auto value = co_await engine_.get(kServerPartition, key_of(seen.id));
+        if (!value && value.error().code() == Errc::not_found) co_return Result<>();
+        if (!value) co_return pass_on(value);
+        if (*value != encode(seen)) co_return Result<>();
+        engine::Batch batch;
+        batch.erase(key_of(seen.id));
+        auto done = co_await engine_.commit(kServerPartition, std::move(batch), *number);
+        if (done) co_return Result<>();
+        if (done.error().code() != Errc::conflict) co_return pass_on(done);
+    }
 }
 
 Task<Result<std::vector<RemovedAccount>>> RemovedAccounts::list(directory::AccountId after, std::size_t limit) {

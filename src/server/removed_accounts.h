@@ -32,7 +32,8 @@ public:
     /// Written before the account is removed, so that a crash in between can't lose track of the mail: whoever purges
     /// asks the directory first whether the account is still there.
     Task<Result<RemovedAccount>> add(directory::AccountId id, std::string address);
-    Task<Result<>> forget(directory::AccountId id);
+    /// Forgets this record, if it is still the one that stands there: a removal that is tried again writes another.
+    Task<Result<>> forget(RemovedAccount seen);
     /// In order of id, after `after`, at most `limit`.
     Task<Result<std::vector<RemovedAccount>>> list(directory::AccountId after, std::size_t limit);
 

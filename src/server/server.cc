@@ -217,7 +217,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .status = [this] { return status(); },
-            .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, sink); },
+            .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, removed_, sink); },
             .scrub = [this] { engine_->scrub(); }}),
       admin_(control_, api_),
       workers_(workers),

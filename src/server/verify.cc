@@ -1,5 +1,8 @@
 #include "server/verify.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -145,8 +148,76 @@ Task<Json> describe(Damage damage, directory::Directory& directory, mailstore::M
     co_return out;
 }
 
+namespace {
+
+/// Looks for mail that belongs to nobody: neither to an account nor to one whose removal is on record.
+class Nobodys {
+public:
+    Nobodys(engine::local::LocalEngine& engine, directory::Directory& directory, mailstore::MailStore& store,
+            RemovedAccounts& removed)
+        : engine_(engine), directory_(directory), store_(store), removed_(removed) {}
+
+    void is_account(directory::AccountId id) { known_.push_back(id); }
+
+    /// Returns how many partitions have such mail.
+    Task<Result<std::uint64_t>> report(VerifySink& sink) {
+        if (auto listed = co_await list_removed(); !listed) co_return pass_on(listed);
+        std::ranges::sort(known_);
+        std::uint64_t found = 0;
+        engine::PartitionId after(directory::kFirstAccount.value - 1);
+        for (;;) {
+            auto page = co_await engine_.partitions(after, kPage);
+            if (!page) co_return pass_on(page);
+            for (auto partition : *page) {
+                after = partition;
+                if (std::ranges::binary_search(known_, partition)) continue;
+                auto complaint = co_await complaint_about(partition);
+                if (!complaint) co_return pass_on(complaint);
+                if (complaint->empty()) continue;
+                ++found;
+                Json event{{"type", "damage"}, {"partition", partition.value}, {"what", *complaint}};
+                if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+            }
+            if (page->size() < kPage) co_return found;
+        }
+    }
+
+private:
+    Task<Result<>> list_removed() {
+        directory::AccountId after;
+        for (;;) {
+            auto page = co_await removed_.list(after, kPage);
+            if (!page) co_return pass_on(page);
+            for (const auto& one : *page) known_.push_back(after = one.id);
+            if (page->size() < kPage) co_return Result<>();
+        }
+    }
+
+    // "" if there is none.
+    Task<Result<std::string>> complaint_about(engine::PartitionId partition) {
+        auto account = co_await directory_.account(partition);  // may be new
+        if (account) co_return "";
+        if (account.error().code() != Errc::not_found) co_return pass_on(account);
+        auto totals = co_await store_.totals(partition);
+        if (!totals && totals.error().code() != Errc::corrupt) co_return pass_on(totals);
+        if (totals && totals->messages + totals->retained_messages == 0) co_return "";
+        constexpr std::string_view kWhose = "of an account that is gone and whose removal is not on record: see id:";
+        auto what =
+            totals ? fmt::format("{} messages", totals->messages + totals->retained_messages) : "a damaged mailbox";
+        co_return fmt::format("{} {}{}", what, kWhose, partition.value);
+    }
+
+    engine::local::LocalEngine& engine_;
+    directory::Directory& directory_;
+    mailstore::MailStore& store_;
+    RemovedAccounts& removed_;
+    std::vector<directory::AccountId> known_;
+};
+
+}  // namespace
+
 Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Directory& directory,
-                            mailstore::MailStore& store, VerifySink& sink) {
+                            mailstore::MailStore& store, RemovedAccounts& removed, VerifySink& sink) {
     Findings findings;
     VerifyTotals totals;
     {
@@ -175,6 +246,7 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
     }
 
     std::uint64_t accounts = 0, wrong = 0;
+    Nobodys nobodys(engine, directory, store, removed);
     std::string after;
     for (;;) {
         auto page = co_await directory.accounts("", after, kPage);
@@ -182,6 +254,7 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
         for (const auto& account : *page) {
             after = account.address;
             ++accounts;
+            nobodys.is_account(account.id);
             auto checked = co_await store.check(account.id);
             if (checked) continue;
             ++wrong;
@@ -201,6 +274,9 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
                    {"what", checked.error().detail()}};
         if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
     }
+    auto abandoned = co_await nobodys.report(sink);
+    if (!abandoned) co_return pass_on(abandoned);
+    wrong += *abandoned;
     auto event = json_totals(totals);
     event["type"] = "done";
     event["accounts"] = accounts;

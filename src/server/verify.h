@@ -8,6 +8,7 @@
 #include "directory/directory.h"
 #include "engine/local/local_engine.h"
 #include "mailstore/mail_store.h"
+#include "server/removed_accounts.h"
 
 namespace poplar::server {
 
@@ -24,6 +25,6 @@ Task<nlohmann::json> describe(engine::local::Damage damage, directory::Directory
 
 /// Reads everything there is, on a thread of its own; the caller's executor stays free. Errors: those of `sink`, io.
 Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Directory& directory,
-                            mailstore::MailStore& store, VerifySink& sink);
+                            mailstore::MailStore& store, RemovedAccounts& removed, VerifySink& sink);
 
 }  // namespace poplar::server

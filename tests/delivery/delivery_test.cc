@@ -53,6 +53,24 @@ TEST(Delivery, PutsReturnPathDeliveredToAndReceivedOnTop) {
                           mail::format_received(to.received) + kMessage});
 }
 
+TEST(Delivery, AnAccountRemovedSinceItsRecipientWasResolvedIsNoSuccess) {
+    World world;
+    world.add("other@example.test");
+    world.alias("both@example.test", {"demo@example.test", "other@example.test"});
+    auto to = envelope(world, {"demo@example.test", "both@example.test", "other@example.test"});
+    auto id = run(world.directory.find_account("demo@example.test"))->id;
+    ASSERT_TRUE(run(world.directory.remove_account("demo@example.test")));
+    ASSERT_TRUE(run(world.store.close(id)));
+    auto results = deliver(world, to);
+    ASSERT_TRUE(results);
+    ASSERT_FALSE((*results)[0]);
+    EXPECT_EQ((*results)[0].error().code(), Errc::not_found);
+    EXPECT_TRUE((*results)[1]) << "the alias leads to another account, too";
+    EXPECT_TRUE((*results)[2]);
+    EXPECT_EQ(world.inbox("other@example.test").size(), 1u);
+    EXPECT_EQ(run(world.store.totals(id))->messages, 0u);
+}
+
 /// What a client without UTF-8 gets of the account's only message.
 std::string downgraded(World& world, const std::string& address) {
     std::string out;

@@ -201,3 +201,45 @@ def test_a_newer_format_is_refused_and_not_touched(filled):
         done = run_poplar(command, "--config", server.config_file)
         assert done.returncode != 0 and "999" in done.stderr, (command, done.stderr)
     assert {path: path.stat().st_mtime_ns for path in server.data.rglob("*") if path.name != "LOCK"} == before
+
+
+def test_an_older_copy_put_back_gives_no_unique_id_out_again(make_server):
+    server = make_server()
+    account = server.add_user(f"u@{DOMAIN}")
+    server.deliver(account, make_message("one"))
+    server.stop()
+    shutil.copytree(server.data, server.data.with_name("backup"), symlinks=True)
+    seen = set()
+    for number in range(3):
+        server.start()
+        for n in range(3):
+            server.deliver(account, make_message(f"after-{number}-{n}"))
+        with server.login(account) as client:
+            first, *later = client.uidl().values()
+            client.quit()
+        assert len(later) == 3 and not seen & set(later), "what a client has seen is another message now"
+        assert all(1 <= len(uid) <= 70 for uid in later)
+        seen |= {first, *later}
+        assert len(seen) == 1 + 3 * (number + 1), "an old message keeps its own"
+        server.stop()
+        shutil.rmtree(server.data)
+        shutil.copytree(server.data.with_name("backup"), server.data, symlinks=True)
+
+
+def test_mail_for_an_account_that_was_removed_meanwhile_is_refused(make_server):
+    for purge in ("", "?purge=yes"):
+        server = make_server()
+        gone = server.add_user(f"gone@{DOMAIN}")
+        other = server.add_user(f"other@{DOMAIN}")
+        with server.lmtp() as client:
+            client.hello()
+            client.envelope("a@b.example", [gone, other])
+            assert server.admin("DELETE", f"/v1/accounts/{gone}{purge}")[0] == 200
+            server.add_user(gone)  # the address is somebody else's now
+            assert client.command(b"DATA").startswith(b"354")
+            client.send(b"Subject: late\r\n\r\nx\r\n.\r\n")
+            (refused, lines), (taken, _) = client.final_replies(2)
+            assert (refused, taken) == (550, 250) and "5.1.1" in str(lines)
+        assert server.fetch_all(gone) == [] and len(server.fetch_all(other)) == 1
+        done = server.run_cli("verify")
+        assert done.returncode == 0, done.stdout + done.stderr

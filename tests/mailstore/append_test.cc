@@ -84,6 +84,53 @@ TEST_F(AppendTest, RefusesAUniqueIdThatTheMailboxMayStillMake) {
     EXPECT_EQ(code_of(run(store_.append(kAccount, message("b", next)))), Errc::exists);
 }
 
+TEST_F(AppendTest, EachStartMakesUniqueIdsThatNoOtherMakes) {
+    std::set<std::string> ids{append("of the first start").unique_id};
+    const engine::KeyRange everything{std::string(1, '\0'), "\xff"};
+    const auto copy = run(engine_.scan(kAccount, everything, 100));
+    for (int start = 0; start < 20; ++start) {
+        engine::Batch put_back;
+        for (const auto entry : *copy) put_back.put(std::string(entry.key), std::string(entry.value));
+        if (start > 0)
+            for (int i = 0; i < 3; ++i) put_back.erase(keys::message(OrderKey(2 + i)));
+        ASSERT_TRUE(run(engine_.commit(kAccount, std::move(put_back))));
+        MailStore store(engine_, clock_, options_);
+        for (int i = 0; i < 3; ++i) {
+            auto stored = run(store.append(kAccount, message("text")));
+            ASSERT_TRUE(stored);
+            EXPECT_EQ(stored->order, OrderKey(2 + i)) << "the copy knows nothing of what came behind it";
+            EXPECT_TRUE(ids.insert(stored->unique_id).second) << stored->unique_id << " came back";
+            EXPECT_LE(stored->unique_id.size(), kGenerationLength + 1);
+            EXPECT_EQ(run(store.find(kAccount, stored->unique_id))->order, stored->order);
+        }
+    }
+    EXPECT_EQ(run(engine_.scan(kAccount, keys::unique_ids(), 100))->size(), 0u) << "found without an index, too";
+}
+
+TEST_F(AppendTest, MailboxesDoNotShareUniqueIds) {
+    EXPECT_NE(append("a").unique_id, append("a", "", AccountId(8)).unique_id);
+}
+
+TEST_F(AppendTest, AClosedAccountTakesNothingAnyMore) {
+    append("before", "known");
+    auto closing = store_.close(kAccount);
+    ASSERT_TRUE(run(std::move(closing)));
+    MailStore later(engine_, clock_, options_);
+    for (auto* store : {&store_, &later}) {
+        EXPECT_EQ(code_of(run(store->append(kAccount, message("late")))), Errc::not_found);
+        EXPECT_EQ(code_of(run(store->append(kAccount, message("late", "given")))), Errc::not_found);
+    }
+    EXPECT_EQ(live(), "known") << "what it has is still there";
+    ASSERT_TRUE(run(store_.remove(kAccount, {"known"}, "admin")));
+    ASSERT_TRUE(run(store_.restore(kAccount, "known")));
+    auto commits = engine_.commits();
+    ASSERT_TRUE(run(store_.close(kAccount)));
+    EXPECT_EQ(engine_.commits(), commits) << "it is closed";
+    expect_sound();
+    ASSERT_TRUE(run(store_.close(AccountId(8)))) << "one that never had mail";
+    EXPECT_EQ(code_of(run(store_.append(AccountId(8), message("late")))), Errc::not_found);
+}
+
 TEST_F(AppendTest, AUniqueIdMadeHereNeedsNoEntryInTheIndex) {
     auto entries = [&] { return run(engine_.scan(kAccount, keys::unique_ids(), 100))->size(); };
     std::vector<Message> made;
@@ -284,8 +331,8 @@ TEST_F(AppendTest, OrderAndUniqueIdsGoOnAfterARestart) {
     auto second = run(store.append(kAccount, message("b")));
     ASSERT_TRUE(second);
     EXPECT_GT(second->order, first.order);
-    EXPECT_EQ(second->unique_id.substr(0, kGenerationLength), first.unique_id.substr(0, kGenerationLength));
-    EXPECT_NE(second->unique_id, first.unique_id);
+    EXPECT_NE(second->unique_id.substr(0, kGenerationLength), first.unique_id.substr(0, kGenerationLength));
+    EXPECT_EQ(run(store.find(kAccount, first.unique_id))->order, first.order);
 }
 
 TEST_F(AppendTest, ACancelledCallerDoesNotBreakOffWhatOthersWaitFor) {

@@ -118,7 +118,7 @@ TEST_F(MaildropTest, AKeptListIsServedAfterNoChangeOfTheMailbox) {
              return run(store_.expire(kAccount)).value_or(0) == 5;
          },
          "f "},
-        {"a purge and a delivery", [&] { return run(store_.purge(kAccount)) && !append("x", "g").unique_id.empty(); },
+        {"a purge and a delivery", [&] { return run(store_.purge(kAccount, Afterwards::open)) && !append("x", "g").unique_id.empty(); },
          "g "},
     };
     for (const auto& [what, change, list] : cases) {
@@ -241,7 +241,7 @@ TEST_F(MaildropTest, DoesNotTouchMessagesOfALaterLifeAtTheSamePlace) {
     for (int i = 0; i < 40; ++i) append("old");
     auto maildrop = open_maildrop();
     messages(*maildrop);
-    ASSERT_TRUE(run(store_.purge(kAccount)));
+    ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
     auto fresh = append("new");
     std::vector<std::uint32_t> all;
     for (std::uint32_t n = 1; n <= 40; ++n) all.push_back(n);
@@ -394,7 +394,7 @@ TEST_F(MaildropTest, AListThatIsNotContinuedOrDoesNotAddUpIsNotTakenForABeginnin
 TEST_F(MaildropTest, APurgeBeginsAListThatContinuesNoOther) {
     append("a");
     const ListVersion older = *open_maildrop()->version();
-    ASSERT_TRUE(run(store_.purge(kAccount)));
+    ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
     EXPECT_FALSE(open_maildrop()->version()->continues(older));
     append("b");
     append("c");

@@ -177,7 +177,7 @@ protected:
     }
 
     void purge() {
-        ASSERT_TRUE(run(store_.purge(kAccount)));
+        ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
         known_.clear();
         note_upheaval();
     }

@@ -97,6 +97,20 @@ TEST(Record, WhatTheSecondVersionCountedIsPassedOver) {
     EXPECT_EQ(encode(*counted)[0], 1);
 }
 
+TEST(Record, AClosedMailboxIsOfAVersionOfItsOwn) {
+    auto mailbox = kMailbox;
+    EXPECT_FALSE(decode_mailbox(encode(mailbox))->closed);
+    mailbox.closed = true;
+    for (std::uint64_t utf8 : {0, 3}) {
+        mailbox.totals.utf8_messages = utf8;
+        EXPECT_EQ(encode(mailbox)[0], 4);
+        auto again = decode_mailbox(encode(mailbox));
+        ASSERT_TRUE(again);
+        EXPECT_TRUE(again->closed);
+        EXPECT_EQ(again->totals, mailbox.totals);
+    }
+}
+
 TEST(Record, KeysSortAsTheirNumbersDo) {
     EXPECT_LT(keys::message(OrderKey(255)), keys::message(OrderKey(256)));
     EXPECT_LT(keys::retained(at(255), OrderKey(9)), keys::retained(at(256), OrderKey(1)));
@@ -123,12 +137,19 @@ TEST(Record, UniqueIdsAreOneTo70PrintableCharacters) {
                                          {"\x80", false},
                                          {std::string(1, '\0'), false}})
         EXPECT_EQ(is_unique_id(text), accepted) << text;
-    EXPECT_TRUE(is_unique_id(make_unique_id(kMailbox, OrderKey(~0ull))));
+    EXPECT_TRUE(is_unique_id(make_unique_id(kMailbox.generation, OrderKey(~0ull))));
+}
+
+TEST(Record, TheGenerationOfNowIsOfItsMailboxAndOfItsStart) {
+    EXPECT_EQ(generation_now("000000000000", "0123456789ab"), "0123456789ab");
+    EXPECT_EQ(generation_now("zzzzzzzzzzzz", "111111111111"), "000000000000");
+    EXPECT_NE(generation_now("0123456789ab", "aaaaaaaaaaaa"), generation_now("0123456789ab", "aaaaaaaaaaab"));
+    EXPECT_TRUE(is_unique_id(generation_now("!!!!!!!!!!!!", "~~~~~~~~~~~~")));
 }
 
 TEST(Record, TheOrderIsReadFromWhatAMailboxMayHaveMade) {
     for (auto order : {OrderKey(1), OrderKey(32), OrderKey(~0ull)}) {
-        Message message{order, make_unique_id(kMailbox, order), {}, 0, 0, {}};
+        Message message{order, make_unique_id(kMailbox.generation, order), {}, 0, 0, {}};
         EXPECT_EQ(order_in(message.unique_id), order);
         EXPECT_TRUE(is_found_by_order(message));
         ++message.order.value;
@@ -159,7 +180,7 @@ TEST(Record, EveryShortenedOrLengthenedRecordIsCorrupt) {
 
 TEST(Record, AnUnknownVersionIsNotGuessedAt) {
     for (auto value : {encode(kMailbox), encode(kMessage), encode(kRetained), encode(Place{})}) {
-        value[0] = 4;
+        value[0] = 5;
         EXPECT_FALSE(decode_mailbox(value));
         EXPECT_FALSE(decode_message({keys::message(OrderKey(7)), value}));
         EXPECT_FALSE(decode_retained({keys::retained(at(8), OrderKey(7)), value}));

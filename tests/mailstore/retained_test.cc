@@ -133,7 +133,7 @@ TEST_F(RetainedTest, AStoreFromBeforeHasEntriesOfAllItsMessages) {
     EXPECT_EQ(run(store.expire(kAccount)).value_or(0), 1u);
     EXPECT_TRUE(run(store.check(kAccount)));
     EXPECT_EQ(run(store.repair(kAccount)).value_or(true), false) << "all of it is as it may be";
-    ASSERT_TRUE(run(store.purge(kAccount)));
+    ASSERT_TRUE(run(store.purge(kAccount, Afterwards::open)));
     EXPECT_TRUE(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->empty());
 }
 
@@ -246,7 +246,7 @@ TEST_F(RetainedTest, PurgingForgetsEverythingInBoundedCommits) {
     std::size_t most = 0;
     engine_.on_commit(
         [&](engine::PartitionId, const engine::Batch& batch) { most = std::max(most, batch.erased_bodies.size()); });
-    ASSERT_TRUE(run(store_.purge(kAccount)));
+    ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
     EXPECT_EQ(most, options_.forget_messages);
     EXPECT_EQ(totals().messages, 0u);
     EXPECT_EQ(totals().retained_messages, 0u);
@@ -255,13 +255,40 @@ TEST_F(RetainedTest, PurgingForgetsEverythingInBoundedCommits) {
     EXPECT_EQ(bytes(first), "!not_found");
     expect_sound();
     auto commits = engine_.commits();
-    ASSERT_TRUE(run(store_.purge(kAccount)));
+    ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
     EXPECT_EQ(engine_.commits(), commits) << "nothing to forget";
+}
+
+TEST_F(RetainedTest, APurgeClosesTheAccountInTheCommitThatEndsIt) {
+    append_many(2500);
+    remove(names(0, 700));
+    for (int survived = 0;; ++survived) {
+        engine_.fail_commits_after(survived, Errc::io);
+        auto purged = run(store_.purge(kAccount));
+        engine_.fail_next_commits(0, Errc::io);
+        auto late = run(store_.append(kAccount, message("late")));
+        if (purged) {
+            EXPECT_EQ(code_of(late), Errc::not_found);
+            break;
+        }
+        EXPECT_TRUE(late) << "it is not purged yet";
+    }
+    EXPECT_EQ(engine_.body_count(kAccount), 0u);
+    EXPECT_EQ(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->size(), 1u) << "only that it is closed";
+    expect_sound();
+    auto commits = engine_.commits();
+    for (auto afterwards : {Afterwards::closed, Afterwards::open})
+        ASSERT_TRUE(run(store_.purge(kAccount, afterwards)));
+    EXPECT_EQ(engine_.commits(), commits) << "nothing to forget, and it stays closed";
+    put(keys::mailbox(), "nonsense");
+    MailStore fresh(engine_, clock_, options_);
+    ASSERT_TRUE(run(fresh.purge(kAccount)));
+    EXPECT_EQ(code_of(run(fresh.append(kAccount, message("late")))), Errc::not_found);
 }
 
 TEST_F(RetainedTest, APurgedAccountNeverMakesAnOldUniqueIdAgain) {
     auto before = append("a").unique_id;
-    ASSERT_TRUE(run(store_.purge(kAccount)));
+    ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
     auto after = append("b").unique_id;
     EXPECT_NE(before.substr(0, kGenerationLength), after.substr(0, kGenerationLength));
     expect_sound();
@@ -272,13 +299,13 @@ TEST_F(RetainedTest, APurgeThatFailsHalfwayLeavesTheCountersRightAndCanBeRepeate
     remove(names(0, 700));
     for (int survived : {0, 1, 2, 1}) {
         engine_.fail_commits_after(survived, Errc::io);
-        EXPECT_EQ(code_of(run(store_.purge(kAccount))), Errc::io);
+        EXPECT_EQ(code_of(run(store_.purge(kAccount, Afterwards::open))), Errc::io);
         engine_.fail_next_commits(0, Errc::io);
         auto sound = run(store_.check(kAccount));
         if (totals().messages + totals().retained_messages == 0) break;
         EXPECT_TRUE(sound) << sound.error().detail();
     }
-    ASSERT_TRUE(run(store_.purge(kAccount)));
+    ASSERT_TRUE(run(store_.purge(kAccount, Afterwards::open)));
     EXPECT_EQ(engine_.body_count(kAccount), 0u);
 }
 
@@ -292,7 +319,7 @@ TEST_F(RetainedTest, PurgingGetsRidOfDamageToo) {
     EXPECT_EQ(code_of(run(store_.find(kAccount, "stray"))), Errc::corrupt);
     MailStore fresh(engine_, clock_, options_);  // knows nothing of before
     EXPECT_EQ(code_of(run(fresh.append(kAccount, message("x")))), Errc::corrupt);
-    ASSERT_TRUE(run(fresh.purge(kAccount)));
+    ASSERT_TRUE(run(fresh.purge(kAccount, Afterwards::open)));
     EXPECT_TRUE(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->empty());
     ASSERT_TRUE(run(fresh.append(kAccount, message("x"))));
     expect_sound();

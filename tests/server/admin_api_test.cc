@@ -282,6 +282,44 @@ TEST_F(AdminApiTest, PurgeTakesTheMailAtOnce) {
     EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
 }
 
+TEST_F(AdminApiTest, ARemovedAccountTakesNoMailThatWasOnItsWay) {
+    add_jane();
+    for (const char* purge : {"", "?purge=yes"}) {
+        auto id = run(directory.find_account("jane@example.org"))->id;
+        ASSERT_EQ(ask("DELETE", std::string("/v1/accounts/jane@example.org") + purge).status, 200u);
+        auto late = run(store.append(id, {"", {}, ""}));
+        ASSERT_FALSE(late) << purge;
+        EXPECT_EQ(late.error().code(), Errc::not_found);
+        ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "jane@example.org"}}).status, 201u) << "another's now";
+    }
+}
+
+TEST_F(AdminApiTest, WhatIsLeftOfARemovedAccountCanBePurgedEarly) {
+    add_jane();
+    deliver("x\n");
+    auto id = "id:" + std::to_string(run(directory.find_account("jane@example.org"))->id.value);
+    EXPECT_EQ(ask("DELETE", "/v1/accounts/" + id + "?purge=yes").status, 409u) << "it is still there";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/jane@example.org").status, 200u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/" + id + "/messages").body["messages"].size(), 1u);
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/" + id + "?purge=yes").status, 200u);
+    EXPECT_TRUE(ask("GET", "/v1/accounts/" + id + "/messages").body["messages"].empty());
+    EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
+}
+
+TEST_F(AdminApiTest, ForgettingARemovalLeavesALaterOneOnRecord) {
+    auto first = run(removed.add(directory::AccountId(2000), "jane@example.org"));
+    ASSERT_TRUE(first);
+    clock.advance(std::chrono::seconds(1));
+    auto again = run(removed.add(directory::AccountId(2000), "jane@example.org"));  // tried again meanwhile
+    ASSERT_TRUE(again);
+    ASSERT_TRUE(run(removed.forget(*first)));
+    ASSERT_EQ(run(removed.list({}, 10))->size(), 1u);
+    ASSERT_TRUE(run(removed.forget(*again)));
+    EXPECT_TRUE(run(removed.list({}, 10))->empty());
+    ASSERT_TRUE(run(removed.forget(*again)));
+}
+
 TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
     add_jane();
     deliver("x\n");

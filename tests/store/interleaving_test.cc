@@ -106,7 +106,7 @@ private:
     Task<> churn() {
         for (int round = 0; round < kRounds; ++round) {
             for (int i = 0; i < 3; ++i) EXPECT_TRUE(co_await append(kOther, std::string(4000, 'y') + "\r\n"));
-            EXPECT_TRUE(co_await store_.purge(kOther));
+            EXPECT_TRUE(co_await store_.purge(kOther, mailstore::Afterwards::open));
         }
     }
 

@@ -83,6 +83,8 @@ public:
             case Kind::crash:
             case Kind::torn:
             case Kind::rebuild: return crash(step);
+            case Kind::back_up: return back_up();
+            case Kind::put_back: return put_back();
         }
     }
 
@@ -143,6 +145,11 @@ private:
         std::string text;
         bool live = true;
         Timestamp expires{};
+    };
+    struct Backup {
+        std::vector<Known> known;
+        mailstore::OrderKey last_order;
+        bool purged = false;
     };
     struct Session {
         std::unique_ptr<Maildrop> maildrop;
@@ -271,7 +278,7 @@ private:
 
     void purge() {
         sessions_ = {};
-        value_of(run(store_->purge(kAccount)), "purge");
+        value_of(run(store_->purge(kAccount, mailstore::Afterwards::open)), "purge");
         known_.clear();
         purged_ = true;
     }
@@ -295,6 +302,25 @@ private:
             auto damage = value_of(engine::local::LocalEngine::rebuild(options_), "rebuild");
             expect(damage.empty(), "rebuild found damage");
         }
+        start();
+    }
+
+    void back_up() {
+        stop();
+        fs::remove_all(directory_.path() / "backup");
+        copy_directory(options_.directory, directory_.path() / "backup");
+        backup_ = Backup{known_, last_order_, purged_};
+        start();
+    }
+
+    void put_back() {
+        if (!backup_) return;
+        stop();
+        fs::remove_all(options_.directory);
+        copy_directory(directory_.path() / "backup", options_.directory);
+        known_ = backup_->known;
+        last_order_ = backup_->last_order;
+        purged_ = backup_->purged;
         start();
     }
 
@@ -341,7 +367,8 @@ private:
     std::unique_ptr<MailStore> store_;
     std::array<std::optional<Session>, 2> sessions_;
     std::vector<Known> known_;
-    std::set<std::string> given_;
+    std::optional<Backup> backup_;
+    std::set<std::string> given_;  // in all lives
     mailstore::OrderKey last_order_;
     bool purged_ = false;
     std::uint64_t serial_ = 0, turn_ = 0;
@@ -352,7 +379,8 @@ private:
 std::string to_string(const ModelStep& step) {
     constexpr auto kNames =
         std::to_array<std::string_view>({"append", "open", "list", "quit", "drop", "remove", "restore", "expire",
-                                         "purge", "copy", "scrub", "reopen", "crash", "torn", "rebuild"});
+                                         "purge", "copy", "scrub", "reopen", "crash", "torn", "rebuild", "back_up",
+                                         "put_back"});
     static_assert(kNames.size() == static_cast<std::size_t>(Kind::last) + 1);
     return fmt::format("{{Kind::{}, {}, {}}}", kNames[static_cast<std::size_t>(step.kind)], step.a, step.b);
 }
@@ -360,7 +388,7 @@ std::string to_string(const ModelStep& step) {
 std::vector<ModelStep> random_history(std::uint64_t seed, std::size_t steps) {
     std::mt19937_64 random(seed);
     // How often of each kind.
-    constexpr auto kWeights = std::to_array<int>({40, 6, 6, 6, 2, 8, 6, 8, 1, 8, 1, 2, 3, 2, 1});
+    constexpr auto kWeights = std::to_array<int>({40, 6, 6, 6, 2, 8, 6, 8, 1, 8, 1, 2, 3, 2, 1, 1, 2});
     static_assert(kWeights.size() == static_cast<std::size_t>(Kind::last) + 1);
     std::discrete_distribution<int> kinds(kWeights.begin(), kWeights.end());
     std::vector<ModelStep> history;

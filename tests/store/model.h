@@ -30,7 +30,9 @@ struct ModelStep {
         crash,    ///< the engine is abandoned: what is not yet synced is lost
         torn,     ///< ... in the middle of a write
         rebuild,  ///< a crash, and the index is lost
-        last = rebuild,
+        back_up,  ///< the directory is copied aside while it is not in use
+        put_back,  ///< ... and takes its place: what came since is lost, but clients remember it
+        last = put_back,
     };
     Kind kind;
     std::uint64_t a = 0, b = 0;

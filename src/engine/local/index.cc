@@ -395,6 +395,21 @@ Result<> Index::for_each_body(const std::function<bool(PartitionId, BodyId, cons
     return {};
 }
 
+Result<std::vector<PartitionId>> Index::partitions(PartitionId after, std::size_t limit) const {
+    rocksdb::ReadOptions options;
+    options.total_order_seek = true;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    std::vector<PartitionId> found;
+    while (found.size() < limit && after.value != ~0ull) {
+        it->Seek(make_key(PartitionId(after.value + 1), Kind::change));
+        if (!it->Valid()) break;
+        after = PartitionId(Decoder(it->key().ToStringView()).u64_key());
+        found.push_back(after);
+    }
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
+    return found;
+}
+
 Result<std::vector<Damage>> Index::check_files(const std::function<bool(std::uint64_t)>& pace) const {
     return files_->check(pace);
 }

@@ -82,6 +82,8 @@ public:
 
     /// Calls `each` for every live body, by partition and id. Stops early when it returns false.
     Result<> for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const;
+    /// Of the partitions behind `after`, the first, at most `limit`: those that were ever written to.
+    Result<std::vector<PartitionId>> partitions(PartitionId after, std::size_t limit) const;
     Result<std::vector<std::pair<SegmentId, SegmentSpace>>> segment_spaces() const;
     /// Everything there is, in the order of the keys.
     class Walk {

@@ -175,6 +175,11 @@ Task<Result<ChangeNumber>> LocalEngine::change_number(PartitionId partition, std
     co_return co_await impl_->pool->run(read);
 }
 
+Task<Result<std::vector<PartitionId>>> LocalEngine::partitions(PartitionId after, std::size_t limit) {
+    auto read = [&] { return impl_->index->partitions(after, limit); };
+    co_return co_await impl_->pool->run(read);
+}
+
 std::shared_ptr<const Snapshot> LocalEngine::snapshot(PartitionId) { return impl_->index->snapshot(); }
 
 namespace {

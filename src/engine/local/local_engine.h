@@ -104,6 +104,8 @@ public:
     /// Begins to read everything at the configured pace, unless that is under way.
     void scrub();
     Status status() const;
+    /// The partitions behind `after` that were ever written to, in order, at most `limit`.
+    Task<Result<std::vector<PartitionId>>> partitions(PartitionId after, std::size_t limit);
 
     Task<Result<std::string>> get(PartitionId, std::string key, std::shared_ptr<const Snapshot>) override;
     Task<Result<Entries>> scan(PartitionId, KeyRange, std::size_t limit, std::shared_ptr<const Snapshot>) override;
