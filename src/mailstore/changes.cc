@@ -100,7 +100,8 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
     if (!state) co_return pass_on(state);
     auto& record = state->record;
     if (record.closed) {  // between RCPT and the end of the message: nobody would ever find it
-        for (std::size_t i = 0; i < appends.size(); ++i) results.push_back(fail(Errc::not_found, "the account is gone"));
+        for (std::size_t i = 0; i < appends.size(); ++i)
+            results.push_back(fail(Errc::not_found, "the account is gone"));
         co_return Result<>{};
     }
     const auto generation = generation_now(record.generation, generation_);
@@ -284,16 +285,57 @@ Task<Result<Message>> Changes::try_restore(AccountId account, Hot& hot, const st
 
 // Forgetting
 
-Task<Result<Changes::Expired>> Changes::expire(AccountId account, Hot& hot, std::string from) {
-    auto attempt = [&] { return try_expire(account, hot, from); };
+Task<Result<Changes::Expired>> Changes::mend_times(AccountId account, Hot& hot, Timestamp now, std::string from) {
+    auto attempt = [&] { return try_mend_times(account, hot, now, from); };
     co_return co_await repeated(attempt);
 }
 
-Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, const std::string& from) {
+Task<Result<Changes::Expired>> Changes::try_mend_times(AccountId account, Hot& hot, Timestamp now,
+                                                       const std::string& from) {
+    auto state = co_await load(account, hot);
+    if (!state) co_return pass_on(state);
+    Expired mended;
+    if (state->record.totals.retained_messages == 0) co_return mended;
+    // What expires sooner is kept no longer than any other.
+    auto range = keys::retained();
+    range.begin = from.empty() ? keys::retained_until(now + options_.retention + kFuture).end : from;
+    auto entries = co_await engine_.scan(account, range, options_.forget_messages);
+    if (!entries) co_return pass_on(entries);
+    engine::Batch batch;
+    for (const auto entry : *entries) {
+        auto retained = decode_retained(entry);
+        if (!retained || retained->deleted <= now + kFuture) continue;  // damaged: expire() tells of it
+        ++mended.messages;
+        retained->deleted = now;
+        retained->expires = now + options_.retention;
+        const auto order = retained->message.order;
+        batch.erase(std::string(entry.key));
+        batch.put(keys::retained(retained->expires, order), mailstore::encode(*retained));
+        batch.put(keys::unique_id(retained->message.unique_id),
+                  mailstore::encode(Place{Place::Area::retained, order, retained->expires}));
+    }
+    if (entries->size() == options_.forget_messages) {
+        range.begin_behind(entries->back().key);
+        mended.next = range.begin;
+    }
+    if (batch.empty()) co_return mended;
+    auto& earliest = state->record.earliest_expiry;
+    earliest = std::min(earliest, now + options_.retention);
+    auto done = co_await commit(account, hot, std::move(*state), std::move(batch));
+    if (!done) co_return pass_on(done);
+    co_return mended;
+}
+
+Task<Result<Changes::Expired>> Changes::expire(AccountId account, Hot& hot, Timestamp now, std::string from) {
+    auto attempt = [&] { return try_expire(account, hot, now, from); };
+    co_return co_await repeated(attempt);
+}
+
+Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, Timestamp now,
+                                                   const std::string& from) {
     auto state = co_await load(account, hot);
     if (!state) co_return pass_on(state);
     auto& record = state->record;
-    const Timestamp now = clock_.now();
     Expired expired;
     if (record.earliest_expiry == Timestamp{} || record.earliest_expiry > now) co_return expired;
     auto range = keys::retained_until(now);

@@ -15,6 +15,9 @@ struct Victim {
     engine::BodyId body;
 };
 
+/// Times further ahead than this are of a wrong clock.
+inline constexpr auto kFuture = std::chrono::hours(24);
+
 class Changes {
 public:
     Changes(engine::Engine& engine, const Clock& clock, const Options& options);
@@ -31,7 +34,9 @@ public:
         std::string next;  ///< the key to go on from; "" if that was all
     };
     /// One commit's worth of what has expired, from the key `from` on ("" to start).
-    Task<Result<Expired>> expire(AccountId account, Hot& hot, std::string from);
+    Task<Result<Expired>> expire(AccountId account, Hot& hot, Timestamp now, std::string from);
+    /// As much of the retained messages that were deleted in the future.
+    Task<Result<Expired>> mend_times(AccountId account, Hot& hot, Timestamp now, std::string from);
     Task<Result<>> purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> close(AccountId account, Hot& hot);
 
@@ -52,7 +57,8 @@ private:
     Task<Result<>> try_remove_by_id(AccountId account, Hot& hot, const std::vector<std::string>& unique_ids,
                                     std::string_view reason);
     Task<Result<Message>> try_restore(AccountId account, Hot& hot, const std::string& unique_id);
-    Task<Result<Expired>> try_expire(AccountId account, Hot& hot, const std::string& from);
+    Task<Result<Expired>> try_expire(AccountId account, Hot& hot, Timestamp now, const std::string& from);
+    Task<Result<Expired>> try_mend_times(AccountId account, Hot& hot, Timestamp now, const std::string& from);
     Task<Result<>> try_purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> try_close(AccountId account, Hot& hot);
     Task<Result<>> purge_area(AccountId account, Hot& hot, Place::Area area);

@@ -44,6 +44,24 @@ struct MailStore::Impl {
         co_return co_await answer.receive();
     }
 
+    /// A turn for each commit, so that deliveries come in between. Returns how many messages that was.
+    Task<Result<std::uint64_t>> step_by_step(AccountId account, Timestamp now,
+                                             Task<Result<Changes::Expired>> (Changes::*step)(AccountId, Hot&, Timestamp,
+                                                                                             std::string)) {
+        std::uint64_t total = 0;
+        std::string from;
+        do {
+            auto change = [this, account, now, step, from](Hot& hot) {
+                return (changes.*step)(account, hot, now, from);
+            };
+            auto done = co_await alone<Changes::Expired>(account, std::move(change));
+            if (!done) co_return pass_on(done);
+            total += done->messages;
+            from = std::move(done->next);
+        } while (!from.empty());
+        co_return total;
+    }
+
     Task<Result<MailboxRecord>> record(AccountId account, std::shared_ptr<const engine::Snapshot> snapshot = nullptr) {
         auto value = co_await engine.get(account, keys::mailbox(), std::move(snapshot));
         if (!value && value.error().code() == Errc::not_found) co_return MailboxRecord{};
@@ -155,38 +173,38 @@ Task<Result<Message>> MailStore::restore(AccountId account, std::string unique_i
     co_return co_await impl_->alone<Message>(account, std::move(change));
 }
 
-Task<Result<std::uint64_t>> MailStore::expire(AccountId account) {
+Task<Result<std::uint64_t>> MailStore::expire(AccountId account, Timestamp now) {
     // One get for an account that has nothing to expire, as nearly all have.
     auto record = co_await impl_->record(account);
     if (!record) co_return pass_on(record);
-    if (record->earliest_expiry == Timestamp{} || record->earliest_expiry > impl_->clock.now()) co_return 0;
-    std::uint64_t total = 0;
-    std::string from;
-    do {  // a turn for each commit, so that deliveries come in between
-        auto change = [impl = impl_.get(), account, from](Hot& hot) {
-            return impl->changes.expire(account, hot, from);
-        };
-        auto expired = co_await impl_->alone<Changes::Expired>(account, std::move(change));
-        if (!expired) co_return pass_on(expired);
-        total += expired->messages;
-        from = std::move(expired->next);
-    } while (!from.empty());
-    co_return total;
+    if (record->earliest_expiry == Timestamp{} || record->earliest_expiry > now) co_return 0;
+    co_return co_await impl_->step_by_step(account, now, &Changes::expire);
+}
+
+Task<Result<std::uint64_t>> MailStore::mend_times(AccountId account, Timestamp now) {
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    if (record->totals.retained_messages == 0) co_return 0;
+    co_return co_await impl_->step_by_step(account, now, &Changes::mend_times);
 }
 
 // Messages are in the order of their arrival; should a later one seem older (the clock was set back), it waits until
-// those before it are due.
+// those before it are due. One from the future came before those behind it all the same.
 Task<Result<std::uint64_t>> MailStore::expire_live(AccountId account, Timestamp last) {
     std::uint64_t total = 0;
     for (std::size_t limit = 1;; limit = impl_->options.forget_messages) {
         auto messages = co_await list(account, OrderKey(0), limit);
         if (!messages) co_return pass_on(messages);
         std::vector<Victim> victims;
+        std::size_t due = 0;
         for (const auto& message : *messages) {
-            if (message.received > last) break;
+            const bool future = message.received > impl_->clock.now() + kFuture;
+            if (message.received > last && !future) break;
             victims.push_back({message.order, message.body});
+            if (!future) due = victims.size();
         }
-        auto due = victims.size();
+        const bool all_future = due == 0 && victims.size() == limit;
+        victims.resize(due);
         if (due != 0) {
             auto change = [impl = impl_.get(), account, victims = std::move(victims)](Hot& hot) {
                 return impl->changes.remove(account, hot, victims, "expire", std::nullopt);
@@ -195,7 +213,7 @@ Task<Result<std::uint64_t>> MailStore::expire_live(AccountId account, Timestamp 
             if (!removed) co_return pass_on(removed);
             total += due;
         }
-        if (due < limit) co_return total;
+        if (due < limit && !(all_future && limit == 1)) co_return total;
     }
 }
 

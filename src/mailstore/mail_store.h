@@ -175,11 +175,15 @@ public:
     /// Puts a retained message back where it was: same unique-id, same place in the order. Errors: not_found.
     Task<Result<Message>> restore(AccountId account, std::string unique_id);
 
-    /// Forgets retained messages whose days are over. Returns how many.
-    Task<Result<std::uint64_t>> expire(AccountId account);
+    /// Forgets retained messages whose days are over at `now`. Returns how many.
+    Task<Result<std::uint64_t>> expire(AccountId account, Timestamp now);
     /// Moves live messages that were received at `last` or before to the retained area, reason "expire". Returns how
-    /// many. One read of one entry for an account that has none, so that it may be asked of every account.
+    /// many. One read of one entry for an account that has none, so that it may be asked of every account. A message
+    /// that a wrong clock has received in the future goes with the first behind it that goes.
     Task<Result<std::uint64_t>> expire_live(AccountId account, Timestamp last);
+    /// Retained messages that a wrong clock has deleted in the future: they are kept as if they had been deleted now, and
+    /// not for years. Returns how many. One read for an account that has no retained messages, two for nearly any other.
+    Task<Result<std::uint64_t>> mend_times(AccountId account, Timestamp now);
     /// The account is gone: nothing is appended any more, for good. Mail may be on its way to it that was accepted
     /// before, and nobody would ever find it. Its messages stay as they are.
     Task<Result<>> close(AccountId account);

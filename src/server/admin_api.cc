@@ -288,6 +288,11 @@ Task<ApiReply> AdminApi::handle(const ApiRequest& request, ApiBody& body, ApiStr
     if (what == "domains") co_return co_await domains(request, body);
     if (what == "accounts") co_return co_await accounts(request, body, stream);
     if (what == "aliases") co_return co_await aliases(request, body);
+    if (what == "clock" && path.size() == 3 && path[2] == "confirm" && request.method == "POST") {
+        auto confirmed = co_await s_.confirm_clock();
+        if (!confirmed) co_return api_error(confirmed.error());
+        co_return ApiReply{200, Json{{"confirmed", true}}};
+    }
     if (path.size() != 2) co_return no_such_route(request);
     if (what == "status" && request.method == "GET") {
         auto status = co_await s_.status();
@@ -488,8 +493,8 @@ Task<ApiReply> AdminApi::purge_removed(std::string name) {
         if (auto forgotten = co_await s_.removed.forget(record->front()); !forgotten)
             co_return api_error(forgotten.error());
     log::info("admin.removed_account_purged", {{"account_id", id->value}});
-    co_return ApiReply{
-        200, {{"removed", name}, {"id", id->value}, {"mail_kept_until", nullptr}, {"sessions_ended", 0}}};
+    co_return ApiReply{200,
+                       {{"removed", name}, {"id", id->value}, {"mail_kept_until", nullptr}, {"sessions_ended", 0}}};
 }
 
 Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {

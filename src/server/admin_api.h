@@ -67,6 +67,7 @@ struct ApiServices {
     std::function<Task<Json>()> status;
     std::function<Task<Result<>>(VerifySink&)> verify;
     std::function<void()> scrub;
+    std::function<Task<Result<>>()> confirm_clock;
 };
 
 class AdminApi {

@@ -100,6 +100,16 @@ void show_status(const Json& s) {
                human_size(number(copying, "copied_octets")), human_size(number(copying, "freed_octets")),
                number(copying, "copies"));
     fmt::print("commits       {} in {} groups since start\n", number(storage, "commits"), number(storage, "groups"));
+    const auto& clock = s["clock"];
+    if (clock.value("doubted", false)) {
+        auto end = clock["believed_at"].is_string()
+                       ? fmt::format(", or by itself at {}", clock.value("believed_at", ""))
+                       : std::string();
+        fmt::print(
+            "CLOCK         {} where about {} was expected: nothing is forgotten until it is right again{}.\n"
+            "              If it is right: poplar clock confirm\n",
+            clock.value("time", ""), clock.value("expected", ""), end);
+    }
     const auto& scrub = s["scrub"];
     auto when = [&](const char* name) {
         return scrub[name].is_string() ? scrub.value(name, "") : std::string("never");
@@ -317,6 +327,14 @@ void add_server_commands(CLI::App& app, Cli& cli) {
             cli.action = [&cli] {
                 return cli.call("POST", "/v1/scrub", nullptr,
                                 [](const Json&) { fmt::print("reading everything; see poplar status\n"); });
+            };
+        });
+    auto* clock = app.add_subcommand("clock", "The time by which deleted mail is forgotten")->require_subcommand(1);
+    clock->add_subcommand("confirm", "The machine's clock is right, though it has jumped: forgetting goes on")
+        ->callback([&cli] {
+            cli.action = [&cli] {
+                return cli.call("POST", "/v1/clock/confirm", nullptr,
+                                [](const Json&) { fmt::print("the clock is believed\n"); });
             };
         });
     app.add_subcommand("rebuild", "Make the index anew from the segments; the server must be stopped")

@@ -77,7 +77,8 @@ struct Config {
     std::uint32_t unknown_recipients_per_peer = 100;
     std::uint64_t envelope_memory = 64u << 20;
     std::chrono::seconds drain_time = std::chrono::seconds(30);
-    std::chrono::milliseconds expire_every = std::chrono::hours(1);  ///< rounds of housekeeping
+    std::chrono::milliseconds expire_every = std::chrono::hours(1);   ///< rounds of housekeeping
+    std::chrono::seconds believe_clock_after = std::chrono::days(7);  ///< of running evenly behind a jump; 0: never
     std::uint64_t admin_body = 64u << 20;  ///< octets of a request to the admin API, mail aside
 
     /// The file and, for each key it sets, the line: for errors that only show when the value is used.

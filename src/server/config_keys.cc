@@ -452,6 +452,7 @@ std::vector<ConfigKey> make_keys() {
         duration("storage.retention", restart, AT(mailstore.retention), seconds(0), days(36'500)),
         size("storage.list_cache", restart, AT(mailstore.list_cache), 0),
         duration("storage.expire_every", restart, AT(expire_every), milliseconds(100), days(1)),
+        duration("storage.believe_clock_after", restart, AT(believe_clock_after), seconds(0), days(3'650)),
         size("storage.segment_size", restart, AT(engine.segment_size), 1u << 20, 4ull << 30),
         size("storage.large_body", restart, AT(engine.large_body), 64u << 10, 64u << 20),
         size("storage.staged_memory", restart, AT(engine.staged_memory), 1u << 20),

@@ -6,6 +6,7 @@ namespace poplar::server {
 
 namespace {
 constexpr auto kLivePeriod = std::chrono::hours(24);
+constexpr auto kFuture = std::chrono::hours(24);          // a later time is of a wrong clock
 constexpr auto kBeingRemoved = std::chrono::minutes(10);  // a removal may take so long after its record was written
 }  // namespace
 
@@ -23,20 +24,22 @@ Task<Result<HousekeepingTotals>> Housekeeping::round() {
     co_return totals;
 }
 
-Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals& totals, bool live) {
+Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals& totals, Timestamp now, bool live) {
     auto failed = [&](const Error& why) {
         ++totals.failures;
         log::warning("housekeeping.expire_failed", {{"account", account.address}, {"reason", why.detail()}});
     };
     auto days = account.settings.expire_days.value_or(expire_days_);
     if (live && days != 0 && days != directory::kNeverExpires) {
-        auto aged = co_await store_.expire_live(account.id, clock_.now() - std::chrono::days(days));
+        auto aged = co_await store_.expire_live(account.id, now - std::chrono::days(days));
         if (aged)
             totals.aged += *aged;
         else
             failed(aged.error());
     }
-    auto expired = co_await store_.expire(account.id);
+    if (live)
+        if (auto mended = co_await store_.mend_times(account.id, now); !mended) failed(mended.error());
+    auto expired = co_await store_.expire(account.id, now);
     if (expired)
         totals.expired += *expired;
     else
@@ -44,16 +47,21 @@ Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals&
 }
 
 Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
-    const auto begun = clock_.now();
-    const bool live = !live_done_ || begun - *live_done_ >= kLivePeriod;
+    const auto begun = now_();
+    totals.suspended = !begun;
+    if (totals.suspended) co_return Result<>();
+    const bool live = !live_done_ || *begun < *live_done_ || *begun - *live_done_ >= kLivePeriod;
     std::string after;
     for (;;) {
         auto page = co_await directory_.accounts("", after, pace_.accounts);
         if (!page) co_return pass_on(page);
         for (const auto& account : *page) {
             after = account.address;
+            const auto now = now_();
+            totals.suspended = !now;
+            if (totals.suspended) co_return Result<>();
             ++totals.accounts;
-            co_await expire_mail(account, totals, live);
+            co_await expire_mail(account, totals, *now, live);
         }
         if (page->size() < pace_.accounts) break;
         if (auto rested = co_await rest(); !rested) co_return rested;
@@ -61,7 +69,10 @@ Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
     directory::Account postmaster;
     postmaster.id = directory::kPostmasterMailbox;
     postmaster.address = "postmaster";
-    co_await expire_mail(std::move(postmaster), totals, live);
+    const auto now = now_();
+    totals.suspended = !now;
+    if (totals.suspended) co_return Result<>();
+    co_await expire_mail(std::move(postmaster), totals, *now, live);
     if (live) live_done_ = begun;
     co_return Result<>();
 }
@@ -73,29 +84,40 @@ Task<Result<>> Housekeeping::purge_removed(HousekeepingTotals& totals) {
         if (!page) co_return pass_on(page);
         for (const auto& one : *page) {
             after = one.id;
-            auto still_there = co_await directory_.account(one.id);
-            if (!still_there && still_there.error().code() != Errc::not_found) co_return pass_on(still_there);
-            bool due = one.expires <= clock_.now();
-            if (!still_there && !due) continue;
-            // Else its mail would be nobody's once the removal that is under way is done.
-            if (still_there && clock_.now() - one.removed < kBeingRemoved) continue;
-            if (!still_there) {
-                auto purged = co_await store_.purge(one.id);
-                if (!purged) {
-                    ++totals.failures;
-                    log::warning("housekeeping.purge_failed",
-                                 {{"account", one.address}, {"reason", purged.error().detail()}});
-                    continue;
-                }
-                ++totals.purged;
-                log::info("housekeeping.account_purged", {{"account", one.address}, {"account_id", one.id.value}});
-            }
-            // Still there: the server died between noting the removal and removing.
+            const auto now = now_();
+            totals.suspended = !now;
+            if (totals.suspended) co_return Result<>();
+            auto done = co_await purge(one, *now, totals);
+            if (!done) co_return pass_on(done);
+            if (!*done) continue;
             if (auto forgotten = co_await removed_.forget(one); !forgotten) co_return forgotten;
         }
         if (page->size() < pace_.accounts) co_return Result<>();
         if (auto rested = co_await rest(); !rested) co_return rested;
     }
+}
+
+Task<Result<bool>> Housekeeping::purge(RemovedAccount one, Timestamp now, HousekeepingTotals& totals) {
+    auto still_there = co_await directory_.account(one.id);
+    // Still there: the server died between noting the removal and removing; or one is under way, and without its record
+    // the mail would be nobody's once it is done.
+    if (still_there) co_return now - one.removed >= kBeingRemoved;
+    if (still_there.error().code() != Errc::not_found) co_return pass_on(still_there);
+    if (one.removed > now + kFuture) {
+        auto again = co_await removed_.add(one.id, one.address);
+        if (!again) co_return pass_on(again);
+        co_return false;
+    }
+    if (one.expires > now) co_return false;
+    auto purged = co_await store_.purge(one.id);
+    if (!purged) {
+        ++totals.failures;
+        log::warning("housekeeping.purge_failed", {{"account", one.address}, {"reason", purged.error().detail()}});
+        co_return false;
+    }
+    ++totals.purged;
+    log::info("housekeeping.account_purged", {{"account", one.address}, {"account_id", one.id.value}});
+    co_return true;
 }
 
 }  // namespace poplar::server

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "base/asio.h"
@@ -25,16 +26,20 @@ struct HousekeepingTotals {
     std::uint64_t expired = 0;   ///< retained messages that went
     std::uint64_t purged = 0;    ///< removed accounts whose mail went
     std::uint64_t failures = 0;  ///< accounts that could not be done; each is logged and tried again next time
+    bool suspended = false;      ///< the clock is doubted: nothing, or not all of it, was done
 };
 
 class Housekeeping {
 public:
-    Housekeeping(directory::Directory& directory, mailstore::MailStore& store, RemovedAccounts& removed,
-                 const Clock& clock, std::uint32_t expire_days, HousekeepingPace pace = {})
+    /// The time by which what is due goes; nothing while that is not known.
+    using Now = std::function<std::optional<Timestamp>()>;
+
+    Housekeeping(directory::Directory& directory, mailstore::MailStore& store, RemovedAccounts& removed, Now now,
+                 std::uint32_t expire_days, HousekeepingPace pace = {})
         : directory_(directory),
           store_(store),
           removed_(removed),
-          clock_(clock),
+          now_(std::move(now)),
           expire_days_(expire_days),
           pace_(pace) {}
 
@@ -44,15 +49,17 @@ public:
     void stop() { stopping_ = true; }
 
 private:
-    Task<> expire_mail(directory::Account account, HousekeepingTotals& totals, bool live);
+    Task<> expire_mail(directory::Account account, HousekeepingTotals& totals, Timestamp now, bool live);
     Task<Result<>> expire(HousekeepingTotals& totals);
     Task<Result<>> purge_removed(HousekeepingTotals& totals);
+    /// Whether it was purged, or there is nothing to purge, and its record can go.
+    Task<Result<bool>> purge(RemovedAccount one, Timestamp now, HousekeepingTotals& totals);
     Task<Result<>> rest();
 
     directory::Directory& directory_;
     mailstore::MailStore& store_;
     RemovedAccounts& removed_;
-    const Clock& clock_;
+    const Now now_;
     const std::uint32_t expire_days_;  ///< of accounts that have none of their own
     HousekeepingPace pace_;
     std::optional<Timestamp> live_done_;  ///< when live mail was last looked at

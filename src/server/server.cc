@@ -15,6 +15,7 @@
 #include "server/bind.h"
 #include "server/housekeeping.h"
 #include "server/privileges.h"
+#include "server/store_clock.h"
 #include "server/systemd.h"
 #include "server/verify.h"
 #include "server/version.h"
@@ -29,6 +30,7 @@ using std::chrono::steady_clock;
 constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
+constexpr auto kClockEvery = std::chrono::minutes(1);         // it is looked at; stored once an hour
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
 constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
@@ -152,6 +154,8 @@ private:
     net::Service service(Protocol protocol);
     Task<> watch_signals();
     Task<> stop();
+    Task<> load_clock();
+    Task<> keep_clock();
     Task<> keep_house();
     Task<> feed_watchdog();
     Task<> announce();
@@ -161,6 +165,7 @@ private:
 
     Config config_;
     std::unique_ptr<engine::local::LocalEngine> engine_;
+    StoreClock clock_;
     directory::Directory directory_;
     mailstore::MailStore store_;
     auth::Authenticator authenticator_;
@@ -183,7 +188,7 @@ private:
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
     asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
-    asio::steady_timer house_timer_{control_}, watchdog_timer_{control_};
+    asio::steady_timer house_timer_{control_}, clock_timer_{control_}, watchdog_timer_{control_};
     AdminApi api_;
     AdminServer admin_;
     net::Workers workers_;
@@ -199,13 +204,15 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
                std::shared_ptr<auth::TokenVerifier> tokens, std::size_t workers)
     : config_(std::move(config)),
       engine_(std::move(engine)),
+      clock_(*engine_, system_clock(), config_.believe_clock_after),
       directory_(*engine_, system_clock(), config_.directory),
-      store_(*engine_, system_clock(), config_.mailstore),
+      store_(*engine_, clock_, config_.mailstore),
       authenticator_(directory_, system_clock(), config_.auth),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
-      removed_(*engine_, system_clock(), config_.mailstore.retention),
-      housekeeping_(directory_, store_, removed_, system_clock(), config_.pop3.policy.expire_days),
+      removed_(*engine_, clock_, config_.mailstore.retention),
+      housekeeping_(
+          directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days),
       announced_(config_.pop3.policy),
       api_({.directory = directory_,
             .mail = store_,
@@ -218,7 +225,8 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .body_limit = config_.admin_body,
             .status = [this] { return status(); },
             .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, removed_, sink); },
-            .scrub = [this] { engine_->scrub(); }}),
+            .scrub = [this] { engine_->scrub(); },
+            .confirm_clock = [this] { return clock_.confirm(); }}),
       admin_(control_, api_),
       workers_(workers),
       net_(workers_, config_.net) {
@@ -278,8 +286,24 @@ Task<> Server::announce() {
         log::error("server.settings_unreadable", {{"reason", strictest.error().detail()}});
 }
 
+Task<> Server::load_clock() {
+    auto loaded = co_await clock_.load();
+    if (!loaded) log::error("clock.unreadable", {{"reason", loaded.error().detail()}});
+}
+
+Task<> Server::keep_clock() {
+    while (!stopping_) {
+        auto kept = co_await clock_.keep();
+        if (!kept) log::warning("clock.not_kept", {{"reason", kept.error().detail()}});
+        if (stopping_) co_return;
+        clock_timer_.expires_after(kClockEvery);
+        co_await clock_timer_.async_wait(kValues);
+    }
+}
+
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
+    spawn(load_clock());
     spawn(announce());
     control_.run();
     control_.restart();
@@ -293,6 +317,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     }
     admin_.start(std::move(admin));
     spawn(watch_signals());
+    spawn(keep_clock());
     spawn(keep_house());
     if (systemd::watchdog()) spawn(feed_watchdog());
     log::info("server.ready", {{"version", version()},
@@ -352,6 +377,7 @@ Task<> Server::stop() {
     co_await authenticator_.flush();
     housekeeping_.stop();
     house_timer_.cancel();
+    clock_timer_.cancel();
     watchdog_timer_.cancel();
     stopped_ = true;
     signals_.cancel();
@@ -369,7 +395,8 @@ Task<> Server::keep_house() {
                                             {"aged_messages", totals->aged},
                                             {"expired_messages", totals->expired},
                                             {"purged_accounts", totals->purged},
-                                            {"failures", totals->failures}});
+                                            {"failures", totals->failures},
+                                            {"suspended", totals->suspended ? "yes" : "no"}});
         } else if (totals.error().code() != Errc::cancelled) {
             log::warning("housekeeping.failed", {{"reason", totals.error().detail()}});
         }
@@ -508,13 +535,18 @@ Task<Json> Server::status() {
         out["postmaster"] = {{"error", to_string(named ? kept.error().code() : named.error().code())}};
     out["certificate_expires"] = nullptr;
     if (auto tls = tls_.get()) out["certificate_expires"] = tls->not_after();
+    const auto clock = clock_.state();
+    out["clock"] = {{"doubted", clock.doubted}, {"time", json_time(clock.now)}};
+    if (clock.doubted) {
+        out["clock"]["expected"] = json_time(clock.expected);
+        out["clock"]["since"] = json_time(clock.since);
+        out["clock"]["believed_at"] = clock.believed_at ? Json(json_time(*clock.believed_at)) : Json(nullptr);
+    }
     out["housekeeping"] = nullptr;
     if (last_house_)
-        out["housekeeping"] = {{"accounts", last_house_->accounts},
-                               {"aged_messages", last_house_->aged},
-                               {"expired_messages", last_house_->expired},
-                               {"purged_accounts", last_house_->purged},
-                               {"failures", last_house_->failures}};
+        out["housekeeping"] = {{"accounts", last_house_->accounts},        {"aged_messages", last_house_->aged},
+                               {"expired_messages", last_house_->expired}, {"purged_accounts", last_house_->purged},
+                               {"failures", last_house_->failures},        {"suspended", last_house_->suspended}};
     co_return out;
 }
 

@@ -115,7 +115,7 @@ TEST_F(MaildropTest, AKeptListIsServedAfterNoChangeOfTheMailbox) {
         {"expiry of retained mail",
          [&] {
              clock_.advance(std::chrono::days(31));
-             return run(store_.expire(kAccount)).value_or(0) == 5;
+             return run(store_.expire(kAccount, clock_.now())).value_or(0) == 5;
          },
          "f "},
         {"a purge and a delivery", [&] { return run(store_.purge(kAccount, Afterwards::open)) && !append("x", "g").unique_id.empty(); },

@@ -168,7 +168,7 @@ protected:
         clock_.advance(std::chrono::hours(any(24 * 12)));
         auto due = [&](const Known& known) { return !known.live && known.expires <= clock_.now(); };
         fail_maybe();
-        auto done = run(store_.expire(kAccount));
+        auto done = run(store_.expire(kAccount, clock_.now()));
         engine_.fail_next_commits(0, Errc::io);
         auto count = std::ranges::count_if(known_, due);
         if (!done) return;

@@ -11,7 +11,7 @@ class RetainedTest : public StoreTest {
 protected:
     void remove(std::vector<std::string> ids) { ASSERT_TRUE(run(store_.remove(kAccount, std::move(ids), "admin"))); }
     std::uint64_t expire() {
-        auto expired = run(store_.expire(kAccount));
+        auto expired = run(store_.expire(kAccount, clock_.now()));
         EXPECT_TRUE(expired);
         return expired ? *expired : ~0ull;
     }
@@ -130,7 +130,7 @@ TEST_F(RetainedTest, AStoreFromBeforeHasEntriesOfAllItsMessages) {
     ASSERT_TRUE(run(store.restore(kAccount, messages[0].unique_id)));
     EXPECT_TRUE(run(store.check(kAccount)));
     clock_.advance(days(30));
-    EXPECT_EQ(run(store.expire(kAccount)).value_or(0), 1u);
+    EXPECT_EQ(run(store.expire(kAccount, clock_.now())).value_or(0), 1u);
     EXPECT_TRUE(run(store.check(kAccount)));
     EXPECT_EQ(run(store.repair(kAccount)).value_or(true), false) << "all of it is as it may be";
     ASSERT_TRUE(run(store.purge(kAccount, Afterwards::open)));
@@ -219,7 +219,7 @@ TEST_F(RetainedTest, AnExpiryThatFailsHalfwayLeavesTheCountersRight) {
     remove(names(0, 2500));
     clock_.advance(days(31));
     engine_.fail_commits_after(1, Errc::no_space);
-    EXPECT_EQ(code_of(run(store_.expire(kAccount))), Errc::no_space);
+    EXPECT_EQ(code_of(run(store_.expire(kAccount, clock_.now()))), Errc::no_space);
     engine_.fail_next_commits(0, Errc::no_space);
     EXPECT_EQ(totals().retained_messages, 1500u);
     expect_sound();
@@ -277,8 +277,7 @@ TEST_F(RetainedTest, APurgeClosesTheAccountInTheCommitThatEndsIt) {
     EXPECT_EQ(run(engine_.scan(kAccount, {std::string(1, '\0'), "\xff"}, 10))->size(), 1u) << "only that it is closed";
     expect_sound();
     auto commits = engine_.commits();
-    for (auto afterwards : {Afterwards::closed, Afterwards::open})
-        ASSERT_TRUE(run(store_.purge(kAccount, afterwards)));
+    for (auto afterwards : {Afterwards::closed, Afterwards::open}) ASSERT_TRUE(run(store_.purge(kAccount, afterwards)));
     EXPECT_EQ(engine_.commits(), commits) << "nothing to forget, and it stays closed";
     put(keys::mailbox(), "nonsense");
     MailStore fresh(engine_, clock_, options_);

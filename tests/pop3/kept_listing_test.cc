@@ -131,7 +131,7 @@ protected:
     void expire() {
         clock_.advance(std::chrono::hours(below(24 * 12)));
         if (one_in(2))
-            ASSERT_TRUE(run(store_.expire(fred_)));
+            ASSERT_TRUE(run(store_.expire(fred_, clock_.now())));
         else
             ASSERT_TRUE(run(store_.expire_live(fred_, clock_.now() - std::chrono::days(25))));
     }

@@ -75,8 +75,14 @@ struct AdminApiTest : testing::Test {
                       Json event{{"type", "done"}};
                       co_return co_await sink.write(event);
                   },
-                  .scrub = [this] { ++scrubs; }}};
-    int scrubs = 0;
+                  .scrub = [this] { ++scrubs; },
+                  .confirm_clock = [this]() -> Task<Result<>> {
+                      ++confirmations;
+                      co_return Result<>();
+                  }}};
+    int scrubs = 0, confirmations = 0;
+    Housekeeping::Now now = [this] { return clock_is_doubted ? std::nullopt : std::optional(clock.now()); };
+    bool clock_is_doubted = false;
     TextStream stream;
 
     ApiReply ask(std::string method, std::string_view target, std::string body = "") {
@@ -262,7 +268,7 @@ TEST_F(AdminApiTest, TheMailOfARemovedAccountStaysUntilItsDaysAreOver) {
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").status, 404u);
     EXPECT_EQ(ask("GET", "/v1/removed-accounts").body["removed_accounts"][0]["address"], "jane@example.org");
 
-    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
+    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
     clock.advance(std::chrono::days(29));
     EXPECT_EQ(run(housekeeping.round())->purged, 0u);
     EXPECT_EQ(ask("GET", mail).body["messages"].size(), 1u);
@@ -326,7 +332,7 @@ TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
     auto id = run(directory.find_account("jane@example.org"))->id;
     ASSERT_TRUE(run(removed.add(id, "jane@example.org")));  // and then the server died
     clock.advance(std::chrono::days(100));
-    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
+    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
     EXPECT_EQ(run(housekeeping.round())->purged, 0u);
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
     EXPECT_TRUE(run(removed.list({}, 10))->empty());
@@ -336,7 +342,7 @@ TEST_F(AdminApiTest, HousekeepingKeepsTheRecordOfARemovalThatIsUnderWay) {
     add_jane();
     auto id = run(directory.find_account("jane@example.org"))->id;
     ASSERT_TRUE(run(removed.add(id, "jane@example.org")));
-    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
+    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
     ASSERT_TRUE(run(housekeeping.round()));
     ASSERT_TRUE(run(directory.remove_account("jane@example.org")));
     clock.advance(std::chrono::days(31));
@@ -347,7 +353,7 @@ TEST_F(AdminApiTest, HousekeepingForgetsRetainedMailWhoseDaysAreOver) {
     add_jane();
     auto id = deliver("x\n");
     ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id);
-    Housekeeping housekeeping(directory, store, removed, clock, directory::kNeverExpires);
+    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
     EXPECT_EQ(run(housekeeping.round())->expired, 0u);
     clock.advance(std::chrono::days(31));
     auto totals = run(housekeeping.round());
@@ -417,7 +423,7 @@ TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
     ask("PUT", "/v1/accounts/keeps@example.org/settings", Json{{"expire_days", "never"}});
     deliver("x\n");
     ask("POST", "/v1/deliver?recipient=keeps@example.org&sender=a@b.test", std::string("x\n"));
-    Housekeeping housekeeping(directory, store, removed, clock, 10);
+    Housekeeping housekeeping(directory, store, removed, now, 10);
     clock.advance(std::chrono::days(10) - std::chrono::hours(1));
     EXPECT_EQ(run(housekeeping.round())->aged, 0u);
     clock.advance(std::chrono::hours(2));
@@ -427,6 +433,60 @@ TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
     EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].empty());
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["reason"], "expire");
     EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
+}
+
+TEST_F(AdminApiTest, HousekeepingForgetsNothingWhileTheClockIsDoubted) {
+    add_jane();
+    auto doomed = deliver("deleted\n");
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/jane@example.org/messages/" + doomed).status, 200u);
+    deliver("old\n");
+    ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "gone@example.org"}}).status, 201u);
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/gone@example.org").status, 200u);
+    clock.advance(std::chrono::days(400));
+    Housekeeping housekeeping(directory, store, removed, now, 10);
+    clock_is_doubted = true;
+    auto totals = run(housekeeping.round());
+    ASSERT_TRUE(totals);
+    EXPECT_TRUE(totals->suspended);
+    EXPECT_EQ(totals->aged + totals->expired + totals->purged, 0u);
+    clock_is_doubted = false;
+    totals = run(housekeeping.round());
+    EXPECT_FALSE(totals->suspended);
+    EXPECT_EQ(totals->aged, 1u);
+    EXPECT_EQ(totals->expired, 1u);
+    EXPECT_EQ(totals->purged, 1u);
+}
+
+TEST_F(AdminApiTest, WhatAWrongClockHasStampedInTheFutureIsForgottenInDueTime) {
+    add_jane();
+    ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "gone@example.org"}}).status, 201u);
+    clock.advance(std::chrono::days(400));  // wrong
+    auto doomed = deliver("deleted\n");
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/jane@example.org/messages/" + doomed).status, 200u);
+    deliver("live\n");
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/gone@example.org").status, 200u);
+    clock.advance(-std::chrono::days(400));
+    deliver("live, behind it\n");
+    Housekeeping housekeeping(directory, store, removed, now, 10);
+    auto round_after = [&](std::chrono::hours more) {
+        clock.advance(more);
+        return *run(housekeeping.round());
+    };
+    EXPECT_EQ(round_after(std::chrono::hours(0)).expired, 0u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["expires"],
+              "2026-01-31T00:00:00Z");
+    EXPECT_EQ(round_after(std::chrono::days(9)).aged, 0u);
+    EXPECT_EQ(round_after(std::chrono::days(2)).aged, 2u) << "that from the future came before the other";
+    EXPECT_EQ(round_after(std::chrono::days(18)).expired, 0u);
+    auto last = round_after(std::chrono::days(2));
+    EXPECT_EQ(last.expired, 1u);
+    EXPECT_EQ(last.purged, 1u);
+}
+
+TEST_F(AdminApiTest, ConfirmsTheClock) {
+    EXPECT_EQ(ask("POST", "/v1/clock/confirm").status, 200u);
+    EXPECT_EQ(confirmations, 1);
+    EXPECT_EQ(ask("GET", "/v1/clock/confirm").status, 404u);
 }
 
 TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {

@@ -108,7 +108,7 @@ void make_store(const fs::path& directory) {
     }
     EXPECT_TRUE(run(store.remove(kAccounts[0], {doomed.begin(), doomed.begin() + 50}, "pop3")));
     clock.advance(std::chrono::days(31));
-    EXPECT_TRUE(run(store.expire(kAccounts[0])));
+    EXPECT_TRUE(run(store.expire(kAccounts[0], clock.now())));
     while (*engine->copy_segments()) {
     }
     EXPECT_GT(engine->status().copies, 0u);

@@ -272,7 +272,7 @@ private:
 
     void expire(const ModelStep& step) {
         clock_.advance(std::chrono::hours(step.a % (24 * 20)));
-        value_of(run(store_->expire(kAccount)), "expire");
+        value_of(run(store_->expire(kAccount, clock_.now())), "expire");
         std::erase_if(known_, [&](const Known& one) { return !one.live && one.expires <= clock_.now(); });
     }
 

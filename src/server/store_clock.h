@@ -1,0 +1,70 @@
+#pragma once
+// The time by which things are forgotten. The machine's clock may be wrong at a start by years (a dead battery, a hand
+// that slipped), and what goes because of that never comes back. So the latest time is kept in the store, and a clock
+// that jumps is doubted: nothing is forgotten until it is right again, or an operator confirms it, or it has run evenly
+// for some days. A server that was switched off for weeks looks the same and costs the same: what is due goes some days
+// later (docs/durability.md, "A wrong clock").
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/asio.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/steady.h"
+#include "engine/engine.h"
+
+namespace poplar::server {
+
+/// May be used from any thread.
+class StoreClock final : public Clock {
+public:
+    /// `believe_after`: how long it has to run evenly behind a jump; 0: it is confirmed or comes right.
+    StoreClock(engine::Engine& engine, const Clock& wall, std::chrono::seconds believe_after)
+        : engine_(engine), wall_(wall), believe_after_(believe_after) {}
+
+    /// Reads what was kept; before anything else is called but now(). Errors: io, corrupt, cancelled: then the clock is
+    /// doubted.
+    Task<Result<>> load();
+    /// What new records are stamped with: the machine's time, and never before what the store knew it to be.
+    Timestamp now() const override;
+    /// The time by which what is due may be forgotten; nothing while the clock is doubted.
+    std::optional<Timestamp> to_forget_by();
+    /// Stores what is known, if there is news or an hour has passed. Errors: io, no_space, cancelled.
+    Task<Result<>> keep();
+    /// An operator says that the machine's clock is right. Durable when it returns. Errors: those of keep().
+    Task<Result<>> confirm();
+
+    struct State {
+        bool doubted = false;
+        Timestamp now{}, expected{};           ///< the machine's, and what it would be without the jump
+        Timestamp since{};                     ///< if doubted: the machine's time when that began
+        std::optional<Timestamp> believed_at;  ///< if doubted: when it will be believed, running on evenly
+    };
+    State state();
+
+private:
+    struct Line {  // of times that follow each other without a jump
+        Timestamp begun{}, last{};
+    };
+    Task<Result<>> read();
+    void look();
+    std::string encode() const;
+
+    engine::Engine& engine_;
+    const Clock& wall_;
+    const std::chrono::seconds believe_after_;
+
+    std::mutex mutex_;
+    bool known_ = false;         // something was kept, or looked at
+    Timestamp expected_{};       // the machine's time at looked_, or what it would be without a jump
+    std::optional<Line> doubt_;  // the times that the machine gives instead
+    SteadyTime looked_ = SteadyClock::now();
+    std::optional<SteadyTime> stored_;
+    bool news_ = true;
+    std::atomic<std::int64_t> latest_ = 0;  // of the times that were believed, in milliseconds
+};
+
+}  // namespace poplar::server
