@@ -117,7 +117,8 @@ public:
     virtual bool has_utf8() const = 0;                ///< as of login: whether any message has ascii_octets
     /// Of the list as of login. Null once that turned out not to be what the mailbox's counters say.
     virtual const ListVersion* version() const = 0;
-    /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. Should they
+    /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. When that
+    /// comes late, and somebody else removed messages before it, this and the next two fail with conflict. Should they
     /// not be what the mailbox's counters said (check() would answer corrupt), the counts above follow them from now
     /// on.
     virtual Task<Result<const std::vector<Message>*>> messages() = 0;
@@ -133,7 +134,7 @@ public:
     virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) = 0;
     /// As BodySeries::try_open_whole.
     virtual std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) = 0;
-    /// As BodySeries::rest.
+    /// As BodySeries::rest; also lets go of a snapshot that has grown old.
     virtual void rest() {}
     /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
     /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied
@@ -181,8 +182,9 @@ public:
     /// many. One read of one entry for an account that has none, so that it may be asked of every account. A message
     /// that a wrong clock has received in the future goes with the first behind it that goes.
     Task<Result<std::uint64_t>> expire_live(AccountId account, Timestamp last);
-    /// Retained messages that a wrong clock has deleted in the future: they are kept as if they had been deleted now, and
-    /// not for years. Returns how many. One read for an account that has no retained messages, two for nearly any other.
+    /// Retained messages that a wrong clock has deleted in the future: they are kept as if they had been deleted now,
+    /// and not for years. Returns how many. One read for an account that has no retained messages, two for nearly any
+    /// other.
     Task<Result<std::uint64_t>> mend_times(AccountId account, Timestamp now);
     /// The account is gone: nothing is appended any more, for good. Mail may be on its way to it that was accepted
     /// before, and nobody would ever find it. Its messages stay as they are.

@@ -9,13 +9,14 @@
 namespace poplar::mailstore {
 
 namespace {
-const std::vector<Message> kNone;              // of an empty maildrop
-constexpr std::size_t kPage = 1000;            // entries a scan
+const std::vector<Message> kNone;    // of an empty maildrop
+constexpr std::size_t kPage = 1000;  // entries a scan
+constexpr auto kSnapshotLife = std::chrono::seconds(5);
 constexpr std::uint64_t kReserve = 1'000'000;  // messages to make room for at once, whatever the counter says
 }  // namespace
 
 Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
-    if (snapshot_) {
+    if (!complete_) {
         auto loaded = co_await load();
         if (!loaded) co_return pass_on(loaded);
     }
@@ -23,9 +24,11 @@ Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
 }
 
 Task<Result<MessageLists::List>> InboxMaildrop::read(OrderKey first, std::uint64_t expected) {
+    if (auto looked = co_await look_again(); !looked) co_return pass_on(looked);
     std::vector<Message> messages;
     messages.reserve(std::min(expected, kReserve));
     auto range = keys::messages(first);
+    if (later_) range.end = keys::message(version_->next_order);
     const auto limit = std::clamp<std::uint64_t>(expected + 1, 16, kPage);  // no more than there should be
     for (;;) {
         auto page = co_await engine_.scan(account_, range, limit, snapshot_);
@@ -65,6 +68,7 @@ Task<Result<>> InboxMaildrop::load() {
     messages_ = std::move(messages);
     if (version_ && !kept) lists_.keep(account_, *version_, messages_);
     first_ = 1;
+    complete_ = true;
     snapshot_.reset();
     co_return Result<>{};
 }
@@ -72,7 +76,7 @@ Task<Result<>> InboxMaildrop::load() {
 Task<Result<std::span<const Message>>> InboxMaildrop::messages_since(ListVersion older) {
     if (!version_ || !version_->continues(older)) co_return fail(Errc::invalid, "not an earlier version of the list");
     const auto first = older.messages + 1;
-    if (snapshot_ && (!messages_ || first < first_)) {
+    if (!complete_ && (!messages_ || first < first_)) {
         const auto expected = version_->messages - older.messages;
         auto since = co_await read(older.next_order, expected);
         if (!since) co_return pass_on(since);
@@ -90,7 +94,8 @@ Task<Result<std::span<const Message>>> InboxMaildrop::messages_since(ListVersion
 // As of the snapshot the message is live, whatever became of it since.
 Task<Result<const Message*>> InboxMaildrop::message(std::uint32_t number, std::string unique_id) {
     if (const auto* message = known(number)) co_return message;
-    if (!snapshot_) co_return fail(Errc::not_found, "no such message");
+    if (complete_) co_return fail(Errc::not_found, "no such message");
+    if (auto looked = co_await look_again(); !looked) co_return pass_on(looked);
     auto found = co_await look_up(engine_, account_, std::move(unique_id), snapshot_);
     if (!found) co_return pass_on(found);
     if (found->area != Place::Area::live) co_return fail(Errc::not_found, "no such message");
@@ -118,11 +123,28 @@ std::unique_ptr<engine::BodyReader> InboxMaildrop::try_open_whole(const Message&
 
 void InboxMaildrop::rest() {
     if (bodies_) bodies_->rest();
+    // A client asks for the list at once, or hardly ever: one that does needs no second snapshot.
+    if (snapshot_ && SteadyClock::now() - taken_ >= kSnapshotLife) snapshot_.reset();
+}
+
+Task<Result<>> InboxMaildrop::look_again() {
+    if (snapshot_) co_return Result<>{};
+    auto snapshot = engine_.snapshot(account_);
+    auto value = co_await engine_.get(account_, keys::mailbox(), snapshot);
+    if (!value) co_return pass_on(value);
+    auto record = decode_mailbox(*value);
+    if (!record) co_return pass_on(record);
+    if (!version_ || !version_of(*record).continues(*version_))
+        co_return fail(Errc::conflict, "messages were removed since the login, before they were listed");
+    snapshot_ = std::move(snapshot);
+    taken_ = SteadyClock::now();
+    later_ = true;
+    co_return Result<>{};
 }
 
 Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {
     auto is_unknown = [this](std::uint32_t number) { return known(number) == nullptr; };
-    if (snapshot_ && std::ranges::any_of(numbers, is_unknown))
+    if (!complete_ && std::ranges::any_of(numbers, is_unknown))
         if (auto loaded = co_await load(); !loaded) co_return pass_on(loaded);
     std::vector<Victim> victims;
     victims.reserve(numbers.size());

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/steady.h"
 #include "mailstore/changes.h"
 #include "mailstore/mail_store.h"
 #include "mailstore/message_lists.h"
@@ -14,6 +15,10 @@
 namespace poplar::mailstore {
 
 inline constexpr char kMaildropLease[] = "pop3:inbox";
+
+inline ListVersion version_of(const MailboxRecord& record) {
+    return {record.generation, record.next_order, record.totals.messages, record.totals.octets};
+}
 
 class InboxMaildrop final : public Maildrop {
 public:
@@ -27,8 +32,9 @@ public:
           account_(account),
           lease_(std::move(lease)),
           totals_(record.totals),
-          version_({record.generation, record.next_order, record.totals.messages, record.totals.octets}),
+          version_(version_of(record)),
           snapshot_(std::move(snapshot)),
+          complete_(record.totals.messages == 0),
           remove_(std::move(remove)) {}
 
     std::uint64_t message_count() const override { return totals_.messages; }
@@ -48,6 +54,8 @@ private:
     /// The messages of the snapshot from this place on; about so many are expected.
     Task<Result<MessageLists::List>> read(OrderKey first, std::uint64_t expected);
     Task<Result<>> load();
+    /// A snapshot to read the list from. Errors: conflict.
+    Task<Result<>> look_again();
     engine::BodySeries& bodies();
     /// Null: not read yet.
     const Message* known(std::uint32_t number) const;
@@ -58,8 +66,13 @@ private:
     std::unique_ptr<engine::Lease> lease_;
     MailboxTotals totals_;  // of the live messages
     std::optional<ListVersion> version_;
-    std::shared_ptr<const engine::Snapshot> snapshot_;  // until all messages are loaded
-    MessageLists::List messages_;                       // from number first_ on; null: none is loaded
+    // Until all messages are loaded, but not for as long as the session may live: it keeps old versions of everybody's
+    // entries. Another of later does as well, if there were only deliveries since.
+    std::shared_ptr<const engine::Snapshot> snapshot_;
+    SteadyTime taken_ = SteadyClock::now();
+    bool later_ = false;           // it is not of the login any more
+    bool complete_;                // all messages are loaded, or there are none
+    MessageLists::List messages_;  // from number first_ on; null: none is loaded
     std::uint64_t first_ = 1;
     std::map<std::uint32_t, Message> single_;
     std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on

@@ -1,5 +1,6 @@
 #include <functional>
 
+#include "base/steady.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"
 
@@ -56,6 +57,45 @@ TEST_F(MaildropTest, HoldsASnapshotOnlyUntilTheListIsLoaded) {
     auto before = engine_.reads();
     EXPECT_EQ(messages(*maildrop).size(), 1u);
     EXPECT_EQ(engine_.reads(), before) << "loaded once";
+}
+
+TEST_F(MaildropTest, ASnapshotIsNotHeldForAsLongAsASessionWaits) {
+    append("a");
+    auto b = append("b");
+    auto maildrop = open_maildrop();
+    maildrop->rest();
+    EXPECT_EQ(engine_.snapshot_count(kAccount), 1u) << "the list may be asked for at once";
+    SteadyClock::move(std::chrono::seconds(6));
+    maildrop->rest();
+    EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
+    append("c");
+    ASSERT_TRUE(run(maildrop->message(2, b.unique_id)));
+    auto list = messages(*maildrop);
+    ASSERT_EQ(list.size(), 2u) << "as of the login";
+    EXPECT_EQ(list[1].unique_id, b.unique_id);
+    EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
+}
+
+TEST_F(MaildropTest, AListThatIsAskedForLateIsRefusedIfSomebodyElseRemovedMessagesBefore) {
+    auto a = append("a");
+    append("b");
+    for (bool listed : {true, false}) {
+        auto maildrop = open_maildrop();
+        if (listed) EXPECT_EQ(messages(*maildrop).size(), 2u);
+        SteadyClock::move(std::chrono::seconds(6));
+        maildrop->rest();
+        ASSERT_TRUE(run(store_.remove(kAccount, {a.unique_id}, "admin")));
+        auto list = run(maildrop->messages());
+        if (listed) {
+            ASSERT_TRUE(list);
+            EXPECT_EQ(read(run(maildrop->open((**list)[0]))), bytes(a)) << "what was listed can be fetched";
+        } else {
+            EXPECT_EQ(code_of(list), Errc::conflict);
+            EXPECT_EQ(code_of(run(maildrop->message(1, a.unique_id))), Errc::conflict);
+            EXPECT_EQ(code_of(run(maildrop->remove({2}))), Errc::conflict);
+        }
+        ASSERT_TRUE(run(store_.restore(kAccount, a.unique_id)));
+    }
 }
 
 TEST_F(MaildropTest, AnUnchangedMaildropIsListedAgainWithoutReadingIt) {
@@ -118,8 +158,8 @@ TEST_F(MaildropTest, AKeptListIsServedAfterNoChangeOfTheMailbox) {
              return run(store_.expire(kAccount, clock_.now())).value_or(0) == 5;
          },
          "f "},
-        {"a purge and a delivery", [&] { return run(store_.purge(kAccount, Afterwards::open)) && !append("x", "g").unique_id.empty(); },
-         "g "},
+        {"a purge and a delivery",
+         [&] { return run(store_.purge(kAccount, Afterwards::open)) && !append("x", "g").unique_id.empty(); }, "g "},
     };
     for (const auto& [what, change, list] : cases) {
         names();  // is kept now
