@@ -56,11 +56,12 @@ public:
             downgrader_.feed(rest);
             if (auto written = co_await writer_->write(rest); !written) co_return pass_on(written);
         }
-        auto staged = co_await writer_->finish();
+        auto wanted = copies();
+        auto staged = co_await writer_->finish(wanted.size());
         if (!staged) co_return pass_on(staged);
         downgrader_.finish();
         envelope_->received.time = clock_.now();
-        co_return co_await store({std::move(*staged), sizes.octets + mender_.added()});
+        co_return co_await store(std::move(wanted), {std::move(*staged), sizes.octets + mender_.added()});
     }
 
 private:
@@ -93,8 +94,7 @@ private:
         return copies;
     }
 
-    Task<Result<std::vector<Result<>>>> store(mailstore::Content content) {
-        auto wanted = copies();
+    Task<Result<std::vector<Result<>>>> store(std::vector<Copy> wanted, mailstore::Content content) {
         std::vector<Task<Result<mailstore::Message>>> appends;
         for (const auto& copy : wanted) {
             mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};

@@ -108,7 +108,8 @@ public:
 };
 
 /// Bytes that were written but belong to no partition yet. Bodies that only differ in their head (the trace header
-/// fields of each recipient) share one staged body. Dropped without a commit, it leaves nothing behind.
+/// fields of each recipient) share one staged body, and what is stored of it: whatever their number, in whatever
+/// partitions, it takes its space about once. Dropped without a commit, it leaves nothing behind.
 class StagedBody {
 public:
     virtual ~StagedBody() = default;
@@ -123,7 +124,9 @@ public:
     virtual std::span<char> room() = 0;
     /// Errors: no_space, io. After an error only destruction is allowed.
     virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
-    virtual Task<Result<std::shared_ptr<const StagedBody>>> finish() = 0;
+    /// `bodies`: how many are going to end with it. It only guides how they are stored: an engine may keep what one
+    /// body alone has beside that body.
+    virtual Task<Result<std::shared_ptr<const StagedBody>>> finish(std::size_t bodies = 1) = 0;
 };
 
 /// Reads a body from its beginning, checking every chunk before it is given out. not_found: it was erased meanwhile.

@@ -15,28 +15,16 @@ using Kind = Action::Kind;
 
 // Comes to every step but one.
 Life busy_life() {
-    return {.actions = {{Kind::put, 0, 0},
-                        {Kind::body, 0, 9000},
-                        {Kind::large, 0, 300},
-                        {Kind::erase, 0, 0},
-                        {Kind::erase, 0, 0},
-                        {Kind::shared, 0, 600},
-                        {Kind::group, 0, 3},
-                        {Kind::body, 1, 2400},
-                        {Kind::killed_named, 0, 50},
-                        {Kind::body, 1, 2400},
-                        {Kind::dropped, 0, 9},
-                        {Kind::conflict, 0, 5},
-                        {Kind::restart, 0, 0},
-                        {Kind::large, 1, 5000},
-                        {Kind::erase, 1, 0},
-                        {Kind::erase, 1, 0},
-                        {Kind::copy, 0, 0},
-                        {Kind::rebuild, 0, 0},
-                        {Kind::body, 0, 100}},
-            .omitted = {},
-            .die_at = std::nullopt,
-            .watched = false};
+    return {
+        .actions =
+            {{Kind::put, 0, 0},      {Kind::body, 0, 9000},       {Kind::large, 0, 300},        {Kind::erase, 0, 0},
+             {Kind::erase, 0, 0},    {Kind::shared, 0, 600},      {Kind::shared_small, 1, 900}, {Kind::group, 0, 3},
+             {Kind::body, 1, 2400},  {Kind::killed_named, 0, 50}, {Kind::body, 1, 2400},        {Kind::dropped, 0, 9},
+             {Kind::conflict, 0, 5}, {Kind::restart, 0, 0},       {Kind::large, 1, 5000},       {Kind::erase, 1, 0},
+             {Kind::erase, 1, 0},    {Kind::copy, 0, 0},          {Kind::rebuild, 0, 0},        {Kind::body, 0, 100}},
+        .omitted = {},
+        .die_at = std::nullopt,
+        .watched = false};
 }
 
 TEST(CrashPoints, DyingAtAnyStepBreaksNoPromise) {

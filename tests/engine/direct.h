@@ -52,8 +52,8 @@ public:
     }
 
     /// Writes in pieces of 10,000 octets, as a session would.
-    std::shared_ptr<const StagedBody> stage(std::string text, std::uint64_t hint = 0) {
-        auto staged = run(write_all(engine_.write_body(hint), std::move(text)));
+    std::shared_ptr<const StagedBody> stage(std::string text, std::uint64_t hint = 0, std::size_t bodies = 1) {
+        auto staged = run(write_all(engine_.write_body(hint), std::move(text), bodies));
         EXPECT_TRUE(staged.has_value());
         return staged ? *staged : nullptr;
     }
@@ -90,12 +90,12 @@ public:
 private:
     enum class Verify { no, yes };
     static Task<Result<std::shared_ptr<const StagedBody>>> write_all(std::unique_ptr<BodyWriter> writer,
-                                                                     std::string text) {
+                                                                     std::string text, std::size_t bodies) {
         for (std::size_t at = 0; at < text.size(); at += 10'000) {
             auto written = co_await writer->write(std::string_view(text).substr(at, 10'000));
             if (!written) co_return pass_on(written);
         }
-        co_return co_await writer->finish();
+        co_return co_await writer->finish(bodies);
     }
     static Task<Result<std::string>> read_all(std::unique_ptr<BodyReader> reader, Verify verify) {
         if (verify == Verify::yes) {

@@ -13,6 +13,7 @@ namespace poplar::test {
 namespace {
 
 constexpr std::uint64_t kLargeBody = 3000;  // octets over which a body gets a file of its own
+constexpr std::size_t kSharers = 5000;      // as many that any body is worth sharing
 
 class World {
 public:
@@ -42,7 +43,7 @@ public:
 private:
     void attach();
     void start();
-    std::shared_ptr<const StagedBody> stage(std::string text);
+    std::shared_ptr<const StagedBody> stage(std::string text, std::size_t bodies = 1);
     void stop();
     void look(std::string when);
     PartitionId partition(unsigned number) const { return PartitionId(7 + number); }
@@ -177,10 +178,10 @@ Commit World::small(PartitionId partition, std::uint64_t size) {
     return commit;
 }
 
-std::shared_ptr<const StagedBody> World::stage(std::string text) {
+std::shared_ptr<const StagedBody> World::stage(std::string text, std::size_t bodies) {
     auto writer = engine_->write_body(0);
     if (auto done = run(writer->write(text)); !done) return nullptr;
-    auto staged = run(writer->finish());
+    auto staged = run(writer->finish(bodies));
     return staged ? *staged : nullptr;
 }
 
@@ -230,11 +231,14 @@ void World::act(const Action& action) {
         case Action::Kind::put: commit(small(to, 0)); break;
         case Action::Kind::body: commit(small(to, action.size)); break;
         case Action::Kind::large:
-        case Action::Kind::shared: {
-            auto change = small(to, 10 + kLargeBody + action.size);
-            auto rest = stage(change.bodies[0].second.substr(10));
+        case Action::Kind::shared:
+        case Action::Kind::shared_small: {
+            const bool shared = action.kind != Action::Kind::large;
+            const auto size = action.kind == Action::Kind::shared_small ? action.size : kLargeBody + action.size;
+            auto change = small(to, 10 + size);
+            auto rest = stage(change.bodies[0].second.substr(10), shared ? kSharers : 1);
             if (!rest) break;
-            if (action.kind == Action::Kind::shared) {
+            if (shared) {
                 auto other = small(partition(action.partition + 1), 0);
                 other.bodies.emplace_back(engine_->next_body_id(other.partition),
                                           "other head" + change.bodies[0].second.substr(10));
@@ -312,9 +316,9 @@ void World::act(const Action& action) {
 }  // namespace
 
 std::string Action::name() const {
-    constexpr std::string_view kNames[] = {"put",          "body",      "large",    "shared",  "erase",
-                                           "group",        "dropped",   "conflict", "restart", "killed",
-                                           "killed_named", "killed_at", "rebuild",  "copy"};
+    constexpr std::string_view kNames[] = {"put",    "body",         "large",     "shared",   "shared_small",
+                                           "erase",  "group",        "dropped",   "conflict", "restart",
+                                           "killed", "killed_named", "killed_at", "rebuild",  "copy"};
     return fmt::format("{} {} {}", kNames[static_cast<std::size_t>(kind)], partition, size);
 }
 
@@ -474,10 +478,11 @@ bool Orphan::kept(const Platter& disk) const {
 Life random_life(std::uint64_t seed, std::size_t actions) {
     std::mt19937_64 generator(seed);
     using Kind = Action::Kind;
-    constexpr Kind kKinds[] = {Kind::put,       Kind::body,      Kind::body,     Kind::body,    Kind::large,
-                               Kind::large,     Kind::shared,    Kind::erase,    Kind::erase,   Kind::group,
-                               Kind::group,     Kind::dropped,   Kind::conflict, Kind::restart, Kind::killed_named,
-                               Kind::killed_at, Kind::killed_at, Kind::rebuild,  Kind::copy,    Kind::copy};
+    constexpr Kind kKinds[] = {Kind::put,          Kind::body,         Kind::body,      Kind::body,      Kind::large,
+                               Kind::large,        Kind::shared,       Kind::erase,     Kind::erase,     Kind::group,
+                               Kind::shared_small, Kind::shared_small, Kind::group,     Kind::dropped,   Kind::conflict,
+                               Kind::restart,      Kind::killed_named, Kind::killed_at, Kind::killed_at, Kind::rebuild,
+                               Kind::copy,         Kind::copy};
     Life life;
     for (std::size_t i = 0; i < actions; ++i) {
         Action action{kKinds[generator() % std::size(kKinds)], static_cast<unsigned>(generator() % 2), 0};

@@ -16,6 +16,7 @@ struct Action {
         body,          ///< a body in the log
         large,         ///< one in a file of its own
         shared,        ///< one file for two partitions
+        shared_small,  ///< one body in the log for two partitions
         erase,         ///< of the oldest body of the partition
         group,         ///< `size` commits that are written and synced together
         dropped,       ///< a large body that comes in and is never committed

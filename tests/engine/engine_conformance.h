@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "tests/engine/direct.h"
@@ -293,6 +294,33 @@ TYPED_TEST_P(EngineConformance, PartitionsShareOneStagedBodyBehindTheirOwnHeads)
     }
 }
 
+TYPED_TEST_P(EngineConformance, BodiesOfManyPartitionsEndWithOneStagedBodyAndGoOneByOne) {
+    auto& d = this->direct_;
+    for (std::uint64_t size : {0u, 5u, 5000u, 200'000u, 3u << 20}) {
+        constexpr std::uint64_t kMany = 12;
+        auto rest = d.stage(pattern(size, size), size, kMany);
+        std::map<PartitionId, BodyId> bodies;
+        for (std::uint64_t n = 0; n < kMany; ++n) {
+            PartitionId to(100 + n);
+            auto id = d.add_body(to, "head " + std::to_string(n), rest);
+            ASSERT_TRUE(id);
+            bodies[to] = *id;
+        }
+        rest.reset();
+        while (!bodies.empty()) {
+            for (const auto& [from, id] : bodies)
+                EXPECT_TRUE(d.verified_body(from, id) ==
+                            "head " + std::to_string(from.value - 100) + pattern(size, size));
+            auto [from, id] = *bodies.begin();
+            bodies.erase(bodies.begin());
+            Batch batch;
+            batch.erase_body(id);
+            ASSERT_TRUE(d.commit(from, std::move(batch)));
+            EXPECT_EQ(code_of(d.body(from, id)), Errc::not_found);
+        }
+    }
+}
+
 TYPED_TEST_P(EngineConformance, OneBatchAddsManyBodies) {
     auto& d = this->direct_;
     Batch batch;
@@ -515,7 +543,8 @@ REGISTER_TYPED_TEST_SUITE_P(EngineConformance, AnswersWithWhatWasPut, ForgetsEra
                             ASnapshotOfAnUntouchedPartitionStaysEmpty, ReadsBackBodiesOfEverySizeWithAndWithoutAHead,
                             ReadsBackABodyThatIsOnlyAHead, AWrongSizeHintDoesNoHarm,
                             TakesOctetsFromItsOwnRoomAndFromElsewhere, VerifyStartsAgainAtTheBeginning,
-                            PartitionsShareOneStagedBodyBehindTheirOwnHeads, OneBatchAddsManyBodies,
+                            PartitionsShareOneStagedBodyBehindTheirOwnHeads,
+                            BodiesOfManyPartitionsEndWithOneStagedBodyAndGoOneByOne, OneBatchAddsManyBodies,
                             ErasedAndUnknownBodiesAnswerNotFound, ASeriesFindsItsOwnPartitionsBodiesAlone,
                             DroppedWritersAndStagedBodiesLeaveNothingBehind, BodyIdsGrow, ALeaseHasOneHolderAtATime,
                             AFencedCommitNeedsItsLease, WatchersHearOfCommitsToTheirPartition,

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <latch>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "engine/local/disk.h"
@@ -369,6 +370,136 @@ TEST(LocalEngine, LeavesNoFileOfABodyThatWasNeverCommitted) {
     auto engine = open_in(root);
     EXPECT_EQ(large_files(), 1u);
     EXPECT_TRUE(verify(*engine).empty());
+}
+
+// Commits to many partitions that end with one staged body.
+std::vector<BodyId> add_to_many(LocalEngine& engine, std::uint64_t size, std::uint64_t many, std::size_t said) {
+    Direct d(engine);
+    auto rest = d.stage(pattern(size, size), size, said);
+    std::vector<BodyId> ids;
+    for (std::uint64_t n = 0; n < many; ++n) {
+        auto id = d.add_body(PartitionId(100 + n), "head", rest);
+        EXPECT_TRUE(id);
+        ids.push_back(id.value_or(BodyId()));
+    }
+    return ids;
+}
+
+std::uint64_t disk_octets(const fs::path& folder) {
+    std::uint64_t octets = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+        if (entry.is_regular_file()) octets += engine::local::Disk::system().disk_octets(entry.path().c_str());
+    return octets;
+}
+
+TEST(LocalEngine, ABodyOfManyPartitionsTakesItsSpaceOnceAndGoesWithTheLast) {
+    constexpr std::uint64_t kMany = 300, kPerPartition = 600;
+    for (std::uint64_t size : {5'000u, 100'000u, 3'000'000u}) {
+        TempDir directory;
+        auto root = directory.path() / "store", crashed = directory.path() / "crashed";
+        std::vector<BodyId> ids;
+        auto erase = [&](LocalEngine& engine, std::uint64_t from, std::uint64_t to) {
+            for (auto n = from; n < to; ++n) {
+                Batch batch;
+                batch.erase_body(ids[n]);
+                ASSERT_TRUE(Direct(engine).commit(PartitionId(100 + n), std::move(batch)));
+            }
+        };
+        auto expect_from = [&](LocalEngine& engine, std::uint64_t first) {
+            for (auto n = first; n < kMany; ++n)
+                ASSERT_TRUE(Direct(engine).verified_body(PartitionId(100 + n), ids[n]) == "head" + pattern(size, size));
+            EXPECT_TRUE(verify(engine).empty());
+        };
+        auto bodies = [](LocalEngine& engine) { return engine.verify([](const Damage&) {})->bodies; };
+        {
+            auto engine = open_in(root);
+            ids = add_to_many(*engine, size, kMany, kMany);
+            expect_from(*engine, 0);
+            copy_store(root, crashed);
+        }
+        EXPECT_LT(disk_octets(root / "log") + disk_octets(root / "large"), size * 12 / 10 + kMany * kPerPartition)
+            << size;
+        fs::remove_all(root);
+        fs::rename(crashed, root);
+        {
+            auto engine = open_in(root);
+            expect_from(*engine, 0);
+            erase(*engine, 0, kMany - 2);
+            expect_from(*engine, kMany - 2);
+        }
+        fs::remove_all(root / "index");
+        ASSERT_TRUE(LocalEngine::rebuild(options_in(root)));
+        auto engine = open_in(root);
+        expect_from(*engine, kMany - 2);
+        erase(*engine, kMany - 2, kMany);
+        EXPECT_EQ(bodies(*engine), 0u) << "nothing is left of it";
+        engine.reset();
+        std::size_t files = 0;
+        for (const auto& entry : fs::recursive_directory_iterator(root / "large")) files += entry.is_regular_file();
+        EXPECT_EQ(files, 0u);
+        EXPECT_EQ(bodies(*open_in(root)), 0u);
+    }
+}
+
+TEST(LocalEngine, ASharedBodyThatNobodyGotIsGoneWithItsDeliveryOrTheNextStart) {
+    TempDir directory;
+    auto root = directory.path() / "store", crashed = directory.path() / "crashed";
+    auto bodies = [](LocalEngine& engine) { return engine.verify([](const Damage&) {})->bodies; };
+    auto engine = open_in(root);
+    Direct d(*engine);
+    for (std::uint64_t size : {5'000u, 3'000'000u}) {
+        auto rest = d.stage(pattern(size, 1), size, 5000);
+        Batch batch;
+        batch.add_body(engine->next_body_id(kAccount), "", rest);
+        EXPECT_EQ(code_of(d.commit(kAccount, std::move(batch), ChangeNumber(99))), Errc::conflict);
+        copy_store(root, crashed);
+        EXPECT_EQ(bodies(*open_in(crashed)), 0u);
+        auto got = d.add_body(kAccount, "", rest);
+        ASSERT_TRUE(got);
+        copy_store(root, crashed);
+        EXPECT_EQ(bodies(*open_in(crashed)), 2u) << "it is in somebody's now";
+        Batch erase;
+        erase.erase_body(*got);
+        ASSERT_TRUE(d.commit(kAccount, std::move(erase)));
+        auto again = d.add_body(kAccount, "", rest);
+        ASSERT_TRUE(again) << "it can still be delivered";
+        EXPECT_TRUE(d.verified_body(kAccount, *again) == pattern(size, 1));
+        Batch last;
+        last.erase_body(*again);
+        ASSERT_TRUE(d.commit(kAccount, std::move(last)));
+        rest.reset();
+        copy_store(root, crashed);
+        EXPECT_EQ(bodies(*open_in(crashed)), 0u);
+        ASSERT_TRUE(d.put(kAccount, "k", "v"));
+        EXPECT_EQ(bodies(*engine), 0u);
+    }
+}
+
+TEST(LocalEngine, DamageToASharedBodyIsNamedForEachThatEndsWithIt) {
+    for (std::uint64_t size : {20'000u, 3'000'000u}) {
+        TempDir directory;
+        auto root = directory.path() / "store";
+        auto engine = open_in(root);
+        auto ids = add_to_many(*engine, size, 3, 3);
+        auto other = Direct(*engine).add_body(kAccount, "another", nullptr);
+        fs::path file = segment(root, 1);
+        for (const auto& entry : fs::recursive_directory_iterator(root / "large"))
+            if (entry.is_regular_file()) file = entry.path();
+        auto at = read_file(file).find(pattern(size, size).substr(10'000, 100));
+        ASSERT_NE(at, std::string::npos);
+        flip_octet(file, at);
+        std::set<std::pair<PartitionId, BodyId>> named;
+        for (const auto& one : verify(*engine)) {
+            EXPECT_EQ(root / one.file, file);
+            named.emplace(one.partition.value_or(PartitionId()), one.body.value_or(BodyId()));
+        }
+        for (std::uint64_t n = 0; n < 3; ++n) {
+            EXPECT_TRUE(named.contains({PartitionId(100 + n), ids[n]}));
+            EXPECT_EQ(code_of(Direct(*engine).verified_body(PartitionId(100 + n), ids[n])), Errc::corrupt);
+        }
+        EXPECT_EQ(named.size(), 3u);
+        EXPECT_EQ(*Direct(*engine).body(kAccount, *other), "another");
+    }
 }
 
 TEST(LocalEngine, RefusesASecondServerAndANewerFormat) {

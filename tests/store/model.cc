@@ -168,10 +168,10 @@ private:
         engine_.reset();
     }
 
-    std::shared_ptr<const engine::StagedBody> stage(std::string text) {
+    std::shared_ptr<const engine::StagedBody> stage(std::string text, std::size_t bodies) {
         auto writer = engine_->write_body(0);
         value_of(run(writer->write(text)), "writing");
-        return value_of(run(writer->finish()), "finishing");
+        return value_of(run(writer->finish(bodies)), "finishing");
     }
 
     void append(const ModelStep& step) {
@@ -180,7 +180,10 @@ private:
         auto text = text_of(size, serial);
         std::string id = step.b % 5 == 1 ? fmt::format("given-{}", serial) : "";
         if (step.b % 5 == 2 && !known_.empty()) id = known_[step.a % known_.size()].message.unique_id;
-        mailstore::NewMessage message{"Delivered-To: x\r\n", {stage(text), text.size()}, id};
+        // For two accounts or one; then and now of so many bodies that any is worth sharing.
+        const bool both = step.b % 3 == 0;
+        const mailstore::Content content{stage(text, both ? 2 + step.a % 2 * 5000 : 1), text.size()};
+        mailstore::NewMessage message{"Delivered-To: x\r\n", content, id};
         auto done = run(store_->append(kAccount, message));
         if (step.b % 5 == 2 && !known_.empty()) {
             expect(!done, "a unique-id was given twice");
@@ -192,7 +195,8 @@ private:
         last_order_ = stored.order;
         purged_ = false;
         known_.push_back({stored, "Delivered-To: x\r\n" + text, true, {}});
-        if (step.b % 3 == 0) value_of(run(store_->append(kOther, {"", {stage(text), text.size()}, ""})), "append");
+        if (both) value_of(run(store_->append(kOther, {"", content, ""})), "append");
+        if (step.b % 31 == 0) value_of(run(store_->purge(kOther, mailstore::Afterwards::open)), "purge");
     }
 
     void open_session(const ModelStep& step) {
@@ -377,10 +381,9 @@ private:
 }  // namespace
 
 std::string to_string(const ModelStep& step) {
-    constexpr auto kNames =
-        std::to_array<std::string_view>({"append", "open", "list", "quit", "drop", "remove", "restore", "expire",
-                                         "purge", "copy", "scrub", "reopen", "crash", "torn", "rebuild", "back_up",
-                                         "put_back"});
+    constexpr auto kNames = std::to_array<std::string_view>({"append", "open", "list", "quit", "drop", "remove",
+                                                             "restore", "expire", "purge", "copy", "scrub", "reopen",
+                                                             "crash", "torn", "rebuild", "back_up", "put_back"});
     static_assert(kNames.size() == static_cast<std::size_t>(Kind::last) + 1);
     return fmt::format("{{Kind::{}, {}, {}}}", kNames[static_cast<std::size_t>(step.kind)], step.a, step.b);
 }

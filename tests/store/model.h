@@ -27,10 +27,10 @@ struct ModelStep {
         copy,  ///< of segments, as many as are worth it
         scrub,
         reopen,
-        crash,    ///< the engine is abandoned: what is not yet synced is lost
-        torn,     ///< ... in the middle of a write
-        rebuild,  ///< a crash, and the index is lost
-        back_up,  ///< the directory is copied aside while it is not in use
+        crash,     ///< the engine is abandoned: what is not yet synced is lost
+        torn,      ///< ... in the middle of a write
+        rebuild,   ///< a crash, and the index is lost
+        back_up,   ///< the directory is copied aside while it is not in use
         put_back,  ///< ... and takes its place: what came since is lost, but clients remember it
         last = put_back,
     };

@@ -113,7 +113,7 @@ public:
         count_(bytes.size());
         co_return Result<>{};
     }
-    Task<Result<std::shared_ptr<const StagedBody>>> finish() override {
+    Task<Result<std::shared_ptr<const StagedBody>>> finish(std::size_t) override {
         co_await suspend();
         if (auto failure = failure_()) co_return std::unexpected(std::move(*failure));
         co_return std::move(bytes_);

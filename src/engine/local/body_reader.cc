@@ -16,21 +16,48 @@ LocalBodyReader::~LocalBodyReader() {
     if (buffer_.capacity() > t_spare.capacity() && buffer_.capacity() <= 2 * kFrameSize) t_spare.swap(buffer_);
 }
 
-void LocalBodyReader::rewind() {
-    bool only_file = place_.inline_octets == 0;
-    part_ = only_file ? Part::file : Part::inline_frames;
-    offset_ = only_file ? 0 : place_.offset;
-    left_ = only_file ? place_.file_octets : place_.inline_octets;
+std::uint64_t LocalBodyReader::octets_of(Part part) const {
+    switch (part) {
+        case Part::inline_frames: return place_.inline_octets;
+        case Part::file: return place_.file_octets;
+        case Part::shared_frames: return shared_.place.inline_octets;
+        case Part::shared_file: return shared_.place.file_octets;
+        case Part::end: break;
+    }
+    return 0;
+}
+
+std::uint64_t LocalBodyReader::octets() const {
+    return place_.inline_octets + place_.file_octets + shared_.place.inline_octets + shared_.place.file_octets;
+}
+
+// The first part from this one on that has any octets.
+LocalBodyReader::Part LocalBodyReader::first_from(Part part) const {
+    while (part != Part::end && octets_of(part) == 0) part = static_cast<Part>(static_cast<int>(part) + 1);
+    return part;
+}
+
+void LocalBodyReader::enter(Part part) {
+    part_ = part;
+    left_ = octets_of(part);
+    offset_ = part == Part::inline_frames ? place_.offset : part == Part::shared_frames ? shared_.place.offset : 0;
     file_.reset();
+}
+
+void LocalBodyReader::rewind() {
+    enter(first_from(Part::inline_frames));
     buffer_.clear();
     used_ = 0;
     whole_.clear();
 }
 
 Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
-    if (part_ == Part::inline_frames && segment_) return segment_;
-    if (part_ == Part::inline_frames) return directory_.segment_reader(place_.segment);
-    auto file = File::open(directory_.disk(), directory_.large_body(partition_, id_), File::Mode::read);
+    if (part_ == Part::inline_frames) return segment_ ? segment_ : directory_.segment_reader(place_.segment);
+    if (part_ == Part::shared_frames)
+        return shared_.segment ? shared_.segment : directory_.segment_reader(shared_.place.segment);
+    auto path = part_ == Part::file ? directory_.large_body(partition_, id_)
+                                    : directory_.large_body(kSharedBodies, place_.shared);
+    auto file = File::open(directory_.disk(), path, File::Mode::read);
     if (!file) return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     return std::make_shared<const File>(std::move(*file));
 }
@@ -58,12 +85,7 @@ void LocalBodyReader::extend_buffer(std::size_t octets) {
 Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     buffer_.erase(0, used_);
     used_ = 0;
-    if (left_ == 0 && part_ == Part::inline_frames && place_.file_octets > 0) {
-        part_ = Part::file;
-        file_.reset();
-        offset_ = 0;
-        left_ = place_.file_octets;
-    }
+    if (left_ == 0) enter(following());
     if (!file_) {
         auto opened = open_part();
         if (!opened) co_return pass_on(opened);
@@ -94,8 +116,7 @@ Task<Result<std::string_view>> LocalBodyReader::next() {
                 co_return frame->data;
             }
         }
-        bool file_follows = part_ == Part::inline_frames && place_.file_octets > 0;
-        if (left_ == 0 && (!file_follows || !rest.empty())) {
+        if (left_ == 0 && (following() == Part::end || !rest.empty())) {
             if (rest.empty()) co_return std::string_view();
             co_return co_await failure(Error(Errc::corrupt, "a body's last frame is cut off"));
         }
@@ -116,11 +137,14 @@ bool LocalBodyReader::hold(std::uint64_t octets) {
 }
 
 bool LocalBodyReader::try_verify() {
-    if (place_.file_octets != 0 || place_.inline_octets > kFrameSize || !segment_) return false;
-    extend_buffer(place_.inline_octets);
-    if (!segment_->try_read_at(buffer_.data(), buffer_.size(), place_.offset)) return false;
+    if (place_.file_octets != 0 || shared_.place.file_octets != 0 || octets() > kFrameSize || !segment_) return false;
+    extend_buffer(octets());
+    const auto head = place_.inline_octets, rest = shared_.place.inline_octets;
+    if (!segment_->try_read_at(buffer_.data(), head, place_.offset)) return false;
+    if (rest != 0 && !shared_.segment->try_read_at(buffer_.data() + head, rest, shared_.place.offset)) return false;
     auto frames = parse_frames(buffer_);
     if (!frames) return false;
+    part_ = Part::end;
     left_ = 0;
     whole_ = std::move(*frames);
     return true;
@@ -128,10 +152,9 @@ bool LocalBodyReader::try_verify() {
 
 Task<Result<>> LocalBodyReader::verify() {
     rewind();
-    const auto octets = place_.inline_octets + place_.file_octets;
-    if (hold(octets)) {
-        while (buffer_.size() < octets) {
-            auto filled = co_await fill(octets);
+    if (hold(octets())) {
+        while (buffer_.size() < octets()) {
+            auto filled = co_await fill(octets());
             if (!filled) co_return co_await failure(filled.error());
         }
         auto frames = parse_frames(buffer_);
@@ -182,7 +205,7 @@ Result<std::uint64_t> check_part(const File& file, std::uint64_t& at, std::uint6
 
 }  // namespace
 
-std::optional<Damage> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id,
+std::optional<Damage> check_body(const StoreDirectory& directory, const Index& index, PartitionId partition, BodyId id,
                                  const BodyPlace& place) {
     auto path = directory.segment(place.segment);
     std::uint64_t at = place.offset, seen = 0;
@@ -205,6 +228,11 @@ std::optional<Damage> check_body(const StoreDirectory& directory, PartitionId pa
         if (!checked) return damaged(checked.error().detail());
         seen += *checked;
         if (auto size = file->size(); !size || *size != place.file_octets) return damaged("the file has not its size");
+    }
+    if (place.shared != BodyId()) {
+        auto shared = *index.place(kSharedBodies, place.shared, Wait::yes);
+        if (!shared) return damaged("the shared body that it ends with: " + shared.error().detail());
+        seen += shared->size;
     }
     if (seen != place.size) return damaged("a body has not its size");
     return std::nullopt;

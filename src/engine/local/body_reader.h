@@ -19,13 +19,21 @@ struct ReadMemory {
     std::atomic<std::uint64_t> in_use = 0;
 };
 
-/// Reads a body's inline frames, then its file's. Reads from the page cache happen on the caller's thread, others on
-/// the pool. A body that is erased meanwhile loses its octets while it is read: that is not_found, no damage.
+/// Where the shared body lies that a body ends with.
+struct SharedPart {
+    BodyPlace place;  ///< of no octets: there is none
+    std::shared_ptr<const File> segment;
+};
+
+/// Reads a body's inline frames, then its file's, or those of the shared body. Reads from the page cache happen on the
+/// caller's thread, others on the pool. A body that is erased meanwhile loses its octets while it is read: that is
+/// not_found, no damage.
 class LocalBodyReader final : public BodyReader {
 public:
     /// `segment`: the one of `place`; null: opened when it is needed.
     LocalBodyReader(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
-                    PartitionId partition, BodyId id, BodyPlace place, std::shared_ptr<const File> segment)
+                    PartitionId partition, BodyId id, BodyPlace place, std::shared_ptr<const File> segment,
+                    SharedPart shared)
         : directory_(directory),
           index_(index),
           pool_(pool),
@@ -33,18 +41,25 @@ public:
           partition_(partition),
           id_(id),
           place_(place),
-          segment_(std::move(segment)) {
+          segment_(std::move(segment)),
+          shared_(std::move(shared)) {
         rewind();
     }
     ~LocalBodyReader() override;
     std::uint64_t size() const override { return place_.size; }
     Task<Result<std::string_view>> next() override;
     Task<Result<>> verify() override;
-    /// verify() for a body of 64 KB in the segment, if it is in the page cache. False: not so, or damaged.
+    /// verify() for a body of 64 KB in segments, if it is in the page cache. False: not so, or damaged.
     bool try_verify();
     std::span<const std::string_view> whole() const override { return whole_; }
 
 private:
+    enum class Part { inline_frames, file, shared_frames, shared_file, end };
+    std::uint64_t octets_of(Part part) const;
+    std::uint64_t octets() const;
+    Part first_from(Part part) const;
+    Part following() const { return first_from(static_cast<Part>(static_cast<int>(part_) + 1)); }
+    void enter(Part part);
     void rewind();
     bool hold(std::uint64_t octets);
     void extend_buffer(std::size_t octets);
@@ -60,8 +75,9 @@ private:
     BodyId id_;
     BodyPlace place_;
     std::shared_ptr<const File> segment_;
+    SharedPart shared_;
 
-    enum class Part { inline_frames, file } part_ = Part::inline_frames;
+    Part part_ = Part::inline_frames;
     std::shared_ptr<const File> file_;     // of the part being read; opened when first needed
     std::uint64_t offset_ = 0, left_ = 0;  // of the part, not yet in the buffer
     std::string buffer_;
@@ -71,7 +87,8 @@ private:
 };
 
 /// Reads a whole body on the calling thread, for verify. Answers with the first damaged place.
-std::optional<Damage> check_body(const StoreDirectory& directory, PartitionId partition, BodyId id,
+/// A shared body that it ends with is only looked for.
+std::optional<Damage> check_body(const StoreDirectory& directory, const Index& index, PartitionId partition, BodyId id,
                                  const BodyPlace& place);
 
 }  // namespace poplar::engine::local

@@ -87,8 +87,41 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalBodySeries::open(BodyId id) {
         if (place == *again) break;
         place = *again;
     }
+    SharedPart shared;
+    if (place.shared != BodyId()) {
+        auto opened = co_await open_shared(id, place.shared);
+        if (!opened) co_return pass_on(opened);
+        shared = std::move(*opened);
+    }
     co_return std::make_unique<LocalBodyReader>(directory_, index_, pool_, memory_, partition_, id, place,
-                                                std::move(segment));
+                                                std::move(segment), std::move(shared));
+}
+
+// As open() does it with the body's own place.
+Task<Result<SharedPart>> LocalBodySeries::open_shared(BodyId id, BodyId shared) {
+    SharedPart part;
+    for (int n = 0; n <= kPlaceTries; ++n) {
+        auto place = index_.place(kSharedBodies, shared, Wait::no);
+        if (!place || n > 0) {
+            auto read = [this, shared] { return *index_.place(kSharedBodies, shared, Wait::yes); };
+            place = co_await pool_.run(read);
+        }
+        if (!*place && place->error().code() == Errc::not_found) {
+            auto still_there = co_await look_up_anew(id);
+            if (!still_there) co_return pass_on(still_there);
+            co_return fail(Errc::corrupt, "the shared body that it ends with is missing");
+        }
+        if (!*place) co_return pass_on(*place);
+        const bool same = n > 0 && **place == part.place;
+        part.place = **place;
+        if (part.place.inline_octets == 0 || same) break;
+        auto segment = directory_.segment_reader(part.place.segment);
+        if (segment) {
+            part.segment = std::move(*segment);
+            break;
+        }
+    }
+    co_return part;
 }
 
 std::unique_ptr<BodyReader> LocalBodySeries::try_open_whole(BodyId id) {
@@ -98,8 +131,16 @@ std::unique_ptr<BodyReader> LocalBodySeries::try_open_whole(BodyId id) {
     last_ = id;
     auto segment = open_segment(place->segment);
     if (!segment) return nullptr;
+    SharedPart shared;
+    if (place->shared != BodyId()) {
+        auto found = index_.place(kSharedBodies, place->shared, Wait::no);
+        if (!found || !*found) return nullptr;
+        auto opened = directory_.segment_reader((*found)->segment);
+        if (!opened) return nullptr;
+        shared = {**found, std::move(*opened)};
+    }
     auto reader = std::make_unique<LocalBodyReader>(directory_, index_, pool_, memory_, partition_, id, *place,
-                                                    std::move(segment));
+                                                    std::move(segment), std::move(shared));
     if (!reader->try_verify()) return nullptr;
     return reader;
 }

@@ -26,6 +26,7 @@ private:
     Task<Result<BodyPlace>> look_up(BodyId id);
     Task<Result<BodyPlace>> look_up_anew(BodyId id);
     std::shared_ptr<const File> open_segment(SegmentId id);
+    Task<Result<SharedPart>> open_shared(BodyId id, BodyId shared);
 
     StoreDirectory& directory_;
     const Index& index_;

@@ -24,9 +24,19 @@ const LocalStagedBody* staged(const Batch::NewBody& body) {
     return static_cast<const LocalStagedBody*>(body.rest.get());
 }
 
+// Whether the record of a body in this partition holds the staged frames too, or names the shared body that has them.
+bool is_inline(PartitionId partition, const LocalStagedBody& rest) {
+    return rest.shared() == BodyId() || partition == kSharedBodies;
+}
+
+// A shared body counts for every commit that was handed in before it was stored.
 std::uint64_t weight(const Batch& batch) {
     std::uint64_t octets = 256;
-    for (const auto& body : batch.bodies) octets += body.head.size() + (body.rest ? staged(body)->frame_octets() : 0);
+    for (const auto& body : batch.bodies) {
+        octets += body.head.size();
+        if (const auto* rest = staged(body); rest && rest->stored() != LocalStagedBody::Stored::yes)
+            octets += rest->frame_octets();
+    }
     for (const auto& entry : batch.puts) octets += entry.key.size() + entry.value.size();
     return octets;
 }
@@ -42,21 +52,31 @@ struct Committer::Prepared {
     std::string header_and_meta;
     std::vector<std::string> heads;  // framed
     std::vector<std::pair<BodyId, BodyPlace>> freed;
-    std::vector<BodyId> unplaced;  // erased, unknown to the index
+    std::vector<BodyId> unplaced;            // erased, unknown to the index
+    const LocalStagedBody* shared() const {  // the shared body that this stores
+        return header.partition == kSharedBodies ? staged(request.batch.bodies.front()) : nullptr;
+    }
 };
 
 struct Committer::Group {
     std::vector<Prepared> commits;
     std::unordered_map<PartitionId, ChangeNumber> changes;  // of partitions with a commit in this group
     std::unordered_set<BodyId> freed;                       // by its commits
+    std::unordered_set<BodyId> shared;                      // stored with it
+    std::vector<SharedBodies::Gone> unshared;               // by its commits
+    std::uint64_t first = 0;                                // sequence
     std::uint64_t octets = 0;
     std::uint64_t begin = 0;  // offset in the segment
     bool space_is_short = false;
+
+    void set_stored(LocalStagedBody::Stored stored) const {
+        for (const auto& commit : commits)
+            if (const auto* body = commit.shared()) body->set_stored(stored);
+    }
 };
 
 Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table,
-                     Leases& leases, Watches& watches, Reserve& reserve, BlockingPool& pool,
-                     std::atomic<std::uint64_t>& next_body)
+                     Leases& leases, Watches& watches, Reserve& reserve, Staging& staging)
     : options_(options),
       directory_(directory),
       index_(index),
@@ -64,8 +84,10 @@ Committer::Committer(const Options& options, StoreDirectory& directory, Index& i
       leases_(leases),
       watches_(watches),
       reserve_(reserve),
-      pool_(pool),
-      next_body_(next_body) {}
+      staging_(staging),
+      pool_(staging.pool),
+      next_body_(staging.next_body),
+      shared_(index) {}
 
 Result<> Committer::start(const Position& position) {
     end_ = durable_ = position;
@@ -91,6 +113,12 @@ Committer::~Committer() {
     ready_.notify_one();
     thread_.join();
     if (directory_.health().stopped()) return;
+    // What was released since the last group. Its space may be in that group, where no hole may be made.
+    Group last;
+    if (index_erased(last, {}) && unindexed_.Count() > 0) {
+        table_.stage(unindexed_);
+        (void)update_index();
+    }
     // A clean stop leaves nothing to replay and no unwritten blocks.
     (void)segment_->truncate(end_.offset);
     (void)index_.flush(Index::FlushMode::wait);
@@ -183,7 +211,11 @@ void Committer::commit(std::vector<Request> requests) {
     if (directory_.health().stopped()) return fail_all(group, Error(Errc::io, directory_.health().state()));
     if (auto ready = index_.ready(); !ready) return fail_all(group, ready.error());
     if (auto room = make_room(group); !room) return fail_all(group, room.error());
-    if (auto written = write(group); !written) return fail_all(group, written.error());
+    if (auto written = write(group); !written) {
+        if (directory_.health().stopped()) group.set_stored(LocalStagedBody::Stored::perhaps);
+        return fail_all(group, written.error());
+    }
+    group.set_stored(LocalStagedBody::Stored::yes);
     if (auto indexed = index(group); !indexed) return fail_all(group, indexed.error());
     short_of_room_ = group.space_is_short;
     directory_.health().set(Health::Part::log, short_of_room_ ? kNearlyFull : "");
@@ -209,61 +241,88 @@ void Committer::look_again() {
 // Decides each request and encodes those that go on; the others are answered here.
 void Committer::prepare(Group& group, std::vector<Request>& requests) {
     group.space_is_short = space_is_short();
-    std::uint64_t sequence = end_.next_sequence, first = sequence;
+    group.first = end_.next_sequence;
     group.commits.reserve(requests.size());
     for (auto& request : requests) {
+        auto prepared = prepare(group, request);
+        if (prepared) continue;
+        request.batch.bodies.clear();  // as in finish()
+        request.done(pass_on(prepared));
+    }
+}
+
+Result<> Committer::prepare(Group& group, Request& request) {
+    if (auto prepared = prepare_shared(group, request.batch); !prepared) return prepared;
+    auto change = admit(group, request);
+    if (!change) return pass_on(change);
+    encode(group, std::move(request), *change);
+    return {};
+}
+
+// The shared bodies that the batch's bodies end with, if they are not stored yet: as commits of their own before it.
+Result<> Committer::prepare_shared(Group& group, const Batch& batch) {
+    for (const auto& body : batch.bodies) {
+        const auto* rest = staged(body);
+        if (!rest || rest->shared() == BodyId() || rest->stored() == LocalStagedBody::Stored::yes) continue;
+        if (group.shared.contains(rest->shared())) continue;
+        Request request{kSharedBodies, {}, std::nullopt, [](const Result<ChangeNumber>&) {}};
+        request.batch.add_body(rest->shared(), "", body.rest);
         auto change = admit(group, request);
-        if (!change) {
-            request.batch.bodies.clear();  // as in finish()
-            request.done(std::move(change));
+        if (!change) return pass_on(change);
+        encode(group, std::move(request), *change);
+        group.shared.insert(rest->shared());
+    }
+    return {};
+}
+
+void Committer::encode(Group& group, Request request, ChangeNumber change) {
+    Prepared commit;
+    commit.change = change;
+    auto& batch = request.batch;
+    commit.meta.change = change;
+    commit.meta.erased = std::move(batch.erased);
+    commit.meta.puts = std::move(batch.puts);
+    std::ranges::sort(commit.meta.puts, {}, &Entry::key);
+    commit.meta.erased_bodies = std::move(batch.erased_bodies);
+    for (auto id : commit.meta.erased_bodies)
+        if (!group.freed.insert(id).second)
             continue;
-        }
-        Prepared commit;
-        commit.change = *change;
-        auto& batch = request.batch;
-        commit.meta.change = *change;
-        commit.meta.erased = std::move(batch.erased);
-        commit.meta.puts = std::move(batch.puts);
-        std::ranges::sort(commit.meta.puts, {}, &Entry::key);
-        commit.meta.erased_bodies = std::move(batch.erased_bodies);
-        for (auto id : commit.meta.erased_bodies)
-            if (!group.freed.insert(id).second)
-                continue;
-            else if (auto place = *index_.place(request.partition, id, Wait::yes))
-                commit.freed.push_back({id, *place});
-            else
-                commit.unplaced.push_back(id);
-        std::uint64_t body_octets = 0;
-        for (const auto& body : batch.bodies) {
-            RecordMeta::Body entry{body.id, body.head.size(), 0, 0};
-            std::string head;
-            for (std::string_view rest = body.head; !rest.empty();
-                 rest = rest.substr(std::min(rest.size(), kFrameData)))
-                append_frame(rest.substr(0, kFrameData), head);
-            entry.inline_octets = head.size();
-            if (const auto* rest = staged(body)) {
-                entry.size += rest->size();
+        else if (auto place = *index_.place(request.partition, id, Wait::yes))
+            commit.freed.push_back({id, *place});
+        else
+            commit.unplaced.push_back(id);
+    std::uint64_t body_octets = 0;
+    for (const auto& body : batch.bodies) {
+        RecordMeta::Body entry{body.id, body.head.size(), 0, 0, {}};
+        std::string head;
+        for (std::string_view rest = body.head; !rest.empty(); rest = rest.substr(std::min(rest.size(), kFrameData)))
+            append_frame(rest.substr(0, kFrameData), head);
+        entry.inline_octets = head.size();
+        if (const auto* rest = staged(body)) {
+            entry.size += rest->size();
+            if (is_inline(request.partition, *rest)) {
                 entry.inline_octets += rest->frame_octets();
                 entry.file_octets = rest->file_octets();
+            } else {
+                entry.shared = rest->shared();
             }
-            body_octets += entry.inline_octets;
-            commit.heads.push_back(std::move(head));
-            commit.meta.bodies.push_back(entry);
         }
-        auto meta = encode_meta(commit.meta);
-        commit.header.sequence = sequence++;
-        commit.header.group = first;
-        commit.header.partition = request.partition;
-        commit.header.meta_octets = static_cast<std::uint32_t>(meta.size());
-        commit.header.body_octets = static_cast<std::uint32_t>(body_octets);
-        commit.header_and_meta = encode_record_header(directory_.mark(), commit.header, meta);
-        commit.header_and_meta += meta;
-        group.octets += commit.header.total();
-        commit.request = std::move(request);
-        group.commits.push_back(std::move(commit));
+        body_octets += entry.inline_octets;
+        commit.heads.push_back(std::move(head));
+        commit.meta.bodies.push_back(entry);
     }
+    auto meta = encode_meta(commit.meta);
     // Sequences are never used twice, so bytes of a group that failed can't be taken for a later one's.
-    end_.next_sequence = sequence;
+    commit.header.sequence = end_.next_sequence++;
+    commit.header.group = group.first;
+    commit.header.partition = request.partition;
+    commit.header.meta_octets = static_cast<std::uint32_t>(meta.size());
+    commit.header.body_octets = static_cast<std::uint32_t>(body_octets);
+    commit.header_and_meta = encode_record_header(directory_.mark(), commit.header, meta);
+    commit.header_and_meta += meta;
+    group.octets += commit.header.total();
+    commit.request = std::move(request);
+    group.commits.push_back(std::move(commit));
 }
 
 Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
@@ -341,7 +400,8 @@ Result<> Committer::write(Group& group) {
         add(commit.header_and_meta);
         for (std::size_t i = 0; i < commit.request.batch.bodies.size(); ++i) {
             add(commit.heads[i]);
-            if (const auto* rest = staged(commit.request.batch.bodies[i]))
+            const auto* rest = staged(commit.request.batch.bodies[i]);
+            if (rest && is_inline(commit.header.partition, *rest))
                 for (const auto& frame : rest->frames()) add(frame);
         }
     }
@@ -369,7 +429,7 @@ Result<> Committer::cut_segment() {
 
 // The log has it: the index follows, and only then does anybody hear of it. If that fails the answer is that nobody
 // knows: it comes true at the next start.
-Result<> Committer::index(const Group& group) {
+Result<> Committer::index(Group& group) {
     const SegmentId segment{end_.segment, 0};
     std::vector<std::pair<const Prepared*, std::uint64_t>> placed;  // and where its bodies begin
     placed.reserve(group.commits.size());
@@ -381,15 +441,12 @@ Result<> Committer::index(const Group& group) {
         placed.emplace_back(&commit, body_offset);
         table_.add_record(segment, kRecordHeader + commit.header.meta_octets);
         for (const auto& body : commit.meta.bodies) {
-            BodyPlace place{segment, body_offset, body.inline_octets, body.file_octets, body.size};
+            const auto place = body.place(segment, body_offset);
             table_.add_body(place);
+            shared_.add(commit.header.partition, body);
             if (unplaced) added[body.id] = place;
             body_offset += body.inline_octets;
         }
-        // Counted only: no hole may be made in the last group, a restart would take it for torn.
-        for (auto id : commit.unplaced)
-            if (auto it = added.find(id); it != added.end()) table_.erase_body(it->second);
-        for (const auto& [id, place] : commit.freed) table_.erase_body(place);
         offset += commit.header.total();
     }
     // Keys that come in their order are inserted beside each other, a quarter cheaper. Within a partition the log's
@@ -397,6 +454,7 @@ Result<> Committer::index(const Group& group) {
     std::ranges::sort(placed, {}, [](const auto& one) { return std::pair(one.first->header.partition, one.second); });
     for (const auto& [commit, body_offset] : placed)
         Index::stage(unindexed_, commit->header.partition, commit->meta, segment, body_offset);
+    if (auto erased = index_erased(group, added); !erased) return directory_.health().stop(erased.error());
     table_.stage(unindexed_);
     if (auto written = update_index(); !written) return written;
     if (known_.size() > kKnownChanges) known_.clear();
@@ -405,9 +463,28 @@ Result<> Committer::index(const Group& group) {
     return {};
 }
 
+Result<> Committer::index_erased(Group& group, const std::unordered_map<BodyId, BodyPlace>& added) {
+    for (const auto& commit : group.commits) {
+        auto erase = [&](BodyId id, const BodyPlace& place) {
+            table_.erase_body(place);
+            shared_.erase(unindexed_, commit.header.partition, id, place);
+        };
+        // Counted only: no hole may be made in the last group, a restart would take it for torn.
+        for (auto id : commit.unplaced)
+            if (auto it = added.find(id); it != added.end()) erase(id, it->second);
+        for (const auto& [id, place] : commit.freed) erase(id, place);
+    }
+    for (auto shared : staging_.released.take()) shared_.release(unindexed_, shared);
+    auto gone = shared_.settle(unindexed_);
+    if (!gone) return pass_on(gone);
+    for (const auto& one : *gone) table_.erase_body(one.place);
+    group.unshared = std::move(*gone);
+    return {};
+}
+
 void Committer::finish(Group& group) {
     ++groups_;
-    commits_ += group.commits.size();
+    commits_ += group.commits.size() - group.shared.size();
     for (auto& commit : group.commits) {
         commit.request.batch.bodies.clear();  // who waits lets go of a file last: removing its name is not our work
         commit.request.done(commit.change);
@@ -436,21 +513,23 @@ Result<> Committer::update_index() {
 // Gives the disk space of erased bodies back. If a crash comes between, a large file is swept at the next start; a few
 // blocks of a segment stay taken.
 void Committer::reclaim(const Group& group) {
+    auto free = [this](PartitionId partition, BodyId id, const BodyPlace& place) {
+        auto work = [&directory = directory_, partition, id, place] {
+            auto& disk = directory.disk();
+            if (place.file_octets > 0) {
+                (void)unlink_file(disk, directory.large_body(partition, id));
+                disk.reached(Step::body_unlinked);
+            }
+            if (place.inline_octets < 4096) return;
+            if (auto file = File::open(disk, directory.segment(place.segment), File::Mode::read_write))
+                (void)file->punch(place.offset, place.inline_octets);
+            disk.reached(Step::hole_punched);
+        };
+        pool_.post(std::move(work));
+    };
     for (const auto& commit : group.commits)
-        for (const auto& [id, place] : commit.freed) {
-            auto free_it = [&directory = directory_, partition = commit.header.partition, id, place] {
-                auto& disk = directory.disk();
-                if (place.file_octets > 0) {
-                    (void)unlink_file(disk, directory.large_body(partition, id));
-                    disk.reached(Step::body_unlinked);
-                }
-                if (place.inline_octets < 4096) return;
-                if (auto file = File::open(disk, directory.segment(place.segment), File::Mode::read_write))
-                    (void)file->punch(place.offset, place.inline_octets);
-                disk.reached(Step::hole_punched);
-            };
-            pool_.post(std::move(free_it));
-        }
+        for (const auto& [id, place] : commit.freed) free(commit.header.partition, id, place);
+    for (const auto& [id, place] : group.unshared) free(kSharedBodies, id, place);
 }
 
 void Committer::fail_all(Group& group, const Error& error) {

@@ -16,6 +16,7 @@
 #include "engine/local/leases.h"
 #include "engine/local/local_engine.h"
 #include "engine/local/reserve.h"
+#include "engine/local/shared_bodies.h"
 #include "engine/local/staged_body.h"
 #include "engine/local/store_directory.h"
 
@@ -32,7 +33,7 @@ public:
     };
 
     Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table, Leases& leases,
-              Watches& watches, Reserve& reserve, BlockingPool& pool, std::atomic<std::uint64_t>& next_body);
+              Watches& watches, Reserve& reserve, Staging& staging);
     ~Committer();  ///< finishes what is queued, seals the log, flushes the index
 
     /// Opens the segment at `position` (or makes the first one) and starts the thread.
@@ -61,6 +62,9 @@ private:
     std::optional<std::vector<Request>> gather();
     void commit(std::vector<Request> requests);
     void prepare(Group& group, std::vector<Request>& requests);
+    Result<> prepare(Group& group, Request& request);
+    Result<> prepare_shared(Group& group, const Batch& batch);
+    void encode(Group& group, Request request, ChangeNumber change);
     Result<ChangeNumber> admit(Group& group, const Request& request);
     Result<> make_room(const Group& group);
     Result<> roll(const Group& group);
@@ -69,7 +73,8 @@ private:
     Result<> update_index();
     bool space_is_short() const;
     void look_again();
-    Result<> index(const Group& group);
+    Result<> index(Group& group);
+    Result<> index_erased(Group& group, const std::unordered_map<BodyId, BodyPlace>& added);
     void finish(Group& group);
     void reclaim(const Group& group);
     void make_moves();
@@ -83,6 +88,7 @@ private:
     Leases& leases_;
     Watches& watches_;
     Reserve& reserve_;
+    Staging& staging_;
     BlockingPool& pool_;
     std::atomic<std::uint64_t>& next_body_;
 
@@ -91,6 +97,7 @@ private:
     std::uint64_t allocated_ = 0;                          ///< octets of the segment's file that have blocks
     Position end_;                                         ///< where the next group goes
     rocksdb::WriteBatch unindexed_;                        ///< durable in the log; not yet in the index
+    SharedBodies shared_;                                  ///< what the current group changes in them
     std::unordered_map<PartitionId, ChangeNumber> known_;  ///< what the index says of some partitions
     bool short_of_room_ = false;                           ///< as far as is known: it is looked at again
 

@@ -48,6 +48,16 @@ std::string body_key(PartitionId partition, BodyId id) {
     return make_key(partition, Kind::body, Encoder().u64_key(id.value).bytes());
 }
 
+std::string reference_key(BodyId shared, PartitionId partition, BodyId id) {
+    Encoder rest(24);
+    rest.u64_key(shared.value).u64_key(partition.value).u64_key(id.value);
+    return make_key(kSharedBodies, Kind::reference, rest.bytes());
+}
+
+std::string held_key(BodyId shared) {
+    return make_key(kSharedBodies, Kind::held, Encoder().u64_key(shared.value).bytes());
+}
+
 std::string position_key() { return make_key(PartitionId(0), Kind::change); }
 
 /// Tells of the partitions that a batch erases bodies of.
@@ -295,7 +305,9 @@ void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const Recor
     for (const auto& key : meta.erased) batch.Delete(entries(key));
     for (const auto& entry : meta.puts) batch.Put(entries(entry.key), entry.value);
     for (const auto& body : meta.bodies) {
-        stage_place(batch, partition, body.id, {segment, offset, body.inline_octets, body.file_octets, body.size});
+        stage_place(batch, partition, body.id, body.place(segment, offset));
+        if (body.shared != BodyId()) batch.Put(reference_key(body.shared, partition, body.id), {});
+        if (partition == kSharedBodies) batch.Put(held_key(body.id), {});
         offset += body.inline_octets;
     }
     for (auto id : meta.erased_bodies) batch.Delete(body_key(partition, id));
@@ -303,6 +315,58 @@ void Index::stage(rocksdb::WriteBatch& batch, PartitionId partition, const Recor
 
 void Index::stage_place(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id, const BodyPlace& place) {
     batch.Put(body_key(partition, id), encode_place(place));
+}
+
+void Index::stage_unreferenced(rocksdb::WriteBatch& batch, BodyId shared, PartitionId partition, BodyId id) {
+    batch.Delete(reference_key(shared, partition, id));
+}
+void Index::stage_released(rocksdb::WriteBatch& batch, BodyId shared) { batch.Delete(held_key(shared)); }
+void Index::stage_gone(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id) {
+    batch.Delete(body_key(partition, id));
+}
+
+Result<> Index::for_each_reference(BodyId shared, const std::function<bool(PartitionId, BodyId)>& each) const {
+    rocksdb::ReadOptions options;
+    options.prefix_same_as_start = true;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    for (it->Seek(reference_key(shared, PartitionId(0), BodyId(0))); it->Valid(); it->Next()) {
+        Decoder key(it->key().ToStringView().substr(kPrefix));
+        if (key.u64_key() != shared.value) break;
+        const PartitionId partition(key.u64_key());
+        if (!each(partition, BodyId(key.u64_key()))) break;
+    }
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
+    return {};
+}
+
+Result<std::vector<std::pair<PartitionId, BodyId>>> Index::owners(PartitionId partition, BodyId id) const {
+    std::vector<std::pair<PartitionId, BodyId>> found;
+    auto each = [&](PartitionId whose, BodyId body) {
+        found.emplace_back(whose, body);
+        return true;
+    };
+    if (partition == kSharedBodies)
+        if (auto done = for_each_reference(id, each); !done) return pass_on(done);
+    if (found.empty()) found.emplace_back(partition, id);
+    return found;
+}
+
+Result<bool> Index::is_held(BodyId shared) const {
+    std::string value;
+    auto status = db_->Get(read_options(nullptr, Wait::yes), held_key(shared), &value);
+    if (!status.ok() && !status.IsNotFound()) return std::unexpected(index_error(status));
+    return status.ok();
+}
+
+Result<std::vector<BodyId>> Index::held_bodies() const {
+    rocksdb::ReadOptions options;
+    options.prefix_same_as_start = true;
+    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+    std::vector<BodyId> found;
+    for (it->Seek(held_key(BodyId(0))); it->Valid(); it->Next())
+        found.emplace_back(Decoder(it->key().ToStringView().substr(kPrefix)).u64_key());
+    if (!it->status().ok()) return std::unexpected(index_error(it->status()));
+    return found;
 }
 
 void Index::stage_space(rocksdb::WriteBatch& batch, SegmentId id, const SegmentSpace* space) {
@@ -404,6 +468,7 @@ Result<std::vector<PartitionId>> Index::partitions(PartitionId after, std::size_
         it->Seek(make_key(PartitionId(after.value + 1), Kind::change));
         if (!it->Valid()) break;
         after = PartitionId(Decoder(it->key().ToStringView()).u64_key());
+        if (after == kSharedBodies) break;
         found.push_back(after);
     }
     if (!it->status().ok()) return std::unexpected(index_error(it->status()));

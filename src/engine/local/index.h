@@ -34,7 +34,16 @@ enum class Wait { no, yes };
 
 class Index {
 public:
-    enum class Kind : std::uint8_t { change = 0, entry = 1, body = 2, segment = 3, files = 4, scrub = 5 };
+    enum class Kind : std::uint8_t {
+        change = 0,
+        entry = 1,
+        body = 2,
+        segment = 3,
+        files = 4,
+        scrub = 5,
+        reference = 6,
+        held = 7
+    };
 
     /// `reserve` is given up when there is no room. Errors: no_space, corrupt, io.
     static Result<std::unique_ptr<Index>> open(Disk& disk, const std::filesystem::path& directory,
@@ -70,6 +79,11 @@ public:
     /// Adds what one record says to `batch`; its inline frames begin at `offset` of `segment`.
     static void stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, SegmentId segment,
                       std::uint64_t offset);
+    // What a record does not say by itself, for SharedBodies: a body ends with that one no more; nobody can deliver it
+    // any more; a body is gone.
+    static void stage_unreferenced(rocksdb::WriteBatch& batch, BodyId shared, PartitionId partition, BodyId id);
+    static void stage_released(rocksdb::WriteBatch& batch, BodyId shared);
+    static void stage_gone(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id);
     /// Adds a body's new place to `batch`.
     static void stage_place(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id, const BodyPlace& place);
     /// Adds what a segment holds to `batch`; null: there is no such segment any more.
@@ -82,6 +96,13 @@ public:
 
     /// Calls `each` for every live body, by partition and id. Stops early when it returns false.
     Result<> for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const;
+    /// Calls `each` for the bodies that end with this one until it returns false.
+    Result<> for_each_reference(BodyId shared, const std::function<bool(PartitionId, BodyId)>& each) const;
+    /// The bodies whose octets these are: those that end with it, of a shared one; else itself.
+    Result<std::vector<std::pair<PartitionId, BodyId>>> owners(PartitionId partition, BodyId id) const;
+    /// Whether somebody may still deliver this shared body, as of the last time that this was written.
+    Result<bool> is_held(BodyId shared) const;
+    Result<std::vector<BodyId>> held_bodies() const;
     /// Of the partitions behind `after`, the first, at most `limit`: those that were ever written to.
     Result<std::vector<PartitionId>> partitions(PartitionId after, std::size_t limit) const;
     Result<std::vector<std::pair<SegmentId, SegmentSpace>>> segment_spaces() const;

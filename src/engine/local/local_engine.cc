@@ -19,6 +19,12 @@ namespace poplar::engine::local {
 
 namespace {
 Disk& disk_of(const Options& options) { return options.disk ? *options.disk : Disk::system(); }
+
+/// The staged body that this one ends with, if its octets become its own: in its record, or as a file of its own.
+const LocalStagedBody* own_rest(const Batch::NewBody& body) {
+    const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
+    return rest && rest->shared() == BodyId() ? rest : nullptr;
+}
 }  // namespace
 
 struct LocalEngine::Impl {
@@ -90,8 +96,7 @@ Result<> LocalEngine::Impl::begin() {
     pool = std::make_unique<BlockingPool>(options.reader_threads);
     staging.reset(
         new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory, options.min_free_space});
-    committer =
-        std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *reserve, *pool, next_body);
+    committer = std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *reserve, *staging);
     index->serve(directory->health());
     if (auto started = committer->start(recovered->position); !started) return started;
     copier = std::make_unique<Copier>(options, *directory, *index, table, *committer, next_body);
@@ -104,7 +109,7 @@ Result<> LocalEngine::Impl::begin() {
 // The names must be durable before the record that speaks of them. May block.
 Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch& batch) {
     for (const auto& body : batch.bodies) {
-        const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
+        const auto* rest = own_rest(body);
         if (!rest || !rest->in_file()) continue;
         auto path = directory->large_body(partition, body.id);
         auto linked = link_file(directory->disk(), rest->path(), path);
@@ -119,7 +124,7 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
 
 void LocalEngine::Impl::unlink_large_bodies(PartitionId partition, const Batch& batch) {
     for (const auto& body : batch.bodies) {
-        const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
+        const auto* rest = own_rest(body);
         if (rest && rest->in_file()) (void)unlink_file(directory->disk(), directory->large_body(partition, body.id));
     }
 }
@@ -203,7 +208,7 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
     bool large = false;
     if (most_meta_octets(batch) > kMaxMeta) co_return fail(Errc::too_large, "a batch with over 256 MB of keys");
     for (const auto& body : batch.bodies) {
-        const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
+        const auto* rest = own_rest(body);
         inline_octets += body.head.size() + (rest ? rest->frame_octets() : 0);
         large |= rest && rest->in_file();
     }

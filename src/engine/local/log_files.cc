@@ -103,7 +103,7 @@ Result<Counted> find_moves(
         counted.meta_octets += kRecordHeader + step->header.meta_octets;
         auto offset = step->body_offset();
         for (const auto& body : step->meta.bodies) {
-            BodyPlace place{to, offset, body.inline_octets, body.file_octets, body.size};
+            const auto place = body.place(to, offset);
             offset += body.inline_octets;
             if (body.inline_octets > 0) ++counted.bodies;
             auto now = *index.place(step->header.partition, body.id, Wait::yes);

@@ -52,7 +52,8 @@ std::string encode_place(const BodyPlace& place) {
     Encoder out(32);
     out.varint(place.segment.number).varint(place.offset).varint(place.inline_octets);
     out.varint(place.file_octets).varint(place.size);
-    if (place.segment.pass > 0) out.varint(place.segment.pass);
+    if (place.segment.pass > 0 || place.shared != BodyId()) out.varint(place.segment.pass);
+    if (place.shared != BodyId()) out.varint(place.shared.value);
     return std::move(out).bytes();
 }
 
@@ -65,6 +66,7 @@ Result<BodyPlace> decode_place(std::string_view bytes) {
     place.file_octets = in.varint();
     place.size = in.varint();
     if (!in.at_end()) place.segment.pass = static_cast<std::uint32_t>(in.varint());
+    if (!in.at_end()) place.shared = BodyId(in.varint());
     if (!in.ok() || !in.at_end()) return fail(Errc::corrupt, "a body's place in the index is damaged");
     return place;
 }
@@ -84,6 +86,11 @@ std::string encode_meta(const RecordMeta& meta) {
         out.varint(body.id.value).varint(body.size).varint(body.inline_octets).varint(body.file_octets);
     out.varint(meta.erased_bodies.size());
     for (auto id : meta.erased_bodies) out.varint(id.value);
+    const auto shared = std::ranges::count_if(meta.bodies, [](const auto& body) { return body.shared != BodyId(); });
+    if (shared == 0) return std::move(out).bytes();
+    out.varint(static_cast<std::uint64_t>(shared));
+    for (std::size_t i = 0; i < meta.bodies.size(); ++i)
+        if (meta.bodies[i].shared != BodyId()) out.varint(i).varint(meta.bodies[i].shared.value);
     return std::move(out).bytes();
 }
 
@@ -106,7 +113,14 @@ Result<RecordMeta> decode_meta(std::string_view bytes) {
         meta.bodies.push_back(body);
     }
     for (auto n = in.varint(); n > 0 && in.ok(); --n) meta.erased_bodies.emplace_back(in.varint());
-    if (!in.ok() || !in.at_end()) return fail(Errc::corrupt, "a record's metadata can't be read");
+    bool sound = true;
+    if (!in.at_end())
+        for (auto n = in.varint(); n > 0 && in.ok() && sound; --n) {
+            const auto which = in.varint();
+            sound = which < meta.bodies.size();
+            if (sound) meta.bodies[which].shared = BodyId(in.varint());
+        }
+    if (!in.ok() || !in.at_end() || !sound) return fail(Errc::corrupt, "a record's metadata can't be read");
     return meta;
 }
 

@@ -28,6 +28,10 @@ struct SegmentId {
     auto operator<=>(const SegmentId&) const = default;
 };
 
+/// The engine's own partition: bodies that those of several partitions end with (docs/storage-format.md, "Shared
+/// bodies").
+inline constexpr PartitionId kSharedBodies{~0ull};
+
 struct SegmentHeader {
     RecordMark mark;                   ///< as in FORMAT: a segment of another store is refused
     SegmentId id;                      ///< its place in the log, as in its name
@@ -41,13 +45,15 @@ std::string encode_segment_header(const SegmentHeader& header);
 /// Errors: corrupt (damaged or no segment), invalid (a newer version).
 Result<SegmentHeader> parse_segment_header(std::string_view bytes);
 
-/// Where a body's octets are. Inline frames stand in a segment; a large body's further frames are a file of its own.
+/// Where a body's octets are. Inline frames stand in a segment; what follows them, if anything does, is a file of its
+/// own (a large body) or another body (a shared one).
 struct BodyPlace {
     SegmentId segment;
     std::uint64_t offset = 0;         ///< of the inline frames
     std::uint64_t inline_octets = 0;  ///< frames included; may be 0
     std::uint64_t file_octets = 0;    ///< frames included; 0: there is no file
-    std::uint64_t size = 0;           ///< octets of the body itself
+    std::uint64_t size = 0;           ///< octets of the body itself, with those of the shared one
+    BodyId shared = {};               ///< in kSharedBodies; 0: there is none
     bool operator==(const BodyPlace&) const = default;
 };
 std::string encode_place(const BodyPlace& place);
@@ -68,6 +74,10 @@ struct RecordMeta {
     struct Body {
         BodyId id;
         std::uint64_t size = 0, inline_octets = 0, file_octets = 0;  // as in BodyPlace
+        BodyId shared = {};
+        BodyPlace place(SegmentId segment, std::uint64_t offset) const {
+            return {segment, offset, inline_octets, file_octets, size, shared};
+        }
     };
     ChangeNumber change;
     std::vector<std::string> erased;

@@ -8,6 +8,7 @@
 
 #include "engine/local/log_files.h"
 #include "engine/local/segment_walk.h"
+#include "engine/local/shared_bodies.h"
 
 namespace poplar::engine::local {
 
@@ -66,7 +67,7 @@ Result<> write_again(File& file, std::uint64_t begin, std::uint64_t end) {
 class Replay {
 public:
     Replay(StoreDirectory& directory, Index& index, SegmentTable& table, Recovered& result)
-        : directory_(directory), index_(index), table_(table), result_(result) {}
+        : directory_(directory), index_(index), table_(table), result_(result), shared_(index) {}
 
     Result<> segment(const LogFile& log, bool last);
     Result<> finish() { return write(); }
@@ -94,6 +95,8 @@ private:
     rocksdb::WriteBatch batch_;
     std::map<std::pair<PartitionId, BodyId>, BodyPlace> places_;  // of the batch
     std::set<std::pair<PartitionId, BodyId>> gone_;               // by the batch
+    std::vector<std::pair<BodyId, BodyPlace>> erased_;            // by the record
+    SharedBodies shared_;
     struct Suspect {
         PartitionId partition;
         BodyId body;
@@ -162,20 +165,24 @@ Result<> Replay::count(const SegmentWalk::Step& step, SegmentId id) {
     table_.add_record(id, kRecordHeader + step.header.meta_octets);
     auto offset = step.body_offset();
     for (const auto& body : step.meta.bodies) {
-        BodyPlace place{id, offset, body.inline_octets, body.file_octets, body.size};
+        const auto place = body.place(id, offset);
         table_.add_body(place);
+        shared_.add(step.header.partition, body);
         places_[{step.header.partition, body.id}] = place;
         offset += body.inline_octets;
     }
     for (auto body : step.meta.erased_bodies) {
         if (auto it = places_.find({step.header.partition, body}); it != places_.end()) {
             table_.erase_body(it->second);
+            erased_.emplace_back(body, it->second);
             places_.erase(it);
             gone_.insert({step.header.partition, body});
         } else if (gone_.insert({step.header.partition, body}).second) {
             auto place = *index_.place(step.header.partition, body, Wait::yes);
             if (!place && place.error().code() != Errc::not_found) return pass_on(place);
-            if (place) table_.erase_body(*place);
+            if (!place) continue;
+            table_.erase_body(*place);
+            erased_.emplace_back(body, *place);
         }
     }
     return {};
@@ -185,6 +192,8 @@ Result<> Replay::apply(const SegmentWalk::Step& step, SegmentId id) {
     auto& position = result_.position;
     if (auto counted = count(step, id); !counted) return counted;
     Index::stage(batch_, step.header.partition, step.meta, id, step.body_offset());
+    for (const auto& [body, place] : erased_) shared_.erase(batch_, step.header.partition, body, place);
+    erased_.clear();
     for (const auto& body : step.meta.bodies) {
         position.next_body = std::max(position.next_body, body.id.value + 1);
     }
@@ -197,6 +206,9 @@ Result<> Replay::apply(const SegmentWalk::Step& step, SegmentId id) {
 }
 
 Result<> Replay::write() {
+    auto unshared = shared_.settle(batch_);
+    if (!unshared) return pass_on(unshared);
+    for (const auto& one : *unshared) table_.erase_body(one.place);
     table_.stage(batch_);
     auto done = index_.write(batch_, result_.position);
     batch_.Clear();
@@ -212,8 +224,11 @@ Result<> Replay::report_bodies() {
             if (place.error().code() == Errc::not_found) continue;
             return pass_on(place);
         }
-        result_.damage.push_back({directory_.relative(directory_.segment(suspect.segment)), suspect.offset,
-                                  suspect.partition, suspect.body, "a body's checksum is wrong"});
+        auto owners = index_.owners(suspect.partition, suspect.body);
+        if (!owners) return pass_on(owners);
+        for (auto [partition, body] : *owners)
+            result_.damage.push_back({directory_.relative(directory_.segment(suspect.segment)), suspect.offset,
+                                      partition, body, "a body's checksum is wrong"});
     }
     return {};
 }
@@ -285,6 +300,13 @@ Result<Recovered> recover(StoreDirectory& directory, Index& index, SegmentTable&
             result.damage.push_back({directory.relative(directory.segment(row.id)), 0, std::nullopt, std::nullopt,
                                      "the segment is missing"});
     if (auto done = replay.report_bodies(); !done) return pass_on(done);
+    // Where the log is damaged, the records that end with a shared body may be what was lost.
+    if (!result.damage.empty()) return result;
+    rocksdb::WriteBatch batch;
+    if (auto released = release_all(index, table, batch); !released) return pass_on(released);
+    if (batch.Count() == 0) return result;
+    table.stage(batch);
+    if (auto written = index.write(batch, result.position); !written) return pass_on(written);
     return result;
 }
 

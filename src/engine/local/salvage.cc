@@ -35,7 +35,7 @@ public:
     void erase(BodyId id) { meta_.erased_bodies.push_back(id); }
     // As it stands; a frame that is damaged stays so.
     Result<> body(BodyId id, const BodyPlace& place) {
-        RecordMeta::Body body{id, place.size, 0, place.file_octets};
+        RecordMeta::Body body{id, place.size, 0, place.file_octets, place.shared};
         if (place.inline_octets > 0) {
             auto file = directory_.segment_reader(place.segment);
             if (!file && file.error().code() != Errc::corrupt) return pass_on(file);

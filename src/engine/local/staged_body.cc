@@ -10,13 +10,26 @@ namespace poplar::engine::local {
 namespace {
 constexpr std::size_t kFileWrite = 4 * kFrameSize;  // octets written to a large body's file at once
 constexpr std::size_t kFirstRoom = 16 * 1024;       // for a body of unknown size, which is small mostly
+constexpr std::uint64_t kShareFrom = 4096;          // octets that are saved: reading a shared body costs a look more
 constexpr std::size_t kMargin = 512;                // what comes behind a body of known size is seen at once, too
 }  // namespace
 
+void ReleasedBodies::add(BodyId shared) {
+    std::lock_guard guard(mutex_);
+    bodies_.push_back(shared);
+}
+
+std::vector<BodyId> ReleasedBodies::take() {
+    std::lock_guard guard(mutex_);
+    return std::exchange(bodies_, {});
+}
+
 LocalStagedBody::~LocalStagedBody() {
     staging_.in_memory -= frame_octets_;
-    if (!path_.empty())
-        (void)unlink_file(staging_.directory.disk(), path_);  // committed bodies have links of their own
+    if (stored_ == Stored::yes)
+        staging_.released.add(shared_);
+    else if (!path_.empty() && stored_ == Stored::no)  // of one that is not shared, bodies have links of their own
+        (void)unlink_file(staging_.directory.disk(), path_);
 }
 
 LocalBodyWriter::LocalBodyWriter(Staging& staging, std::uint64_t size_hint)
@@ -100,14 +113,31 @@ Task<Result<>> LocalBodyWriter::spill() {
     co_return Result<>{};
 }
 
-Task<Result<std::shared_ptr<const StagedBody>>> LocalBodyWriter::finish() {
+// The file's octets; of a shared one its name, too, which the record that speaks of it relies on.
+Result<> LocalBodyWriter::make_durable() {
+    auto& directory = staging_.directory;
+    if (auto done = file_->sync_metadata(Sync::body); !done) return done;
+    directory.disk().reached(Step::body_synced);
+    file_.reset();
+    if (body_->shared_ == BodyId()) return {};
+    if (const auto& health = directory.health(); health.stopped()) return fail(Errc::io, health.state());
+    auto path = directory.large_body(kSharedBodies, body_->shared_);
+    if (auto done = rename_file(directory.disk(), body_->path_, path); !done) return done;
+    body_->path_ = path;
+    directory.disk().reached(Step::body_linked);
+    if (auto done = sync_directory(directory.disk(), path.parent_path(), Sync::body_name); !done)
+        return directory.health().stop(done.error());
+    directory.disk().reached(Step::body_named);
+    return {};
+}
+
+Task<Result<std::shared_ptr<const StagedBody>>> LocalBodyWriter::finish(std::size_t bodies) {
     if (filled_ > kFrameHeader) seal_current();
+    if (bodies > 1 && body_->size_ * (bodies - 1) >= kShareFrom) body_->shared_ = BodyId(staging_.next_body++);
     if (file_ || body_->size_ > staging_.large_body) {
         if (auto done = co_await spill(); !done) co_return pass_on(done);
-        auto sync = [this] { return file_->sync_metadata(Sync::body); };
-        if (auto done = co_await staging_.pool.run(sync); !done) co_return pass_on(done);
-        staging_.directory.disk().reached(Step::body_synced);
-        file_.reset();
+        auto work = [this] { return make_durable(); };
+        if (auto done = co_await staging_.pool.run(work); !done) co_return pass_on(done);
     }
     co_return std::shared_ptr<const StagedBody>(std::move(body_));
 }

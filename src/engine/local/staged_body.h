@@ -1,6 +1,10 @@
 #pragma once
 // Bodies on their way in: frames in memory while they are small, a file of their own past Options::large_body.
+//
+// One that several bodies are going to end with is stored once, as a body of kSharedBodies: by the committer, together
+// with the first that ends with it. A file gets the name of that body here, as soon as all of it is there.
 #include <atomic>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +16,18 @@
 
 namespace poplar::engine::local {
 
+/// Shared bodies that were stored, and that nobody can deliver any more.
+class ReleasedBodies {
+public:
+    void add(BodyId shared);
+    /// Those since the last call.
+    std::vector<BodyId> take();
+
+private:
+    std::mutex mutex_;
+    std::vector<BodyId> bodies_;
+};
+
 /// What incoming bodies share.
 struct Staging {
     StoreDirectory& directory;
@@ -21,6 +37,7 @@ struct Staging {
     std::uint64_t memory_budget;   ///< octets all of them may have; past it small bodies go to files too
     std::uint64_t min_free_space;  ///< octets of the disk that files of bodies leave free
     std::atomic<std::uint64_t> in_memory = 0;
+    ReleasedBodies released = {};
 };
 
 class LocalStagedBody final : public StagedBody {
@@ -35,6 +52,13 @@ public:
     std::uint64_t file_octets() const { return file_octets_; }
     const std::filesystem::path& path() const { return path_; }
 
+    /// The body of kSharedBodies that it is going to be; 0: each body that ends with it has octets of its own.
+    BodyId shared() const { return shared_; }
+    // For the committer, on its thread. What may be on the disk after a failed sync is for the next start to judge.
+    enum class Stored { no, perhaps, yes };
+    Stored stored() const { return stored_; }
+    void set_stored(Stored stored) const { stored_ = stored; }
+
 private:
     friend class LocalBodyWriter;
     Staging& staging_;
@@ -43,6 +67,8 @@ private:
     std::uint64_t frame_octets_ = 0;
     std::filesystem::path path_;
     std::uint64_t file_octets_ = 0;
+    BodyId shared_;
+    mutable std::atomic<Stored> stored_ = Stored::no;
 };
 
 class LocalBodyWriter final : public BodyWriter {
@@ -50,9 +76,10 @@ public:
     LocalBodyWriter(Staging& staging, std::uint64_t size_hint);
     std::span<char> room() override;
     Task<Result<>> write(std::string_view bytes) override;
-    Task<Result<std::shared_ptr<const StagedBody>>> finish() override;
+    Task<Result<std::shared_ptr<const StagedBody>>> finish(std::size_t bodies = 1) override;
 
 private:
+    Result<> make_durable();
     void make_room(std::size_t wanted);
     void seal_current();
     bool must_spill() const;

@@ -135,13 +135,21 @@ Result<> StoreCheck::bodies_of(const SegmentTable::Row& row, const SegmentWalk::
 }
 
 Result<> StoreCheck::body(PartitionId partition, BodyId id, const BodyPlace& place) {
-    auto damage = check_body(directory_, partition, id, place);
+    auto damage = check_body(directory_, index_, partition, id, place);
     ++totals_.bodies;
     totals_.octets += place.size;
     if (damage) {
         // It may have been erased or copied, and its space given back, since it was looked up.
         auto now = *index_.place(partition, id, Wait::yes);
-        if (now && *now == place) damaged(std::move(*damage));
+        if (now && *now == place) {
+            auto owners = index_.owners(partition, id);
+            if (!owners) return pass_on(owners);
+            for (auto [whose, body] : *owners) {
+                damage->partition = whose;
+                damage->body = body;
+                damaged(*damage);
+            }
+        }
     }
     return pace(place.inline_octets + place.file_octets);
 }
