@@ -47,6 +47,10 @@ struct Config {
     struct {
         NetworkTexts pop3, pop3s, smtp, lmtp;
     } proxy_protocol;
+    /// The front servers that may say who their client is.
+    struct {
+        NetworkTexts smtp, lmtp;
+    } xclient;
 
     struct {
         std::string certificate, private_key, client_ca;

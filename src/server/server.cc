@@ -244,6 +244,8 @@ void Server::set_session_options() {
         config_.pop3.tls = config_.lmtp.tls = [this] { return tls_.get(); };
         config_.smtp.tls = [this] { return smtp_tls_.get(); };
     }
+    config_.smtp.xclient = *net::Networks::parse(config_.xclient.smtp);
+    config_.lmtp.xclient = *net::Networks::parse(config_.xclient.lmtp);
     config_.pop3.hostname = config_.smtp.hostname = config_.lmtp.hostname = config_.hostname;
 }
 

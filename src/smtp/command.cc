@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "smtp/parameters.h"
+#include "smtp/xclient.h"
 
 namespace poplar::smtp {
 
@@ -150,6 +151,7 @@ constexpr Verb kVerbs[] = {
     {"VRFY", with_argument<Vrfy>},
     {"EXPN", with_argument<Expn>},
     {"STARTTLS", without_argument<StartTls>},  // RFC 3207 s4
+    {"XCLIENT", [](std::string_view rest) -> Parsed { return parse_xclient(rest); }},
     {"EHLO", [](std::string_view rest) { return parse_hello(Hello::Verb::ehlo, rest); }},
     {"HELO", [](std::string_view rest) { return parse_hello(Hello::Verb::helo, rest); }},
     {"LHLO", [](std::string_view rest) { return parse_hello(Hello::Verb::lhlo, rest); }},

@@ -57,8 +57,15 @@ struct Vrfy {};
 struct Expn {};
 struct Help {};
 struct StartTls {};
+/// Who the client is, as a front server says (Postfix' XCLIENT_README); what it does not say stays as it was.
+struct Xclient {
+    std::optional<std::string> address;  ///< as given, without "IPV6:"; empty: the front does not know it
+    std::optional<std::uint16_t> port;
+    std::optional<std::string> helo;
+    std::optional<bool> extended;  ///< whether the client said EHLO
+};
 
-using Command = std::variant<Hello, Mail, Rcpt, Data, Bdat, Rset, Noop, Quit, Vrfy, Expn, Help, StartTls>;
+using Command = std::variant<Hello, Mail, Rcpt, Data, Bdat, Rset, Noop, Quit, Vrfy, Expn, Help, StartTls, Xclient>;
 
 /// Parses one command line, without its line end. Any bytes are allowed in `line`. The error is the reply it earns.
 /// RFC 5321 s4.1 and its appendix C (source routes), RFC 2033 s4, RFC 3030 s2, RFC 3207 s4.

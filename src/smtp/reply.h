@@ -55,6 +55,7 @@ inline constexpr Reply kNoMail{503, "5.5.1", "Say MAIL first"};
 inline constexpr Reply kNoRecipients{503, "5.5.1", "No valid recipients"};
 inline constexpr Reply kMidChunks{503, "5.5.1", "In the middle of BDAT chunks"};  // RFC 3030 s2
 inline constexpr Reply kTlsActive{503, "5.5.1", "TLS is on already"};
+inline constexpr Reply kXclientDenied{550, "5.7.0", "You may not speak for others"};
 inline constexpr Reply kNoTls{502, "5.5.1", "TLS is not offered"};
 
 // Envelopes that are refused.

@@ -62,7 +62,12 @@ std::string_view shortened(std::string_view helo) {
 class Session {
 public:
     Session(net::Connection& connection, const Services& services, const Options& options, std::string_view id)
-        : connection_(connection), services_(services), options_(options), id_(id) {}
+        : connection_(connection),
+          services_(services),
+          options_(options),
+          id_(id),
+          is_front_(options.xclient.contains(connection.peer().address)),
+          front_is_local_(connection.peer().loopback) {}
 
     /// Until the client leaves or has to. The failure is the connection's.
     Task<Result<>> run();
@@ -80,6 +85,7 @@ private:
     Task<Result<>> on(Data);
     Task<Result<>> on(Bdat bdat);
     Task<Result<>> on(StartTls);
+    void on(const Xclient& client);
     void on(Rset);
     void on(Noop) { idle(replies::kOk); }
     void on(Vrfy) { idle(replies::kCannotVerify); }
@@ -88,6 +94,7 @@ private:
     void on(Quit) { hang_up(replies::kBye); }
 
     // What is said leaves with tell(), which follows each command.
+    void greet();
     void say(const Reply& reply, std::string_view more = {});
     void hang_up(Reply reply);                           // the last reply
     void bad(Reply reply);                               // a command that counts as an error
@@ -109,6 +116,7 @@ private:
     const Services& services_;
     const Options& options_;
     std::string_view id_;
+    const bool is_front_, front_is_local_;  // who has connected, whoever it speaks for by now
     bool done_ = false;
 
     std::string said_;  // and not told yet
@@ -122,9 +130,7 @@ private:
 };
 
 Task<Result<>> Session::run() {
-    auto text = options_.greeting;
-    if (text.empty()) text = lmtp() ? "LMTP Poplar" : "ESMTP Poplar";
-    say({220, "", ""}, options_.hostname + " " + text);
+    greet();
     if (auto greeted = co_await tell(); !greeted) co_return greeted;
     while (!done_) {
         Result<std::string_view> line;
@@ -145,6 +151,12 @@ Task<Result<>> Session::run() {
         if (!went) co_return co_await lost(went.error().code());
     }
     co_return Result<>();
+}
+
+void Session::greet() {
+    auto text = options_.greeting;
+    if (text.empty()) text = lmtp() ? "LMTP Poplar" : "ESMTP Poplar";
+    say({220, "", ""}, options_.hostname + " " + text);
 }
 
 // RFC 5321 s3.8, s4.5.3.2: whoever is still there is told why we go. Returns the failure.
@@ -219,6 +231,7 @@ void Session::extensions() {
     // NOTIFY=SUCCESS: a front server reports the delivery itself if its LMTP server has no DSN, and leaves it to one
     // that has. We don't report.
     if (!lmtp()) said_ += "250-DSN\r\n";
+    if (is_front_) said_ += "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME\r\n";
     said_ +=
         "250-ENHANCEDSTATUSCODES\r\n"
         "250 HELP\r\n";  // RFC 5321 s4.1.1.1: what is there beyond the minimum is listed
@@ -444,6 +457,29 @@ Task<Result<>> Session::on(StartTls) {
     co_return fail(Errc::closed, "");  // half a handshake is no line to speak on: no 421
 }
 
+// The session begins anew, as one of another client: nothing that it said or did wrong before is this one's. What
+// guards against smuggling stays.
+void Session::on(const Xclient& client) {
+    if (!is_front_) return bad(replies::kXclientDenied);
+    if (transaction_) return bad(replies::kNestedMail);
+    auto peer = connection_.peer();
+    if (client.address && client.address->empty()) {
+        peer = {net::kUnknownAddress};
+    } else if (client.address) {
+        auto named = net::peer_at(*client.address, 0);
+        if (!named) return bad(replies::kBadArgument);
+        peer = std::move(*named);
+        peer.loopback = peer.loopback && front_is_local_;  // else it is another machine's
+    }
+    if (client.port) peer.port = *client.port;
+    connection_.set_peer(std::move(peer));
+    helo_ = client.helo.value_or("");
+    extended_ = client.extended.value_or(false);
+    bad_commands_ = unknown_recipients_ = refused_recipients_ = 0;
+    if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
+    greet();
+}
+
 void Session::on(Rset) {
     transaction_.reset();
     idle(replies::kOk);
@@ -455,7 +491,7 @@ mail::Received Session::trace() const {
     if (!transaction_->mail().smtputf8)  // RFC 6531 s3.7.3: UTF-8 in a trace field is for such messages only
         std::ranges::replace_if(received.helo, [](char c) { return static_cast<unsigned char>(c) > 0x7f; }, '?');
     const auto& peer = connection_.peer().address;
-    received.peer = peer == "unix" ? "" : peer;
+    received.peer = peer == "unix" || peer == net::kUnknownAddress ? "" : peer;
     received.by = options_.hostname;
     const auto* tls = connection_.tls();
     received.with = with_keyword(options_.protocol, extended_, tls != nullptr, transaction_->mail().smtputf8);

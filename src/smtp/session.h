@@ -12,6 +12,7 @@
 #include "delivery/delivery.h"
 #include "mail/wire_form.h"
 #include "net/connection.h"
+#include "net/networks.h"
 #include "smtp/unknown_recipients.h"
 
 namespace poplar::smtp {
@@ -52,6 +53,8 @@ struct Options {
     /// SMTP: that servers read a bare newline in different ways is what message smuggling lives on. LMTP's client is
     /// our own front server, which has done its checks and must not be left with a message that it can't deliver.
     mail::BareNewlines bare_newlines = mail::BareNewlines::reject;
+    /// The front servers that may say who their client is (XCLIENT).
+    net::Networks xclient;
     /// Asked at each EHLO and STARTTLS, so that a renewed certificate is used at once. Null, or gives null: no
     /// STARTTLS.
     std::function<std::shared_ptr<const net::TlsContext>()> tls;

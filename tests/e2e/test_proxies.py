@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from poplar_server import DOMAIN, PATIENCE, Pop3, Smtp, client_tls
+from poplar_server import DOMAIN, Lmtp, Pop3, Smtp, client_tls
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -131,3 +131,21 @@ def test_mail_shows_the_client_in_its_trace(behind):
     with proxied(behind, text("127.0.0.1")) as client:
         client.login(fred)
         assert b"from client.example ([192.0.2.7])" in client.retr(1)
+
+
+def test_a_front_server_says_for_whom_it_speaks(crowd, make_server):
+    server = make_server(smtp={"xclient_networks": ["192.0.2.1"]}, lmtp={"xclient_networks": ["192.0.2.0/24"]})
+    fred = server.add_user(f"fred@{DOMAIN}")
+    for kind, protocol in ((Smtp, "smtp"), (Lmtp, "lmtp")):
+        with kind(server.port[protocol], source="192.0.2.1") as front:
+            assert any(line.startswith("XCLIENT ") for line in front.hello())
+            front.expect(220, b"XCLIENT ADDR=198.51.100.9 PORT=4321 NAME=[UNAVAILABLE]")
+            front.hello()
+            front.send_message("a@elsewhere.example", [fred], b"Subject: x\r\n\r\nx\r\n")
+            front.expect(221, b"QUIT")
+    messages = [octets for _, octets in server.fetch_all(fred)]
+    assert len(messages) == 2 and all(b"([198.51.100.9])" in octets for octets in messages)
+    assert server.log().count("peer=198.51.100.9") == 4
+    with server.smtp(source="192.0.2.2") as stranger:
+        assert not any(line.startswith("XCLIENT") for line in stranger.hello())
+        stranger.expect(550, b"XCLIENT ADDR=198.51.100.9")

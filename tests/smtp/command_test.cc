@@ -40,6 +40,7 @@ std::string show(const Vrfy&) { return "vrfy"; }
 std::string show(const Expn&) { return "expn"; }
 std::string show(const Help&) { return "help"; }
 std::string show(const StartTls&) { return "starttls"; }
+std::string show(const Xclient&) { return "XCLIENT"; }  // xclient_test.cc
 
 std::string parsed(std::string_view line) {
     auto command = parse_command(line);
