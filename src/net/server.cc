@@ -69,17 +69,21 @@ struct Station {
 
 /// Held by every session and accept loop, so it outlives them.
 struct Server::Shared {
-    Shared(Workers& w, ServerLimits l) : workers(w), limits(l), places(l), stations(w.size()) {}
+    Shared(Workers& w, ServerLimits l) : workers(w), limits(l), places(l), handshakes(l), stations(w.size()) {
+        connection_options.handshakes = &handshakes;
+    }
 
     Workers& workers;
     const ServerLimits limits;
     Places places;
+    Handshakes handshakes;
+    ConnectionOptions connection_options = limits.connection;
     std::vector<Station> stations;
 
     std::atomic<std::size_t> accepting = 0;  // accept loops that have not ended
     std::atomic<bool> stopping = false;
     std::atomic<std::uint64_t> accepted = 0, refused_total = 0, refused_peer = 0;
-    Seldom refusals, exhaustion, bad_proxies;
+    Seldom refusals, exhaustion;
 
     std::mutex mutex;  // for what follows
     std::vector<std::string> local_paths;
@@ -123,11 +127,10 @@ void Server::Shared::refuse(const Service& service, int socket, const Peer& peer
 Task<bool> Server::Shared::meet_client(const Service& service, StreamConnection& connection, Places::Place& place) {
     auto header = co_await connection.read_proxy_header(limits.proxy_header);
     if (!header) {
-        if (std::uint64_t held_back = 0; header.error().code() != Errc::cancelled && bad_proxies.now(held_back))
-            log::warning("net.proxy_header_refused", {{"service", service.name},
-                                                      {"peer", connection.peer().address},
-                                                      {"reason", header.error().detail()},
-                                                      {"not_logged", held_back}});
+        if (header.error().code() != Errc::cancelled)
+            connection.log(
+                log::Level::warning, "net.proxy_header_refused",
+                {{"service", service.name}, {"peer", connection.peer().address}, {"reason", header.error().detail()}});
         co_return false;
     }
     auto peer = connection.peer();
@@ -177,7 +180,7 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
         if (auto limit = place->count_for(peer)) return refuse(*service, socket.get(), peer, *limit);
     ++accepted;
     auto executor = workers.executor(worker);
-    auto connection = make_connection(executor, std::move(socket), peer, limits.connection);
+    auto connection = make_connection(executor, std::move(socket), peer, connection_options);
     auto& station = stations[worker];
     station.connections.push_back(*connection);
     if (station.draining) connection->stop_reading();

@@ -8,6 +8,7 @@
 
 #include "base/asio.h"
 #include "net/connection.h"
+#include "net/handshakes.h"
 #include "net/listener.h"
 #include "net/networks.h"
 #include "net/places.h"
@@ -17,7 +18,7 @@
 
 namespace poplar::net {
 
-struct ServerLimits : PlaceLimits {
+struct ServerLimits : PlaceLimits, HandshakeLimits {
     std::chrono::seconds tls_handshake{30};  ///< for implicit TLS
     std::chrono::seconds proxy_header{10};   ///< for a proxy to say who its client is
     ConnectionOptions connection{};

@@ -9,6 +9,7 @@
 
 #include "base/steady.h"
 #include "base/turn.h"
+#include "net/handshakes.h"
 #include "net/tls_stream.h"
 
 namespace poplar::net {
@@ -157,6 +158,7 @@ private:
     Result<> end_wait(boost::system::error_code error);
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
     Task<Result<std::size_t>> await_octets(std::span<char> into, std::size_t room, Deadline deadline);
+    Task<Result<>> wait_for_handshake();
     Task<Result<>> wait_to_send(Attempt::Outcome wanted);
     Task<> linger();
     std::size_t untaken() const;
@@ -538,10 +540,23 @@ Task<Result<>> StreamConnectionImpl::pause(SteadyClock::duration time) {
     co_return fail(Errc::closed, "the peer closed");
 }
 
+// Before anything of it is read, let alone computed.
+Task<Result<>> StreamConnectionImpl::wait_for_handshake() {
+    if (!options_.handshakes) co_return Result<>();
+    auto delay = options_.handshakes->begin(peer_);
+    if (!delay) co_return fail(Errc::busy, "too many handshakes from there");
+    if (*delay == SteadyClock::duration::zero()) co_return Result<>();
+    co_return co_await pause(*delay);
+}
+
 Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Seconds limit) {
     auto deadline = in(limit);
     if (tls_) co_return fail(Errc::invalid, "TLS is active already");
     if (auto sent = co_await flush(); !sent) co_return sent;
+    if (auto turn = co_await wait_for_handshake(); !turn) {
+        over_ = mute_ = true;
+        co_return turn;
+    }
     auto made = TlsStream::make(context, socket_.native_handle());
     if (!made) co_return pass_on(made);
     tls_ = std::move(*made);

@@ -4,18 +4,41 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 
 #include "net/certificates.h"
+#include "net/ticket_keys.h"
 
 namespace poplar::net {
 
 namespace {
 
-constexpr unsigned char kSessionContext[] = "poplar";  // tickets of one context are good on all its ports
-
 // Whether the client's certificate is any good is asked when it matters: SSL_get_verify_result.
 int go_on(int, X509_STORE_CTX*) { return 1; }
+
+// A session remembers its cipher, and that its certificate was good. It is continued on all ports, and after a reload,
+// but only where the same decides about both.
+void bind_sessions(SSL_CTX* context, const std::string& ciphers) {
+    using Digest = std::array<unsigned char, 32>;
+    Digest all{};
+    EVP_Digest(ciphers.data(), ciphers.size(), all.data(), nullptr, EVP_sha256(), nullptr);
+    const auto* objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i) {
+        const auto* object = sk_X509_OBJECT_value(objects, i);
+        std::array<unsigned char, 2 * Digest().size()> chain{};
+        std::ranges::copy(all, chain.begin());
+        auto* own = chain.data() + all.size();
+        if (auto* list = X509_OBJECT_get0_X509_CRL(object))
+            X509_CRL_digest(list, EVP_sha256(), own, nullptr);
+        else if (auto* certificate = X509_OBJECT_get0_X509(object))
+            X509_digest(certificate, EVP_sha256(), own, nullptr);
+        EVP_Digest(chain.data(), chain.size(), all.data(), nullptr, EVP_sha256(), nullptr);
+    }
+    SSL_CTX_set_session_id_context(context, all.data(), all.size());
+}
 
 Result<> ask_for_certificates(SSL_CTX* context, const std::string& file) {
     auto* store = SSL_CTX_get_cert_store(context);
@@ -53,7 +76,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     // client that comes again is given the next. With TLS 1.3, TlsStream::accept() asks for it.
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(made, 0);
-    SSL_CTX_set_session_id_context(made, kSessionContext, sizeof kSessionContext - 1);
+    share_ticket_keys(made);
     if (SSL_CTX_set_cipher_list(made, options.ciphers.c_str()) != 1)
         return fail(Errc::invalid, fmt::format("\"{}\": {}", options.ciphers, openssl_reason()));
 
@@ -63,6 +86,7 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     context->not_after_ = expiry_of_certificate(made);
     if (!options.client_ca.empty())
         if (auto asked = ask_for_certificates(made, options.client_ca); !asked) return pass_on(asked);
+    bind_sessions(made, options.ciphers);
     return std::shared_ptr<const TlsContext>(std::move(context));
 }
 

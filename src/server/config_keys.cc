@@ -475,6 +475,8 @@ std::vector<ConfigKey> make_keys() {
         number("limits.connections_per_network", restart, AT(net.connections_per_network), 1, 10 * kMillion),
         boolean("limits.limit_loopback_peers", restart, AT(net.limit_loopback_peers)),
         number("limits.spare_descriptors", restart, AT(net.spare_descriptors), 0, kMillion),
+        number("limits.handshakes_per_peer", restart, AT(net.handshakes_per_peer), 1, kMillion),
+        number("limits.handshakes_per_network", restart, AT(net.handshakes_per_network), 1, kMillion),
         duration("limits.tls_handshake", restart, AT(net.tls_handshake), seconds(1), hours(1)),
         duration("limits.write_stall", restart, AT(net.connection.write_stall), seconds(1), hours(24)),
         size("limits.write_rate", restart, AT(net.connection.write_rate), 0),

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/turn.h"
+#include "net/handshakes.h"
 #include "net/stream_connection.h"
 #include "net/tls.h"
 #include "tests/support/moved_time.h"
@@ -699,6 +700,36 @@ TEST_F(ConnectionTest, AHandshakeHasADeadlineAndAFailedOneEndsTheConnection) {
     auto shaken = run(server_->start_tls(*context, 30s));
     ASSERT_FALSE(shaken);
     EXPECT_EQ(shaken.error().code(), Errc::timed_out);
+    EXPECT_EQ(line(), "<closed>");
+}
+
+TEST_F(ConnectionTest, AHandshakeWaitsForItsTurnAndIsRefusedIfThatIsFar) {
+    test::TestCertificate certificate;
+    const auto context = context_of(certificate);
+    Handshakes handshakes({.handshakes_per_peer = 1, .handshakes_per_network = 100});
+    auto come = [&] {
+        int ends[2];
+        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        server_ = make_connection(context_.get_executor(), FileDescriptor(ends[0]), Peer{"192.0.2.1", 1, false},
+                                  {.handshakes = &handshakes});
+        client_.emplace(FileDescriptor(ends[1]));
+    };
+    for (int i = 0; i < 7; ++i) (void)handshakes.begin({"192.0.2.1", 1, false});
+    come();
+    auto shake_hands = [](Connection& connection, const TlsContext& tls) -> Task<> {
+        EXPECT_TRUE(co_await connection.start_tls(tls, 60s));
+    };
+    std::thread peer([&] { EXPECT_TRUE(client_->start_tls()); });
+    EXPECT_EQ(
+        test::seconds_of(context_, shake_hands(*server_, *context), [] { std::this_thread::sleep_for(5ms); }) >= 3,
+        true);
+    peer.join();
+
+    for (int i = 0; i < 20; ++i) (void)handshakes.begin({"192.0.2.1", 1, false});
+    come();
+    auto refused = run(server_->start_tls(*context, 60s));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::busy);
     EXPECT_EQ(line(), "<closed>");
 }
 

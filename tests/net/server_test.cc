@@ -6,9 +6,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <deque>
 #include <filesystem>
 #include <thread>
 
+#include "net/ticket_keys.h"
 #include "tests/support/net_client.h"
 #include "tests/support/run.h"
 #include "tests/support/test_certificate.h"
@@ -268,6 +270,41 @@ TEST_F(ServerTest, ContinuesTlsSessionsByTicketsAcrossConnections) {
     auto second = NetClient::connect(port_);
     ASSERT_TRUE(second.start_tls(session.get()));
     EXPECT_EQ(second.read_all(), "resumed\r\n");
+}
+
+TEST_F(ServerTest, TicketsOutliveAReloadButNotTheirKeysNorWhatDecidedOnCertificates) {
+    test::TestCertificate certificate, other;
+    auto load = [&](std::string client_ca, const char* ciphers = kStrictCiphers) {
+        return TlsContext::load({certificate.certificate(), certificate.private_key(), std::move(client_ca), ciphers})
+            .value();
+    };
+    CurrentTls current;
+    current.set(load(""));
+    start({}, {"tell", "busy\r\n", tell_resumption, [&] { return current.get(); }});
+    using Ticket = std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)>;
+    std::deque<NetClient> clients;  // a session is given up with its connection
+    auto visit = [&](std::string expected, const Ticket& ticket) {
+        auto& client = clients.emplace_back(NetClient::connect(port_));
+        EXPECT_TRUE(client.start_tls(ticket.get()));
+        EXPECT_EQ(client.read_all(), expected + "\r\n");
+        return Ticket(client.tls_session(), SSL_SESSION_free);
+    };
+    auto ticket = visit("new", Ticket(nullptr, SSL_SESSION_free));
+    current.set(load(""));
+    auto renewed = visit("resumed", ticket);
+    SteadyClock::move(TicketKeys::kUsed);
+    EXPECT_TRUE(visit("resumed", renewed));
+    SteadyClock::move(TicketKeys::kAccepted);
+    visit("new", renewed);
+
+    current.set(load(certificate.certificate()));
+    ticket = visit("new", Ticket(nullptr, SSL_SESSION_free));
+    current.set(load(certificate.certificate()));
+    ticket = visit("resumed", ticket);
+    current.set(load(other.certificate()));
+    ticket = visit("new", ticket);
+    current.set(load(other.certificate(), kOpportunisticCiphers));
+    visit("new", ticket);
 }
 
 TEST_F(ServerTest, LeavesDescriptorsForTheStore) {

@@ -1,0 +1,49 @@
+#pragma once
+// How many TLS handshakes a peer and its network may begin. One costs the server some 500 us of work and who begins it
+// next to nothing: a ClientHello can be sent again and again.
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "base/steady.h"
+#include "net/peer.h"
+
+namespace poplar::net {
+
+struct HandshakeLimits {
+    std::uint32_t handshakes_per_peer = 20;      ///< a second, for long; peer_group()
+    std::uint32_t handshakes_per_network = 100;  ///< network_group()
+};
+
+/// May be called from any thread.
+class Handshakes {
+public:
+    static constexpr std::chrono::seconds kAtOnce{5};   ///< so long may be caught up: a crowd that comes together
+    static constexpr std::chrono::seconds kLongest{5};  ///< wait; who would wait longer is refused
+    static constexpr std::size_t kRemembered = 20'000;  ///< peers and networks; more are not held back
+
+    explicit Handshakes(const HandshakeLimits& limits) : limits_(limits) {}
+
+    /// How long a handshake with `peer` has to wait before it begins; none: it is refused. This machine never waits.
+    std::optional<SteadyClock::duration> begin(const Peer& peer);
+
+private:
+    /// When the next may begin, if none is caught up.
+    struct Entry {
+        SteadyTime next;
+    };
+
+    void make_room(SteadyTime now);
+    Entry* entry(std::string key);
+    static SteadyTime after_one_more(const Entry* entry, std::uint32_t rate, SteadyTime now);
+
+    const HandshakeLimits limits_;
+    std::mutex mutex_;
+    std::unordered_map<std::string, Entry> entries_;
+    SteadyTime swept_;
+};
+
+}  // namespace poplar::net
