@@ -1,5 +1,7 @@
 #include "pop3/listing.h"
 
+#include "base/turn.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,8 +31,8 @@ void Listing::append(std::string_view lines) {
     }
 }
 
-Listing Listing::without(std::span<const MessageNumber> numbers) const {
-    if (numbers.empty() || blocks_.empty()) return *this;
+Task<Listing> Listing::without(std::span<const MessageNumber> numbers) const {
+    if (numbers.empty() || blocks_.empty()) co_return *this;
     Listing left;
     auto block = block_of(numbers.front());
     for (std::size_t i = 0; i < block; ++i) {
@@ -41,6 +43,7 @@ Listing Listing::without(std::span<const MessageNumber> numbers) const {
     auto number = first_number(block), next = number;  // of the line at hand, and of the next one that stays
     std::string made;
     for (; block < blocks_.size(); ++block) {
+        if (turn::over()) co_await turn::let_others();
         for (auto rest = lines(block); !rest.empty(); ++number) {
             auto line = rest.substr(0, rest.find('\n') + 1);
             rest.remove_prefix(line.size());
@@ -56,7 +59,7 @@ Listing Listing::without(std::span<const MessageNumber> numbers) const {
         }
     }
     left.append(made);
-    return left;
+    co_return left;
 }
 
 std::string_view Listing::find(MessageNumber number) const {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/asio.h"
 #include "pop3/command.h"
 
 namespace poplar::pop3 {
@@ -19,8 +20,9 @@ public:
 
     /// Adds whole lines, at most about a block of them at once.
     void append(std::string_view lines);
-    /// The same without these lines (ascending), those behind them numbered anew.
-    Listing without(std::span<const MessageNumber> numbers) const;
+    /// The same without these lines (ascending), those behind them numbered anew. A long one lets others have their
+    /// turn; it and `numbers` must stay until then.
+    Task<Listing> without(std::span<const MessageNumber> numbers) const;
 
     /// What the line with this number says behind its number; "" if there is none.
     std::string_view find(MessageNumber number) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/turn.h"
 #include "mail/downgrade.h"
 #include "mail/wire_form.h"
 
@@ -141,6 +142,7 @@ Task<Transaction::ListingPointer> Transaction::kept_listing(Kind kind) {
             if (block.size() < Listing::kBlock) continue;
             longer->append(block);
             block.clear();
+            if (turn::over()) co_await turn::let_others();
         }
         longer->append(block);
         kept = {*version, std::move(longer)};
@@ -175,15 +177,16 @@ Task<> Transaction::make_listing(Kind kind) {
 
 // Later polls of what is left need not read it anew. A listing that was kept before this session's messages came is not
 // worth completing now.
-void Transaction::cut_listings(const std::vector<MessageNumber>& removed) {
+Task<> Transaction::cut_listings(const std::vector<MessageNumber>& removed) {
     const auto* version = maildrop_->version();
-    if (!version || !services_.listings) return;
+    if (!version || !services_.listings) co_return;
     auto left = *version;
     for (auto number : removed) left.take_out(*known(number));
     for (auto kind : ListingCache::kKinds) {
         auto kept = services_.listings->find(id_, kind, *version);
         if (!kept.listing || kept.version != *version) continue;
-        auto listing = left.messages == 0 ? Listing() : kept.listing->without(removed);
+        Listing listing;
+        if (left.messages != 0) listing = co_await kept.listing->without(removed);
         services_.listings->keep(id_, kind, {left, std::make_shared<const Listing>(std::move(listing))});
     }
 }
@@ -353,7 +356,7 @@ Task<> Transaction::on(Quit) {
     auto numbers = to_remove();
     auto count = numbers.size();
     if (count != 0) removed = co_await maildrop_->remove(numbers);
-    if (count != 0 && removed) cut_listings(numbers);
+    if (count != 0 && removed) co_await cut_listings(numbers);
     maildrop_.reset();
     if (removed) {
         done_.deleted = count;

@@ -63,7 +63,7 @@ private:
     /// What is kept from before, with what came since; null if nothing is.
     Task<ListingPointer> kept_listing(Kind kind);
     /// Takes the messages that QUIT has removed out of what is kept.
-    void cut_listings(const std::vector<MessageNumber>& removed);
+    Task<> cut_listings(const std::vector<MessageNumber>& removed);
     /// LIST's, as the session's sizes are.
     Kind octets_kind() const;
     static std::uint64_t octets_of(const Message& message, Kind kind) {
