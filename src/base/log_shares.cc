@@ -47,7 +47,7 @@ bool Shares::take(std::string_view peer, std::uint64_t octets_sent, std::size_t 
 Shares::Purse& Shares::purse_of(std::string_view peer, SteadyTime now) {
     auto found = purses_.find(std::string(peer));
     if (found == purses_.end()) {
-        if (purses_.size() >= sweep_at_) forget_full_ones(now);
+        if (purses_.size() >= sweep_at_ && now >= sweep_after_) forget_full_ones(now);
         // Those that find no room among so many share one.
         const bool room = purses_.size() < kMostPeers;
         found = purses_.try_emplace(room ? std::string(peer) : std::string(), Purse{kFirst, 0, now, 0}).first;
@@ -67,6 +67,7 @@ void Shares::forget_full_ones(SteadyTime now) {
     static constexpr auto kToFill = std::chrono::seconds(kFirst / kPerSecond + 1);
     std::erase_if(purses_, [now](const auto& one) { return now - one.second.filled > kToFill; });
     sweep_at_ = std::clamp<std::size_t>(2 * purses_.size(), 1024, kMostPeers);
+    sweep_after_ = now + std::chrono::seconds(1);
 }
 
 std::size_t Shares::size() const {

@@ -36,6 +36,7 @@ private:
     ShareLimits limits_;
     std::unordered_map<std::string, Purse> purses_;
     std::size_t sweep_at_ = 1024;  ///< purses, before those that say nothing any more are looked for
+    SteadyTime sweep_after_{};     ///< and not before this, as a look at all of them takes milliseconds
     std::uint64_t second_ = 0, taken_ = 0;
 };
 

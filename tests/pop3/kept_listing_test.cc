@@ -168,7 +168,7 @@ TEST_P(KeptListingProperty, SaysWhatAReadingAnewSays) {
             case 1: restore_one(); break;
             case 2: expire(); break;
             case 3:
-                if (one_in(10)) ASSERT_TRUE(run(store_.purge(fred_)));
+                if (one_in(10)) ASSERT_TRUE(run(store_.purge(fred_, mailstore::Afterwards::open)));
                 break;
             case 4: say(commands() + "QUIT\r\n"); break;
             default: deliver();
