@@ -475,6 +475,25 @@ TEST(LocalEngine, ASharedBodyThatNobodyGotIsGoneWithItsDeliveryOrTheNextStart) {
     }
 }
 
+TEST(LocalEngine, ASharedBodyWhoseSpaceWasGivenBackIsNoDamageToARebuild) {
+    TempDir directory;
+    auto root = directory.path() / "store";
+    {
+        auto engine = open_in(root);
+        auto ids = add_to_many(*engine, 20'000, 2, 2);
+        for (std::uint64_t n = 0; n < 2; ++n) {
+            Batch batch;
+            batch.erase_body(ids[n]);
+            ASSERT_TRUE(Direct(*engine).commit(PartitionId(100 + n), std::move(batch)));
+        }
+        ASSERT_TRUE(Direct(*engine).put(kAccount, "k", "v"));
+    }
+    auto damage = LocalEngine::rebuild(options_in(root));
+    ASSERT_TRUE(damage);
+    EXPECT_TRUE(damage->empty());
+    EXPECT_TRUE(verify(*open_in(root)).empty());
+}
+
 TEST(LocalEngine, DamageToASharedBodyIsNamedForEachThatEndsWithIt) {
     for (std::uint64_t size : {20'000u, 3'000'000u}) {
         TempDir directory;

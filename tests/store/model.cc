@@ -130,7 +130,7 @@ public:
         stop();
         auto before = dump_index(options_.directory);
         auto damage = value_of(engine::local::LocalEngine::rebuild(options_), "rebuild");
-        expect(damage.empty(), "rebuild found damage");
+        expect_sound(damage);
         auto anew = dump_index(options_.directory);
         for (const auto& [key, value] : before)
             expect(anew.contains(key) && anew[key] == value, "made anew from the segments, {} is {}, not {}",
@@ -140,6 +140,9 @@ public:
     }
 
 private:
+    static void expect_sound(const std::vector<engine::local::Damage>& damage) {
+        for (const auto& one : damage) expect(false, "rebuild found {} at {}: {}", one.file, one.offset, one.what);
+    }
     struct Known {
         Message message;
         std::string text;
@@ -304,7 +307,7 @@ private:
         if (step.kind == Kind::torn) tear(step);
         if (step.kind == Kind::rebuild) {
             auto damage = value_of(engine::local::LocalEngine::rebuild(options_), "rebuild");
-            expect(damage.empty(), "rebuild found damage");
+            expect_sound(damage);
         }
         start();
     }

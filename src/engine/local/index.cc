@@ -345,9 +345,8 @@ Result<std::vector<std::pair<PartitionId, BodyId>>> Index::owners(PartitionId pa
         found.emplace_back(whose, body);
         return true;
     };
-    if (partition == kSharedBodies)
-        if (auto done = for_each_reference(id, each); !done) return pass_on(done);
-    if (found.empty()) found.emplace_back(partition, id);
+    if (partition != kSharedBodies) return std::vector{std::pair(partition, id)};
+    if (auto done = for_each_reference(id, each); !done) return pass_on(done);
     return found;
 }
 

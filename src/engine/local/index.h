@@ -98,7 +98,7 @@ public:
     Result<> for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const;
     /// Calls `each` for the bodies that end with this one until it returns false.
     Result<> for_each_reference(BodyId shared, const std::function<bool(PartitionId, BodyId)>& each) const;
-    /// The bodies whose octets these are: those that end with it, of a shared one; else itself.
+    /// The bodies whose octets these are: itself; of a shared one, those that end with it, if any does.
     Result<std::vector<std::pair<PartitionId, BodyId>>> owners(PartitionId partition, BodyId id) const;
     /// Whether somebody may still deliver this shared body, as of the last time that this was written.
     Result<bool> is_held(BodyId shared) const;

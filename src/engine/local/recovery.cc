@@ -259,6 +259,16 @@ Result<> check_age(const Position& position, const std::vector<LogFile>& files) 
     return {};
 }
 
+// Nothing is being delivered any more. To be called before damaged bodies are reported: the octets of a shared body
+// that nobody ends with were given back.
+Result<> release_shared(Index& index, SegmentTable& table, const Position& position) {
+    rocksdb::WriteBatch batch;
+    if (auto released = release_all(index, table, batch); !released) return released;
+    if (batch.Count() == 0) return {};
+    table.stage(batch);
+    return index.write(batch, position);
+}
+
 }  // namespace
 
 Result<Recovered> recover(StoreDirectory& directory, Index& index, SegmentTable& table) {
@@ -299,14 +309,10 @@ Result<Recovered> recover(StoreDirectory& directory, Index& index, SegmentTable&
         if (std::ranges::find(*files, row.id, &LogFile::id) == files->end())
             result.damage.push_back({directory.relative(directory.segment(row.id)), 0, std::nullopt, std::nullopt,
                                      "the segment is missing"});
-    if (auto done = replay.report_bodies(); !done) return pass_on(done);
     // Where the log is damaged, the records that end with a shared body may be what was lost.
-    if (!result.damage.empty()) return result;
-    rocksdb::WriteBatch batch;
-    if (auto released = release_all(index, table, batch); !released) return pass_on(released);
-    if (batch.Count() == 0) return result;
-    table.stage(batch);
-    if (auto written = index.write(batch, result.position); !written) return pass_on(written);
+    if (result.damage.empty())
+        if (auto released = release_shared(index, table, result.position); !released) return pass_on(released);
+    if (auto done = replay.report_bodies(); !done) return pass_on(done);
     return result;
 }
 
