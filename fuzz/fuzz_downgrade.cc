@@ -60,13 +60,18 @@ std::string mended(const std::vector<std::string_view>& pieces) {
     return out;
 }
 
+/// Only a boundary stays as it is, whatever octets it has.
+bool may_have_boundary(std::string_view field) {
+    std::string lower(field);
+    std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+    return lower.contains("boundary");
+}
+
 void check_field(std::string_view field) {
     const auto out = downgrade_field(field);
     CHECK(test::says_all(out, field));
     CHECK(out.size() <= 20 * field.size() + 100);
-    std::string lower(field);
-    std::ranges::transform(lower, lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-    CHECK(!has_8bit(out) || lower.contains("boundary"));
+    CHECK(!has_8bit(out) || may_have_boundary(field));
     for (std::size_t end = 0; (end = out.find('\n', end)) != out.npos;) {
         ++end;
         CHECK(end == out.size() || out[end] == ' ' || out[end] == '\t');
@@ -91,7 +96,8 @@ void check(std::string_view in, std::uint32_t seed) {
     CHECK(whole.out == pieces.out && whole.needed == pieces.needed);
     CHECK(whole.needed || whole.out == wire);
     CHECK(stuffed_lines(whole.out) == stuffed_lines(wire));
-    CHECK(downgrade({whole.out}).out == whole.out);
+    // A field whose boundary is not ASCII is folded anew.
+    CHECK((has_8bit(whole.out) && may_have_boundary(wire)) || downgrade({whole.out}).out == whole.out);
     CHECK(whole.out.size() <= 20 * wire.size() + 100);  // a guard against output that runs away
     CHECK(test::says_all(whole.out, wire));
     HeaderWalk before, after;
