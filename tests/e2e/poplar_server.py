@@ -164,9 +164,13 @@ class Server:
             return file.read().decode("utf-8", "replace")
 
     def wait_log(self, text, seconds=10):
+        """Lines are written by a thread of their own: they may come after the reply to what caused them."""
+        self.wait_log_match(re.escape(text), seconds)
+
+    def wait_log_match(self, pattern, seconds=10):
         deadline = time.monotonic() + seconds * PATIENCE
-        while text not in self.log():
-            assert time.monotonic() < deadline, f"{text!r} is not in the log:\n{self.log()}"
+        while not re.search(pattern, self.log()):
+            assert time.monotonic() < deadline, f"{pattern!r} is not in the log:\n{self.log()}"
             time.sleep(0.02)
 
     def wait_log_file(self, file, text="server.ready", seconds=30):

@@ -377,5 +377,5 @@ def test_a_wrong_oauth_section_is_refused_at_the_start(make_server, directory):
         server = make_server(start=False, oauth=oauth)
         server.spawn()
         assert server.process.wait(30 * PATIENCE) == 78
-        assert complaint in server.log()
+        server.wait_log(complaint)
         server.process = None

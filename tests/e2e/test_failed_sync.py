@@ -102,6 +102,7 @@ def test_a_failed_sync_of_the_log_stops_the_store_until_a_restart(make_server, d
         assert status["health"] == "stopped"
         assert "a restart is needed" in status["state"] and os.strerror(5) in status["state"], status["state"]
         assert status["state"] in server.run_cli("status").stdout
+        server.wait_log("store.stopped")
         assert server.log().count("store.stopped") == 1 and os.strerror(5) in server.log()
 
     bodies = sorted((server.data / "large").rglob("*"))
