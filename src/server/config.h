@@ -80,6 +80,7 @@ struct Config {
     std::string smtp_ciphers;  ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;
     std::uint64_t envelope_memory = 64u << 20;
+    std::uint64_t unfinished_messages = 512u << 20;  ///< octets
     std::chrono::seconds drain_time = std::chrono::seconds(30);
     std::chrono::milliseconds expire_every = std::chrono::hours(1);   ///< rounds of housekeeping
     std::chrono::seconds believe_clock_after = std::chrono::days(7);  ///< of running evenly behind a jump; 0: never

@@ -485,6 +485,7 @@ std::vector<ConfigKey> make_keys() {
         size("limits.header_size", restart, AT(delivery.header_octets), 1000, 64u << 20),
         number("limits.header_fields", restart, AT(delivery.header_fields), 10, kMillion),
         size("limits.envelope_memory", restart, AT(envelope_memory), 1u << 20),
+        size("limits.unfinished_messages", restart, AT(unfinished_messages), 1u << 20),
         duration("limits.drain_time", live, AT(drain_time), seconds(0), hours(1)),
         size("limits.admin_body", restart, AT(admin_body), 1u << 20, std::uint64_t(4) << 30),
 

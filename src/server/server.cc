@@ -34,6 +34,7 @@ constexpr auto kClockEvery = std::chrono::minutes(1);         // it is looked at
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
 constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
+constexpr std::uint64_t kUnfinishedOfOnePeer = 1u << 20;   // the same
 
 int complain_lines(const std::vector<std::string>& lines, int exit_code) {
     for (const auto& line : lines) fmt::print(stderr, "poplar: {}\n", line);
@@ -182,8 +183,9 @@ private:
     pop3::Services pop3_services_{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_, &listings_};
     smtp::UnknownRecipients unknown_recipients_{{.free = config_.unknown_recipients_per_peer}};
     Budget envelopes_{config_.envelope_memory, kEnvelopesOfOnePeer};
-    smtp::Services smtp_services_{delivery_, &unknown_recipients_, &envelopes_};
-    smtp::Services lmtp_services_{delivery_, nullptr, &envelopes_};
+    Budget unfinished_{config_.unfinished_messages, kUnfinishedOfOnePeer};
+    smtp::Services smtp_services_{delivery_, &unknown_recipients_, &envelopes_, &unfinished_};
+    smtp::Services lmtp_services_{delivery_, nullptr, &envelopes_, nullptr};
     std::vector<std::pair<Protocol, std::string>> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()

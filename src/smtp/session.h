@@ -67,7 +67,8 @@ struct Services {
     delivery::Delivery& delivery;
     /// Of all SMTP connections. Null, as for LMTP, whose client is our own front server: nobody is slowed down.
     UnknownRecipients* unknown = nullptr;
-    Budget* envelopes = nullptr;  ///< octets of memory, by network_key(); null: no bound
+    Budget* envelopes = nullptr;   ///< octets of memory, by network_key(); null: no bound
+    Budget* unfinished = nullptr;  ///< octets of messages that have begun, by network_key(); null: no bound
 };
 
 /// Serves the client until it leaves, misbehaves or the server stops (Connection::stop_reading); then closes the

@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t kIdLength = 12;
 constexpr std::size_t kMemoryStep = 16 * 1024;
-constexpr std::size_t kLoggedFailures = 10;  // of a message's recipients; smtp.message has the number
+constexpr std::uint64_t kUnfinishedStep = 256 * 1024;  // smaller messages are not counted: they are gone in a moment
+constexpr std::size_t kLoggedFailures = 10;            // of a message's recipients; smtp.message has the number
 
 /// Octets of the message, as they are or as they came.
 Task<Result<std::string_view>> read_block(net::Connection& connection, ReadTime& time, std::span<char> into = {}) {
@@ -137,11 +138,23 @@ Task<> Transaction::take(std::string_view wire) {
         refuse(replies::kTooLarge);
         co_return;
     }
+    if (!reserve()) {
+        refuse(replies::kNoSpace, "too much of this network's mail is unfinished");
+        co_return;
+    }
     auto written = co_await incoming_->write(wire);
     if (written) co_return;
     // Incoming says invalid only of the header's limits here.
     auto& error = written.error();
     refuse(error.code() == Errc::invalid ? replies::kBadHeader : reply_for(error), error.detail());
+}
+
+/// Room for what has come of the message. False: others need what is left.
+bool Transaction::reserve() {
+    const auto wanted = octets() / kUnfinishedStep * kUnfinishedStep;
+    if (wanted <= unfinished_.amount() || services_.unfinished == nullptr) return true;
+    if (unfinished_.amount() == 0) unfinished_ = services_.unfinished->open(network_key(peer_.address));
+    return unfinished_.resize(wanted);
 }
 
 void Transaction::refuse(Reply reply, std::string_view why) {
@@ -150,6 +163,7 @@ void Transaction::refuse(Reply reply, std::string_view why) {
         reason_ = why;
     }
     incoming_.reset();  // what was staged is dropped at once, not when the last octet has come
+    unfinished_.release();
 }
 
 Task<std::vector<Reply>> Transaction::store() {

@@ -66,6 +66,7 @@ public:
 
 private:
     Task<> take(std::string_view wire);
+    bool reserve();
     void refuse(Reply reply, std::string_view why = {});
 
     const Services& services_;
@@ -73,7 +74,8 @@ private:
     const net::Peer& peer_;
     Mail mail_;
     std::string id_;
-    Budget::Holding memory_;  // of the envelope
+    Budget::Holding memory_;      // of the envelope
+    Budget::Holding unfinished_;  // octets of the message, in memory or on the disk
     std::shared_ptr<delivery::Envelope> envelope_ = std::make_shared<delivery::Envelope>();
     std::optional<ReadTime> time_;  // since octets were first taken
     bool in_chunks_ = false;

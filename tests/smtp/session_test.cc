@@ -425,6 +425,30 @@ TEST(SmtpSession, LooksUpNoRecipientThatItRefusesAnyway) {
     }
 }
 
+TEST(SmtpSession, OneNetworksUnfinishedMessagesLeaveRoomForOthers) {
+    constexpr std::uint64_t kMiB = 1 << 20;
+    World world;
+    Budget unfinished(2 * kMiB, 0);
+    auto said = [&](std::size_t lines) {  // of a hundred octets
+        auto script = Script{
+            .flights = {kHello + kEnvelope + "DATA\r\n" + repeat(std::string(98, 'x') + "\r\n", lines) + ".\r\n"}};
+        auto reply =
+            codes(talk(world, script, options_for(Protocol::smtp), nullptr, nullptr, &unfinished).output).back();
+        EXPECT_EQ(unfinished.held_by("192.0.2.0/24"), 0u) << "given back";
+        return reply;
+    };
+    EXPECT_EQ(said(10'000), "250 2.0.0");
+    EXPECT_EQ(said(15'000), "452 4.3.1") << "more than half";
+    auto others = unfinished.open("198.51.100.0/24");
+    ASSERT_TRUE(others.resize(kMiB));
+    EXPECT_EQ(said(10'000), "452 4.3.1");
+    EXPECT_EQ(said(5'000), "250 2.0.0");
+    auto more = unfinished.open("203.0.113.0/24");
+    ASSERT_TRUE(more.resize(kMiB / 2));
+    EXPECT_EQ(said(6'000), "452 4.3.1");
+    EXPECT_EQ(said(2'000), "250 2.0.0") << "what is small is not counted";
+}
+
 TEST(SmtpSession, HasBoundedMemoryForEnvelopesAndGivesItBack) {
     World world;
     Budget envelopes(200'000, 0);

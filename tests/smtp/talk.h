@@ -25,9 +25,10 @@ inline std::shared_ptr<const net::TlsContext> any_tls() {
 
 inline Transcript talk(World& world, ScriptConnection::Script script,
                        const smtp::Options& options = options_for(smtp::Protocol::smtp),
-                       smtp::UnknownRecipients* unknown = nullptr, Budget* envelopes = nullptr) {
+                       smtp::UnknownRecipients* unknown = nullptr, Budget* envelopes = nullptr,
+                       Budget* unfinished = nullptr) {
     auto transcript = std::make_shared<Transcript>();
-    smtp::Services services{world.delivery, unknown, envelopes};
+    smtp::Services services{world.delivery, unknown, envelopes, unfinished};
     run(smtp::serve(std::make_unique<ScriptConnection>(std::move(script), transcript), services, options, "s1"));
     EXPECT_TRUE(transcript->closed);
     return *transcript;
