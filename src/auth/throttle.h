@@ -49,7 +49,8 @@ private:
     };
     std::uint32_t failures_now(const Entry& entry, SteadyTime now) const;
     const Entry* find_over(Key key, SteadyTime now) const;
-    SteadyClock::duration forgiveness() const { return options_.window / options_.failures; }  ///< of one failure
+    /// The time that forgives one failure: a fraction of a second where many are allowed.
+    SteadyClock::duration forgiveness() const { return SteadyClock::duration(options_.window) / options_.failures; }
     SteadyClock::duration delay(std::uint32_t failures) const;
 
     const ThrottleOptions options_;

@@ -84,6 +84,14 @@ TEST_F(ThrottleTest, AFloodIsForgivenNoLaterThanTheWindowAndAFewMore) {
     EXPECT_FALSE(throttle.is_over(1));
 }
 
+TEST_F(ThrottleTest, AllowsMoreFailuresThanTheWindowHasSeconds) {
+    options.failures = 1'000'000;
+    Throttle many(options);
+    for (int i = 0; i < 1000; ++i) many.record_failure(1);
+    EXPECT_FALSE(many.is_over(1));
+    EXPECT_EQ(many.wait(1), 0s);
+}
+
 TEST_F(ThrottleTest, ForgetsWhoHasNotFailedForTheLongestTime) {
     for (Throttle::Key key : {1, 2, 3}) fail(3, key);
     fail(1, 1);
