@@ -167,8 +167,8 @@ def client_hello():
     return out.read()
 
 
-async def _repeat(attack, peer):
-    while True:
+async def _repeat(attack, peer, stopped):
+    while not stopped.is_set():  # a cancellation alone may get lost in asyncio.wait_for
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError):
             await attack(peer)
         await asyncio.sleep(0.02)
@@ -176,12 +176,13 @@ async def _repeat(attack, peer):
 
 async def run(world, names, sources, seconds):
     """Octets sent, and octets of messages that were taken."""
-    peers, tasks = [], []
+    peers, tasks, stopped = [], [], asyncio.Event()
     for name in names:
         for source in sources[:PEERS.get(name, len(sources))]:
             peers.append(Peer(world, source))
-            tasks += [asyncio.create_task(_repeat(ATTACKS[name], peers[-1])) for _ in range(CONNECTIONS[name])]
+            tasks += [asyncio.create_task(_repeat(ATTACKS[name], peers[-1], stopped)) for _ in range(CONNECTIONS[name])]
     await asyncio.sleep(seconds)
+    stopped.set()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
