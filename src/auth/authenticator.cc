@@ -474,7 +474,7 @@ struct Authenticator::Impl {
     std::array<unsigned char, crypto_shorthash_KEYBYTES> key;  ///< so that nobody can choose whom to share a count with
     std::atomic<SteadyClock::rep> hash_cost = SteadyClock::duration(std::chrono::milliseconds(50)).count();
     std::atomic<bool> stopping = false;
-    /// What answers about accounts that don't exist are made of.
+    /// Answers about accounts that don't exist are made of this.
     struct Pretence {
         AsyncMutex mutex;
         std::string secret;  ///< the directory's, once it was asked for

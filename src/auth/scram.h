@@ -38,7 +38,7 @@ ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::stri
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::uint32_t iterations);
 bool matches(const ScramKeys& keys, std::string_view password);
 
-/// What a challenge shows of how keys were made.
+/// The way in which keys were made, as far as a challenge shows it.
 struct ScramKind {
     std::uint32_t iterations = 0;
     std::size_t salt_octets = 16;

@@ -18,8 +18,8 @@ public:
     Budget(std::uint64_t whole, std::uint64_t floor) : whole_(whole), floor_(floor) {}
     Budget(const Budget&) = delete;
 
-    /// What one use of the budget holds, given back on destruction. The budget must outlive it. To be used by one
-    /// thread at a time.
+    /// The part of the budget that one use holds, given back on destruction. The budget must outlive it. To be used by
+    /// one thread at a time.
     class Holding {
     public:
         Holding() = default;

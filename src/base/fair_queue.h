@@ -1,5 +1,5 @@
 #pragma once
-// Whose turn it is among many that wait for few places: of password hashing, of reading from the disk.
+// Gives turns to many that wait for few places: of password hashing, of reading from the disk.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace poplar {
 
-/// What is known of somebody who waits. `good`: they have been here before and did nothing wrong; `bad`: they have just
+/// The record of somebody who waits. `good`: they have been here before and did nothing wrong; `bad`: they have just
 /// failed.
 enum class Standing : std::uint8_t { good, unknown, bad };
 

@@ -86,7 +86,7 @@ std::uint64_t lines_in(std::string_view text) { return static_cast<std::uint64_t
 /// Lines on their way to the log, and the thread that writes them.
 class Writer {
 public:
-    /// What came before goes where it went so far.
+    /// Lines that came before go where they went so far.
     void aim(std::string file) {
         flush();
         auto target = open_target(file);
