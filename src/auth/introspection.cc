@@ -2,12 +2,8 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
-#include <openssl/ssl.h>
 
 #include <atomic>
-#include <boost/asio/ssl.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 #include <deque>
 #include <fstream>
 #include <mutex>
@@ -15,35 +11,17 @@
 
 #include "auth/claims.h"
 #include "auth/sasl.h"
+#include "http/client.h"
+#include "http/target.h"
+#include "http/url.h"
 
 namespace poplar::auth {
 
 namespace {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
-namespace ssl = asio::ssl;
 using Json = nlohmann::json;
-using tcp = asio::ip::tcp;
-using Request = http::request<http::string_body>;
-using Parser = http::response_parser<http::string_body>;
 
-constexpr auto kValues = asio::as_tuple(use_awaitable);
 constexpr std::size_t kAnswerLimit = 64 * 1024;  // octets of a body
-
-/// RFC 3986 s2.3 and what application/x-www-form-urlencoded makes of the rest.
-std::string form_encode(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     std::string_view("-._~").contains(c);
-        if (plain)
-            out.push_back(c);
-        else
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
-}
 
 std::string digest(std::string_view text) {
     unsigned char out[EVP_MAX_MD_SIZE];
@@ -88,133 +66,44 @@ private:
     std::deque<std::string> order_;  ///< one for each, oldest first
 };
 
-/// What a deadline cuts.
-struct Line {
-    explicit Line(const Executor& executor) : resolver(executor), socket(executor) {}
-    void cut() {
-        expired = true;
-        resolver.cancel();
-        beast::error_code ignored;
-        socket.close(ignored);
-    }
-    tcp::resolver resolver;
-    tcp::socket socket;
-    bool expired = false;
-};
-
-template <class Stream>
-Task<beast::error_code> ask(Stream& stream, Request& request, Parser& parser) {
-    auto [write_error, written] = co_await http::async_write(stream, request, kValues);
-    if (write_error) co_return write_error;
-    beast::flat_buffer buffer(kAnswerLimit);
-    auto [read_error, read] = co_await http::async_read(stream, buffer, parser, kValues);
-    co_return read_error;
-}
-
 }  // namespace
 
-Result<Url> parse_url(std::string_view text) {
-    auto wrong = [&](std::string_view what) {
-        return fail(Errc::invalid, fmt::format("\"{}\" is no URL that can be asked: {}", text, what));
-    };
-    Url url;
-    auto rest = text;
-    if (rest.starts_with("https://"))
-        url.tls = true;
-    else if (!rest.starts_with("http://"))
-        return wrong("it must begin with https:// or http://");
-    rest.remove_prefix(url.tls ? 8 : 7);
-    if (!std::ranges::all_of(rest, [](char c) { return c > 0x20 && c < 0x7f; })) return wrong("spaces or non-ASCII");
-    if (rest.find_first_of("#@") != std::string_view::npos) return wrong("no fragment, no user");
-    auto slash = std::min(rest.find_first_of("/?"), rest.size());
-    auto authority = rest.substr(0, slash);
-    url.target = rest.substr(slash);
-    if (!url.target.starts_with('/')) url.target.insert(0, "/");
-    url.host_header = authority;
-    auto colon = authority.rfind(':');
-    if (authority.starts_with('[')) {
-        auto bracket = authority.find(']');
-        if (bracket == std::string_view::npos) return wrong("a malformed host");
-        url.host = authority.substr(1, bracket - 1);
-        auto port = authority.substr(bracket + 1);
-        if (!port.empty() && !port.starts_with(':')) return wrong("a malformed port");
-        colon = port.empty() ? std::string_view::npos : bracket + 1;
-    } else {
-        url.host = authority.substr(0, colon);
-    }
-    url.port = colon == std::string_view::npos ? (url.tls ? "443" : "80") : std::string(authority.substr(colon + 1));
-    bool digits = url.port.find_first_not_of("0123456789") == std::string::npos;
-    if (url.host.empty() || url.port.empty() || url.port.size() > 5 || !digits || std::stoul(url.port) > 65535)
-        return wrong("a malformed host or port");
-    return url;
-}
-
 struct Introspection::Impl {
-    Impl(const TokenOptions& o, Url where, std::string secret_text, const Clock& the_clock)
+    Impl(const TokenOptions& o, std::string where, std::shared_ptr<const http::Origin> whom, std::string secret_text,
+         const Clock& the_clock)
         : options(o),
-          url(std::move(where)),
+          target(std::move(where)),
+          issuer(std::move(whom)),
           secret(std::move(secret_text)),
           clock(the_clock),
-          tls(ssl::context::tls_client),
           answers(o.cache_ttl, o.cache_entries) {}
 
-    Request request(const std::string& token) const {
-        Request made(http::verb::post, url.target, 11);
-        made.set(http::field::host, url.host_header);
-        made.set(http::field::content_type, "application/x-www-form-urlencoded");
-        made.set(http::field::accept, "application/json");
-        made.set(http::field::connection, "close");
+    http::ClientRequest request(const std::string& token) const {
+        http::ClientRequest made;
+        made.method = "POST";
+        made.target = target;
+        made.fields = {{"Content-Type", "application/x-www-form-urlencoded"},
+                       {"Accept", "application/json"},
+                       {"Connection", "close"}};
         if (!options.introspection_user.empty()) {
             // RFC 6749 s2.3.1
-            auto both = form_encode(options.introspection_user) + ":" + form_encode(secret);
-            made.set(http::field::authorization, "Basic " + base64_encode(both));
+            auto both = http::percent_encode(options.introspection_user) + ":" + http::percent_encode(secret);
+            made.fields.emplace_back("Authorization", "Basic " + base64_encode(both));
         }
-        made.body() = "token=" + form_encode(token) + "&token_type_hint=access_token";
-        made.prepare_payload();
+        made.body = "token=" + http::percent_encode(token) + "&token_type_hint=access_token";
         return made;
-    }
-
-    Task<beast::error_code> exchange(Line& line, Request& wanted, Parser& parser) {
-        beast::error_code error;
-        auto address = asio::ip::make_address(url.host, error);
-        if (!error) {
-            auto port = static_cast<std::uint16_t>(std::stoul(url.port));
-            auto [failed] = co_await line.socket.async_connect({address, port}, kValues);
-            if (failed) co_return failed;
-        } else {
-            auto [unresolved, found] = co_await line.resolver.async_resolve(url.host, url.port, kValues);
-            if (unresolved) co_return unresolved;
-            if (line.expired) co_return asio::error::timed_out;
-            auto [failed, endpoint] = co_await asio::async_connect(line.socket, found, kValues);
-            if (failed) co_return failed;
-        }
-        if (!url.tls) co_return co_await ask(line.socket, wanted, parser);
-        ssl::stream<tcp::socket&> stream(line.socket, tls);
-        SSL_set_tlsext_host_name(stream.native_handle(), url.host.c_str());
-        stream.set_verify_callback(ssl::host_name_verification(url.host));
-        auto [unsafe] = co_await stream.async_handshake(ssl::stream_base::client, kValues);
-        if (unsafe) co_return unsafe;
-        co_return co_await ask(stream, wanted, parser);
     }
 
     /// The answer's JSON. Errors: timed_out, io.
     Task<Result<Json>> fetch(std::string token) {
-        auto executor = co_await asio::this_coro::executor;
-        auto line = std::make_shared<Line>(executor);
-        asio::steady_timer timer(executor, options.introspection_timeout);
-        timer.async_wait([watched = std::weak_ptr(line)](beast::error_code error) {
-            if (auto held = watched.lock(); held && !error) held->cut();
-        });
-        auto wanted = request(token);
-        Parser parser;
-        parser.body_limit(kAnswerLimit);
-        auto error = co_await exchange(*line, wanted, parser);
-        timer.cancel();
-        if (line->expired) co_return fail(Errc::timed_out, "token: its issuer does not answer in time");
-        if (error) co_return fail(Errc::io, "token: its issuer can't be asked: " + error.message());
-        if (parser.get().result() != http::status::ok)
-            co_return fail(Errc::io, fmt::format("token: its issuer answered {}", parser.get().result_int()));
-        auto json = Json::parse(parser.get().body(), nullptr, false);
+        http::Client client(co_await asio::this_coro::executor, issuer,
+                            {.timeout = options.introspection_timeout, .answer_octets = kAnswerLimit});
+        auto reply = co_await client.ask(request(token));
+        if (!reply && reply.error().code() == Errc::timed_out)
+            co_return fail(Errc::timed_out, "token: its issuer does not answer in time");
+        if (!reply) co_return fail(Errc::io, "token: its issuer can't be asked: " + reply.error().detail());
+        if (reply->status != 200) co_return fail(Errc::io, fmt::format("token: its issuer answered {}", reply->status));
+        auto json = Json::parse(reply->body, nullptr, false);
         if (!json.is_object()) co_return fail(Errc::io, "token: its issuer answered no JSON object");
         co_return json;
     }
@@ -245,10 +134,10 @@ struct Introspection::Impl {
     }
 
     const TokenOptions options;
-    const Url url;
+    const std::string target;
+    const std::shared_ptr<const http::Origin> issuer;
     const std::string secret;
     const Clock& clock;
-    ssl::context tls;
     Answers answers;
     std::atomic<std::size_t> under_way = 0;
 };
@@ -257,22 +146,16 @@ Introspection::Introspection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 Introspection::~Introspection() = default;
 
 Result<std::unique_ptr<Introspection>> Introspection::load(const TokenOptions& options, const Clock& clock) {
-    auto url = parse_url(options.introspection_url);
+    auto url = http::parse_url(options.introspection_url);
     if (!url) return pass_on(url);
     std::string secret;
     if (const auto& file = options.introspection_secret_file; !file.empty()) {
         std::ifstream in(file);
         if (!in || !std::getline(in, secret)) return fail(Errc::invalid, file + ": can't be read, or is empty");
     }
-    auto impl = std::make_unique<Impl>(options, std::move(*url), std::move(secret), clock);
-    beast::error_code error;
-    impl->tls.set_options(ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1 | ssl::context::default_workarounds);
-    impl->tls.set_verify_mode(ssl::verify_peer);
-    if (options.introspection_ca_file.empty())
-        impl->tls.set_default_verify_paths(error);
-    else
-        impl->tls.load_verify_file(options.introspection_ca_file, error);
-    if (error) return fail(Errc::invalid, options.introspection_ca_file + ": " + error.message());
+    auto issuer = http::Origin::at_url(*url, options.introspection_ca_file);
+    if (!issuer) return pass_on(issuer);
+    auto impl = std::make_unique<Impl>(options, url->target, std::move(*issuer), std::move(secret), clock);
     return std::unique_ptr<Introspection>(new Introspection(std::move(impl)));
 }
 

@@ -3,20 +3,10 @@
 // good answers remembered for a moment, since clients poll.
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "auth/token.h"
 
 namespace poplar::auth {
-
-/// `http://host[:port]/path` or `https://...`. A fragment and a user in it are refused.
-struct Url {
-    bool tls = false;
-    std::string host, port, target;  ///< host without the brackets of an IPv6 address
-    std::string host_header;
-};
-/// Errors: invalid.
-Result<Url> parse_url(std::string_view text);
 
 class Introspection {
 public:

@@ -1,6 +1,8 @@
 #pragma once
 // One peer, plain or TLS, upgraded in place. All reading and writing of a protocol goes through here, and so do its
 // deadlines: a session sees lines, blocks and reasons, never sockets or timers.
+#include <sys/types.h>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -105,6 +107,8 @@ public:
     /// For somebody who speaks through the other end, which is trusted to say who that is.
     virtual void set_peer(Peer peer) = 0;
     virtual std::string local_address() const = 0;
+    /// The user who connected, if the peer is a process of this machine at a local socket.
+    virtual std::optional<uid_t> local_user() const { return std::nullopt; }
     /// A line about what the peer does, within its share of the log (log::Cause).
     void log(log::Level level, std::string_view event, std::initializer_list<log::Field> fields);
 

@@ -136,6 +136,7 @@ public:
     void set_peer(Peer peer) override { peer_ = std::move(peer); }
     Task<Result<ProxyHeader>> read_proxy_header(Seconds limit) override;
     std::string local_address() const override;
+    std::optional<uid_t> local_user() const override;
     std::uint64_t octets_received() const override { return received_; }
     Task<> close(Parting parting) override;
     void stop_reading() override;
@@ -594,6 +595,14 @@ std::string StreamConnectionImpl::local_address() const {
     socklen_t size = sizeof address;
     if (getsockname(socket_.native_handle(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
     return peer_at(address).address;
+}
+
+std::optional<uid_t> StreamConnectionImpl::local_user() const {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0) return std::nullopt;
+    if (credentials.pid == 0) return std::nullopt;  // over TCP
+    return credentials.uid;
 }
 
 Task<> StreamConnectionImpl::close(Parting parting) {

@@ -25,7 +25,8 @@ void run(asio::io_context& context) {
 
 Workers::Workers(std::size_t threads) {
     for (std::size_t i = 0; i < threads; ++i) {
-        contexts_.push_back(std::make_unique<asio::io_context>(1));
+        own_.push_back(std::make_unique<asio::io_context>(1));
+        contexts_.push_back(own_.back().get());
         guards_.emplace_back(contexts_.back()->get_executor());
         // The context's descriptors are opened here, where running out of them is an error of the start-up.
         asio::steady_timer opens_them(*contexts_.back());
@@ -35,9 +36,9 @@ Workers::Workers(std::size_t threads) {
 Workers::~Workers() { stop(); }
 
 void Workers::start() {
-    running_ = contexts_.size();
-    for (std::size_t i = 0; i < contexts_.size(); ++i) {
-        threads_.emplace_back([this, &context = *contexts_[i]] {
+    running_ = own_.size();
+    for (std::size_t i = 0; i < own_.size(); ++i) {
+        threads_.emplace_back([this, &context = *own_[i]] {
             run(context);
             std::lock_guard guard(mutex_);
             --running_;
@@ -55,7 +56,7 @@ void Workers::stop() {
         std::unique_lock lock(mutex_);
         finished_.wait_for(lock, kPatience, [this] { return running_ == 0; });
     }
-    for (auto& context : contexts_) context->stop();
+    for (auto& context : own_) context->stop();
     for (auto& thread : threads_) thread.join();
     threads_.clear();
 }

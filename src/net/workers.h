@@ -13,6 +13,8 @@ namespace poplar::net {
 class Workers {
 public:
     explicit Workers(std::size_t threads);
+    /// One worker on a context that its owner runs: start() and stop() do nothing.
+    explicit Workers(asio::io_context& context) : contexts_{&context} {}
     /// stop()s, then destroys what still waits on the contexts: what those sessions use must still be there.
     ~Workers();
 
@@ -27,7 +29,8 @@ public:
 
 private:
     using WorkGuard = asio::executor_work_guard<asio::io_context::executor_type>;
-    std::vector<std::unique_ptr<asio::io_context>> contexts_;
+    std::vector<std::unique_ptr<asio::io_context>> own_;
+    std::vector<asio::io_context*> contexts_;
     std::vector<WorkGuard> guards_;
     std::vector<std::thread> threads_;
     std::mutex mutex_;

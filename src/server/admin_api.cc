@@ -2,6 +2,7 @@
 #include "server/admin_api.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -31,29 +32,6 @@ unsigned http_status(Errc code) {
         case Errc::no_space: return 507;
         default: return 500;
     }
-}
-
-int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-Result<std::string> percent_decode(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] != '%') {
-            out.push_back(text[i]);
-            continue;
-        }
-        int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-        int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-        if (high < 0 || low < 0) return fail(Errc::invalid, "malformed percent-encoding");
-        out.push_back(static_cast<char>(high * 16 + low));
-        i += 2;
-    }
-    return out;
 }
 
 // The member `name` of a JSON object as text. Errors: invalid (missing, or no text).
@@ -102,12 +80,38 @@ Json json_domain(const directory::Domain& domain) {
 
 Json json_alias(const directory::Alias& alias) { return {{"address", alias.address}, {"targets", alias.targets}}; }
 
+http::Reply to_http(const ApiReply& reply) {
+    return {reply.status, {{"Content-Type", "application/json"}}, dump(reply.body) + "\n", reply.streamed};
+}
+
+class AdminHandler final : public http::Handler {
+public:
+    AdminHandler(AdminApi& api, bool allowed) : api_(api), allowed_(allowed) {}
+    Task<http::Reply> answer(http::Request request, http::Body& body, http::Stream& stream) override {
+        if (!allowed_) co_return to_http(api_error(Errc::denied, "only root and the server's own user may connect"));
+        auto reply = co_await api_.handle(request, body, stream);
+        co_return to_http(reply);
+    }
+    http::Reply refuse(Error why) override { return to_http(api_error(why)); }
+
+private:
+    AdminApi& api_;
+    const bool allowed_;
+};
+
 // Not what the failure says in general, but what it means here.
 ApiReply explain(Result<>& failed, Errc code, std::string message) {
     return failed.error().code() == code ? api_error(code, std::move(message)) : api_error(failed.error());
 }
 
 }  // namespace
+
+// Root and the server's own user: whoever could read the data directory anyway.
+std::unique_ptr<http::Handler> admin_handler(AdminApi& api, std::optional<uid_t> uid) {
+    const bool allowed = uid && (*uid == 0 || *uid == geteuid());
+    if (!allowed) log::warning("admin.refused", {{"uid", uid ? std::to_string(*uid) : std::string("unknown")}});
+    return std::make_unique<AdminHandler>(api, allowed);
+}
 
 std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
 
@@ -120,62 +124,21 @@ std::string json_time(Timestamp time) {
                        unsigned(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
-std::string percent_encode(std::string_view text) {
-    std::string out;
-    for (char c : text) {
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                     c == '.' || c == '_' || c == '~' || c == '@';
-        if (plain)
-            out.push_back(c);
-        else
-            out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-    return out;
-}
-
-Result<ApiRequest> parse_target(std::string method, std::string_view target) {
-    ApiRequest request{std::move(method), {}, {}};
-    auto mark = target.find('?');
-    auto path = target.substr(0, mark);
-    auto query = mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
-    if (!path.starts_with('/')) return fail(Errc::invalid, "the target must begin with /");
-    while (!path.empty()) {
-        path.remove_prefix(1);
-        auto slash = std::min(path.find('/'), path.size());
-        auto segment = percent_decode(path.substr(0, slash));
-        if (!segment) return pass_on(segment);
-        request.path.push_back(std::move(*segment));
-        path.remove_prefix(slash);
-    }
-    while (!query.empty()) {
-        auto end = std::min(query.find('&'), query.size());
-        auto pair = query.substr(0, end);
-        auto equal = std::min(pair.find('='), pair.size());
-        auto name = percent_decode(pair.substr(0, equal));
-        auto value = percent_decode(equal < pair.size() ? pair.substr(equal + 1) : std::string_view());
-        if (!name) return pass_on(name);
-        if (!value) return pass_on(value);
-        request.query[std::move(*name)] = std::move(*value);
-        query.remove_prefix(end < query.size() ? end + 1 : end);
-    }
-    return request;
-}
-
 ApiReply api_error(Errc code, std::string message) {
     return {http_status(code), {{"error", {{"code", to_string(code)}, {"message", std::move(message)}}}}};
 }
 
 ApiReply api_error(const Error& error) { return api_error(error.code(), error.detail()); }
 
-ApiReply no_such_route(const ApiRequest& request) {
+ApiReply no_such_route(const http::Request& request) {
     return api_error(Errc::not_found,
-                     fmt::format("no such route: {} /{}", request.method, fmt::join(request.path, "/")));
+                     fmt::format("no such route: {} /{}", request.method, fmt::join(request.target.path, "/")));
 }
 
-Result<std::uint64_t> query_number(const ApiRequest& request, std::string_view name, std::uint64_t otherwise,
+Result<std::uint64_t> query_number(const http::Request& request, std::string_view name, std::uint64_t otherwise,
                                    std::uint64_t most) {
-    auto found = request.query.find(name);
-    if (found == request.query.end()) return otherwise;
+    auto found = request.target.query.find(name);
+    if (found == request.target.query.end()) return otherwise;
     const auto& text = found->second;
     std::uint64_t value = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -184,9 +147,9 @@ Result<std::uint64_t> query_number(const ApiRequest& request, std::string_view n
     return value;
 }
 
-std::string query_text(const ApiRequest& request, std::string_view name) {
-    auto found = request.query.find(name);
-    return found == request.query.end() ? std::string() : found->second;
+std::string query_text(const http::Request& request, std::string_view name) {
+    auto found = request.target.query.find(name);
+    return found == request.target.query.end() ? std::string() : found->second;
 }
 
 namespace {
@@ -221,7 +184,7 @@ Json json_account(const directory::Account& account) {
     return out;
 }
 
-Task<Result<Json>> AdminApi::read_json(ApiBody& body) {
+Task<Result<Json>> AdminApi::read_json(http::Body& body) {
     std::string text;
     for (;;) {
         auto part = co_await body.next();
@@ -281,8 +244,8 @@ Task<Result<directory::Password>> AdminApi::wanted_password(const Json& fields, 
     co_return co_await s_.auth.hash_password(std::move(password));
 }
 
-Task<ApiReply> AdminApi::handle(const ApiRequest& request, ApiBody& body, ApiStream& stream) {
-    const auto& path = request.path;
+Task<ApiReply> AdminApi::handle(const http::Request& request, http::Body& body, http::Stream& stream) {
+    const auto& path = request.target.path;
     if (path.size() < 2 || path[0] != "v1") co_return no_such_route(request);
     const auto& what = path[1];
     if (what == "domains") co_return co_await domains(request, body);
@@ -308,8 +271,8 @@ Task<ApiReply> AdminApi::handle(const ApiRequest& request, ApiBody& body, ApiStr
     co_return no_such_route(request);
 }
 
-Task<ApiReply> AdminApi::domains(const ApiRequest& request, ApiBody& body) {
-    const auto& path = request.path;
+Task<ApiReply> AdminApi::domains(const http::Request& request, http::Body& body) {
+    const auto& path = request.target.path;
     const auto& method = request.method;
     if (path.size() == 2 && method == "GET") {
         auto domains = co_await s_.directory.domains();
@@ -360,8 +323,8 @@ Task<ApiReply> AdminApi::domains(const ApiRequest& request, ApiBody& body) {
     co_return no_such_route(request);
 }
 
-Task<ApiReply> AdminApi::accounts(const ApiRequest& request, ApiBody& body, ApiStream& stream) {
-    const auto& path = request.path;
+Task<ApiReply> AdminApi::accounts(const http::Request& request, http::Body& body, http::Stream& stream) {
+    const auto& path = request.target.path;
     const auto& method = request.method;
     if (path.size() == 2 && method == "GET") co_return co_await list_accounts(request);
     if (path.size() == 2 && method == "POST") co_return co_await add_account(body);
@@ -383,7 +346,7 @@ Task<ApiReply> AdminApi::accounts(const ApiRequest& request, ApiBody& body, ApiS
     co_return no_such_route(request);
 }
 
-Task<ApiReply> AdminApi::list_accounts(const ApiRequest& request) {
+Task<ApiReply> AdminApi::list_accounts(const http::Request& request) {
     auto limit = query_number(request, "limit", 1000, 10'000);
     if (!limit) co_return api_error(limit.error());
     auto accounts = co_await s_.directory.accounts(query_text(request, "domain"), query_text(request, "after"), *limit);
@@ -393,7 +356,7 @@ Task<ApiReply> AdminApi::list_accounts(const ApiRequest& request) {
     co_return ApiReply{200, {{"accounts", std::move(list)}}};
 }
 
-Task<ApiReply> AdminApi::add_account(ApiBody& body) {
+Task<ApiReply> AdminApi::add_account(http::Body& body) {
     auto fields = co_await read_json(body);
     if (!fields) co_return api_error(fields.error());
     if (auto known = only_members(*fields, {"address", "password", "password_hash", "generate"}); !known)
@@ -416,7 +379,7 @@ Task<ApiReply> AdminApi::add_account(ApiBody& body) {
     co_return ApiReply{201, std::move(reply)};
 }
 
-Task<ApiReply> AdminApi::import_accounts(ApiBody& body) {
+Task<ApiReply> AdminApi::import_accounts(http::Body& body) {
     auto fields = co_await read_json(body);
     if (!fields) co_return api_error(fields.error());
     if (auto known = only_members(*fields, {"accounts", "add_domains"}); !known) co_return api_error(known.error());
@@ -528,7 +491,7 @@ Task<ApiReply> AdminApi::remove_account(std::string address, bool purge) {
     co_return ApiReply{200, std::move(reply)};
 }
 
-Task<ApiReply> AdminApi::set_password(std::string address, ApiBody& body) {
+Task<ApiReply> AdminApi::set_password(std::string address, http::Body& body) {
     auto fields = co_await read_json(body);
     if (!fields) co_return api_error(fields.error());
     if (auto known = only_members(*fields, {"password", "password_hash", "generate"}); !known)
@@ -548,7 +511,7 @@ Task<ApiReply> AdminApi::set_password(std::string address, ApiBody& body) {
     co_return ApiReply{200, std::move(reply)};
 }
 
-Task<ApiReply> AdminApi::set_shared_secret(std::string address, ApiBody* body) {
+Task<ApiReply> AdminApi::set_shared_secret(std::string address, http::Body* body) {
     Json reply{{"address", address}};
     std::string secret;
     if (body != nullptr) {
@@ -581,7 +544,7 @@ Task<ApiReply> AdminApi::set_shared_secret(std::string address, ApiBody* body) {
     co_return ApiReply{200, std::move(reply)};
 }
 
-Task<ApiReply> AdminApi::set_status(std::string address, ApiBody& body) {
+Task<ApiReply> AdminApi::set_status(std::string address, http::Body& body) {
     auto fields = co_await read_json(body);
     if (!fields) co_return api_error(fields.error());
     if (auto known = only_members(*fields, {"status"}); !known) co_return api_error(known.error());
@@ -610,7 +573,7 @@ std::size_t AdminApi::credentials_changed(directory::AccountId account) {
     return s_.open_sessions.end(account);
 }
 
-Task<ApiReply> AdminApi::set_settings(std::string address, ApiBody& body) {
+Task<ApiReply> AdminApi::set_settings(std::string address, http::Body& body) {
     auto fields = co_await read_json(body);
     if (!fields) co_return api_error(fields.error());
     if (auto known = only_members(*fields, {"expire_days", "login_delay"}); !known) co_return api_error(known.error());
@@ -670,8 +633,8 @@ Task<ApiReply> AdminApi::removed_accounts() {
     co_return ApiReply{200, {{"removed_accounts", std::move(list)}}};
 }
 
-Task<ApiReply> AdminApi::aliases(const ApiRequest& request, ApiBody& body) {
-    const auto& path = request.path;
+Task<ApiReply> AdminApi::aliases(const http::Request& request, http::Body& body) {
+    const auto& path = request.target.path;
     const auto& method = request.method;
     if (path.size() == 2 && method == "GET") {
         auto limit = query_number(request, "limit", 1000, 10'000);

@@ -25,14 +25,14 @@ std::string shown(const std::vector<mail::HeaderField>& fields, std::string_view
 
 class EventStream final : public VerifySink {
 public:
-    explicit EventStream(ApiStream& stream) : stream_(stream) {}
+    explicit EventStream(http::Stream& stream) : stream_(stream) {}
     Task<Result<>> write(const Json& event) override {
         auto line = dump(event) + "\n";
         co_return co_await stream_.write(line);
     }
 
 private:
-    ApiStream& stream_;
+    http::Stream& stream_;
 };
 
 }  // namespace
@@ -70,8 +70,8 @@ Task<Json> AdminApi::describe(directory::AccountId account, mailstore::Message m
     co_return out;
 }
 
-Task<ApiReply> AdminApi::messages(const ApiRequest& request, directory::AccountId account, ApiStream& stream) {
-    const auto& path = request.path;
+Task<ApiReply> AdminApi::messages(const http::Request& request, directory::AccountId account, http::Stream& stream) {
+    const auto& path = request.target.path;
     const auto& method = request.method;
     if (path.size() == 4 && method == "GET") co_return co_await list_messages(request, account);
     if (path.size() < 5) co_return no_such_route(request);
@@ -94,7 +94,7 @@ Task<ApiReply> AdminApi::messages(const ApiRequest& request, directory::AccountI
     co_return no_such_route(request);
 }
 
-Task<ApiReply> AdminApi::list_messages(const ApiRequest& request, directory::AccountId account) {
+Task<ApiReply> AdminApi::list_messages(const http::Request& request, directory::AccountId account) {
     auto limit = query_number(request, "limit", 100, 10'000);
     if (!limit) co_return api_error(limit.error());
     auto after = query_number(request, "after", 0, std::numeric_limits<std::uint64_t>::max());
@@ -110,7 +110,7 @@ Task<ApiReply> AdminApi::list_messages(const ApiRequest& request, directory::Acc
     co_return ApiReply{200, {{"messages", std::move(list)}}};
 }
 
-Task<ApiReply> AdminApi::send_content(mailstore::Message message, directory::AccountId account, ApiStream& stream) {
+Task<ApiReply> AdminApi::send_content(mailstore::Message message, directory::AccountId account, http::Stream& stream) {
     auto reader = co_await s_.mail.open(account, message);
     if (!reader) co_return api_error(reader.error());
     if (auto whole = co_await (*reader)->verify(); !whole) co_return api_error(whole.error());
@@ -128,8 +128,8 @@ Task<ApiReply> AdminApi::send_content(mailstore::Message message, directory::Acc
     }
 }
 
-Task<ApiReply> AdminApi::retained(const ApiRequest& request, directory::AccountId account) {
-    const auto& path = request.path;
+Task<ApiReply> AdminApi::retained(const http::Request& request, directory::AccountId account) {
+    const auto& path = request.target.path;
     if (path.size() == 4 && request.method == "GET") {
         auto limit = query_number(request, "limit", 100, 10'000);
         if (!limit) co_return api_error(limit.error());
@@ -167,7 +167,7 @@ Task<ApiReply> AdminApi::retained(const ApiRequest& request, directory::AccountI
     co_return no_such_route(request);
 }
 
-Task<ApiReply> AdminApi::deliver(const ApiRequest& request, ApiBody& body) {
+Task<ApiReply> AdminApi::deliver(const http::Request& request, http::Body& body) {
     auto text = query_text(request, "recipient");
     auto address = mail::parse_address(text);
     if (!address) co_return api_error(Errc::invalid, fmt::format("\"{}\" is not an address", text));
@@ -216,7 +216,7 @@ Task<ApiReply> AdminApi::deliver(const ApiRequest& request, ApiBody& body) {
     co_return ApiReply{201, {{"recipient", text}, {"octets", encoder.sizes().octets}, {"transaction", id}}};
 }
 
-Task<ApiReply> AdminApi::verify(ApiStream& stream) {
+Task<ApiReply> AdminApi::verify(http::Stream& stream) {
     if (verifying_) co_return api_error(Errc::busy, "a verification is running already");
     struct Running {
         explicit Running(bool& f) : flag(f) { flag = true; }

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/printable.h"
+#include "http/target.h"
 #include "server/admin_api.h"
 #include "server/version.h"
 
@@ -40,7 +41,7 @@ int complain(const CallError& error) { return complain(error.message, error.exit
 
 std::string route(std::initializer_list<std::string_view> segments) {
     std::string path = "/v1";
-    for (auto segment : segments) path.append("/").append(percent_encode(segment));
+    for (auto segment : segments) path.append("/").append(http::percent_encode(segment));
     return path;
 }
 

@@ -1,6 +1,7 @@
 // poplar domain, poplar alias
 #include <fmt/format.h>
 
+#include "http/target.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
 
@@ -101,8 +102,9 @@ void add_alias_commands(CLI::App& app, Cli& cli) {
             Table table({{"ALIAS"}, {"TARGETS"}});
             std::string after;
             for (;;) {
-                auto page = server->call("GET", fmt::format("/v1/aliases?limit=1000&domain={}&after={}",
-                                                            percent_encode(*domain), percent_encode(after)));
+                auto page =
+                    server->call("GET", fmt::format("/v1/aliases?limit=1000&domain={}&after={}",
+                                                    http::percent_encode(*domain), http::percent_encode(after)));
                 if (!page) return complain(page.error());
                 const auto& aliases = (*page)["aliases"];
                 for (const auto& one : aliases) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "http/target.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
 #include "server/units.h"
@@ -146,8 +147,8 @@ int deliver(const Cli& cli, const MailOptions& o) {
             if (got >= 0 || errno != EINTR) return got;
         }
     };
-    auto target =
-        fmt::format("/v1/deliver?recipient={}&sender={}", percent_encode(o.address), percent_encode(o.sender));
+    auto target = fmt::format("/v1/deliver?recipient={}&sender={}", http::percent_encode(o.address),
+                              http::percent_encode(o.sender));
     auto reply = server->upload("POST", target, source);
     if (!reply) return complain(reply.error());
     if (cli.json)

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "http/target.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
 #include "server/password_input.h"
@@ -48,7 +49,7 @@ int list_users(const Cli& cli, const UserOptions& o) {
     std::string after;
     for (;;) {
         auto page = server->call("GET", fmt::format("/v1/accounts?limit=1000&domain={}&after={}",
-                                                    percent_encode(o.domain), percent_encode(after)));
+                                                    http::percent_encode(o.domain), http::percent_encode(after)));
         if (!page) return complain(page.error());
         const auto& accounts = (*page)["accounts"];
         for (const auto& account : accounts) {

@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "auth/introspection.h"
+#include "http/url.h"
 #include "mail/address.h"
 #include "net/listener.h"
 #include "net/networks.h"
@@ -314,7 +314,7 @@ ConfigKey introspection_url_key() {
     auto key = text("oauth.introspection_url", Change::restart, at);
     key.set = [set = std::move(key.set), at](Config& config, const toml::node& node) -> std::string {
         if (auto what = set(config, node); !what.empty() || at(config).empty()) return what;
-        auto url = auth::parse_url(at(config));
+        auto url = http::parse_url(at(config));
         return url ? std::string() : url.error().detail();
     };
     return key;

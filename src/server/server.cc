@@ -11,7 +11,8 @@
 
 #include "base/log.h"
 #include "base/random.h"
-#include "server/admin_server.h"
+#include "http/session.h"
+#include "server/admin_api.h"
 #include "server/bind.h"
 #include "server/housekeeping.h"
 #include "server/privileges.h"
@@ -33,6 +34,7 @@ constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the l
 constexpr auto kClockEvery = std::chrono::minutes(1);         // it is looked at; stored once an hour
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
+constexpr std::size_t kAdminConnections = 64;
 constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
 constexpr std::uint64_t kUnfinishedOfOnePeer = 1u << 20;   // the same
 
@@ -127,6 +129,15 @@ const NetworkTexts& proxies_of(const Config& config, Protocol protocol) {
     return config.proxy_protocol.lmtp;
 }
 
+/// The admin socket's. Whoever may use it is trusted, and descriptors that mail must leave are there for it.
+net::ServerLimits admin_limits() {
+    net::ServerLimits limits;
+    limits.connections = kAdminConnections;
+    limits.connections_reserved = limits.spare_descriptors = 0;
+    limits.connection.write_rate = 0;
+    return limits;
+}
+
 /// Sessions of one protocol, counted.
 struct SessionCount {
     std::atomic<std::uint64_t> live = 0, total = 0;
@@ -153,6 +164,7 @@ private:
     void set_session_options();
     void set_tls(TlsContexts contexts);
     net::Service service(Protocol protocol);
+    net::Service admin_service();
     Task<> watch_signals();
     Task<> stop();
     Task<> load_clock();
@@ -192,7 +204,8 @@ private:
     asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer house_timer_{control_}, clock_timer_{control_}, watchdog_timer_{control_};
     AdminApi api_;
-    AdminServer admin_;
+    net::Workers control_worker_{control_};
+    net::Server admin_;
     net::Workers workers_;
     net::Server net_;
 
@@ -229,7 +242,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, removed_, sink); },
             .scrub = [this] { engine_->scrub(); },
             .confirm_clock = [this] { return clock_.confirm(); }}),
-      admin_(control_, api_),
+      admin_(control_worker_, admin_limits()),
       workers_(workers),
       net_(workers_, config_.net) {
     set_tls(std::move(tls));
@@ -272,6 +285,16 @@ net::Service Server::service(Protocol protocol) {
     }
     if (protocol == Protocol::pop3s) service.tls = [this] { return tls_.get(); };
     service.proxies = *net::Networks::parse(proxies_of(config_, protocol));
+    return service;
+}
+
+net::Service Server::admin_service() {
+    net::Service service;
+    service.name = "admin";
+    service.session = [this](std::unique_ptr<net::Connection> connection) -> Task<> {
+        auto handler = admin_handler(api_, connection->local_user());
+        co_await http::serve(std::move(connection), *handler);
+    };
     return service;
 }
 
@@ -319,7 +342,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
         bound_.emplace_back(protocol, address);
         net_.add(std::move(listener), service(protocol));
     }
-    admin_.start(std::move(admin));
+    admin_.add(std::move(admin), admin_service());
     spawn(watch_signals());
     spawn(keep_clock());
     spawn(keep_house());
@@ -377,7 +400,12 @@ Task<> Server::stop() {
             std::_Exit(1);
         }
     }
-    co_await admin_.stop(kAdminPatience);
+    admin_.stop_accepting();
+    admin_.drain();
+    if (!co_await admin_.idle(kAdminPatience)) {
+        admin_.close_all();
+        co_await admin_.idle(kAdminPatience);
+    }
     co_await authenticator_.flush();
     housekeeping_.stop();
     house_timer_.cancel();

@@ -4,8 +4,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "http/session.h"
+#include "net/server.h"
 #include "server/admin_client.h"
-#include "server/admin_server.h"
 #include "server/config.h"
 #include "server/housekeeping.h"
 #include "tests/support/manual_clock.h"
@@ -18,7 +19,7 @@ namespace {
 
 using test::run;
 
-class TextBody final : public ApiBody {
+class TextBody final : public http::Body {
 public:
     explicit TextBody(std::string text) : text_(std::move(text)) {}
     std::uint64_t size_hint() const override { return text_.size(); }
@@ -33,7 +34,7 @@ private:
     std::size_t at_ = 0;
 };
 
-class TextStream final : public ApiStream {
+class TextStream final : public http::Stream {
 public:
     Task<Result<>> begin(std::string content_type) override {
         type = std::move(content_type);
@@ -86,10 +87,10 @@ struct AdminApiTest : testing::Test {
     TextStream stream;
 
     ApiReply ask(std::string method, std::string_view target, std::string body = "") {
-        auto request = parse_target(std::move(method), target);
-        EXPECT_TRUE(request) << target;
+        auto parsed = http::parse_target(target);
+        EXPECT_TRUE(parsed) << target;
         TextBody source(std::move(body));
-        return run(api.handle(*request, source, stream));
+        return run(api.handle({std::move(method), std::move(*parsed)}, source, stream));
     }
     ApiReply ask(std::string method, std::string_view target, const Json& body) {
         return ask(std::move(method), target, dump(body));
@@ -109,19 +110,6 @@ struct AdminApiTest : testing::Test {
         return run(auth.verify_password({"jane@example.org", std::move(password), "192.0.2.1", false})).has_value();
     }
 };
-
-TEST(AdminTarget, DecodesSegmentsAfterSplitting) {
-    auto request = parse_target("GET", "/v1/accounts/a%2Fb%40example.org?limit=5&after=x%26y&flag");
-    ASSERT_TRUE(request);
-    EXPECT_EQ(request->path, (std::vector<std::string>{"v1", "accounts", "a/b@example.org"}));
-    EXPECT_EQ(request->query["limit"], "5");
-    EXPECT_EQ(request->query["after"], "x&y");
-    EXPECT_EQ(request->query["flag"], "");
-    for (std::string_view bad : {"", "v1", "/a%", "/a%4", "/a%zz", "/a?b=%"})
-        EXPECT_FALSE(parse_target("GET", bad)) << bad;
-    std::string odd("a+b/\xc3\xa9@x%", 9);
-    EXPECT_EQ(parse_target("GET", "/" + percent_encode(odd))->path.front(), odd);
-}
 
 TEST_F(AdminApiTest, RefusesRoutesThatDoNotExist) {
     for (std::string_view target : {"/", "/v1", "/v2/status", "/v1/nothing", "/v1/status/more", "/v1/domains/a/b/c"})
@@ -493,10 +481,17 @@ TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {
     test::TempDir dir;
     auto path = (dir.path() / "admin.sock").string();
     asio::io_context context(1);
-    AdminServer server(context, api);
+    net::Workers worker(context);
+    net::Server server(worker, {});
     auto listener = net::listen_on(*net::parse_address("unix:" + path), {.workers = 1, .local_mode = 0600});
     ASSERT_TRUE(listener);
-    server.start(std::move(*listener));
+    net::Service service;
+    service.name = "admin";
+    service.session = [this](std::unique_ptr<net::Connection> connection) -> Task<> {
+        auto handler = admin_handler(api, connection->local_user());
+        co_await http::serve(std::move(connection), *handler);
+    };
+    server.add(std::move(*listener), std::move(service));
     struct stat info{};
     ASSERT_EQ(::stat(path.c_str(), &info), 0);
     EXPECT_EQ(info.st_mode & 0777, 0600u);
@@ -541,8 +536,8 @@ TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {
         EXPECT_EQ(client.call("GET", "/v1/status")->at("version"), "test");  // the connection is still good
     }
 
-    auto stopping = [](AdminServer& s) -> Task<> { co_await s.stop(std::chrono::milliseconds(0)); };
-    asio::co_spawn(context, stopping(server), asio::detached);
+    server.stop_accepting();
+    server.drain();
     serving.join();
     EXPECT_EQ(scrubs, 1);
     EXPECT_FALSE(std::filesystem::exists(path));
