@@ -15,7 +15,7 @@ FairPool::~FairPool() {
     for (auto& thread : threads_) thread.join();
 }
 
-void FairPool::post(const Share& share, Job job) {
+void FairPool::add(const Share& share, Job job) {
     std::optional<Job> refused;
     {
         std::lock_guard guard(mutex_);

@@ -16,7 +16,8 @@
 
 namespace poplar {
 
-/// As BlockingPool, but that its work waits in a FairQueue.
+/// A fixed number of threads for work that blocks (disk, password hashing), so that a session's thread never does. What
+/// waits for a thread waits in a FairQueue.
 class FairPool {
 public:
     /// `waiting`: jobs that may wait for a thread.
@@ -37,8 +38,17 @@ public:
             else
                 sender.send(fail(Errc::busy, "too many wait"));
         };
-        post(share, std::move(job));
+        add(share, std::move(job));
         co_return co_await result.receive();
+    }
+
+    /// Runs `work` on the pool; only the destructor waits for it. Where too many wait, it is not run.
+    template <class Work>
+    void post(const Share& share, Work work) {
+        auto job = [work = std::move(work)](Errand errand) mutable {
+            if (errand == Errand::run) work();
+        };
+        add(share, std::move(job));
     }
 
     std::size_t waiting() const;
@@ -46,7 +56,7 @@ public:
 private:
     enum class Errand { run, refuse };
     using Job = std::move_only_function<void(Errand)>;
-    void post(const Share& share, Job job);
+    void add(const Share& share, Job job);
     void work();
 
     mutable std::mutex mutex_;

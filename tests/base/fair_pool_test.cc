@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <latch>
+#include <memory>
 #include <string>
 #include <thread>
 
@@ -21,6 +22,36 @@ TEST(FairPool, WorksElsewhereAndComesBackWithTheResult) {
         co_return worker && *worker != mine&& std::this_thread::get_id() == mine;
     };
     EXPECT_TRUE(test::run(task(pool)));
+}
+
+TEST(FairPool, CarriesWhatCanOnlyBeMoved) {
+    FairPool pool(1, 1);
+    auto task = [](FairPool& p) -> Task<Result<std::unique_ptr<int>>> {
+        auto work = [value = std::make_unique<int>(41)]() mutable {
+            ++*value;
+            return std::move(value);
+        };
+        co_return co_await p.run({}, std::move(work));
+    };
+    EXPECT_EQ(**test::run(task(pool)), 42);
+}
+
+TEST(FairPool, RunsAsMuchAtOnceAsItHasThreads) {
+    constexpr int kThreads = 3;
+    FairPool pool(kThreads, kThreads);
+    std::latch all_there(kThreads);  // opens only if all three run at once
+    std::atomic<int> done = 0;
+    auto one = [](FairPool& p, std::latch& latch, std::atomic<int>& count) -> Task<> {
+        auto work = [&latch] {
+            latch.arrive_and_wait();
+            return true;
+        };
+        if (co_await p.run({}, std::move(work))) ++count;
+    };
+    asio::io_context context(1);
+    for (int i = 0; i < kThreads; ++i) asio::co_spawn(context, one(pool, all_there, done), asio::detached);
+    context.run();
+    EXPECT_EQ(done, kThreads);
 }
 
 /// One thread that is held up while jobs come.

@@ -7,7 +7,7 @@
 #include <map>
 #include <set>
 
-#include "base/blocking_pool.h"
+#include "base/fair_pool.h"
 #include "mailstore/mail_store.h"
 #include "tests/engine/local_store.h"
 #include "tests/support/manual_clock.h"
@@ -266,13 +266,13 @@ TEST(Interleaving, NorDoesTheRealEngineWhileItCopiesSegments) {
         options.large_body = 64 << 10;
         auto engine = open_store(options);
         ASSERT_TRUE(engine);
-        BlockingPool pool(1);
+        FairPool pool(1, 1);
         Interleaving interleaving(*engine, seed);
         interleaving.play([&]() -> Task<> {
             while (!interleaving.over()) {
-                auto done = co_await pool.run([&] { return engine->copy_segments(); });
-                EXPECT_TRUE(done) << done.error().detail();
-                copied += done && *done ? 1 : 0;
+                auto ran = co_await pool.run({}, [&] { return engine->copy_segments(); });
+                EXPECT_TRUE(ran && *ran) << (ran ? ran->error() : ran.error()).detail();
+                copied += ran && *ran && **ran ? 1 : 0;
             }
         });
         std::string found;

@@ -66,7 +66,7 @@ Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
 Task<std::unexpected<Error>> LocalBodyReader::failure(Error error) {
     if (error.code() != Errc::corrupt) co_return std::unexpected(std::move(error));
     auto look_up = [this] { return *index_.place(partition_, id_, Wait::yes); };
-    auto place = co_await pool_.run(look_up);
+    auto place = co_await pool_.read(partition_, look_up);
     if (!place && place.error().code() == Errc::not_found) co_return fail(Errc::not_found, "the body was erased");
     co_return std::unexpected(std::move(error));
 }
@@ -96,7 +96,7 @@ Task<Result<>> LocalBodyReader::fill(std::size_t most) {
     extend_buffer(want);
     if (!file_->try_read_at(buffer_.data() + have, want, offset_)) {
         auto read = [this, have, want] { return file_->read_at(buffer_.data() + have, want, offset_); };
-        auto got = co_await pool_.run(read);
+        auto got = co_await pool_.read(partition_, read);
         if (!got) co_return pass_on(got);
         if (*got != want) co_return fail(Errc::corrupt, file_->path().string() + " is too short");
     }

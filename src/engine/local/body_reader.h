@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "base/blocking_pool.h"
 #include "engine/engine.h"
+#include "engine/local/disk_pool.h"
 #include "engine/local/frame.h"
 #include "engine/local/index.h"
 #include "engine/local/local_engine.h"
@@ -31,7 +31,7 @@ struct SharedPart {
 class LocalBodyReader final : public BodyReader {
 public:
     /// `segment`: the one of `place`; null: opened when it is needed.
-    LocalBodyReader(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
+    LocalBodyReader(StoreDirectory& directory, const Index& index, DiskPool& pool, ReadMemory& memory,
                     PartitionId partition, BodyId id, BodyPlace place, std::shared_ptr<const File> segment,
                     SharedPart shared)
         : directory_(directory),
@@ -69,7 +69,7 @@ private:
 
     StoreDirectory& directory_;
     const Index& index_;
-    BlockingPool& pool_;
+    DiskPool& pool_;
     ReadMemory& memory_;
     PartitionId partition_;
     BodyId id_;

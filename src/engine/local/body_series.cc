@@ -39,7 +39,7 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up(BodyId id) {
     if (const auto* place = try_look_up(id)) co_return *place;
     if (goes_on(id)) {
         auto read = [this, id] { return *index_.places(partition_, id, window_, Wait::yes); };
-        if (auto places = co_await pool_.run(read)) keep(std::move(*places));
+        if (auto places = co_await pool_.read(partition_, read)) keep(std::move(*places));
         if (const auto* place = known(id)) co_return *place;
         // What is damaged may be another's place.
     } else {
@@ -50,7 +50,7 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up(BodyId id) {
 
 Task<Result<BodyPlace>> LocalBodySeries::look_up_anew(BodyId id) {
     auto read = [this, id] { return *index_.place(partition_, id, Wait::yes); };
-    co_return co_await pool_.run(read);
+    co_return co_await pool_.read(partition_, read);
 }
 
 // Null: it can't be opened. The references counted are this series' alone: counting those of all sessions in one place,
@@ -104,7 +104,7 @@ Task<Result<SharedPart>> LocalBodySeries::open_shared(BodyId id, BodyId shared) 
         auto place = index_.place(kSharedBodies, shared, Wait::no);
         if (!place || n > 0) {
             auto read = [this, shared] { return *index_.place(kSharedBodies, shared, Wait::yes); };
-            place = co_await pool_.run(read);
+            place = co_await pool_.read(partition_, read);
         }
         if (!*place && place->error().code() == Errc::not_found) {
             auto still_there = co_await look_up_anew(id);

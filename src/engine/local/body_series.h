@@ -11,7 +11,7 @@ namespace poplar::engine::local {
 /// copied.
 class LocalBodySeries final : public BodySeries {
 public:
-    LocalBodySeries(StoreDirectory& directory, const Index& index, BlockingPool& pool, ReadMemory& memory,
+    LocalBodySeries(StoreDirectory& directory, const Index& index, DiskPool& pool, ReadMemory& memory,
                     PartitionId partition)
         : directory_(directory), index_(index), pool_(pool), memory_(memory), partition_(partition) {}
     Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) override;
@@ -30,7 +30,7 @@ private:
 
     StoreDirectory& directory_;
     const Index& index_;
-    BlockingPool& pool_;
+    DiskPool& pool_;
     ReadMemory& memory_;
     PartitionId partition_;
 

@@ -89,7 +89,7 @@ private:
     Watches& watches_;
     Reserve& reserve_;
     Staging& staging_;
-    BlockingPool& pool_;
+    DiskPool& pool_;
     std::atomic<std::uint64_t>& next_body_;
 
     // The committer thread's own.

@@ -4,7 +4,6 @@
 
 #include <cassert>
 
-#include "base/blocking_pool.h"
 #include "base/log.h"
 #include "base/resume.h"
 #include "engine/local/body_series.h"
@@ -41,7 +40,7 @@ struct LocalEngine::Impl {
     std::shared_ptr<Watches> watches;
     std::atomic<std::uint64_t> next_body = 1;
     std::vector<Damage> damage;
-    std::unique_ptr<BlockingPool> pool;
+    std::unique_ptr<DiskPool> pool;
     ReadMemory read_memory{options.read_memory};
     std::unique_ptr<Staging> staging;
     std::unique_ptr<Committer> committer;
@@ -54,7 +53,7 @@ struct LocalEngine::Impl {
     Result<> open();
     Result<> begin();  ///< with its directory
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
-    void unlink_large_bodies(PartitionId partition, const Batch& batch);
+    Result<> unlink_large_bodies(PartitionId partition, const Batch& batch);
 };
 
 Result<> LocalEngine::Impl::open() {
@@ -93,7 +92,7 @@ Result<> LocalEngine::Impl::begin() {
         log::info("store.replayed", {{"records", recovered->records}, {"cut_octets", recovered->cut_octets}});
     for (const auto& place : damage)
         log::error("store.damage", {{"file", place.file}, {"offset", place.offset}, {"what", place.what}});
-    pool = std::make_unique<BlockingPool>(options.reader_threads);
+    pool = std::make_unique<DiskPool>(options.reader_threads);
     staging.reset(
         new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory, options.min_free_space});
     committer = std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *reserve, *staging);
@@ -122,11 +121,12 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
     return {};
 }
 
-void LocalEngine::Impl::unlink_large_bodies(PartitionId partition, const Batch& batch) {
+Result<> LocalEngine::Impl::unlink_large_bodies(PartitionId partition, const Batch& batch) {
     for (const auto& body : batch.bodies) {
         const auto* rest = own_rest(body);
         if (rest && rest->in_file()) (void)unlink_file(directory->disk(), directory->large_body(partition, body.id));
     }
+    return {};
 }
 
 LocalEngine::LocalEngine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -161,7 +161,7 @@ Task<Result<std::string>> LocalEngine::get(PartitionId partition, std::string ke
                                            std::shared_ptr<const Snapshot> snapshot) {
     if (auto found = impl_->index->get(partition, key, snapshot.get(), Wait::no)) co_return std::move(*found);
     auto read = [&] { return *impl_->index->get(partition, key, snapshot.get(), Wait::yes); };
-    co_return co_await impl_->pool->run(read);
+    co_return co_await impl_->pool->read(partition, read);
 }
 
 Task<Result<Entries>> LocalEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,
@@ -171,18 +171,18 @@ Task<Result<Entries>> LocalEngine::scan(PartitionId partition, KeyRange range, s
         if (auto found = impl_->index->scan(partition, range, limit, snapshot.get(), Wait::no))
             co_return std::move(*found);
     auto read = [&] { return *impl_->index->scan(partition, range, limit, snapshot.get(), Wait::yes); };
-    co_return co_await impl_->pool->run(read);
+    co_return co_await impl_->pool->read(partition, read);
 }
 
 Task<Result<ChangeNumber>> LocalEngine::change_number(PartitionId partition, std::shared_ptr<const Snapshot> snapshot) {
     if (auto found = impl_->index->change_number(partition, snapshot.get(), Wait::no)) co_return std::move(*found);
     auto read = [&] { return *impl_->index->change_number(partition, snapshot.get(), Wait::yes); };
-    co_return co_await impl_->pool->run(read);
+    co_return co_await impl_->pool->read(partition, read);
 }
 
 Task<Result<std::vector<PartitionId>>> LocalEngine::partitions(PartitionId after, std::size_t limit) {
     auto read = [&] { return impl_->index->partitions(after, limit); };
-    co_return co_await impl_->pool->run(read);
+    co_return co_await impl_->pool->read(after, read);
 }
 
 std::shared_ptr<const Snapshot> LocalEngine::snapshot(PartitionId) { return impl_->index->snapshot(); }
@@ -220,8 +220,8 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
         if (const auto& health = impl_->directory->health(); health.stopped()) co_return fail(Errc::io, health.state());
         files.bodies = batch.bodies;
         auto link = [&] { return impl_->link_large_bodies(partition, files); };
-        if (auto linked = co_await impl_->pool->run(link); !linked) {
-            impl_->unlink_large_bodies(partition, files);
+        if (auto linked = co_await impl_->pool->read(partition, link); !linked) {
+            (void)impl_->unlink_large_bodies(partition, files);
             co_return pass_on(linked);
         }
     }
@@ -234,8 +234,8 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
         co_await asio::async_initiate<decltype(use_awaitable), void(Result<ChangeNumber>)>(start, use_awaitable);
     // After a failed sync the record may be on the disk all the same: its file must stay.
     if (large && !result && result.error().code() != Errc::io) {
-        auto unlink = [&] { return impl_->unlink_large_bodies(partition, files), true; };
-        co_await impl_->pool->run(unlink);
+        auto unlink = [&] { return impl_->unlink_large_bodies(partition, files); };
+        (void)co_await impl_->pool->read(partition, unlink);
     }
     co_return result;
 }

@@ -104,7 +104,7 @@ Task<Result<>> LocalBodyWriter::spill() {
         staging_.directory.disk().reached(Step::body_written);
         return {};
     };
-    auto done = co_await staging_.pool.run(work);
+    auto done = co_await staging_.pool.write(this, work);
     if (!done) co_return pass_on(done);
     body_->file_octets_ += body_->frame_octets_;
     staging_.in_memory -= body_->frame_octets_;
@@ -137,7 +137,7 @@ Task<Result<std::shared_ptr<const StagedBody>>> LocalBodyWriter::finish(std::siz
     if (file_ || body_->size_ > staging_.large_body) {
         if (auto done = co_await spill(); !done) co_return pass_on(done);
         auto work = [this] { return make_durable(); };
-        if (auto done = co_await staging_.pool.run(work); !done) co_return pass_on(done);
+        if (auto done = co_await staging_.pool.write(this, work); !done) co_return pass_on(done);
     }
     co_return std::shared_ptr<const StagedBody>(std::move(body_));
 }

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "base/blocking_pool.h"
 #include "engine/engine.h"
+#include "engine/local/disk_pool.h"
 #include "engine/local/file.h"
 #include "engine/local/store_directory.h"
 
@@ -31,7 +31,7 @@ private:
 /// What incoming bodies share.
 struct Staging {
     StoreDirectory& directory;
-    BlockingPool& pool;
+    DiskPool& pool;
     std::atomic<std::uint64_t>& next_body;
     std::uint64_t large_body;      ///< octets a body may have in memory
     std::uint64_t memory_budget;   ///< octets all of them may have; past it small bodies go to files too
