@@ -43,12 +43,17 @@ struct Expansion {
     std::shared_ptr<const Resolution> led_to;  ///< its detail is that of the one account at the end, if any
 };
 
+/// Whether a change may alter where an alias leads. Noting where an account was logged in from does not, and would
+/// have every alias looked up anew at each login from a new place.
+enum class AliasesLead { anew, as_before };
+
 struct Core {
     engine::Engine& engine;
     const Clock& clock;
     Options options;
-    AsyncMutex writer;  ///< held by the one change being made; reads never take it
-    std::mutex expansions_mutex;
+    AsyncMutex writer;                              ///< held by the one change being made; reads never take it
+    std::mutex expansions_mutex;                    ///< for the three that follow
+    engine::ChangeNumber alike_from{}, alike_to{};  ///< aliases lead to the same from this to that
     OctetCache<std::string, Expansion> expansions{options.alias_cache};  ///< by the alias
 
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
@@ -71,10 +76,15 @@ struct Core {
     /// The address of an account. Errors: not_found.
     Task<Result<Account>> account(mail::Address address);
 
+    /// True if an alias leads to the same now, at `number`, as it did then. Under expansions_mutex.
+    bool leads_as_before(engine::ChangeNumber then, engine::ChangeNumber number) const {
+        return then == number || (alike_from <= then && then <= number && number <= alike_to);
+    }
+
     /// Makes one change: calls `prepare(Draft&)`, a coroutine that reads what it must and fills the draft, and commits
     /// that; again if another process changed the directory in between. `prepare` lives in the caller's frame.
     template <class T, class Prepare>
-    Task<Result<T>> write(Prepare& prepare) {
+    Task<Result<T>> write(Prepare& prepare, AliasesLead lead = AliasesLead::anew) {
         auto turn = co_await writer.lock();
         for (int attempt = 0; attempt < kAttempts; ++attempt) {
             auto number = co_await engine.change_number(kDirectoryPartition);
@@ -87,6 +97,7 @@ struct Core {
             if (draft.counters != *before) draft.batch.put(counters_key(), encode(draft.counters));
             if (draft.batch.empty()) co_return made;
             auto committed = co_await engine.commit(kDirectoryPartition, std::move(draft.batch), *number);
+            if (committed && lead == AliasesLead::as_before) note_alike(*number, *committed);
             if (committed) co_return made;
             if (committed.error().code() != Errc::conflict) co_return pass_on(committed);
         }
@@ -95,6 +106,13 @@ struct Core {
 
 private:
     static constexpr int kAttempts = 32;
+
+    /// One commit led from this change number to that.
+    void note_alike(engine::ChangeNumber before, engine::ChangeNumber after) {
+        std::lock_guard guard(expansions_mutex);
+        if (alike_to != before) alike_from = before;
+        alike_to = after;
+    }
 };
 
 }  // namespace poplar::directory

@@ -45,7 +45,7 @@ Task<Result<std::vector<Directory::SeenPeers>>> Directory::note_familiar_peers(s
         }
         co_return kept;
     };
-    co_return co_await core_->write<std::vector<SeenPeers>>(prepare);
+    co_return co_await core_->write<std::vector<SeenPeers>>(prepare, AliasesLead::as_before);
 }
 
 }  // namespace poplar::directory

@@ -86,7 +86,7 @@ Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) 
     {
         std::lock_guard guard(core.expansions_mutex);
         const auto* known = core.expansions.find(alias.address);
-        if (known && known->number == *number) co_return known->led_to;
+        if (known && core.leads_as_before(known->number, *number)) co_return known->led_to;
     }
     Walk walk(core);
     auto address = alias.address;

@@ -121,6 +121,26 @@ TEST_F(Resolve, LooksUpWhereAnAliasLeadsOnceUntilSomethingChanges) {
     EXPECT_EQ(run(without.resolve({"all", "example.org"}))->accounts.size(), 48u);
 }
 
+TEST_F(Resolve, LooksUpNoAliasAnewBecauseSomebodyLoggedInFromElsewhere) {
+    Names targets;
+    for (int i = 0; i < 50; ++i) targets.push_back(account("user" + std::to_string(i) + "@example.org").address);
+    alias("all@example.org", targets);
+    EXPECT_EQ(names(resolve("all")), targets);
+    const auto user = *run(directory.find_account("user1@example.org"));
+    for (std::uint64_t place : {1, 2, 3}) {
+        ASSERT_TRUE(run(directory.note_familiar_peers({{user.id, {place}}}, 16)));
+        const auto before = engine.reads();
+        EXPECT_EQ(resolve("all").accounts.size(), 50u);
+        EXPECT_LE(engine.reads() - before, 5u);
+    }
+    disable("user0@example.org");
+    EXPECT_EQ(resolve("all").accounts.size(), 49u);
+    ASSERT_TRUE(run(directory.note_familiar_peers({{user.id, {4}}}, 16)));
+    EXPECT_EQ(resolve("all").accounts.size(), 49u);
+    disable("user2@example.org");
+    EXPECT_EQ(resolve("all").accounts.size(), 48u);
+}
+
 TEST_F(Resolve, DoesNotTakeTwoWaysToOneAliasForACircle) {
     alias("d@example.org", {"bob@example.org"});
     alias("b@example.org", {"d@example.org"});
