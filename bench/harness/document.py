@@ -1,11 +1,11 @@
-"""Puts tables between their markers in docs/performance.md, charts beside it."""
+"""Puts tables between their markers in docs/performance.md or docs/performance/tables.md, charts beside the latter."""
 
 import re
 
 from .servers import ROOT
 
-DOCUMENT = ROOT / "docs/performance.md"
 CHARTS = ROOT / "docs/performance"
+PAGES = ROOT / "docs/performance.md", CHARTS / "tables.md"
 
 
 def figure(value):
@@ -24,14 +24,13 @@ def table(head, rows):
 
 
 def publish(name, text):
-    """Replaces what stands between <!-- name --> and <!-- /name -->."""
-    before = DOCUMENT.read_text()
+    """Replaces what stands between <!-- name --> and <!-- /name --> on the page that has these."""
     begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    after, count = re.subn(re.escape(begin) + ".*?" + re.escape(end), lambda _: begin + text.rstrip("\n") + "\n" + end, before,
-                           flags=re.S)
-    if count != 1:
-        raise ValueError(f"{DOCUMENT} has no place for {name}")
-    DOCUMENT.write_text(after)
+    place = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
+    pages = [page for page in PAGES if place.search(page.read_text())]
+    if len(pages) != 1:
+        raise ValueError(f"there must be one place for {name}, and there are {len(pages)}")
+    pages[0].write_text(place.sub(lambda _: begin + text.rstrip("\n") + "\n" + end, pages[0].read_text(), count=1))
 
 
 def chart(name, svg):
