@@ -1,6 +1,6 @@
 """Habits of clients that are not run here, on the wire: what each sends or expects, and that Poplar answers it well.
 
-docs/clients.md says which client has which habit, and names these tests.
+docs/using/clients.md says which client has which habit, and names these tests.
 """
 
 import base64

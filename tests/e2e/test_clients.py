@@ -1,7 +1,7 @@
 """The clients of tests/e2e/clients against one table of scenarios: what they fetch, what stays, what a lost connection leaves.
 
 What a device stored is compared with what the server holds, octet by octet, after only the client's own way of storing has
-been undone. docs/clients.md is written from what these show.
+been undone. docs/using/clients.md is written from what these show.
 """
 
 import itertools

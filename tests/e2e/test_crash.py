@@ -1,4 +1,4 @@
-"""kill -9 under a mixed load, again and again: what was acknowledged holds, in every word of docs/durability.md.
+"""kill -9 under a mixed load, again and again: what was acknowledged holds, in every word of docs/operating/durability.md.
 
 crash_load.py has the load, crash_ledger.py what must hold. After each restart every account is compared with its ledger:
 each acknowledged message is there exactly once and byte-exact, one without an answer is there once and whole or not at

@@ -1,3 +1,3 @@
-"""Does a POP3 server do what the RFCs say? See docs/conformance.md."""
+"""Does a POP3 server do what the RFCs say? See docs/reference/conformance.md."""
 
 __version__ = "1.0"

@@ -20,7 +20,7 @@ def arguments(argv):
         description="Checks a POP3 server against the RFCs. Its accounts are EMPTIED again and again: use test accounts.")
     where = parser.add_argument_group("the server")
     where.add_argument("--target", metavar="FILE", default=os.environ.get("POP3_CONFORMANCE_TARGET"),
-                       help="all of this in a JSON file; see docs/conformance.md (default: $POP3_CONFORMANCE_TARGET)")
+                       help="all of this in a JSON file; see docs/reference/conformance.md (default: $POP3_CONFORMANCE_TARGET)")
     where.add_argument("--name", help="what the reports call it")
     where.add_argument("--host", help="default 127.0.0.1")
     where.add_argument("--port", type=int, help="POP3 without implicit TLS")

@@ -33,7 +33,7 @@ class Account:
 
 
 class Target:
-    """description: the value of a target file; see docs/conformance.md for its entries."""
+    """description: the value of a target file; see docs/reference/conformance.md for its entries."""
 
     def __init__(self, description):
         self.description = description

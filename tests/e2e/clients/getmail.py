@@ -7,7 +7,7 @@ from .device import PLAIN, TLS, Device, Maildir
 
 # A process of its own stores each message. getmail sets its handler for that one's end after it has begun, and is woken only
 # if it waits already when the end comes. On a busy machine that is often over by then, and getmail stands still for `timeout`
-# (180 s) and gives up: docs/clients.md. Here it waits for the process itself.
+# (180 s) and gives up: docs/using/clients.md. Here it waits for the process itself.
 PATIENT = """
 import os, runpy, sys
 from getmailcore.baseclasses import ForkingBase
