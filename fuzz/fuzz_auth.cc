@@ -36,7 +36,7 @@ struct World {
         test::run(directory.add_account("a@example.org", {"{PLAIN}kX8vQ2mN7pL4wR9t", keys()}));
         test::run(directory.set_shared_secret("a@example.org", "kX8vQ2mN7pL4wR9u"));
         sasl_options.mechanisms = all_mechanisms();
-        authenticator.emplace(directory, clock, options);
+        authenticator.emplace(directory, options);
         sasl.emplace(*authenticator, clock, sasl_options, std::make_shared<NoTokens>());
     }
     static std::string keys() { return to_string(derive_scram_keys(ScramHash::sha256, "kX8vQ2mN7pL4wR9v", 4096)); }

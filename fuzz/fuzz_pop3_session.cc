@@ -181,7 +181,7 @@ private:
 struct People {
     test::MemoryEngine engine;
     directory::Directory directory{engine, system_clock(), {}};
-    auth::Authenticator authenticator{directory, system_clock(), options()};
+    auth::Authenticator authenticator{directory, options()};
     auth::Sasl sasl{authenticator, system_clock(), {}, nullptr};
     directory::AccountId fred;
 

@@ -76,7 +76,7 @@ private:
     test::MemoryEngine engine_;
     test::ManualClock clock_;
     directory::Directory directory_{engine_, clock_, {}};
-    auth::Authenticator authenticator_{directory_, clock_, {}};
+    auth::Authenticator authenticator_{directory_, {}};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     auth::OpenSessions open_sessions_;
     pop3::LoginDelays login_delays_;

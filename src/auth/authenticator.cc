@@ -67,10 +67,10 @@ ThrottleOptions throttle(const Options& options, std::uint32_t failures) {
 }  // namespace
 
 struct Authenticator::Impl {
-    Impl(directory::Directory& d, const Clock& clock, const Options& o)
+    Impl(directory::Directory& d, const Options& o)
         : directory(d),
           options(o),
-          verified(clock, o.cache_ttl, o.cache_entries),
+          verified(o.cache_ttl, o.cache_entries),
           familiar(d, o.familiar_peers, o.cache_entries),
           pairs(throttle(o, o.failures_per_pair)),
           peers(throttle(o, o.failures_per_peer)),
@@ -484,8 +484,8 @@ struct Authenticator::Impl {
     FairPool pool;  // last: its threads end before what they use
 };
 
-Authenticator::Authenticator(directory::Directory& directory, const Clock& clock, Options options)
-    : impl_(std::make_unique<Impl>(directory, clock, options)) {}
+Authenticator::Authenticator(directory::Directory& directory, Options options)
+    : impl_(std::make_unique<Impl>(directory, options)) {}
 
 Authenticator::~Authenticator() = default;
 

@@ -10,7 +10,6 @@
 
 #include "auth/scram.h"
 #include "base/asio.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/steady.h"
 #include "directory/directory.h"
@@ -62,7 +61,7 @@ struct Claim {
 
 class Authenticator {
 public:
-    Authenticator(directory::Directory& directory, const Clock& clock, Options options);
+    Authenticator(directory::Directory& directory, Options options);
     ~Authenticator();
 
     /// Errors: denied (wrong, unknown, disabled: the client can't tell which; the detail, for the log, says), busy (too

@@ -14,11 +14,8 @@ constexpr std::size_t kShards = 16;
 std::size_t shard_count(std::size_t entries) { return std::clamp<std::size_t>(entries, 1, kShards); }
 }  // namespace
 
-VerifiedCache::VerifiedCache(const Clock& clock, std::chrono::seconds ttl, std::size_t entries)
-    : clock_(clock),
-      ttl_(ttl),
-      shard_entries_(ttl.count() <= 0 ? 0 : entries / shard_count(entries)),
-      shards_(shard_count(entries)) {
+VerifiedCache::VerifiedCache(std::chrono::seconds ttl, std::size_t entries)
+    : ttl_(ttl), shard_entries_(ttl.count() <= 0 ? 0 : entries / shard_count(entries)), shards_(shard_count(entries)) {
     random_bytes(key_.data(), key_.size());
 }
 
@@ -41,11 +38,6 @@ VerifiedCache::Digest VerifiedCache::digest(const directory::Account& account, s
     return out;
 }
 
-bool VerifiedCache::is_past(Timestamp since) const {
-    auto now = clock_.now();
-    return now >= since + ttl_ || now < since;
-}
-
 bool VerifiedCache::contains(const directory::Account& account, std::string_view password) {
     if (shard_entries_ == 0) return false;
     auto& here = shard(account.id);
@@ -53,7 +45,7 @@ bool VerifiedCache::contains(const directory::Account& account, std::string_view
     std::lock_guard hold(here.mutex);
     auto found = here.entries.find(account.id);
     if (found == here.entries.end()) return false;
-    if (is_past(found->second.since)) {
+    if (SteadyClock::now() >= found->second.since + ttl_) {
         here.erase(found);
         return false;
     }
@@ -68,7 +60,7 @@ void VerifiedCache::remember(const directory::Account& account, std::string_view
     if (auto old = here.entries.find(account.id); old != here.entries.end()) here.erase(old);
     if (here.entries.size() >= shard_entries_) here.erase(here.entries.find(here.order.front()));
     auto order = here.order.insert(here.order.end(), account.id);
-    here.entries.emplace(account.id, Entry{made, clock_.now(), order});
+    here.entries.emplace(account.id, Entry{made, SteadyClock::now(), order});
 }
 
 void VerifiedCache::forget(directory::AccountId id) {

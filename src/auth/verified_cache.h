@@ -7,18 +7,18 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/steady.h"
 #include "directory/directory.h"
 
 namespace poplar::auth {
 
 /// Remembers for a while that a password was right, as a hash under a key that only this process has (BLAKE2b): who
 /// polls every minute doesn't cost an Argon2 each time. One password an account; a changed credential_version makes
-/// what was remembered worthless. May be called from any thread.
+/// what was remembered worthless. A wall clock that steps changes nothing. May be called from any thread.
 class VerifiedCache {
 public:
     /// Remembers nothing with a `ttl` or `entries` of 0. Where `entries` are used up, the oldest go.
-    VerifiedCache(const Clock& clock, std::chrono::seconds ttl, std::size_t entries);
+    VerifiedCache(std::chrono::seconds ttl, std::size_t entries);
     ~VerifiedCache();
     VerifiedCache(const VerifiedCache&) = delete;
     VerifiedCache& operator=(const VerifiedCache&) = delete;
@@ -32,7 +32,7 @@ private:
     using Digest = std::array<unsigned char, 32>;
     struct Entry {
         Digest digest;
-        Timestamp since;
+        SteadyTime since;
         std::list<directory::AccountId>::iterator order;
     };
     struct Shard {
@@ -42,10 +42,8 @@ private:
         void erase(std::unordered_map<directory::AccountId, Entry>::iterator entry);
     };
     Digest digest(const directory::Account& account, std::string_view password) const;
-    bool is_past(Timestamp since) const;
     Shard& shard(directory::AccountId id) { return shards_[id.value % shards_.size()]; }
 
-    const Clock& clock_;
     const std::chrono::seconds ttl_;
     const std::size_t shard_entries_;
     Digest key_;

@@ -222,7 +222,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       clock_(*engine_, system_clock(), config_.believe_clock_after),
       directory_(*engine_, system_clock(), config_.directory),
       store_(*engine_, clock_, config_.mailstore),
-      authenticator_(directory_, system_clock(), config_.auth),
+      authenticator_(directory_, config_.auth),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
       removed_(*engine_, clock_, config_.mailstore.retention),

@@ -100,7 +100,7 @@ protected:
         ASSERT_TRUE(run(directory.add_account(name + "@example.org", {"{PLAIN}" + password, keys})));
     }
     Authenticator& authenticator() {
-        if (!authenticator_) authenticator_.emplace(directory, clock, options);
+        if (!authenticator_) authenticator_.emplace(directory, options);
         return *authenticator_;
     }
     Sasl& sasl() {
@@ -268,7 +268,7 @@ TEST_F(ExchangeTest, WhatIsMadeUpSurvivesARestart) {
     EXPECT_EQ(play("SCRAM-SHA-256", {"n,,n=nobody@example.org,r=abc"}), "challenge");
     auto salt = challenges[0].substr(challenges[0].find(",s="));
     directory::Directory again{engine, clock, {}};
-    Authenticator other(again, clock, options);
+    Authenticator other(again, options);
     auto keys = run(other.scram_keys("nobody@example.org", std::nullopt, ScramHash::sha256));
     ASSERT_TRUE(keys);
     EXPECT_EQ(",s=" + base64_encode(keys->salt) + ",i=4096", salt);

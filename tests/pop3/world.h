@@ -93,7 +93,7 @@ protected:
     MemoryEngine engine_;
     ManualClock clock_;
     directory::Directory directory_{engine_, clock_, {}};
-    auth::Authenticator authenticator_{directory_, clock_, without_delay()};
+    auth::Authenticator authenticator_{directory_, without_delay()};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     mailstore::MailStore store_{engine_, clock_, {}};
     pop3::ListingCache listings_{1 << 20};

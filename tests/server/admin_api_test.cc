@@ -57,7 +57,7 @@ struct AdminApiTest : testing::Test {
         options.failure_delay = std::chrono::milliseconds(0);
         return options;
     }();
-    auth::Authenticator auth{directory, clock, auth_options};
+    auth::Authenticator auth{directory, auth_options};
     delivery::Delivery delivery{directory, store, engine, clock, {}};
     RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
