@@ -1,6 +1,6 @@
 #pragma once
 // How long mail stays on the server and how often somebody may log in (RFC 2449 s6.7, s6.5): what CAPA announces, and
-// who has to wait. The days of EXPIRE are counted by server/housekeeping; EXPIRE 0 is the Transaction's.
+// who has to wait. The days of EXPIRE are counted by upkeep/retention; EXPIRE 0 is the Transaction's.
 #include <atomic>
 #include <chrono>
 #include <cstdint>

@@ -13,11 +13,11 @@
 #include "auth/open_sessions.h"
 #include "delivery/delivery.h"
 #include "directory/directory.h"
+#include "directory/removed.h"
 #include "http/message.h"
 #include "mailstore/mail_store.h"
 #include "pop3/policy.h"
-#include "server/removed_accounts.h"
-#include "server/verify.h"
+#include "upkeep/verify.h"
 
 namespace poplar::server {
 
@@ -34,13 +34,13 @@ struct ApiServices {
     mailstore::MailStore& mail;
     auth::Authenticator& auth;
     delivery::Delivery& delivery;
-    RemovedAccounts& removed;
+    directory::RemovedAccounts& removed;
     auth::OpenSessions& open_sessions;
     pop3::Announced& announced;
     std::string hostname;
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
     std::function<Task<Json>()> status;
-    std::function<Task<Result<>>(VerifySink&)> verify;
+    std::function<Task<Result<upkeep::VerifyOutcome>>(upkeep::VerifyListener&)> verify;
     std::function<void()> scrub;
     std::function<Task<Result<>>()> confirm_clock;
 };
@@ -100,6 +100,9 @@ ApiReply api_error(Errc code, std::string message);
 ApiReply no_such_route(const http::Request& request);
 Json json_account(const directory::Account& account);
 std::string json_time(Timestamp time);
+Json json_damage(const upkeep::NamedDamage& named);
+Json json_progress(const engine::VerifyTotals& totals);
+Json json_done(const upkeep::VerifyOutcome& outcome);
 /// ?limit=, at most `most`. Errors: invalid.
 Result<std::uint64_t> query_number(const http::Request& request, std::string_view name, std::uint64_t otherwise,
                                    std::uint64_t most);

@@ -23,10 +23,12 @@ std::string shown(const std::vector<mail::HeaderField>& fields, std::string_view
     return {};
 }
 
-class EventStream final : public VerifySink {
+class EventStream final : public upkeep::VerifyListener {
 public:
     explicit EventStream(http::Stream& stream) : stream_(stream) {}
-    Task<Result<>> write(const Json& event) override {
+    Task<Result<>> damaged(upkeep::NamedDamage damage) override { co_return co_await write(json_damage(damage)); }
+    Task<Result<>> progress(engine::VerifyTotals totals) override { co_return co_await write(json_progress(totals)); }
+    Task<Result<>> write(Json event) {
         auto line = dump(event) + "\n";
         co_return co_await stream_.write(line);
     }
@@ -35,7 +37,35 @@ private:
     http::Stream& stream_;
 };
 
+Json json_totals(const char* type, const engine::VerifyTotals& totals) {
+    return {{"type", type},
+            {"segments", totals.segments},
+            {"records", totals.records},
+            {"bodies", totals.bodies},
+            {"octets", totals.octets},
+            {"damaged", totals.damaged}};
+}
+
 }  // namespace
+
+Json json_progress(const engine::VerifyTotals& totals) { return json_totals("progress", totals); }
+
+Json json_done(const upkeep::VerifyOutcome& outcome) {
+    auto out = json_totals("done", outcome.totals);
+    out["accounts"] = outcome.accounts;
+    return out;
+}
+
+Json json_damage(const upkeep::NamedDamage& named) {
+    const auto& damage = named.damage;
+    Json out{{"type", "damage"}, {"what", damage.what}};
+    if (!damage.file.empty()) out["file"] = damage.file, out["offset"] = damage.offset;
+    if (damage.partition) out["partition"] = damage.partition->value;
+    if (damage.body) out["body"] = damage.body->value;
+    if (!named.account.empty()) out["account"] = named.account;
+    if (!named.unique_id.empty()) out["message"] = named.unique_id;
+    return out;
+}
 
 Task<Json> AdminApi::describe(directory::AccountId account, mailstore::Message message, bool headers) {
     Json out{{"unique_id", message.unique_id},
@@ -225,7 +255,12 @@ Task<ApiReply> AdminApi::verify(http::Stream& stream) {
     } running(verifying_);
     if (auto begun = co_await stream.begin("application/x-ndjson"); !begun) co_return ApiReply{500, {}, true};
     EventStream events(stream);
-    auto done = co_await s_.verify(events);
+    auto outcome = co_await s_.verify(events);
+    Result<> done;
+    if (outcome)
+        done = co_await events.write(json_done(*outcome));
+    else
+        done = pass_on(outcome);
     if (!done) {
         log::warning("admin.verify_ended", {{"reason", done.error().detail()}});
         co_return ApiReply{500, {}, true};

@@ -8,9 +8,9 @@
 #include <system_error>
 
 #include "base/printable.h"
+#include "base/version.h"
 #include "http/target.h"
 #include "server/admin_api.h"
-#include "server/version.h"
 
 namespace poplar::server {
 

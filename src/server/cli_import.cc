@@ -8,10 +8,10 @@
 #include <map>
 #include <unordered_map>
 
+#include "base/units.h"
 #include "directory/passwd_file.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
-#include "server/units.h"
 
 namespace poplar::server {
 

@@ -5,10 +5,10 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "base/units.h"
 #include "http/target.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
-#include "server/units.h"
 
 namespace poplar::server {
 

@@ -6,13 +6,13 @@
 #include <cstdio>
 
 #include "base/printable.h"
+#include "base/units.h"
+#include "base/version.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
 #include "server/privileges.h"
 #include "server/server.h"
-#include "server/units.h"
-#include "server/verify.h"
-#include "server/version.h"
+#include "upkeep/verify.h"
 
 namespace poplar::server {
 
@@ -165,11 +165,15 @@ private:
     bool json_, progress_, shown_ = false, damaged_ = false, done_ = false;
 };
 
-class PrinterSink final : public VerifySink {
+class Printer final : public upkeep::VerifyListener {
 public:
-    explicit PrinterSink(VerifyPrinter& printer) : printer_(printer) {}
-    Task<Result<>> write(const Json& event) override {
-        printer_.event(event);
+    explicit Printer(VerifyPrinter& printer) : printer_(printer) {}
+    Task<Result<>> damaged(upkeep::NamedDamage damage) override {
+        printer_.event(json_damage(damage));
+        co_return Result<>();
+    }
+    Task<Result<>> progress(engine::VerifyTotals totals) override {
+        printer_.event(json_progress(totals));
         co_return Result<>();
     }
 
@@ -199,17 +203,18 @@ int verify_stopped(const Config& config, VerifyPrinter& printer) {
     if (!engine) return complain_of_store(config, engine.error());
     directory::Directory directory(**engine, system_clock(), config.directory);
     mailstore::MailStore store(**engine, system_clock(), config.mailstore);
-    RemovedAccounts removed(**engine, system_clock(), config.mailstore.retention);
-    PrinterSink sink(printer);
+    directory::RemovedAccounts removed(**engine, system_clock(), config.mailstore.retention);
+    Printer listener(printer);
     asio::io_context context(1);
-    Result<> done;
-    asio::co_spawn(context, verify_store(**engine, directory, store, removed, sink),
-                   [&](std::exception_ptr failure, Result<> result) {
+    Result<upkeep::VerifyOutcome> done;
+    asio::co_spawn(context, upkeep::verify_store(**engine, directory, store, removed, listener),
+                   [&](std::exception_ptr failure, Result<upkeep::VerifyOutcome> result) {
                        if (failure) std::rethrow_exception(failure);
                        done = std::move(result);
                    });
     context.run();
     if (!done) return complain(done.error().detail());
+    printer.event(json_done(*done));
     return printer.exit_code();
 }
 

@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/units.h"
 #include "http/target.h"
 #include "server/admin_api.h"
 #include "server/cli.h"
 #include "server/password_input.h"
-#include "server/units.h"
 
 namespace poplar::server {
 

@@ -10,9 +10,9 @@
 #include <cstring>
 #include <set>
 
+#include "base/units.h"
 #include "net/file_descriptor.h"
 #include "net/listener.h"
-#include "server/units.h"
 
 namespace poplar::server {
 

@@ -3,12 +3,12 @@
 
 #include <limits>
 
+#include "base/units.h"
 #include "http/url.h"
 #include "mail/address.h"
 #include "net/listener.h"
 #include "net/networks.h"
 #include "server/config.h"
-#include "server/units.h"
 
 namespace poplar::server {
 

@@ -11,15 +11,16 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/version.h"
 #include "http/session.h"
+#include "jobs/runner.h"
 #include "server/admin_api.h"
 #include "server/bind.h"
-#include "server/housekeeping.h"
 #include "server/privileges.h"
-#include "server/store_clock.h"
 #include "server/systemd.h"
-#include "server/verify.h"
-#include "server/version.h"
+#include "upkeep/retention.h"
+#include "upkeep/store_clock.h"
+#include "upkeep/verify.h"
 
 namespace poplar::server {
 
@@ -168,8 +169,6 @@ private:
     Task<> watch_signals();
     Task<> stop();
     Task<> load_clock();
-    Task<> keep_clock();
-    Task<> keep_house();
     Task<> feed_watchdog();
     Task<> announce();
     void reload();
@@ -178,14 +177,14 @@ private:
 
     Config config_;
     std::unique_ptr<engine::local::LocalEngine> engine_;
-    StoreClock clock_;
+    upkeep::StoreClock clock_;
     directory::Directory directory_;
     mailstore::MailStore store_;
     auth::Authenticator authenticator_;
     auth::Sasl sasl_;
     delivery::Delivery delivery_;
-    RemovedAccounts removed_;
-    Housekeeping housekeeping_;
+    directory::RemovedAccounts removed_;
+    upkeep::Retention retention_;
     net::CurrentTls tls_, smtp_tls_;
     std::array<SessionCount, kProtocols.size()> sessions_;
     auth::OpenSessions open_sessions_;
@@ -202,7 +201,8 @@ private:
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
     asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
-    asio::steady_timer house_timer_{control_}, clock_timer_{control_}, watchdog_timer_{control_};
+    asio::steady_timer watchdog_timer_{control_};
+    jobs::Runner jobs_{control_.get_executor(), system_clock()};
     AdminApi api_;
     net::Workers control_worker_{control_};
     net::Server admin_;
@@ -211,7 +211,6 @@ private:
 
     Timestamp started_ = system_clock().now();
     steady_clock::time_point started_steady_ = steady_clock::now();
-    std::optional<HousekeepingTotals> last_house_;
     bool stopping_ = false, stopped_ = false;
 };
 
@@ -226,7 +225,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
       removed_(*engine_, clock_, config_.mailstore.retention),
-      housekeeping_(
+      retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days),
       announced_(config_.pop3.policy),
       api_({.directory = directory_,
@@ -239,7 +238,10 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .status = [this] { return status(); },
-            .verify = [this](VerifySink& sink) { return verify_store(*engine_, directory_, store_, removed_, sink); },
+            .verify =
+                [this](upkeep::VerifyListener& listener) {
+                    return upkeep::verify_store(*engine_, directory_, store_, removed_, listener);
+                },
             .scrub = [this] { engine_->scrub(); },
             .confirm_clock = [this] { return clock_.confirm(); }}),
       admin_(control_worker_, admin_limits()),
@@ -318,16 +320,6 @@ Task<> Server::load_clock() {
     if (!loaded) log::error("clock.unreadable", {{"reason", loaded.error().detail()}});
 }
 
-Task<> Server::keep_clock() {
-    while (!stopping_) {
-        auto kept = co_await clock_.keep();
-        if (!kept) log::warning("clock.not_kept", {{"reason", kept.error().detail()}});
-        if (stopping_) co_return;
-        clock_timer_.expires_after(kClockEvery);
-        co_await clock_timer_.async_wait(kValues);
-    }
-}
-
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
     spawn(load_clock());
@@ -344,8 +336,9 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     }
     admin_.add(std::move(admin), admin_service());
     spawn(watch_signals());
-    spawn(keep_clock());
-    spawn(keep_house());
+    jobs_.add(clock_, {.every = kClockEvery});
+    jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
+                           .every = config_.expire_every});
     if (systemd::watchdog()) spawn(feed_watchdog());
     log::info("server.ready", {{"version", version()},
                                {"pid", getpid()},
@@ -407,34 +400,10 @@ Task<> Server::stop() {
         co_await admin_.idle(kAdminPatience);
     }
     co_await authenticator_.flush();
-    housekeeping_.stop();
-    house_timer_.cancel();
-    clock_timer_.cancel();
+    jobs_.stop();
     watchdog_timer_.cancel();
     stopped_ = true;
     signals_.cancel();
-}
-
-Task<> Server::keep_house() {
-    house_timer_.expires_after(std::min<std::chrono::milliseconds>(kFirstHousekeeping, config_.expire_every));
-    for (;;) {
-        co_await house_timer_.async_wait(kValues);
-        if (stopping_) co_return;
-        auto totals = co_await housekeeping_.round();
-        if (totals) {
-            last_house_ = *totals;
-            log::info("housekeeping.done", {{"accounts", totals->accounts},
-                                            {"aged_messages", totals->aged},
-                                            {"expired_messages", totals->expired},
-                                            {"purged_accounts", totals->purged},
-                                            {"failures", totals->failures},
-                                            {"suspended", totals->suspended ? "yes" : "no"}});
-        } else if (totals.error().code() != Errc::cancelled) {
-            log::warning("housekeeping.failed", {{"reason", totals.error().detail()}});
-        }
-        if (stopping_) co_return;
-        house_timer_.expires_after(config_.expire_every);
-    }
 }
 
 Task<> Server::feed_watchdog() {
@@ -544,8 +513,8 @@ Task<Json> Server::status() {
     const auto& scrub = engine.scrub;
     auto found = Json::array();
     for (const auto& one : scrub.damage) {
-        auto described = co_await describe(one, directory_, store_);
-        found.push_back(std::move(described));
+        auto named = co_await upkeep::name_damage(one, directory_, store_);
+        found.push_back(json_damage(named));
     }
     auto time = [](std::chrono::system_clock::time_point at) -> Json {
         if (at == std::chrono::system_clock::time_point()) return nullptr;
@@ -575,10 +544,10 @@ Task<Json> Server::status() {
         out["clock"]["believed_at"] = clock.believed_at ? Json(json_time(*clock.believed_at)) : Json(nullptr);
     }
     out["housekeeping"] = nullptr;
-    if (last_house_)
-        out["housekeeping"] = {{"accounts", last_house_->accounts},        {"aged_messages", last_house_->aged},
-                               {"expired_messages", last_house_->expired}, {"purged_accounts", last_house_->purged},
-                               {"failures", last_house_->failures},        {"suspended", last_house_->suspended}};
+    if (const auto& last_house = retention_.last())
+        out["housekeeping"] = {{"accounts", last_house->accounts},        {"aged_messages", last_house->aged},
+                               {"expired_messages", last_house->expired}, {"purged_accounts", last_house->purged},
+                               {"failures", last_house->failures},        {"suspended", last_house->suspended}};
     co_return out;
 }
 

@@ -8,11 +8,12 @@
 #include "net/server.h"
 #include "server/admin_client.h"
 #include "server/config.h"
-#include "server/housekeeping.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/unhurried.h"
+#include "upkeep/retention.h"
 
 namespace poplar::server {
 namespace {
@@ -59,7 +60,7 @@ struct AdminApiTest : testing::Test {
     }();
     auth::Authenticator auth{directory, auth_options};
     delivery::Delivery delivery{directory, store, engine, clock, {}};
-    RemovedAccounts removed{engine, clock, std::chrono::days(30)};
+    directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
     pop3::Announced announced{{}};
     AdminApi api{{.directory = directory,
@@ -72,9 +73,8 @@ struct AdminApiTest : testing::Test {
                   .hostname = "mail.example.org",
                   .body_limit = 10'000,
                   .status = []() -> Task<Json> { co_return Json{{"version", "test"}}; },
-                  .verify = [](VerifySink& sink) -> Task<Result<>> {
-                      Json event{{"type", "done"}};
-                      co_return co_await sink.write(event);
+                  .verify = [](upkeep::VerifyListener&) -> Task<Result<upkeep::VerifyOutcome>> {
+                      co_return upkeep::VerifyOutcome();
                   },
                   .scrub = [this] { ++scrubs; },
                   .confirm_clock = [this]() -> Task<Result<>> {
@@ -82,7 +82,7 @@ struct AdminApiTest : testing::Test {
                       co_return Result<>();
                   }}};
     int scrubs = 0, confirmations = 0;
-    Housekeeping::Now now = [this] { return clock_is_doubted ? std::nullopt : std::optional(clock.now()); };
+    upkeep::Retention::Now now = [this] { return clock_is_doubted ? std::nullopt : std::optional(clock.now()); };
     bool clock_is_doubted = false;
     TextStream stream;
 
@@ -94,6 +94,11 @@ struct AdminApiTest : testing::Test {
     }
     ApiReply ask(std::string method, std::string_view target, const Json& body) {
         return ask(std::move(method), target, dump(body));
+    }
+    std::optional<upkeep::RetentionTotals> round(upkeep::Retention& housekeeping) {
+        test::Unhurried control;
+        if (!run(housekeeping.round(control))) return std::nullopt;
+        return housekeeping.last();
     }
     std::string code_of(const ApiReply& reply) { return reply.body["error"]["code"]; }
     void add_jane() {
@@ -256,12 +261,12 @@ TEST_F(AdminApiTest, TheMailOfARemovedAccountStaysUntilItsDaysAreOver) {
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").status, 404u);
     EXPECT_EQ(ask("GET", "/v1/removed-accounts").body["removed_accounts"][0]["address"], "jane@example.org");
 
-    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
     clock.advance(std::chrono::days(29));
-    EXPECT_EQ(run(housekeeping.round())->purged, 0u);
+    EXPECT_EQ(round(housekeeping)->purged, 0u);
     EXPECT_EQ(ask("GET", mail).body["messages"].size(), 1u);
     clock.advance(std::chrono::days(2));
-    EXPECT_EQ(run(housekeeping.round())->purged, 1u);
+    EXPECT_EQ(round(housekeeping)->purged, 1u);
     EXPECT_TRUE(ask("GET", mail).body["messages"].empty());
     EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
 }
@@ -320,8 +325,8 @@ TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
     auto id = run(directory.find_account("jane@example.org"))->id;
     ASSERT_TRUE(run(removed.add(id, "jane@example.org")));  // and then the server died
     clock.advance(std::chrono::days(100));
-    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
-    EXPECT_EQ(run(housekeeping.round())->purged, 0u);
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    EXPECT_EQ(round(housekeeping)->purged, 0u);
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
     EXPECT_TRUE(run(removed.list({}, 10))->empty());
 }
@@ -330,21 +335,21 @@ TEST_F(AdminApiTest, HousekeepingKeepsTheRecordOfARemovalThatIsUnderWay) {
     add_jane();
     auto id = run(directory.find_account("jane@example.org"))->id;
     ASSERT_TRUE(run(removed.add(id, "jane@example.org")));
-    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
-    ASSERT_TRUE(run(housekeeping.round()));
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    ASSERT_TRUE(round(housekeeping));
     ASSERT_TRUE(run(directory.remove_account("jane@example.org")));
     clock.advance(std::chrono::days(31));
-    EXPECT_EQ(run(housekeeping.round())->purged, 1u);
+    EXPECT_EQ(round(housekeeping)->purged, 1u);
 }
 
 TEST_F(AdminApiTest, HousekeepingForgetsRetainedMailWhoseDaysAreOver) {
     add_jane();
     auto id = deliver("x\n");
     ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id);
-    Housekeeping housekeeping(directory, store, removed, now, directory::kNeverExpires);
-    EXPECT_EQ(run(housekeeping.round())->expired, 0u);
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    EXPECT_EQ(round(housekeeping)->expired, 0u);
     clock.advance(std::chrono::days(31));
-    auto totals = run(housekeeping.round());
+    auto totals = round(housekeeping);
     EXPECT_EQ(totals->expired, 1u);
     EXPECT_EQ(totals->accounts, 1u);
 }
@@ -411,13 +416,13 @@ TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
     ask("PUT", "/v1/accounts/keeps@example.org/settings", Json{{"expire_days", "never"}});
     deliver("x\n");
     ask("POST", "/v1/deliver?recipient=keeps@example.org&sender=a@b.test", std::string("x\n"));
-    Housekeeping housekeeping(directory, store, removed, now, 10);
+    upkeep::Retention housekeeping(directory, store, removed, now, 10);
     clock.advance(std::chrono::days(10) - std::chrono::hours(1));
-    EXPECT_EQ(run(housekeeping.round())->aged, 0u);
+    EXPECT_EQ(round(housekeeping)->aged, 0u);
     clock.advance(std::chrono::hours(2));
-    EXPECT_EQ(run(housekeeping.round())->aged, 0u) << "live mail is looked at once a day";
+    EXPECT_EQ(round(housekeeping)->aged, 0u) << "live mail is looked at once a day";
     clock.advance(std::chrono::hours(22));
-    EXPECT_EQ(run(housekeeping.round())->aged, 1u);
+    EXPECT_EQ(round(housekeeping)->aged, 1u);
     EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].empty());
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["reason"], "expire");
     EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
@@ -431,14 +436,14 @@ TEST_F(AdminApiTest, HousekeepingForgetsNothingWhileTheClockIsDoubted) {
     ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "gone@example.org"}}).status, 201u);
     ASSERT_EQ(ask("DELETE", "/v1/accounts/gone@example.org").status, 200u);
     clock.advance(std::chrono::days(400));
-    Housekeeping housekeeping(directory, store, removed, now, 10);
+    upkeep::Retention housekeeping(directory, store, removed, now, 10);
     clock_is_doubted = true;
-    auto totals = run(housekeeping.round());
+    auto totals = round(housekeeping);
     ASSERT_TRUE(totals);
     EXPECT_TRUE(totals->suspended);
     EXPECT_EQ(totals->aged + totals->expired + totals->purged, 0u);
     clock_is_doubted = false;
-    totals = run(housekeeping.round());
+    totals = round(housekeeping);
     EXPECT_FALSE(totals->suspended);
     EXPECT_EQ(totals->aged, 1u);
     EXPECT_EQ(totals->expired, 1u);
@@ -455,10 +460,10 @@ TEST_F(AdminApiTest, WhatAWrongClockHasStampedInTheFutureIsForgottenInDueTime) {
     ASSERT_EQ(ask("DELETE", "/v1/accounts/gone@example.org").status, 200u);
     clock.advance(-std::chrono::days(400));
     deliver("live, behind it\n");
-    Housekeeping housekeeping(directory, store, removed, now, 10);
+    upkeep::Retention housekeeping(directory, store, removed, now, 10);
     auto round_after = [&](std::chrono::hours more) {
         clock.advance(more);
-        return *run(housekeeping.round());
+        return *round(housekeeping);
     };
     EXPECT_EQ(round_after(std::chrono::hours(0)).expired, 0u);
     EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["expires"],
@@ -531,7 +536,7 @@ TEST_F(AdminApiTest, ServesItsClientOverTheSocket) {
         EXPECT_EQ(missing.error().code, "not_found");
         std::string events;
         ASSERT_TRUE(client.download("POST", "/v1/verify", [&](std::string_view bytes) { events.append(bytes); }));
-        EXPECT_EQ(events, "{\"type\":\"done\"}\n");
+        EXPECT_EQ(events, dump(json_done({})) + "\n");
         EXPECT_TRUE(client.call("POST", "/v1/scrub"));
         EXPECT_EQ(client.call("GET", "/v1/status")->at("version"), "test");  // the connection is still good
     }

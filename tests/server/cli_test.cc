@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "server/version.h"
+#include "base/version.h"
 
 namespace poplar::server {
 namespace {

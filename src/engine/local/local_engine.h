@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/inspection.h"
 
 namespace poplar::engine::local {
 
@@ -38,47 +39,12 @@ struct Options {
     Disk* disk = nullptr;                   ///< null: the real one; tests bring theirs, which outlives the engine
 };
 
-/// One damaged place in the data directory.
-struct Damage {
-    std::string file;          ///< relative to the data directory
-    std::uint64_t offset = 0;  ///< octets from its start
-    std::optional<PartitionId> partition;
-    std::optional<BodyId> body;
-    std::string what;
-    bool unread = false;  ///< the disk did not give it
-};
+using engine::Damage;
+using engine::ScrubStatus;
+using engine::Status;
+using engine::VerifyTotals;
 
-struct VerifyTotals {
-    std::uint64_t segments = 0, records = 0, bodies = 0, octets = 0, damaged = 0;
-};
-
-/// How far the reading of everything is, and what it found.
-struct ScrubStatus {
-    bool under_way = false;
-    std::chrono::system_clock::time_point begun{}, ended{};  ///< this round or the last; the last one that ended
-    std::uint64_t records = 0, bodies = 0, octets = 0;       ///< read in this round
-    std::uint64_t damaged = 0;
-    std::vector<Damage> damage;  ///< the first hundred
-    std::string failure;         ///< why the last round ended early; "": it did not
-};
-
-struct Status {
-    std::uint64_t segments = 0, log_octets = 0, index_octets = 0, free_octets = 0;
-    std::uint64_t commits = 0, groups = 0;  ///< since start; a group is one sync
-    std::uint64_t staged_octets = 0;        ///< incoming mail in memory now
-    std::string state;                      ///< "ok", or in words what is wrong
-    std::string health;                     ///< "ok", "degraded" (it goes on, and mends itself when it can) or
-                                            ///< "stopped" (a sync failed: nothing is taken until a restart)
-    std::vector<Damage> damage;             ///< found at start
-    // The log's space: what its files take of the disk, what of it counts as far as is known, and what copying did
-    // since start.
-    std::uint64_t used_octets = 0, live_octets = 0, large_octets = 0;
-    std::uint64_t copies = 0, copied_octets = 0, freed_octets = 0;
-    ScrubStatus scrub;
-    std::string copying;  ///< "resting", "off", or in words what it does
-};
-
-class LocalEngine final : public Engine {
+class LocalEngine final : public Engine, public Inspection {
 public:
     /// Locks the directory, replays what the index lacks, cuts a torn tail. Blocks while it does.
     /// Errors: busy (another process has it), invalid (a newer format, or no store of ours), corrupt (the index is
@@ -94,18 +60,14 @@ public:
     /// Finishes the commits under way, then closes. Nobody may be waiting for anything else.
     ~LocalEngine() override;
 
-    /// Checks every record, every live body and the index, while others go on. Calls `report` for each damaged place
-    /// and `progress` now and then; runs on the calling thread and takes as long as reading everything.
     Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
-                                std::function<void(const VerifyTotals&)> progress = nullptr);
+                                std::function<void(const VerifyTotals&)> progress = nullptr) override;
     /// Copies those segments that are most worth it, at once; false: none is. Blocks. (It happens by itself, at its
     /// pace; this is for tests and for who is in a hurry.)
     Result<bool> copy_segments();
-    /// Begins to read everything at the configured pace, unless that is under way.
-    void scrub();
-    Status status() const;
-    /// The partitions behind `after` that were ever written to, in order, at most `limit`.
-    Task<Result<std::vector<PartitionId>>> partitions(PartitionId after, std::size_t limit);
+    void scrub() override;
+    Status status() const override;
+    Task<Result<std::vector<PartitionId>>> partitions(PartitionId after, std::size_t limit) override;
 
     Task<Result<std::string>> get(PartitionId, std::string key, std::shared_ptr<const Snapshot>) override;
     Task<Result<Entries>> scan(PartitionId, KeyRange, std::size_t limit, std::shared_ptr<const Snapshot>) override;

@@ -1,15 +1,15 @@
-#include "server/removed_accounts.h"
+#include "directory/removed.h"
 
 #include "base/encoding.h"
 
-namespace poplar::server {
+namespace poplar::directory {
 
 namespace {
 
 constexpr std::string_view kPrefix = "removed/";
 constexpr std::uint8_t kVersion = 1;
 
-std::string key_of(directory::AccountId id) { return Encoder().raw(kPrefix).u64_key(id.value).bytes(); }
+std::string key_of(AccountId id) { return Encoder().raw(kPrefix).u64_key(id.value).bytes(); }
 
 std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 Timestamp timestamp(std::uint64_t value) { return Timestamp(std::chrono::milliseconds(value)); }
@@ -22,7 +22,7 @@ std::string encode(const RemovedAccount& removed) {
 
 }  // namespace
 
-Task<Result<RemovedAccount>> RemovedAccounts::add(directory::AccountId id, std::string address) {
+Task<Result<RemovedAccount>> RemovedAccounts::add(AccountId id, std::string address) {
     RemovedAccount removed{id, std::move(address), clock_.now(), clock_.now() + retention_};
     engine::Batch batch;
     batch.put(key_of(id), encode(removed));
@@ -47,16 +47,16 @@ Task<Result<>> RemovedAccounts::forget(RemovedAccount seen) {
     }
 }
 
-Task<Result<std::vector<RemovedAccount>>> RemovedAccounts::list(directory::AccountId after, std::size_t limit) {
+Task<Result<std::vector<RemovedAccount>>> RemovedAccounts::list(AccountId after, std::size_t limit) {
     auto range = engine::KeyRange::prefix(std::string(kPrefix));
-    range.begin = key_of(directory::AccountId(after.value + 1));
+    range.begin = key_of(AccountId(after.value + 1));
     auto entries = co_await engine_.scan(kServerPartition, std::move(range), limit);
     if (!entries) co_return pass_on(entries);
     std::vector<RemovedAccount> found;
     for (const auto entry : *entries) {
         RemovedAccount removed;
         Decoder key(entry.key.substr(kPrefix.size()));
-        removed.id = directory::AccountId(key.u64_key());
+        removed.id = AccountId(key.u64_key());
         Decoder value(entry.value);
         auto version = value.u8();
         removed.address = value.string();
@@ -69,4 +69,4 @@ Task<Result<std::vector<RemovedAccount>>> RemovedAccounts::list(directory::Accou
     co_return found;
 }
 
-}  // namespace poplar::server
+}  // namespace poplar::directory

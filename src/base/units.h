@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 
-namespace poplar::server {
+namespace poplar {
 
 /// "500ms", "30s", "10m", "2h", "30d", "1w", or parts joined as in "1h30m"; digits alone are seconds. Errors: invalid.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
@@ -45,4 +45,4 @@ std::string_view nearest(std::string_view word, const Names& known) {
     return best;
 }
 
-}  // namespace poplar::server
+}  // namespace poplar

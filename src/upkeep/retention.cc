@@ -1,8 +1,10 @@
-#include "server/housekeeping.h"
+#include "upkeep/retention.h"
+
+#include <fmt/format.h>
 
 #include "base/log.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 
 namespace {
 constexpr auto kLivePeriod = std::chrono::hours(24);
@@ -10,21 +12,25 @@ constexpr auto kFuture = std::chrono::hours(24);          // a later time is of 
 constexpr auto kBeingRemoved = std::chrono::minutes(10);  // a removal may take so long after its record was written
 }  // namespace
 
-Task<Result<>> Housekeeping::rest() {
-    asio::steady_timer timer(co_await asio::this_coro::executor, pace_.pause);
-    co_await timer.async_wait(asio::as_tuple(use_awaitable));
-    if (stopping_) co_return fail(Errc::cancelled, "stopping");
-    co_return Result<>();
+Task<Result<>> Retention::round(jobs::Control& control) {
+    RetentionTotals totals;
+    auto done = co_await expire(totals, control);
+    if (done) done = co_await purge_removed(totals, control);
+    if (done) {
+        last_ = totals;
+        log::info("housekeeping.done", {{"accounts", totals.accounts},
+                                        {"aged_messages", totals.aged},
+                                        {"expired_messages", totals.expired},
+                                        {"purged_accounts", totals.purged},
+                                        {"failures", totals.failures},
+                                        {"suspended", totals.suspended ? "yes" : "no"}});
+    } else if (done.error().code() != Errc::cancelled) {
+        log::warning("housekeeping.failed", {{"reason", done.error().detail()}});
+    }
+    co_return done;
 }
 
-Task<Result<HousekeepingTotals>> Housekeeping::round() {
-    HousekeepingTotals totals;
-    if (auto done = co_await expire(totals); !done) co_return pass_on(done);
-    if (auto done = co_await purge_removed(totals); !done) co_return pass_on(done);
-    co_return totals;
-}
-
-Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals& totals, Timestamp now, bool live) {
+Task<> Retention::expire_mail(directory::Account account, RetentionTotals& totals, Timestamp now, bool live) {
     auto failed = [&](const Error& why) {
         ++totals.failures;
         log::warning("housekeeping.expire_failed", {{"account", account.address}, {"reason", why.detail()}});
@@ -46,7 +52,7 @@ Task<> Housekeeping::expire_mail(directory::Account account, HousekeepingTotals&
         failed(expired.error());
 }
 
-Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
+Task<Result<>> Retention::expire(RetentionTotals& totals, jobs::Control& control) {
     const auto begun = now_();
     totals.suspended = !begun;
     if (totals.suspended) co_return Result<>();
@@ -64,7 +70,8 @@ Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
             co_await expire_mail(account, totals, *now, live);
         }
         if (page->size() < pace_.accounts) break;
-        if (auto rested = co_await rest(); !rested) co_return rested;
+        control.tell(fmt::format("{} accounts", totals.accounts));
+        if (auto paused = co_await control.pause(pace_.pause); !paused) co_return paused;
     }
     directory::Account postmaster;
     postmaster.id = directory::kPostmasterMailbox;
@@ -77,7 +84,7 @@ Task<Result<>> Housekeeping::expire(HousekeepingTotals& totals) {
     co_return Result<>();
 }
 
-Task<Result<>> Housekeeping::purge_removed(HousekeepingTotals& totals) {
+Task<Result<>> Retention::purge_removed(RetentionTotals& totals, jobs::Control& control) {
     directory::AccountId after;
     for (;;) {
         auto page = co_await removed_.list(after, pace_.accounts);
@@ -93,11 +100,12 @@ Task<Result<>> Housekeeping::purge_removed(HousekeepingTotals& totals) {
             if (auto forgotten = co_await removed_.forget(one); !forgotten) co_return forgotten;
         }
         if (page->size() < pace_.accounts) co_return Result<>();
-        if (auto rested = co_await rest(); !rested) co_return rested;
+        control.tell(fmt::format("{} accounts", totals.accounts));
+        if (auto paused = co_await control.pause(pace_.pause); !paused) co_return paused;
     }
 }
 
-Task<Result<bool>> Housekeeping::purge(RemovedAccount one, Timestamp now, HousekeepingTotals& totals) {
+Task<Result<bool>> Retention::purge(directory::RemovedAccount one, Timestamp now, RetentionTotals& totals) {
     auto still_there = co_await directory_.account(one.id);
     // Still there: the server died between noting the removal and removing; or one is under way, and without its record
     // the mail would be nobody's once it is done.
@@ -120,4 +128,4 @@ Task<Result<bool>> Housekeeping::purge(RemovedAccount one, Timestamp now, Housek
     co_return true;
 }
 
-}  // namespace poplar::server
+}  // namespace poplar::upkeep

@@ -10,14 +10,14 @@
 #include "directory/directory.h"
 #include "engine/engine.h"
 
-namespace poplar::server {
+namespace poplar::directory {
 
 /// The server's own partition. Keys: "removed/" and the account's id (8 octets, big-endian); value: version, address,
 /// removed and expires (milliseconds since 1970).
 inline constexpr engine::PartitionId kServerPartition{2};
 
 struct RemovedAccount {
-    directory::AccountId id;
+    AccountId id;
     std::string address;  ///< it had
     Timestamp removed{};
     Timestamp expires{};  ///< when its mail may be purged
@@ -31,11 +31,11 @@ public:
 
     /// Written before the account is removed, so that a crash in between can't lose track of the mail: whoever purges
     /// asks the directory first whether the account is still there.
-    Task<Result<RemovedAccount>> add(directory::AccountId id, std::string address);
+    Task<Result<RemovedAccount>> add(AccountId id, std::string address);
     /// Forgets this record, if it is still the one that stands there: a removal that is tried again writes another.
     Task<Result<>> forget(RemovedAccount seen);
     /// In order of id, after `after`, at most `limit`.
-    Task<Result<std::vector<RemovedAccount>>> list(directory::AccountId after, std::size_t limit);
+    Task<Result<std::vector<RemovedAccount>>> list(AccountId after, std::size_t limit);
 
 private:
     engine::Engine& engine_;
@@ -43,4 +43,4 @@ private:
     std::chrono::seconds retention_;
 };
 
-}  // namespace poplar::server
+}  // namespace poplar::directory

@@ -1,8 +1,8 @@
-#include "server/units.h"
+#include "base/units.h"
 
 #include <gtest/gtest.h>
 
-namespace poplar::server {
+namespace poplar {
 namespace {
 
 using std::chrono::milliseconds;
@@ -89,4 +89,4 @@ TEST(Nearest, FindsSlipsAndLeavesOtherWordsAlone) {
 }
 
 }  // namespace
-}  // namespace poplar::server
+}  // namespace poplar

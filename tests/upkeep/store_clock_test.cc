@@ -1,4 +1,4 @@
-#include "server/store_clock.h"
+#include "upkeep/store_clock.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 namespace {
 
 using std::chrono::days;
@@ -168,4 +168,4 @@ TEST_F(StoreClockTest, WhatCannotBeReadIsNoReasonToForget) {
 }
 
 }  // namespace
-}  // namespace poplar::server
+}  // namespace poplar::upkeep

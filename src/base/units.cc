@@ -1,4 +1,4 @@
-#include "server/units.h"
+#include "base/units.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-namespace poplar::server {
+namespace poplar {
 
 namespace {
 
@@ -149,4 +149,4 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
-}  // namespace poplar::server
+}  // namespace poplar

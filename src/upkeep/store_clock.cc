@@ -1,12 +1,12 @@
-#include "server/store_clock.h"
+#include "upkeep/store_clock.h"
 
 #include <algorithm>
 
 #include "base/encoding.h"
 #include "base/log.h"
-#include "server/removed_accounts.h"
+#include "directory/removed.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 
 namespace {
 
@@ -39,7 +39,7 @@ Task<Result<>> StoreClock::load() {
 }
 
 Task<Result<>> StoreClock::read() {
-    auto value = co_await engine_.get(kServerPartition, std::string(kKey));
+    auto value = co_await engine_.get(directory::kServerPartition, std::string(kKey));
     if (!value && value.error().code() == Errc::not_found) co_return Result<>();
     if (!value) co_return pass_on(value);
     Decoder in(*value);
@@ -128,7 +128,7 @@ Task<Result<>> StoreClock::keep() {
         news_ = false;
         stored_ = looked_;
     }
-    auto done = co_await engine_.commit(kServerPartition, std::move(batch));
+    auto done = co_await engine_.commit(directory::kServerPartition, std::move(batch));
     if (done) co_return Result<>();
     std::lock_guard guard(mutex_);
     news_ = true;
@@ -150,4 +150,10 @@ Task<Result<>> StoreClock::confirm() {
     co_return co_await keep();
 }
 
-}  // namespace poplar::server
+Task<Result<>> StoreClock::round(jobs::Control&) {
+    auto kept = co_await keep();
+    if (!kept) log::warning("clock.not_kept", {{"reason", kept.error().detail()}});
+    co_return kept;
+}
+
+}  // namespace poplar::upkeep

@@ -1,7 +1,6 @@
 #pragma once
 // What must happen now and then without anybody asking: mail that has been on the server for the days of EXPIRE is
 // deleted (RFC 2449 s6.7), retained mail whose days are over goes, and so does the mail of removed accounts.
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -10,17 +9,18 @@
 #include "base/asio.h"
 #include "base/clock.h"
 #include "directory/directory.h"
+#include "directory/removed.h"
+#include "jobs/job.h"
 #include "mailstore/mail_store.h"
-#include "server/removed_accounts.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 
-struct HousekeepingPace {
+struct RetentionPace {
     std::size_t accounts = 100;  ///< then a pause, so that mail goes first
     std::chrono::milliseconds pause{100};
 };
 
-struct HousekeepingTotals {
+struct RetentionTotals {
     std::uint64_t accounts = 0;  ///< looked at
     std::uint64_t aged = 0;      ///< messages that were moved to the retained area, as EXPIRE announces
     std::uint64_t expired = 0;   ///< retained messages that went
@@ -29,13 +29,13 @@ struct HousekeepingTotals {
     bool suspended = false;      ///< the clock is doubted: nothing, or not all of it, was done
 };
 
-class Housekeeping {
+class Retention final : public jobs::Job {
 public:
     /// The time by which what is due goes; nothing while that is not known.
     using Now = std::function<std::optional<Timestamp>()>;
 
-    Housekeeping(directory::Directory& directory, mailstore::MailStore& store, RemovedAccounts& removed, Now now,
-                 std::uint32_t expire_days, HousekeepingPace pace = {})
+    Retention(directory::Directory& directory, mailstore::MailStore& store, directory::RemovedAccounts& removed,
+              Now now, std::uint32_t expire_days, RetentionPace pace = {})
         : directory_(directory),
           store_(store),
           removed_(removed),
@@ -43,27 +43,28 @@ public:
           expire_days_(expire_days),
           pace_(pace) {}
 
+    std::string_view name() const override { return "housekeeping"; }
     /// One round over all accounts. Live mail is looked at once a day: an account with days to count costs one read of
-    /// its oldest message then, any other nothing. Errors: those of the directory; cancelled after stop().
-    Task<Result<HousekeepingTotals>> round();
-    void stop() { stopping_ = true; }
+    /// its oldest message then, any other nothing. Errors: those of the directory; cancelled.
+    Task<Result<>> round(jobs::Control& control) override;
+    /// What the last round that succeeded did.
+    const std::optional<RetentionTotals>& last() const { return last_; }
 
 private:
-    Task<> expire_mail(directory::Account account, HousekeepingTotals& totals, Timestamp now, bool live);
-    Task<Result<>> expire(HousekeepingTotals& totals);
-    Task<Result<>> purge_removed(HousekeepingTotals& totals);
+    Task<> expire_mail(directory::Account account, RetentionTotals& totals, Timestamp now, bool live);
+    Task<Result<>> expire(RetentionTotals& totals, jobs::Control& control);
+    Task<Result<>> purge_removed(RetentionTotals& totals, jobs::Control& control);
     /// Whether it was purged, or there is nothing to purge, and its record can go.
-    Task<Result<bool>> purge(RemovedAccount one, Timestamp now, HousekeepingTotals& totals);
-    Task<Result<>> rest();
+    Task<Result<bool>> purge(directory::RemovedAccount one, Timestamp now, RetentionTotals& totals);
 
     directory::Directory& directory_;
     mailstore::MailStore& store_;
-    RemovedAccounts& removed_;
+    directory::RemovedAccounts& removed_;
     const Now now_;
     const std::uint32_t expire_days_;  ///< of accounts that have none of their own
-    HousekeepingPace pace_;
+    RetentionPace pace_;
     std::optional<Timestamp> live_done_;  ///< when live mail was last looked at
-    std::atomic<bool> stopping_ = false;
+    std::optional<RetentionTotals> last_;
 };
 
-}  // namespace poplar::server
+}  // namespace poplar::upkeep

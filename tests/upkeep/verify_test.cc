@@ -1,28 +1,26 @@
-#include "server/verify.h"
+#include "upkeep/verify.h"
 
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
+#include "directory/removed.h"
+#include "engine/local/local_engine.h"
+#include "mailstore/mail_store.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/run.h"
 #include "tests/support/temp_dir.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 namespace {
 
 using test::run;
-using Json = nlohmann::json;
-
-class Findings final : public VerifySink {
+class Findings final : public VerifyListener {
 public:
-    Task<Result<>> write(const Json& event) override {
-        if (event["type"] == "damage") damage.push_back(event);
-        if (event["type"] == "done") done = event;
+    Task<Result<>> damaged(NamedDamage found) override {
+        damage.push_back(std::move(found));
         co_return Result<>();
     }
-    std::vector<Json> damage;
-    Json done;
+    Task<Result<>> progress(engine::VerifyTotals) override { co_return Result<>(); }
+    std::vector<NamedDamage> damage;
 };
 
 TEST(Verify, NamesMailThatBelongsToNobody) {
@@ -35,11 +33,12 @@ TEST(Verify, NamesMailThatBelongsToNobody) {
     test::ManualClock clock;
     directory::Directory directory(**engine, clock, {});
     mailstore::MailStore store(**engine, clock, {});
-    RemovedAccounts removed(**engine, clock, std::chrono::days(30));
+    directory::RemovedAccounts removed(**engine, clock, std::chrono::days(30));
     auto findings = [&] {
         Findings found;
-        EXPECT_TRUE(run(verify_store(**engine, directory, store, removed, found)));
-        EXPECT_EQ(found.done["damaged"], found.damage.size());
+        auto outcome = run(verify_store(**engine, directory, store, removed, found));
+        EXPECT_TRUE(outcome);
+        EXPECT_EQ(outcome->totals.damaged, found.damage.size());
         return found.damage;
     };
     ASSERT_TRUE(run(directory.add_domain("example.org")));
@@ -55,11 +54,11 @@ TEST(Verify, NamesMailThatBelongsToNobody) {
     ASSERT_TRUE(run(removed.add(known, "gone@example.org")));
     auto found = findings();
     ASSERT_EQ(found.size(), 1u);
-    EXPECT_EQ(found[0]["partition"], nobody.value);
-    EXPECT_TRUE(found[0]["what"].get<std::string>().contains("1 messages"));
+    EXPECT_EQ(found[0].damage.partition, nobody);
+    EXPECT_TRUE(found[0].damage.what.contains("1 messages"));
     ASSERT_TRUE(run(store.purge(nobody)));
     EXPECT_TRUE(findings().empty());
 }
 
 }  // namespace
-}  // namespace poplar::server
+}  // namespace poplar::upkeep

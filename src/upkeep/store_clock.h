@@ -15,11 +15,12 @@
 #include "base/error.h"
 #include "base/steady.h"
 #include "engine/engine.h"
+#include "jobs/job.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 
 /// May be used from any thread.
-class StoreClock final : public Clock {
+class StoreClock final : public Clock, public jobs::Job {
 public:
     /// `believe_after`: how long it has to run evenly behind a jump; 0: it is confirmed or comes right.
     StoreClock(engine::Engine& engine, const Clock& wall, std::chrono::seconds believe_after)
@@ -34,6 +35,9 @@ public:
     std::optional<Timestamp> to_forget_by();
     /// Stores what is known, if there is news or an hour has passed. Errors: io, no_space, cancelled.
     Task<Result<>> keep();
+    /// keep(), as a job.
+    std::string_view name() const override { return "clock"; }
+    Task<Result<>> round(jobs::Control& control) override;
     /// An operator says that the machine's clock is right. Durable when it returns. Errors: those of keep().
     Task<Result<>> confirm();
 
@@ -67,4 +71,4 @@ private:
     std::atomic<std::int64_t> latest_ = 0;  // of the times that were believed, in milliseconds
 };
 
-}  // namespace poplar::server
+}  // namespace poplar::upkeep

@@ -1,4 +1,4 @@
-#include "server/verify.h"
+#include "upkeep/verify.h"
 
 #include <fmt/format.h>
 
@@ -6,18 +6,18 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/background.h"
+#include "directory/removed.h"
+#include "mailstore/mail_store.h"
 
-namespace poplar::server {
+namespace poplar::upkeep {
 
 namespace {
 
-using Json = nlohmann::json;
-using engine::local::Damage;
-using engine::local::VerifyTotals;
+using engine::Damage;
+using engine::VerifyTotals;
 
 constexpr std::size_t kWaiting = 1000;  // findings not yet written
 constexpr std::size_t kPage = 1000;
@@ -74,7 +74,7 @@ private:
 // Joins on every way out.
 class Reader {
 public:
-    Reader(engine::local::LocalEngine& engine, Findings& findings) : findings_(findings) {
+    Reader(engine::Inspection& engine, Findings& findings) : findings_(findings) {
         thread_ = std::thread([&engine, &findings] {
             become_background_thread("verify");
             try {
@@ -95,14 +95,6 @@ private:
     Findings& findings_;
     std::thread thread_;
 };
-
-Json json_totals(const VerifyTotals& totals) {
-    return {{"segments", totals.segments},
-            {"records", totals.records},
-            {"bodies", totals.bodies},
-            {"octets", totals.octets},
-            {"damaged", totals.damaged}};
-}
 
 // The unique-id of the account's message with this body; "" if there is none, or it can't be told.
 Task<std::string> unique_id_of(mailstore::MailStore& store, mailstore::AccountId account, engine::BodyId body) {
@@ -128,39 +120,51 @@ Task<std::string> unique_id_of(mailstore::MailStore& store, mailstore::AccountId
 
 }  // namespace
 
-Task<Json> describe(Damage damage, directory::Directory& directory, mailstore::MailStore& store) {
-    Json out{{"type", "damage"}, {"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}};
-    if (damage.partition) {
-        out["partition"] = damage.partition->value;
-        if (*damage.partition == directory::kPostmasterMailbox) out["account"] = "postmaster";
-        if (damage.partition->value >= directory::kFirstAccount.value) {
-            auto account = co_await directory.account(*damage.partition);
-            if (account) out["account"] = account->address;
-        }
+Task<NamedDamage> name_damage(Damage damage, directory::Directory& directory, mailstore::MailStore& store) {
+    NamedDamage named;
+    named.damage = std::move(damage);
+    const auto& partition = named.damage.partition;
+    if (!partition) co_return named;
+    if (*partition == directory::kPostmasterMailbox) named.account = "postmaster";
+    if (partition->value >= directory::kFirstAccount.value) {
+        auto account = co_await directory.account(*partition);
+        if (account) named.account = account->address;
     }
-    if (damage.body) {
-        out["body"] = damage.body->value;
-        if (damage.partition) {
-            auto unique_id = co_await unique_id_of(store, *damage.partition, *damage.body);
-            if (!unique_id.empty()) out["message"] = unique_id;
-        }
-    }
-    co_return out;
+    if (named.damage.body) named.unique_id = co_await unique_id_of(store, *partition, *named.damage.body);
+    co_return named;
 }
 
 namespace {
 
+NamedDamage of_account(engine::PartitionId partition, std::string address, std::string what) {
+    NamedDamage named;
+    named.damage.partition = partition;
+    named.damage.what = std::move(what);
+    named.account = std::move(address);
+    return named;
+}
+
+// Whether its counters are wrong, as a number.
+Task<Result<std::uint64_t>> check_account(mailstore::MailStore& store, directory::AccountId id, std::string address,
+                                          VerifyListener& listener) {
+    auto checked = co_await store.check(id);
+    if (checked) co_return std::uint64_t(0);
+    auto told = co_await listener.damaged(of_account(id, std::move(address), checked.error().detail()));
+    if (!told) co_return pass_on(told);
+    co_return std::uint64_t(1);
+}
+
 /// Looks for mail that belongs to nobody: neither to an account nor to one whose removal is on record.
 class Nobodys {
 public:
-    Nobodys(engine::local::LocalEngine& engine, directory::Directory& directory, mailstore::MailStore& store,
-            RemovedAccounts& removed)
+    Nobodys(engine::Inspection& engine, directory::Directory& directory, mailstore::MailStore& store,
+            directory::RemovedAccounts& removed)
         : engine_(engine), directory_(directory), store_(store), removed_(removed) {}
 
     void is_account(directory::AccountId id) { known_.push_back(id); }
 
     /// Returns how many partitions have such mail.
-    Task<Result<std::uint64_t>> report(VerifySink& sink) {
+    Task<Result<std::uint64_t>> report(VerifyListener& listener) {
         if (auto listed = co_await list_removed(); !listed) co_return pass_on(listed);
         std::ranges::sort(known_);
         std::uint64_t found = 0;
@@ -175,8 +179,8 @@ public:
                 if (!complaint) co_return pass_on(complaint);
                 if (complaint->empty()) continue;
                 ++found;
-                Json event{{"type", "damage"}, {"partition", partition.value}, {"what", *complaint}};
-                if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+                auto told = co_await listener.damaged(of_account(partition, "", std::move(*complaint)));
+                if (!told) co_return pass_on(told);
             }
             if (page->size() < kPage) co_return found;
         }
@@ -207,19 +211,20 @@ private:
         co_return fmt::format("{} {}{}", what, kWhose, partition.value);
     }
 
-    engine::local::LocalEngine& engine_;
+    engine::Inspection& engine_;
     directory::Directory& directory_;
     mailstore::MailStore& store_;
-    RemovedAccounts& removed_;
+    directory::RemovedAccounts& removed_;
     std::vector<directory::AccountId> known_;
 };
 
 }  // namespace
 
-Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Directory& directory,
-                            mailstore::MailStore& store, RemovedAccounts& removed, VerifySink& sink) {
+Task<Result<VerifyOutcome>> verify_store(engine::Inspection& engine, directory::Directory& directory,
+                                         mailstore::MailStore& store, directory::RemovedAccounts& removed,
+                                         VerifyListener& listener) {
     Findings findings;
-    VerifyTotals totals;
+    VerifyOutcome outcome;
     {
         Reader reader(engine, findings);
         asio::steady_timer pause(co_await asio::this_coro::executor);
@@ -228,24 +233,21 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
             pause.expires_after(std::chrono::milliseconds(50));
             co_await pause.async_wait(asio::as_tuple(use_awaitable));
             auto news = findings.take();
-            for (const auto& damage : news.damage) {
-                auto event = co_await describe(damage, directory, store);
-                if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+            for (auto& damage : news.damage) {
+                auto named = co_await name_damage(std::move(damage), directory, store);
+                if (auto told = co_await listener.damaged(std::move(named)); !told) co_return pass_on(told);
             }
             if (news.result) {
                 if (!*news.result) co_return pass_on(*news.result);
-                totals = **news.result;
+                outcome.totals = **news.result;
                 reading = false;
             } else if (auto now = std::chrono::steady_clock::now(); now - last_progress >= std::chrono::seconds(1)) {
                 last_progress = now;
-                auto event = json_totals(news.totals);
-                event["type"] = "progress";
-                if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+                if (auto told = co_await listener.progress(news.totals); !told) co_return pass_on(told);
             }
         }
     }
 
-    std::uint64_t accounts = 0, wrong = 0;
     Nobodys nobodys(engine, directory, store, removed);
     std::string after;
     for (;;) {
@@ -253,35 +255,21 @@ Task<Result<>> verify_store(engine::local::LocalEngine& engine, directory::Direc
         if (!page) co_return pass_on(page);
         for (const auto& account : *page) {
             after = account.address;
-            ++accounts;
+            ++outcome.accounts;
             nobodys.is_account(account.id);
-            auto checked = co_await store.check(account.id);
-            if (checked) continue;
-            ++wrong;
-            Json event{{"type", "damage"},
-                       {"partition", account.id.value},
-                       {"account", account.address},
-                       {"what", checked.error().detail()}};
-            if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
+            auto wrong = co_await check_account(store, account.id, account.address, listener);
+            if (!wrong) co_return pass_on(wrong);
+            outcome.totals.damaged += *wrong;
         }
         if (page->size() < kPage) break;
     }
-    if (auto checked = co_await store.check(directory::kPostmasterMailbox); !checked) {
-        ++wrong;
-        Json event{{"type", "damage"},
-                   {"partition", directory::kPostmasterMailbox.value},
-                   {"account", "postmaster"},
-                   {"what", checked.error().detail()}};
-        if (auto written = co_await sink.write(event); !written) co_return pass_on(written);
-    }
-    auto abandoned = co_await nobodys.report(sink);
+    auto wrong = co_await check_account(store, directory::kPostmasterMailbox, "postmaster", listener);
+    if (!wrong) co_return pass_on(wrong);
+    outcome.totals.damaged += *wrong;
+    auto abandoned = co_await nobodys.report(listener);
     if (!abandoned) co_return pass_on(abandoned);
-    wrong += *abandoned;
-    auto event = json_totals(totals);
-    event["type"] = "done";
-    event["accounts"] = accounts;
-    event["damaged"] = totals.damaged + wrong;
-    co_return co_await sink.write(event);
+    outcome.totals.damaged += *abandoned;
+    co_return outcome;
 }
 
-}  // namespace poplar::server
+}  // namespace poplar::upkeep
