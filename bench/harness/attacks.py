@@ -168,7 +168,7 @@ def client_hello():
 
 
 async def _repeat(attack, peer, stopped):
-    while not stopped.is_set():  # a cancellation alone may get lost in asyncio.wait_for
+    while not stopped.is_set():
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.TimeoutError, ValueError):
             await attack(peer)
         await asyncio.sleep(0.02)
@@ -183,7 +183,8 @@ async def run(world, names, sources, seconds):
             tasks += [asyncio.create_task(_repeat(ATTACKS[name], peers[-1], stopped)) for _ in range(CONNECTIONS[name])]
     await asyncio.sleep(seconds)
     stopped.set()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    while tasks:  # asyncio.wait_for may lose a cancellation, and then waits for its minute
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=0.5)
     return sum(peer.sent for peer in peers), sum(peer.accepted for peer in peers)
