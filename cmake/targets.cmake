@@ -19,7 +19,7 @@ elseif(POPLAR_PROFILE)
   add_link_options(-flto=thin)
 endif()
 if(POPLAR_FUZZ)
-  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_compile_options(-fsanitize=fuzzer-no-link -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
 endif()
 
 # poplar_library(NAME [SOURCES files...] [LINK libraries...]): a folder's library; without SOURCES, every .cc of the

@@ -15,6 +15,15 @@ bool is_plus(Mechanism mechanism) {
 
 }  // namespace
 
+Proof proof_of(Mechanism mechanism) {
+    switch (mechanism) {
+        case Mechanism::external: return Proof::certificate;
+        case Mechanism::oauthbearer:
+        case Mechanism::xoauth2: return Proof::token;
+        default: return Proof::password;
+    }
+}
+
 Task<Result<Exchange::Step>> Exchange::start(std::optional<std::string> initial_response) {
     if (!initial_response) co_return opening();
     // RFC 4422 s3.3, RFC 5034 s4

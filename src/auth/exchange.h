@@ -16,6 +16,8 @@
 
 namespace poplar::auth {
 
+Proof proof_of(Mechanism mechanism);
+
 /// What mechanisms must know of the connection.
 class Channel {
 public:
@@ -62,7 +64,9 @@ protected:
     virtual Challenge opening() { return {}; }
     virtual bool takes_initial_response() const { return true; }
 
-    Claim claim(Proof proof) const { return {name_, std::string(channel_.peer()), channel_.peer_is_loopback(), proof}; }
+    Claim claim() const {
+        return {name_, std::string(channel_.peer()), channel_.peer_is_loopback(), proof_of(mechanism_)};
+    }
 
     Authenticator& authenticator_;
     const Channel& channel_;

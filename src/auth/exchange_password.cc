@@ -31,7 +31,7 @@ public:
         // Nobody may act for somebody else yet.
         if (!message->authorization_id.empty() && message->authorization_id != name_) {
             auto other = fail(Errc::denied, "the authorization identity is another one");
-            auto account = co_await authenticator_.conclude(claim(Proof::password), std::nullopt, std::move(other));
+            auto account = co_await authenticator_.conclude(claim(), std::nullopt, std::move(other));
             co_return pass_on(account);
         }
         co_return co_await check(std::move(message->password));

@@ -17,8 +17,8 @@ protected:
     using Exchange::Exchange;
 
     /// Errors: as Authenticator::conclude.
-    Task<Result<Step>> conclude(Proof proof, std::optional<directory::Account> account, Result<> judgement) {
-        auto done = co_await authenticator_.conclude(claim(proof), std::move(account), std::move(judgement));
+    Task<Result<Step>> conclude(std::optional<directory::Account> account, Result<> judgement) {
+        auto done = co_await authenticator_.conclude(claim(), std::move(account), std::move(judgement));
         if (!done) co_return pass_on(done);
         co_return std::move(*done);
     }
@@ -49,7 +49,7 @@ public:
         if (!account) co_return pass_on(account);
         bool matches = cram_md5_matches(message->digest, challenge_, secret_of(*account));
         auto judgement = judge_secret(*account, matches);
-        co_return co_await conclude(Proof::password, std::move(*account), std::move(judgement));
+        co_return co_await conclude(std::move(*account), std::move(judgement));
     }
 
 private:
@@ -118,8 +118,7 @@ private:
             judgement = pass_on(signature);
         else if (other_identity_)
             judgement = fail(Errc::denied, "the authorization identity is another one");
-        auto account =
-            co_await authenticator_.conclude(claim(Proof::password), std::move(account_), std::move(judgement));
+        auto account = co_await authenticator_.conclude(claim(), std::move(account_), std::move(judgement));
         if (!account) co_return pass_on(account);
         account_ = std::move(*account);
         state_ = State::done;
@@ -167,7 +166,7 @@ public:
         Result<> judgement;
         if (!account) judgement = fail(Errc::denied, "the certificate is not this account's");
         if (!account) account = std::move(wanted);
-        co_return co_await conclude(Proof::certificate, std::move(account), std::move(judgement));
+        co_return co_await conclude(std::move(account), std::move(judgement));
     }
 };
 

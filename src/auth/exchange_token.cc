@@ -27,7 +27,7 @@ public:
 
 private:
     Task<Result<directory::Account>> judge(BearerMessage message) {
-        auto who = claim(Proof::token);
+        auto who = claim();
         std::optional<directory::Account> wanted, account;
         if (!message.name.empty()) {
             auto found = co_await authenticator_.find(message.name);

@@ -1,0 +1,43 @@
+#pragma once
+// Somebody who is logged in, by whatever protocol.
+#include <cstdint>
+#include <string>
+
+#include "auth/authenticator.h"
+#include "auth/open_sessions.h"
+
+namespace poplar::auth {
+
+/// What a login may be good for.
+enum class Right : std::uint8_t {
+    mail = 1,     ///< reading, changing and removing the account's mail
+    filters = 2,  ///< what becomes of mail that arrives
+    sending = 4,  ///< mail in the account's name
+};
+
+class Rights {
+public:
+    constexpr Rights() = default;
+    constexpr Rights& add(Right right) {
+        bits_ = static_cast<std::uint8_t>(bits_ | static_cast<std::uint8_t>(right));
+        return *this;
+    }
+    constexpr bool has(Right right) const { return (bits_ & static_cast<std::uint8_t>(right)) != 0; }
+
+private:
+    std::uint8_t bits_ = 0;
+};
+
+/// Whichever way somebody shows that the account is theirs, they may do all of it.
+constexpr Rights rights_of(Proof) { return Rights().add(Right::mail).add(Right::filters).add(Right::sending); }
+
+/// Whose account, by which proof, and what for.
+struct Access {
+    directory::AccountId account;
+    std::string address;  ///< the account's
+    Proof credential = Proof::password;
+    Rights rights;
+    OpenSessions::Entry place;  ///< in the list of sessions
+};
+
+}  // namespace poplar::auth

@@ -1,0 +1,77 @@
+#pragma once
+// The lines of one client's session, whatever its protocol: at hand or awaited, how many of them may be bad, and how
+// the session ends.
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/asio.h"
+#include "base/error.h"
+#include "base/steady.h"
+#include "net/connection.h"
+
+namespace poplar::session {
+
+// Reasons of an end, for the log, that have a meaning beyond it.
+inline constexpr std::string_view kQuit = "quit";      ///< the client asked for it
+inline constexpr std::string_view kFailed = "failed";  ///< something was thrown (Lines::guard)
+
+/// To be used on the connection's thread, which the connection outlives.
+class Lines {
+public:
+    using Seconds = net::Connection::Seconds;
+
+    /// `bad_commands`: the last of so many ends the session.
+    Lines(net::Connection& connection, std::uint32_t bad_commands)
+        : connection_(connection), bad_commands_allowed_(bad_commands) {}
+    Lines(const Lines&) = delete;
+
+    struct Line {
+        std::string_view text;  ///< without its end
+        std::size_t whole;      ///< octets with it
+    };
+    /// The next line, if all of it has come and it is at most `limit` octets long with its end. It stays the next one
+    /// until consume(). Valid until the next read.
+    std::optional<Line> at_hand(std::size_t limit, net::LineEnd end = net::LineEnd::crlf_or_lf) const {
+        if (ousted_) return std::nullopt;
+        const auto received = connection_.at_hand();
+        const auto line = net::find_line(received, end);
+        if (!line || line->whole > limit) return std::nullopt;
+        return Line{received.substr(0, line->text), line->whole};
+    }
+    void consume(const Line& line) { connection_.consume(line.whole); }
+
+    /// As Connection::read_line, and by `deadline` at the latest, also from a client that always has another line
+    /// ready. One failure more: conflict, when oust() was called.
+    Task<Result<std::string_view>> read(std::size_t limit, Seconds idle, net::LineEnd end = net::LineEnd::crlf_or_lf,
+                                        SteadyTime deadline = SteadyTime::max());
+
+    /// Counts a command that is malformed or out of place. False: that was the last one.
+    bool allow_bad_command() { return ++bad_commands_ < bad_commands_allowed_; }
+    /// The session begins anew, as another client's.
+    void forgive_bad_commands() { bad_commands_ = 0; }
+
+    /// The failure with which a session ends that has told its client why: `co_return lines.end("bad_commands")`.
+    /// `reason` is for the log and stays valid.
+    std::unexpected<Error> end(std::string_view reason);
+    /// From outside: the account is not what it was when it logged in. A session that waits for a command learns it
+    /// from read(), at once; one that has a command under way is cut.
+    void oust();
+
+    /// Awaits a session's whole run. What it throws (there is no memory, or the mistake is ours) ends this session
+    /// alone: it is logged as `event`, and the session's reason is kFailed.
+    Task<Result<>> guard(Task<Result<>> run, std::string_view event, std::string_view session_id);
+    /// For the log: why the run ended so.
+    std::string_view reason(const Result<>& ended) const;
+    /// kQuit, and nothing else, says that the client sends nothing more.
+    net::Parting parting() const { return reason_ == kQuit ? net::Parting::agreed : net::Parting::abrupt; }
+
+private:
+    net::Connection& connection_;
+    std::string_view reason_;
+    const std::uint32_t bad_commands_allowed_;
+    std::uint32_t bad_commands_ = 0;
+    bool reading_ = false, ousted_ = false;
+};
+
+}  // namespace poplar::session

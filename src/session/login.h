@@ -1,0 +1,90 @@
+#pragma once
+// From a proof to an account that is opened, for every protocol. In two steps, because some protocols have to open what
+// they serve in between, and may refuse then:
+//
+//     auto proved = co_await login.password(name, password, "LOGIN");   // limits and delays are kept, failures logged
+//     ...                                                               // a maildrop is opened, say
+//     auto access = login.admit(*proved, executor);                     // in the list of sessions, and in the log
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/access.h"
+#include "auth/exchange.h"
+#include "base/asio.h"
+#include "session/channel.h"
+#include "session/refusal.h"
+
+namespace poplar::session {
+
+class Dialogue;  // session/sasl.h
+class Lines;     // session/lines.h
+
+/// What the logins of all protocols share.
+struct LoginServices {
+    auth::Authenticator& authenticator;
+    const auth::Sasl& sasl;
+    auth::OpenSessions& open_sessions;
+    AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
+};
+
+/// What a protocol asks of its logins. The names are the log's events.
+struct LoginTerms {
+    std::string_view login_event, failure_event;
+    auth::Right needed = auth::Right::mail;
+    std::uint32_t failures = 3;  ///< of a connection; then exhausted()
+};
+
+/// Somebody has shown who they are, and is not in yet.
+struct Proved {
+    directory::Account account;
+    auth::Proof proof;
+    std::string_view mechanism;  ///< for the log
+    auth::OpenSessions::Mark seen;
+};
+
+using Attempt = std::expected<Proved, Refusal>;
+
+/// The attempts of one connection. All that it is given outlives it.
+class Login {
+public:
+    Login(const LoginServices& services, const LoginTerms& terms, net::Connection& connection, Lines& lines,
+          std::string_view session_id);
+
+    /// A password that came as it is, by a command of the protocol's own (USER and PASS, LOGIN).
+    Task<Attempt> password(std::string name, std::string password, std::string_view command);
+    /// A SASL mechanism by its name; `initial_response` as exchange() wants it. A failure ends the session.
+    Task<Result<Attempt>> sasl(std::string mechanism, std::optional<std::string> initial_response, Dialogue& dialogue);
+    /// Any other proof of a password (APOP): `judge` begins when this does.
+    Task<Attempt> prove(std::string name, std::string_view mechanism, Task<Result<directory::Account>> judge);
+
+    /// Nothing: the account has changed since it was proved, and the client has to log in again. While the result
+    /// lives, a change of the account calls Lines::oust() on `executor`, the session's.
+    std::optional<auth::Access> admit(const Proved& proved, Executor executor);
+
+    /// So many attempts were wrong that the session has to end.
+    bool exhausted() const { return failures_ >= terms_.failures; }
+    bool passwords_allowed() const { return channel_.passwords_allowed(); }
+    /// Those that sasl() would begin now, the strongest first.
+    std::vector<auth::Mechanism> mechanisms() const { return services_.sasl.offered(channel_); }
+    const auth::Channel& channel() const { return channel_; }
+
+private:
+    Attempt conclude(std::string_view name, std::string_view mechanism, auth::Proof proof,
+                     auth::OpenSessions::Mark seen, std::expected<directory::Account, Refusal> verdict);
+    void log_failure(std::string_view name, std::string_view mechanism, const Error& why);
+
+    const LoginServices& services_;
+    const LoginTerms terms_;
+    net::Connection& connection_;
+    Lines& lines_;
+    const Channel channel_;
+    std::string_view session_id_;
+    std::uint32_t failures_ = 0;
+};
+
+}  // namespace poplar::session

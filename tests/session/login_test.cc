@@ -1,0 +1,189 @@
+// Logins as any protocol has them: here with frames like SMTP's (RFC 4954 s4) and ManageSieve's (RFC 5804 s2.1).
+#include "session/login.h"
+
+#include "auth/sasl.h"
+#include "session/sasl.h"
+#include "tests/session/world.h"
+
+namespace poplar::session {
+namespace {
+
+using auth::base64_encode;
+using Why = Refusal::Why;
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+const std::string kName = base64_encode("fred@example.test"), kPassword = base64_encode("pass word");
+const std::string kPlain = base64_encode("\0fred@example.test\0pass word"s);
+
+/// `334 challenge`, and the answer in a line.
+class LikeSmtp final : public Dialogue {
+public:
+    LikeSmtp(net::Connection& connection, Lines& lines) : connection_(connection), lines_(lines) {}
+    Task<Result<std::string>> ask(std::string challenge) override {
+        auto text = "334 " + challenge + "\r\n";
+        if (auto said = co_await connection_.write(text); !said) co_return pass_on(said);
+        auto line = co_await lines_.read(100, 1s);
+        if (!line) co_return pass_on(line);
+        co_return std::string(*line);
+    }
+
+private:
+    net::Connection& connection_;
+    Lines& lines_;
+};
+
+/// `"challenge"`, and the answer between quotation marks.
+class LikeSieve final : public Dialogue {
+public:
+    LikeSieve(net::Connection& connection, Lines& lines) : connection_(connection), lines_(lines) {}
+    Task<Result<std::string>> ask(std::string challenge) override {
+        auto text = "\"" + challenge + "\"\r\n";
+        if (auto said = co_await connection_.write(text); !said) co_return pass_on(said);
+        auto line = co_await lines_.read(100, 1s);
+        if (!line) co_return pass_on(line);
+        co_return std::string(line->substr(1, line->size() - 2));
+    }
+
+private:
+    net::Connection& connection_;
+    Lines& lines_;
+};
+
+class SessionLogin : public test::SessionWorld {
+protected:
+    using Script = test::ScriptConnection::Script;
+
+    void begin(Script script, LoginTerms terms = {"test.login", "test.auth_failed"}) {
+        connection_ = connect(std::move(script));
+        lines_.emplace(*connection_, 10);
+        login_.emplace(services_, terms, *connection_, *lines_, "s1");
+    }
+    template <class Frame = LikeSmtp>
+    Result<Attempt> sasl(std::string mechanism, std::optional<std::string> initial_response = {}) {
+        Frame frame(*connection_, *lines_);
+        return test::run(login_->sasl(std::move(mechanism), std::move(initial_response), frame));
+    }
+    std::string said() {
+        (void)test::run(connection_->flush());
+        return transcript_->output;
+    }
+    Why why(const Attempt& attempt) {
+        EXPECT_FALSE(attempt);
+        return attempt.error().why;
+    }
+
+    std::unique_ptr<test::ScriptConnection> connection_;
+    std::optional<Lines> lines_;
+    std::optional<Login> login_;
+    asio::io_context context_{1};
+};
+
+TEST_F(SessionLogin, AProofIsAccessToOneAccount) {
+    begin({});
+    auto proved = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    ASSERT_TRUE(proved);
+    EXPECT_EQ(open_sessions_.count(), 0u) << "not in yet";
+    auto access = login_->admit(*proved, context_.get_executor());
+    ASSERT_TRUE(access);
+    EXPECT_EQ(access->account, fred_);
+    EXPECT_EQ(access->address, "fred@example.test");
+    EXPECT_EQ(access->credential, auth::Proof::password);
+    for (auto right : {auth::Right::mail, auth::Right::filters, auth::Right::sending})
+        EXPECT_TRUE(access->rights.has(right));
+    EXPECT_EQ(open_sessions_.count(), 1u);
+    access.reset();
+    EXPECT_EQ(open_sessions_.count(), 0u);
+}
+
+TEST_F(SessionLogin, ThoseWhoAreInAreOustedWhenTheAccountChanges) {
+    begin({});
+    auto proved = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    ASSERT_TRUE(proved);
+    auto access = login_->admit(*proved, context_.get_executor());
+    EXPECT_EQ(open_sessions_.end(fred_), 1u);
+    context_.run();
+    EXPECT_EQ(lines_->reason(fail(Errc::closed, "")), "account_changed");
+}
+
+TEST_F(SessionLogin, WhoseAccountChangedMeanwhileIsNotLetIn) {
+    begin({});
+    auto proved = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    ASSERT_TRUE(proved);
+    open_sessions_.end(fred_);
+    EXPECT_FALSE(login_->admit(*proved, context_.get_executor()));
+}
+
+TEST_F(SessionLogin, WrongAttemptsAreCountedAndOthersAreNot) {
+    begin({.flights = {"*\r\n!\r\n"}}, {.login_event = "test.login", .failure_event = "test.failed", .failures = 2});
+    EXPECT_EQ(why(*sasl("LOGIN")), Why::cancelled);
+    EXPECT_EQ(why(*sasl("LOGIN")), Why::not_base64);
+    EXPECT_EQ(why(*sasl("NOSUCH")), Why::unknown_mechanism);
+    EXPECT_EQ(why(*sasl("PLAIN", base64_encode("x"))), Why::bad_response);
+    EXPECT_EQ(why(test::run(login_->password("fred@example.test", "wrong", "LOGIN"))), Why::wrong);
+    EXPECT_FALSE(login_->exhausted());
+    EXPECT_EQ(why(test::run(login_->password("nobody@example.test", "pass word", "LOGIN"))), Why::wrong);
+    EXPECT_TRUE(login_->exhausted());
+}
+
+TEST_F(SessionLogin, AStoreThatFailsIsNoWrongPassword) {
+    begin({});
+    engine_.fail_next_reads(100, Errc::io);
+    auto attempt = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    EXPECT_EQ(why(attempt), Why::unavailable);
+    EXPECT_EQ(attempt.error().error.code(), Errc::io);
+}
+
+TEST_F(SessionLogin, NoPasswordIsTakenInTheClear) {
+    services_.allow_plaintext = AllowPlaintext::loopback;
+    begin({});
+    EXPECT_FALSE(login_->passwords_allowed());
+    EXPECT_EQ(why(test::run(login_->password("fred@example.test", "pass word", "LOGIN"))), Why::needs_tls);
+    EXPECT_EQ(why(*sasl("PLAIN", kPlain)), Why::needs_tls);
+    EXPECT_TRUE(login_->mechanisms().empty());
+    begin({.flights = {}, .peer = {"127.0.0.1", 40000, true}});
+    EXPECT_TRUE(test::run(login_->password("fred@example.test", "pass word", "LOGIN")));
+    services_.allow_plaintext = AllowPlaintext::never;
+    begin({.flights = {}, .peer = {"127.0.0.1", 40000, true}});
+    EXPECT_FALSE(login_->passwords_allowed());
+}
+
+TEST_F(SessionLogin, AnExchangeIsFramedAsTheProtocolWantsIt) {
+    begin({.flights = {kName + "\r\n" + kPassword + "\r\n"}});
+    auto smtp = sasl("login");
+    ASSERT_TRUE(smtp && *smtp);
+    EXPECT_EQ((*smtp)->account.id, fred_);
+    EXPECT_EQ((*smtp)->mechanism, "LOGIN");
+    EXPECT_EQ(said(), "334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n");
+
+    transcript_->output.clear();
+    begin({.flights = {"\"" + kName + "\"\r\n\"" + kPassword + "\"\r\n"}});
+    auto sieve = sasl<LikeSieve>("LOGIN");
+    ASSERT_TRUE(sieve && *sieve);
+    EXPECT_EQ(said(), "\"VXNlcm5hbWU6\"\r\n\"UGFzc3dvcmQ6\"\r\n");
+}
+
+TEST_F(SessionLogin, AnInitialResponseSavesTheRoundTripAndMayBeEmpty) {
+    begin({});
+    EXPECT_TRUE(*sasl("PLAIN", kPlain));
+    EXPECT_EQ(said(), "");
+    EXPECT_EQ(why(*sasl("PLAIN", "=")), Why::bad_response) << "empty, and that is no PLAIN message";
+    EXPECT_EQ(why(*sasl("PLAIN", "!")), Why::not_base64);
+}
+
+TEST_F(SessionLogin, AnAnswerThatIsTooLongEndsTheExchangeAlone) {
+    begin({.flights = {std::string(200, 'A') + "\r\n" + kName + "\r\n" + kPassword + "\r\n"}});
+    EXPECT_EQ(why(*sasl("LOGIN")), Why::too_long);
+    EXPECT_TRUE(*sasl("LOGIN"));
+}
+
+TEST_F(SessionLogin, AConnectionThatEndsIsTheSessionsFailure) {
+    begin({.flights = {}, .end = Errc::timed_out});
+    auto ended = sasl("LOGIN");
+    ASSERT_FALSE(ended);
+    EXPECT_EQ(ended.error().code(), Errc::timed_out);
+    EXPECT_FALSE(login_->exhausted());
+}
+
+}  // namespace
+}  // namespace poplar::session
