@@ -3,11 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
 #include <utility>
+#include <variant>
 
 #include "base/log.h"
 #include "base/peer_network.h"
+#include "session/lines.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
 #include "smtp/transaction.h"
@@ -65,49 +66,51 @@ public:
         : connection_(connection),
           services_(services),
           options_(options),
+          lines_(connection, options.limits.bad_commands),
           id_(id),
           is_front_(options.xclient.contains(connection.peer().address)),
           front_is_local_(connection.peer().loopback) {}
 
-    /// Until the client leaves or has to. The failure is the connection's.
+    /// Until the client leaves or has to.
     Task<Result<>> run();
+    session::Lines& lines() { return lines_; }
     void log_end(std::string_view result);
 
 private:
-    Task<Result<>> lost(Errc why);
-    std::optional<std::string_view> line_at_hand();
-    /// What it returns is to be awaited.
-    std::optional<Task<Result<>>> obey(std::string_view line);
+    Task<Result<>> converse();
+    Task<Result<>> say_why(Errc ended);
+    /// What was done already, or what is to be awaited.
+    std::variant<Result<>, Task<Result<>>> obey(std::string_view line);
 
-    void on(const Hello& hello);
-    void on(Mail mail);
+    Result<> on(const Hello& hello);
+    Result<> on(Mail mail);
     Task<Result<>> on(Rcpt rcpt);
     Task<Result<>> on(Data);
     Task<Result<>> on(Bdat bdat);
     Task<Result<>> on(StartTls);
-    void on(const Xclient& client);
-    void on(Rset);
-    void on(Noop) { idle(replies::kOk); }
-    void on(Vrfy) { idle(replies::kCannotVerify); }
-    void on(Expn) { idle(replies::kNotImplemented); }
-    void on(Help) { idle(replies::kHelp); }
-    void on(Quit) { hang_up(replies::kBye); }
+    Result<> on(const Xclient& client);
+    Result<> on(Rset);
+    Result<> on(Noop) { return idle(replies::kOk); }
+    Result<> on(Vrfy) { return idle(replies::kCannotVerify); }
+    Result<> on(Expn) { return idle(replies::kNotImplemented); }
+    Result<> on(Help) { return idle(replies::kHelp); }
+    Result<> on(Quit);
 
     // What is said leaves with tell(), which follows each command.
-    void greet();
-    void say(const Reply& reply, std::string_view more = {});
-    void hang_up(Reply reply);                           // the last reply
-    void bad(Reply reply);                               // a command that counts as an error
-    void idle(Reply reply, std::string_view more = {});  // a command that brings no message nearer
-    bool told_at_once();                                 // false: tell() is needed
+    Result<> greet();
+    Result<> say(const Reply& reply, std::string_view more = {});
+    std::unexpected<Error> hang_up(const Reply& reply);             // the last reply
+    Result<> bad(const Reply& reply);                               // a command that counts as an error
+    Result<> idle(const Reply& reply, std::string_view more = {});  // a command that brings no message nearer
+    bool told_at_once();                                            // false: tell() is needed
     Task<Result<>> tell();
     void forget_said();
     Task<Result<>> await_place();
-    void refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
+    Result<> refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
     void log_refusal(const Rcpt& rcpt, Reply reply, std::string_view reason);
     Task<Result<>> refuse_chunk(Bdat bdat, Reply reply);
-    void finish_message(std::vector<Reply> answers);
-    void extensions();
+    Result<> finish_message(std::vector<Reply> answers);
+    Result<> extensions();
     mail::Received trace() const;
     bool lmtp() const { return options_.protocol == Protocol::lmtp; }
     net::LineEnd line_end() const { return options_.bare_lf_commands ? net::LineEnd::crlf_or_lf : net::LineEnd::crlf; }
@@ -115,97 +118,87 @@ private:
     net::Connection& connection_;
     const Services& services_;
     const Options& options_;
+    session::Lines lines_;
     std::string_view id_;
     const bool is_front_, front_is_local_;  // who has connected, whoever it speaks for by now
-    bool done_ = false;
 
     std::string said_;  // and not told yet
     std::string helo_;  // empty before the client introduced itself
     bool extended_ = false;
     bool suspicious_ = false;  // bare newlines were refused: no more mail on this connection
     std::optional<Transaction> transaction_;
-    std::uint32_t messages_ = 0, bad_commands_ = 0, idle_commands_ = 0;
+    std::uint32_t messages_ = 0, idle_commands_ = 0;
     std::uint32_t unknown_recipients_ = 0, refused_recipients_ = 0;
     bool sender_logged_ = false;  // of this transaction, with a refusal
 };
 
 Task<Result<>> Session::run() {
-    greet();
-    if (auto greeted = co_await tell(); !greeted) co_return greeted;
-    while (!done_) {
+    auto ended = co_await converse();
+    // The last reply leaves with TLS's goodbye.
+    if (!ended) (void)co_await say_why(ended.error().code());
+    co_return ended;
+}
+
+Task<Result<>> Session::converse() {
+    auto went = greet();
+    if (went) went = co_await tell();
+    while (went) {
         Result<std::string_view> line;
-        if (auto here = line_at_hand())
-            line = *here;
-        else
-            line = co_await connection_.read_line(options_.limits.line_octets, options_.timeouts.command, line_end());
-        Result<> went;
+        if (auto here = lines_.at_hand(options_.limits.line_octets, line_end())) {
+            lines_.consume(*here);
+            line = here->text;
+        } else {
+            line = co_await lines_.read(options_.limits.line_octets, options_.timeouts.command, line_end());
+        }
         if (line) {
-            if (auto rest = obey(*line)) went = co_await std::move(*rest);
+            auto step = obey(*line);
+            if (auto* waits = std::get_if<Task<Result<>>>(&step))
+                went = co_await std::move(*waits);
+            else
+                went = std::move(std::get<Result<>>(step));
         } else if (line.error().code() == Errc::too_large) {
-            bad(replies::kLineTooLong);
+            went = bad(replies::kLineTooLong);
         } else {
             went = pass_on(line);
         }
-        // The last reply leaves with TLS's goodbye.
-        if (went && (done_ || !told_at_once())) went = co_await tell();
-        if (!went) co_return co_await lost(went.error().code());
+        if (went && !told_at_once()) went = co_await tell();
     }
-    co_return Result<>();
+    co_return went;
 }
 
-void Session::greet() {
+Result<> Session::greet() {
     auto text = options_.greeting;
     if (text.empty()) text = lmtp() ? "LMTP Poplar" : "ESMTP Poplar";
-    say({220, "", ""}, options_.hostname + " " + text);
+    return say({220, "", ""}, options_.hostname + " " + text);
 }
 
-// RFC 5321 s3.8, s4.5.3.2: whoever is still there is told why we go. Returns the failure.
-Task<Result<>> Session::lost(Errc why) {
-    if (why == Errc::timed_out) hang_up(replies::kTimeout);
-    if (why == Errc::cancelled) hang_up(replies::kShutdown);
-    (void)co_await tell();
-    co_return fail(why, "");
+// RFC 5321 s3.8, s4.5.3.2: whoever is still there is told why we go.
+Task<Result<>> Session::say_why(Errc ended) {
+    if (ended == Errc::timed_out) append(said_, replies::kTimeout);
+    if (ended == Errc::cancelled) append(said_, replies::kShutdown);
+    return tell();
 }
 
-/// The next line, without a wait, if it has come already.
-std::optional<std::string_view> Session::line_at_hand() {
-    const auto received = connection_.at_hand();
-    const auto line = net::find_line(received, line_end());
-    if (!line || line->whole > options_.limits.line_octets) return std::nullopt;
-    connection_.consume(line->whole);
-    return received.substr(0, line->text);
-}
-
-std::optional<Task<Result<>>> Session::obey(std::string_view line) {
+std::variant<Result<>, Task<Result<>>> Session::obey(std::string_view line) {
     // RFC 5321 s2.3.8. All up to the next CRLF is this one line: nothing behind a bare LF is taken for a command. A
     // client that ends commands so may go on with a message that it believes we wait for: its lines bring no mail in.
     if (!options_.bare_lf_commands && line.find_first_of("\r\n") != line.npos) {
         transaction_.reset();
         suspicious_ = true;
-        bad(replies::kBareLineEnd);
-        return std::nullopt;
+        return bad(replies::kBareLineEnd);
     }
     auto command = parse_command(line);
     if (command) {
-        auto call = [this](auto& parsed) -> std::optional<Task<Result<>>> {
-            if constexpr (std::is_void_v<decltype(on(std::move(parsed)))>)
-                return on(std::move(parsed)), std::nullopt;
-            else
-                return on(std::move(parsed));
-        };
+        auto call = [this](auto& parsed) -> std::variant<Result<>, Task<Result<>>> { return on(std::move(parsed)); };
         return std::visit(call, *command);
     }
-    if (is_http(verb_of(line)))
-        hang_up(replies::kNotHttp);
-    else if (same_word(verb_of(line), "BDAT"))
-        // How many octets follow can't be known: the next ones must not be taken for commands.
-        hang_up(replies::kLostChunk);
-    else
-        bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
-    return std::nullopt;
+    if (is_http(verb_of(line))) return hang_up(replies::kNotHttp);
+    // How many octets follow can't be known: the next ones must not be taken for commands.
+    if (same_word(verb_of(line), "BDAT")) return hang_up(replies::kLostChunk);
+    return bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
 }
 
-void Session::on(const Hello& hello) {
+Result<> Session::on(const Hello& hello) {
     if (lmtp() != (hello.verb == Hello::Verb::lhlo))
         return bad(without_status(lmtp() ? replies::kSayLhlo : replies::kSayEhlo));
     transaction_.reset();  // RFC 5321 s4.1.4: as RSET does
@@ -215,10 +208,10 @@ void Session::on(const Hello& hello) {
         if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
         return extensions();
     }
-    idle({250, "", options_.hostname});
+    return idle({250, "", options_.hostname});
 }
 
-void Session::extensions() {
+Result<> Session::extensions() {
     said_ += fmt::format(
         "250-{}\r\n"
         "250-PIPELINING\r\n"
@@ -235,9 +228,10 @@ void Session::extensions() {
     said_ +=
         "250-ENHANCEDSTATUSCODES\r\n"
         "250 HELP\r\n";  // RFC 5321 s4.1.1.1: what is there beyond the minimum is listed
+    return {};
 }
 
-void Session::on(Mail mail) {
+Result<> Session::on(Mail mail) {
     if (helo_.empty()) return bad(replies::kNoHelo);
     if (transaction_) return bad(replies::kNestedMail);
     // Servers that disagree with us on where that message ended may have let this envelope in with it.
@@ -248,60 +242,58 @@ void Session::on(Mail mail) {
     if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from)) return idle(replies::kSenderNeedsUtf8);
     transaction_.emplace(services_, options_, connection_.peer(), std::move(mail));
     sender_logged_ = false;
-    say(replies::kSender);
+    return say(replies::kSender);
 }
 
 Task<Result<>> Session::on(Rcpt rcpt) {
-    if (!transaction_) co_return bad(replies::kNoMail), Result<>();
-    if (transaction_->in_chunks()) co_return bad(replies::kMidChunks), Result<>();
+    if (!transaction_) co_return bad(replies::kNoMail);
+    if (transaction_->in_chunks()) co_return bad(replies::kMidChunks);
     const auto& limits = options_.limits;
     // Before the directory is asked: what is refused anyway has to cost next to nothing.
     if (transaction_->recipients().size() >= limits.recipients)
-        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, ""), Result<>();
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "");
     if (transaction_->accounts() >= limits.accounts)
-        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts), Result<>();
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
     if (!transaction_->mail().smtputf8 && mail::needs_smtputf8(rcpt.to))
-        co_return refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, ""), Result<>();
+        co_return refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, "");
     if (services_.unknown && !services_.unknown->empty()) {
         if (auto waited = co_await await_place(); !waited) co_return waited;
-        if (done_) co_return Result<>();
     }
 
     auto resolution = co_await services_.delivery.resolve(rcpt.to);
     if (!resolution) {
         auto& error = resolution.error();
         auto reply = error.code() == Errc::invalid ? replies::kBadRecipient : reply_for(error);
-        co_return refuse_recipient(rcpt, reply, error.detail()), Result<>();
+        co_return refuse_recipient(rcpt, reply, error.detail());
     }
     using Kind = directory::Resolution::Kind;
     switch (resolution->kind) {
         case Kind::accounts: break;
-        case Kind::unknown_domain: co_return refuse_recipient(rcpt, replies::kNoRelay, ""), Result<>();
-        case Kind::unknown_user: co_return refuse_recipient(rcpt, replies::kUnknownUser, ""), Result<>();
-        case Kind::disabled: co_return refuse_recipient(rcpt, replies::kDisabled, ""), Result<>();
-        case Kind::loop: co_return refuse_recipient(rcpt, replies::kAliasLoop, ""), Result<>();
+        case Kind::unknown_domain: co_return refuse_recipient(rcpt, replies::kNoRelay, "");
+        case Kind::unknown_user: co_return refuse_recipient(rcpt, replies::kUnknownUser, "");
+        case Kind::disabled: co_return refuse_recipient(rcpt, replies::kDisabled, "");
+        case Kind::loop: co_return refuse_recipient(rcpt, replies::kAliasLoop, "");
     }
     if (transaction_->accounts() + resolution->accounts.size() > limits.accounts)
-        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts), Result<>();
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
     if (!transaction_->add(std::move(address), resolution->accounts))
-        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope"), Result<>();
-    say(replies::kRecipient);
-    co_return Result<>();
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope");
+    co_return say(replies::kRecipient);
 }
 
 // Whoever has named too many that nobody knows waits, before it shows whether this one is known.
 Task<Result<>> Session::await_place() {
     if (connection_.peer().loopback) co_return Result<>();
     const auto place = services_.unknown->place(peer_key(connection_.peer().address));
-    if (!place) co_return hang_up(replies::kTooManyUnknown), Result<>();
+    if (!place) co_return hang_up(replies::kTooManyUnknown);
     const auto wait = *place - SteadyClock::now();
     if (wait <= wait.zero()) co_return Result<>();
     if (auto told = co_await tell(); !told) co_return told;
     co_return co_await connection_.pause(wait);
 }
 
-void Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason) {
+Result<> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason) {
     log_refusal(rcpt, reply, reason);
     ++refused_recipients_;
     // A front server (LMTP) may hand over as many wrong addresses as the world sends it.
@@ -313,7 +305,7 @@ void Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view r
         if (++unknown_recipients_ > limits.unknown_recipients) return hang_up(replies::kTooManyUnknown);
     }
     if (refused_recipients_ > limits.refused_recipients) return hang_up(replies::kTooManyRefused);
-    say(reply);
+    return say(reply);
 }
 
 // A short command must not make a long line, again and again: sender and name come once, and of many refusals the end
@@ -354,17 +346,16 @@ void Session::log_end(std::string_view result) {
 }
 
 Task<Result<>> Session::on(Data) {
-    if (!transaction_) co_return bad(replies::kNoMail), Result<>();
-    if (transaction_->in_chunks()) co_return bad(replies::kMidChunks), Result<>();
+    if (!transaction_) co_return bad(replies::kNoMail);
+    if (transaction_->in_chunks()) co_return bad(replies::kMidChunks);
     // Not counted as bad: a pipelining client can't know yet that all its recipients were refused (RFC 2920 s3.1).
-    if (transaction_->recipients().empty()) co_return idle(replies::kNoRecipients), Result<>();
+    if (transaction_->recipients().empty()) co_return idle(replies::kNoRecipients);
     transaction_->begin_data(trace());
-    say(replies::kGoAhead);
+    append(said_, replies::kGoAhead);
     if (!told_at_once())
         if (auto told = co_await tell(); !told) co_return told;
     if (auto read = co_await transaction_->read_data(connection_); !read) co_return read;
-    finish_message(co_await transaction_->store());
-    co_return Result<>();
+    co_return finish_message(co_await transaction_->store());
 }
 
 Task<Result<>> Session::on(Bdat bdat) {
@@ -372,17 +363,10 @@ Task<Result<>> Session::on(Bdat bdat) {
     if (transaction_->recipients().empty()) co_return co_await refuse_chunk(bdat, replies::kNoRecipients);
     if (!transaction_->in_chunks()) transaction_->begin_chunks(trace());
     if (auto read = co_await transaction_->read_chunk(connection_, bdat.octets); !read) co_return read;
-    if (bdat.last) {
-        finish_message(co_await transaction_->store());
-        co_return Result<>();
-    }
+    if (bdat.last) co_return finish_message(co_await transaction_->store());
     auto reply = transaction_->refusal().value_or(replies::kChunk);
     auto octets = reply.positive() ? std::to_string(bdat.octets) : std::string();
-    if (bdat.octets == 0)
-        idle(reply, octets);
-    else
-        say(reply, octets);
-    co_return Result<>();
+    co_return bdat.octets == 0 ? idle(reply, octets) : say(reply, octets);
 }
 
 // RFC 3030 s2: the chunk is read before it is refused, so that its octets are never taken for commands.
@@ -390,19 +374,15 @@ Task<Result<>> Session::refuse_chunk(Bdat bdat, Reply reply) {
     if (auto read = co_await swallow(connection_, bdat.octets, options_.timeouts); !read) co_return read;
     // In LMTP, too: RFC 2033 s4.3 has no reply to a last chunk without recipients, and a client that waits for one, as
     // for every command (RFC 3030 s2), would wait for ever. Chunks that are in the pipeline already are not counted.
-    if (bdat.octets == 0 || bdat.last)
-        idle(reply);
-    else
-        say(reply);
     if (transaction_ && bdat.last)
         transaction_.reset();
     else if (transaction_)
         transaction_->fail_chunks();
-    co_return Result<>();
+    co_return bdat.octets == 0 || bdat.last ? idle(reply) : say(reply);
 }
 
 /// `answers`: what became of the message, one for each recipient.
-void Session::finish_message(std::vector<Reply> answers) {
+Result<> Session::finish_message(std::vector<Reply> answers) {
     auto transaction = std::move(*transaction_);
     transaction_.reset();
     ++messages_;
@@ -436,15 +416,16 @@ void Session::finish_message(std::vector<Reply> answers) {
         log::write(log::Level::info, "smtp.message", fields);
     else
         connection_.log(log::Level::info, "smtp.message", fields);
-    for (const auto& answer : answers) say(answer, answer.positive() ? transaction.id() : std::string_view());
+    for (const auto& answer : answers) append(said_, answer, answer.positive() ? transaction.id() : std::string_view());
+    return {};
 }
 
 Task<Result<>> Session::on(StartTls) {
-    if (connection_.tls()) co_return bad(replies::kTlsActive), Result<>();
+    if (connection_.tls()) co_return bad(replies::kTlsActive);
     std::shared_ptr<const net::TlsContext> context;
     if (options_.tls) context = options_.tls();
-    if (!context) co_return bad(replies::kNoTls), Result<>();
-    say(replies::kReadyForTls);
+    if (!context) co_return bad(replies::kNoTls);
+    append(said_, replies::kReadyForTls);
     if (auto told = co_await tell(); !told) co_return told;
     // RFC 3207 s4.2: what was said in the clear is forgotten.
     transaction_.reset();
@@ -454,12 +435,12 @@ Task<Result<>> Session::on(StartTls) {
     if (secured) co_return Result<>();
     connection_.log(log::Level::info, "smtp.tls_failed",
                     {{"session", id_}, {"peer", connection_.peer().address}, {"reason", secured.error().detail()}});
-    co_return fail(Errc::closed, "");  // half a handshake is no line to speak on: no 421
+    co_return lines_.end("tls_failed");  // half a handshake is no line to speak on: no 421
 }
 
 // The session begins anew, as one of another client: nothing that it said or did wrong before is this one's. What
 // guards against smuggling stays.
-void Session::on(const Xclient& client) {
+Result<> Session::on(const Xclient& client) {
     if (!is_front_) return bad(replies::kXclientDenied);
     if (transaction_) return bad(replies::kNestedMail);
     auto peer = connection_.peer();
@@ -475,14 +456,20 @@ void Session::on(const Xclient& client) {
     connection_.set_peer(std::move(peer));
     helo_ = client.helo.value_or("");
     extended_ = client.extended.value_or(false);
-    bad_commands_ = unknown_recipients_ = refused_recipients_ = 0;
+    lines_.forgive_bad_commands();
+    unknown_recipients_ = refused_recipients_ = 0;
     if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
-    greet();
+    return greet();
 }
 
-void Session::on(Rset) {
+Result<> Session::on(Rset) {
     transaction_.reset();
-    idle(replies::kOk);
+    return idle(replies::kOk);
+}
+
+Result<> Session::on(Quit) {
+    append(said_, replies::kBye);
+    return lines_.end(session::kQuit);
 }
 
 mail::Received Session::trace() const {
@@ -499,7 +486,10 @@ mail::Received Session::trace() const {
     return received;
 }
 
-void Session::say(const Reply& reply, std::string_view more) { append(said_, reply, more); }
+Result<> Session::say(const Reply& reply, std::string_view more) {
+    append(said_, reply, more);
+    return {};
+}
 
 bool Session::told_at_once() {
     const std::string_view said = said_;
@@ -520,22 +510,20 @@ void Session::forget_said() {
     if (said_.capacity() > kKeptReplies) said_.shrink_to_fit();
 }
 
-void Session::hang_up(Reply reply) {
-    done_ = true;
-    say(reply);
+std::unexpected<Error> Session::hang_up(const Reply& reply) {
+    append(said_, reply);
+    return lines_.end(reply.text);
 }
 
-void Session::bad(Reply reply) {
-    if (++bad_commands_ >= options_.limits.bad_commands) return hang_up(replies::kTooManyErrors);
-    say(reply);
+Result<> Session::bad(const Reply& reply) {
+    if (!lines_.allow_bad_command()) return hang_up(replies::kTooManyErrors);
+    return say(reply);
 }
 
-void Session::idle(Reply reply, std::string_view more) {
+Result<> Session::idle(const Reply& reply, std::string_view more) {
     if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
-    say(reply, more);
+    return say(reply, more);
 }
-
-std::string_view how_it_ended(const Result<>& result) { return result ? "quit" : to_string(result.error().code()); }
 
 }  // namespace
 
@@ -552,19 +540,11 @@ Options defaults(Protocol protocol) {
 Task<> serve(std::unique_ptr<net::Connection> connection, const Services& services, const Options& options,
              std::string id) {
     Session session(*connection, services, options, id);
-    bool broken = false;
-    std::string end;
-    try {
-        auto ended = co_await session.run();
-        end = how_it_ended(ended);
-    } catch (const std::exception& failure) {  // out of memory, or our own mistake: this session only
-        broken = true;
-        log::error("smtp.failed", {{"session", std::string_view(id)}, {"what", std::string_view(failure.what())}});
-        end = "failed";
-    }
-    auto goodbye = broken ? format(replies::kFailure) : std::string();
-    if (broken) (void)co_await connection->write(goodbye);
-    session.log_end(end);
+    const auto ended = co_await session.lines().guard(session.run(), "smtp.failed", id);
+    const auto reason = session.lines().reason(ended);
+    const auto goodbye = reason == session::kFailed ? format(replies::kFailure) : std::string();
+    if (!goodbye.empty()) (void)co_await connection->write(goodbye);
+    session.log_end(reason);
     co_await connection->close();
 }
 
