@@ -53,10 +53,7 @@ struct Plain {
 
 void check(std::string_view line) {
     const auto command = parse_command(line);
-    if (!command) {
-        CHECK(command.error().code() == Errc::not_found || command.error().code() == Errc::invalid);
-        return;
-    }
+    if (!command) return;
     const std::string plain = std::visit(Plain{line}, *command);
     const auto again = parse_command(plain);
     CHECK(again && again->index() == command->index());

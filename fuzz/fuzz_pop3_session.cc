@@ -216,7 +216,9 @@ struct Session {
         auth::OpenSessions open_sessions;
         LoginDelays delays;
         Announced announced(options.policy);
-        Services services{people.authenticator, people.sasl, store, open_sessions, delays, announced};
+        session::LoginServices logins{people.authenticator, people.sasl, open_sessions,
+                                      session::AllowPlaintext::always};
+        Services services{logins, store, delays, announced};
         auto connection = std::make_unique<Fed>(std::move(pieces), end, transcript, encrypted);
         test::run(serve(std::move(connection), services, options, "fuzz"));
         CHECK(open_sessions.count() == 0);
@@ -232,7 +234,6 @@ void check(fuzz::Input input) {
     std::uint32_t seed = input.number();
     auto flags = input.number();
     Options options;
-    options.allow_plaintext = AllowPlaintext::always;
     options.bad_commands = 1 + flags % 32;
     if (flags & 32) options.policy.expire_days = 0;
     if (flags & 64)

@@ -51,7 +51,6 @@ public:
     explicit Pop3World(std::uint64_t messages) {
         must(test::run(directory_.add_domain("example.test")));
         auto account = must(test::run(directory_.add_account("user@example.test", "{PLAIN}password")));
-        options_.allow_plaintext = pop3::AllowPlaintext::always;
         for (std::uint64_t i = 0; i < messages; ++i) {
             std::string wire = make_message(4096, i);
             auto writer = engine_.write_body();
@@ -63,7 +62,7 @@ public:
 
     void talk(const std::string& commands) {
         auto transcript = std::make_shared<test::Transcript>();
-        pop3::Services services{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_};
+        pop3::Services services{logins_, store_, login_delays_, announced_};
         auto connection = std::make_unique<test::ScriptConnection>(
             test::ScriptConnection::Script{
                 .flights = {"USER user@example.test\r\nPASS password\r\n" + commands + "QUIT\r\n"}},
@@ -79,6 +78,7 @@ private:
     auth::Authenticator authenticator_{directory_, {}};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     auth::OpenSessions open_sessions_;
+    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, session::AllowPlaintext::always};
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_{{}};
     mailstore::MailStore store_{engine_, clock_, {}};

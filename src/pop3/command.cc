@@ -4,8 +4,6 @@
 #include <charconv>
 #include <limits>
 
-#include "pop3/texts.h"
-
 namespace poplar::pop3 {
 
 namespace {
@@ -68,18 +66,19 @@ struct Rest {
     bool given;
 };
 
-std::unexpected<Error> wrong(Text what) { return fail(Errc::invalid, std::string(what.in(Language::english))); }
+using Parsed = std::expected<Command, Text>;
+using Parser = Parsed (*)(Rest);
 
-using Parser = Result<Command> (*)(Rest);
+std::unexpected<Text> wrong(Text what) { return std::unexpected(what); }
 
 template <class Bare>
-Result<Command> parse_bare(Rest rest) {
+Parsed parse_bare(Rest rest) {
     if (!Arguments(rest.text).empty()) return wrong("this command takes no arguments");
     return Bare{};
 }
 
 template <class OfMessage>
-Result<Command> parse_message(Rest rest) {
+Parsed parse_message(Rest rest) {
     Arguments arguments(rest.text);
     auto message = arguments.number<MessageNumber>();
     if (!message || !arguments.empty()) return wrong("expected a message number");
@@ -87,12 +86,12 @@ Result<Command> parse_message(Rest rest) {
 }
 
 template <class Listing>
-Result<Command> parse_listing(Rest rest) {
+Parsed parse_listing(Rest rest) {
     if (Arguments(rest.text).empty()) return Listing{};
     return parse_message<Listing>(rest);
 }
 
-Result<Command> parse_top(Rest rest) {
+Parsed parse_top(Rest rest) {
     Arguments arguments(rest.text);
     auto message = arguments.number<MessageNumber>();
     auto lines = arguments.count();
@@ -100,29 +99,29 @@ Result<Command> parse_top(Rest rest) {
     return Top{*message, *lines};
 }
 
-Result<Command> parse_user(Rest rest) {
+Parsed parse_user(Rest rest) {
     auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
     auto last = rest.text.find_last_not_of(' ');
     if (last == rest.text.npos) return wrong("expected a name");
     return User{rest.text.substr(first, last + 1 - first)};
 }
 
-Result<Command> parse_pass(Rest rest) {
+Parsed parse_pass(Rest rest) {
     if (!rest.given) return wrong("expected a password");
     return Pass{rest.text};
 }
 
 // The digest is the last word; a name may hold spaces.
-Result<Command> parse_apop(Rest rest) {
+Parsed parse_apop(Rest rest) {
     auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
     auto text = rest.text.substr(first, std::max(rest.text.find_last_not_of(' ') + 1, first) - first);
     auto space = text.rfind(' ');
-    if (text.empty() || space == text.npos) return fail(Errc::invalid, "expected a name and a digest");
+    if (text.empty() || space == text.npos) return wrong("expected a name and a digest");
     auto name = text.substr(0, text.find_last_not_of(' ', space) + 1);
     return Apop{name, text.substr(space + 1)};
 }
 
-Result<Command> parse_auth(Rest rest) {
+Parsed parse_auth(Rest rest) {
     Arguments arguments(rest.text);
     Auth auth{arguments.word(), std::nullopt};
     if (!arguments.empty()) auth.initial_response = arguments.word();
@@ -130,7 +129,7 @@ Result<Command> parse_auth(Rest rest) {
     return auth;
 }
 
-Result<Command> parse_lang(Rest rest) {
+Parsed parse_lang(Rest rest) {
     Arguments arguments(rest.text);
     Lang lang;
     if (!arguments.empty()) lang.range = arguments.word();
@@ -155,7 +154,7 @@ constexpr Entry kCommands[] = {
 
 }  // namespace
 
-Result<Command> parse_command(std::string_view line) {
+std::expected<Command, Text> parse_command(std::string_view line) {
     auto space = std::min(line.find(' '), line.size());
     if (space <= kLongestKeyword) {
         const auto keyword = letters(line.substr(0, space));
@@ -163,7 +162,7 @@ Result<Command> parse_command(std::string_view line) {
         for (const auto& entry : kCommands)
             if (entry.keyword == keyword) return entry.parse(rest);
     }
-    return fail(Errc::not_found, "unknown command");
+    return wrong(kUnknownCommand);
 }
 
 }  // namespace poplar::pop3

@@ -1,11 +1,12 @@
 #pragma once
 // The grammar of POP3 commands: bytes in, values out, no I/O.
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string_view>
 #include <variant>
 
-#include "base/error.h"
+#include "pop3/texts.h"
 
 namespace poplar::pop3 {
 
@@ -53,13 +54,14 @@ struct Auth {                                          // RFC 5034 s4
     std::optional<std::string_view> initial_response;  ///< not decoded; "=" is an empty one
 };
 
+inline constexpr Text kUnknownCommand = "unknown command";
+
 using Command =
     std::variant<User, Pass, Apop, Quit, Stat, List, Retr, Dele, Noop, Rset, Top, Uidl, Capa, Stls, Auth, Utf8, Lang>;
 
 /// Parses one command line, without its line end. Any bytes are allowed in `line`. Keywords in any case (RFC 1939 s3);
-/// more spaces than one between arguments, and spaces at the end, are forgiven, except in a password.
-/// Errors: not_found (no such command), invalid (not its arguments; the detail is the English of a Text that
-/// says what it wants).
-Result<Command> parse_command(std::string_view line);
+/// more spaces than one between arguments, and spaces at the end, are forgiven, except in a password. The error is the
+/// reply's text: kUnknownCommand, or what the command wants for arguments.
+std::expected<Command, Text> parse_command(std::string_view line);
 
 }  // namespace poplar::pop3

@@ -30,121 +30,69 @@ bool is_http(std::string_view line) {
     return line.contains(" HTTP/") || std::ranges::equal(line.substr(0, kHost.size()), kHost, {}, lower);
 }
 
-Seconds until(SteadyTime deadline) {
-    return std::max(Seconds(0), std::chrono::ceil<Seconds>(deadline - SteadyClock::now()));
-}
-
 }  // namespace
 
-bool SaslChannel::passwords_allowed() const {
-    if (connection_.tls()) return true;
-    switch (options_.allow_plaintext) {
-        case AllowPlaintext::never: return false;
-        case AllowPlaintext::loopback: return connection_.peer().loopback;
-        case AllowPlaintext::always: return true;
-    }
-    return false;
-}
-
-std::span<const std::string> SaslChannel::certificate_addresses() const {
-    const auto* tls = connection_.tls();
-    return tls ? std::span<const std::string>(tls->certificate_addresses) : std::span<const std::string>();
-}
-
-Task<std::optional<Command>> Conversation::next_command(Seconds idle) {
-    return read_command(idle, options_.line_limit);
-}
+Conversation::Conversation(net::Connection& connection, const Options& options, const session::LoginServices& logins,
+                           std::string_view session_id)
+    : connection_(connection),
+      options_(options),
+      lines_(connection, options.bad_commands),
+      login_(logins,
+             {.login_event = "pop3.login",
+              .failure_event = "pop3.auth_failed",
+              .needed = auth::Right::mail,
+              .failures = options.login_failures},
+             connection, lines_, session_id),
+      session_id_(session_id) {}
 
 // What needs an answer of its own, or a wait, is left where it is.
 std::optional<Command> Conversation::command_at_hand() {
-    const auto received = connection_.at_hand();
-    const auto line = net::find_line(received, net::LineEnd::crlf_or_lf);
-    if (!line || over() || line->text + 2 > options_.line_limit) return std::nullopt;
-    auto command = parse_command(received.substr(0, line->text));
+    const auto line = lines_.at_hand(options_.line_limit);
+    if (!line || line->text.size() + 2 > options_.line_limit) return std::nullopt;
+    auto command = parse_command(line->text);
     if (!command) return std::nullopt;
-    connection_.consume(line->whole);
-    ++lines_;
+    lines_.consume(*line);
+    ++line_count_;
     return std::move(*command);
 }
 
+Task<Result<Command>> Conversation::next_command() {
+    return read_command(options_.line_limit, options_.transaction_idle, SteadyTime::max());
+}
+
 // Tokens are long, and clients send them with the command, though RFC 5034 s4 keeps commands to 255 octets.
-Task<std::optional<Command>> Conversation::read_command(Seconds idle, std::size_t limit) {
-    while (!over()) {
-        reading_ = true;
-        auto line = co_await connection_.read_line(limit, idle);
-        reading_ = false;
-        ++lines_;
-        if (ousted_) {
-            co_await say_error("the account has changed, log in again");
-            end("account_changed");
-            break;
-        }
-        if (line && line->size() + 2 > options_.line_limit && !is_auth(*line))
-            line = fail(Errc::too_large, "line too long");
-        if (!line && line.error().code() == Errc::too_large) {
-            co_await refuse("line too long");
-            continue;
-        }
-        if (!line) {
-            co_await end_of_reading(line.error().code());
-            break;
-        }
-        auto command = parse_command(*line);
-        if (command) co_return std::move(*command);
-        if (command.error().code() == Errc::not_found && is_http(*line)) {
-            co_await say_error("this is POP3, not HTTP");
-            end("http");
-        } else if (command.error().code() == Errc::not_found) {
-            co_await refuse("unknown command");
+Task<Result<Command>> Conversation::next_command_by(SteadyTime deadline) {
+    return read_command(std::max(options_.line_limit, options_.response_limit), options_.login_idle, deadline);
+}
+
+// RFC 2449 s4: a command has at most 255 octets with its CRLF.
+Task<Result<Command>> Conversation::read_command(std::size_t limit, Seconds idle, SteadyTime deadline) {
+    for (;;) {
+        auto line = co_await lines_.read(limit, idle, net::LineEnd::crlf_or_lf, deadline);
+        ++line_count_;
+        Result<> answered;
+        if (line && (line->size() + 2 <= options_.line_limit || is_auth(*line))) {
+            auto command = parse_command(*line);
+            if (command) co_return std::move(*command);
+            answered = co_await refuse_line(*line, command.error());
+        } else if (line || line.error().code() == Errc::too_large) {
+            answered = co_await refuse("line too long");
         } else {
-            auto why = Text::find(command.error().detail());
-            co_await refuse(why ? *why : Text("unknown command"));
+            answered = pass_on(line);
         }
-    }
-    co_return std::nullopt;
-}
-
-// A peer that always has another command ready never makes a read wait, so the read's own limit would not end it.
-Task<std::optional<Command>> Conversation::next_command(Seconds idle, SteadyTime deadline) {
-    if (SteadyClock::now() >= deadline) {
-        end("timed_out");
-        co_return std::nullopt;
-    }
-    co_return co_await read_command(std::min(idle, until(deadline)),
-                                    std::max(options_.line_limit, options_.response_limit));
-}
-
-Task<std::optional<std::string_view>> Conversation::next_response(SteadyTime deadline) {
-    auto line = co_await connection_.read_line(options_.response_limit, std::min(options_.login_idle, until(deadline)));
-    if (line) co_return *line;
-    if (line.error().code() == Errc::too_large)
-        co_await refuse("line too long");
-    else
-        co_await end_of_reading(line.error().code());
-    co_return std::nullopt;
-}
-
-Task<> Conversation::end_of_reading(Errc code) {
-    switch (code) {
-        case Errc::cancelled:
-            co_await say_error("[SYS/TEMP]", "server is shutting down, try again later");
-            end("stopping");
-            break;
-        // RFC 1939 s3: the autologout timer closes the connection without a word.
-        case Errc::timed_out: end("timed_out"); break;
-        default: end("closed"); break;
+        if (!answered) co_return pass_on(answered);
     }
 }
 
-Task<> Conversation::say(std::string_view reply) {
-    if (auto sent = co_await connection_.write(reply); !sent) end_of_writing(sent.error().code());
+Task<Result<std::string_view>> Conversation::next_response(SteadyTime deadline) {
+    return lines_.read(options_.response_limit, options_.login_idle, net::LineEnd::crlf_or_lf, deadline);
 }
 
-Task<> Conversation::say_all(std::span<const std::string_view> pieces) {
-    if (auto sent = co_await connection_.write_all(pieces); !sent) end_of_writing(sent.error().code());
+Task<Result<>> Conversation::refuse_line(std::string_view line, Text why) {
+    if (why != kUnknownCommand || !is_http(line)) co_return co_await refuse(why);
+    if (auto said = co_await say_error("this is POP3, not HTTP"); !said) co_return said;
+    co_return lines_.end("http");
 }
-
-void Conversation::end_of_writing(Errc code) { end(code == Errc::timed_out ? "timed_out" : "closed"); }
 
 // Each message fetched begins with one: fmt takes as long as all else that is built for it.
 std::string_view Conversation::ok_line(Phrase<std::uint64_t> phrase, std::uint64_t number) {
@@ -163,38 +111,34 @@ std::string_view Conversation::ok_line(Phrase<std::uint64_t> phrase, std::uint64
     return reply_;
 }
 
-Task<> Conversation::say_ok(Text text) { return say("+OK {}\r\n", this->text(text)); }
+Task<Result<>> Conversation::say_ok(Text text) { return say("+OK {}\r\n", this->text(text)); }
 
-Task<> Conversation::say_list(Text first, std::string_view lines) {
+Task<Result<>> Conversation::say_list(Text first, std::string_view lines) {
     return say("+OK {}\r\n{}.\r\n", text(first), lines);
 }
 
-Task<> Conversation::say_error(Text text) { return say("-ERR {}\r\n", this->text(text)); }
+Task<Result<>> Conversation::say_error(Text text) { return say("-ERR {}\r\n", this->text(text)); }
 
-Task<> Conversation::say_error(std::string_view code, Text text) {
+Task<Result<>> Conversation::say_error(std::string_view code, Text text) {
     return say("-ERR {} {}\r\n", code, this->text(text));
 }
 
-Task<> Conversation::say_failure(const Error& error, Text what) { return say_error(response_code(error.code()), what); }
-
-Task<> Conversation::refuse(Text text) {
-    if (++bad_commands_ < options_.bad_commands) {
-        co_await say_error(text);
-    } else {
-        co_await say_error("too many bad commands, goodbye");
-        end("bad_commands");
-    }
+Task<Result<>> Conversation::say_failure(const Error& error, Text what) {
+    return say_error(response_code(error.code()), what);
 }
 
-void Conversation::oust() {
-    if (over()) return;
-    if (reading_ && !connection_.sending()) {  // it sends what is gathered before it waits for a command
-        ousted_ = true;
-        connection_.stop_reading();
-    } else {
-        end("account_changed");
-        connection_.abort();
-    }
+Task<Result<>> Conversation::refuse(Text text) {
+    if (lines_.allow_bad_command()) co_return co_await say_error(text);
+    if (auto said = co_await say_error("too many bad commands, goodbye"); !said) co_return said;
+    co_return lines_.end("bad_commands");
+}
+
+// RFC 1939 s3: the autologout timer closes the connection without a word.
+Task<> Conversation::say_why(Errc ended) {
+    if (ended == Errc::cancelled)
+        (void)co_await say_error("[SYS/TEMP]", "server is shutting down, try again later");
+    else if (ended == Errc::conflict)
+        (void)co_await say_error("the account has changed, log in again");
 }
 
 std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
@@ -203,11 +147,12 @@ std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
 }
 
 // What is available before the login is announced in both states (RFC 2449 s5), except STLS (RFC 2595 s8).
-Task<> Conversation::say_capabilities(State state, std::string_view policy) {
-    bool passwords = plaintext_allowed(), stls = state == State::authorization && offered_tls();
+Task<Result<>> Conversation::say_capabilities(State state, std::string_view policy) {
+    bool passwords = login_.passwords_allowed(), stls = state == State::authorization && offered_tls();
     bool named = !options_.implementation.empty();
     std::string sasl;
-    for (auto mechanism : mechanisms()) sasl.append(sasl.empty() ? "SASL " : " ").append(auth::name_of(mechanism));
+    for (auto mechanism : login_.mechanisms())
+        sasl.append(sasl.empty() ? "SASL " : " ").append(auth::name_of(mechanism));
     if (!sasl.empty()) sasl.append("\r\n");
     return say(
         "+OK {}\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 "
@@ -217,7 +162,7 @@ Task<> Conversation::say_capabilities(State state, std::string_view policy) {
 }
 
 // RFC 6856 s3.2. The tag is the one of ours that was found for the range.
-Task<> Conversation::change_language(std::string_view range) {
+Task<Result<>> Conversation::change_language(std::string_view range) {
     if (range.empty()) {
         std::string lines;
         for (const auto& [tag, name] : kLanguages) fmt::format_to(std::back_inserter(lines), "{} {}\r\n", tag, name);

@@ -6,9 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "auth/authenticator.h"
-#include "auth/exchange.h"
-#include "auth/open_sessions.h"
 #include "base/asio.h"
 #include "mailstore/mail_store.h"
 #include "net/connection.h"
@@ -16,21 +13,17 @@
 #include "pop3/listing_cache.h"
 #include "pop3/policy.h"
 #include "pop3/texts.h"
+#include "session/login.h"
 
 namespace poplar::pop3 {
 
 struct Services {
-    auth::Authenticator& authenticator;
-    auth::Sasl& sasl;
+    const session::LoginServices& logins;
     mailstore::MailStore& store;
-    auth::OpenSessions& open_sessions;
     LoginDelays& login_delays;
     const Announced& announced;
     ListingCache* listings = nullptr;  ///< null: every listing is made anew
 };
-
-/// Whether passwords are accepted over a connection that is not encrypted.
-enum class AllowPlaintext { never, loopback, always };
 
 /// What a client that has not said UTF8 gets of a message with UTF-8 in its header (RFC 6856 s2.1).
 enum class WithoutUtf8 {
@@ -62,7 +55,6 @@ struct Options {
 
     std::size_t listing_cache = 64u << 20;  ///< octets of listings kept for the next poll (listing_cache.h)
 
-    AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
     /// What STLS shakes hands with; empty, or answering null: no STLS.
     std::function<std::shared_ptr<const net::TlsContext>()> tls;
 };

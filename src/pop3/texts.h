@@ -29,20 +29,14 @@ public:
     /// The text that reads so in English. Does not compile if the table has none.
     template <std::size_t size>
     consteval Text(const char (&english)[size]) : row_(find_or_stop({english, size - 1})) {}
-    /// The same for a text that is not known until now.
-    static constexpr std::optional<Text> find(std::string_view english) {
-        for (std::size_t row = 0; row < std::size(kTexts); ++row)
-            if (kTexts[row][0] == english) return Text(row);
-        return std::nullopt;
-    }
+    bool operator==(const Text&) const = default;
     constexpr std::string_view in(Language language) const { return kTexts[row_][static_cast<std::size_t>(language)]; }
 
 private:
-    constexpr explicit Text(std::size_t row) : row_(static_cast<std::uint16_t>(row)) {}
     static consteval std::uint16_t find_or_stop(std::string_view english) {
-        auto found = find(english);
-        if (!found) throw "this text is not in kTexts (pop3/text_table.h)";
-        return found->row_;
+        for (std::size_t row = 0; row < std::size(kTexts); ++row)
+            if (kTexts[row][0] == english) return static_cast<std::uint16_t>(row);
+        throw "this text is not in kTexts (pop3/text_table.h)";
     }
     std::uint16_t row_;
 };

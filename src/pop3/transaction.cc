@@ -49,22 +49,23 @@ private:
 
 }  // namespace
 
-Task<> Transaction::run() {
-    while (!conversation_.over()) {
+Task<Result<>> Transaction::run() {
+    for (;;) {
         auto command = conversation_.command_at_hand();
         if (!command) {
             maildrop_->rest();
-            command = co_await conversation_.next_command(conversation_.options().transaction_idle);
+            auto awaited = co_await conversation_.next_command();
+            if (!awaited) co_return pass_on(awaited);
+            command = *awaited;
         }
-        if (!command) break;
         if (const auto* retr = std::get_if<Retr>(&*command); retr && try_retrieve(*retr)) continue;
         auto act = [this](auto& known) { return on(known); };
-        co_await std::visit(act, *command);
+        if (auto went = co_await std::visit(act, *command); !went) co_return went;
     }
-    maildrop_.reset();
 }
 
-Task<> Transaction::on(Stat) {
+// RFC 1939 s5: messages that are marked as deleted do not count.
+Task<Result<>> Transaction::on(Stat) {
     auto octets = conversation_.downgrades() ? maildrop_->ascii_octets() : maildrop_->octets();
     return conversation_.say("+OK {} {}\r\n", maildrop_->message_count() - deleted_count_, octets - deleted_octets_);
 }
@@ -74,12 +75,12 @@ Transaction::Kind Transaction::octets_kind() const {
     return conversation_.downgrades() && maildrop_->has_utf8() ? Kind::ascii_octets : Kind::octets;
 }
 
-Task<> Transaction::on(List list) {
+Task<Result<>> Transaction::on(List list) {
     if (list.message) return list_one(*list.message, octets_kind());
     return list_all(octets_kind(), "number and octets follow");
 }
 
-Task<> Transaction::on(Uidl uidl) {
+Task<Result<>> Transaction::on(Uidl uidl) {
     if (uidl.message) return list_one(*uidl.message, Kind::unique_ids);
     return list_all(Kind::unique_ids, "number and unique-id follow");
 }
@@ -97,35 +98,36 @@ void Transaction::append_line(std::string& listing, MessageNumber number, const 
     listing.append("\r\n");
 }
 
-Task<> Transaction::list_one(MessageNumber number, Kind kind) {
-    if (!known(number) && !co_await look_up(number)) co_return;
+Task<Result<>> Transaction::list_one(MessageNumber number, Kind kind) {
+    if (!known(number))
+        if (auto read = co_await look_up(number); !read) co_return co_await unreadable(read.error());
     auto found = find(number);
     if (!found) co_return co_await refuse(found.error());
     std::string line = "+OK ";
     append_line(line, number, **found, kind);
-    co_await conversation_.say(line);
+    co_return co_await conversation_.say(line);
 }
 
 // A poll is sent what the last one was, and only what came since is read.
-Task<> Transaction::list_all(Kind kind, Text first_line) {
+Task<Result<>> Transaction::list_all(Kind kind, Text first_line) {
     if (deleted_count_ == 0) {
         if (auto listing = co_await kept_listing(kind)) {
-            co_await conversation_.say_ok(first_line);
-            if (conversation_.over()) co_return;
+            if (auto said = co_await conversation_.say_ok(first_line); !said) co_return said;
             pieces_.clear();
             listing->add_pieces(pieces_);
             co_return co_await conversation_.say_all(pieces_);
         }
     }
-    if (!all_known_ && !co_await load()) co_return;
-    co_await conversation_.say_ok(first_line);
-    if (!conversation_.over()) co_await make_listing(kind);
+    if (!all_known_)
+        if (auto read = co_await load(); !read) co_return co_await unreadable(read.error());
+    if (auto said = co_await conversation_.say_ok(first_line); !said) co_return said;
+    co_return co_await make_listing(kind);
 }
 
 Task<Transaction::ListingPointer> Transaction::kept_listing(Kind kind) {
     const auto* version = maildrop_->version();
     if (!version || !services_.listings) co_return nullptr;
-    auto kept = services_.listings->find(id_, kind, *version);
+    auto kept = services_.listings->find(access_.account, kind, *version);
     if (kept.listing && kept.version != *version) {
         auto since = co_await maildrop_->messages_since(kept.version);
         if (!since) co_return nullptr;  // a full reading says what is wrong
@@ -146,13 +148,13 @@ Task<Transaction::ListingPointer> Transaction::kept_listing(Kind kind) {
         }
         longer->append(block);
         kept = {*version, std::move(longer)};
-        services_.listings->keep(id_, kind, kept);
+        services_.listings->keep(access_.account, kind, kept);
     }
     if (kind == Kind::unique_ids) unique_ids_ = kept.listing;
     co_return kept.listing;
 }
 
-Task<> Transaction::make_listing(Kind kind) {
+Task<Result<>> Transaction::make_listing(Kind kind) {
     const auto* version = maildrop_->version();
     const bool keep = deleted_count_ == 0 && version && services_.listings;
     Listing kept;
@@ -162,17 +164,16 @@ Task<> Transaction::make_listing(Kind kind) {
         if (is_deleted(number)) continue;
         append_line(block, number, known_[i], kind);
         if (block.size() < Listing::kBlock) continue;
-        co_await conversation_.say(block);
-        if (conversation_.over()) co_return;
+        if (auto said = co_await conversation_.say(block); !said) co_return said;
         if (keep && kept.octets() <= services_.listings->longest()) kept.append(block);
         block.clear();
     }
     if (keep && kept.octets() <= services_.listings->longest()) {
         kept.append(block);
-        services_.listings->keep(id_, kind, {*version, std::make_shared<const Listing>(std::move(kept))});
+        services_.listings->keep(access_.account, kind, {*version, std::make_shared<const Listing>(std::move(kept))});
     }
     block.append(kEnd);
-    co_await conversation_.say(block);
+    co_return co_await conversation_.say(block);
 }
 
 // Later polls of what is left need not read it anew. A listing that was kept before this session's messages came is not
@@ -183,11 +184,11 @@ Task<> Transaction::cut_listings(const std::vector<MessageNumber>& removed) {
     auto left = *version;
     for (auto number : removed) left.take_out(*known(number));
     for (auto kind : ListingCache::kKinds) {
-        auto kept = services_.listings->find(id_, kind, *version);
+        auto kept = services_.listings->find(access_.account, kind, *version);
         if (!kept.listing || kept.version != *version) continue;
         Listing listing;
         if (left.messages != 0) listing = co_await kept.listing->without(removed);
-        services_.listings->keep(id_, kind, {left, std::make_shared<const Listing>(std::move(listing))});
+        services_.listings->keep(access_.account, kind, {left, std::make_shared<const Listing>(std::move(listing))});
     }
 }
 
@@ -214,60 +215,56 @@ bool Transaction::make_whole_reply(const Message& message, const engine::BodyRea
 }
 
 // Damage must show before +OK is said: there is no way to take back half a message.
-Task<> Transaction::on(Retr retr) {
-    if (!known(retr.message) && !co_await look_up(retr.message)) co_return;
+Task<Result<>> Transaction::on(Retr retr) {
+    if (!known(retr.message))
+        if (auto read = co_await look_up(retr.message); !read) co_return co_await unreadable(read.error());
     auto found = find_content(retr.message);
     if (!found) co_return co_await refuse(found.error());
-    const auto* message = *found;
-    auto reader = co_await maildrop_->open(*message);
+    const auto& message = **found;
+    auto reader = co_await maildrop_->open(message);
     Result<> whole;
     if (reader)
         whole = co_await (*reader)->verify();
     else
         whole = pass_on(reader);
-    if (!whole) {
-        log_failure(whole.error(), message->unique_id);
-        co_await conversation_.say_failure(whole.error(), "the message can't be read");
-        co_return;
+    if (!whole) co_return co_await unreadable(whole.error(), message);
+    Result<> sent;
+    if (make_whole_reply(message, **reader)) {
+        sent = co_await conversation_.say_all(pieces_);
+        if (sent) done_.octets += (*reader)->size();
+    } else {
+        sent = co_await conversation_.say_ok("{} octets", octets_of(message));
+        if (sent) sent = co_await send(message, **reader);
     }
-    if (make_whole_reply(*message, **reader)) {
-        co_await conversation_.say_all(pieces_);
-        if (conversation_.over()) co_return;
-        done_.octets += (*reader)->size();
-        note_retrieved(retr.message);
-        co_return;
-    }
-    co_await conversation_.say_ok("{} octets", octets_of(*message));
-    Outgoing outgoing(**reader, downgrades(*message));
-    while (!conversation_.over()) {
+    if (sent) note_retrieved(retr.message);
+    co_return sent;
+}
+
+Task<Result<>> Transaction::send(const Message& message, engine::BodyReader& reader) {
+    Outgoing outgoing(reader, downgrades(message));
+    for (;;) {
         auto chunk = co_await outgoing.next();
-        if (!chunk) {
-            co_await cut(*message, chunk.error());
-            co_return;
-        }
-        if (chunk->empty()) {
-            co_await conversation_.say(kEnd);
-            note_retrieved(retr.message);
-            co_return;
-        }
+        if (!chunk) co_return cut(message, chunk.error());
+        if (chunk->empty()) co_return co_await conversation_.say(kEnd);
         done_.octets += chunk->size();
-        co_await conversation_.say(*chunk);
+        if (auto said = co_await conversation_.say(*chunk); !said) co_return said;
     }
 }
 
 // RFC 1939 s7. Usually the first two chunks are all that is read: trace fields, then the beginning of the message. As
 // for RETR, damage must show before +OK is said, so they are gathered first; who asks for much has the message checked.
-Task<> Transaction::on(Top top) {
-    if (!known(top.message) && !co_await look_up(top.message)) co_return;
+Task<Result<>> Transaction::on(Top top) {
+    if (!known(top.message))
+        if (auto read = co_await look_up(top.message); !read) co_return co_await unreadable(read.error());
     auto found = find_content(top.message);
     if (!found) co_return co_await refuse(found.error());
-    const auto* message = *found;
-    auto reader = co_await maildrop_->open(*message);
+    const auto& message = **found;
+    auto reader = co_await maildrop_->open(message);
     Result<> readable;
     std::string gathered;
     bool all = false;
     if (reader) {
-        auto begun = co_await gather_top(**reader, top.lines, downgrades(*message), gathered);
+        auto begun = co_await gather_top(**reader, top.lines, downgrades(message), gathered);
         all = begun && *begun;
         if (!begun)
             readable = pass_on(begun);
@@ -276,19 +273,16 @@ Task<> Transaction::on(Top top) {
     } else {
         readable = pass_on(reader);
     }
-    if (!readable) {
-        log_failure(readable.error(), message->unique_id);
-        co_await conversation_.say_failure(readable.error(), "the message can't be read");
-        co_return;
-    }
-    co_await conversation_.say_ok("top of message follows");
-    if (all) {
+    if (!readable) co_return co_await unreadable(readable.error(), message);
+    auto sent = co_await conversation_.say_ok("top of message follows");
+    if (sent && all) {
         done_.octets += gathered.size();
-        if (!conversation_.over()) co_await conversation_.say(gathered);
-    } else if (!co_await send_top(*message, **reader, top.lines)) {
-        co_return;
+        sent = co_await conversation_.say(gathered);
+    } else if (sent) {
+        sent = co_await send_top(message, **reader, top.lines);
     }
-    if (!conversation_.over()) co_await conversation_.say(kEnd);
+    if (sent) sent = co_await conversation_.say(kEnd);
+    co_return sent;
 }
 
 // False: it is more than is gathered.
@@ -306,70 +300,70 @@ Task<Result<bool>> Transaction::gather_top(engine::BodyReader& reader, std::uint
     co_return false;
 }
 
-// False: the connection was cut.
-Task<bool> Transaction::send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines) {
+Task<Result<>> Transaction::send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines) {
     Outgoing outgoing(reader, downgrades(message));
     mail::TopLimiter limiter(lines);
-    while (!conversation_.over() && !limiter.done()) {
+    while (!limiter.done()) {
         auto chunk = co_await outgoing.next();
-        if (!chunk) {
-            co_await cut(message, chunk.error());
-            co_return false;
-        }
+        if (!chunk) co_return cut(message, chunk.error());
         if (chunk->empty()) break;
         auto wanted = chunk->substr(0, limiter.take(*chunk));
         done_.octets += wanted.size();
-        co_await conversation_.say(wanted);
+        if (auto said = co_await conversation_.say(wanted); !said) co_return said;
     }
-    co_return true;
+    co_return Result<>();
 }
 
-Task<> Transaction::on(Dele dele) {
-    if (!known(dele.message) && !co_await look_up(dele.message)) co_return;
+// RFC 1939 s5: the message is marked, and goes when the session enters the UPDATE state.
+Task<Result<>> Transaction::on(Dele dele) {
+    if (!known(dele.message))
+        if (auto read = co_await look_up(dele.message); !read) co_return co_await unreadable(read.error());
     auto found = find(dele.message);
     if (!found) co_return co_await refuse(found.error());
     mark(deleted_, dele.message, maildrop_->message_count());
     ++deleted_count_;
     deleted_octets_ += octets_of(**found);
-    co_await conversation_.say_ok("deleted");
+    co_return co_await conversation_.say_ok("deleted");
 }
 
-Task<> Transaction::on(Rset) {
+// RFC 1939 s5: all marks are taken off.
+Task<Result<>> Transaction::on(Rset) {
     deleted_.clear();
     deleted_count_ = deleted_octets_ = 0;
     return conversation_.say_ok("nothing is deleted");
 }
 
 // RFC 1957: old clients want a space behind "+OK", so every reply has a text.
-Task<> Transaction::on(Noop) { return conversation_.say_ok("still here"); }
+Task<Result<>> Transaction::on(Noop) { return conversation_.say_ok("still here"); }
 
-Task<> Transaction::on(Capa) {
+Task<Result<>> Transaction::on(Capa) {
     return conversation_.say_capabilities(Conversation::State::transaction, services_.announced.lines(policy_));
 }
 
-Task<> Transaction::on(Lang lang) { return conversation_.change_language(lang.range); }
+Task<Result<>> Transaction::on(Lang lang) { return conversation_.change_language(lang.range); }
 
 // The UPDATE state: all deletions are durable, or none has happened, before the reply; and the maildrop is free for
 // the client's next session by then (RFC 1939 s6).
-Task<> Transaction::on(Quit) {
+Task<Result<>> Transaction::on(Quit) {
     Result<> removed;
     auto numbers = to_remove();
     auto count = numbers.size();
     if (count != 0) removed = co_await maildrop_->remove(numbers);
     if (count != 0 && removed) co_await cut_listings(numbers);
     maildrop_.reset();
-    if (removed) {
+    Result<> said;
+    if (!removed) {
+        log_failure(removed.error(), "");
+        said = co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
+    } else {
         done_.deleted = count;
         if (count == 0)
-            co_await conversation_.say_ok("goodbye");
+            said = co_await conversation_.say_ok("goodbye");
         else
-            co_await conversation_.say_ok("goodbye, messages deleted: {}", count);
-        conversation_.end(kQuit);
-    } else {
-        log_failure(removed.error(), "");
-        co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
-        conversation_.end("update_failed");
+            said = co_await conversation_.say_ok("goodbye, messages deleted: {}", count);
     }
+    if (!said) co_return said;
+    co_return conversation_.lines().end(removed ? session::kQuit : "update_failed");
 }
 
 std::vector<MessageNumber> Transaction::to_remove() const {
@@ -388,17 +382,13 @@ void Transaction::note_retrieved(MessageNumber number) {
     mark(retrieved_, number, maildrop_->message_count());
 }
 
-Task<bool> Transaction::load() {
+Task<Result<>> Transaction::load() {
     auto loaded = co_await maildrop_->messages();
-    if (!loaded) {
-        log_failure(loaded.error(), "");
-        co_await conversation_.say_failure(loaded.error(), "the maildrop can't be read");
-        co_return false;
-    }
+    if (!loaded) co_return pass_on(loaded);
     known_ = **loaded;
     first_known_ = 1;
     all_known_ = true;
-    co_return true;
+    co_return Result<>();
 }
 
 const mailstore::Message* Transaction::known(MessageNumber number) const {
@@ -408,9 +398,9 @@ const mailstore::Message* Transaction::known(MessageNumber number) const {
     return found == known_singly_.end() ? nullptr : found->second;
 }
 
-Task<bool> Transaction::look_up(MessageNumber number) {
-    if (all_known_) co_return true;
-    if (co_await find_singly(number)) co_return true;
+Task<Result<>> Transaction::look_up(MessageNumber number) {
+    if (all_known_) co_return Result<>();
+    if (co_await find_singly(number)) co_return Result<>();
     co_return co_await load();
 }
 
@@ -447,20 +437,29 @@ auto Transaction::find_content(MessageNumber number) const -> std::expected<cons
     return found;
 }
 
-Task<> Transaction::refuse(Refusal why) {
+Task<Result<>> Transaction::refuse(Refusal why) {
     return why.code.empty() ? conversation_.say_error(why.text) : conversation_.say_error(why.code, why.text);
 }
 
-// Only an end of the connection tells a client that what it has is not the whole message.
-Task<> Transaction::cut(const Message& message, const Error& why) {
+Task<Result<>> Transaction::unreadable(const Error& why) {
+    log_failure(why, "");
+    return conversation_.say_failure(why, "the maildrop can't be read");
+}
+
+Task<Result<>> Transaction::unreadable(const Error& why, const Message& message) {
     log_failure(why, message.unique_id);
-    conversation_.end("message_cut");
-    co_return;
+    return conversation_.say_failure(why, "the message can't be read");
+}
+
+// Only an end of the connection tells a client that what it has is not the whole message.
+std::unexpected<Error> Transaction::cut(const Message& message, const Error& why) {
+    log_failure(why, message.unique_id);
+    return conversation_.lines().end("message_cut");
 }
 
 void Transaction::log_failure(const Error& why, std::string_view message) {
     log::error("pop3.store_failed", {{"session", conversation_.session_id()},
-                                     {"account", account_},
+                                     {"account", access_.address},
                                      {"message", message},
                                      {"error", to_string(why.code())},
                                      {"reason", why.detail()}});

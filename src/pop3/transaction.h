@@ -16,50 +16,50 @@ namespace poplar::pop3 {
 /// The TRANSACTION and UPDATE states (RFC 1939 s5, s6): from a login to the end.
 class Transaction {
 public:
-    Transaction(Conversation& conversation, const Services& services, Login login)
-        : conversation_(conversation),
-          services_(services),
-          account_(std::move(login.account)),
-          id_(login.id),
-          maildrop_(std::move(login.maildrop)),
-          policy_(login.policy),
-          entry_(std::move(login.entry)) {}
-
-    Task<> run();
-
     struct Done {
         std::uint64_t retrieved = 0, deleted = 0;  ///< messages; deleted for good, not only marked
         std::uint64_t octets = 0;                  ///< of the messages sent by RETR and TOP, as they went over the wire
     };
-    const Done& done() const { return done_; }
+
+    /// `done` is counted as it is done.
+    Transaction(Conversation& conversation, const Services& services, Login login, Done& done)
+        : conversation_(conversation),
+          services_(services),
+          access_(std::move(login.access)),
+          maildrop_(std::move(login.maildrop)),
+          policy_(login.policy),
+          done_(done) {}
+
+    /// The failure ends the session.
+    Task<Result<>> run();
 
 private:
     using Message = mailstore::Message;
 
-    Task<> on(Stat);
-    Task<> on(List list);
-    Task<> on(Uidl uidl);
-    Task<> on(Retr retr);
+    Task<Result<>> on(Stat);
+    Task<Result<>> on(List list);
+    Task<Result<>> on(Uidl uidl);
+    Task<Result<>> on(Retr retr);
     /// Answers without coroutines, if the message is known and nothing has to be waited for.
     bool try_retrieve(Retr retr);
     bool make_whole_reply(const Message& message, const engine::BodyReader& reader);
-    Task<> on(Top top);
-    Task<> on(Dele dele);
-    Task<> on(Rset);
-    Task<> on(Noop);
-    Task<> on(Capa);
-    Task<> on(Lang lang);
-    Task<> on(Quit);
+    Task<Result<>> on(Top top);
+    Task<Result<>> on(Dele dele);
+    Task<Result<>> on(Rset);
+    Task<Result<>> on(Noop);
+    Task<Result<>> on(Capa);
+    Task<Result<>> on(Lang lang);
+    Task<Result<>> on(Quit);
     template <class Other>
-    Task<> on(Other) {
+    Task<Result<>> on(Other) {
         return conversation_.refuse("you are logged in already");
     }
 
     using Kind = ListingCache::Kind;
     using ListingPointer = std::shared_ptr<const Listing>;
-    Task<> list_one(MessageNumber number, Kind kind);
-    Task<> list_all(Kind kind, Text first_line);
-    Task<> make_listing(Kind kind);
+    Task<Result<>> list_one(MessageNumber number, Kind kind);
+    Task<Result<>> list_all(Kind kind, Text first_line);
+    Task<Result<>> make_listing(Kind kind);
     /// What is kept from before, with what came since; null if nothing is.
     Task<ListingPointer> kept_listing(Kind kind);
     /// Takes the messages that QUIT has removed out of what is kept.
@@ -76,22 +76,26 @@ private:
     static void append_line(std::string& listing, MessageNumber number, const Message& message, Kind kind);
     /// Null: it has not been read, or there is none.
     const Message* known(MessageNumber number) const;
-    /// Reads at least the message with this number, if there is one. False: it could not, and that has been answered.
-    Task<bool> look_up(MessageNumber number);
+    /// Reads at least the message with this number, if there is one. Errors: the store's.
+    Task<Result<>> look_up(MessageNumber number);
     Task<const Message*> find_singly(MessageNumber number);
-    /// All messages, at the first command that needs them. False: it has been answered.
-    Task<bool> load();
+    /// All messages, at the first command that needs them. Errors: the store's.
+    Task<Result<>> load();
     struct Refusal {
         std::string_view code;  ///< with its brackets, or none
         Text text;
     };
     std::expected<const Message*, Refusal> find(MessageNumber number) const;
     std::expected<const Message*, Refusal> find_content(MessageNumber number) const;
-    Task<> refuse(Refusal why);
+    Task<Result<>> refuse(Refusal why);
     Task<Result<bool>> gather_top(engine::BodyReader& reader, std::uint64_t lines, bool downgrade,
                                   std::string& gathered);
-    Task<bool> send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines);
-    Task<> cut(const Message& message, const Error& why);
+    Task<Result<>> send(const Message& message, engine::BodyReader& reader);
+    Task<Result<>> send_top(const Message& message, engine::BodyReader& reader, std::uint64_t lines);
+    /// Answers that the store failed.
+    Task<Result<>> unreadable(const Error& why);
+    Task<Result<>> unreadable(const Error& why, const Message& message);
+    std::unexpected<Error> cut(const Message& message, const Error& why);
     void log_failure(const Error& why, std::string_view what);
     /// The messages that QUIT removes, in order.
     std::vector<MessageNumber> to_remove() const;
@@ -104,11 +108,9 @@ private:
 
     Conversation& conversation_;
     const Services& services_;
-    std::string account_;
-    mailstore::AccountId id_;
+    auth::Access access_;
     std::unique_ptr<mailstore::Maildrop> maildrop_;
     Policy policy_;
-    auth::OpenSessions::Entry entry_;
     std::span<const Message> known_;  // messages from number first_known_ on
     std::uint64_t first_known_ = 1;
     bool all_known_ = false;
@@ -119,7 +121,7 @@ private:
     std::vector<bool> retrieved_;           // the same, with EXPIRE 0 only
     std::vector<std::string_view> pieces_;  // of the reply that is being sent
     std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;
-    Done done_;
+    Done& done_;
 };
 
 }  // namespace poplar::pop3

@@ -18,6 +18,7 @@
 #include "mailstore/mail_store.h"
 #include "net/server.h"
 #include "pop3/session.h"
+#include "session/channel.h"
 #include "smtp/session.h"
 
 namespace poplar::server {
@@ -59,6 +60,7 @@ struct Config {
     } tls;
 
     auth::Options auth;
+    session::AllowPlaintext allow_plaintext = session::AllowPlaintext::loopback;
     auth::SaslOptions sasl;  ///< `hostname` is put in when the server starts
     directory::Options directory;
     engine::local::Options engine;  ///< `directory` is set from data_dir

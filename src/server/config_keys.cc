@@ -396,10 +396,11 @@ std::vector<ConfigKey> make_keys() {
         path("tls.client_ca", live, AT(tls.client_ca), Empty::allowed),
         text("tls.ciphers", live, AT(tls.ciphers)),
 
-        choice<>("auth.allow_plaintext", restart, AT(pop3.allow_plaintext),
-                 std::vector<std::pair<std::string, pop3::AllowPlaintext>>{{"never", pop3::AllowPlaintext::never},
-                                                                           {"loopback", pop3::AllowPlaintext::loopback},
-                                                                           {"always", pop3::AllowPlaintext::always}}),
+        choice<>("auth.allow_plaintext", restart, AT(allow_plaintext),
+                 std::vector<std::pair<std::string, session::AllowPlaintext>>{
+                     {"never", session::AllowPlaintext::never},
+                     {"loopback", session::AllowPlaintext::loopback},
+                     {"always", session::AllowPlaintext::always}}),
         choices<>("auth.mechanisms", restart, AT(sasl.mechanisms), mechanism_words()),
         choices<>("auth.scram_keys", restart, AT(auth.scram_keys),
                   std::vector<std::pair<std::string, auth::ScramHash>>{{"SHA-256", auth::ScramHash::sha256},

@@ -191,7 +191,8 @@ private:
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_;
     pop3::ListingCache listings_{config_.pop3.listing_cache};
-    pop3::Services pop3_services_{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_, &listings_};
+    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, config_.allow_plaintext};
+    pop3::Services pop3_services_{logins_, store_, login_delays_, announced_, &listings_};
     smtp::UnknownRecipients unknown_recipients_{{.free = config_.unknown_recipients_per_peer}};
     Budget envelopes_{config_.envelope_memory, kEnvelopesOfOnePeer};
     Budget unfinished_{config_.unfinished_messages, kUnfinishedOfOnePeer};

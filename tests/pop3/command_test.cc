@@ -86,49 +86,48 @@ TEST(Pop3Command, ReadsEveryCommand) {
 TEST(Pop3Command, TellsUnknownCommandsFromWrongArguments) {
     struct Case {
         std::string_view line;
-        Errc expected;
+        bool known;
     };
-    using enum Errc;
-    for (auto [line, expected] : {Case{"", not_found},
-                                  {" ", not_found},
-                                  {" QUIT", not_found},
-                                  {"QUI", not_found},
-                                  {"QUITS", not_found},
-                                  {"RETRO 1", not_found},
-                                  {"RETR\t1", not_found},
-                                  {"GET / HTTP/1.1", not_found},
-                                  {"\xff\xfe", not_found},
-                                  {std::string_view("ST\0T", 4), not_found},
-                                  {std::string_view("\0TOP 1 1", 8), not_found},
-                                  {"T\xcf\x90P 1 1", not_found},
-                                  {"QUIT now", invalid},
-                                  {"STAT 1", invalid},
-                                  {"USER", invalid},
-                                  {"USER ", invalid},
-                                  {"USER   ", invalid},
-                                  {"PASS", invalid},
-                                  {"RETR", invalid},
-                                  {"RETR ", invalid},
-                                  {"RETR x", invalid},
-                                  {"RETR -1", invalid},
-                                  {"RETR +1", invalid},
-                                  {"RETR 1x", invalid},
-                                  {"RETR 1 2", invalid},
-                                  {"RETR 4294967296", invalid},
-                                  {"RETR 0x1", invalid},
-                                  {"LIST 1 2", invalid},
-                                  {"LIST all", invalid},
-                                  {"TOP", invalid},
-                                  {"TOP 1", invalid},
-                                  {"TOP 1 -1", invalid},
-                                  {"TOP 1 1 1", invalid},
-                                  {"TOP x 1", invalid},
-                                  {"NOOP x", invalid},
-                                  {"STLS x", invalid},
-                                  {"AUTH PLAIN a b", invalid}}) {
+    for (auto [line, known] : {Case{"", false},
+                               {" ", false},
+                               {" QUIT", false},
+                               {"QUI", false},
+                               {"QUITS", false},
+                               {"RETRO 1", false},
+                               {"RETR\t1", false},
+                               {"GET / HTTP/1.1", false},
+                               {"\xff\xfe", false},
+                               {std::string_view("ST\0T", 4), false},
+                               {std::string_view("\0TOP 1 1", 8), false},
+                               {"T\xcf\x90P 1 1", false},
+                               {"QUIT now", true},
+                               {"STAT 1", true},
+                               {"USER", true},
+                               {"USER ", true},
+                               {"USER   ", true},
+                               {"PASS", true},
+                               {"RETR", true},
+                               {"RETR ", true},
+                               {"RETR x", true},
+                               {"RETR -1", true},
+                               {"RETR +1", true},
+                               {"RETR 1x", true},
+                               {"RETR 1 2", true},
+                               {"RETR 4294967296", true},
+                               {"RETR 0x1", true},
+                               {"LIST 1 2", true},
+                               {"LIST all", true},
+                               {"TOP", true},
+                               {"TOP 1", true},
+                               {"TOP 1 -1", true},
+                               {"TOP 1 1 1", true},
+                               {"TOP x 1", true},
+                               {"NOOP x", true},
+                               {"STLS x", true},
+                               {"AUTH PLAIN a b", true}}) {
         auto command = parse_command(line);
         ASSERT_FALSE(command) << line;
-        EXPECT_EQ(command.error().code(), expected) << line;
+        EXPECT_EQ(command.error() != kUnknownCommand, known) << line;
     }
 }
 

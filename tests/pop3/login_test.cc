@@ -124,17 +124,17 @@ TEST_F(Pop3Login, EndsAfterTooManyBadCommands) {
 
 TEST_F(Pop3Login, RefusesPasswordsInTheClearAsConfigured) {
     struct Case {
-        AllowPlaintext policy;
+        session::AllowPlaintext policy;
         bool loopback, allowed;
     };
-    constexpr auto never = AllowPlaintext::never, always = AllowPlaintext::always;
+    constexpr auto never = session::AllowPlaintext::never, always = session::AllowPlaintext::always;
     for (auto [policy, loopback, allowed] : {Case{never, true, false},
                                              {never, false, false},
                                              {always, true, true},
                                              {always, false, true},
-                                             {AllowPlaintext::loopback, true, true},
-                                             {AllowPlaintext::loopback, false, false}}) {
-        options_.allow_plaintext = policy;
+                                             {session::AllowPlaintext::loopback, true, true},
+                                             {session::AllowPlaintext::loopback, false, false}}) {
+        logins_.allow_plaintext = policy;
         Script script{.flights = {"CAPA\r\nUSER fred\r\nPASS x\r\nAUTH PLAIN AGEAYg==\r\nAUTH\r\n"}};
         script.peer.loopback = loopback;
         auto output = talk(std::move(script)).output;
@@ -146,7 +146,7 @@ TEST_F(Pop3Login, RefusesPasswordsInTheClearAsConfigured) {
 }
 
 TEST_F(Pop3Login, StlsMakesPasswordsAcceptableAndStartsAnew) {
-    options_.allow_plaintext = AllowPlaintext::never;
+    logins_.allow_plaintext = session::AllowPlaintext::never;
     offer_tls();
     auto before = say("CAPA\r\nUSER fred@example.test\r\n");
     EXPECT_TRUE(before.contains("\r\nSTLS\r\n"));

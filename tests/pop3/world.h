@@ -29,7 +29,7 @@ protected:
         auto fred = run(directory_.add_account("fred@example.test", "{PLAIN} pass word "));
         EXPECT_TRUE(fred);
         fred_ = fred->id;
-        options_.allow_plaintext = pop3::AllowPlaintext::always;
+        logins_.allow_plaintext = session::AllowPlaintext::always;
     }
 
     /// `wire` is in wire form; `stuffed` of its octets came by byte-stuffing.
@@ -102,7 +102,8 @@ protected:
     auth::OpenSessions open_sessions_;
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_{{}};
-    pop3::Services services_{authenticator_, sasl_, store_, open_sessions_, login_delays_, announced_, &listings_};
+    session::LoginServices logins_{authenticator_, sasl_, open_sessions_};
+    pop3::Services services_{logins_, store_, login_delays_, announced_, &listings_};
 };
 
 }  // namespace poplar::test

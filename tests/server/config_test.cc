@@ -42,7 +42,7 @@ detail_separator = "-"
     EXPECT_EQ(config.engine.directory, "/srv/poplar");
     EXPECT_EQ(config.listen.pop3, (Addresses{"[::]:110", "127.0.0.1:1110"}));
     EXPECT_TRUE(config.listen.smtp.empty());
-    EXPECT_EQ(config.pop3.allow_plaintext, pop3::AllowPlaintext::never);
+    EXPECT_EQ(config.allow_plaintext, session::AllowPlaintext::never);
     EXPECT_EQ(config.auth.cache_ttl, std::chrono::seconds(90));
     EXPECT_EQ(config.delivery.message_octets, 30'000'000u);
     EXPECT_EQ(config.drain_time, std::chrono::seconds(5));
