@@ -16,11 +16,11 @@ class Pop3Time : public test::Pop3World {
 protected:
     Pop3Time() {
         append(message_);
-        say(std::string(kLogin) + "QUIT\r\n");  // the password is known from now on: no thread has to hash it
         connect();
     }
 
     void connect() {
+        say(std::string(kLogin) + "QUIT\r\n");  // the password is known for minutes: no thread has to hash it
         int ends[2];
         EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         server_ = net::FileDescriptor(ends[0]);
