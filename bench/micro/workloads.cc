@@ -15,6 +15,7 @@
 #include "engine/local/local_engine.h"
 #include "engine/local/record.h"
 #include "mail/wire_form.h"
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "pop3/command.h"
 #include "pop3/session.h"
@@ -160,10 +161,11 @@ void add_log(std::vector<Workload>& all) {
     auto out = std::make_shared<std::string>();
     RecordMeta meta;
     meta.change = engine::ChangeNumber{17};
-    mailstore::Message message;
+    mailstore::StoredMessage message;
     message.unique_id = "abcdefghijkl0001";
-    meta.puts.push_back({mailstore::keys::message(mailstore::OrderKey{1}), mailstore::encode(message)});
-    meta.puts.push_back({mailstore::keys::mailbox(), mailstore::encode(mailstore::MailboxRecord{})});
+    meta.puts.push_back(
+        {mailstore::keys::message(mailstore::kInbox, mailstore::OrderKey{1}), mailstore::encode(message)});
+    meta.puts.push_back({mailstore::keys::account(), mailstore::encode(mailstore::AccountRecord{})});
     meta.bodies.push_back({engine::BodyId{1}, body->size(), body->size() + kFrameHeader, 0});
     auto shared = std::make_shared<const RecordMeta>(meta);
     all.push_back({"log record with a body of 4 KB", [shared, body, out] {

@@ -84,7 +84,7 @@ std::optional<AccountQueues::Work> AccountQueues::take(AccountId id, Account& ac
     std::lock_guard lock(shard.mutex);
     auto& waiting = account.waiting;
     if (waiting.empty()) {
-        rest(shard, id, account);
+        become_idle(shard, id, account);
         return std::nullopt;
     }
     if (auto* exclusive = std::get_if<Exclusive>(&waiting.front())) {
@@ -105,7 +105,7 @@ std::optional<AccountQueues::Work> AccountQueues::take(AccountId id, Account& ac
     return appends;
 }
 
-void AccountQueues::rest(Shard& shard, AccountId id, Account& account) {
+void AccountQueues::become_idle(Shard& shard, AccountId id, Account& account) {
     account.led = false;
     if (!account.hot) {
         shard.accounts.erase(id);
@@ -113,7 +113,7 @@ void AccountQueues::rest(Shard& shard, AccountId id, Account& account) {
     }
     shard.idle.push_front(id);
     account.idle = shard.idle.begin();
-    if (shard.idle.size() > options_.hot_mailboxes / kShards) {
+    if (shard.idle.size() > options_.hot_accounts / kShards) {
         shard.accounts.erase(shard.idle.back());
         shard.idle.pop_back();
     }
@@ -125,7 +125,7 @@ void AccountQueues::abandon(AccountId id, Account& account) {
     std::lock_guard lock(shard.mutex);
     account.hot.reset();
     unanswered.swap(account.waiting);
-    rest(shard, id, account);
+    become_idle(shard, id, account);
 }
 
 }  // namespace poplar::mailstore

@@ -22,14 +22,14 @@
 
 namespace poplar::mailstore {
 
-struct MailboxState {
-    MailboxRecord record;
+struct AccountState {
+    AccountRecord record;
     engine::ChangeNumber number;  ///< of the account when `record` was read or written
 };
 
 /// An account's last known state, touched only by the account's leader. Empty means: read it. A stale one does no harm:
 /// every commit expects its change number.
-using Hot = std::optional<MailboxState>;
+using Hot = std::optional<AccountState>;
 
 struct Append {
     NewMessage message;
@@ -76,7 +76,7 @@ private:
     /// The next changes to make: appends up to the limits, or one exclusive change. Nothing: the lead is over.
     std::optional<Work> take(AccountId id, Account& account);
     void abandon(AccountId id, Account& account);
-    void rest(Shard& shard, AccountId id, Account& account);
+    void become_idle(Shard& shard, AccountId id, Account& account);
 
     const Options options_;
     const AppendAll append_all_;

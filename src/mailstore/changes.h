@@ -1,11 +1,19 @@
 #pragma once
 // Every change to an account's mail: each reads what it needs, builds one batch and commits it, expecting that nobody
 // else came between; if somebody did, it begins again. Only the account's leader runs them (account_queues.h).
+//
+// changes.cc has what all of them do; each kind of change has a file of its own.
+#include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/engine.h"
 #include "mailstore/account_queues.h"
+#include "mailstore/change_row.h"
+#include "mailstore/keyword_table.h"
+#include "mailstore/record.h"
 
 namespace poplar::mailstore {
 
@@ -22,47 +30,137 @@ class Changes {
 public:
     Changes(engine::Engine& engine, const Clock& clock, const Options& options);
 
+    // append.cc
     Task<> append_all(AccountId account, Hot& hot, std::vector<Append> appends);
-    /// `victims` in ascending order of their keys, each once.
+
+    // remove.cc
+    /// From INBOX. `victims` in ascending order of their keys, each once.
     Task<Result<>> remove(AccountId account, Hot& hot, std::vector<Victim> victims, std::string reason,
                           std::optional<engine::Batch::Fence> fence);
     Task<Result<>> remove_by_id(AccountId account, Hot& hot, std::vector<std::string> unique_ids, std::string reason);
-    Task<Result<Message>> restore(AccountId account, Hot& hot, std::string unique_id);
 
+    // restore.cc
+    Task<Result<StoredMessage>> restore(AccountId account, Hot& hot, std::string unique_id);
+
+    // flags.cc; UIDs ascending, each once, as many as a commit may have
+    Task<Result<FlagOutcome>> change_flags(AccountId account, Hot& hot, MailboxId mailbox, std::vector<Uid> uids,
+                                           FlagChange change);
+
+    // transfer.cc; UIDs as above
+    enum class Transfer { copy, move };
+    Task<Result<std::vector<Transferred>>> transfer(AccountId account, Hot& hot, Transfer how, MailboxId from,
+                                                    std::vector<Uid> uids, MailboxId to);
+    Task<Result<std::uint64_t>> expunge(AccountId account, Hot& hot, MailboxId mailbox, std::vector<Uid> uids,
+                                        std::string reason);
+
+    // mailboxes.cc; names are canonical
+    Task<Result<>> make_default_mailboxes(AccountId account, Hot& hot);
+    Task<Result<MailboxId>> add_mailbox(AccountId account, Hot& hot, std::string name, SpecialUse use);
+    Task<Result<>> rename_mailbox(AccountId account, Hot& hot, std::string from, std::string to);
+    Task<Result<>> set_subscription(AccountId account, Hot& hot, std::string name, Subscription subscription);
+    Task<Result<>> set_use(AccountId account, Hot& hot, std::string name, SpecialUse use);
+    /// Nobody finds it any more; 0: nor are there messages left in it. Else they go with drain_mailbox().
+    Task<Result<MailboxId>> remove_mailbox(AccountId account, Hot& hot, std::string name, std::string reason);
+    Task<Result<MailboxId>> drain_mailbox(AccountId account, Hot& hot, MailboxId id, std::string reason);
+
+    // forget.cc
     struct Expired {
         std::uint64_t messages = 0;
         std::string next;  ///< the key to go on from; "" if that was all
     };
-    /// One commit's worth of what has expired, from the key `from` on ("" to start).
+    /// One commit's worth of what has expired, from the key `from` on ("" to start); the first also has rows of the
+    /// change log that are older than they need be.
     Task<Result<Expired>> expire(AccountId account, Hot& hot, Timestamp now, std::string from);
     /// As much of the retained messages that were deleted in the future.
     Task<Result<Expired>> mend_times(AccountId account, Hot& hot, Timestamp now, std::string from);
+
+    // purge.cc
     Task<Result<>> purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> close(AccountId account, Hot& hot);
 
 private:
-    Task<Result<MailboxState>> load(AccountId account, Hot& hot);
-    Task<Result<>> commit(AccountId account, Hot& hot, MailboxState state, engine::Batch batch);
+    /// A change on its way: the records as they are going to be, and the batch that makes them so.
+    struct Draft {
+        AccountState state;
+        std::map<MailboxId, MailboxRecord> mailboxes = {};           // beside INBOX: those that were read or made
+        std::map<std::string, std::optional<MailboxId>> names = {};  // that are going to be others; nothing: none's
+        engine::Batch batch = {};
+        ChangeRow row = {};
+        AccountRecord& record() { return state.record; }
+        /// The number that the change is going to have, as everybody else's makes it begin again.
+        engine::ChangeNumber number() const { return engine::ChangeNumber(state.number.value + 1); }
+    };
+
+    // changes.cc
+    Task<Result<AccountState>> load(AccountId account, Hot& hot);
+    Task<Result<Draft>> begin(AccountId account, Hot& hot);
+    /// A mailbox's record, to be changed. Errors: not_found (there is none, or it was removed).
+    Task<Result<MailboxRecord*>> mailbox(AccountId account, Draft& draft, MailboxId id);
+    Task<Result<>> commit(AccountId account, Hot& hot, Draft draft);
+    /// Begins the change log's counts, or counts a row; has the oldest rows erased when there are too many.
+    Task<Result<>> log_row(AccountId account, Draft& draft);
+    Task<Result<>> forget_rows(AccountId account, Draft& draft, std::uint64_t rows);
     /// Runs `attempt` until its outcome is known, or it lost to others too often.
     template <class Attempt>
-    auto repeated(Attempt attempt) -> decltype(attempt());
+    auto repeated(Attempt attempt) -> decltype(attempt()) {
+        for (int n = 1;; ++n) {
+            auto result = co_await attempt();
+            if (result || n == kAttempts || !worth_repeating(result.error().code())) co_return result;
+        }
+    }
+    static bool worth_repeating(Errc code) { return code == Errc::conflict || code == Errc::outcome_unknown; }
+    static void report_damage(AccountId account, const Error& error);
+
+    // What messages do to their mailbox's record, the account's, the index and the change log.
+    static void add(Draft& draft, MailboxRecord& to, const StoredMessage& message);
+    static void take_out(Draft& draft, MailboxRecord& from, const StoredMessage& message);
+    void retain(Draft& draft, MailboxRecord& from, StoredMessage message, std::string_view reason);
+
+    Task<Result<std::vector<StoredMessage>>> messages_of(AccountId account, MailboxId mailbox, std::vector<Uid> uids);
+    Task<Result<KeywordTable>> keywords(AccountId account, MailboxId mailbox);
+    Task<Result<FlagOutcome>> try_change_flags(AccountId account, Hot& hot, MailboxId id, const std::vector<Uid>& uids,
+                                               const FlagChange& change);
+    Task<Result<std::vector<Transferred>>> try_transfer(AccountId account, Hot& hot, Transfer how, MailboxId from_id,
+                                                        const std::vector<Uid>& uids, MailboxId to_id);
+    Task<Result<std::vector<std::string>>> translate_keywords(AccountId account, Draft& draft, MailboxId from,
+                                                              MailboxId to, const std::vector<StoredMessage>& messages);
+    Task<Result<>> count_copies(AccountId account, Draft& draft, std::vector<StoredMessage>& messages);
+    Task<Result<std::uint64_t>> try_expunge(AccountId account, Hot& hot, MailboxId id, const std::vector<Uid>& uids,
+                                            std::string_view reason);
+
+    Task<Result<Draft>> begin_mailboxes(AccountId account, Hot& hot);
+    Task<Result<MailboxId>> find_name(AccountId account, Draft& draft, std::string name);
+    Task<Result<>> expect_free(AccountId account, Draft& draft, std::string name);
+    Task<Result<MailboxId>> make_mailbox(AccountId account, Draft& draft, std::string name, SpecialUse use,
+                                         Subscription subscription);
+    Task<Result<>> try_rename(AccountId account, Hot& hot, const std::string& from, const std::string& to);
+    Task<Result<>> alter_mailbox(AccountId account, Hot& hot, std::string name,
+                                 std::function<void(MailboxRecord&)> change);
+    Task<Result<bool>> drain(AccountId account, Draft& draft, MailboxId id, std::string_view reason);
+    Task<Result<MailboxId>> home_of(AccountId account, Draft& draft, const StoredMessage& message, std::string name);
 
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);
     Task<Result<>> admit(AccountId account, std::string_view generation, const std::string& unique_id);
-    Task<Result<bool>> is_stored(AccountId account, Message message);
+    Task<Result<bool>> is_stored(AccountId account, MailboxId mailbox, Message message);
     Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason,
                               const std::optional<engine::Batch::Fence>& fence);
-    Task<Result<std::vector<Message>>> still_there(AccountId account, const std::vector<Victim>& victims);
+    Task<Result<std::vector<StoredMessage>>> still_there(AccountId account, MailboxId mailbox,
+                                                         const std::vector<Victim>& victims);
     Task<Result<>> try_remove_by_id(AccountId account, Hot& hot, const std::vector<std::string>& unique_ids,
                                     std::string_view reason);
-    Task<Result<Message>> try_restore(AccountId account, Hot& hot, const std::string& unique_id);
+    Task<Result<StoredMessage>> try_restore(AccountId account, Hot& hot, const std::string& unique_id);
     Task<Result<Expired>> try_expire(AccountId account, Hot& hot, Timestamp now, const std::string& from);
     Task<Result<Expired>> try_mend_times(AccountId account, Hot& hot, Timestamp now, const std::string& from);
+    Task<Result<>> trim_log(AccountId account, Draft& draft, Timestamp now);
+    /// Messages are gone for good: their bodies go with the last message that has them.
+    Task<Result<>> release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages);
     Task<Result<>> try_purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> try_close(AccountId account, Hot& hot);
     Task<Result<>> purge_area(AccountId account, Hot& hot, Place::Area area);
-    Task<Result<>> purge_index(AccountId account, Hot& hot, MailboxRecord last);
+    Task<Result<>> purge_remains(AccountId account, Hot& hot, AccountRecord last);
+
+    static constexpr int kAttempts = 8;  // before a change that others keep overtaking is given up
 
     engine::Engine& engine_;
     const Clock& clock_;

@@ -1,9 +1,14 @@
+// Counts an account anew from its messages and compares with all that is derived from them: counters, the index of
+// unique-ids, UIDs out of order, names of mailboxes, counts of copied bodies, the change log.
 #include "mailstore/check.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
+#include "mailstore/change_row.h"
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 
 namespace poplar::mailstore {
@@ -12,6 +17,10 @@ namespace {
 
 constexpr std::size_t kPage = 1000;  // entries a scan
 
+std::unexpected<Error> differs(std::string_view what, std::uint64_t recorded, std::uint64_t counted) {
+    return fail(Errc::corrupt, fmt::format("{}: {} recorded, {} counted", what, recorded, counted));
+}
+
 /// One walk over a snapshot of an account.
 class Check {
 public:
@@ -19,121 +28,251 @@ public:
         : engine_(engine), account_(account), snapshot_(engine.snapshot(account)) {}
 
     Task<Result<>> run() {
-        auto value = co_await engine_.get(account_, keys::mailbox(), snapshot_);
+        auto value = co_await engine_.get(account_, keys::account(), snapshot_);
         if (value) {
-            auto record = decode_mailbox(*value);
+            auto record = decode_account(*value);
             if (!record) co_return pass_on(record);
             record_ = std::move(*record);
         } else if (value.error().code() != Errc::not_found) {
             co_return pass_on(value);
         }
-        auto live = co_await walk(Place::Area::live);
-        if (!live) co_return live;
-        auto retained = co_await walk(Place::Area::retained);
-        if (!retained) co_return retained;
-        auto index = co_await count_index();
-        if (!index) co_return pass_on(index);
-        co_return compare(*index);
+        mailboxes_[kInbox].record = record_.inbox;
+        auto number = co_await engine_.change_number(account_, snapshot_);
+        if (!number) co_return pass_on(number);
+        number_ = *number;
+        using Step = Task<Result<>> (Check::*)();
+        for (Step step : {&Check::read_mailboxes, &Check::read_messages, &Check::read_retained, &Check::read_index,
+                          &Check::read_uids, &Check::read_names, &Check::read_copies, &Check::read_log}) {
+            auto done = co_await (this->*step)();
+            if (!done) co_return done;
+        }
+        co_return compare();
     }
 
 private:
-    Task<Result<>> walk(Place::Area area) {
-        auto range = area == Place::Area::live ? keys::messages() : keys::retained();
+    struct Counted {
+        MailboxRecord record;
+        MailboxTotals totals;
+        std::uint64_t last = 0;  // order or UID
+    };
+
+    /// `see(entry)` for each entry of a range: a Task of Result<>.
+    template <class See>
+    Task<Result<>> walk(engine::KeyRange range, See see) {
         for (;;) {
             auto page = co_await engine_.scan(account_, range, kPage, snapshot_);
             if (!page) co_return pass_on(page);
             for (const auto entry : *page) {
-                auto seen = area == Place::Area::live ? see_live(entry) : see_retained(entry);
-                if (!seen) co_return pass_on(seen);
-                auto indexed = co_await expect_index(std::move(seen->first), seen->second);
-                if (!indexed) co_return indexed;
+                auto seen = co_await see(entry);
+                if (!seen) co_return seen;
             }
             if (page->size() < kPage) co_return Result<>{};
             range.begin_behind(page->back().key);
         }
     }
 
-    using Seen = Result<std::pair<Message, Place>>;  // a message and where the index should have it
-
-    Seen see_live(engine::EntryView entry) {
-        auto message = decode_message(entry);
-        if (!message) return pass_on(message);
-        count_in(counted_, *message);
-        last_order_ = std::max(last_order_, message->order);
-        const Place place{Place::Area::live, message->order, {}};
-        return std::pair{std::move(*message), place};
+    Task<Result<>> read_mailboxes() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto record = decode_mailbox(entry.value);
+            if (!record) co_return pass_on(record);
+            mailboxes_[keys::mailbox_of(entry.key)].record = std::move(*record);
+            co_return Result<>{};
+        };
+        return walk(keys::mailboxes(), see);
     }
 
-    Seen see_retained(engine::EntryView entry) {
-        auto retained = decode_retained(entry);
-        if (!retained) return pass_on(retained);
-        if (counted_.retained_messages == 0) first_expiry_ = retained->expires;
-        ++counted_.retained_messages;
-        counted_.retained_octets += retained->message.octets;
-        last_order_ = std::max(last_order_, retained->message.order);
-        const Place place{Place::Area::retained, retained->message.order, retained->expires};
-        return std::pair{std::move(retained->message), place};
+    Task<Result<>> read_messages() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto message = decode_message(entry);
+            if (!message) co_return pass_on(message);
+            auto found = mailboxes_.find(message->mailbox);
+            if (found == mailboxes_.end())
+                co_return fail(Errc::corrupt, fmt::format("message {} is in no mailbox", message->unique_id));
+            auto& counted = found->second;
+            count_in(counted.totals, *message);
+            counted.last = std::max({counted.last, message->order.value, message->uid().value});
+            if (message->own_uid.value != 0) ++expected_uids_;
+            if (message->copied) ++copies_[message->body];
+            co_return co_await expect_index(*message, live_place(*message));
+        };
+        return walk(keys::messages(), see);
     }
 
-    Task<Result<>> expect_index(Message message, Place expected) {
-        const auto& unique_id = message.unique_id;
+    Task<Result<>> read_retained() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto retained = decode_retained(entry);
+            if (!retained) co_return pass_on(retained);
+            if (retained_messages_ == 0) first_expiry_ = retained->expires;
+            ++retained_messages_;
+            const auto& message = retained->message;
+            retained_octets_ += message.octets;
+            if (auto found = mailboxes_.find(message.mailbox); found != mailboxes_.end())
+                found->second.last = std::max(found->second.last, message.order.value);
+            if (message.copied) ++copies_[message.body];
+            co_return co_await expect_index(message, place_of(*retained));
+        };
+        return walk(keys::retained(), see);
+    }
+
+    Task<Result<>> expect_index(const StoredMessage& message, Place expected) {
+        const auto unique_id = message.unique_id;
+        const bool may_lack = expected.area == Place::Area::live && is_found_by_place(message);
         auto value = co_await engine_.get(account_, keys::unique_id(unique_id), snapshot_);
         if (!value && value.error().code() == Errc::not_found) {
-            if (expected.area == Place::Area::live && is_found_by_order(message)) co_return Result<>{};
+            if (may_lack) co_return Result<>{};
             co_return fail(Errc::corrupt, fmt::format("message {} is not in the unique-id index", unique_id));
         }
         if (!value) co_return pass_on(value);
         ++expected_entries_;
         auto place = decode_place(*value);
         if (!place) co_return pass_on(place);
-        if (place->area != expected.area || place->order != expected.order || place->expires != expected.expires)
+        if (*place != expected)
             co_return fail(Errc::corrupt, fmt::format("the unique-id index has message {} elsewhere", unique_id));
         co_return Result<>{};
     }
 
-    Task<Result<std::uint64_t>> count_index() {
-        auto range = keys::unique_ids();
-        std::uint64_t count = 0;
-        for (;;) {
-            auto page = co_await engine_.scan(account_, range, kPage, snapshot_);
-            if (!page) co_return pass_on(page);
-            count += page->size();
-            if (page->size() < kPage) co_return count;
-            range.begin_behind(page->back().key);
-        }
+    Task<Result<>> read_index() {
+        std::uint64_t entries = 0;
+        auto see = [&entries](engine::EntryView) -> Task<Result<>> {
+            ++entries;
+            co_return Result<>{};
+        };
+        auto done = co_await walk(keys::unique_ids(), see);
+        if (!done) co_return done;
+        entries_ = entries;
+        co_return Result<>{};
     }
 
-    Result<> compare(std::uint64_t indexed) const {
-        const auto& had = record_.totals;
-        auto differs = [](std::string_view what, std::uint64_t recorded, std::uint64_t counted) {
-            return fail(Errc::corrupt, fmt::format("{}: {} recorded, {} counted", what, recorded, counted));
+    // Each UID that is not its message's order has a row that tells the order.
+    Task<Result<>> read_uids() {
+        std::uint64_t rows = 0;
+        auto see = [this, &rows](engine::EntryView entry) -> Task<Result<>> {
+            const auto mailbox = keys::mailbox_of(entry.key);
+            const auto uid = keys::uid_of(entry.key);
+            auto order = decode_number(entry.value);
+            if (!order) co_return pass_on(order);
+            ++rows;
+            auto value = co_await engine_.get(account_, keys::message(mailbox, OrderKey(*order)), snapshot_);
+            Result<StoredMessage> message;
+            if (value) message = decode_message({keys::message(mailbox, OrderKey(*order)), *value});
+            if (!value || !message || message->own_uid != uid)
+                co_return fail(Errc::corrupt,
+                               fmt::format("UID {} of mailbox {} leads to no message", uid.value, mailbox.value));
+            co_return Result<>{};
         };
-        if (had.messages != counted_.messages) return differs("messages", had.messages, counted_.messages);
-        if (had.octets != counted_.octets) return differs("octets", had.octets, counted_.octets);
-        if (had.retained_messages != counted_.retained_messages)
-            return differs("retained messages", had.retained_messages, counted_.retained_messages);
-        if (had.retained_octets != counted_.retained_octets)
-            return differs("retained octets", had.retained_octets, counted_.retained_octets);
-        if (had.utf8_messages != counted_.utf8_messages)
-            return differs("messages with UTF-8 headers", had.utf8_messages, counted_.utf8_messages);
-        if (had.ascii_growth != counted_.ascii_growth)
-            return differs("octets without UTF-8", had.ascii_octets(), counted_.ascii_octets());
-        if (indexed != expected_entries_) return differs("unique-ids", indexed, expected_entries_);
-        if (last_order_ >= record_.next_order)
-            return differs("next place in the order", record_.next_order.value, last_order_.value);
-        bool expires = counted_.retained_messages > 0;
+        auto done = co_await walk(keys::uids(), see);
+        if (!done) co_return done;
+        if (rows != expected_uids_) co_return differs("UIDs out of order", rows, expected_uids_);
+        co_return Result<>{};
+    }
+
+    Task<Result<>> read_names() {
+        std::uint64_t names = 0;
+        auto see = [this, &names](engine::EntryView entry) -> Task<Result<>> {
+            const auto name = keys::name_of(entry.key);
+            auto id = decode_number(entry.value);
+            if (!id) co_return pass_on(id);
+            ++names;
+            auto found = mailboxes_.find(MailboxId(static_cast<std::uint32_t>(*id)));
+            if (found == mailboxes_.end() || found->second.record.removed || found->second.record.name != name)
+                co_return fail(Errc::corrupt, fmt::format("the name {} leads to no mailbox of this name", name));
+            co_return Result<>{};
+        };
+        auto done = co_await walk(keys::names(), see);
+        if (!done) co_return done;
+        names_ = names;
+        co_return Result<>{};
+    }
+
+    Task<Result<>> read_copies() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto count = decode_number(entry.value);
+            if (!count) co_return pass_on(count);
+            const auto body = keys::body_of(entry.key);
+            auto found = copies_.find(body);
+            const auto counted = found == copies_.end() ? 0 : found->second;
+            if (*count != counted) co_return differs("messages of a copied body", *count, counted);
+            copies_.erase(body);
+            co_return Result<>{};
+        };
+        auto done = co_await walk(keys::copies(), see);
+        if (!done) co_return done;
+        if (!copies_.empty()) co_return fail(Errc::corrupt, "nothing counts the messages of a copied body");
+        co_return Result<>{};
+    }
+
+    Task<Result<>> read_log() {
+        std::uint64_t rows = 0;
+        auto see = [this, &rows](engine::EntryView entry) -> Task<Result<>> {
+            if (auto changes = decode_changes(entry); !changes) co_return pass_on(changes);
+            ++rows;
+            if (keys::change_of(entry.key) > number_)
+                co_return fail(Errc::corrupt, "the change log has a row of a change to come");
+            co_return Result<>{};
+        };
+        auto done = co_await walk(keys::changes(), see);
+        if (!done) co_return done;
+        const auto recorded = record_.log ? record_.log->rows : 0;
+        if (recorded != rows) co_return differs("rows of the change log", recorded, rows);
+        co_return Result<>{};
+    }
+
+    static Result<> compare(const Counted& mailbox) {
+        const auto& had = mailbox.record.totals;
+        const auto& counted = mailbox.totals;
+        if (had.messages != counted.messages) return differs("messages", had.messages, counted.messages);
+        if (had.octets != counted.octets) return differs("octets", had.octets, counted.octets);
+        if (had.utf8_messages != counted.utf8_messages)
+            return differs("messages with UTF-8 headers", had.utf8_messages, counted.utf8_messages);
+        if (had.ascii_growth != counted.ascii_growth)
+            return differs("octets without UTF-8", had.ascii_octets(), counted.ascii_octets());
+        if (had.seen != counted.seen) return differs("messages that were seen", had.seen, counted.seen);
+        if (had.deleted != counted.deleted) return differs("messages marked deleted", had.deleted, counted.deleted);
+        if (mailbox.last >= mailbox.record.next_order.value)
+            return differs("next place in the order", mailbox.record.next_order.value, mailbox.last);
+        return {};
+    }
+
+    Result<> compare() const {
+        OtherMailboxes others;
+        for (const auto& [id, mailbox] : mailboxes_) {
+            if (auto same = compare(mailbox); !same) return same;
+            if (id == kInbox) continue;
+            ++(mailbox.record.removed ? others.removed : others.mailboxes);
+            others.messages += mailbox.totals.messages;
+            others.octets += mailbox.totals.octets;
+            others.next = std::max(others.next, MailboxId(id.value + 1));
+            others.last_uid_validity = std::max(others.last_uid_validity, mailbox.record.uid_validity);
+        }
+        if (record_.retained_messages != retained_messages_)
+            return differs("retained messages", record_.retained_messages, retained_messages_);
+        if (record_.retained_octets != retained_octets_)
+            return differs("retained octets", record_.retained_octets, retained_octets_);
+        if (entries_ != expected_entries_) return differs("unique-ids", entries_, expected_entries_);
+        const bool expires = retained_messages_ > 0;
         if (expires != (record_.earliest_expiry != Timestamp{}) || (expires && record_.earliest_expiry > first_expiry_))
             return fail(Errc::corrupt, "a retained message expires before the recorded time");
+        const auto had = record_.others.value_or(OtherMailboxes());
+        if (names_ != others.mailboxes) return differs("names of mailboxes", names_, others.mailboxes);
+        if (had.mailboxes != others.mailboxes) return differs("mailboxes", had.mailboxes, others.mailboxes);
+        if (had.removed != others.removed) return differs("removed mailboxes", had.removed, others.removed);
+        if (had.messages != others.messages) return differs("messages beside INBOX", had.messages, others.messages);
+        if (had.octets != others.octets) return differs("octets beside INBOX", had.octets, others.octets);
+        if (had.next < others.next || had.last_uid_validity < others.last_uid_validity)
+            return fail(Errc::corrupt, "a mailbox has a number that was not given out");
         return {};
     }
 
     engine::Engine& engine_;
     AccountId account_;
     std::shared_ptr<const engine::Snapshot> snapshot_;
-    MailboxRecord record_;
-    MailboxTotals counted_;
-    std::uint64_t expected_entries_ = 0;  // of the unique-id index
-    OrderKey last_order_;
+    engine::ChangeNumber number_;
+    AccountRecord record_;
+    std::map<MailboxId, Counted> mailboxes_;
+    std::map<engine::BodyId, std::uint64_t> copies_;  // of bodies that several messages have
+    std::uint64_t retained_messages_ = 0, retained_octets_ = 0;
+    std::uint64_t expected_entries_ = 0, entries_ = 0;  // of the unique-id index
+    std::uint64_t expected_uids_ = 0, names_ = 0;
     Timestamp first_expiry_{};
 };
 

@@ -1,25 +1,26 @@
 // A unique-id is looked for in the index first, which has all those that were brought along and those of retained
-// messages. One that a mailbox made for a live message is not there: the order in it says where the message must be.
+// messages. One that was made for a live message is not there: the place in it says where the message must be.
 // The unique-id in the message's own record decides; the place may be another's if the id was never made here, or was
 // made in an earlier generation.
 #include "mailstore/lookup.h"
+
+#include "mailstore/keys.h"
 
 namespace poplar::mailstore {
 
 namespace {
 
 Result<Found> decode_found(Place::Area area, engine::EntryView entry) {
-    Found found{area, {}};
-    if (area == Place::Area::retained) {
-        auto retained = decode_retained(entry);
-        if (!retained) return pass_on(retained);
-        found.retained = std::move(*retained);
-    } else {
+    if (area == Place::Area::live) {
         auto message = decode_message(entry);
         if (!message) return pass_on(message);
-        found.retained.message = std::move(*message);
+        return Found{std::move(*message), std::nullopt};
     }
-    return found;
+    auto retained = decode_retained(entry);
+    if (!retained) return pass_on(retained);
+    Retention retention{retained->deleted, retained->expires, std::move(retained->reason),
+                        std::move(retained->mailbox)};
+    return Found{std::move(retained->message), std::move(retention)};
 }
 
 }  // namespace
@@ -34,18 +35,19 @@ Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::stri
         if (!decoded) co_return pass_on(decoded);
         place = *decoded;
     } else {
-        auto order = order_in(unique_id);
-        if (!order) co_return pass_on(indexed);
-        place.order = *order;
+        auto told = place_in(unique_id);
+        if (!told) co_return pass_on(indexed);
+        place = *told;
     }
     const bool live = place.area == Place::Area::live;
-    auto key = live ? keys::message(place.order) : keys::retained(place.expires, place.order);
+    auto key =
+        live ? keys::message(place.mailbox, place.order) : keys::retained(place.expires, place.mailbox, place.order);
     auto value = co_await engine.get(account, key, snapshot);
     if (!value && value.error().code() == Errc::not_found && indexed)
         co_return fail(Errc::corrupt, "the unique-id index names a message that is not there");
     if (!value) co_return pass_on(value);
     auto found = decode_found(place.area, {key, *value});
-    if (!found || found->retained.message.unique_id == unique_id) co_return found;
+    if (!found || found->message.unique_id == unique_id) co_return found;
     if (indexed) co_return fail(Errc::corrupt, "the unique-id index names another message");
     co_return fail(Errc::not_found, "no message has this unique-id");
 }

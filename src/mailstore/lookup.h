@@ -1,15 +1,23 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "mailstore/record.h"
 
 namespace poplar::mailstore {
 
-/// A message and where it is; of a live one, `retained` has only the message.
+/// When a message was deleted, how long it is kept, and why.
+struct Retention {
+    Timestamp deleted{}, expires{};
+    std::string reason;
+    std::string mailbox;
+};
+
+/// A message, live or retained.
 struct Found {
-    Place::Area area = Place::Area::live;
-    RetainedMessage retained;
+    StoredMessage message;
+    std::optional<Retention> retained;
 };
 
 /// The message with this unique-id, live or retained, as of the snapshot. Errors: not_found; corrupt (the index names a

@@ -1,10 +1,16 @@
 #include "mailstore/mail_store.h"
 
+#include <algorithm>
+#include <unordered_map>
+
 #include "mailstore/account_queues.h"
+#include "mailstore/change_log.h"
 #include "mailstore/changes.h"
 #include "mailstore/check.h"
+#include "mailstore/inbox_maildrop.h"
+#include "mailstore/keys.h"
 #include "mailstore/lookup.h"
-#include "mailstore/maildrop.h"
+#include "mailstore/mailbox_name.h"
 #include "mailstore/message_lists.h"
 #include "mailstore/record.h"
 #include "mailstore/repair.h"
@@ -13,12 +19,25 @@ namespace poplar::mailstore {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;  // entries a scan
+constexpr std::size_t kPage = 1000;               // entries a scan
+constexpr auto kLogSlack = std::chrono::days(1);  // so that an account's log is trimmed once a day, not once a row
 
 /// Runs a change and sends its result.
 template <class T, class Change>
 Task<> answer_with(Change change, typename OneShot<T>::Sender answer) {
     answer.send(co_await std::move(change));
+}
+
+Mailbox described(MailboxId id, MailboxRecord record) {
+    if (id == kInbox) record.name = kInboxName;
+    return {id,
+            std::move(record.name),
+            record.use,
+            record.subscribed,
+            record.uid_validity,
+            Uid(record.next_order.value),
+            record.changed,
+            record.totals};
 }
 
 }  // namespace
@@ -62,11 +81,78 @@ struct MailStore::Impl {
         co_return total;
     }
 
-    Task<Result<MailboxRecord>> record(AccountId account, std::shared_ptr<const engine::Snapshot> snapshot = nullptr) {
-        auto value = co_await engine.get(account, keys::mailbox(), std::move(snapshot));
-        if (!value && value.error().code() == Errc::not_found) co_return MailboxRecord{};
+    Task<Result<AccountRecord>> record(AccountId account, std::shared_ptr<const engine::Snapshot> snapshot = nullptr) {
+        auto value = co_await engine.get(account, keys::account(), std::move(snapshot));
+        if (!value && value.error().code() == Errc::not_found) co_return AccountRecord{};
         if (!value) co_return pass_on(value);
-        co_return decode_mailbox(*value);
+        co_return decode_account(*value);
+    }
+
+    /// With the default mailboxes, if it has none beside INBOX.
+    Task<Result<AccountRecord>> record_with_mailboxes(AccountId account) {
+        auto found = co_await record(account);
+        if (!found || found->others || found->closed || options.default_mailboxes.empty()) co_return found;
+        auto change = [this, account](Hot& hot) { return changes.make_default_mailboxes(account, hot); };
+        auto made = co_await alone<void>(account, std::move(change));
+        if (!made) co_return pass_on(made);
+        co_return co_await record(account);
+    }
+
+    /// `change(hot, part)` for the UIDs in parts that a commit may have, a turn for each; the results one after
+    /// another.
+    template <class T, class Change, class Join>
+    Task<Result<T>> in_parts(AccountId account, std::vector<Uid> uids, Change change, Join join) {
+        std::ranges::sort(uids);
+        uids.erase(std::ranges::unique(uids).begin(), uids.end());
+        T all{};
+        const auto most = static_cast<std::ptrdiff_t>(options.commit_messages);
+        for (auto at = uids.begin(); at != uids.end();) {
+            const auto end = at + std::min(most, uids.end() - at);
+            std::vector<Uid> part(at, end);
+            at = end;
+            auto turn = [change, part = std::move(part)](Hot& hot) { return change(hot, part); };
+            auto done = co_await alone<T>(account, std::move(turn));
+            if (!done) co_return pass_on(done);
+            join(all, std::move(*done));
+        }
+        co_return all;
+    }
+
+    Task<Result<std::vector<Transferred>>> transfer(AccountId account, Changes::Transfer how, MailboxId from,
+                                                    std::vector<Uid> uids, MailboxId to) {
+        auto change = [this, account, how, from, to](Hot& hot, std::vector<Uid> part) {
+            return changes.transfer(account, hot, how, from, std::move(part), to);
+        };
+        auto join = [](auto& all, auto part) { all.insert(all.end(), part.begin(), part.end()); };
+        return in_parts<std::vector<Transferred>>(account, std::move(uids), std::move(change), join);
+    }
+
+    /// Goes on with removed mailboxes that still have messages.
+    Task<Result<>> drain(AccountId account, MailboxId id, std::string reason) {
+        while (id != MailboxId()) {
+            auto change = [this, account, id, reason](Hot& hot) {
+                return changes.drain_mailbox(account, hot, id, reason);
+            };
+            auto next = co_await alone<MailboxId>(account, std::move(change));
+            if (!next) co_return pass_on(next);
+            id = *next;
+        }
+        co_return Result<>{};
+    }
+    Task<Result<>> drain_removed(AccountId account) {
+        auto range = keys::mailboxes();
+        for (;;) {
+            auto page = co_await engine.scan(account, range, kPage);
+            if (!page) co_return pass_on(page);
+            for (const auto entry : *page) {
+                auto found = decode_mailbox(entry.value);
+                if (!found || !found->removed) continue;
+                if (auto done = co_await drain(account, keys::mailbox_of(entry.key), "mailbox removed"); !done)
+                    co_return done;
+            }
+            if (page->size() < kPage) co_return Result<>{};
+            range.begin_behind(page->back().key);
+        }
     }
 
     engine::Engine& engine;
@@ -95,7 +181,7 @@ Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId accou
     auto snapshot = impl_->engine.snapshot(account);
     auto record = co_await impl_->record(account, snapshot);
     if (!record) co_return pass_on(record);
-    if (record->totals.messages == 0) snapshot.reset();
+    if (record->inbox.totals.messages == 0) snapshot.reset();
     auto remove = [impl = impl_.get(), account](std::vector<Victim> victims, engine::Batch::Fence fence) {
         auto change = [impl, account, victims = std::move(victims), fence = std::move(fence)](Hot& hot) {
             return impl->changes.remove(account, hot, victims, "pop3", fence);
@@ -106,16 +192,21 @@ Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId accou
                                               std::move(snapshot), std::move(remove));
 }
 
-Task<Result<MailboxTotals>> MailStore::totals(AccountId account) {
+Task<Result<AccountTotals>> MailStore::totals(AccountId account) {
     auto record = co_await impl_->record(account);
     if (!record) co_return pass_on(record);
-    co_return record->totals;
+    co_return record->totals();
 }
 
-Task<Result<std::vector<Message>>> MailStore::list(AccountId account, OrderKey after, std::size_t limit) {
-    std::vector<Message> messages;
+Task<Result<std::vector<StoredMessage>>> MailStore::list(AccountId account, OrderKey after, std::size_t limit) {
+    return list(account, kInbox, after, limit);
+}
+
+Task<Result<std::vector<StoredMessage>>> MailStore::list(AccountId account, MailboxId mailbox, OrderKey after,
+                                                         std::size_t limit) {
+    std::vector<StoredMessage> messages;
     if (limit == 0 || after == OrderKey(~0ull)) co_return messages;
-    auto entries = co_await impl_->engine.scan(account, keys::messages(OrderKey(after.value + 1)), limit);
+    auto entries = co_await impl_->engine.scan(account, keys::messages(mailbox, OrderKey(after.value + 1)), limit);
     if (!entries) co_return pass_on(entries);
     messages.reserve(entries->size());
     for (const auto entry : *entries) {
@@ -126,11 +217,180 @@ Task<Result<std::vector<Message>>> MailStore::list(AccountId account, OrderKey a
     co_return messages;
 }
 
-Task<Result<Message>> MailStore::find(AccountId account, std::string unique_id) {
+Task<Result<MessageList>> MailStore::list_uids(AccountId account, MailboxId mailbox) {
+    MessageList list;
+    std::unordered_map<std::string, std::uint32_t> sets{{"", 0}};
+    auto snapshot = impl_->engine.snapshot(account);
+    auto range = keys::messages(mailbox);
+    bool ascending = true;
+    for (bool more = true; more;) {
+        auto page = co_await impl_->engine.scan(account, range, kPage, snapshot);
+        if (!page) co_return pass_on(page);
+        for (const auto entry : *page) {
+            auto message = decode_message(entry);
+            if (!message) co_return pass_on(message);
+            const auto& keywords = message->flags.keywords;
+            const auto [set, fresh] = sets.emplace(keywords, static_cast<std::uint32_t>(list.keyword_sets.size()));
+            if (fresh) list.keyword_sets.push_back(keywords);
+            const auto uid = static_cast<std::uint32_t>(message->uid().value);
+            ascending = ascending && (list.messages.empty() || list.messages.back().uid < uid);
+            list.messages.push_back({uid, set->second << 8 | message->flags.system, message->mod_sequence()});
+        }
+        more = page->size() == kPage;
+        if (more) range.begin_behind(page->back().key);
+    }
+    if (!ascending) std::ranges::sort(list.messages, {}, &ListedMessage::uid);
+    co_return list;
+}
+
+Task<Result<std::vector<std::string>>> MailStore::keywords(AccountId account, MailboxId mailbox) {
+    auto value = co_await impl_->engine.get(account, keys::keywords(mailbox));
+    if (!value && value.error().code() == Errc::not_found) co_return std::vector<std::string>();
+    if (!value) co_return pass_on(value);
+    auto table = decode_keywords(*value);
+    if (!table) co_return pass_on(table);
+    co_return table->names();
+}
+
+Task<Result<FlagOutcome>> MailStore::change_flags(AccountId account, MailboxId mailbox, std::vector<Uid> uids,
+                                                  FlagChange change) {
+    auto one = [impl = impl_.get(), account, mailbox, change = std::move(change)](Hot& hot, std::vector<Uid> part) {
+        return impl->changes.change_flags(account, hot, mailbox, std::move(part), change);
+    };
+    auto join = [](FlagOutcome& all, FlagOutcome part) {
+        all.number = std::max(all.number, part.number);
+        all.refused.insert(all.refused.end(), part.refused.begin(), part.refused.end());
+    };
+    return impl_->in_parts<FlagOutcome>(account, std::move(uids), std::move(one), join);
+}
+
+Task<Result<std::vector<Transferred>>> MailStore::copy(AccountId account, MailboxId from, std::vector<Uid> uids,
+                                                       MailboxId to) {
+    return impl_->transfer(account, Changes::Transfer::copy, from, std::move(uids), to);
+}
+
+Task<Result<std::vector<Transferred>>> MailStore::move(AccountId account, MailboxId from, std::vector<Uid> uids,
+                                                       MailboxId to) {
+    return impl_->transfer(account, Changes::Transfer::move, from, std::move(uids), to);
+}
+
+Task<Result<std::uint64_t>> MailStore::expunge(AccountId account, MailboxId mailbox, std::vector<Uid> uids,
+                                               std::string reason) {
+    auto change = [impl = impl_.get(), account, mailbox, reason = std::move(reason)](Hot& hot, std::vector<Uid> part) {
+        return impl->changes.expunge(account, hot, mailbox, std::move(part), reason);
+    };
+    auto join = [](std::uint64_t& all, std::uint64_t part) { all += part; };
+    return impl_->in_parts<std::uint64_t>(account, std::move(uids), std::move(change), join);
+}
+
+Task<Result<ChangeList>> MailStore::changes_since(AccountId account, ModSequence since, std::size_t limit) {
+    return read_changes(impl_->engine, account, since, limit);
+}
+
+std::unique_ptr<engine::Watch> MailStore::watch(AccountId account, std::function<void()> hint) {
+    return impl_->engine.watch(account, std::move(hint));
+}
+
+// Mailboxes
+
+Task<Result<std::vector<Mailbox>>> MailStore::mailboxes(AccountId account) {
+    auto record = co_await impl_->record_with_mailboxes(account);
+    if (!record) co_return pass_on(record);
+    std::vector<Mailbox> found{described(kInbox, std::move(record->inbox))};
+    auto range = keys::mailboxes();
+    auto snapshot = impl_->engine.snapshot(account);
+    for (bool more = true; more;) {
+        auto page = co_await impl_->engine.scan(account, range, kPage, snapshot);
+        if (!page) co_return pass_on(page);
+        for (const auto entry : *page) {
+            auto mailbox = decode_mailbox(entry.value);
+            if (!mailbox) co_return pass_on(mailbox);
+            if (!mailbox->removed) found.push_back(described(keys::mailbox_of(entry.key), std::move(*mailbox)));
+        }
+        more = page->size() == kPage;
+        if (more) range.begin_behind(page->back().key);
+    }
+    std::ranges::sort(found.begin() + 1, found.end(), {}, &Mailbox::name);
+    co_return found;
+}
+
+Task<Result<Mailbox>> MailStore::mailbox(AccountId account, std::string name) {
+    auto canonical = canonical_name(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto record = co_await impl_->record_with_mailboxes(account);
+    if (!record) co_return pass_on(record);
+    if (*canonical == kInboxName) co_return described(kInbox, std::move(record->inbox));
+    auto snapshot = impl_->engine.snapshot(account);
+    auto value = co_await impl_->engine.get(account, keys::name(*canonical), snapshot);
+    if (!value && value.error().code() == Errc::not_found) co_return fail(Errc::not_found, "no mailbox is called so");
+    if (!value) co_return pass_on(value);
+    auto number = decode_number(*value);
+    if (!number) co_return pass_on(number);
+    const MailboxId id(static_cast<std::uint32_t>(*number));
+    auto row = co_await impl_->engine.get(account, keys::mailbox(id), snapshot);
+    if (!row && row.error().code() == Errc::not_found)
+        co_return fail(Errc::corrupt, "a name leads to a mailbox that is not there");
+    if (!row) co_return pass_on(row);
+    auto mailbox = decode_mailbox(*row);
+    if (!mailbox) co_return pass_on(mailbox);
+    co_return described(id, std::move(*mailbox));
+}
+
+Task<Result<Mailbox>> MailStore::add_mailbox(AccountId account, std::string name, SpecialUse use) {
+    auto canonical = canonical_name(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto change = [impl = impl_.get(), account, name = *canonical, use](Hot& hot) {
+        return impl->changes.add_mailbox(account, hot, name, use);
+    };
+    auto made = co_await impl_->alone<MailboxId>(account, std::move(change));
+    if (!made) co_return pass_on(made);
+    co_return co_await mailbox(account, *canonical);
+}
+
+Task<Result<>> MailStore::rename_mailbox(AccountId account, std::string from, std::string to) {
+    auto old_name = canonical_name(from), new_name = canonical_name(to);
+    if (!old_name) co_return pass_on(old_name);
+    if (!new_name) co_return pass_on(new_name);
+    auto change = [impl = impl_.get(), account, from = *old_name, to = *new_name](Hot& hot) {
+        return impl->changes.rename_mailbox(account, hot, from, to);
+    };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::set_subscription(AccountId account, std::string name, Subscription subscription) {
+    auto canonical = canonical_name(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto change = [impl = impl_.get(), account, name = *canonical, subscription](Hot& hot) {
+        return impl->changes.set_subscription(account, hot, name, subscription);
+    };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::set_use(AccountId account, std::string name, SpecialUse use) {
+    auto canonical = canonical_name(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto change = [impl = impl_.get(), account, name = *canonical, use](Hot& hot) {
+        return impl->changes.set_use(account, hot, name, use);
+    };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::remove_mailbox(AccountId account, std::string name, std::string reason) {
+    auto canonical = canonical_name(name);
+    if (!canonical) co_return pass_on(canonical);
+    auto change = [impl = impl_.get(), account, name = *canonical, reason](Hot& hot) {
+        return impl->changes.remove_mailbox(account, hot, name, reason);
+    };
+    auto left = co_await impl_->alone<MailboxId>(account, std::move(change));
+    if (!left) co_return pass_on(left);
+    co_return co_await impl_->drain(account, *left, std::move(reason));
+}
+
+Task<Result<StoredMessage>> MailStore::find(AccountId account, std::string unique_id) {
     auto snapshot = impl_->engine.snapshot(account);  // index and record as of one moment
     auto found = co_await look_up(impl_->engine, account, std::move(unique_id), std::move(snapshot));
     if (!found) co_return pass_on(found);
-    co_return std::move(found->retained.message);
+    co_return std::move(found->message);
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {
@@ -166,25 +426,30 @@ Task<Result<std::vector<RetainedMessage>>> MailStore::list_retained(AccountId ac
     co_return found;
 }
 
-Task<Result<Message>> MailStore::restore(AccountId account, std::string unique_id) {
+Task<Result<StoredMessage>> MailStore::restore(AccountId account, std::string unique_id) {
     auto change = [impl = impl_.get(), account, unique_id = std::move(unique_id)](Hot& hot) {
         return impl->changes.restore(account, hot, unique_id);
     };
-    co_return co_await impl_->alone<Message>(account, std::move(change));
+    co_return co_await impl_->alone<StoredMessage>(account, std::move(change));
 }
 
 Task<Result<std::uint64_t>> MailStore::expire(AccountId account, Timestamp now) {
     // One get for an account that has nothing to expire, as nearly all have.
     auto record = co_await impl_->record(account);
     if (!record) co_return pass_on(record);
-    if (record->earliest_expiry == Timestamp{} || record->earliest_expiry > now) co_return 0;
+    const bool expires = record->earliest_expiry != Timestamp{} && record->earliest_expiry <= now;
+    const bool trims =
+        record->log && record->log->rows != 0 && record->log->oldest <= now - impl_->options.change_log_age - kLogSlack;
+    if (record->others && record->others->removed != 0)
+        if (auto done = co_await impl_->drain_removed(account); !done) co_return pass_on(done);
+    if (!expires && !trims) co_return 0;
     co_return co_await impl_->step_by_step(account, now, &Changes::expire);
 }
 
 Task<Result<std::uint64_t>> MailStore::mend_times(AccountId account, Timestamp now) {
     auto record = co_await impl_->record(account);
     if (!record) co_return pass_on(record);
-    if (record->totals.retained_messages == 0) co_return 0;
+    if (record->retained_messages == 0) co_return 0;
     co_return co_await impl_->step_by_step(account, now, &Changes::mend_times);
 }
 
@@ -232,7 +497,7 @@ Task<Result<>> MailStore::close(AccountId account) {
 Task<Result<bool>> MailStore::repair(AccountId account) {
     auto change = [impl = impl_.get(), account](Hot& hot) {
         hot.reset();
-        return repair_account(impl->engine, account);
+        return repair_account(impl->engine, account, impl->clock.now());
     };
     co_return co_await impl_->alone<bool>(account, std::move(change));
 }

@@ -1,82 +1,51 @@
 #pragma once
-// The classic view of INBOX that a POP session holds (RFC 1939 s4).
-#include <functional>
-#include <map>
+#include <cstdint>
 #include <memory>
-#include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
-#include "base/steady.h"
-#include "mailstore/changes.h"
-#include "mailstore/mail_store.h"
-#include "mailstore/message_lists.h"
-#include "mailstore/record.h"
+#include "base/asio.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "mailstore/message.h"
 
 namespace poplar::mailstore {
 
-inline constexpr char kMaildropLease[] = "pop3:inbox";
-
-inline ListVersion version_of(const MailboxRecord& record) {
-    return {record.generation, record.next_order, record.totals.messages, record.totals.octets};
-}
-
-class InboxMaildrop final : public Maildrop {
+/// One POP session's exclusive hold on an account's maildrop (RFC 1939 s4) and its view of it as of login: what
+/// arrives or goes later changes nothing in it. Used by one session, on one thread.
+class Maildrop {
 public:
-    using Remove = std::function<Task<Result<>>(std::vector<Victim> victims, engine::Batch::Fence fence)>;
-
-    /// `snapshot` is of the moment when `record` was true; null if there are no messages.
-    InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account, std::unique_ptr<engine::Lease> lease,
-                  const MailboxRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, Remove remove)
-        : engine_(engine),
-          lists_(lists),
-          account_(account),
-          lease_(std::move(lease)),
-          totals_(record.totals),
-          version_(version_of(record)),
-          snapshot_(std::move(snapshot)),
-          complete_(record.totals.messages == 0),
-          remove_(std::move(remove)) {}
-
-    std::uint64_t message_count() const override { return totals_.messages; }
-    std::uint64_t octets() const override { return totals_.octets; }
-    std::uint64_t ascii_octets() const override { return totals_.ascii_octets(); }
-    bool has_utf8() const override { return totals_.utf8_messages != 0; }
-    const ListVersion* version() const override { return version_ ? &*version_ : nullptr; }
-    Task<Result<const std::vector<Message>*>> messages() override;
-    Task<Result<std::span<const Message>>> messages_since(ListVersion older) override;
-    Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
-    Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
-    std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) override;
-    void rest() override;
-    Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
-
-private:
-    /// The messages of the snapshot from this place on; about so many are expected.
-    Task<Result<MessageLists::List>> read(OrderKey first, std::uint64_t expected);
-    Task<Result<>> load();
-    /// A snapshot to read the list from. Errors: conflict.
-    Task<Result<>> look_again();
-    engine::BodySeries& bodies();
-    /// Null: not read yet.
-    const Message* known(std::uint32_t number) const;
-
-    engine::Engine& engine_;
-    MessageLists& lists_;
-    AccountId account_;
-    std::unique_ptr<engine::Lease> lease_;
-    MailboxTotals totals_;  // of the live messages
-    std::optional<ListVersion> version_;
-    // Until all messages are loaded, but not for as long as the session may live: it keeps old versions of everybody's
-    // entries. Another of later does as well, if there were only deliveries since.
-    std::shared_ptr<const engine::Snapshot> snapshot_;
-    SteadyTime taken_ = SteadyClock::now();
-    bool later_ = false;           // it is not of the login any more
-    bool complete_;                // all messages are loaded, or there are none
-    MessageLists::List messages_;  // from number first_ on; null: none is loaded
-    std::uint64_t first_ = 1;
-    std::map<std::uint32_t, Message> single_;
-    std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on
-    Remove remove_;
+    virtual ~Maildrop() = default;                    ///< gives the lock back
+    virtual std::uint64_t message_count() const = 0;  ///< as of login
+    virtual std::uint64_t octets() const = 0;         ///< as of login
+    virtual std::uint64_t ascii_octets() const = 0;   ///< as of login, for a client without UTF-8
+    virtual bool has_utf8() const = 0;                ///< as of login: whether any message has ascii_octets
+    /// Of the list as of login. Null once that turned out not to be what the mailbox's counters say.
+    virtual const ListVersion* version() const = 0;
+    /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. When that
+    /// comes late, and somebody else removed messages before it, this and the next two fail with conflict. Should they
+    /// not be what the mailbox's counters said (check() would answer corrupt), the counts above follow them from now
+    /// on.
+    virtual Task<Result<const std::vector<Message>*>> messages() = 0;
+    /// The messages from number `older.messages` + 1 on: what came since the list was `older`, which version()
+    /// continues. Reads no others. Valid until the next call of this or of messages(). Errors: corrupt (they do not
+    /// add up: messages() has what there is).
+    virtual Task<Result<std::span<const Message>>> messages_since(ListVersion older) = 0;
+    /// The message with this number, for a caller who knows its unique-id: reads no others. Valid as long as the
+    /// maildrop.
+    virtual Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) = 0;
+    /// Opens a message's bytes in wire form. Works even if another party deleted it meanwhile. Errors: corrupt,
+    /// not_found (its days in the retained area are over).
+    virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) = 0;
+    /// As BodySeries::try_open_whole.
+    virtual std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) = 0;
+    /// As BodySeries::rest; also lets go of a snapshot that has grown old.
+    virtual void rest() {}
+    /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
+    /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied
+    /// (the lock was lost).
+    virtual Task<Result<>> remove(std::vector<std::uint32_t> numbers) = 0;
 };
 
 }  // namespace poplar::mailstore

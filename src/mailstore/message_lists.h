@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/octet_cache.h"
-#include "mailstore/mail_store.h"
+#include "mailstore/message.h"
 
 namespace poplar::mailstore {
 

@@ -10,28 +10,45 @@ namespace poplar::mailstore {
 
 namespace {
 
-// Version 3 of a message and of a mailbox speaks of UTF-8 in headers as well; it is written only where there is some,
-// and stands for the octets that Downgrader makes (mail/downgrade.h). Version 2 did so when it made others: its counts
-// are passed over, and such a message is sent as it is stored.
-constexpr std::uint8_t kVersion = 1, kVersionOldUtf8 = 2, kVersionUtf8 = 3;
-constexpr std::uint8_t kVersionClosed = 4;  // of a mailbox alone: as the third
-constexpr std::uint32_t kInbox = 1;         // the one mailbox so far; its number stands in every key
+// What is written now, of whatever kind: the fields that a record has beside the usual ones stand in a mask.
+constexpr std::uint8_t kVersion = 5;
+// Read for ever. The third version of a message and of an account speaks of UTF-8 in headers as well, and stands for
+// the octets that Downgrader makes (mail/downgrade.h). The second did so when it made others: its counts are passed
+// over, and such a message is sent as it is stored.
+constexpr std::uint8_t kPlain = 1, kOldUtf8 = 2, kUtf8 = 3;
+constexpr std::uint8_t kClosed = 4;  // of an account alone: as the third
 
-constexpr std::string_view kMailboxTag = "M", kMessageTag = "m", kRetainedTag = "r", kUniqueIdTag = "u";
+// What a mailbox's or an account's record has; up to kHasLog all of them are one octet.
+enum RecordField : std::uint64_t {
+    kHasUtf8 = 1,
+    kHasFlags = 2,
+    kIsSubscribed = 4,
+    kHasUse = 8,
+    kIsRemoved = 16,  // of a mailbox
+    kMailboxFields = 31,
+    kIsClosed = 16,  // of an account
+    kHasOthers = 32,
+    kHasLog = 64,
+    kAccountFields = 127,
+};
+
+enum MessageField : std::uint64_t {
+    kHasAscii = 1,
+    kHasUid = 2,
+    kHasSystemFlags = 4,
+    kHasKeywords = 8,
+    kHasChanged = 16,
+    kIsCopied = 32,
+    kHasKey = 64,
+    kMessageFields = 127,
+};
+
 constexpr std::size_t kMessageKeySize = 1 + 4 + 8, kRetainedKeySize = 1 + 4 + 8 + 8;
-
-Encoder key_of(std::string_view tag) {
-    Encoder key;
-    key.raw(tag).u32_key(kInbox);
-    return key;
-}
 
 std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 Timestamp timestamp(std::uint64_t value) {
     return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
 }
-
-std::uint8_t version_of(const Message& message) { return message.ascii_octets != 0 ? kVersionUtf8 : kVersion; }
 
 // Small numbers of either sign are small.
 std::uint64_t zigzag(std::int64_t value) {
@@ -39,73 +56,201 @@ std::uint64_t zigzag(std::int64_t value) {
 }
 std::int64_t unzigzag(std::uint64_t value) { return static_cast<std::int64_t>(value >> 1 ^ (~(value & 1) + 1)); }
 
-void encode_body(Encoder& out, const Message& message) {
-    out.u8(version_of(message));
-    out.varint(message.body.value).varint(message.octets).varint(message.wire_octets);
-    out.varint(millis(message.received)).string(message.unique_id);
-    if (message.ascii_octets != 0) out.varint(message.ascii_octets);
+template <class Fields>
+constexpr std::uint64_t if_so(bool yes, Fields field) {
+    return yes ? static_cast<std::uint64_t>(field) : 0;
 }
 
-/// Into a fresh message. False: the version is unknown, or says what is not so.
-bool decode_body(Decoder& in, Message& message) {
+// Messages
+
+std::uint64_t fields_of(const StoredMessage& m) {
+    return if_so(m.ascii_octets != 0, kHasAscii) | if_so(m.own_uid.value != 0, kHasUid) |
+           if_so(m.flags.system != 0, kHasSystemFlags) | if_so(!m.flags.keywords.empty(), kHasKeywords) |
+           if_so(m.changed.value != 0, kHasChanged) | if_so(m.copied, kIsCopied) | if_so(m.key != nullptr, kHasKey);
+}
+
+void encode_body(Encoder& out, const StoredMessage& message) {
+    const auto fields = fields_of(message);
+    out.u8(kVersion).varint(fields);
+    out.varint(message.body.value).varint(message.octets).varint(message.wire_octets);
+    out.varint(millis(message.received)).string(message.unique_id).varint(message.added.value);
+    if (fields == 0) return;
+    if (fields & kHasAscii) out.varint(message.ascii_octets);
+    if (fields & kHasUid) out.varint(message.own_uid.value);
+    if (fields & kHasSystemFlags) out.u8(message.flags.system);
+    if (fields & kHasKeywords) out.string(message.flags.keywords);
+    if (fields & kHasChanged) out.varint(message.changed.value);
+    if (fields & kHasKey) out.string(*message.key);
+}
+
+// What POP needs, into a fresh message, and what the record has beside it. False: the version is unknown, or says what
+// is not so.
+bool decode_basics(Decoder& in, Message& message, std::uint64_t& fields, ModSequence& added) {
     const auto version = in.u8();
-    if (version != kVersion && version != kVersionOldUtf8 && version != kVersionUtf8) return false;
+    fields = version == kVersion ? in.varint() : if_so(version == kOldUtf8 || version == kUtf8, kHasAscii);
+    if ((version != kVersion && version != kPlain && fields == 0) || (fields & ~kMessageFields) != 0) return false;
     message.body = engine::BodyId(in.varint());
     message.octets = in.varint();
     message.wire_octets = in.varint();
     message.received = timestamp(in.varint());
     message.unique_id.assign(in.string());
-    if (version == kVersion) return true;
+    if (version == kVersion) added = ModSequence(in.varint());
+    if ((fields & kHasAscii) == 0) return true;
     const auto ascii_octets = in.varint();
-    if (version == kVersionUtf8) message.ascii_octets = ascii_octets;
+    if (version != kOldUtf8) message.ascii_octets = ascii_octets;
     return ascii_octets != 0;
 }
 
+std::shared_ptr<const std::string> decode_key(Decoder& in) { return std::make_shared<const std::string>(in.string()); }
+
+bool decode_body(Decoder& in, StoredMessage& message) {
+    std::uint64_t fields = 0;
+    bool sound = decode_basics(in, message, fields, message.added);
+    if (fields & kHasUid) {
+        message.own_uid = Uid(in.varint());
+        sound = sound && message.own_uid.value != 0;
+    }
+    if (fields & kHasSystemFlags) {
+        message.flags.system = in.u8();
+        sound = sound && message.flags.system != 0 && (message.flags.system & ~kAllFlags) == 0;
+    }
+    if (fields & kHasKeywords) {
+        message.flags.keywords = in.string();
+        sound = sound && !message.flags.keywords.empty() && message.flags.keywords.back() != '\0';
+    }
+    if (fields & kHasChanged) message.changed = ModSequence(in.varint());
+    message.copied = (fields & kIsCopied) != 0;
+    if (fields & kHasKey) message.key = decode_key(in);
+    return sound;
+}
+
+// Mailboxes
+
+std::uint64_t fields_of(const MailboxRecord& record) {
+    const auto& totals = record.totals;
+    return if_so(totals.utf8_messages != 0, kHasUtf8) | if_so(totals.seen != 0 || totals.deleted != 0, kHasFlags) |
+           if_so(record.subscribed, kIsSubscribed) | if_so(record.use != SpecialUse::none, kHasUse) |
+           if_so(record.removed, kIsRemoved);
+}
+
+void encode_mailbox(Encoder& out, const MailboxRecord& record, std::uint64_t fields) {
+    const auto& totals = record.totals;
+    out.varint(record.next_order.value).varint(totals.messages).varint(totals.octets);
+    out.varint(record.list_changes).varint(record.changed.value).varint(record.uid_validity);
+    if (fields & kHasUtf8) out.varint(totals.utf8_messages).varint(zigzag(totals.ascii_growth));
+    if (fields & kHasFlags) out.varint(totals.seen).varint(totals.deleted);
+    if (fields & kHasUse) out.u8(static_cast<std::uint8_t>(record.use));
+}
+
+bool decode_mailbox(Decoder& in, MailboxRecord& record, std::uint64_t fields) {
+    auto& totals = record.totals;
+    record.next_order = OrderKey(in.varint());
+    totals.messages = in.varint();
+    totals.octets = in.varint();
+    record.list_changes = in.varint();
+    record.changed = ModSequence(in.varint());
+    const auto uid_validity = in.varint();
+    record.uid_validity = static_cast<std::uint32_t>(uid_validity);
+    bool sound = record.next_order.value > 0 && uid_validity > 0 && uid_validity <= ~0u;
+    if (fields & kHasUtf8) {
+        totals.utf8_messages = in.varint();
+        totals.ascii_growth = unzigzag(in.varint());
+        sound = sound && totals.utf8_messages != 0;
+    }
+    if (fields & kHasFlags) {
+        totals.seen = in.varint();
+        totals.deleted = in.varint();
+    }
+    record.subscribed = (fields & kIsSubscribed) != 0;
+    if (fields & kHasUse) {
+        const auto use = in.u8();
+        record.use = static_cast<SpecialUse>(use);
+        sound = sound && use != 0 && use <= static_cast<std::uint8_t>(SpecialUse::archive);
+    }
+    return sound;
+}
+
+bool is_generation(std::string_view text) { return text.size() == kGenerationLength && is_unique_id(text); }
+
+// An account when INBOX was the only mailbox.
+bool decode_early_account(Decoder& in, std::uint8_t version, AccountRecord& record) {
+    auto& inbox = record.inbox;
+    record.generation = in.string();
+    inbox.next_order = OrderKey(in.varint());
+    inbox.totals.messages = in.varint();
+    inbox.totals.octets = in.varint();
+    record.retained_messages = in.varint();
+    record.retained_octets = in.varint();
+    record.earliest_expiry = timestamp(in.varint());
+    record.closed = version == kClosed;
+    record.early = true;
+    if (version == kOldUtf8 || version == kUtf8 || record.closed) {
+        const auto utf8_messages = in.varint();
+        const auto ascii_growth = unzigzag(in.varint());
+        if (utf8_messages == 0 && !record.closed) return false;
+        if (version != kOldUtf8) {
+            inbox.totals.utf8_messages = utf8_messages;
+            inbox.totals.ascii_growth = ascii_growth;
+        }
+    }
+    // It grew with every message that left or came back, and with no delivery.
+    inbox.list_changes = inbox.next_order.value - std::min(inbox.next_order.value, inbox.totals.messages);
+    inbox.changed = ModSequence(1);
+    return version <= kClosed && inbox.next_order.value > 0;
+}
+
 }  // namespace
+
+AccountTotals AccountRecord::totals() const {
+    AccountTotals all{inbox.totals.messages, inbox.totals.octets, retained_messages, retained_octets};
+    if (others) {
+        all.messages += others->messages;
+        all.octets += others->octets;
+    }
+    return all;
+}
+
+Place live_place(const StoredMessage& message) { return {Place::Area::live, message.mailbox, message.order, {}}; }
+Place place_of(const RetainedMessage& retained) {
+    return {Place::Area::retained, retained.message.mailbox, retained.message.order, retained.expires};
+}
+
+std::uint32_t uid_validity_at(Timestamp now, std::uint32_t last) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+    return std::max(static_cast<std::uint32_t>(std::clamp<std::int64_t>(seconds, 1, 0xffff'ffff)), last + 1);
+}
 
 bool is_unique_id(std::string_view text) {
     return !text.empty() && text.size() <= 70 && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-std::string generation_now(std::string_view mailbox, std::string_view start) { return base32_sum(mailbox, start); }
+std::string generation_now(std::string_view account, std::string_view start) { return base32_sum(account, start); }
 
-std::string make_unique_id(std::string_view generation, OrderKey order) {
-    return std::string(generation) + base32_text(order.value);
+std::string make_unique_id(std::string_view generation, MailboxId mailbox, OrderKey order) {
+    auto text = std::string(generation) + base32_text(order.value);
+    if (mailbox != kInbox) text += "-" + base32_text(mailbox.value);
+    return text;
 }
 
-std::optional<OrderKey> order_in(std::string_view unique_id) {
+std::optional<Place> place_in(std::string_view unique_id) {
     if (unique_id.size() <= kGenerationLength) return std::nullopt;
-    auto value = parse_base32(unique_id.substr(kGenerationLength));
-    if (!value) return std::nullopt;
-    return OrderKey(*value);
+    auto text = unique_id.substr(kGenerationLength);
+    Place place;
+    if (const auto dash = text.find('-'); dash != std::string_view::npos) {
+        const auto mailbox = parse_base32(text.substr(dash + 1));
+        if (!mailbox || *mailbox <= kInbox.value || *mailbox > ~0u) return std::nullopt;
+        place.mailbox = MailboxId(static_cast<std::uint32_t>(*mailbox));
+        text = text.substr(0, dash);
+    }
+    const auto order = parse_base32(text);
+    if (!order) return std::nullopt;
+    place.order = OrderKey(*order);
+    return place;
 }
 
-bool is_found_by_order(const Message& message) { return order_in(message.unique_id) == message.order; }
+bool is_found_by_place(const StoredMessage& message) { return place_in(message.unique_id) == live_place(message); }
 
-namespace keys {
-
-std::string mailbox() { return key_of(kMailboxTag).bytes(); }
-std::string message(OrderKey order) { return key_of(kMessageTag).u64_key(order.value).bytes(); }
-std::string retained(Timestamp expires, OrderKey order) {
-    return key_of(kRetainedTag).u64_key(millis(expires)).u64_key(order.value).bytes();
-}
-std::string unique_id(std::string_view unique_id) { return key_of(kUniqueIdTag).raw(unique_id).bytes(); }
-
-Timestamp expiry_of(std::string_view retained_key) {
-    Decoder in(retained_key);
-    in.raw(kRetainedKeySize - 16);
-    return timestamp(in.u64_key());
-}
-
-engine::KeyRange messages() { return engine::KeyRange::prefix(key_of(kMessageTag).bytes()); }
-engine::KeyRange messages(OrderKey first) { return {message(first), messages().end}; }
-engine::KeyRange retained() { return engine::KeyRange::prefix(key_of(kRetainedTag).bytes()); }
-engine::KeyRange retained_until(Timestamp last) {
-    return {retained().begin, retained(last + std::chrono::milliseconds(1), OrderKey(0))};
-}
-engine::KeyRange unique_ids() { return engine::KeyRange::prefix(key_of(kUniqueIdTag).bytes()); }
-
-}  // namespace keys
+void subtract(std::uint64_t& counter, std::uint64_t by) { counter -= std::min(counter, by); }
 
 void count_in(MailboxTotals& totals, const Message& message) {
     ++totals.messages;
@@ -115,85 +260,150 @@ void count_in(MailboxTotals& totals, const Message& message) {
     totals.ascii_growth += static_cast<std::int64_t>(message.ascii_octets - message.octets);
 }
 
-void count_out(MailboxTotals& totals, const Message& message) {
-    auto subtract = [](std::uint64_t& counter, std::uint64_t by) { counter -= std::min(counter, by); };
+void count_in(MailboxTotals& totals, const StoredMessage& message) {
+    count_in(totals, static_cast<const Message&>(message));
+    if (message.flags.has(Flag::seen)) ++totals.seen;
+    if (message.flags.has(Flag::deleted)) ++totals.deleted;
+}
+
+void count_out(MailboxTotals& totals, const StoredMessage& message) {
     subtract(totals.messages, 1);
     subtract(totals.octets, message.octets);
+    if (message.flags.has(Flag::seen)) subtract(totals.seen, 1);
+    if (message.flags.has(Flag::deleted)) subtract(totals.deleted, 1);
     if (message.ascii_octets == 0) return;
     subtract(totals.utf8_messages, 1);
     totals.ascii_growth -= static_cast<std::int64_t>(message.ascii_octets - message.octets);
     if (totals.utf8_messages == 0) totals.ascii_growth = 0;
 }
 
-std::string encode(const MailboxRecord& record) {
-    const bool utf8 = record.totals.utf8_messages != 0;
-    Encoder out(64);
-    out.u8(record.closed ? kVersionClosed : utf8 ? kVersionUtf8 : kVersion);
-    out.string(record.generation).varint(record.next_order.value);
-    out.varint(record.totals.messages).varint(record.totals.octets);
-    out.varint(record.totals.retained_messages).varint(record.totals.retained_octets);
-    out.varint(millis(record.earliest_expiry));
-    if (utf8 || record.closed) out.varint(record.totals.utf8_messages).varint(zigzag(record.totals.ascii_growth));
+std::string encode(const AccountRecord& record) {
+    const auto fields = fields_of(record.inbox) | if_so(record.closed, kIsClosed) |
+                        if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog);
+    Encoder out(80);
+    out.u8(kVersion).varint(fields).string(record.generation);
+    encode_mailbox(out, record.inbox, fields);
+    out.varint(record.retained_messages).varint(record.retained_octets).varint(millis(record.earliest_expiry));
+    if (record.others) {
+        const auto& others = *record.others;
+        out.varint(others.next.value).varint(others.mailboxes).varint(others.removed);
+        out.varint(others.messages).varint(others.octets).varint(others.last_uid_validity);
+    }
+    if (record.log) out.varint(record.log->rows).varint(record.log->forgotten.value).varint(millis(record.log->oldest));
     return std::move(out).bytes();
 }
 
-std::string encode(const Message& message) {
-    Encoder out(32 + message.unique_id.size());
+std::string encode(const MailboxRecord& record) {
+    const auto fields = fields_of(record);
+    Encoder out(48 + record.name.size());
+    out.u8(kVersion).varint(fields).string(record.name);
+    encode_mailbox(out, record, fields);
+    return std::move(out).bytes();
+}
+
+std::string encode(const StoredMessage& message) {
+    Encoder out(40 + message.unique_id.size());
     encode_body(out, message);
     return std::move(out).bytes();
 }
 
 std::string encode(const RetainedMessage& retained) {
-    Encoder out;
+    Encoder out(64 + retained.message.unique_id.size());
     encode_body(out, retained.message);
     out.varint(millis(retained.deleted)).string(retained.reason);
+    if (retained.message.mailbox != kInbox) out.string(retained.mailbox);
     return std::move(out).bytes();
 }
 
 std::string encode(const Place& place) {
-    Encoder out;
-    out.u8(kVersion).u8(static_cast<std::uint8_t>(place.area)).varint(place.order.value);
+    Encoder out(24);
+    const bool elsewhere = place.mailbox != kInbox;
+    out.u8(elsewhere ? kVersion : kPlain).u8(static_cast<std::uint8_t>(place.area)).varint(place.order.value);
     if (place.area == Place::Area::retained) out.varint(millis(place.expires));
+    if (elsewhere) out.varint(place.mailbox.value);
     return std::move(out).bytes();
+}
+
+std::string encode_number(std::uint64_t value) {
+    Encoder out(12);
+    out.u8(kVersion).varint(value);
+    return std::move(out).bytes();
+}
+
+Result<AccountRecord> decode_account(std::string_view value) {
+    Decoder in(value);
+    AccountRecord record;
+    const auto version = in.u8();
+    bool known = false;
+    if (version == kVersion) {
+        const auto fields = in.varint();
+        record.generation = in.string();
+        known = (fields & ~kAccountFields) == 0 && decode_mailbox(in, record.inbox, fields);
+        record.closed = (fields & kIsClosed) != 0;
+        record.retained_messages = in.varint();
+        record.retained_octets = in.varint();
+        record.earliest_expiry = timestamp(in.varint());
+        if (fields & kHasOthers) {
+            auto& others = record.others.emplace();
+            others.next = MailboxId(static_cast<std::uint32_t>(in.varint()));
+            others.mailboxes = in.varint();
+            others.removed = in.varint();
+            others.messages = in.varint();
+            others.octets = in.varint();
+            others.last_uid_validity = static_cast<std::uint32_t>(in.varint());
+            known = known && others.next > kInbox;
+        }
+        if (fields & kHasLog) {
+            auto& log = record.log.emplace();
+            log.rows = in.varint();
+            log.forgotten = engine::ChangeNumber(in.varint());
+            log.oldest = timestamp(in.varint());
+        }
+    } else if (version >= kPlain) {
+        known = decode_early_account(in, version, record);
+    }
+    if (!in.ok() || !in.at_end() || !known || !is_generation(record.generation))
+        return fail(Errc::corrupt, "an account's record can't be decoded");
+    return record;
 }
 
 Result<MailboxRecord> decode_mailbox(std::string_view value) {
     Decoder in(value);
     MailboxRecord record;
-    auto version = in.u8();
-    record.generation = in.string();
-    record.next_order = OrderKey(in.varint());
-    record.totals.messages = in.varint();
-    record.totals.octets = in.varint();
-    record.totals.retained_messages = in.varint();
-    record.totals.retained_octets = in.varint();
-    record.earliest_expiry = timestamp(in.varint());
-    record.closed = version == kVersionClosed;
-    bool known = version == kVersion;
-    if (version == kVersionOldUtf8 || version == kVersionUtf8 || record.closed) {
-        const auto utf8_messages = in.varint();
-        const auto ascii_growth = unzigzag(in.varint());
-        known = utf8_messages != 0 || record.closed;
-        if (version != kVersionOldUtf8) {
-            record.totals.utf8_messages = utf8_messages;
-            record.totals.ascii_growth = ascii_growth;
-        }
-    }
-    bool sound = in.ok() && in.at_end() && known && record.generation.size() == kGenerationLength &&
-                 is_unique_id(record.generation) && record.next_order.value > 0;
-    if (!sound) return fail(Errc::corrupt, "a mailbox record can't be decoded");
+    const auto version = in.u8();
+    const auto fields = in.varint();
+    record.name = in.string();
+    const bool known = version == kVersion && (fields & ~kMailboxFields) == 0 && !record.name.empty();
+    record.removed = (fields & kIsRemoved) != 0;
+    if (!decode_mailbox(in, record, fields) || !known || !in.ok() || !in.at_end())
+        return fail(Errc::corrupt, "a mailbox record can't be decoded");
     return record;
 }
 
-Result<Message> decode_message(engine::EntryView entry) {
-    Message message;
-    if (auto decoded = decode_message(entry, message); !decoded) return pass_on(decoded);
+Result<StoredMessage> decode_message(engine::EntryView entry) {
+    Decoder key(entry.key), in(entry.value);
+    StoredMessage message;
+    bool sound = decode_body(in, message);
+    key.raw(kMessageKeySize - 12);
+    message.mailbox = MailboxId(key.u32_key());
+    message.order = OrderKey(key.u64_key());
+    sound = sound && key.ok() && key.at_end() && in.ok() && in.at_end();
+    if (!sound || !is_unique_id(message.unique_id)) return fail(Errc::corrupt, "a message record can't be decoded");
     return message;
 }
 
 Result<> decode_message(engine::EntryView entry, Message& message) {
     Decoder key(entry.key), in(entry.value);
-    bool sound = decode_body(in, message);
+    std::uint64_t fields = 0;
+    ModSequence added;
+    bool sound = decode_basics(in, message, fields, added);
+    if (fields & ~static_cast<std::uint64_t>(kHasAscii)) {
+        if (fields & kHasUid) in.varint();
+        if (fields & kHasSystemFlags) in.u8();
+        if (fields & kHasKeywords) in.string();
+        if (fields & kHasChanged) in.varint();
+        if (fields & kHasKey) message.key = decode_key(in);
+    }
     key.raw(kMessageKeySize - 8);
     message.order = OrderKey(key.u64_key());
     sound = sound && key.ok() && key.at_end() && in.ok() && in.at_end();
@@ -210,6 +420,11 @@ Result<RetainedMessage> decode_retained(engine::EntryView entry) {
     key.raw(kRetainedKeySize - 16);
     retained.expires = timestamp(key.u64_key());
     retained.message.order = OrderKey(key.u64_key());
+    if (!key.at_end()) {
+        retained.message.mailbox = MailboxId(key.u32_key());
+        retained.mailbox = in.string();
+        sound = sound && retained.message.mailbox > kInbox && !retained.mailbox.empty();
+    }
     sound = sound && key.ok() && key.at_end() && in.ok() && in.at_end();
     if (!sound || !is_unique_id(retained.message.unique_id))
         return fail(Errc::corrupt, "a retained message's record can't be decoded");
@@ -218,14 +433,24 @@ Result<RetainedMessage> decode_retained(engine::EntryView entry) {
 
 Result<Place> decode_place(std::string_view value) {
     Decoder in(value);
-    auto version = in.u8(), area = in.u8();
+    const auto version = in.u8(), area = in.u8();
     Place place;
     place.order = OrderKey(in.varint());
     place.area = static_cast<Place::Area>(area);
     if (place.area == Place::Area::retained) place.expires = timestamp(in.varint());
-    if (!in.ok() || !in.at_end() || version != kVersion || area > 1)
+    if (version == kVersion) place.mailbox = MailboxId(static_cast<std::uint32_t>(in.varint()));
+    const bool known = version == kPlain || (version == kVersion && place.mailbox > kInbox);
+    if (!in.ok() || !in.at_end() || !known || area > 1)
         return fail(Errc::corrupt, "an entry of the unique-id index can't be decoded");
     return place;
+}
+
+Result<std::uint64_t> decode_number(std::string_view value) {
+    Decoder in(value);
+    const auto version = in.u8();
+    const auto number = in.varint();
+    if (version != kVersion || !in.ok() || !in.at_end()) return fail(Errc::corrupt, "a number can't be decoded");
+    return number;
 }
 
 }  // namespace poplar::mailstore

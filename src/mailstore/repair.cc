@@ -1,12 +1,16 @@
 // After damage cost the log some commits, an account's parts may no longer fit each other: a counter speaks of a
-// message that is lost, the index of a place where nothing is. The message records are the truth; the rest is made to
-// fit.
+// message that is lost, the index of a place where nothing is. The message records are the truth; everything else is
+// made to fit.
 #include "mailstore/repair.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "base/random.h"
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 
 namespace poplar::mailstore {
@@ -17,116 +21,248 @@ constexpr std::size_t kPage = 1000;  // entries a scan
 
 class Repair {
 public:
-    Repair(engine::Engine& engine, AccountId account) : engine_(engine), account_(account) {}
+    Repair(engine::Engine& engine, AccountId account, Timestamp now) : engine_(engine), account_(account), now_(now) {}
 
     Task<Result<bool>> run() {
         auto number = co_await engine_.change_number(account_);
         if (!number) co_return pass_on(number);
         if (number->value == 0) co_return false;
-        auto value = co_await engine_.get(account_, keys::mailbox());
+        number_ = *number;
+        auto value = co_await engine_.get(account_, keys::account());
         if (!value && value.error().code() != Errc::not_found) co_return pass_on(value);
-        auto before = value ? decode_mailbox(*value) : Result<MailboxRecord>(MailboxRecord{});
+        auto before = value ? decode_account(*value) : Result<AccountRecord>(AccountRecord{});
+        if (before) before_ = std::move(*before);
+        start_from(before_);
 
-        for (auto area : {Place::Area::live, Place::Area::retained})
-            if (auto walked = co_await walk(area); !walked) co_return pass_on(walked);
-        if (auto swept = co_await sweep_index(); !swept) co_return pass_on(swept);
-        if (before) {
-            record_.next_order = std::max(record_.next_order, before->next_order);
-            record_.closed = before->closed;
-        }
-        bool fits =
-            batch_.empty() && before && before->totals == record_.totals && before->next_order == record_.next_order;
-        // The lost commits may have given out unique-ids that clients remember: those to come are of a new generation.
+        using Step = Task<Result<>> (Repair::*)();
+        for (Step step : {&Repair::read_mailboxes, &Repair::count_live, &Repair::count_retained, &Repair::sweep_index,
+                          &Repair::sweep_uids, &Repair::sweep_names, &Repair::sweep_copies, &Repair::drop_log})
+            if (auto done = co_await (this->*step)(); !done) co_return pass_on(done);
+        put_mailboxes();
+        const bool fits = !changed_ && before && same_counts(before_, record_);
+        // The lost commits may have given out unique-ids and UIDs that clients remember: those to come are of a new
+        // generation.
         record_.generation = random_text(kGenerationLength);
-        batch_.put(keys::mailbox(), encode(record_));
+        batch_.put(keys::account(), encode(record_));
         auto done = co_await engine_.commit(account_, std::move(batch_), *number);
         if (!done) co_return pass_on(done);
         co_return !fits;
     }
 
 private:
-    Task<Result<>> walk(Place::Area area) {
-        auto range = area == Place::Area::live ? keys::messages() : keys::retained();
+    struct Seen {
+        MailboxRecord record;
+        std::string had;  // its row; "" if there was none that could be read
+    };
+
+    // What messages can't tell is as it was.
+    void start_from(const AccountRecord& before) {
+        record_.closed = before.closed;
+        record_.inbox = before.inbox;
+        record_.inbox.totals = {};
+        record_.inbox.uid_validity = uid_validity_at(now_, before.inbox.uid_validity);
+        record_.inbox.changed = engine::ChangeNumber(number_.value + 1);
+        if (!before.others) return;
+        record_.others = before.others;
+        auto& others = *record_.others;
+        others.mailboxes = others.removed = others.messages = others.octets = 0;
+    }
+
+    static bool same_counts(const AccountRecord& a, const AccountRecord& b) {
+        const auto others = [](const AccountRecord& r) { return r.others.value_or(OtherMailboxes()); };
+        return a.inbox.totals == b.inbox.totals && a.inbox.next_order == b.inbox.next_order &&
+               a.totals() == b.totals() && others(a).mailboxes == others(b).mailboxes &&
+               others(a).removed == others(b).removed && others(a).next == others(b).next;
+    }
+
+    template <class See>
+    Task<Result<>> walk(engine::KeyRange range, See see) {
         for (;;) {
             auto page = co_await engine_.scan(account_, range, kPage);
             if (!page) co_return pass_on(page);
-            for (const auto entry : *page) {
-                auto message = count(area, entry);
-                if (!message) continue;  // unreadable: reported by check(), its bytes are kept
-                if (auto indexed = co_await index(message->first, message->second); !indexed) co_return indexed;
-            }
+            for (const auto entry : *page)
+                if (auto seen = co_await see(entry); !seen) co_return seen;
             if (page->size() < kPage) co_return Result<>{};
             range.begin_behind(page->back().key);
         }
     }
 
-    // The message and its place, counted; nothing for a record that can't be read or a second one of a message.
-    std::optional<std::pair<Message, Place>> count(Place::Area area, engine::EntryView entry) {
-        Message message;
-        Place place{area, {}, {}};
-        if (area == Place::Area::live) {
-            auto live = decode_message(entry);
-            if (!live) return std::nullopt;
-            message = std::move(*live);
-        } else {
-            auto retained = decode_retained(entry);
-            if (!retained) return std::nullopt;
-            place.expires = retained->expires;
-            message = std::move(retained->message);
-        }
-        place.order = message.order;
-        record_.next_order = std::max(record_.next_order, OrderKey(message.order.value + 1));
-        if (!seen_.insert(message.unique_id).second) {
-            batch_.erase(std::string(entry.key));
-            return std::nullopt;
-        }
-        auto& totals = record_.totals;
-        bool live = area == Place::Area::live;
-        if (live) {
-            count_in(totals, message);
-        } else {
-            ++totals.retained_messages;
-            totals.retained_octets += message.octets;
-        }
-        if (!live && record_.earliest_expiry == Timestamp{}) record_.earliest_expiry = place.expires;
-        return std::pair(std::move(message), place);
+    void put(std::string key, std::string value) {
+        changed_ = true;
+        batch_.put(std::move(key), std::move(value));
+    }
+    void erase(std::string_view key) {
+        changed_ = true;
+        batch_.erase(std::string(key));
     }
 
-    Task<Result<>> index(Message message, Place place) {
+    Task<Result<>> read_mailboxes() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto record = decode_mailbox(entry.value);
+            if (!record) co_return Result<>{};  // made anew, if it has messages
+            auto& mailbox = mailboxes_[keys::mailbox_of(entry.key)];
+            mailbox.had = entry.value;
+            mailbox.record = std::move(*record);
+            mailbox.record.totals = {};
+            co_return Result<>{};
+        };
+        return walk(keys::mailboxes(), see);
+    }
+
+    MailboxRecord& mailbox(MailboxId id) {
+        if (id == kInbox) return record_.inbox;
+        auto& record = mailboxes_[id].record;
+        if (record.name.empty()) record.name = fmt::format("Recovered/{}", id.value);
+        return record;
+    }
+
+    // False: it is a second one of a message.
+    bool count(const StoredMessage& message, engine::EntryView entry) {
+        auto& next = mailbox(message.mailbox).next_order;
+        next = std::max(next, OrderKey(std::max(message.order.value, message.own_uid.value) + 1));
+        if (!seen_.insert(message.unique_id).second) {
+            erase(entry.key);
+            return false;
+        }
+        if (message.copied) ++copies_[message.body];
+        return true;
+    }
+
+    Task<Result<>> count_live() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto message = decode_message(entry);  // unreadable: reported by check(), its bytes are kept
+            if (!message || !count(*message, entry)) co_return Result<>{};
+            count_in(mailbox(message->mailbox).totals, *message);
+            if (message->own_uid.value != 0)
+                uids_[keys::uid(message->mailbox, message->own_uid)] = encode_number(message->order.value);
+            co_return co_await index(*message, live_place(*message));
+        };
+        return walk(keys::messages(), see);
+    }
+
+    Task<Result<>> count_retained() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto retained = decode_retained(entry);
+            if (!retained || !count_retained_one(*retained, entry)) co_return Result<>{};
+            co_return co_await index(retained->message, place_of(*retained));
+        };
+        return walk(keys::retained(), see);
+    }
+
+    bool count_retained_one(const RetainedMessage& retained, engine::EntryView entry) {
+        const auto& message = retained.message;
+        // A mailbox that went is not made anew for what was deleted from it.
+        const bool home = message.mailbox == kInbox || mailboxes_.contains(message.mailbox);
+        if (home ? !count(message, entry) : !seen_.insert(message.unique_id).second) return false;
+        if (!home && message.copied) ++copies_[message.body];
+        ++record_.retained_messages;
+        record_.retained_octets += message.octets;
+        if (record_.earliest_expiry == Timestamp{}) record_.earliest_expiry = retained.expires;
+        return true;
+    }
+
+    Task<Result<>> index(const StoredMessage& message, Place place) {
         auto key = keys::unique_id(message.unique_id);
         auto wanted = encode(place);
+        const bool may_lack = place.area == Place::Area::live && is_found_by_place(message);
         auto value = co_await engine_.get(account_, key);
         if (!value && value.error().code() != Errc::not_found) co_return pass_on(value);
-        const bool may_lack = place.area == Place::Area::live && is_found_by_order(message);
-        if (value ? *value != wanted : !may_lack) batch_.put(std::move(key), std::move(wanted));
+        if (value ? *value != wanted : !may_lack) put(std::move(key), std::move(wanted));
         co_return Result<>{};
     }
 
     // Entries of the index that name no message.
     Task<Result<>> sweep_index() {
-        auto range = keys::unique_ids();
-        const auto prefix = range.begin.size();
-        for (;;) {
-            auto page = co_await engine_.scan(account_, range, kPage);
-            if (!page) co_return pass_on(page);
-            for (const auto entry : *page)
-                if (!seen_.contains(std::string(entry.key.substr(prefix)))) batch_.erase(std::string(entry.key));
-            if (page->size() < kPage) co_return Result<>{};
-            range.begin_behind(page->back().key);
+        const auto prefix = keys::unique_id("").size();
+        auto see = [this, prefix](engine::EntryView entry) -> Task<Result<>> {
+            if (!seen_.contains(std::string(entry.key.substr(prefix)))) erase(entry.key);
+            co_return Result<>{};
+        };
+        return walk(keys::unique_ids(), see);
+    }
+
+    Task<Result<>> sweep_uids() { return fit(keys::uids(), uids_); }
+
+    Task<Result<>> sweep_copies() {
+        std::map<std::string, std::string> wanted;
+        for (auto [body, count] : copies_) wanted[keys::copies(body)] = encode_number(count);
+        return fit(keys::copies(), std::move(wanted));
+    }
+
+    Task<Result<>> sweep_names() {
+        std::map<std::string, std::string> wanted;
+        for (auto& [id, mailbox] : mailboxes_) {
+            if (mailbox.record.removed) continue;
+            // Two of one name: the later one gets another.
+            const auto named = [&] { return keys::name(mailbox.record.name); };
+            while (!wanted.emplace(named(), encode_number(id.value)).second)
+                mailbox.record.name = fmt::format("{} {}", mailbox.record.name, id.value);
+        }
+        return fit(keys::names(), std::move(wanted));
+    }
+
+    /// Makes the rows of a range those of `wanted`.
+    Task<Result<>> fit(engine::KeyRange range, std::map<std::string, std::string> wanted) {
+        auto see = [this, &wanted](engine::EntryView entry) -> Task<Result<>> {
+            auto found = wanted.find(std::string(entry.key));
+            if (found == wanted.end()) {
+                erase(entry.key);
+                co_return Result<>{};
+            }
+            if (found->second == entry.value) wanted.erase(found);
+            co_return Result<>{};
+        };
+        auto done = co_await walk(std::move(range), see);
+        if (!done) co_return done;
+        for (auto& [key, value] : wanted) put(key, std::move(value));
+        co_return Result<>{};
+    }
+
+    // Readers of the log begin anew.
+    Task<Result<>> drop_log() {
+        record_.log.emplace().forgotten = engine::ChangeNumber(number_.value + 1);
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            batch_.erase(std::string(entry.key));
+            co_return Result<>{};
+        };
+        return walk(keys::changes(), see);
+    }
+
+    void put_mailboxes() {
+        if (mailboxes_.empty()) return;
+        if (!record_.others) record_.others.emplace();
+        auto& others = *record_.others;
+        for (auto& [id, mailbox] : mailboxes_) {
+            auto& record = mailbox.record;
+            others.next = std::max(others.next, MailboxId(id.value + 1));
+            ++(record.removed ? others.removed : others.mailboxes);
+            others.messages += record.totals.messages;
+            others.octets += record.totals.octets;
+            if (encode(record) != mailbox.had) changed_ = true;
+            record.changed = engine::ChangeNumber(number_.value + 1);
+            record.uid_validity = uid_validity_at(now_, std::max(others.last_uid_validity, record.uid_validity));
+            others.last_uid_validity = record.uid_validity;
+            batch_.put(keys::mailbox(id), encode(record));
         }
     }
 
     engine::Engine& engine_;
     AccountId account_;
-    MailboxRecord record_;
+    Timestamp now_;
+    engine::ChangeNumber number_;
+    AccountRecord before_, record_;
+    std::map<MailboxId, Seen> mailboxes_;   // beside INBOX
     std::unordered_set<std::string> seen_;  // unique-ids
+    std::map<std::string, std::string> uids_;
+    std::map<engine::BodyId, std::uint64_t> copies_;
     engine::Batch batch_;
+    bool changed_ = false;  // what was there did not fit
 };
 
 }  // namespace
 
-Task<Result<bool>> repair_account(engine::Engine& engine, AccountId account) {
-    Repair repair(engine, account);
+Task<Result<bool>> repair_account(engine::Engine& engine, AccountId account, Timestamp now) {
+    Repair repair(engine, account, now);
     co_return co_await repair.run();
 }
 

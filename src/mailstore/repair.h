@@ -5,6 +5,6 @@
 namespace poplar::mailstore {
 
 /// MailStore::repair. Nobody else may change the account meanwhile.
-Task<Result<bool>> repair_account(engine::Engine& engine, AccountId account);
+Task<Result<bool>> repair_account(engine::Engine& engine, AccountId account, Timestamp now);
 
 }  // namespace poplar::mailstore

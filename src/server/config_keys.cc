@@ -452,6 +452,8 @@ std::vector<ConfigKey> make_keys() {
 
         duration("storage.retention", restart, AT(mailstore.retention), seconds(0), days(36'500)),
         size("storage.list_cache", restart, AT(mailstore.list_cache), 0),
+        number("storage.change_log_rows", restart, AT(mailstore.change_log_rows), 100, 10 * kMillion),
+        duration("storage.change_log_age", restart, AT(mailstore.change_log_age), days(1), days(36'500)),
         duration("storage.expire_every", restart, AT(expire_every), milliseconds(100), days(1)),
         duration("storage.believe_clock_after", restart, AT(believe_clock_after), seconds(0), days(3'650)),
         size("storage.segment_size", restart, AT(engine.segment_size), 1u << 20, 4ull << 30),

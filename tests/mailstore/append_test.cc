@@ -1,6 +1,7 @@
 #include <set>
 
 #include "base/random.h"
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"
 
@@ -92,7 +93,7 @@ TEST_F(AppendTest, EachStartMakesUniqueIdsThatNoOtherMakes) {
         engine::Batch put_back;
         for (const auto entry : *copy) put_back.put(std::string(entry.key), std::string(entry.value));
         if (start > 0)
-            for (int i = 0; i < 3; ++i) put_back.erase(keys::message(OrderKey(2 + i)));
+            for (int i = 0; i < 3; ++i) put_back.erase(keys::message(kInbox, OrderKey(2 + i)));
         ASSERT_TRUE(run(engine_.commit(kAccount, std::move(put_back))));
         MailStore store(engine_, clock_, options_);
         for (int i = 0; i < 3; ++i) {
@@ -256,7 +257,7 @@ TEST_F(AppendTest, AHotMailboxIsNotReadAgain) {
 
 TEST_F(AppendTest, ManyAccountsMoreThanAreKeptHotAllCountRight) {
     Options few;
-    few.hot_mailboxes = 64;  // one a shard
+    few.hot_accounts = 64;  // one a shard
     MailStore store(engine_, clock_, few);
     for (int round = 0; round < 3; ++round)
         for (std::uint64_t a = 1; a <= 300; ++a) ASSERT_TRUE(run(store.append(AccountId(a), message("x"))));

@@ -35,7 +35,7 @@ protected:
         EXPECT_TRUE(maildrop);
         return std::move(*maildrop);
     }
-    MailboxTotals totals() {
+    AccountTotals totals() {
         auto totals = test::run(store_.totals(kAccount));
         EXPECT_TRUE(totals);
         return *totals;

@@ -1,6 +1,7 @@
 #include <functional>
 
 #include "base/steady.h"
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"
 
@@ -325,7 +326,7 @@ TEST_F(MaildropTest, RepeatsARemovalWhoseOutcomeIsUnknown) {
 
 TEST_F(MaildropTest, ADamagedRecordAnswersCorruptAndTheOthersStayReachable) {
     auto a = append("a"), b = append("b");
-    put(keys::message(a.order), "nonsense");
+    put(keys::message(kInbox, a.order), "nonsense");
     auto maildrop = open_maildrop();
     EXPECT_EQ(code_of(run(maildrop->messages())), Errc::corrupt);
     EXPECT_EQ(code_of(run(maildrop->remove({1}))), Errc::corrupt);
@@ -336,11 +337,11 @@ TEST_F(MaildropTest, ADamagedRecordAnswersCorruptAndTheOthersStayReachable) {
 TEST_F(MaildropTest, WrongCountersDoNotKeepAnybodyFromTheirMail) {
     append("a");
     auto b = append("b");
-    MailboxRecord wrong;
+    AccountRecord wrong;
     wrong.generation = std::string(kGenerationLength, 'g');
-    wrong.next_order = OrderKey(3);
-    wrong.totals = {1'000'000'000'000, 5, 0, 0};
-    put(keys::mailbox(), encode(wrong));
+    wrong.inbox.next_order = OrderKey(3);
+    wrong.inbox.totals = {1'000'000'000'000, 5, 0, 0};
+    put(keys::account(), encode(wrong));
     EXPECT_EQ(code_of(run(store_.check(kAccount))), Errc::corrupt);
     auto maildrop = open_maildrop();
     EXPECT_EQ(messages(*maildrop).size(), 2u);
@@ -407,27 +408,27 @@ TEST_F(MaildropTest, AListThatIsNotContinuedOrDoesNotAddUpIsNotTakenForABeginnin
 
     const ListVersion sound = *open_maildrop()->version();
     for (bool missing : {true, false}) {
-        auto record = *decode_mailbox(*run(engine_.get(kAccount, keys::mailbox())));
+        auto record = *decode_account(*run(engine_.get(kAccount, keys::account())));
         const auto right = record;
         if (missing) {
-            record.next_order.value += 1;
-            record.totals.messages += 1;
-            record.totals.octets += 17;
+            record.inbox.next_order.value += 1;
+            record.inbox.totals.messages += 1;
+            record.inbox.totals.octets += 17;
         } else {
             auto list = run(store_.list(kAccount, OrderKey(0), 10));
-            put(keys::message(OrderKey(record.next_order.value)), encode(list->back()));
-            record.next_order.value += 1;
-            record.totals.messages += 1;
-            record.totals.octets += list->back().octets + 1;
+            put(keys::message(kInbox, OrderKey(record.inbox.next_order.value)), encode(list->back()));
+            record.inbox.next_order.value += 1;
+            record.inbox.totals.messages += 1;
+            record.inbox.totals.octets += list->back().octets + 1;
         }
-        put(keys::mailbox(), encode(record));
+        put(keys::account(), encode(record));
         auto maildrop = open_maildrop();
         ASSERT_TRUE(maildrop->version()->continues(sound));
         EXPECT_EQ(code_of(run(maildrop->messages_since(sound))), Errc::corrupt);
         EXPECT_FALSE(messages(*maildrop).empty());
         EXPECT_FALSE(maildrop->version()) << "nothing may be kept of it";
         maildrop.reset();
-        put(keys::mailbox(), encode(right));
+        put(keys::account(), encode(right));
     }
 }
 

@@ -205,7 +205,7 @@ protected:
 
     void expect_as_known() {
         expect_sound();
-        MailboxTotals expected;
+        AccountTotals expected;
         std::string live_ids;
         std::multiset<std::string> retained_ids;
         std::ranges::sort(known_, {}, [](const Known& k) { return k.message.order; });

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "mailstore/keys.h"
 #include "mailstore/mail_store.h"
 #include "mailstore/record.h"
 #include "tests/support/manual_clock.h"
@@ -56,7 +57,7 @@ TEST_F(RepairTest, CountsAnewWhatIsLeft) {
     append("one\r\n");
     auto lost = append("two\r\n");
     append("three\r\n");
-    lose({keys::message(lost.order)});
+    lose({keys::message(kInbox, lost.order)});
     ASSERT_FALSE(run(store.check(kAccount)));
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
@@ -73,10 +74,10 @@ TEST_F(RepairTest, ForgetsListsThatWereKeptBefore) {
     auto before = listed();
     ASSERT_EQ(before.size(), 2u);
     // The same number and size of messages, by other unique-ids: what a list is kept by could be alike.
-    auto mailbox = *run(engine.get(kAccount, keys::mailbox()));
-    auto moved = before[1];
+    auto mailbox = *run(engine.get(kAccount, keys::account()));
+    auto moved = *run(store.find(kAccount, before[1].unique_id));
     moved.unique_id = "else";
-    lose({}, {{keys::message(moved.order), encode(moved)}, {keys::mailbox(), mailbox}});
+    lose({}, {{keys::message(kInbox, moved.order), encode(moved)}, {keys::account(), mailbox}});
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     auto after = listed();
     ASSERT_EQ(after.size(), 2u);
@@ -88,16 +89,16 @@ TEST_F(RepairTest, CountsTheOctetsWithoutUtf8Anew) {
     auto lost = append("two\r\n", 50);
     append("three\r\n", 3);
     EXPECT_TRUE(run(store.check(kAccount)));
-    lose({keys::message(lost.order)});
+    lose({keys::message(kInbox, lost.order)});
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
-    auto totals = run(store.totals(kAccount));
-    EXPECT_EQ(totals->utf8_messages, 1u);
-    EXPECT_EQ(totals->ascii_octets(), 5u + 3u);
+    const auto totals = decode_account(*run(engine.get(kAccount, keys::account())))->inbox.totals;
+    EXPECT_EQ(totals.utf8_messages, 1u);
+    EXPECT_EQ(totals.ascii_octets(), 5u + 3u);
 
-    MailboxRecord wrong = decode_mailbox(*run(engine.get(kAccount, keys::mailbox()))).value();
-    ++wrong.totals.ascii_growth;
-    lose({}, {{keys::mailbox(), encode(wrong)}});
+    AccountRecord wrong = decode_account(*run(engine.get(kAccount, keys::account()))).value();
+    ++wrong.inbox.totals.ascii_growth;
+    lose({}, {{keys::account(), encode(wrong)}});
     EXPECT_FALSE(run(store.check(kAccount)));
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
@@ -105,7 +106,7 @@ TEST_F(RepairTest, CountsTheOctetsWithoutUtf8Anew) {
 
 TEST_F(RepairTest, MakesTheIndexFitTheMessages) {
     auto one = append("one\r\n", 0, "one"), two = append("two\r\n", 0, "two");
-    lose({keys::unique_id(one.unique_id), keys::message(two.order)});
+    lose({keys::unique_id(one.unique_id), keys::message(kInbox, two.order)});
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
     EXPECT_TRUE(run(store.check(kAccount)));
     EXPECT_TRUE(run(store.find(kAccount, one.unique_id)));
@@ -114,7 +115,7 @@ TEST_F(RepairTest, MakesTheIndexFitTheMessages) {
 
 TEST_F(RepairTest, AWrongEntryForAMessageThatNeedsNoneIsMadeRight) {
     auto one = append("one\r\n"), two = append("two\r\n");
-    lose({}, {{keys::unique_id(one.unique_id), encode(Place{Place::Area::live, two.order, {}})}});
+    lose({}, {{keys::unique_id(one.unique_id), encode(Place{Place::Area::live, kInbox, two.order, {}})}});
     EXPECT_FALSE(run(store.check(kAccount)));
     EXPECT_FALSE(run(store.find(kAccount, one.unique_id))) << "the index names another message";
     EXPECT_EQ(run(store.repair(kAccount)).value_or(false), true);
@@ -142,10 +143,10 @@ TEST_F(RepairTest, MessagesOfAnEarlierGenerationAreFoundRemovedAndRestored) {
 
 TEST_F(RepairTest, NeverGivesALostMessagesUniqueIdToAnother) {
     append("one\r\n");
-    auto before = run(engine.get(kAccount, keys::mailbox()));
+    auto before = run(engine.get(kAccount, keys::account()));
     ASSERT_TRUE(before);
     auto lost = append("two\r\n");
-    lose({keys::message(lost.order)}, {{keys::mailbox(), *before}});
+    lose({keys::message(kInbox, lost.order)}, {{keys::account(), *before}});
     ASSERT_TRUE(run(store.repair(kAccount)));
     auto next = append("three\r\n");
     EXPECT_EQ(next.order, lost.order) << "nothing is left that could tell";

@@ -1,3 +1,4 @@
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"
 
@@ -120,7 +121,7 @@ TEST_F(RetainedTest, AStoreFromBeforeHasEntriesOfAllItsMessages) {
     for (int i = 0; i < 4; ++i) {
         messages.push_back(append("x"));
         const auto& m = messages.back();
-        put(keys::unique_id(m.unique_id), encode(Place{Place::Area::live, m.order, {}}));
+        put(keys::unique_id(m.unique_id), encode(Place{Place::Area::live, kInbox, m.order, {}}));
     }
     MailStore store(engine_, clock_, options_);
     for (const auto& m : messages) EXPECT_EQ(run(store.find(kAccount, m.unique_id))->body, m.body);
@@ -231,7 +232,7 @@ TEST_F(RetainedTest, ADamagedRecordDoesNotKeepOthersFromExpiring) {
     append_many(3);
     auto middle = *run(store_.find(kAccount, "m1"));
     remove(names(0, 3));
-    put(keys::retained(clock_.now() + days(30), middle.order), "nonsense");
+    put(keys::retained(clock_.now() + days(30), kInbox, middle.order), "nonsense");
     clock_.advance(days(30));
     EXPECT_EQ(expire(), 2u);
     EXPECT_EQ(expire(), 0u);
@@ -279,7 +280,7 @@ TEST_F(RetainedTest, APurgeClosesTheAccountInTheCommitThatEndsIt) {
     auto commits = engine_.commits();
     for (auto afterwards : {Afterwards::closed, Afterwards::open}) ASSERT_TRUE(run(store_.purge(kAccount, afterwards)));
     EXPECT_EQ(engine_.commits(), commits) << "nothing to forget, and it stays closed";
-    put(keys::mailbox(), "nonsense");
+    put(keys::account(), "nonsense");
     MailStore fresh(engine_, clock_, options_);
     ASSERT_TRUE(run(fresh.purge(kAccount)));
     EXPECT_EQ(code_of(run(fresh.append(kAccount, message("late")))), Errc::not_found);
@@ -310,8 +311,8 @@ TEST_F(RetainedTest, APurgeThatFailsHalfwayLeavesTheCountersRightAndCanBeRepeate
 
 TEST_F(RetainedTest, PurgingGetsRidOfDamageToo) {
     append_many(3);
-    put(keys::message(OrderKey(2)), "nonsense");
-    put(keys::mailbox(), "nonsense");
+    put(keys::message(kInbox, OrderKey(2)), "nonsense");
+    put(keys::account(), "nonsense");
     put(keys::unique_id("stray"), "nonsense");
     EXPECT_EQ(code_of(run(store_.totals(kAccount))), Errc::corrupt);
     EXPECT_EQ(code_of(run(store_.open_maildrop(kAccount))), Errc::corrupt);
@@ -342,35 +343,37 @@ TEST_F(RetainedTest, CheckNamesWhatIsWrong) {
     };
     append_many(3);
     remove({"m1"});
-    auto record = *decode_mailbox(*run(engine_.get(kAccount, keys::mailbox())));
+    auto record = *decode_account(*run(engine_.get(kAccount, keys::account())));
     auto with = [&](auto change) {
         auto wrong = record;
         change(wrong);
         return encode(wrong);
     };
     auto m0 = *run(store_.find(kAccount, "m0"));
-    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { ++r.totals.messages; })), "messages: 3 recorded, 2 counted");
-    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.totals.octets = 1; })), "octets: 1 recorded, 36 counted");
-    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.totals.retained_messages = 0; })),
+    EXPECT_EQ(spoil(keys::account(), with([](auto& r) { ++r.inbox.totals.messages; })),
+              "messages: 3 recorded, 2 counted");
+    EXPECT_EQ(spoil(keys::account(), with([](auto& r) { r.inbox.totals.octets = 1; })),
+              "octets: 1 recorded, 36 counted");
+    EXPECT_EQ(spoil(keys::account(), with([](auto& r) { r.retained_messages = 0; })),
               "retained messages: 0 recorded, 1 counted");
-    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { ++r.totals.retained_octets; })),
+    EXPECT_EQ(spoil(keys::account(), with([](auto& r) { ++r.retained_octets; })),
               "retained octets: 19 recorded, 18 counted");
-    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.next_order = OrderKey(3); })),
+    EXPECT_EQ(spoil(keys::account(), with([](auto& r) { r.inbox.next_order = OrderKey(3); })),
               "next place in the order: 3 recorded, 3 counted");
-    EXPECT_EQ(spoil(keys::mailbox(), with([](auto& r) { r.earliest_expiry += days(1); })),
+    EXPECT_EQ(spoil(keys::account(), with([](auto& r) { r.earliest_expiry += days(1); })),
               "a retained message expires before the recorded time");
     EXPECT_EQ(spoil(keys::unique_id("extra"), encode(Place{})), "unique-ids: 4 recorded, 3 counted");
-    EXPECT_EQ(spoil(keys::unique_id("m0"), encode(Place{Place::Area::live, OrderKey(9), {}})),
+    EXPECT_EQ(spoil(keys::unique_id("m0"), encode(Place{Place::Area::live, kInbox, OrderKey(9), {}})),
               "the unique-id index has message m0 elsewhere");
     auto renamed = m0;
     renamed.unique_id = "other";
-    EXPECT_EQ(spoil(keys::message(m0.order), encode(renamed)), "message other is not in the unique-id index");
+    EXPECT_EQ(spoil(keys::message(kInbox, m0.order), encode(renamed)), "message other is not in the unique-id index");
     auto made = append("made");
-    EXPECT_EQ(spoil(keys::unique_id(made.unique_id), encode(Place{Place::Area::live, m0.order, {}})),
+    EXPECT_EQ(spoil(keys::unique_id(made.unique_id), encode(Place{Place::Area::live, kInbox, m0.order, {}})),
               "the unique-id index has message " + made.unique_id + " elsewhere");
-    auto moved = made;
+    auto moved = *run(store_.find(kAccount, made.unique_id));
     --moved.unique_id.back();
-    EXPECT_EQ(spoil(keys::message(made.order), encode(moved)),
+    EXPECT_EQ(spoil(keys::message(kInbox, made.order), encode(moved)),
               "message " + moved.unique_id + " is not in the unique-id index");
 }
 

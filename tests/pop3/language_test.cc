@@ -1,5 +1,7 @@
 // LANG and UTF8 (RFC 6856).
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
+#include "tests/mailstore/early_records.h"
 #include "tests/pop3/world.h"
 
 namespace {
@@ -164,13 +166,13 @@ TEST_F(Pop3Utf8, TopIsOfWhatRetrSends) {
 
 // RFC 6856 s5.
 TEST_F(Pop3Utf8, WhatAnOlderServerCountedOtherwiseIsSentAsItIsAndCountedSo) {
+    const auto account_key = mailstore::keys::account();
+    const auto message_key = mailstore::keys::message(mailstore::kInbox, mailstore::OrderKey(1));
+    const auto account = *mailstore::decode_account(*test::run(engine_.get(fred_, account_key)));
+    const auto message = *mailstore::decode_message({message_key, *test::run(engine_.get(fred_, message_key))});
     engine::Batch batch;
-    for (const auto& key : {mailstore::keys::mailbox(), mailstore::keys::message(mailstore::OrderKey(1))}) {
-        auto value = *test::run(engine_.get(fred_, key));
-        ASSERT_EQ(value[0], 3);
-        value[0] = 2;
-        batch.put(key, std::move(value));
-    }
+    batch.put(account_key, mailstore::early_account(account, 2));
+    batch.put(message_key, mailstore::early_message(message, 2));
     ASSERT_TRUE(test::run(engine_.commit(fred_, std::move(batch))));
     EXPECT_TRUE(test::run(store_.check(fred_)));
     const auto as_it_is =

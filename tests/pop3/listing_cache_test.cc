@@ -12,7 +12,7 @@ using Kind = ListingCache::Kind;
 
 /// After so many deliveries and removals.
 ListVersion version(std::uint64_t delivered, std::uint64_t removed = 0, std::string generation = "generation-1") {
-    return {std::move(generation), OrderKey(1 + delivered), delivered - removed, 100 * (delivered - removed)};
+    return {std::move(generation), OrderKey(1 + delivered), delivered - removed, 100 * (delivered - removed), removed};
 }
 
 ListingCache::Kept kept(ListVersion version, std::size_t octets) {
@@ -27,7 +27,7 @@ TEST(ListVersion, ContinuesWhatHadOnlyDeliveriesSince) {
         bool continues;
     };
     auto restored = version(8, 2);  // one of three removed came back
-    restored.next_order.value += 2;
+    restored.list_changes += 2;
     auto other_octets = version(5);
     ++other_octets.octets;
     for (const auto& [older, newer, continues] :

@@ -1,5 +1,6 @@
 #include <set>
 
+#include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/pop3/world.h"
 
@@ -132,14 +133,15 @@ TEST_F(Pop3Transaction, AnAccountsOwnExpireTakesThePlaceOfTheServers) {
 
 TEST_F(Pop3Transaction, TotalsBeyondFourGibibytesAreExact) {
     // No such message is stored: the counters of a mailbox whose messages are that large.
-    auto message = append(one_, "uid-one");
-    auto key = mailstore::keys::mailbox();
-    auto record = *mailstore::decode_mailbox(*test::run(engine_.get(fred_, key)));
-    record.totals.octets = 5'000'000'000;
+    append(one_, "uid-one");
+    auto message = *test::run(store_.find(fred_, "uid-one"));
+    auto key = mailstore::keys::account();
+    auto record = *mailstore::decode_account(*test::run(engine_.get(fred_, key)));
+    record.inbox.totals.octets = 5'000'000'000;
     message.octets = 5'000'000'000;
     engine::Batch batch;
     batch.put(key, mailstore::encode(record));
-    batch.put(mailstore::keys::message(message.order), mailstore::encode(message));
+    batch.put(mailstore::keys::message(mailstore::kInbox, message.order), mailstore::encode(message));
     ASSERT_TRUE(test::run(engine_.commit(fred_, std::move(batch))));
     EXPECT_EQ(say(std::string(kLogin) + "STAT\r\nLIST 1\r\nDELE 1\r\nSTAT\r\n"),
               "+OK send the password\r\n+OK 1 messages (5000000000 octets)\r\n+OK 1 5000000000\r\n"

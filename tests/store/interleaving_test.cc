@@ -152,7 +152,8 @@ private:
         }
     }
 
-    void expect_shown(const std::vector<Message>& list, const Ids& before) {
+    template <class Listed>
+    void expect_shown(const std::vector<Listed>& list, const Ids& before) {
         std::set<std::string> shown;
         for (const auto& message : list) shown.insert(message.unique_id);
         EXPECT_EQ(shown.size(), list.size());

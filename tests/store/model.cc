@@ -19,9 +19,13 @@ namespace poplar::test {
 
 namespace {
 
+using mailstore::Mailbox;
+using mailstore::MailboxId;
 using mailstore::Maildrop;
 using mailstore::MailStore;
 using mailstore::Message;
+using mailstore::StoredMessage;
+using mailstore::Uid;
 using Kind = ModelStep::Kind;
 
 constexpr mailstore::AccountId kAccount{1024};
@@ -85,36 +89,34 @@ public:
             case Kind::rebuild: return crash(step);
             case Kind::back_up: return back_up();
             case Kind::put_back: return put_back();
+            case Kind::make_mailbox: return make_mailbox(step);
+            case Kind::rename_mailbox: return rename_mailbox(step);
+            case Kind::remove_mailbox: return remove_mailbox(step);
+            case Kind::flags: return change_flags(step);
+            case Kind::copy_some:
+            case Kind::move_some: return transfer(step);
+            case Kind::expunge: return expunge(step);
+            case Kind::follow: return follow(readers_[step.a % readers_.size()]);
         }
     }
 
     void compare() {
-        std::sort(known_.begin(), known_.end(),
-                  [](const auto& x, const auto& y) { return x.message.order < y.message.order; });
         value_of(run(store_->check(kAccount)), "check");
-        mailstore::MailboxTotals expected;
-        std::vector<const Known*> live;
-        std::set<std::string> retained;
+        mailstore::AccountTotals expected;
+        std::map<std::string, std::string> retained;  // unique-id, mailbox
         for (const auto& one : known_) {
             (one.live ? expected.messages : expected.retained_messages) += 1;
             (one.live ? expected.octets : expected.retained_octets) += one.message.octets;
-            if (one.live)
-                live.push_back(&one);
-            else
-                retained.insert(one.message.unique_id);
+            if (!one.live) retained.emplace(one.message.unique_id, one.retained_from);
         }
         expect(value_of(run(store_->totals(kAccount)), "totals") == expected, "the counters differ");
-        auto list = value_of(run(store_->list(kAccount, mailstore::OrderKey(0), 100'000)), "list");
-        expect(list.size() == live.size(), "{} messages are listed, not {}", list.size(), live.size());
-        for (std::size_t i = 0; i < list.size(); ++i) {
-            expect(list[i].unique_id == live[i]->message.unique_id, "message {} is {}, not {}", i + 1,
-                   list[i].unique_id, live[i]->message.unique_id);
-            expect(list[i].order == live[i]->message.order, "message {} has another place", i + 1);
-        }
+        auto mailboxes = value_of(run(store_->mailboxes(kAccount)), "mailboxes");
+        expect(mailboxes.size() == names_.size(), "{} mailboxes, not {}", mailboxes.size(), names_.size());
+        for (const auto& mailbox : mailboxes) compare_mailbox(mailbox);
         auto kept = value_of(run(store_->list_retained(kAccount, 0, 100'000)), "list_retained");
-        std::set<std::string> found;
-        for (const auto& one : kept) found.insert(one.message.unique_id);
-        expect(found == retained, "{} retained messages, not {}", found.size(), retained.size());
+        std::map<std::string, std::string> found;
+        for (const auto& one : kept) found.emplace(one.message.unique_id, one.mailbox);
+        expect(found == retained, "{} retained messages, not {}, or of other mailboxes", found.size(), retained.size());
         for (std::size_t i = 0; i < known_.size(); ++i)
             if (known_.size() < 8 || i % 7 == turn_ % 7) check_bytes(known_[i]);
         ++turn_;
@@ -122,6 +124,7 @@ public:
 
     void compare_all() {
         compare();
+        for (auto& reader : readers_) follow(reader);
         for (const auto& one : known_) check_bytes(one);
         std::string found;
         auto report = [&](const engine::local::Damage& damage) { found = damage.file + ": " + damage.what; };
@@ -144,15 +147,24 @@ private:
         for (const auto& one : damage) expect(false, "rebuild found {} at {}: {}", one.file, one.offset, one.what);
     }
     struct Known {
-        Message message;
+        StoredMessage message;  // its UID and flags, too, are as they should be
         std::string text;
         bool live = true;
         Timestamp expires{};
+        std::string retained_from;  // what its mailbox was called when it was deleted; "" for INBOX
     };
+    using Names = std::map<MailboxId, std::string>;
     struct Backup {
         std::vector<Known> known;
         mailstore::OrderKey last_order;
         bool purged = false;
+        Names names;
+    };
+    /// What somebody knows of the account who reads its change log: the flags of each UID of each mailbox.
+    struct Reader {
+        mailstore::ModSequence number;
+        std::map<MailboxId, std::map<std::uint64_t, std::uint32_t>> seen;
+        bool begun = false;
     };
     struct Session {
         std::unique_ptr<Maildrop> maildrop;
@@ -187,6 +199,7 @@ private:
         const bool both = step.b % 3 == 0;
         const mailstore::Content content{stage(text, both ? 2 + step.a % 2 * 5000 : 1), text.size()};
         mailstore::NewMessage message{"Delivered-To: x\r\n", content, id};
+        if (step.a % 3 == 0) message.mailbox = any_mailbox(step.b);
         auto done = run(store_->append(kAccount, message));
         if (step.b % 5 == 2 && !known_.empty()) {
             expect(!done, "a unique-id was given twice");
@@ -194,10 +207,13 @@ private:
         }
         auto stored = value_of(std::move(done), "append");
         expect(given_.insert(stored.unique_id).second, "the unique-id {} came back", stored.unique_id);
-        if (!known_.empty()) expect(stored.order > last_order_ || purged_, "a place in the order came back");
-        last_order_ = stored.order;
-        purged_ = false;
-        known_.push_back({stored, "Delivered-To: x\r\n" + text, true, {}});
+        if (message.mailbox == mailstore::kInbox) {
+            if (!known_.empty()) expect(stored.order > last_order_ || purged_, "a place in the order came back");
+            last_order_ = stored.order;
+            purged_ = false;
+        }
+        StoredMessage as_stored{stored, message.mailbox};
+        known_.push_back({std::move(as_stored), "Delivered-To: x\r\n" + text, true, {}, ""});
         if (both) value_of(run(store_->append(kOther, {"", content, ""})), "append");
         if (step.b % 31 == 0) value_of(run(store_->purge(kOther, mailstore::Afterwards::open)), "purge");
     }
@@ -213,10 +229,9 @@ private:
         session.emplace();
         session->maildrop = std::move(*opened);
         std::uint64_t octets = 0;
-        for (const auto& one : known_) {
-            if (!one.live) continue;
-            session->ids.push_back(one.message.unique_id);
-            octets += one.message.octets;
+        for (const auto* one : live_in(mailstore::kInbox)) {
+            session->ids.push_back(one->message.unique_id);
+            octets += one->message.octets;
         }
         expect(session->maildrop->message_count() == session->ids.size(), "the session counts otherwise");
         expect(session->maildrop->octets() == octets, "the session counts other octets");
@@ -256,7 +271,13 @@ private:
         for (std::size_t i = 0; i < list.size(); ++i)
             if (step.a >> (i * 7 % 61) & 1) numbers.push_back(static_cast<std::uint32_t>(i + 1));
         value_of(run(session->maildrop->remove(numbers)), "the session's deletions");
-        for (auto number : numbers) retain(session->ids[number - 1]);
+        for (auto number : numbers) {
+            // One that was moved meanwhile is not in the maildrop any more, even if it came back to another place.
+            const auto* one = find(session->ids[number - 1]);
+            const auto& listed = list[number - 1];
+            if (one && one->message.mailbox == mailstore::kInbox && one->message.order == listed.order)
+                retain(listed.unique_id);
+        }
         for (auto& one : sessions_)
             if (one && &*one == session) one.reset();
     }
@@ -272,9 +293,244 @@ private:
     void restore(const ModelStep& step) {
         if (known_.empty()) return;
         auto& one = known_[step.a % known_.size()];
-        auto restored = value_of(run(store_->restore(kAccount, one.message.unique_id)), "restore");
-        expect(restored.order == one.message.order, "the restored message has another place");
+        const auto before = one.message;
+        auto restored = value_of(run(store_->restore(kAccount, before.unique_id)), "restore");
+        if (one.live) return;
+        // Where it was; if that is gone, where its name leads now.
+        const auto was = one.retained_from.empty() ? "INBOX" : one.retained_from;
+        if (names_.contains(before.mailbox)) {
+            expect(restored.mailbox == before.mailbox, "the restored message is in another mailbox");
+            expect(restored.order == before.order, "the restored message has another place");
+            expect(restored.uid() > before.uid(), "the restored message has a UID that was gone");
+        } else {
+            const auto there = value_of(run(store_->mailbox(kAccount, was)), "the restored message's mailbox");
+            expect(restored.mailbox == there.id, "the restored message is not in {}", was);
+            read_names();
+        }
+        expect(restored.flags.system == before.flags.system, "the restored message has other flags");
+        one.message = restored;
         one.live = true;
+    }
+
+    // Mailboxes
+
+    std::vector<const Known*> live_in(MailboxId id) const {
+        std::vector<const Known*> found;
+        for (const auto& one : known_)
+            if (one.live && one.message.mailbox == id) found.push_back(&one);
+        std::ranges::sort(found, {}, [](const Known* one) { return one->message.order; });
+        return found;
+    }
+    MailboxId any_mailbox(std::uint64_t n) const {
+        auto it = names_.begin();
+        std::advance(it, n % names_.size());
+        return it->first;
+    }
+    /// Some of a mailbox's UIDs, and some that nobody has.
+    std::vector<Uid> some_uids(MailboxId id, std::uint64_t bits) const {
+        std::vector<Uid> uids{Uid(100'000 + bits % 7)};
+        std::size_t i = 0;
+        for (const auto* one : live_in(id))
+            if (bits >> (i++ * 5 % 59) & 1) uids.push_back(one->message.uid());
+        return uids;
+    }
+    Known* by_uid(MailboxId id, Uid uid) {
+        for (auto& one : known_)
+            if (one.live && one.message.mailbox == id && one.message.uid() == uid) return &one;
+        return nullptr;
+    }
+    /// Names of mailboxes made on the way to another.
+    void read_names() {
+        const auto all = value_of(run(store_->mailboxes(kAccount)), "mailboxes");
+        for (const auto& [id, name] : names_) {
+            auto same = [&](const Mailbox& one) { return one.id == id && one.name == name; };
+            expect(std::ranges::any_of(all, same), "the mailbox {} is gone", name);
+        }
+        for (const auto& one : all) names_.emplace(one.id, one.name);
+    }
+
+    void compare_mailbox(const Mailbox& mailbox) {
+        auto named = names_.find(mailbox.id);
+        expect(named != names_.end() && named->second == mailbox.name, "the mailbox {} should not be", mailbox.name);
+        const auto expected = live_in(mailbox.id);
+        auto list = value_of(run(store_->list(kAccount, mailbox.id, mailstore::OrderKey(0), 100'000)), "list");
+        expect(list.size() == expected.size(), "{} messages are listed in {}, not {}", list.size(), mailbox.name,
+               expected.size());
+        std::uint64_t unseen = 0;
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const auto& message = expected[i]->message;
+            expect(list[i].unique_id == message.unique_id, "message {} is {}, not {}", i + 1, list[i].unique_id,
+                   message.unique_id);
+            expect(list[i].order == message.order, "message {} has another place", i + 1);
+            expect(list[i].uid() == message.uid(), "message {} has another UID", i + 1);
+            expect(list[i].flags.system == message.flags.system, "message {} has other flags", i + 1);
+            expect(list[i].mod_sequence() <= mailbox.changed, "message {} changed after its mailbox", i + 1);
+            expect(list[i].uid() < mailbox.uid_next, "message {} has a UID to come", i + 1);
+            if (!message.flags.has(mailstore::Flag::seen)) ++unseen;
+        }
+        expect(mailbox.totals.unseen() == unseen, "{} unseen in {}, not {}", mailbox.totals.unseen(), mailbox.name,
+               unseen);
+    }
+
+    void make_mailbox(const ModelStep& step) {
+        auto name = fmt::format("m{}", step.a % 4);
+        if (step.b % 2 == 1) name += fmt::format("/n{}", step.b % 5);
+        const bool there = std::ranges::any_of(names_, [&](const auto& one) { return one.second == name; });
+        auto made = run(store_->add_mailbox(kAccount, name));
+        expect(made.has_value() != there, "making {}: {}", name, made ? "it was there" : made.error().detail());
+        if (made) read_names();
+    }
+
+    void rename_mailbox(const ModelStep& step) {
+        const auto id = any_mailbox(step.a);
+        const auto from = names_[id], to = fmt::format("m{}/r{}", step.b % 4, step.b % 3);
+        const bool taken = std::ranges::any_of(names_, [&](const auto& one) {
+            return one.second == to ||
+                   (one.second.starts_with(from + "/") && std::ranges::any_of(names_, [&](const auto& other) {
+                        return other.second == to + one.second.substr(from.size()) &&
+                               !other.second.starts_with(from + "/");
+                    }));
+        });
+        const bool allowed = id != mailstore::kInbox && !taken && to != from && !to.starts_with(from + "/");
+        auto done = run(store_->rename_mailbox(kAccount, from, to));
+        if (id != mailstore::kInbox && to == from) return;  // what it answers is no matter
+        expect(done.has_value() == allowed, "{} to {}: {}", from, to, done ? "should not be" : done.error().detail());
+        if (!done) return;
+        for (auto& [below, name] : names_)
+            if (name == from || name.starts_with(from + "/")) name = to + name.substr(from.size());
+        read_names();
+    }
+
+    void remove_mailbox(const ModelStep& step) {
+        const auto id = any_mailbox(step.a);
+        const auto name = names_[id];
+        auto done = run(store_->remove_mailbox(kAccount, name, "test"));
+        expect(done.has_value() == (id != mailstore::kInbox), "removing {}", name);
+        if (!done) return;
+        for (const auto* one : live_in(id)) retain(one->message.unique_id);
+        names_.erase(id);
+    }
+
+    void change_flags(const ModelStep& step) {
+        using How = mailstore::FlagChange::How;
+        const auto id = any_mailbox(step.a);
+        const auto uids = some_uids(id, step.b);
+        const mailstore::FlagChange change{
+            static_cast<How>(step.a / 7 % 3), static_cast<std::uint8_t>(step.b % (mailstore::kAllFlags + 1)), {}, {}};
+        value_of(run(store_->change_flags(kAccount, id, uids, change)), "flags");
+        for (auto uid : uids) {
+            auto* one = by_uid(id, uid);
+            if (!one) continue;
+            auto& flags = one->message.flags.system;
+            if (change.how == How::set) flags = change.system;
+            if (change.how == How::add) flags = static_cast<std::uint8_t>(flags | change.system);
+            if (change.how == How::remove) flags = static_cast<std::uint8_t>(flags & ~change.system);
+        }
+    }
+
+    void transfer(const ModelStep& step) {
+        const auto from = any_mailbox(step.a), to = any_mailbox(step.a / 64);
+        const auto uids = some_uids(from, step.b);
+        const bool copies = step.kind == Kind::copy_some;
+        if (copies && known_.size() > 300) return;
+        auto done = value_of(
+            run(copies ? store_->copy(kAccount, from, uids, to) : store_->move(kAccount, from, uids, to)), "transfer");
+        expect(done.size() + 1 == uids.size(), "{} messages went, not {}", done.size(), uids.size() - 1);
+        const auto list = value_of(run(store_->list(kAccount, to, mailstore::OrderKey(0), 100'000)), "list");
+        std::vector<Known> copied;
+        for (const auto& [source, target] : done) {
+            auto* one = by_uid(from, source);
+            expect(one != nullptr, "UID {} was nobody's", source.value);
+            auto there = std::ranges::find(list, target, &StoredMessage::uid);
+            expect(there != list.end(), "UID {} is not there", target.value);
+            if (copies) {
+                expect(given_.insert(there->unique_id).second, "the unique-id {} came back", there->unique_id);
+                copied.push_back({*there, one->text, true, {}, ""});
+                copied.back().message.flags = one->message.flags;
+            } else {
+                expect(there->unique_id == one->message.unique_id, "a moved message has another unique-id");
+                const auto flags = one->message.flags;
+                moved_.emplace_back(one, *there);
+                moved_.back().second.flags = flags;
+            }
+        }
+        for (auto& [one, message] : moved_) one->message = message;
+        moved_.clear();
+        for (auto& one : copied) known_.push_back(std::move(one));
+        for (const auto& one : known_)
+            if (one.live && one.message.mailbox == mailstore::kInbox)
+                last_order_ = std::max(last_order_, one.message.order);
+    }
+
+    void expunge(const ModelStep& step) {
+        const auto id = any_mailbox(step.a);
+        const auto uids = some_uids(id, step.b);
+        auto gone = value_of(run(store_->expunge(kAccount, id, uids, "imap")), "expunge");
+        expect(gone + 1 == uids.size(), "{} messages went, not {}", gone, uids.size() - 1);
+        for (auto uid : uids)
+            if (auto* one = by_uid(id, uid)) retain(one->message.unique_id);
+    }
+
+    // Readers of the change log
+
+    std::map<std::uint64_t, std::uint32_t> flags_in(MailboxId id) {
+        std::map<std::uint64_t, std::uint32_t> flags;
+        for (const auto& one : value_of(run(store_->list_uids(kAccount, id)), "list_uids").messages)
+            flags[one.uid] = one.flags;
+        return flags;
+    }
+
+    /// Catches up by what it is told alone; then it must know what there is.
+    void follow(Reader& reader) {
+        for (;;) {
+            auto list = value_of(run(store_->changes_since(kAccount, reader.number, 3)), "changes_since");
+            if (!reader.begun || list.forgotten) {
+                reader.seen.clear();
+                for (const auto& [id, name] : names_) reader.seen[id] = flags_in(id);
+                reader.begun = true;
+            } else {
+                for (const auto& change : list.changes) apply(reader, change);
+            }
+            const bool all = reader.number == list.number || list.forgotten;
+            reader.number = list.number;
+            if (all) break;
+        }
+        std::map<MailboxId, std::map<std::uint64_t, std::uint32_t>> there;
+        for (const auto& [id, name] : names_) there[id] = flags_in(id);
+        expect(reader.seen == there, "a reader of the change log knows something else than there is");
+    }
+
+    void apply(Reader& reader, const mailstore::Change& change) {
+        using What = mailstore::Change::Kind;
+        auto each = [](const std::vector<mailstore::UidRange>& ranges, auto&& see) {
+            for (const auto& range : ranges)
+                for (auto uid = range.first.value; uid <= range.last.value; ++uid) see(uid);
+        };
+        // Their flags are asked for, as a session would; what went meanwhile is told of later.
+        auto look = [&](MailboxId id, const std::vector<mailstore::UidRange>& ranges) {
+            const auto now = flags_in(id);
+            each(ranges, [&](std::uint64_t uid) {
+                auto found = now.find(uid);
+                if (found != now.end())
+                    reader.seen[id][uid] = found->second;
+                else if (change.kind != What::flags)
+                    reader.seen[id][uid] = 0;
+            });
+        };
+        switch (change.kind) {
+            case What::added:
+            case What::flags: look(change.mailbox, change.uids); break;
+            case What::removed:
+                each(change.uids, [&](std::uint64_t uid) { reader.seen[change.mailbox].erase(uid); });
+                break;
+            case What::moved:
+                each(change.uids, [&](std::uint64_t uid) { reader.seen[change.mailbox].erase(uid); });
+                look(change.to, change.to_uids);
+                break;
+            case What::mailbox: reader.seen[change.mailbox]; break;
+            case What::mailbox_removed: reader.seen.erase(change.mailbox); break;
+            case What::document: break;
+        }
     }
 
     void expire(const ModelStep& step) {
@@ -288,6 +544,7 @@ private:
         value_of(run(store_->purge(kAccount, mailstore::Afterwards::open)), "purge");
         known_.clear();
         purged_ = true;
+        names_ = {{mailstore::kInbox, "INBOX"}};
     }
 
     void scrub() {
@@ -316,7 +573,7 @@ private:
         stop();
         fs::remove_all(directory_.path() / "backup");
         copy_directory(options_.directory, directory_.path() / "backup");
-        backup_ = Backup{known_, last_order_, purged_};
+        backup_ = Backup{known_, last_order_, purged_, names_};
         start();
     }
 
@@ -328,6 +585,8 @@ private:
         known_ = backup_->known;
         last_order_ = backup_->last_order;
         purged_ = backup_->purged;
+        names_ = backup_->names;
+        for (auto& reader : readers_) reader = {};  // numbers that were given out come again
         start();
     }
 
@@ -355,6 +614,8 @@ private:
         if (!one || !one->live) return;
         one->live = false;
         one->expires = clock_.now() + mail_options_.retention;
+        const auto from = one->message.mailbox;
+        one->retained_from = from == mailstore::kInbox ? "" : names_.at(from);
     }
     void check_bytes(const Known& one) {
         auto found = value_of(run(store_->find(kAccount, one.message.unique_id)), "find");
@@ -369,11 +630,19 @@ private:
         return options;
     }();
     ManualClock clock_;
-    mailstore::Options mail_options_;
+    mailstore::Options mail_options_ = [] {
+        mailstore::Options options;
+        options.commit_messages = 25;
+        options.change_log_rows = 40;
+        return options;
+    }();
     std::unique_ptr<engine::local::LocalEngine> engine_;
     std::unique_ptr<MailStore> store_;
     std::array<std::optional<Session>, 2> sessions_;
     std::vector<Known> known_;
+    Names names_{{mailstore::kInbox, "INBOX"}};
+    std::array<Reader, 3> readers_;
+    std::vector<std::pair<Known*, StoredMessage>> moved_;
     std::optional<Backup> backup_;
     std::set<std::string> given_;  // in all lives
     mailstore::OrderKey last_order_;
@@ -384,9 +653,11 @@ private:
 }  // namespace
 
 std::string to_string(const ModelStep& step) {
-    constexpr auto kNames = std::to_array<std::string_view>({"append", "open", "list", "quit", "drop", "remove",
-                                                             "restore", "expire", "purge", "copy", "scrub", "reopen",
-                                                             "crash", "torn", "rebuild", "back_up", "put_back"});
+    constexpr auto kNames = std::to_array<std::string_view>(
+        {"append",    "open",      "list",     "quit",         "drop",           "remove",         "restore",
+         "expire",    "purge",     "copy",     "scrub",        "reopen",         "crash",          "torn",
+         "rebuild",   "back_up",   "put_back", "make_mailbox", "rename_mailbox", "remove_mailbox", "flags",
+         "copy_some", "move_some", "expunge",  "follow"});
     static_assert(kNames.size() == static_cast<std::size_t>(Kind::last) + 1);
     return fmt::format("{{Kind::{}, {}, {}}}", kNames[static_cast<std::size_t>(step.kind)], step.a, step.b);
 }
@@ -394,7 +665,8 @@ std::string to_string(const ModelStep& step) {
 std::vector<ModelStep> random_history(std::uint64_t seed, std::size_t steps) {
     std::mt19937_64 random(seed);
     // How often of each kind.
-    constexpr auto kWeights = std::to_array<int>({40, 6, 6, 6, 2, 8, 6, 8, 1, 8, 1, 2, 3, 2, 1, 1, 2});
+    constexpr auto kWeights =
+        std::to_array<int>({40, 6, 6, 6, 2, 8, 6, 8, 1, 8, 1, 2, 3, 2, 1, 1, 2, 6, 3, 3, 12, 8, 8, 5, 12});
     static_assert(kWeights.size() == static_cast<std::size_t>(Kind::last) + 1);
     std::discrete_distribution<int> kinds(kWeights.begin(), kWeights.end());
     std::vector<ModelStep> history;

@@ -32,7 +32,15 @@ struct ModelStep {
         rebuild,   ///< a crash, and the index is lost
         back_up,   ///< the directory is copied aside while it is not in use
         put_back,  ///< ... and takes its place: what came since is lost, but clients remember it
-        last = put_back,
+        make_mailbox,
+        rename_mailbox,
+        remove_mailbox,
+        flags,      ///< of some messages of a mailbox, by the bits of `b`
+        copy_some,  ///< some messages of a mailbox, to another or the same
+        move_some,
+        expunge,
+        follow,  ///< one of the readers of the change log catches up
+        last = follow,
     };
     Kind kind;
     std::uint64_t a = 0, b = 0;

@@ -8,7 +8,7 @@
 namespace poplar::engine::local {
 
 struct StoreFormat {
-    static constexpr int kNewest = 3;
+    static constexpr int kNewest = 4;
     int version = kNewest;
     RecordMark mark;
 };

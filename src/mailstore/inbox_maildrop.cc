@@ -1,8 +1,9 @@
-#include "mailstore/maildrop.h"
+#include "mailstore/inbox_maildrop.h"
 
 #include <algorithm>
 
 #include "base/log.h"
+#include "mailstore/keys.h"
 #include "mailstore/lookup.h"
 #include "mailstore/record.h"
 
@@ -27,8 +28,8 @@ Task<Result<MessageLists::List>> InboxMaildrop::read(OrderKey first, std::uint64
     if (auto looked = co_await look_again(); !looked) co_return pass_on(looked);
     std::vector<Message> messages;
     messages.reserve(std::min(expected, kReserve));
-    auto range = keys::messages(first);
-    if (later_) range.end = keys::message(version_->next_order);
+    auto range = keys::messages(kInbox, first);
+    if (later_) range.end = keys::message(kInbox, version_->next_order);
     const auto limit = std::clamp<std::uint64_t>(expected + 1, 16, kPage);  // no more than there should be
     for (;;) {
         auto page = co_await engine_.scan(account_, range, limit, snapshot_);
@@ -98,8 +99,8 @@ Task<Result<const Message*>> InboxMaildrop::message(std::uint32_t number, std::s
     if (auto looked = co_await look_again(); !looked) co_return pass_on(looked);
     auto found = co_await look_up(engine_, account_, std::move(unique_id), snapshot_);
     if (!found) co_return pass_on(found);
-    if (found->area != Place::Area::live) co_return fail(Errc::not_found, "no such message");
-    co_return &single_.emplace(number, std::move(found->retained.message)).first->second;
+    if (found->retained || found->message.mailbox != kInbox) co_return fail(Errc::not_found, "no such message");
+    co_return &single_.emplace(number, std::move(found->message)).first->second;
 }
 
 const Message* InboxMaildrop::known(std::uint32_t number) const {
@@ -130,9 +131,9 @@ void InboxMaildrop::rest() {
 Task<Result<>> InboxMaildrop::look_again() {
     if (snapshot_) co_return Result<>{};
     auto snapshot = engine_.snapshot(account_);
-    auto value = co_await engine_.get(account_, keys::mailbox(), snapshot);
+    auto value = co_await engine_.get(account_, keys::account(), snapshot);
     if (!value) co_return pass_on(value);
-    auto record = decode_mailbox(*value);
+    auto record = decode_account(*value);
     if (!record) co_return pass_on(record);
     if (!version_ || !version_of(*record).continues(*version_))
         co_return fail(Errc::conflict, "messages were removed since the login, before they were listed");

@@ -1,0 +1,110 @@
+// Appending: what waits together for one account is made in one commit.
+#include <algorithm>
+#include <unordered_set>
+
+#include "mailstore/changes.h"
+#include "mailstore/keys.h"
+#include "mailstore/lookup.h"
+
+namespace poplar::mailstore {
+
+Task<> Changes::append_all(AccountId account, Hot& hot, std::vector<Append> appends) {
+    for (auto& append : appends) append.body = engine_.next_body_id(account);
+    std::vector<Result<Message>> results;
+    Result<> done;
+    for (int n = 1;; ++n) {
+        done = co_await try_append(account, hot, appends, results);
+        if (done || n == kAttempts || !worth_repeating(done.error().code())) break;
+        if (done.error().code() != Errc::outcome_unknown) continue;
+        // The batch may have happened; made again, its messages would be there twice.
+        const auto first = std::ranges::find_if(results, [](const auto& r) { return r.has_value(); });
+        const auto mailbox = appends[static_cast<std::size_t>(first - results.begin())].message.mailbox;
+        auto stored = co_await is_stored(account, mailbox, **first);
+        if (!stored) done = pass_on(stored);
+        if (!stored || *stored) {
+            if (stored) done = Result<>{};
+            break;
+        }
+    }
+    results.resize(appends.size());
+    for (std::size_t i = 0; i < appends.size(); ++i) {
+        if (!done && results[i]) results[i] = std::unexpected(done.error());
+        appends[i].answer.send(std::move(results[i]));
+    }
+}
+
+Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
+                                   std::vector<Result<Message>>& results) {
+    results.clear();
+    auto draft = co_await begin(account, hot);
+    if (!draft) co_return pass_on(draft);
+    auto& record = draft->record();
+    if (record.closed) {  // between RCPT and the end of the message: nobody would ever find it
+        for (std::size_t i = 0; i < appends.size(); ++i)
+            results.push_back(fail(Errc::not_found, "the account is gone"));
+        co_return Result<>{};
+    }
+    const auto generation = generation_now(record.generation, generation_);
+    std::unordered_set<std::string_view> given;
+    for (const auto& [incoming, received, answer, body] : appends) {
+        auto* mailbox_record = &record.inbox;
+        if (incoming.mailbox != kInbox) {
+            auto found = co_await mailbox(account, *draft, incoming.mailbox);
+            if (!found) {
+                results.push_back(pass_on(found));
+                continue;
+            }
+            mailbox_record = *found;
+        }
+        if (!incoming.unique_id.empty()) {
+            if (!given.insert(incoming.unique_id).second) {
+                results.push_back(fail(Errc::exists, "the unique-id comes twice"));
+                continue;
+            }
+            auto admitted = co_await admit(account, generation, incoming.unique_id);
+            if (!admitted) {
+                results.push_back(pass_on(admitted));
+                continue;
+            }
+        }
+        StoredMessage message;
+        message.mailbox = incoming.mailbox;
+        message.order = mailbox_record->next_order;
+        message.unique_id = incoming.unique_id.empty() ? make_unique_id(generation, message.mailbox, message.order)
+                                                       : incoming.unique_id;
+        message.body = body;
+        message.octets = incoming.head.size() + incoming.content.octets;
+        message.wire_octets = incoming.head.size() + (incoming.content.staged ? incoming.content.staged->size() : 0);
+        message.received = received;
+        message.ascii_octets = incoming.ascii_octets;
+        message.added = draft->number();
+
+        ++mailbox_record->next_order.value;
+        add(*draft, *mailbox_record, message);
+        if (!is_found_by_place(message))
+            draft->batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
+        // A delivery to INBOX has no row in the change log: the message's own tells when it came (change_log.cc).
+        if (message.mailbox != kInbox) draft->row.add(Change::Kind::added, message.mailbox, message.uid());
+        draft->batch.add_body(body, incoming.head, incoming.content.staged);
+        results.push_back(std::move(message));
+    }
+    if (draft->batch.empty()) co_return Result<>{};
+    co_return co_await commit(account, hot, std::move(*draft));
+}
+
+/// Whether a message may be given this unique-id, brought along from elsewhere.
+Task<Result<>> Changes::admit(AccountId account, std::string_view generation, const std::string& unique_id) {
+    if (unique_id.starts_with(generation)) co_return fail(Errc::exists, "the account makes such unique-ids itself");
+    auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
+    if (found) co_return fail(Errc::exists, "a message has this unique-id");
+    if (found.error().code() != Errc::not_found) co_return pass_on(found);
+    co_return Result<>{};
+}
+
+Task<Result<bool>> Changes::is_stored(AccountId account, MailboxId mailbox, Message message) {
+    auto found = co_await still_there(account, mailbox, {Victim{message.order, message.body}});
+    if (!found) co_return pass_on(found);
+    co_return !found->empty();
+}
+
+}  // namespace poplar::mailstore

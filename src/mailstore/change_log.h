@@ -1,0 +1,12 @@
+#pragma once
+#include <memory>
+
+#include "mailstore/change_row.h"
+#include "mailstore/mail_store.h"
+
+namespace poplar::mailstore {
+
+/// MailStore::changes_since.
+Task<Result<ChangeList>> read_changes(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit);
+
+}  // namespace poplar::mailstore

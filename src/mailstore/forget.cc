@@ -1,0 +1,155 @@
+// Forgetting: what was retained long enough, and rows of the change log that nobody waits for.
+#include <algorithm>
+#include <map>
+
+#include "mailstore/changes.h"
+#include "mailstore/keys.h"
+
+namespace poplar::mailstore {
+
+Task<Result<Changes::Expired>> Changes::mend_times(AccountId account, Hot& hot, Timestamp now, std::string from) {
+    auto attempt = [&] { return try_mend_times(account, hot, now, from); };
+    co_return co_await repeated(attempt);
+}
+
+Task<Result<Changes::Expired>> Changes::try_mend_times(AccountId account, Hot& hot, Timestamp now,
+                                                       const std::string& from) {
+    auto draft = co_await begin(account, hot);
+    if (!draft) co_return pass_on(draft);
+    Expired mended;
+    if (draft->record().retained_messages == 0) co_return mended;
+    // What expires sooner is kept no longer than any other.
+    auto range = keys::retained();
+    range.begin = from.empty() ? keys::retained_until(now + options_.retention + kFuture).end : from;
+    auto entries = co_await engine_.scan(account, range, options_.forget_messages);
+    if (!entries) co_return pass_on(entries);
+    auto& batch = draft->batch;
+    for (const auto entry : *entries) {
+        auto retained = decode_retained(entry);
+        if (!retained || retained->deleted <= now + kFuture) continue;  // damaged: expire() tells of it
+        ++mended.messages;
+        retained->deleted = now;
+        retained->expires = now + options_.retention;
+        const auto& message = retained->message;
+        batch.erase(std::string(entry.key));
+        batch.put(keys::retained(retained->expires, message.mailbox, message.order), encode(*retained));
+        batch.put(keys::unique_id(message.unique_id), encode(place_of(*retained)));
+    }
+    if (entries->size() == options_.forget_messages) {
+        range.begin_behind(entries->back().key);
+        mended.next = range.begin;
+    }
+    if (batch.empty()) co_return mended;
+    auto& earliest = draft->record().earliest_expiry;
+    earliest = std::min(earliest, now + options_.retention);
+    auto done = co_await commit(account, hot, std::move(*draft));
+    if (!done) co_return pass_on(done);
+    co_return mended;
+}
+
+Task<Result<Changes::Expired>> Changes::expire(AccountId account, Hot& hot, Timestamp now, std::string from) {
+    auto attempt = [&] { return try_expire(account, hot, now, from); };
+    co_return co_await repeated(attempt);
+}
+
+Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, Timestamp now,
+                                                   const std::string& from) {
+    auto draft = co_await begin(account, hot);
+    if (!draft) co_return pass_on(draft);
+    auto& record = draft->record();
+    Expired expired;
+    if (from.empty())
+        if (auto trimmed = co_await trim_log(account, *draft, now); !trimmed) co_return pass_on(trimmed);
+    if (record.earliest_expiry == Timestamp{} || record.earliest_expiry > now) {
+        if (draft->batch.empty()) co_return expired;
+        auto done = co_await commit(account, hot, std::move(*draft));
+        if (!done) co_return pass_on(done);
+        co_return expired;
+    }
+    auto range = keys::retained_until(now);
+    if (!from.empty()) range.begin = from;
+    auto entries = co_await engine_.scan(account, range, options_.forget_messages);
+    if (!entries) co_return pass_on(entries);
+
+    bool damage = false;
+    std::vector<StoredMessage> gone;
+    gone.reserve(entries->size());
+    for (const auto entry : *entries) {
+        auto retained = decode_retained(entry);
+        if (!retained) {  // its body can't be named: it is left for a repair, and the others go
+            damage = true;
+            report_damage(account, retained.error());
+            continue;
+        }
+        ++expired.messages;
+        subtract(record.retained_messages, 1);
+        subtract(record.retained_octets, retained->message.octets);
+        draft->batch.erase(std::string(entry.key));
+        draft->batch.erase(keys::unique_id(retained->message.unique_id));
+        gone.push_back(std::move(retained->message));
+    }
+    if (auto released = co_await release_bodies(account, *draft, gone); !released) co_return pass_on(released);
+    const Timestamp before = record.earliest_expiry;
+    if (entries->size() == options_.forget_messages) {
+        range.begin_behind(entries->back().key);
+        expired.next = range.begin;
+    } else {
+        auto left = co_await engine_.scan(account, {keys::retained().begin, range.begin}, 1);  // damaged ones of before
+        if (!left) co_return pass_on(left);
+        auto later = co_await engine_.scan(account, {range.end, keys::retained().end}, 1);
+        if (!later) co_return pass_on(later);
+        if (!damage && left->empty())
+            record.earliest_expiry = later->empty() ? Timestamp{} : keys::expiry_of(later->front().key);
+    }
+    if (draft->batch.empty() && record.earliest_expiry == before) co_return expired;
+    auto done = co_await commit(account, hot, std::move(*draft));
+    if (!done) co_return pass_on(done);
+    co_return expired;
+}
+
+Task<Result<>> Changes::release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages) {
+    std::map<engine::BodyId, std::uint64_t> counts;  // of bodies that several messages have, or had
+    for (const auto& message : messages) {
+        if (!message.copied) {
+            draft.batch.erase_body(message.body);
+            continue;
+        }
+        auto found = counts.find(message.body);
+        if (found == counts.end()) {
+            auto value = co_await engine_.get(account, keys::copies(message.body));
+            if (!value && value.error().code() == Errc::not_found)
+                co_return fail(Errc::corrupt, "nothing counts the messages of a copied body");
+            if (!value) co_return pass_on(value);
+            auto count = decode_number(*value);
+            if (!count) co_return pass_on(count);
+            found = counts.emplace(message.body, *count).first;
+        }
+        subtract(found->second, 1);
+    }
+    for (auto [body, count] : counts) {
+        if (count != 0) {
+            draft.batch.put(keys::copies(body), encode_number(count));
+            continue;
+        }
+        draft.batch.erase(keys::copies(body));
+        draft.batch.erase_body(body);
+    }
+    co_return Result<>{};
+}
+
+Task<Result<>> Changes::trim_log(AccountId account, Draft& draft, Timestamp now) {
+    const auto& log = draft.record().log;
+    if (!log || log->rows == 0 || log->oldest > now - options_.change_log_age) co_return Result<>{};
+    auto entries = co_await engine_.scan(account, keys::changes(), options_.forget_messages);
+    if (!entries) co_return pass_on(entries);
+    std::uint64_t old = 0;
+    for (const auto entry : *entries) {
+        const auto time = decode_change_time(entry.value);
+        if (time && *time > now - options_.change_log_age) break;
+        ++old;
+    }
+    if (old == 0) co_return Result<>{};
+    co_return co_await forget_rows(account, draft, old);
+}
+
+}  // namespace poplar::mailstore

@@ -1,0 +1,83 @@
+#pragma once
+// The classic view of INBOX that a POP session holds (RFC 1939 s4).
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/steady.h"
+#include "mailstore/changes.h"
+#include "mailstore/maildrop.h"
+#include "mailstore/message_lists.h"
+#include "mailstore/record.h"
+
+namespace poplar::mailstore {
+
+inline constexpr char kMaildropLease[] = "pop3:inbox";
+
+inline ListVersion version_of(const AccountRecord& record) {
+    const auto& inbox = record.inbox;
+    return {record.generation, inbox.next_order, inbox.totals.messages, inbox.totals.octets, inbox.list_changes};
+}
+
+class InboxMaildrop final : public Maildrop {
+public:
+    using Remove = std::function<Task<Result<>>(std::vector<Victim> victims, engine::Batch::Fence fence)>;
+
+    /// `snapshot` is of the moment when `record` was true; null if there are no messages.
+    InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account, std::unique_ptr<engine::Lease> lease,
+                  const AccountRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, Remove remove)
+        : engine_(engine),
+          lists_(lists),
+          account_(account),
+          lease_(std::move(lease)),
+          totals_(record.inbox.totals),
+          version_(version_of(record)),
+          snapshot_(std::move(snapshot)),
+          complete_(record.inbox.totals.messages == 0),
+          remove_(std::move(remove)) {}
+
+    std::uint64_t message_count() const override { return totals_.messages; }
+    std::uint64_t octets() const override { return totals_.octets; }
+    std::uint64_t ascii_octets() const override { return totals_.ascii_octets(); }
+    bool has_utf8() const override { return totals_.utf8_messages != 0; }
+    const ListVersion* version() const override { return version_ ? &*version_ : nullptr; }
+    Task<Result<const std::vector<Message>*>> messages() override;
+    Task<Result<std::span<const Message>>> messages_since(ListVersion older) override;
+    Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
+    std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) override;
+    void rest() override;
+    Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
+
+private:
+    /// The messages of the snapshot from this place on; about so many are expected.
+    Task<Result<MessageLists::List>> read(OrderKey first, std::uint64_t expected);
+    Task<Result<>> load();
+    /// A snapshot to read the list from. Errors: conflict.
+    Task<Result<>> look_again();
+    engine::BodySeries& bodies();
+    /// Null: not read yet.
+    const Message* known(std::uint32_t number) const;
+
+    engine::Engine& engine_;
+    MessageLists& lists_;
+    AccountId account_;
+    std::unique_ptr<engine::Lease> lease_;
+    MailboxTotals totals_;  // of the live messages
+    std::optional<ListVersion> version_;
+    // Until all messages are loaded, but not for as long as the session may live: it keeps old versions of everybody's
+    // entries. Another of later does as well, if there were only deliveries since.
+    std::shared_ptr<const engine::Snapshot> snapshot_;
+    SteadyTime taken_ = SteadyClock::now();
+    bool later_ = false;           // it is not of the login any more
+    bool complete_;                // all messages are loaded, or there are none
+    MessageLists::List messages_;  // from number first_ on; null: none is loaded
+    std::uint64_t first_ = 1;
+    std::map<std::uint32_t, Message> single_;
+    std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on
+    Remove remove_;
+};
+
+}  // namespace poplar::mailstore

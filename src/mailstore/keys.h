@@ -1,0 +1,45 @@
+#pragma once
+// The keys of an account's partition (docs/storage-format.md, "Mail store"): a tag, a mailbox, and what the row is of.
+#include <string>
+#include <string_view>
+
+#include "mailstore/message.h"
+
+namespace poplar::mailstore::keys {
+
+std::string account();  ///< the account's record, with INBOX's in it
+std::string mailbox(MailboxId mailbox);
+std::string name(std::string_view name);
+std::string keywords(MailboxId mailbox);
+std::string message(MailboxId mailbox, OrderKey order);
+std::string uid(MailboxId mailbox, Uid uid);
+std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order);
+std::string unique_id(std::string_view unique_id);
+std::string copies(engine::BodyId body);
+std::string change(engine::ChangeNumber number);
+
+/// What a key says. They take a key of their kind; of another the answer means nothing.
+MailboxId mailbox_of(std::string_view key);
+Timestamp expiry_of(std::string_view retained_key);
+engine::ChangeNumber change_of(std::string_view change_key);
+std::string_view name_of(std::string_view name_key);
+engine::BodyId body_of(std::string_view copies_key);
+Uid uid_of(std::string_view uid_key);
+
+engine::KeyRange mailboxes();                                  ///< all but INBOX's
+engine::KeyRange names();                                      ///< all of them
+engine::KeyRange names_below(std::string_view name);           ///< those that begin with it and a separator
+engine::KeyRange keyword_tables();                             ///< of all mailboxes
+engine::KeyRange messages();                                   ///< all live messages, mailbox by mailbox
+engine::KeyRange messages(MailboxId mailbox);                  ///< all of one
+engine::KeyRange messages(MailboxId mailbox, OrderKey first);  ///< from this one on
+engine::KeyRange uids();                                       ///< all UIDs that have a row
+engine::KeyRange uids(MailboxId mailbox);
+engine::KeyRange retained();                      ///< all retained messages, first to expire first
+engine::KeyRange retained_until(Timestamp last);  ///< those that expire at `last` or before
+engine::KeyRange unique_ids();                    ///< the whole index
+engine::KeyRange copies();                        ///< the counts of all bodies that have one
+engine::KeyRange changes();                       ///< the whole change log
+engine::KeyRange changes_behind(engine::ChangeNumber last);
+
+}  // namespace poplar::mailstore::keys
