@@ -33,7 +33,7 @@ std::uint64_t LocalBodyReader::octets() const {
 
 // The first part from this one on that has any octets.
 LocalBodyReader::Part LocalBodyReader::first_from(Part part) const {
-    while (part != Part::end && octets_of(part) == 0) part = static_cast<Part>(static_cast<int>(part) + 1);
+    while (part != Part::end && octets_of(part) == 0) part = next_of(part);
     return part;
 }
 

@@ -58,7 +58,8 @@ private:
     std::uint64_t octets_of(Part part) const;
     std::uint64_t octets() const;
     Part first_from(Part part) const;
-    Part following() const { return first_from(static_cast<Part>(static_cast<int>(part_) + 1)); }
+    static Part next_of(Part part) { return part == Part::end ? part : static_cast<Part>(static_cast<int>(part) + 1); }
+    Part following() const { return first_from(next_of(part_)); }
     void enter(Part part);
     void rewind();
     bool hold(std::uint64_t octets);
