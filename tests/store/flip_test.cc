@@ -172,7 +172,7 @@ std::vector<Place> meaningful(const fs::path& directory) {
             all_of(file, step->offset, step->body_offset());
             auto at = step->body_offset();
             for (const auto& body : step->meta.bodies) {
-                auto place = *(*index)->place(step->header.partition, body.id, engine::local::Wait::yes);
+                auto place = (*index)->place(step->header.partition, body.id);
                 if (place) all_of(file, at, at + body.inline_octets, true);
                 at += body.inline_octets;
             }

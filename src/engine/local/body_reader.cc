@@ -65,7 +65,7 @@ Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
 // What is found damaged is damage only if the index still has the body there: an erased one goes from the index first.
 Task<std::unexpected<Error>> LocalBodyReader::failure(Error error) {
     if (error.code() != Errc::corrupt) co_return std::unexpected(std::move(error));
-    auto look_up = [this] { return *index_.place(partition_, id_, Wait::yes); };
+    auto look_up = [this] { return index_.place(partition_, id_); };
     auto place = co_await pool_.read(partition_, look_up);
     if (!place && place.error().code() == Errc::not_found) co_return fail(Errc::not_found, "the body was erased");
     co_return std::unexpected(std::move(error));
@@ -230,7 +230,7 @@ std::optional<Damage> check_body(const StoreDirectory& directory, const Index& i
         if (auto size = file->size(); !size || *size != place.file_octets) return damaged("the file has not its size");
     }
     if (place.shared != BodyId()) {
-        auto shared = *index.place(kSharedBodies, place.shared, Wait::yes);
+        auto shared = index.place(kSharedBodies, place.shared);
         if (!shared) return damaged("the shared body that it ends with: " + shared.error().detail());
         seen += shared->size;
     }

@@ -27,7 +27,7 @@ const BodyPlace* LocalBodySeries::try_look_up(BodyId id) {
         if (!places || !*places) return nullptr;
         keep(std::move(**places));
     } else {
-        auto place = index_.place(partition_, id, Wait::no);
+        auto place = index_.place_at_hand(partition_, id);
         if (!place || !*place) return nullptr;
         window_ = 1;
         keep({{id, **place}});
@@ -49,7 +49,7 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up(BodyId id) {
 }
 
 Task<Result<BodyPlace>> LocalBodySeries::look_up_anew(BodyId id) {
-    auto read = [this, id] { return *index_.place(partition_, id, Wait::yes); };
+    auto read = [this, id] { return index_.place(partition_, id); };
     co_return co_await pool_.read(partition_, read);
 }
 
@@ -101,9 +101,9 @@ Task<Result<std::unique_ptr<BodyReader>>> LocalBodySeries::open(BodyId id) {
 Task<Result<SharedPart>> LocalBodySeries::open_shared(BodyId id, BodyId shared) {
     SharedPart part;
     for (int n = 0; n <= kPlaceTries; ++n) {
-        auto place = index_.place(kSharedBodies, shared, Wait::no);
+        auto place = index_.place_at_hand(kSharedBodies, shared);
         if (!place || n > 0) {
-            auto read = [this, shared] { return *index_.place(kSharedBodies, shared, Wait::yes); };
+            auto read = [this, shared] { return index_.place(kSharedBodies, shared); };
             place = co_await pool_.read(partition_, read);
         }
         if (!*place && place->error().code() == Errc::not_found) {
@@ -133,7 +133,7 @@ std::unique_ptr<BodyReader> LocalBodySeries::try_open_whole(BodyId id) {
     if (!segment) return nullptr;
     SharedPart shared;
     if (place->shared != BodyId()) {
-        auto found = index_.place(kSharedBodies, place->shared, Wait::no);
+        auto found = index_.place_at_hand(kSharedBodies, place->shared);
         if (!found || !*found) return nullptr;
         auto opened = directory_.segment_reader((*found)->segment);
         if (!opened) return nullptr;

@@ -173,7 +173,7 @@ Result<> Committer::make(const std::vector<Move>& moves) {
     if (directory_.health().stopped()) return fail(Errc::io, directory_.health().state());
     if (auto ready = index_.ready(); !ready) return ready;
     for (const auto& move : moves) {
-        auto place = *index_.place(move.partition, move.id, Wait::yes);
+        auto place = index_.place(move.partition, move.id);
         if (!place && place.error().code() != Errc::not_found) return pass_on(place);
         if (!place || *place != move.from) continue;  // erased meanwhile
         Index::stage_place(unindexed_, move.partition, move.id, move.to);
@@ -287,7 +287,7 @@ void Committer::encode(Group& group, Request request, ChangeNumber change) {
     for (auto id : commit.meta.erased_bodies)
         if (!group.freed.insert(id).second)
             continue;
-        else if (auto place = *index_.place(request.partition, id, Wait::yes))
+        else if (auto place = index_.place(request.partition, id))
             commit.freed.push_back({id, *place});
         else
             commit.unplaced.push_back(id);

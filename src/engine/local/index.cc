@@ -260,13 +260,21 @@ std::optional<Result<ChangeNumber>> Index::change_number(PartitionId partition, 
     return number;
 }
 
-std::optional<Result<BodyPlace>> Index::place(PartitionId partition, BodyId id, Wait wait) const {
+std::optional<Result<BodyPlace>> Index::look_up_place(PartitionId partition, BodyId id, Wait wait) const {
     auto found = get_raw(*db_, body_key(partition, id), nullptr, wait);
     if (!found) return std::nullopt;
     if (!*found) return pass_on(*found);
     auto place = decode_place((*found)->ToStringView());
     if (place) places_.correct(partition, id, *place);
     return place;
+}
+
+Result<BodyPlace> Index::place(PartitionId partition, BodyId id) const {
+    return *look_up_place(partition, id, Wait::yes);
+}
+
+std::optional<Result<BodyPlace>> Index::place_at_hand(PartitionId partition, BodyId id) const {
+    return look_up_place(partition, id, Wait::no);
 }
 
 std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId partition, BodyId first, std::size_t limit,

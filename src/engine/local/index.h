@@ -66,11 +66,13 @@ public:
     std::optional<Result<Entries>> scan(PartitionId partition, const KeyRange& range, std::size_t limit,
                                         const Snapshot* snapshot, Wait wait) const;
     std::optional<Result<ChangeNumber>> change_number(PartitionId partition, const Snapshot* snapshot, Wait wait) const;
-    std::optional<Result<BodyPlace>> place(PartitionId partition, BodyId id, Wait wait) const;  // Errors: not_found
+    Result<BodyPlace> place(PartitionId partition, BodyId id) const;  // Errors: not_found
+    /// The same, if no disk has to be read; else nothing.
+    std::optional<Result<BodyPlace>> place_at_hand(PartitionId partition, BodyId id) const;
 
     using Placed = local::Placed;
-    /// Of the first bodies from `first` on, at most `limit`: as they were before they were copied, perhaps. Who does
-    /// not find a body there asks place().
+    /// Of the first bodies from `first` on, at most `limit`. A body may have been copied since its place was read: a
+    /// caller that does not find it there asks place().
     std::optional<Result<std::vector<Placed>>> places(PartitionId partition, BodyId first, std::size_t limit,
                                                       Wait wait) const;
 
@@ -137,6 +139,7 @@ private:
     Index(std::shared_ptr<rocksdb::DB> db, std::shared_ptr<Patience> patience, bool wal, std::size_t places)
         : db_(std::move(db)), patience_(std::move(patience)), wal_(wal), places_(places) {}
     Result<> remember_files(const std::filesystem::path& directory);
+    std::optional<Result<BodyPlace>> look_up_place(PartitionId partition, BodyId id, Wait wait) const;
 
     std::shared_ptr<rocksdb::DB> db_;  // shared with snapshots, which may outlive us
     std::shared_ptr<Patience> patience_;

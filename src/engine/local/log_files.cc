@@ -106,7 +106,7 @@ Result<Counted> find_moves(
             const auto place = body.place(to, offset);
             offset += body.inline_octets;
             if (body.inline_octets > 0) ++counted.bodies;
-            auto now = *index.place(step->header.partition, body.id, Wait::yes);
+            auto now = index.place(step->header.partition, body.id);
             if (!now && now.error().code() != Errc::not_found) return pass_on(now);
             if (!now || std::ranges::find(from, now->segment) == from.end()) continue;
             if (auto done = move(step->header.partition, body.id, *now, place); !done) return pass_on(done);

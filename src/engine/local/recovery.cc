@@ -178,7 +178,7 @@ Result<> Replay::count(const SegmentWalk::Step& step, SegmentId id) {
             places_.erase(it);
             gone_.insert({step.header.partition, body});
         } else if (gone_.insert({step.header.partition, body}).second) {
-            auto place = *index_.place(step.header.partition, body, Wait::yes);
+            auto place = index_.place(step.header.partition, body);
             if (!place && place.error().code() != Errc::not_found) return pass_on(place);
             if (!place) continue;
             table_.erase_body(*place);
@@ -219,7 +219,7 @@ Result<> Replay::write() {
 
 Result<> Replay::report_bodies() {
     for (const auto& suspect : suspects_) {
-        auto place = *index_.place(suspect.partition, suspect.body, Wait::yes);
+        auto place = index_.place(suspect.partition, suspect.body);
         if (!place) {
             if (place.error().code() == Errc::not_found) continue;
             return pass_on(place);
@@ -322,7 +322,7 @@ Result<> sweep_large(StoreDirectory& directory, Index& index, Recovered& result)
     if (!files) return pass_on(files);
     for (auto [partition, id] : *files) {
         result.position.next_body = std::max(result.position.next_body, id.value + 1);
-        auto place = *index.place(partition, id, Wait::yes);
+        auto place = index.place(partition, id);
         if (place || place.error().code() != Errc::not_found) continue;
         if (!result.damage.empty()) {
             if (auto done = directory.keep_aside(partition, id); !done) return done;

@@ -98,7 +98,7 @@ Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Ste
     auto offset = step.body_offset();
     for (const auto& body : step.meta.bodies) {
         auto here = decide([&]() -> Result<bool> {
-            auto place = *index_.place(partition, body.id, Wait::yes);
+            auto place = index_.place(partition, body.id);
             auto there = found(place);
             return there && *there ? place->segment == id && place->offset == offset : there;
         });
@@ -112,7 +112,7 @@ Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Ste
     }
     for (auto body : step.meta.erased_bodies) {
         if (!erasures_count) break;
-        auto there = decide([&] { return found(*index_.place(partition, body, Wait::yes)); });
+        auto there = decide([&] { return found(index_.place(partition, body)); });
         if (!there) return pass_on(there);
         if (!*there) kept.meta.erased_bodies.push_back(body);
     }

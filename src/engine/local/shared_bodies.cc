@@ -47,7 +47,7 @@ Result<std::vector<SharedBodies::Gone>> SharedBodies::settle(rocksdb::WriteBatch
         auto wanted = is_wanted(shared, changes);
         if (!wanted) return pass_on(wanted);
         if (*wanted) continue;
-        auto place = *index_.place(kSharedBodies, shared, Wait::yes);
+        auto place = index_.place(kSharedBodies, shared);
         if (!place && place.error().code() == Errc::not_found) continue;
         if (!place) return pass_on(place);
         Index::stage_gone(batch, kSharedBodies, shared);

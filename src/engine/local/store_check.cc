@@ -122,7 +122,7 @@ Result<> StoreCheck::bodies_of(const SegmentTable::Row& row, const SegmentWalk::
     auto offset = step.body_offset();
     const auto partition = step.header.partition;
     for (const auto& body : step.meta.bodies) {
-        auto place = *index_.place(partition, body.id, Wait::yes);
+        auto place = index_.place(partition, body.id);
         bool here = place && place->segment == row.id && place->offset == offset;
         offset += body.inline_octets;
         if (!place && place.error().code() != Errc::not_found && place.error().code() != Errc::corrupt)
@@ -140,7 +140,7 @@ Result<> StoreCheck::body(PartitionId partition, BodyId id, const BodyPlace& pla
     totals_.octets += place.size;
     if (damage) {
         // It may have been erased or copied, and its space given back, since it was looked up.
-        auto now = *index_.place(partition, id, Wait::yes);
+        auto now = index_.place(partition, id);
         if (now && *now == place) {
             auto owners = index_.owners(partition, id);
             if (!owners) return pass_on(owners);
