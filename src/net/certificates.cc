@@ -25,23 +25,24 @@ int no_passphrase(char*, int, int, void* asked) {
     return -1;
 }
 
-std::unexpected<Error> refuse(const std::string& file) {
-    return fail(Errc::invalid, fmt::format("{}: {}", file, openssl_reason()));
+using Option = TlsFault::Option;
+
+std::unexpected<TlsFault> refuse(Option option, const std::string& file, std::string_view why) {
+    return std::unexpected(TlsFault{option, fmt::format("{}: {}", file, why)});
 }
 
-Result<Key> read_key(const std::string& file) {
+std::expected<Key, TlsFault> read_key(const std::string& file) {
     File in(BIO_new_file(file.c_str(), "r"), BIO_free);
-    if (!in) return refuse(file);
+    if (!in) return refuse(Option::private_key, file, openssl_reason());
     bool asked = false;
     Key key(PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, &asked), EVP_PKEY_free);
     if (key) return key;
-    if (!asked) return refuse(file);
+    if (!asked) return refuse(Option::private_key, file, openssl_reason());
     ERR_clear_error();
-    return fail(
-        Errc::invalid,
-        fmt::format("{}: has a passphrase, and nobody can be asked for it; `openssl pkey -in {}` prints the key "
-                    "without one",
-                    file, file));
+    return refuse(Option::private_key, file,
+                  fmt::format("has a passphrase, and nobody can be asked for it; `openssl pkey -in {}` prints the key "
+                              "without one",
+                              file));
 }
 
 /// The certificates of the file, in its order.
@@ -91,26 +92,28 @@ std::string openssl_reason() {
     return text ? text : "can't be read";
 }
 
-Result<std::vector<std::string>> load_certificate(SSL_CTX* context, const std::string& certificate,
-                                                  const std::string& private_key) {
+std::expected<std::vector<std::string>, TlsFault> load_certificate(SSL_CTX* context, const std::string& certificate,
+                                                                   const std::string& private_key) {
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1) return refuse(certificate);
+    if (SSL_CTX_use_certificate_chain_file(context, certificate.c_str()) != 1)
+        return refuse(Option::certificate, certificate, openssl_reason());
     auto key = read_key(private_key);
-    if (!key) return pass_on(key);
+    if (!key) return std::unexpected(std::move(key.error()));
     const auto certificates = certificates_in(context);
     for (std::size_t i = 0; i < certificates.size(); ++i) {
         if (X509_check_private_key(certificates[i], key->get()) != 1) continue;
         if (i > 0)
-            return fail(Errc::invalid,
-                        fmt::format("{}: the server's own certificate is number {} of {} and must be the "
-                                    "first, then each one's issuer",
-                                    certificate, i + 1, certificates.size()));
-        if (SSL_CTX_use_PrivateKey(context, key->get()) != 1) return refuse(private_key);
+            return refuse(Option::certificate, certificate,
+                          fmt::format("the server's own certificate is number {} of {} and must be the first, then "
+                                      "each one's issuer",
+                                      i + 1, certificates.size()));
+        if (SSL_CTX_use_PrivateKey(context, key->get()) != 1)
+            return refuse(Option::private_key, private_key, openssl_reason());
         ERR_clear_error();
         return complaints_of(certificate, certificates);
     }
     ERR_clear_error();
-    return fail(Errc::invalid, private_key + ": does not belong to the certificate");
+    return refuse(Option::private_key, private_key, "does not belong to the certificate");
 }
 
 std::string expiry_of_certificate(const SSL_CTX* context) {

@@ -40,14 +40,18 @@ void bind_sessions(SSL_CTX* context, const std::string& ciphers) {
     SSL_CTX_set_session_id_context(context, all.data(), all.size());
 }
 
-Result<> ask_for_certificates(SSL_CTX* context, const std::string& file) {
+std::unexpected<TlsFault> refuse(TlsFault::Option option, std::string_view named) {
+    return std::unexpected(TlsFault{option, fmt::format("{}: {}", named, openssl_reason())});
+}
+
+std::expected<void, TlsFault> ask_for_certificates(SSL_CTX* context, const std::string& file) {
     auto* store = SSL_CTX_get_cert_store(context);
     auto* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
     auto* names = SSL_load_client_CA_file(file.c_str());
-    if (!names) return fail(Errc::invalid, fmt::format("{}: {}", file, openssl_reason()));
+    if (!names) return refuse(TlsFault::Option::client_ca, file);
     SSL_CTX_set_client_CA_list(context, names);
     if (!lookup || X509_load_cert_crl_file(lookup, file.c_str(), X509_FILETYPE_PEM) < 1)
-        return fail(Errc::invalid, fmt::format("{}: {}", file, openssl_reason()));
+        return refuse(TlsFault::Option::client_ca, file);
     bool revocations = false;
     auto* objects = X509_STORE_get0_objects(store);
     for (int i = 0; i < sk_X509_OBJECT_num(objects); ++i)
@@ -59,10 +63,10 @@ Result<> ask_for_certificates(SSL_CTX* context, const std::string& file) {
 
 }  // namespace
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options) {
+std::expected<std::shared_ptr<const TlsContext>, TlsFault> TlsContext::load(const TlsOptions& options) {
     ERR_clear_error();
     SSL_CTX* made = SSL_CTX_new(TLS_server_method());
-    if (!made) return fail(Errc::invalid, "TLS: " + openssl_reason());
+    if (!made) return refuse(TlsFault::Option::certificate, "TLS");
     std::shared_ptr<TlsContext> context(new TlsContext(made));
 
     SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION);
@@ -78,14 +82,15 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& opt
     SSL_CTX_set_num_tickets(made, 0);
     share_ticket_keys(made);
     if (SSL_CTX_set_cipher_list(made, options.ciphers.c_str()) != 1)
-        return fail(Errc::invalid, fmt::format("\"{}\": {}", options.ciphers, openssl_reason()));
+        return refuse(TlsFault::Option::ciphers, fmt::format("\"{}\"", options.ciphers));
 
     auto warnings = load_certificate(made, options.certificate, options.private_key);
-    if (!warnings) return pass_on(warnings);
+    if (!warnings) return std::unexpected(std::move(warnings.error()));
     context->warnings_ = std::move(*warnings);
     context->not_after_ = expiry_of_certificate(made);
     if (!options.client_ca.empty())
-        if (auto asked = ask_for_certificates(made, options.client_ca); !asked) return pass_on(asked);
+        if (auto asked = ask_for_certificates(made, options.client_ca); !asked)
+            return std::unexpected(std::move(asked.error()));
     bind_sessions(made, options.ciphers);
     return std::shared_ptr<const TlsContext>(std::move(context));
 }

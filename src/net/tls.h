@@ -1,11 +1,10 @@
 #pragma once
 // The server's side of TLS: certificate, key and policy, ready for handshakes. Immutable: a reload makes a new one.
+#include <expected>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include "base/error.h"
 
 struct ssl_ctx_st;
 
@@ -33,13 +32,18 @@ struct TlsOptions {
     std::string ciphers = kStrictCiphers;
 };
 
+/// Which of the options is no good, and why: "/etc/poplar/key.pem: does not belong to the certificate".
+struct TlsFault {
+    enum class Option { certificate, private_key, client_ca, ciphers };
+    Option option;
+    std::string why;  ///< begins with the file's name, or else with the ciphers
+};
+
 /// TLS 1.2 and 1.3 (RFC 8996, RFC 9325 s3.1). May be used from any thread; a connection keeps what it needs of the
 /// context it shook hands with.
 class TlsContext {
 public:
-    /// Errors: invalid; the detail names the file, or else the ciphers, and why ("/etc/poplar/key.pem: does not belong
-    /// to the certificate").
-    static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options);
+    static std::expected<std::shared_ptr<const TlsContext>, TlsFault> load(const TlsOptions& options);
 
     ~TlsContext();
     TlsContext(const TlsContext&) = delete;

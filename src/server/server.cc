@@ -49,17 +49,23 @@ struct TlsContexts {
     std::shared_ptr<const net::TlsContext> readers, smtp;
 };
 
+std::string_view key_of(net::TlsFault::Option option, std::string_view ciphers_key) {
+    switch (option) {
+        case net::TlsFault::Option::certificate: break;
+        case net::TlsFault::Option::private_key: return "tls.private_key";
+        case net::TlsFault::Option::client_ca: return "tls.client_ca";
+        case net::TlsFault::Option::ciphers: return ciphers_key;
+    }
+    return "tls.certificate";
+}
+
 Result<std::shared_ptr<const net::TlsContext>> load_tls(const Config& config, std::string_view ciphers_key,
                                                         const std::string& ciphers) {
     const auto& tls = config.tls;
     auto context = net::TlsContext::load({tls.certificate, tls.private_key, tls.client_ca, ciphers});
-    if (context) return context;
-    const auto& detail = context.error().detail();  // begins with the file's name
-    std::string_view key = "tls.certificate";
-    if (detail.starts_with(tls.private_key)) key = "tls.private_key";
-    if (!tls.client_ca.empty() && detail.starts_with(tls.client_ca)) key = "tls.client_ca";
-    if (detail.starts_with('"')) key = ciphers_key;
-    return fail(Errc::invalid, config.error_at(key, detail));
+    if (context) return std::move(*context);
+    const auto& fault = context.error();
+    return fail(Errc::invalid, config.error_at(key_of(fault.option, ciphers_key), fault.why));
 }
 
 Result<TlsContexts> load_tls(const Config& config) {

@@ -95,7 +95,7 @@ protected:
 
     std::shared_ptr<const TlsContext> context_of(const test::TestCertificate& certificate) {
         auto context = TlsContext::load({certificate.certificate(), certificate.private_key()});
-        EXPECT_TRUE(context) << context.error().detail();
+        EXPECT_TRUE(context) << context.error().why;
         return *context;
     }
 
@@ -779,18 +779,24 @@ TEST(PeerAt, SaysItsAddressAsPeopleWriteIt) {
 TEST(TlsContext, NamesTheFileThatIsWrong) {
     test::TestCertificate one, other;
     struct Case {
-        std::string certificate, key, expected;
+        TlsOptions options;
+        TlsFault::Option wrong;
+        std::string why;
     };
-    for (const auto& [certificate, key, expected] :
-         {Case{"/nowhere/c.pem", one.private_key(), "/nowhere/c.pem: No such file or directory"},
-          Case{one.certificate(), "/nowhere/k.pem", "/nowhere/k.pem: No such file or directory"},
-          Case{one.certificate(), other.private_key(), other.private_key() + ": does not belong to the certificate"},
-          Case{one.private_key(), one.private_key(), one.private_key() + ": holds no PEM block of this kind"},
-          Case{one.certificate(), one.certificate(), one.certificate() + ": holds no PEM block of this kind"}}) {
-        auto loaded = TlsContext::load({certificate, key});
+    using enum TlsFault::Option;
+    const auto chain = one.certificate(), key = one.private_key();
+    for (const auto& [options, wrong, why] :
+         {Case{{"/nowhere/c.pem", key}, certificate, "/nowhere/c.pem: No such file or directory"},
+          Case{{chain, "/nowhere/k.pem"}, private_key, "/nowhere/k.pem: No such file or directory"},
+          Case{{chain, other.private_key()}, private_key, other.private_key() + ": does not belong to the certificate"},
+          Case{{key, key}, certificate, key + ": holds no PEM block of this kind"},
+          Case{{chain, chain}, private_key, chain + ": holds no PEM block of this kind"},
+          Case{{chain, key, key}, client_ca, key + ": holds no PEM block of this kind"},
+          Case{{chain, key, "", "NOSUCH"}, ciphers, "\"NOSUCH\": no cipher match"}}) {
+        auto loaded = TlsContext::load(options);
         ASSERT_FALSE(loaded);
-        EXPECT_EQ(loaded.error().code(), Errc::invalid);
-        EXPECT_EQ(loaded.error().detail(), expected);
+        EXPECT_EQ(loaded.error().option, wrong) << why;
+        EXPECT_EQ(loaded.error().why, why);
     }
     auto good = TlsContext::load({one.certificate(), one.private_key()});
     ASSERT_TRUE(good);

@@ -33,7 +33,7 @@ protected:
         client_.emplace(FileDescriptor(ends[1]));
         ASSERT_EQ(::fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
         auto context = TlsContext::load({certificate_.certificate(), certificate_.private_key()});
-        ASSERT_TRUE(context) << context.error().detail();
+        ASSERT_TRUE(context) << context.error().why;
         auto made = TlsStream::make(**context, ends[0]);
         ASSERT_TRUE(made);
         server_ = std::move(*made);
