@@ -35,38 +35,43 @@ public:
 
     std::span<char> room() override { return writer_->room(); }
 
-    Task<Result<>> write(std::string_view wire) override {
+    Task<std::expected<void, Verdict>> write(std::string_view wire) override {
         wire_octets_ += wire.size();
         if (wire_octets_ > most_wire_octets(limits_.message_octets)) co_return too_large();
         if (const auto& header = mender_.header(); !header.in_body()) {
             wire = mender_.pass(wire);
             if (header.header_octets() > limits_.header_octets || header.field_count() > limits_.header_fields)
-                co_return fail(Errc::invalid, fmt::format("header of {} fields, {} octets", header.field_count(),
-                                                          header.header_octets()));
+                co_return refuse(Verdict::Kind::bad_header, fmt::format("header of {} fields, {} octets",
+                                                                        header.field_count(), header.header_octets()));
         }
         downgrader_.feed(wire);
-        co_return co_await writer_->write(wire);
+        if (auto written = co_await writer_->write(wire); !written) co_return failed(written.error());
+        co_return std::expected<void, Verdict>();
     }
 
-    Task<Result<std::vector<Result<>>>> finish(mail::WireSizes sizes) override {
+    Task<std::expected<std::vector<Verdict>, Verdict>> finish(mail::WireSizes sizes) override {
         if (sizes.octets > limits_.message_octets) co_return too_large();
         if (mender_.header().received_count() > limits_.hops)  // RFC 5321 s6.3
-            co_return fail(Errc::invalid, fmt::format("{} Received fields", mender_.header().received_count()));
+            co_return refuse(Verdict::Kind::loop, fmt::format("{} Received fields", mender_.header().received_count()));
         if (const auto rest = mender_.finish(); !rest.empty()) {
             downgrader_.feed(rest);
-            if (auto written = co_await writer_->write(rest); !written) co_return pass_on(written);
+            if (auto written = co_await writer_->write(rest); !written) co_return failed(written.error());
         }
         auto wanted = copies();
         auto staged = co_await writer_->finish(wanted.size());
-        if (!staged) co_return pass_on(staged);
+        if (!staged) co_return failed(staged.error());
         downgrader_.finish();
         envelope_->received.time = clock_.now();
         co_return co_await store(std::move(wanted), {std::move(*staged), sizes.octets + mender_.added()});
     }
 
 private:
-    std::unexpected<Error> too_large() const {
-        return fail(Errc::too_large, fmt::format("over {} octets", limits_.message_octets));
+    static std::unexpected<Verdict> refuse(Verdict::Kind kind, std::string text) {
+        return std::unexpected(Verdict{.kind = kind, .text = std::move(text)});
+    }
+    static std::unexpected<Verdict> failed(const Error& error) { return std::unexpected(verdict_of(error)); }
+    std::unexpected<Verdict> too_large() const {
+        return refuse(Verdict::Kind::too_large, fmt::format("over {} octets", limits_.message_octets));
     }
 
     // RFC 5321 s4.4: the Return-Path stands at the very top. A Return-Path that came with the message stays where it
@@ -94,7 +99,7 @@ private:
         return copies;
     }
 
-    Task<Result<std::vector<Result<>>>> store(std::vector<Copy> wanted, mailstore::Content content) {
+    Task<std::vector<Verdict>> store(std::vector<Copy> wanted, mailstore::Content content) {
         std::vector<Task<Result<mailstore::Message>>> appends;
         for (const auto& copy : wanted) {
             mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};
@@ -106,26 +111,26 @@ private:
         for (std::size_t i = 0; i < wanted.size(); ++i)
             if (!stored[i]) failed[wanted[i].account] = &stored[i].error();
 
-        std::vector<Result<>> results;
-        for (const auto& recipient : envelope_->recipients) results.push_back(result_of(recipient, failed));
-        co_return results;
+        std::vector<Verdict> verdicts;
+        for (const auto& recipient : envelope_->recipients) verdicts.push_back(verdict_on(recipient, failed));
+        co_return verdicts;
     }
 
     // Accounts that were removed since the recipient was resolved are as if they had never been among its own, unless
     // none is left.
-    Result<> result_of(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) const {
-        Result<> nobody = fail(Errc::not_found, "leads to no account");
+    Verdict verdict_on(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) const {
+        Verdict nobody{.kind = Verdict::Kind::gone, .text = "leads to no account"};
         bool stored = false;
         for (auto account : envelope_->accounts_of(recipient)) {
             auto found = failed.find(account);
             if (found == failed.end())
                 stored = true;
             else if (found->second->code() == Errc::not_found)
-                nobody = std::unexpected(*found->second);
+                nobody = verdict_of(*found->second);
             else
-                return std::unexpected(*found->second);
+                return verdict_of(*found->second);
         }
-        return stored ? Result<>() : nobody;
+        return stored ? Verdict() : nobody;
     }
 
     std::shared_ptr<Envelope> envelope_;

@@ -1,5 +1,6 @@
 #pragma once
 // Envelope + message in; for each recipient: resolve and store. SMTP, LMTP and `poplar deliver` all end here.
+#include <expected>
 #include <memory>
 #include <span>
 #include <string>
@@ -8,6 +9,7 @@
 #include "base/asio.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "delivery/verdict.h"
 #include "directory/directory.h"
 #include "mail/address.h"
 #include "mail/trace.h"
@@ -50,14 +52,14 @@ public:
     virtual ~Incoming() = default;  ///< before finish(): nothing is stored
     /// Where the octets of the next write() may stand, which are not copied then: not empty, good until any other call.
     virtual std::span<char> room() = 0;
-    /// Errors: too_large (message_octets), invalid (header limits), no_space, io. After one, the session swallows the
-    /// rest and answers with it; finish() must not be called.
-    virtual Task<Result<>> write(std::string_view wire) = 0;
+    /// The error is what becomes of the message: the session swallows what still comes of it and answers with that;
+    /// finish() must not be called.
+    virtual Task<std::expected<void, Verdict>> write(std::string_view wire) = 0;
     /// Stores for all recipients, accounts that several lead to once; all commits are under way at once so that they
-    /// share syncs. One result a recipient, in order: success only when it is durable in every account it resolved
-    /// to that still is there; not_found if none is. The outer error (loop: invalid; too_large) concerns the message as
-    /// a whole. `sizes` as the decoder counted.
-    virtual Task<Result<std::vector<Result<>>>> finish(mail::WireSizes sizes) = 0;
+    /// share syncs. One verdict a recipient, in order: stored only when it is durable in every account the recipient
+    /// resolved to that still is there; gone if none is. The error concerns the message as a whole. `sizes` as the
+    /// decoder counted.
+    virtual Task<std::expected<std::vector<Verdict>, Verdict>> finish(mail::WireSizes sizes) = 0;
 };
 
 class Delivery {

@@ -236,12 +236,13 @@ Task<ApiReply> AdminApi::deliver(const http::Request& request, http::Body& body)
         else
             encoder.finish(wire);
         if (wire.empty()) continue;
-        if (auto written = co_await incoming->write(wire); !written) co_return api_error(written.error());
+        if (auto written = co_await incoming->write(wire); !written)
+            co_return api_error(delivery::error_of(written.error()));
     }
-    auto results = co_await incoming->finish(encoder.sizes());
-    if (!results) co_return api_error(results.error());
-    if (results->empty()) co_return api_error(Errc::io, "no result for the recipient");
-    if (auto& result = results->front(); !result) co_return api_error(result.error());
+    auto verdicts = co_await incoming->finish(encoder.sizes());
+    if (!verdicts) co_return api_error(delivery::error_of(verdicts.error()));
+    if (verdicts->empty()) co_return api_error(Errc::io, "no result for the recipient");
+    if (auto& verdict = verdicts->front(); !verdict.stored()) co_return api_error(delivery::error_of(verdict));
     log::info("admin.delivered", {{"recipient", text}, {"octets", encoder.sizes().octets}, {"transaction", id}});
     co_return ApiReply{201, {{"recipient", text}, {"octets", encoder.sizes().octets}, {"transaction", id}}};
 }

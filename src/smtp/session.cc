@@ -263,7 +263,7 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     auto resolution = co_await services_.delivery.resolve(rcpt.to);
     if (!resolution) {
         auto& error = resolution.error();
-        auto reply = error.code() == Errc::invalid ? replies::kBadRecipient : reply_for(error);
+        auto reply = error.code() == Errc::invalid ? replies::kBadRecipient : reply_for(delivery::verdict_of(error));
         co_return refuse_recipient(rcpt, reply, error.detail());
     }
     using Kind = directory::Resolution::Kind;

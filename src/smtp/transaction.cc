@@ -143,10 +143,7 @@ Task<> Transaction::take(std::string_view wire) {
         co_return;
     }
     auto written = co_await incoming_->write(wire);
-    if (written) co_return;
-    // Incoming says invalid only of the header's limits here.
-    auto& error = written.error();
-    refuse(error.code() == Errc::invalid ? replies::kBadHeader : reply_for(error), error.detail());
+    if (!written) refuse(reply_for(written.error()), written.error().text);
 }
 
 /// Room for what has come of the message. False: others need what is left.
@@ -177,19 +174,17 @@ Task<std::vector<Reply>> Transaction::store() {
         auto stored = co_await incoming_->finish(in_chunks_ ? encoder_.sizes() : decoder_.sizes());
         incoming_.reset();
         if (!stored) {
-            // Incoming says invalid only of a mail loop here.
-            auto& error = stored.error();
-            refuse(error.code() == Errc::invalid ? replies::kLoop : reply_for(error), error.detail());
+            refuse(reply_for(stored.error()), stored.error().text);
         } else {
             std::size_t failed = 0;
             for (std::size_t i = 0; i < answers.size(); ++i)
-                if (auto& result = (*stored)[i]; !result) {
-                    answers[i] = reply_for(result.error());
+                if (const auto& verdict = (*stored)[i]; !verdict.stored()) {
+                    answers[i] = reply_for(verdict);
                     if (++failed <= kLoggedFailures)
                         log::warning("smtp.not_stored", {{"id", id_},
                                                          {"recipient", envelope_->recipients[i].address},
-                                                         {"error", to_string(result.error().code())},
-                                                         {"reason", result.error().detail()}});
+                                                         {"error", to_string(error_of(verdict).code())},
+                                                         {"reason", verdict.text}});
                 }
         }
     }
@@ -197,12 +192,21 @@ Task<std::vector<Reply>> Transaction::store() {
     co_return answers;
 }
 
-Reply reply_for(const Error& error) {
-    switch (error.code()) {
-        case Errc::too_large: return replies::kTooLarge;
+Reply reply_for(const delivery::Verdict& verdict) {
+    using Kind = delivery::Verdict::Kind;
+    switch (verdict.kind) {
+        case Kind::stored: return replies::kStored;
+        case Kind::gone: return replies::kUnknownUser;  // the account went since RCPT
+        case Kind::too_large: return replies::kTooLarge;
+        case Kind::bad_header: return replies::kBadHeader;
+        case Kind::loop: return replies::kLoop;
+        case Kind::over_quota: return replies::kMailboxFull;
+        case Kind::rejected: return replies::kRejected;
+        case Kind::deferred: break;
+    }
+    switch (verdict.cause) {
         case Errc::no_space: return replies::kNoSpace;
         case Errc::cancelled: return replies::kStopping;
-        case Errc::not_found: return replies::kUnknownUser;  // the account went since RCPT
         default: return replies::kTrouble;
     }
 }

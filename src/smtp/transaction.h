@@ -90,8 +90,8 @@ private:
 /// Reads `octets` octets and forgets them. Errors: the connection's.
 Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, const Timeouts& timeouts);
 
-/// The only place where a failure of storage becomes a reply.
-Reply reply_for(const Error& error);
+/// The only place where a verdict becomes a reply.
+Reply reply_for(const delivery::Verdict& verdict);
 
 /// SMTP has one reply for all recipients (RFC 5321 s4.1.1.4): 250 only if every one of them is served, otherwise the
 /// first temporary failure, otherwise the first. After a temporary one the client comes again and those who have the

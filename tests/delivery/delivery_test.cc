@@ -13,6 +13,7 @@ namespace {
 using test::content_of;
 using test::run;
 using test::World;
+using Kind = Verdict::Kind;
 
 const std::string kMessage = "Subject: hello\r\n\r\nA line\r\n";
 
@@ -33,9 +34,9 @@ Envelope envelope(World& world, std::vector<std::string> addresses,
     return made;
 }
 
-Result<std::vector<Result<>>> deliver(World& world, Envelope to, std::string message = kMessage) {
+std::expected<std::vector<Verdict>, Verdict> deliver(World& world, Envelope to, std::string message = kMessage) {
     auto incoming = world.delivery.begin(std::make_shared<Envelope>(std::move(to)), 0);
-    if (auto written = run(incoming->write(message)); !written) return pass_on(written);
+    if (auto written = run(incoming->write(message)); !written) return std::unexpected(written.error());
     return run(incoming->finish({message.size(), message.size()}));
 }
 
@@ -45,7 +46,7 @@ TEST(Delivery, PutsReturnPathDeliveredToAndReceivedOnTop) {
     auto results = deliver(world, to);
     ASSERT_TRUE(results);
     ASSERT_EQ(results->size(), 1u);
-    EXPECT_TRUE(results->front());
+    EXPECT_TRUE(results->front().stored());
     to.received.recipient = "demo+list@example.test";
     to.received.time = world.clock.now();
     EXPECT_EQ(world.inbox("demo@example.test"),
@@ -63,10 +64,9 @@ TEST(Delivery, AnAccountRemovedSinceItsRecipientWasResolvedIsNoSuccess) {
     ASSERT_TRUE(run(world.store.close(id)));
     auto results = deliver(world, to);
     ASSERT_TRUE(results);
-    ASSERT_FALSE((*results)[0]);
-    EXPECT_EQ((*results)[0].error().code(), Errc::not_found);
-    EXPECT_TRUE((*results)[1]) << "the alias leads to another account, too";
-    EXPECT_TRUE((*results)[2]);
+    EXPECT_EQ((*results)[0].kind, Kind::gone);
+    EXPECT_TRUE((*results)[1].stored()) << "the alias leads to another account, too";
+    EXPECT_TRUE((*results)[2].stored());
     EXPECT_EQ(world.inbox("other@example.test").size(), 1u);
     EXPECT_EQ(run(world.store.totals(id))->messages, 0u);
 }
@@ -200,7 +200,7 @@ TEST(Delivery, StoresOnceInAnAccountThatSeveralRecipientsLeadTo) {
     auto results = deliver(world, envelope(world, {"demo@example.test", "all@example.test", "demo+x@example.test"}));
     ASSERT_TRUE(results);
     ASSERT_EQ(results->size(), 3u);
-    for (auto& result : *results) EXPECT_TRUE(result);
+    for (auto& result : *results) EXPECT_TRUE(result.stored());
     EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
     EXPECT_EQ(world.inbox("other@example.test").size(), 1u);
     EXPECT_NE(world.inbox("demo@example.test").at(0).find("Delivered-To: demo@example.test\r\n"), std::string::npos);
@@ -225,11 +225,11 @@ TEST(Delivery, ReportsAFailedAccountToEveryRecipientThatLeadsToIt) {
     world.engine.fail_next_commits(0, Errc::no_space);
     ASSERT_TRUE(results);
     ASSERT_EQ(results->size(), 3u);
-    EXPECT_TRUE((*results)[0]);
-    ASSERT_FALSE((*results)[1]);
-    EXPECT_EQ((*results)[1].error().code(), Errc::no_space);
-    ASSERT_FALSE((*results)[2]);
-    EXPECT_EQ((*results)[2].error().code(), Errc::no_space);
+    EXPECT_TRUE((*results)[0].stored());
+    for (std::size_t i : {1u, 2u}) {
+        EXPECT_EQ((*results)[i].kind, Kind::deferred) << i;
+        EXPECT_EQ((*results)[i].cause, Errc::no_space) << i;
+    }
     EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
     EXPECT_EQ(world.inbox("other@example.test").size(), 0u);
 }
@@ -238,9 +238,8 @@ TEST(Delivery, RefusesARecipientThatLeadsNowhere) {
     World world;
     auto results = deliver(world, envelope(world, {"nobody@example.test", "demo@example.test"}));
     ASSERT_TRUE(results);
-    ASSERT_FALSE((*results)[0]);
-    EXPECT_EQ((*results)[0].error().code(), Errc::not_found);
-    EXPECT_TRUE((*results)[1]);
+    EXPECT_EQ((*results)[0].kind, Kind::gone);
+    EXPECT_TRUE((*results)[1].stored());
 }
 
 TEST(Delivery, StoresNothingWhenDroppedBeforeItsEnd) {
@@ -265,7 +264,7 @@ TEST(Delivery, EndsALoopByItsHopCount) {
         for (int i = 0; i < hops; ++i) message += "Received: by relay.example; date\r\n";
         auto results = deliver(world, envelope(world, {"demo@example.test"}), message + kMessage);
         EXPECT_EQ(results.has_value(), stored) << hops;
-        if (!results) EXPECT_EQ(results.error().code(), Errc::invalid);
+        if (!results) EXPECT_EQ(results.error().kind, Kind::loop);
     }
 }
 
@@ -276,7 +275,7 @@ TEST(Delivery, RefusesHeadersOverTheLimits) {
     for (const auto& header : {fields, long_field}) {
         auto results = deliver(world, envelope(world, {"demo@example.test"}), header + kMessage);
         ASSERT_FALSE(results);
-        EXPECT_EQ(results.error().code(), Errc::invalid);
+        EXPECT_EQ(results.error().kind, Kind::bad_header);
     }
     // The body is free.
     EXPECT_TRUE(deliver(world, envelope(world, {"demo@example.test"}), kMessage + long_field + fields));
@@ -295,12 +294,12 @@ TEST(Delivery, RefusesWhatIsTooLargeByItsUnstuffedSize) {
     ASSERT_TRUE(run(incoming->write(std::string(99, 'x') + "\r\n")));
     auto finished = run(incoming->finish({101, 101}));
     ASSERT_FALSE(finished);
-    EXPECT_EQ(finished.error().code(), Errc::too_large);
+    EXPECT_EQ(finished.error().kind, Kind::too_large);
 
     incoming = world.delivery.begin(std::make_shared<Envelope>(to), 0);
     auto written = run(incoming->write(std::string(200, 'x')));
     ASSERT_FALSE(written);
-    EXPECT_EQ(written.error().code(), Errc::too_large);
+    EXPECT_EQ(written.error().kind, Kind::too_large);
 }
 
 TEST(Delivery, HasAllCommitsOfAMessageUnderWayAtOnce) {
@@ -321,7 +320,7 @@ TEST(Delivery, HasAllCommitsOfAMessageUnderWayAtOnce) {
     auto results = deliver(world, to);
     world.engine.on_commit({});
     ASSERT_TRUE(results);
-    for (auto& result : *results) EXPECT_TRUE(result);
+    for (auto& result : *results) EXPECT_TRUE(result.stored());
     EXPECT_EQ(started, 100u);
     EXPECT_EQ(world.engine.commits() - before, 100u);
     EXPECT_GE(reads_before_first_commit, 100u);

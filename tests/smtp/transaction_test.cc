@@ -24,6 +24,29 @@ TEST(OneReply, TellsATemporaryFailureBeforeAPermanentOne) {
         EXPECT_EQ(one_reply(each).text, all.text) << each.size();
 }
 
+TEST(Transaction, HasAReplyForEachVerdict) {
+    using namespace replies;
+    using Kind = delivery::Verdict::Kind;
+    struct Case {
+        delivery::Verdict verdict;
+        Reply reply;
+    };
+    for (const auto& [verdict, reply] : {Case{{Kind::stored}, kStored},
+                                         {{Kind::gone}, kUnknownUser},
+                                         {{Kind::too_large}, kTooLarge},
+                                         {{Kind::bad_header}, kBadHeader},
+                                         {{Kind::loop}, kLoop},
+                                         {{Kind::over_quota}, kMailboxFull},
+                                         {{Kind::rejected}, kRejected},
+                                         {{Kind::deferred, Errc::no_space}, kNoSpace},
+                                         {{Kind::deferred, Errc::cancelled}, kStopping},
+                                         {{Kind::deferred, Errc::io}, kTrouble},
+                                         {{Kind::deferred, Errc::corrupt}, kTrouble}}) {
+        EXPECT_EQ(reply_for(verdict), reply) << reply.text;
+        EXPECT_EQ(reply.temporary(), verdict.kind == Kind::deferred) << reply.text;
+    }
+}
+
 TEST(Transaction, StagesNothingMoreOfAMessageThatIsRefused) {
     const std::string line = std::string(98, 'x') + "\r\n";
     std::string text = "Subject: x\r\n\r\n";

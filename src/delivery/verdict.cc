@@ -1,0 +1,27 @@
+#include "delivery/verdict.h"
+
+namespace poplar::delivery {
+
+Verdict verdict_of(const Error& error) {
+    switch (error.code()) {
+        case Errc::not_found: return {Verdict::Kind::gone, error.code(), error.detail()};
+        case Errc::too_large: return {Verdict::Kind::too_large, error.code(), error.detail()};
+        default: return {Verdict::Kind::deferred, error.code(), error.detail()};
+    }
+}
+
+Error error_of(const Verdict& verdict) {
+    switch (verdict.kind) {
+        case Verdict::Kind::stored:
+        case Verdict::Kind::deferred: break;
+        case Verdict::Kind::gone: return {Errc::not_found, verdict.text};
+        case Verdict::Kind::too_large: return {Errc::too_large, verdict.text};
+        case Verdict::Kind::bad_header:
+        case Verdict::Kind::loop: return {Errc::invalid, verdict.text};
+        case Verdict::Kind::over_quota: return {Errc::no_space, verdict.text};
+        case Verdict::Kind::rejected: return {Errc::denied, verdict.text};
+    }
+    return {verdict.cause, verdict.text};
+}
+
+}  // namespace poplar::delivery

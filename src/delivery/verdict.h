@@ -1,0 +1,33 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "base/error.h"
+
+namespace poplar::delivery {
+
+/// What became of a message, or of it for one recipient. Each protocol has its own reply for each.
+struct Verdict {
+    enum class Kind : std::uint8_t {
+        stored,      ///< durable in every account
+        gone,        ///< nobody is there any more, though the recipient was known
+        too_large,   ///< Limits::message_octets
+        bad_header,  ///< Limits::header_octets, Limits::header_fields
+        loop,        ///< Limits::hops
+        over_quota,  ///< the account may not hold so much
+        rejected,    ///< by a filter or a policy; `text` is what the sender is told
+        deferred,    ///< it can't be done now: `cause`. The sender comes again
+    };
+    Kind kind = Kind::stored;
+    Errc cause = Errc::io;  ///< of `deferred` alone
+    std::string text = {};  ///< for the log, but see `rejected`
+
+    bool stored() const { return kind == Kind::stored; }
+};
+
+/// What a failure of directory or store means for the message.
+Verdict verdict_of(const Error& error);
+/// For callers that know no verdicts, but errors.
+Error error_of(const Verdict& verdict);
+
+}  // namespace poplar::delivery
