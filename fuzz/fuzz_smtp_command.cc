@@ -1,4 +1,5 @@
 // SMTP and LMTP command lines of any octets: a command that keeps its promises, or the reply that the line earns.
+#include "base/ascii.h"
 #include "fuzz/check.h"
 #include "smtp/command.h"
 
@@ -19,7 +20,7 @@ void check(const Mail& mail) {
 
 void check(const Rcpt& rcpt) {
     if (rcpt.to.domain.empty()) {
-        CHECK(same_word(rcpt.to.local, "postmaster"));
+        CHECK(ascii::same(rcpt.to.local, "postmaster"));
         return;
     }
     const auto back = mail::parse_address(mail::to_string(rcpt.to));

@@ -17,6 +17,7 @@
 
 #include "auth/sasl.h"
 #include "auth/scram.h"
+#include "base/ascii.h"
 
 namespace poplar::auth {
 
@@ -59,13 +60,9 @@ constexpr auto kSchemes = std::to_array<Scheme>({
     {"CLEARTEXT", Family::plain},
 });
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
-
 const Scheme* find_scheme(std::string_view name) {
-    if (equals_ignoring_case(name, "MD5")) name = "MD5-CRYPT";  // Dovecot's older name
-    auto found = std::ranges::find_if(kSchemes, [&](auto& scheme) { return equals_ignoring_case(scheme.name, name); });
+    if (ascii::same(name, "MD5")) name = "MD5-CRYPT";  // Dovecot's older name
+    auto found = std::ranges::find_if(kSchemes, [&](auto& scheme) { return ascii::same(scheme.name, name); });
     return found == kSchemes.end() ? nullptr : &*found;
 }
 
@@ -90,9 +87,9 @@ std::optional<Stored> take_apart(std::string_view stored) {
     const Scheme* scheme = find_scheme(name);
     if (scheme == nullptr) return std::nullopt;
     auto encoding = scheme->encoding;
-    if (equals_ignoring_case(suffix, "b64") || equals_ignoring_case(suffix, "base64"))
+    if (ascii::same(suffix, "b64") || ascii::same(suffix, "base64"))
         encoding = Encoding::base64;
-    else if (equals_ignoring_case(suffix, "hex"))
+    else if (ascii::same(suffix, "hex"))
         encoding = Encoding::hex;
     else if (!suffix.empty())
         return std::nullopt;
@@ -145,9 +142,7 @@ std::optional<Argon2Cost> argon2_cost(std::string_view data, std::string_view pr
     auto salt = take_until(data, '$');
     if (!lanes || !salt || salt->size() < 11 || salt->size() > 128 || data.size() < 22 || data.size() > 128)
         return std::nullopt;
-    auto is_base64 = [](char c) {
-        return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
-    };
+    auto is_base64 = [](char c) { return ascii::is_alnum(c) || c == '+' || c == '/'; };
     if (!std::ranges::all_of(*salt, is_base64) || !std::ranges::all_of(data, is_base64)) return std::nullopt;
     auto m = parse_number(*memory), t = parse_number(*passes), p = parse_number(*lanes);
     if (!m || !t || !p || *p < 1 || *p > kArgon2LaneLimit || *m < 8 * *p || *m > kArgon2MemoryLimit)

@@ -6,6 +6,7 @@
 #include "auth/jwt.h"
 #include "auth/sasl.h"
 #include "auth/scram.h"
+#include "base/ascii.h"
 #include "mail/address.h"
 
 namespace poplar::auth {
@@ -20,17 +21,13 @@ constexpr std::size_t kNameLimit = 512;  // octets
 bool is_token(std::string_view text) {
     auto end = text.find_last_not_of('=');
     if (end == std::string_view::npos) return false;
-    return std::ranges::all_of(text.substr(0, end + 1), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               std::string_view("-._~+/").contains(c);
-    });
+    return std::ranges::all_of(text.substr(0, end + 1),
+                               [](char c) { return ascii::is_alnum(c) || std::string_view("-._~+/").contains(c); });
 }
 
 /// `Bearer TOKEN`, the scheme in any case (RFC 7628 s3.1, RFC 9110 s11.1). Errors: invalid.
 Result<std::string> bearer_token(std::string_view text) {
-    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    if (!std::ranges::equal(text.substr(0, kScheme.size()), kScheme, {}, lower))
-        return fail(Errc::invalid, "not a bearer token");
+    if (!ascii::starts_with(text, kScheme)) return fail(Errc::invalid, "not a bearer token");
     text.remove_prefix(kScheme.size());
     if (!is_token(text)) return fail(Errc::invalid, "a malformed token");
     return std::string(text);

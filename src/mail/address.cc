@@ -13,6 +13,8 @@
 #include <memory>
 #include <optional>
 
+#include "base/ascii.h"
+
 namespace poplar::mail {
 namespace {
 
@@ -27,11 +29,10 @@ struct Free {
 
 const std::uint8_t* octets(std::string_view text) { return reinterpret_cast<const std::uint8_t*>(text.data()); }
 
-bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using ascii::is_alpha;
+using ascii::is_digit;
 bool is_8bit(char c) { return static_cast<unsigned char>(c) > 0x7f; }
 bool is_ascii(std::string_view text) { return std::ranges::none_of(text, is_8bit); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
 
 /// atext (RFC 5322 s3.2.3), and what RFC 6531 s3.3 adds.
 bool is_atext(char c) {
@@ -81,7 +82,7 @@ std::optional<std::string> canonical_literal(std::string_view text) {
     const std::string inner(text.substr(1, text.size() - 2));
     if (inner.contains('\0')) return std::nullopt;
     constexpr std::string_view kTag = "ipv6:";
-    const bool v6 = inner.size() > kTag.size() && std::ranges::equal(inner.substr(0, kTag.size()), kTag, {}, lower);
+    const bool v6 = inner.size() > kTag.size() && ascii::starts_with(inner, kTag);
     const int family = v6 ? AF_INET6 : AF_INET;
     std::array<unsigned char, sizeof(in6_addr)> binary{};
     if (inet_pton(family, inner.c_str() + (v6 ? kTag.size() : 0), binary.data()) != 1) return std::nullopt;
@@ -112,7 +113,7 @@ Result<std::string> canonical_local(std::string_view local, LocalPartCase local_
     if (local.empty() || !is_clean_utf8(local)) return invalid("local part is empty, not UTF-8 or has controls");
     if (is_ascii(local)) {
         std::string out(local);
-        if (local_case == LocalPartCase::fold) std::ranges::transform(out, out.begin(), lower);
+        if (local_case == LocalPartCase::fold) std::ranges::transform(out, out.begin(), ascii::lower);
         return out;
     }
     std::size_t size = 0;
@@ -193,7 +194,7 @@ Result<std::string> canonical_domain(std::string_view domain) {
         out = reinterpret_cast<const char*>(looked_up);
         if (out.ends_with('.')) out.pop_back();  // from an ideographic full stop
     }
-    std::ranges::transform(out, out.begin(), lower);
+    std::ranges::transform(out, out.begin(), ascii::lower);
     if (!is_domain_name(out, false)) return invalid("domain breaks the grammar");
     return out;
 }

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace poplar::mail {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+using ascii::same;
+
+bool is_space(char c) { return ascii::is_wsp(c) || c == '\r' || c == '\n'; }
 bool is_separator(char c) { return is_space(c) || c == ';' || c == '=' || c == '(' || c == '"'; }
 
 /// Words, quoted-strings and single separators; comments and white space are passed over.
@@ -84,8 +87,6 @@ private:
     }
     std::string_view in_;
 };
-
-bool same(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
 
 /// RFC 2046 s5.1.1; and any octets over 0x7f, which some mailers put there.
 bool is_boundary(std::string_view text) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "mail/address.h"
 #include "mail/downgrade_field.h"
 #include "mail/field_writer.h"
@@ -13,8 +14,7 @@ namespace {
 
 constexpr std::string_view kContentType = "content-type";
 
-bool is_wsp(char c) { return c == ' ' || c == '\t'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+using ascii::is_wsp;
 bool is_empty_line(std::string_view line) { return line == "\r\n" || line == "\n"; }
 
 }  // namespace
@@ -120,8 +120,7 @@ void Downgrader::pass_long(std::string_view text) {
 
 void Downgrader::finish_field(std::string_view field) {
     if (field.size() > kFieldLimit) return pass_long(field);
-    if (!type_seen_ && field.size() > kContentType.size() && lower(field.front()) == kContentType.front() &&
-        std::ranges::equal(field_name(field), kContentType, {}, lower)) {
+    if (!type_seen_ && field.size() > kContentType.size() && ascii::same(field_name(field), kContentType)) {
         type_ = parse_content_type(field.substr(field.find(':') + 1));
         type_seen_ = true;
     }

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/ascii.h"
 #include "mail/address.h"
 #include "mail/field_writer.h"
 #include "mail/header_walk.h"
@@ -26,18 +27,8 @@ constexpr std::size_t kLongestName = 32;     // of a parameter that is cut into 
 constexpr std::size_t kMostParameters = 64;  // whose names are compared
 constexpr std::string_view kHex = "0123456789ABCDEF";
 
-bool is_wsp(char c) { return c == ' ' || c == '\t'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-std::string lower_case(std::string_view text) {
-    std::string out(text);
-    std::ranges::transform(out, out.begin(), lower);
-    return out;
-}
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && is_wsp(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_wsp(text.back())) text.remove_suffix(1);
-    return text;
-}
+using ascii::is_wsp;
+using ascii::trim;
 /// RFC 5322 s2.2.3: the CRLFs go. What ends the last line goes too.
 std::string unfold(std::string_view text) {
     std::string out;
@@ -341,7 +332,7 @@ void received(FieldWriter& out, std::string_view value) {
         const auto word = value.substr(0, end);
         value.remove_prefix(end);
         if (keyword.empty()) {
-            const auto name = lower_case(word);
+            const auto name = ascii::to_lower(word);
             if (name == "from" || name == "by" || name == "via" || name == "with" || name == "id" || name == "for") {
                 keyword_wsp = wsp;
                 keyword = word;
@@ -350,7 +341,7 @@ void received(FieldWriter& out, std::string_view value) {
             }
             continue;
         }
-        const auto name = lower_case(keyword);
+        const auto name = ascii::to_lower(keyword);
         std::optional<std::string> ascii;
         if (!has_8bit(word)) {
             ascii = word;
@@ -432,7 +423,7 @@ Parameter parameter(std::string_view text) {
     if (const auto equals = plain.find('='); equals != plain.npos) {
         out.name = trim(plain.substr(0, equals));
         out.value = trim(plain.substr(equals + 1));
-        if (is_token(out.name)) out.series = lower_case(out.name.substr(0, out.name.find('*') + 1));
+        if (is_token(out.name)) out.series = ascii::to_lower(out.name.substr(0, out.name.find('*') + 1));
     }
     return out;
 }
@@ -463,7 +454,7 @@ std::string value_of_series(std::span<const Parameter> among, std::string_view s
         if (part.series != series) continue;
         const auto value = unquoted(part.value);
         std::string_view said = value;
-        if (out.empty() && lower_case(said.substr(0, kUtf8.size())) == kUtf8)
+        if (out.empty() && ascii::to_lower(said.substr(0, kUtf8.size())) == kUtf8)
             said.remove_prefix(std::min(said.find('\'', kUtf8.size()), said.size() - 1) + 1);
         out += part.name.ends_with('*') ? percent_decoded(said) : said;
     }
@@ -496,7 +487,7 @@ void mime_value(FieldWriter& out, std::string_view value) {
                 begin();
                 extended_parameter(out, part.name.substr(0, part.name.find('*')), whole);
             }
-        } else if (!has_8bit(part.text) || lower_case(part.name) == "boundary") {
+        } else if (!has_8bit(part.text) || ascii::to_lower(part.name) == "boundary") {
             begin();
             out.words(part.text);
             continue;
@@ -508,7 +499,8 @@ void mime_value(FieldWriter& out, std::string_view value) {
         } else {
             // A mailer that was unsure sent the extended form as well.
             const auto given = unquoted(part.value);
-            const auto extended = is_compared ? value_of_series(compared, lower_case(part.name) + '*') : std::string();
+            const auto extended =
+                is_compared ? value_of_series(compared, ascii::to_lower(part.name) + '*') : std::string();
             if (extended.empty()) {
                 begin();
                 extended_parameter(out, part.name, given);
@@ -533,7 +525,7 @@ void keywords(FieldWriter& out, std::string_view value) {
 bool type_addr(FieldWriter& out, std::string_view value) {
     const auto semicolon = find_special(value, ';', false);
     std::vector<std::string_view> comments;
-    if (semicolon == value.npos || lower_case(without_comments(value.substr(0, semicolon), &comments)) != "utf-8")
+    if (semicolon == value.npos || ascii::to_lower(without_comments(value.substr(0, semicolon), &comments)) != "utf-8")
         return false;
     const auto address = without_comments(value.substr(semicolon + 1), &comments);
     std::string xtext;
@@ -597,7 +589,7 @@ Form form_of(std::string_view name) {
         {"final-recipient", Form::type_addr},
     };
     for (const auto& entry : kForms)
-        if (std::ranges::equal(entry.name, name, {}, {}, lower)) return entry.form;
+        if (ascii::same(entry.name, name)) return entry.form;
     return Form::unstructured;
 }
 

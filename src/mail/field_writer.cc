@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/ascii.h"
+
 namespace poplar::mail {
 namespace {
 
@@ -24,8 +26,7 @@ bool needs_encoding(std::string_view word) { return has_8bit(word) || (word.cont
 
 /// What may stand for itself in the "Q" encoding, within a phrase and so anywhere (RFC 2047 s5).
 bool is_plain_q(unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '!' || c == '*' ||
-           c == '+' || c == '-' || c == '/';
+    return ascii::is_alnum(c) || c == '!' || c == '*' || c == '+' || c == '-' || c == '/';
 }
 std::size_t q_size(std::string_view text) {
     std::size_t size = 0;

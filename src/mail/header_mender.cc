@@ -3,13 +3,15 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
+
 namespace poplar::mail {
 namespace {
 
 constexpr std::string_view kEmptyLine = "\r\n";
 constexpr std::string_view kMailboxLine = "X-Mailbox-Line: ";  // as Postfix calls it
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+using ascii::is_digit;
 
 bool has_time(std::string_view line) {
     for (std::size_t colon = 0; (colon = line.find(':', colon + 1)) != line.npos;)

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/ascii.h"
 #include "mail/field_writer.h"
 
 namespace poplar::mail {
@@ -18,7 +19,6 @@ constexpr std::string_view kReceived = "received";
 constexpr std::uint8_t kOtherName = 0xff;
 constexpr std::size_t kMaxEncodedWord = 1000;  // RFC 2047 s2 says 75; mailers in the field do not hold it
 
-bool is_wsp(unsigned char c) { return c == ' ' || c == '\t'; }
 constexpr auto kFtext = [] {  // RFC 5322 s3.6.8
     std::array<bool, 256> ftext{};
     for (unsigned char c = 0x21; c < 0x7f; ++c) ftext[c] = c != ':';
@@ -30,14 +30,9 @@ std::size_t ftext_size(std::string_view text) {
     while (size < text.size() && is_ftext(static_cast<unsigned char>(text[size]))) ++size;
     return size;
 }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-bool same_ignoring_case(std::string_view a, std::string_view b) { return std::ranges::equal(a, b, {}, lower, lower); }
 
-std::string_view trim(std::string_view text) {
-    while (!text.empty() && is_wsp(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_wsp(text.back())) text.remove_suffix(1);
-    return text;
-}
+using ascii::is_wsp;
+using ascii::lower;
 
 std::optional<std::string> decode_base64(std::string_view text) {
     constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -214,7 +209,7 @@ std::string_view field_name(std::string_view line) {
     line = line.substr(0, kLongestFieldName + 1);
     const std::size_t size = ftext_size(line);
     std::size_t colon = size;
-    while (colon < line.size() && is_wsp(static_cast<unsigned char>(line[colon]))) ++colon;
+    while (colon < line.size() && is_wsp(line[colon])) ++colon;
     return colon < line.size() && line[colon] == ':' ? line.substr(0, size) : std::string_view();
 }
 
@@ -224,7 +219,7 @@ void HeaderWalk::end_name(unsigned char c) {
         if (matched_ == kReceived.size()) ++received_;
         undecided_ = 0;
         at_ = At::text;
-    } else if (is_wsp(c) && undecided_ < kLongestFieldName) {
+    } else if (is_wsp(static_cast<char>(c)) && undecided_ < kLongestFieldName) {
         at_ = At::after_name;
         ++undecided_;
     } else {
@@ -248,7 +243,7 @@ void HeaderWalk::step(unsigned char c) {
                 undecided_ = 1;
             } else if (c == '\n') {
                 at_ = At::body;
-            } else if (is_wsp(c) && fields_ > 0) {
+            } else if (is_wsp(static_cast<char>(c)) && fields_ > 0) {
                 at_ = At::text;
             } else if (!is_ftext(c)) {
                 end_at_text();
@@ -283,7 +278,7 @@ std::size_t HeaderWalk::pass_name(std::string_view bytes) {
     const std::size_t size = ftext_size(bytes.substr(0, kLongestFieldName));
     if (size == 0 || size == bytes.size() || bytes[size] != ':') return 0;
     ++fields_;
-    if (size == kReceived.size() && same_ignoring_case(bytes.substr(0, size), kReceived)) ++received_;
+    if (size == kReceived.size() && ascii::same(bytes.substr(0, size), kReceived)) ++received_;
     at_ = At::text;
     return size + 1;
 }
@@ -321,7 +316,7 @@ std::vector<HeaderField> parse_header(std::string_view header, std::size_t limit
         header.remove_prefix(newline == std::string_view::npos ? header.size() : newline + 1);
         if (line.ends_with('\r')) line.remove_suffix(1);
         if (line.empty()) break;
-        if (is_wsp(static_cast<unsigned char>(line.front())) && !fields.empty()) {
+        if (is_wsp(line.front()) && !fields.empty()) {
             fields.back().value += line;  // RFC 5322 s2.2.3: only the CRLF goes
             continue;
         }
@@ -329,7 +324,7 @@ std::vector<HeaderField> parse_header(std::string_view header, std::size_t limit
         if (name.empty() || fields.size() == limit) break;
         fields.push_back({std::string(name), std::string(line.substr(line.find(':') + 1))});
     }
-    for (auto& field : fields) field.value = trim(field.value);
+    for (auto& field : fields) field.value = ascii::trim(field.value);
     return fields;
 }
 
@@ -344,7 +339,7 @@ std::string decode_for_display(std::string_view value) {
         // RFC 2047 s6.2: white space between encoded-words is not shown.
         const bool joins =
             word && !run.source.empty() && between.find_first_not_of(" \t\r\n") == std::string_view::npos;
-        if (!joins || !same_ignoring_case(run.charset, word->charset)) run.flush(out);
+        if (!joins || !ascii::same(run.charset, word->charset)) run.flush(out);
         if (!joins) out += between;
         if (word) {
             run.charset = std::move(word->charset);

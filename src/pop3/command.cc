@@ -4,18 +4,18 @@
 #include <charconv>
 #include <limits>
 
+#include "base/ascii.h"
+
 namespace poplar::pop3 {
 
 namespace {
 
 constexpr std::size_t kLongestKeyword = 4;
 
-constexpr char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
-
 /// A keyword's letters, in either case, behind their count, as one number: quicker to compare than text.
 constexpr std::uint64_t letters(std::string_view keyword) {
     std::uint64_t packed = keyword.size();
-    for (char c : keyword) packed = packed << 8 | static_cast<unsigned char>(upper(c));
+    for (char c : keyword) packed = packed << 8 | static_cast<unsigned char>(ascii::upper(c));
     return packed;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace poplar::pop3 {
 
 namespace {
@@ -24,11 +26,7 @@ bool is_auth(std::string_view line) {
 
 // A browser that is made to talk to us: a form's body could hold POP3 commands. A long request line is refused for its
 // length, but each request has a Host field (RFC 9112 s3, s3.2).
-bool is_http(std::string_view line) {
-    constexpr std::string_view kHost = "host:";
-    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    return line.contains(" HTTP/") || std::ranges::equal(line.substr(0, kHost.size()), kHost, {}, lower);
-}
+bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
 
 }  // namespace
 

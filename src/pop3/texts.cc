@@ -2,19 +2,18 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace poplar::pop3 {
 
 namespace {
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-bool is_alpha(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
-bool is_alnum(char c) { return is_alpha(c) || (c >= '0' && c <= '9'); }
 
 /// RFC 4647 s2.1: 1*8ALPHA *("-" 1*8alphanum).
 bool is_range(std::string_view text) {
     for (bool first = true;; first = false) {
         auto subtag = text.substr(0, text.find('-'));
-        if (subtag.empty() || subtag.size() > 8 || !std::ranges::all_of(subtag, first ? is_alpha : is_alnum))
+        if (subtag.empty() || subtag.size() > 8 ||
+            !std::ranges::all_of(subtag, first ? ascii::is_alpha : ascii::is_alnum))
             return false;
         if (subtag.size() == text.size()) return true;
         text.remove_prefix(subtag.size() + 1);
@@ -27,7 +26,7 @@ std::optional<Language> find_language(std::string_view range) {
     if (!is_range(range)) return std::nullopt;
     for (;;) {
         for (std::size_t i = 0; i < kLanguages.size(); ++i)
-            if (std::ranges::equal(kLanguages[i].tag, range, {}, lower, lower)) return static_cast<Language>(i);
+            if (ascii::same(kLanguages[i].tag, range)) return static_cast<Language>(i);
         auto hyphen = range.rfind('-');
         if (hyphen == range.npos) return std::nullopt;
         range = range.substr(0, hyphen);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "smtp/parameters.h"
 #include "smtp/xclient.h"
 
@@ -68,7 +69,7 @@ std::optional<Path> parse_path(std::string_view text) {
 std::optional<std::string_view> after_keyword(std::string_view text, std::string_view keyword) {
     text = trim_left(text);
     if (text.size() <= keyword.size() || text[keyword.size()] != ':') return std::nullopt;
-    if (!same_word(text.substr(0, keyword.size()), keyword)) return std::nullopt;
+    if (!ascii::same(text.substr(0, keyword.size()), keyword)) return std::nullopt;
     return text.substr(keyword.size() + 1);
 }
 
@@ -93,7 +94,7 @@ Parsed parse_rcpt(std::string_view rest) {
     auto path = parse_path(*text);
     if (!path) return std::unexpected(replies::kBadRecipient);
     Rcpt rcpt;
-    if (same_word(path->address, "postmaster")) {
+    if (ascii::same(path->address, "postmaster")) {
         rcpt.to.local = std::string(path->address);
     } else {
         auto address = mail::parse_address(path->address);
@@ -117,7 +118,7 @@ Parsed parse_bdat(std::string_view rest) {
     auto size = rest.substr(0, rest.find(' '));
     auto octets = parse_number(size);
     auto marker = trim_left(rest.substr(size.size()));
-    if (!octets || (!marker.empty() && !same_word(marker, "LAST"))) return std::unexpected(replies::kBadArgument);
+    if (!octets || (!marker.empty() && !ascii::same(marker, "LAST"))) return std::unexpected(replies::kBadArgument);
     return Bdat{*octets, !marker.empty()};
 }
 
@@ -162,19 +163,14 @@ constexpr std::string_view kOthers[] = {"AUTH", "BURL", "ETRN", "ATRN", "TURN", 
 
 }  // namespace
 
-bool same_word(std::string_view a, std::string_view b) {
-    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 std::string_view verb_of(std::string_view line) { return line.substr(0, line.find(' ')); }
 
 std::expected<Command, Reply> parse_command(std::string_view line) {
     line = trim_right(line);
     auto word = verb_of(line);
     for (const auto& verb : kVerbs)
-        if (same_word(word, verb.name)) return verb.parse(line.substr(word.size()));
-    bool known = std::ranges::any_of(kOthers, [&](auto other) { return same_word(word, other); });
+        if (ascii::same(word, verb.name)) return verb.parse(line.substr(word.size()));
+    bool known = std::ranges::any_of(kOthers, [&](auto other) { return ascii::same(word, other); });
     return std::unexpected(known ? replies::kNotImplemented : replies::kUnknownCommand);
 }
 

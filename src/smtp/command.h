@@ -73,7 +73,5 @@ std::expected<Command, Reply> parse_command(std::string_view line);
 
 /// The first word, as written.
 std::string_view verb_of(std::string_view line);
-/// ASCII case is ignored.
-bool same_word(std::string_view a, std::string_view b);
 
 }  // namespace poplar::smtp

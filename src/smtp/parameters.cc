@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
+
 namespace poplar::smtp {
 
 namespace {
@@ -12,13 +14,12 @@ using replies::kBadParameter;
 constexpr std::size_t kEnvidLimit = 100;  // xtext characters, RFC 3461 s4.4
 constexpr std::size_t kOrcptLimit = 500;  // RFC 3461 s4.2
 
-bool is_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
 bool is_8bit(char c) { return static_cast<unsigned char>(c) > 0x7f; }
 
 // RFC 5321 s4.1.2 esmtp-keyword.
 bool is_keyword(std::string_view text) {
-    return !text.empty() && is_alnum(text.front()) &&
-           std::ranges::all_of(text, [](char c) { return is_alnum(c) || c == '-'; });
+    return !text.empty() && ascii::is_alnum(text.front()) &&
+           std::ranges::all_of(text, [](char c) { return ascii::is_alnum(c) || c == '-'; });
 }
 
 // RFC 5321 s4.1.2 esmtp-value, with UTF-8 as RFC 6531 s3.3 extends it.
@@ -46,7 +47,7 @@ std::expected<void, Reply> each_parameter(std::string_view text, Take take) {
         if (parameter.has_value) parameter.value = token.substr(equals + 1);
         if (!is_keyword(parameter.keyword)) return std::unexpected(kBadParameter);
         if (parameter.has_value && !is_value(parameter.value)) return std::unexpected(kBadParameter);
-        if (std::ranges::any_of(seen, [&](auto s) { return same_word(s, parameter.keyword); }))
+        if (std::ranges::any_of(seen, [&](auto s) { return ascii::same(s, parameter.keyword); }))
             return std::unexpected(kBadParameter);
         seen.push_back(parameter.keyword);
         if (auto taken = take(parameter); !taken) return taken;
@@ -58,16 +59,15 @@ std::expected<void, Reply> take_size(Parameter p, Mail& mail) {
     mail.size = parse_number(p.value);
     if (mail.size) return {};
     // Twenty digits may be more than 2^64: a number, but surely too large.
-    if (p.value.empty() || !std::ranges::all_of(p.value, [](char c) { return c >= '0' && c <= '9'; }))
-        return std::unexpected(kBadParameter);
+    if (p.value.empty() || !std::ranges::all_of(p.value, ascii::is_digit)) return std::unexpected(kBadParameter);
     return std::unexpected(replies::kTooLarge);
 }
 
 std::expected<void, Reply> take_body(Parameter p, Mail& mail) {
     if (!p.has_value) return std::unexpected(kBadParameter);
-    if (same_word(p.value, "7BIT"))
+    if (ascii::same(p.value, "7BIT"))
         mail.body = Mail::Body::seven_bit;
-    else if (same_word(p.value, "8BITMIME"))
+    else if (ascii::same(p.value, "8BITMIME"))
         mail.body = Mail::Body::eight_bit;
     else
         return std::unexpected(replies::kUnsupportedValue);  // BINARYMIME (RFC 3030 s3) is not offered
@@ -75,9 +75,9 @@ std::expected<void, Reply> take_body(Parameter p, Mail& mail) {
 }
 
 std::expected<void, Reply> take_ret(Parameter p, Mail& mail) {
-    if (same_word(p.value, "FULL"))
+    if (ascii::same(p.value, "FULL"))
         mail.ret = Mail::Return::full;
-    else if (same_word(p.value, "HDRS"))
+    else if (ascii::same(p.value, "HDRS"))
         mail.ret = Mail::Return::headers;
     else
         return std::unexpected(kBadParameter);
@@ -98,13 +98,13 @@ std::expected<void, Reply> take_notify(Parameter p, Rcpt& rcpt) {
     for (std::string_view rest = p.value;;) {
         auto word = rest.substr(0, rest.find(','));
         ++words;
-        if (same_word(word, "NEVER"))
+        if (ascii::same(word, "NEVER"))
             notify.never = true;
-        else if (same_word(word, "SUCCESS"))
+        else if (ascii::same(word, "SUCCESS"))
             notify.success = true;
-        else if (same_word(word, "FAILURE"))
+        else if (ascii::same(word, "FAILURE"))
             notify.failure = true;
-        else if (same_word(word, "DELAY"))
+        else if (ascii::same(word, "DELAY"))
             notify.delay = true;
         else
             return std::unexpected(kBadParameter);
@@ -156,11 +156,11 @@ std::optional<std::string> decode_xtext(std::string_view text) {
 
 std::expected<void, Reply> parse_parameters(std::string_view text, Mail& mail) {
     return each_parameter(text, [&](Parameter p) -> std::expected<void, Reply> {
-        if (same_word(p.keyword, "SIZE")) return take_size(p, mail);
-        if (same_word(p.keyword, "BODY")) return take_body(p, mail);
-        if (same_word(p.keyword, "RET")) return take_ret(p, mail);
-        if (same_word(p.keyword, "ENVID")) return take_envid(p, mail);
-        if (!same_word(p.keyword, "SMTPUTF8")) return std::unexpected(replies::kUnknownParameter);
+        if (ascii::same(p.keyword, "SIZE")) return take_size(p, mail);
+        if (ascii::same(p.keyword, "BODY")) return take_body(p, mail);
+        if (ascii::same(p.keyword, "RET")) return take_ret(p, mail);
+        if (ascii::same(p.keyword, "ENVID")) return take_envid(p, mail);
+        if (!ascii::same(p.keyword, "SMTPUTF8")) return std::unexpected(replies::kUnknownParameter);
         if (p.has_value) return std::unexpected(kBadParameter);  // RFC 6531 s3.1: takes no value
         mail.smtputf8 = true;
         return {};
@@ -169,8 +169,8 @@ std::expected<void, Reply> parse_parameters(std::string_view text, Mail& mail) {
 
 std::expected<void, Reply> parse_parameters(std::string_view text, Rcpt& rcpt) {
     return each_parameter(text, [&](Parameter p) -> std::expected<void, Reply> {
-        if (same_word(p.keyword, "NOTIFY")) return take_notify(p, rcpt);
-        if (same_word(p.keyword, "ORCPT")) return take_orcpt(p, rcpt);
+        if (ascii::same(p.keyword, "NOTIFY")) return take_notify(p, rcpt);
+        if (ascii::same(p.keyword, "ORCPT")) return take_orcpt(p, rcpt);
         return std::unexpected(replies::kUnknownParameter);
     });
 }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/ascii.h"
 #include "base/log.h"
 #include "base/peer_network.h"
 #include "session/lines.h"
@@ -29,7 +30,7 @@ std::string with_keyword(Protocol protocol, bool extended, bool tls, bool utf8) 
 }
 
 bool is_hello(std::string_view verb) {
-    return same_word(verb, "EHLO") || same_word(verb, "HELO") || same_word(verb, "LHLO");
+    return ascii::same(verb, "EHLO") || ascii::same(verb, "HELO") || ascii::same(verb, "LHLO");
 }
 
 // RFC 2034 s3: responses to a greeting have no enhanced code, refusals neither.
@@ -40,8 +41,8 @@ Reply without_status(Reply reply) {
 
 // A browser that is made to talk to us sends one of these (a form's body could hold SMTP commands).
 bool is_http(std::string_view verb) {
-    return same_word(verb, "GET") || same_word(verb, "POST") || same_word(verb, "PUT") || same_word(verb, "HEAD") ||
-           same_word(verb, "OPTIONS") || same_word(verb, "CONNECT");
+    return ascii::same(verb, "GET") || ascii::same(verb, "POST") || ascii::same(verb, "PUT") ||
+           ascii::same(verb, "HEAD") || ascii::same(verb, "OPTIONS") || ascii::same(verb, "CONNECT");
 }
 
 // For the log: who a message was for, as far as a line can hold it.
@@ -194,7 +195,7 @@ std::variant<Result<>, Task<Result<>>> Session::obey(std::string_view line) {
     }
     if (is_http(verb_of(line))) return hang_up(replies::kNotHttp);
     // How many octets follow can't be known: the next ones must not be taken for commands.
-    if (same_word(verb_of(line), "BDAT")) return hang_up(replies::kLostChunk);
+    if (ascii::same(verb_of(line), "BDAT")) return hang_up(replies::kLostChunk);
     return bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
 }
 

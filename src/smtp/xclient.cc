@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "smtp/parameters.h"
 
 namespace poplar::smtp {
@@ -18,11 +19,11 @@ struct Attribute {
 };
 
 bool nothing_known(std::string_view value) {
-    return same_word(value, "[UNAVAILABLE]") || same_word(value, "[TEMPUNAVAIL]");
+    return ascii::same(value, "[UNAVAILABLE]") || ascii::same(value, "[TEMPUNAVAIL]");
 }
 
 std::string_view without_tag(std::string_view address) {
-    const bool tagged = same_word(address.substr(0, kIpv6Tag.size()), kIpv6Tag);
+    const bool tagged = ascii::starts_with(address, kIpv6Tag);
     return tagged ? address.substr(kIpv6Tag.size()) : address;
 }
 
@@ -42,8 +43,8 @@ bool read_port(std::string_view value, Xclient& client) {
 }
 
 bool read_protocol(std::string_view value, Xclient& client) {
-    client.extended = same_word(value, "ESMTP");
-    return *client.extended || same_word(value, "SMTP");
+    client.extended = ascii::same(value, "ESMTP");
+    return *client.extended || ascii::same(value, "SMTP");
 }
 
 bool read_helo(std::string_view value, Xclient& client) {
@@ -79,7 +80,7 @@ std::expected<Xclient, Reply> parse_xclient(std::string_view text) {
         text.remove_prefix(word.size());
         const auto equals = std::min(word.find('='), word.size());
         const auto known = std::ranges::find_if(
-            kAttributes, [&](const Attribute& one) { return same_word(one.name, word.substr(0, equals)); });
+            kAttributes, [&](const Attribute& one) { return ascii::same(one.name, word.substr(0, equals)); });
         if (known == std::end(kAttributes) || equals == word.size()) return std::unexpected(replies::kBadArgument);
         const auto value = decode_xtext(word.substr(equals + 1));
         if (!value || value->empty() || value->size() > kValueLimit || !known->read(*value, client))
