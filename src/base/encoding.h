@@ -42,7 +42,7 @@ public:
     std::string_view raw(std::size_t size);
     bool ok() const { return ok_; }
     bool at_end() const { return in_.empty(); }
-    std::string_view rest() const { return in_; }
+    std::string_view remaining() const { return in_; }
 
 private:
     std::string_view take(std::size_t size);

@@ -193,14 +193,14 @@ Result<Directory::PeerKeys> decode_familiar_peers(std::string_view value) {
 
 Result<std::string> decode_server_secret(std::string_view value) {
     Decoder in(value);
-    if (in.u8() != kVersion || in.rest().empty()) return damaged("server's secret");
-    return std::string(in.rest());
+    if (in.u8() != kVersion || in.remaining().empty()) return damaged("server's secret");
+    return std::string(in.remaining());
 }
 
 Result<mail::Address> decode_location(std::string_view value) {
     Decoder in(value);
     if (in.u8() != kVersion) return damaged("account id");
-    return parse_location(in.rest());
+    return parse_location(in.remaining());
 }
 
 }  // namespace poplar::directory

@@ -66,7 +66,7 @@ TEST(Encoding, ReadsBackWhatItWrote) {
         EXPECT_EQ(in.u64(), v);
         EXPECT_EQ(in.u32_key(), static_cast<std::uint32_t>(v));
         EXPECT_EQ(in.u64_key(), v);
-        EXPECT_EQ(in.rest(), "tail");
+        EXPECT_EQ(in.remaining(), "tail");
         EXPECT_EQ(in.raw(4), "tail");
         EXPECT_TRUE(in.ok() && in.at_end());
     }
