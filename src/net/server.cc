@@ -7,13 +7,13 @@
 #include <system_error>
 
 #include "base/log.h"
+#include "base/steady.h"
 #include "base/turn.h"
 
 namespace poplar::net {
 
 namespace {
 
-using SteadyClock = std::chrono::steady_clock;
 using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
 using ConnectionList = boost::intrusive::list<StreamConnection, boost::intrusive::constant_time_size<false>>;
 
@@ -202,7 +202,7 @@ Task<> Server::Shared::accept_loop(std::shared_ptr<Shared> self, std::size_t wor
     if (station.closed) co_return;
     Descriptor acceptor(self->workers.executor(worker), socket.release());
     station.acceptors.push_back(&acceptor);
-    asio::steady_timer pause(self->workers.executor(worker));
+    SteadyTimer pause(self->workers.executor(worker));
     while (acceptor.is_open()) {
         auto [error] = co_await acceptor.async_wait(Descriptor::wait_read, asio::as_tuple(use_awaitable));
         for (int i = 0; i < kAcceptBurst && !error && acceptor.is_open(); ++i) {
@@ -286,7 +286,7 @@ std::size_t Server::live() const { return shared_->places.taken(); }
 Task<bool> Server::idle(std::chrono::milliseconds patience) {
     auto shared = shared_;
     auto deadline = SteadyClock::now() + patience;
-    asio::steady_timer timer(co_await asio::this_coro::executor);
+    SteadyTimer timer(co_await asio::this_coro::executor);
     // An accept loop that has not heard of the end yet may still begin a session.
     while ((shared->stopping && shared->accepting != 0) || shared->places.taken() != 0) {
         if (SteadyClock::now() >= deadline) co_return false;

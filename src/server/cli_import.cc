@@ -8,6 +8,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "base/steady.h"
 #include "base/units.h"
 #include "directory/passwd_file.h"
 #include "server/admin_api.h"
@@ -118,9 +119,7 @@ private:
         return {};
     }
 
-    double seconds() const {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-    }
+    double seconds() const { return std::chrono::duration<double>(SteadyClock::now() - started_).count(); }
 
     void show_progress() const {
         if (!progress_) return;
@@ -140,7 +139,7 @@ private:
     AdminClient& server_;
     const ImportOptions& options_;
     bool progress_;
-    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    SteadyTime started_ = SteadyClock::now();
     Json batch_ = Json::array();
     std::unordered_map<std::string, std::uint64_t> lines_;  ///< of the addresses in `batch_`
     std::vector<Refusal> refused_;

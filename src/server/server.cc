@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "base/steady.h"
 #include "base/version.h"
 #include "http/session.h"
 #include "jobs/runner.h"
@@ -28,7 +29,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using std::chrono::steady_clock;
 constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
@@ -217,7 +217,7 @@ private:
     net::Server net_;
 
     Timestamp started_ = system_clock().now();
-    steady_clock::time_point started_steady_ = steady_clock::now();
+    SteadyTime started_steady_ = SteadyClock::now();
     bool stopping_ = false, stopped_ = false;
 };
 
@@ -488,7 +488,7 @@ Task<Json> Server::status() {
              {"hostname", config_.hostname},
              {"pid", getpid()},
              {"started", json_time(started_)},
-             {"uptime_seconds", std::chrono::duration_cast<seconds>(steady_clock::now() - started_steady_).count()},
+             {"uptime_seconds", std::chrono::duration_cast<seconds>(SteadyClock::now() - started_steady_).count()},
              {"stopping", stopping_},
              {"config", config_.file},
              {"listening", std::move(listening)},

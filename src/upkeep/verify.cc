@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/background.h"
+#include "base/steady.h"
 #include "directory/removed.h"
 #include "mailstore/mail_store.h"
 
@@ -228,7 +229,7 @@ Task<Result<VerifyOutcome>> verify_store(engine::Inspection& engine, directory::
     {
         Reader reader(engine, findings);
         asio::steady_timer pause(co_await asio::this_coro::executor);
-        auto last_progress = std::chrono::steady_clock::now();
+        auto last_progress = SteadyClock::now();
         for (bool reading = true; reading;) {
             pause.expires_after(std::chrono::milliseconds(50));
             co_await pause.async_wait(asio::as_tuple(use_awaitable));
@@ -241,7 +242,7 @@ Task<Result<VerifyOutcome>> verify_store(engine::Inspection& engine, directory::
                 if (!*news.result) co_return pass_on(*news.result);
                 outcome.totals = **news.result;
                 reading = false;
-            } else if (auto now = std::chrono::steady_clock::now(); now - last_progress >= std::chrono::seconds(1)) {
+            } else if (auto now = SteadyClock::now(); now - last_progress >= std::chrono::seconds(1)) {
                 last_progress = now;
                 if (auto told = co_await listener.progress(news.totals); !told) co_return pass_on(told);
             }

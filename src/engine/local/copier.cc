@@ -6,6 +6,7 @@
 
 #include "base/background.h"
 #include "base/log.h"
+#include "base/steady.h"
 #include "engine/local/log_files.h"
 
 namespace poplar::engine::local {
@@ -227,11 +228,10 @@ Result<> Copier::flush_past(std::uint64_t segment) {
 
 // Rests behind each burst: for as long as the rate wants, and for as long as it has worked at least.
 SegmentCopy::Pace Copier::pace(Haste haste) {
-    using Clock = std::chrono::steady_clock;
     using Seconds = std::chrono::duration<double>;
-    return [this, haste, octets = std::uint64_t(0), begun = Clock::now()](std::uint64_t more) mutable {
+    return [this, haste, octets = std::uint64_t(0), begun = SteadyClock::now()](std::uint64_t more) mutable {
         octets += more;
-        const Seconds worked = Clock::now() - begun;
+        const Seconds worked = SteadyClock::now() - begun;
         if (octets < kBurstOctets && worked < kBurst) return true;
         std::unique_lock lock(mutex_);
         if (haste == Haste::paced) {
@@ -239,7 +239,7 @@ SegmentCopy::Pace Copier::pace(Haste haste) {
             wake_.wait_for(lock, std::max(rest, worked), [this] { return stopping_; });
         }
         octets = 0;
-        begun = Clock::now();
+        begun = SteadyClock::now();
         return !stopping_;
     };
 }

@@ -189,7 +189,7 @@ void Scrubber::found(const Damage& damage) {
 
 bool Scrubber::pace(std::uint64_t octets) {
     std::unique_lock lock(mutex_);
-    if (std::chrono::steady_clock::now() - stored_ >= kStoreEvery) store();
+    if (SteadyClock::now() - stored_ >= kStoreEvery) store();
     if (options_.scrub_rate == 0) return !stopping_;
     std::chrono::duration<double> rest(static_cast<double>(octets) / static_cast<double>(options_.scrub_rate));
     return !wake_.wait_for(lock, rest, [this] { return stopping_; });
@@ -204,7 +204,7 @@ void Scrubber::store() {
     out.varint(status_.damage.size());
     for (const auto& damage : status_.damage) encode(out, damage);
     (void)index_.store_scrub_state(out.bytes());
-    stored_ = std::chrono::steady_clock::now();
+    stored_ = SteadyClock::now();
 }
 
 }  // namespace poplar::engine::local

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/steady.h"
 #include "engine/local/committer.h"
 #include "engine/local/store_check.h"
 
@@ -43,7 +44,7 @@ private:
     SegmentId segment_;
     std::uint64_t offset_ = 0;                                                  // of segment_
     std::uint64_t records_before_ = 0, bodies_before_ = 0, octets_before_ = 0;  // of this round, before the restart
-    std::chrono::steady_clock::time_point stored_{};
+    SteadyTime stored_{};
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;
