@@ -12,12 +12,12 @@
 #include "auth/familiar_peers.h"
 #include "auth/hash_places.h"
 #include "auth/password.h"
-#include "auth/peer_key.h"
 #include "auth/throttle.h"
 #include "auth/verified_cache.h"
 #include "base/async_mutex.h"
 #include "base/fair_pool.h"
 #include "base/log.h"
+#include "base/peer_network.h"
 #include "base/random.h"
 #include "base/steady.h"
 
@@ -106,7 +106,7 @@ struct Authenticator::Impl {
 
     Keys counted(const std::string& name, const std::optional<Account>& account, std::string_view peer,
                  bool loopback) const {
-        Keys keys{.peer = peer_key(peer, loopback), .peer_counts = !loopback, .account = 0, .pair = 0};
+        Keys keys{.peer = loopback ? kThisMachine : peer_key(peer), .peer_counts = !loopback, .account = 0, .pair = 0};
         keys.account = account ? hashed(account->id.value, 0) : hashed(unknown(name));
         keys.pair = hashed(keys.account, keys.peer);
         return keys;

@@ -10,9 +10,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "auth/peer_key.h"
 #include "base/asio.h"
 #include "base/async_mutex.h"
+#include "base/peer_network.h"
 #include "directory/directory.h"
 
 namespace poplar::auth {

@@ -6,14 +6,14 @@ namespace poplar {
 
 Budget::Holding::Holding(Holding&& other) noexcept
     : budget_(std::exchange(other.budget_, nullptr)),
-      holder_(std::move(other.holder_)),
+      holder_(other.holder_),
       amount_(std::exchange(other.amount_, 0)) {}
 
 Budget::Holding& Budget::Holding::operator=(Holding&& other) noexcept {
     if (this != &other) {
         release();
         budget_ = std::exchange(other.budget_, nullptr);
-        holder_ = std::move(other.holder_);
+        holder_ = other.holder_;
         amount_ = std::exchange(other.amount_, 0);
     }
     return *this;
@@ -28,7 +28,7 @@ bool Budget::Holding::resize(std::uint64_t amount) {
 
 void Budget::Holding::release() { (void)resize(0); }
 
-bool Budget::change(const std::string& holder, std::uint64_t before, std::uint64_t after) {
+bool Budget::change(Holder holder, std::uint64_t before, std::uint64_t after) {
     std::lock_guard guard(mutex_);
     auto found = holders_.find(holder);
     const auto own = (found == holders_.end() ? 0 : found->second) - before + after;
@@ -49,9 +49,9 @@ std::uint64_t Budget::held() const {
     return held_;
 }
 
-std::uint64_t Budget::held_by(std::string_view key) const {
+std::uint64_t Budget::held_by(Holder holder) const {
     std::lock_guard guard(mutex_);
-    auto found = holders_.find(std::string(key));
+    auto found = holders_.find(holder);
     return found == holders_.end() ? 0 : found->second;
 }
 

@@ -47,7 +47,7 @@ bool enabled(Level level);
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
 /// Somebody outside whose doings cause a line.
 struct Cause {
-    std::string peer;           ///< peer_key() of its address
+    std::uint64_t peer;         ///< peer_key() of its address
     std::uint64_t octets_sent;  ///< by it, since its last line
 };
 /// As write(), within the peer's share of the log (base/log_shares.h). `log.held_back` tells from time to time how many

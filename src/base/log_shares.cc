@@ -24,7 +24,7 @@ void Shares::set_limits(ShareLimits limits) {
     limits_ = limits;
 }
 
-bool Shares::take(std::string_view peer, std::uint64_t octets_sent, std::size_t line_octets, SteadyTime now) {
+bool Shares::take(PeerKey peer, std::uint64_t octets_sent, std::size_t line_octets, SteadyTime now) {
     std::lock_guard guard(mutex_);
     auto& purse = purse_of(peer, now);
     if (limits_.per_octet != 0) {
@@ -44,15 +44,13 @@ bool Shares::take(std::string_view peer, std::uint64_t octets_sent, std::size_t 
     return true;
 }
 
-Shares::Purse& Shares::purse_of(std::string_view peer, SteadyTime now) {
-    auto found = purses_.find(std::string(peer));
+Shares::Purse& Shares::purse_of(PeerKey peer, SteadyTime now) {
+    auto found = purses_.find(peer);
     if (found == purses_.end()) {
         if (purses_.size() >= sweep_at_ && now >= sweep_after_) forget_full_ones(now);
-        // Those that find no room among so many share one.
-        const bool room = purses_.size() < kMostPeers;
-        found = purses_.try_emplace(room ? std::string(peer) : std::string(), Purse{kFirst, 0, now, 0}).first;
+        if (purses_.size() < kMostPeers) found = purses_.try_emplace(peer, Purse{kFirst, 0, now, 0}).first;
     }
-    auto& purse = found->second;
+    auto& purse = found != purses_.end() ? found->second : others_;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - purse.filled);
     if (seconds.count() > 0) {
         purse.filled += seconds;

@@ -3,11 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <string>
-#include <string_view>
 #include <unordered_map>
 
 #include "base/log.h"
+#include "base/peer_network.h"
 #include "base/steady.h"
 
 namespace poplar::log {
@@ -19,7 +18,7 @@ public:
 
     /// Whether a line of `line_octets` about `peer`, which has sent `octets_sent` since it was last asked about, may be
     /// written at `now`.
-    bool take(std::string_view peer, std::uint64_t octets_sent, std::size_t line_octets, SteadyTime now);
+    bool take(PeerKey peer, std::uint64_t octets_sent, std::size_t line_octets, SteadyTime now);
     std::size_t size() const;  ///< peers that are remembered
 
 private:
@@ -29,12 +28,13 @@ private:
         SteadyTime filled{};
         std::uint64_t second = 0;
     };
-    Purse& purse_of(std::string_view peer, SteadyTime now);
+    Purse& purse_of(PeerKey peer, SteadyTime now);
     void forget_full_ones(SteadyTime now);
 
     mutable std::mutex mutex_;  // for what follows
     ShareLimits limits_;
-    std::unordered_map<std::string, Purse> purses_;
+    std::unordered_map<PeerKey, Purse> purses_;
+    Purse others_;                 ///< of all peers that find no room among so many
     std::size_t sweep_at_ = 1024;  ///< purses, before those that say nothing any more are looked for
     SteadyTime sweep_after_{};     ///< and not before this, as a look at all of them takes milliseconds
     std::uint64_t second_ = 0, taken_ = 0;

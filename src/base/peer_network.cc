@@ -1,42 +1,69 @@
 #include "base/peer_network.h"
 
-#include <algorithm>
+#include <arpa/inet.h>
 
-#include "base/asio.h"
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <optional>
 
 namespace poplar {
 
 namespace {
 
-constexpr std::size_t kTextLimit = 64;
+constexpr PeerKey kIpv4 = 0x0000'ffff'0000'0000;  // 0:ffff::/32 is no address's upper half
+constexpr PeerKey kText = 0xff00'0000'0000'0000;  // nor is a multicast address's
+constexpr PeerKey kTextBits = 0x00ff'ffff'ffff'ffff;
+constexpr std::size_t kTextLimit = INET6_ADDRSTRLEN;  // longer ones are no addresses
 
-/// The address's first bits, which are whole octets. All 32 bits of IPv4 are written without a length.
-std::string prefix_of(std::string_view text, unsigned v4_bits, unsigned v6_bits) {
-    text = text.substr(0, kTextLimit);
-    boost::system::error_code error;
-    auto address = asio::ip::make_address(std::string(text), error);
-    if (error) return std::string(text);
-    if (address.is_v6() && address.to_v6().is_v4_mapped())
-        address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    if (address.is_v4()) {
-        auto octets = address.to_v4().to_bytes();
-        std::fill(octets.begin() + v4_bits / 8, octets.end(), 0);
-        auto network = asio::ip::address_v4(octets).to_string();
-        return v4_bits == 32 ? network : network + "/" + std::to_string(v4_bits);
+PeerKey big_endian(const unsigned char* octets, std::size_t count) {
+    PeerKey value = 0;
+    for (std::size_t i = 0; i < count; ++i) value = value << 8 | octets[i];
+    return value;
+}
+
+PeerKey text_key(std::string_view text) {  // FNV-1a
+    PeerKey hash = 0xcbf2'9ce4'8422'2325;
+    for (unsigned char c : text) hash = (hash ^ c) * 0x100'0000'01b3;
+    return kText | (hash & kTextBits);
+}
+
+// Each line of the log about a peer asks, and most peers have IPv4: no copy for inet_pton().
+std::optional<PeerKey> ipv4_key(std::string_view text) {
+    PeerKey address = 0;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    for (int i = 0; i < 4; ++i) {
+        std::uint8_t octet = 0;
+        if (i > 0 && (at == end || *at++ != '.')) return std::nullopt;
+        const auto [next, error] = std::from_chars(at, end, octet);
+        if (error != std::errc() || (next - at > 1 && *at == '0')) return std::nullopt;
+        address = address << 8 | octet;
+        at = next;
     }
-    auto octets = address.to_v6().to_bytes();
-    std::fill(octets.begin() + v6_bits / 8, octets.end(), 0);
-    return asio::ip::address_v6(octets).to_string() + "/" + std::to_string(v6_bits);
+    if (at != end) return std::nullopt;
+    return kIpv4 | address;
 }
 
 }  // namespace
 
-std::string peer_key(std::string_view address) {
-    // Most peers have IPv4, and each line of the log asks: without a colon there is nothing to cut off.
-    if (address.find(':') == address.npos) return std::string(address.substr(0, kTextLimit));
-    return prefix_of(address, 32, 64);
+PeerKey peer_key(std::string_view peer) {
+    peer = peer.substr(0, peer.find('%'));  // a zone names an interface, not a peer
+    if (auto key = ipv4_key(peer)) return *key;
+    std::array<char, kTextLimit + 1> text{};
+    if (peer.size() > kTextLimit) return text_key(peer);
+    std::memcpy(text.data(), peer.data(), peer.size());
+    std::array<unsigned char, 16> octets;
+    if (::inet_pton(AF_INET6, text.data(), octets.data()) != 1) return text_key(peer);
+    constexpr std::array<unsigned char, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    if (std::memcmp(octets.data(), kMapped.data(), kMapped.size()) == 0)
+        return kIpv4 | big_endian(octets.data() + kMapped.size(), 4);
+    return big_endian(octets.data(), 8);
 }
 
-std::string network_key(std::string_view address) { return prefix_of(address, 24, 48); }
+PeerKey network_of(PeerKey peer) {
+    if (peer == kThisMachine || peer >= kText) return peer;
+    return peer & (peer >> 32 == kIpv4 >> 32 ? ~PeerKey{0xff} : ~PeerKey{0xffff});
+}
 
 }  // namespace poplar

@@ -1,16 +1,24 @@
 #pragma once
 // The part of the internet that a limit counts: one customer, and the network around it.
-#include <string>
+#include <cstdint>
 #include <string_view>
 
 namespace poplar {
 
+/// A number that a customer or a network is known and counted by. Also stored (docs/reference/storage-format.md, key
+/// `f`): what it is of an address must not change.
+using PeerKey = std::uint64_t;
+
+inline constexpr PeerKey kThisMachine = 1;  ///< what is no peer's; whoever takes all of this machine for one uses it
+
 /// One customer: an IPv4 address, or the /64 of an IPv6 address (one customer has as many addresses in there as they
-/// like). IPv4 in IPv6 counts as IPv4; any other text ("unix"), at most 64 octets of it, stands for itself.
-std::string peer_key(std::string_view address);
+/// like). IPv4 in IPv6 counts as IPv4; any other text ("unix") is what it hashes to.
+PeerKey peer_key(std::string_view address);
 
 /// The network of that customer, which one party may hold as a whole: the /24 of an IPv4 address, the /48 of an IPv6
-/// address; any other text as peer_key().
-std::string network_key(std::string_view address);
+/// address; others are networks of their own.
+PeerKey network_of(PeerKey peer);
+
+inline PeerKey network_key(std::string_view address) { return network_of(peer_key(address)); }
 
 }  // namespace poplar

@@ -128,8 +128,8 @@ public:
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
     Task<Result<>> set_settings(std::string address, AccountSettings settings);
-    // Where an account was logged in from, as the keys that auth/peer_key.h makes: kept beside the account's record, so
-    // that who reads that does not pay for it, and gone with the account. The first one was noted last.
+    // Where an account was logged in from, as the keys that base/peer_network.h makes: kept beside the account's
+    // record, so that who reads that does not pay for it, and gone with the account. The first one was noted last.
     using PeerKeys = std::vector<std::uint64_t>;
     Task<Result<PeerKeys>> familiar_peers(AccountId id);  ///< none if there is no such account
     struct SeenPeers {

@@ -1,9 +1,6 @@
 #include "net/handshakes.h"
 
 #include <algorithm>
-#include <utility>
-
-#include "net/places.h"
 
 namespace poplar::net {
 
@@ -20,8 +17,8 @@ void Handshakes::make_room(SteadyTime now) {
 }
 
 // Null: too many are remembered. A crowd of so many networks can't be told from the world.
-Handshakes::Entry* Handshakes::entry(std::string key) {
-    if (entries_.size() < kRemembered) return &entries_[std::move(key)];
+Handshakes::Entry* Handshakes::entry(Key key) {
+    if (entries_.size() < kRemembered) return &entries_[key];
     auto known = entries_.find(key);
     return known == entries_.end() ? nullptr : &known->second;
 }
@@ -36,8 +33,9 @@ std::optional<SteadyClock::duration> Handshakes::begin(const Peer& peer) {
     const auto now = SteadyClock::now();
     std::lock_guard guard(mutex_);
     make_room(now);
-    auto* one = entry("p" + peer_group(peer));
-    auto* network = entry("n" + network_group(peer));
+    const auto key = peer_key(peer.address);
+    auto* one = entry({Kind::peer, key});
+    auto* network = entry({Kind::network, network_of(key)});
     const auto next_of_peer = after_one_more(one, limits_.handshakes_per_peer, now);
     const auto next_of_network = after_one_more(network, limits_.handshakes_per_network, now);
     const auto wait = std::max(next_of_peer, next_of_network) - now - kAtOnce;

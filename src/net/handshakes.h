@@ -5,17 +5,17 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <unordered_map>
 
+#include "base/peer_network.h"
 #include "base/steady.h"
 #include "net/peer.h"
 
 namespace poplar::net {
 
 struct HandshakeLimits {
-    std::uint32_t handshakes_per_peer = 20;      ///< a second, for long; peer_group()
-    std::uint32_t handshakes_per_network = 100;  ///< network_group()
+    std::uint32_t handshakes_per_peer = 20;      ///< a second, for long; peer_key()
+    std::uint32_t handshakes_per_network = 100;  ///< network_key()
 };
 
 /// May be called from any thread.
@@ -36,13 +36,25 @@ private:
         SteadyTime next;
     };
 
+    enum class Kind : std::uint8_t { peer, network };
+    struct Key {
+        Kind kind;
+        PeerKey whose;
+        bool operator==(const Key&) const = default;
+    };
+    struct Hash {
+        std::size_t operator()(const Key& key) const {
+            return std::hash<PeerKey>{}(key.whose) * 2 + static_cast<std::size_t>(key.kind);
+        }
+    };
+
     void make_room(SteadyTime now);
-    Entry* entry(std::string key);
+    Entry* entry(Key key);
     static SteadyTime after_one_more(const Entry* entry, std::uint32_t rate, SteadyTime now);
 
     const HandshakeLimits limits_;
     std::mutex mutex_;
-    std::unordered_map<std::string, Entry> entries_;
+    std::unordered_map<Key, Entry, Hash> entries_;
     SteadyTime swept_;
 };
 

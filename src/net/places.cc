@@ -1,6 +1,5 @@
 #include "net/places.h"
 
-#include <arpa/inet.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -27,22 +26,7 @@ std::size_t reserve_of(const PlaceLimits& limits, int first_spare) {
     return std::min(limits.connections_reserved, all / kLargestReserve);
 }
 
-std::string first_octets(const in6_addr& address, std::size_t octets) {
-    return {reinterpret_cast<const char*>(address.s6_addr), octets};
-}
-
 }  // namespace
-
-std::string peer_group(const Peer& peer) {
-    in6_addr v6{};
-    return inet_pton(AF_INET6, peer.address.c_str(), &v6) == 1 ? first_octets(v6, 8) : peer.address;
-}
-
-std::string network_group(const Peer& peer) {
-    in6_addr v6{};
-    if (inet_pton(AF_INET6, peer.address.c_str(), &v6) == 1) return first_octets(v6, 6);
-    return peer.address.substr(0, peer.address.rfind('.'));
-}
 
 Places::Places(const PlaceLimits& limits)
     : limits_(limits),
@@ -76,12 +60,12 @@ std::expected<Places::Place, Places::Limit> Places::enter(std::size_t protocol, 
     return Place(*this, protocol);
 }
 
-std::size_t Places::count_of(const Counts& counts, const std::string& key) {
+std::size_t Places::count_of(const Counts& counts, PeerKey key) {
     auto at = counts.find(key);
     return at == counts.end() ? 0 : at->second;
 }
 
-void Places::give_back(Counts& counts, const std::string& key) {
+void Places::give_back(Counts& counts, PeerKey key) {
     auto at = counts.find(key);
     if (--at->second == 0) counts.erase(at);
 }
@@ -89,34 +73,34 @@ void Places::give_back(Counts& counts, const std::string& key) {
 // A network may have as many connections as are left for all others, so that a newcomer finds a place however few
 // networks have taken the others; but always as many as a single peer may have.
 std::optional<Places::Limit> Places::Place::count_for(const Peer& peer) {
-    std::string group, network;
+    std::optional<PeerKey> own, network;
     const auto& limits = places_->limits_;
     if (!peer.loopback || limits.limit_loopback_peers) {
-        group = peer_group(peer);
-        network = network_group(peer);
+        own = peer_key(peer.address);
+        network = network_of(*own);
     }
     std::lock_guard guard(places_->mutex_);
     auto& peers = places_->peers_;
     auto& networks = places_->networks_;
-    if (!group.empty() && group != peer_ && count_of(peers, group) >= limits.connections_per_peer) return Limit::peer;
-    if (!network.empty() && network != network_) {
+    if (own && own != peer_ && count_of(peers, *own) >= limits.connections_per_peer) return Limit::peer;
+    if (network && network != network_) {
         const auto left = limits.connections - std::min<std::size_t>(limits.connections, places_->taken_);
         const auto share = std::min(limits.connections_per_network, std::max(limits.connections_per_peer, left));
-        if (count_of(networks, network) >= share) return Limit::network;
+        if (count_of(networks, *network) >= share) return Limit::network;
     }
-    if (!peer_.empty()) give_back(peers, peer_);
-    if (!network_.empty()) give_back(networks, network_);
-    peer_ = std::move(group);
-    network_ = std::move(network);
-    if (!peer_.empty()) ++peers[peer_];
-    if (!network_.empty()) ++networks[network_];
+    if (peer_) give_back(peers, *peer_);
+    if (network_) give_back(networks, *network_);
+    peer_ = own;
+    network_ = network;
+    if (peer_) ++peers[*peer_];
+    if (network_) ++networks[*network_];
     return std::nullopt;
 }
 
 void Places::leave(const Place& place) {
     std::lock_guard guard(mutex_);
-    if (!place.peer_.empty()) give_back(peers_, place.peer_);
-    if (!place.network_.empty()) give_back(networks_, place.network_);
+    if (place.peer_) give_back(peers_, *place.peer_);
+    if (place.network_) give_back(networks_, *place.network_);
     --protocols_[place.protocol_].taken;
     --taken_;
 }
@@ -124,8 +108,8 @@ void Places::leave(const Place& place) {
 Places::Place::Place(Place&& other) noexcept
     : places_(std::exchange(other.places_, nullptr)),
       protocol_(other.protocol_),
-      peer_(std::move(other.peer_)),
-      network_(std::move(other.network_)) {}
+      peer_(other.peer_),
+      network_(other.network_) {}
 
 Places::Place::~Place() {
     if (places_) places_->leave(*this);

@@ -12,25 +12,21 @@
 #include <unordered_map>
 #include <vector>
 
-#include "net/connection.h"
+#include "base/peer_network.h"
+#include "net/peer.h"
 
 namespace poplar::net {
 
 struct PlaceLimits {
     std::size_t connections = 20'000;           ///< in all
     std::size_t connections_reserved = 1'000;   ///< of them, for each protocol; an eighth of `connections` at most
-    std::size_t connections_per_peer = 100;     ///< peer_group()
-    std::size_t connections_per_network = 500;  ///< network_group()
+    std::size_t connections_per_peer = 100;     ///< peer_key()
+    std::size_t connections_per_network = 500;  ///< network_key()
     bool limit_loopback_peers = false;          ///< whether 127.0.0.0/8, ::1 and local sockets count as one peer each
     /// Of the descriptors the process may have, so many (half at most) are not for connections: the store needs them.
     /// A connection more is one over `connections`.
     std::size_t spare_descriptors = 1024;
 };
-
-/// Whose connections count together: an IPv4 address, an IPv6 /64 (one customer has one), or all local sockets.
-std::string peer_group(const Peer& peer);
-/// The network of that peer, which one party may hold as a whole: an IPv4 /24, an IPv6 /48, or all local sockets.
-std::string network_group(const Peer& peer);
 
 /// The connections there are, counted. May be called from any thread; must outlive its Places.
 class Places {
@@ -53,7 +49,7 @@ public:
         Place(Places& places, std::size_t protocol) : places_(&places), protocol_(protocol) {}
         Places* places_;
         std::size_t protocol_;
-        std::string peer_, network_;  // empty: not counted
+        std::optional<PeerKey> peer_, network_;  // none: not counted
     };
 
     explicit Places(const PlaceLimits& limits);
@@ -71,11 +67,11 @@ private:
         std::string name;
         std::size_t taken = 0;
     };
-    using Counts = std::unordered_map<std::string, std::size_t>;
+    using Counts = std::unordered_map<PeerKey, std::size_t>;
 
     std::size_t kept_for_others(std::size_t protocol) const;
-    static std::size_t count_of(const Counts& counts, const std::string& key);
-    static void give_back(Counts& counts, const std::string& key);
+    static std::size_t count_of(const Counts& counts, PeerKey key);
+    static void give_back(Counts& counts, PeerKey key);
     void leave(const Place& place);
 
     const PlaceLimits limits_;

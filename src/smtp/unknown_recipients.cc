@@ -13,11 +13,11 @@ double UnknownRecipients::level(const Peer& peer, SteadyTime now) const {
     return std::max(0.0, peer.level - limits_.free * ((now - peer.at) / kWindow));
 }
 
-std::optional<SteadyTime> UnknownRecipients::place(std::string_view peer) {
+std::optional<SteadyTime> UnknownRecipients::place(PeerKey peer) {
     const auto now = SteadyClock::now();
     if (empty()) return now;
     std::lock_guard guard(mutex_);
-    auto found = peers_.find(std::string(peer));
+    auto found = peers_.find(peer);
     if (found == peers_.end()) return now;
     auto& record = found->second;
     const auto over = level(record, now) - limits_.free;
@@ -30,10 +30,10 @@ std::optional<SteadyTime> UnknownRecipients::place(std::string_view peer) {
     return next;
 }
 
-void UnknownRecipients::count(std::string_view peer) {
+void UnknownRecipients::count(PeerKey peer) {
     const auto now = SteadyClock::now();
     std::lock_guard guard(mutex_);
-    auto [at, is_new] = peers_.try_emplace(std::string(peer));
+    auto [at, is_new] = peers_.try_emplace(peer);
     auto& record = at->second;
     if (is_new)
         record.heard = heard_.insert(heard_.begin(), at->first);
@@ -42,17 +42,17 @@ void UnknownRecipients::count(std::string_view peer) {
     record.level = level(record, now) + 1;
     record.at = now;
     if (peers_.size() > limits_.peers) {
-        peers_.erase(std::string(heard_.back()));
+        peers_.erase(heard_.back());
         heard_.pop_back();
     }
     size_ = peers_.size();
 }
 
-void UnknownRecipients::forgive(std::string_view peer, std::size_t stored) {
+void UnknownRecipients::forgive(PeerKey peer, std::size_t stored) {
     if (empty()) return;
     const auto now = SteadyClock::now();
     std::lock_guard guard(mutex_);
-    auto found = peers_.find(std::string(peer));
+    auto found = peers_.find(peer);
     if (found == peers_.end()) return;
     auto& record = found->second;
     record.level = level(record, now) - static_cast<double>(stored);

@@ -6,15 +6,14 @@
 #include <list>
 #include <mutex>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <unordered_map>
 
+#include "base/peer_network.h"
 #include "base/steady.h"
 
 namespace poplar::smtp {
 
-/// May be used from any thread. A peer is named by its peer_key().
+/// May be used from any thread.
 class UnknownRecipients {
 public:
     struct Limits {
@@ -28,9 +27,9 @@ public:
 
     /// When the peer's next recipient may be looked up; none: it would have to wait longer than kLongestWait. All that
     /// it names over the limit stand in one row, known or not, so that the wait tells nothing.
-    std::optional<SteadyTime> place(std::string_view peer);
-    void count(std::string_view peer);                        ///< it named one that is unknown
-    void forgive(std::string_view peer, std::size_t stored);  ///< it brought mail for so many
+    std::optional<SteadyTime> place(PeerKey peer);
+    void count(PeerKey peer);                        ///< it named one that is unknown
+    void forgive(PeerKey peer, std::size_t stored);  ///< it brought mail for so many
     bool empty() const { return size_.load(std::memory_order_relaxed) == 0; }
     std::size_t size() const { return size_; }  ///< peers remembered
 
@@ -39,15 +38,15 @@ private:
         double level = 0;  ///< recipients that count; an hour takes `free` off
         SteadyTime at{};   ///< of `level`
         SteadyTime next{};
-        std::list<std::string_view>::iterator heard;
+        std::list<PeerKey>::iterator heard;
     };
     double level(const Peer& peer, SteadyTime now) const;
 
     const Limits limits_;
     std::atomic<std::size_t> size_ = 0;
     std::mutex mutex_;
-    std::unordered_map<std::string, Peer> peers_;
-    std::list<std::string_view> heard_;  ///< keys of peers_, the latest first
+    std::unordered_map<PeerKey, Peer> peers_;
+    std::list<PeerKey> heard_;  ///< keys of peers_, the latest first
 };
 
 }  // namespace poplar::smtp

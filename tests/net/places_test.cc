@@ -12,25 +12,6 @@ using Limit = Places::Limit;
 
 constexpr int kSocket = 20;
 
-TEST(PeerGroup, CountsAnIpv6NetworkAsOnePeerAndAnIpv4AddressToo) {
-    struct Case {
-        std::string_view one, other;
-        bool peers, networks;
-    };
-    for (auto [one, other, peers, networks] : {Case{"2001:db8:1:2::1", "2001:db8:1:2:ffff::9", true, true},
-                                               {"2001:db8:1:2::1", "2001:db8:1:3::1", false, true},
-                                               {"2001:db8:1:2::1", "2001:db8:2:2::1", false, false},
-                                               {"192.0.2.1", "192.0.2.1", true, true},
-                                               {"192.0.2.1", "192.0.2.2", false, true},
-                                               {"192.0.2.1", "192.0.20.1", false, false},
-                                               {"unix", "unix", true, true},
-                                               {"unix", "::1", false, false}}) {
-        const Peer first{std::string(one), 1, false}, second{std::string(other), 2, false};
-        EXPECT_EQ(peer_group(first) == peer_group(second), peers) << one << " " << other;
-        EXPECT_EQ(network_group(first) == network_group(second), networks) << one << " " << other;
-    }
-}
-
 class PlacesTest : public testing::Test {
 protected:
     /// A connection of `address` and `protocol`, kept until the test ends; else the limit that it is over.

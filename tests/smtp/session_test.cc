@@ -434,16 +434,16 @@ TEST(SmtpSession, OneNetworksUnfinishedMessagesLeaveRoomForOthers) {
             .flights = {kHello + kEnvelope + "DATA\r\n" + repeat(std::string(98, 'x') + "\r\n", lines) + ".\r\n"}};
         auto reply =
             codes(talk(world, script, options_for(Protocol::smtp), nullptr, nullptr, &unfinished).output).back();
-        EXPECT_EQ(unfinished.held_by("192.0.2.0/24"), 0u) << "given back";
+        EXPECT_EQ(unfinished.held_by(network_key("192.0.2.7")), 0u) << "given back";
         return reply;
     };
     EXPECT_EQ(said(10'000), "250 2.0.0");
     EXPECT_EQ(said(15'000), "452 4.3.1") << "more than half";
-    auto others = unfinished.open("198.51.100.0/24");
+    auto others = unfinished.open(network_key("198.51.100.1"));
     ASSERT_TRUE(others.resize(kMiB));
     EXPECT_EQ(said(10'000), "452 4.3.1");
     EXPECT_EQ(said(5'000), "250 2.0.0");
-    auto more = unfinished.open("203.0.113.0/24");
+    auto more = unfinished.open(network_key("203.0.113.1"));
     ASSERT_TRUE(more.resize(kMiB / 2));
     EXPECT_EQ(said(6'000), "452 4.3.1");
     EXPECT_EQ(said(2'000), "250 2.0.0") << "what is small is not counted";

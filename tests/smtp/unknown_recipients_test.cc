@@ -7,15 +7,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr PeerKey kPeer = 1, kOther = 2, kThird = 3, kFourth = 4;
+
 /// Seconds until the peer's next answer, to the millisecond; -1: it is sent away.
-double wait_of(UnknownRecipients& unknown, std::string_view peer = "a") {
+double wait_of(UnknownRecipients& unknown, PeerKey peer = kPeer) {
     const auto now = SteadyClock::now();
     auto place = unknown.place(peer);
     if (!place) return -1;
     return std::chrono::duration<double>(std::chrono::floor<std::chrono::milliseconds>(*place - now)).count();
 }
 
-void count(UnknownRecipients& unknown, int times, std::string_view peer = "a") {
+void count(UnknownRecipients& unknown, int times, PeerKey peer = kPeer) {
     for (int i = 0; i < times; ++i) unknown.count(peer);
 }
 
@@ -26,7 +28,7 @@ TEST(UnknownRecipients, CostAPeerNothingBelowTheLimit) {
     for (int i = 0; i < 1000; ++i) EXPECT_EQ(wait_of(unknown), 0);
     count(unknown, 20);
     EXPECT_GT(wait_of(unknown), 0);
-    EXPECT_EQ(wait_of(unknown, "b"), 0) << "another peer";
+    EXPECT_EQ(wait_of(unknown, kOther), 0) << "another peer";
 }
 
 TEST(UnknownRecipients, MakeAPeerWaitLongerTheMoreThereAre) {
@@ -71,25 +73,25 @@ TEST(UnknownRecipients, AreForgottenWithTime) {
 TEST(UnknownRecipients, AreForgivenToWhomMailIsTakenFrom) {
     UnknownRecipients unknown({.free = 10});
     count(unknown, 30);
-    unknown.forgive("a", 15);
+    unknown.forgive(kPeer, 15);
     EXPECT_GT(wait_of(unknown), 0);
-    unknown.forgive("a", 10);
+    unknown.forgive(kPeer, 10);
     EXPECT_EQ(wait_of(unknown), 0);
-    unknown.forgive("a", 100);
+    unknown.forgive(kPeer, 100);
     EXPECT_TRUE(unknown.empty());
-    unknown.forgive("b", 1);
+    unknown.forgive(kOther, 1);
     count(unknown, 11);
     EXPECT_GT(wait_of(unknown), 0) << "nothing is saved up";
 }
 
 TEST(UnknownRecipients, AreRememberedOfSoManyPeers) {
     UnknownRecipients unknown({.free = 2, .peers = 3});
-    count(unknown, 3, "a");
-    for (auto peer : {"b", "c"}) count(unknown, 1, peer);
-    count(unknown, 1, "a");
-    count(unknown, 1, "d");
+    count(unknown, 3, kPeer);
+    for (auto peer : {kOther, kThird}) count(unknown, 1, peer);
+    count(unknown, 1, kPeer);
+    count(unknown, 1, kFourth);
     EXPECT_EQ(unknown.size(), 3u);
-    EXPECT_GT(wait_of(unknown, "a"), 0) << "heard of later than b";
+    EXPECT_GT(wait_of(unknown, kPeer), 0) << "heard of later than b";
 }
 
 }  // namespace
