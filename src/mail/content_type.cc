@@ -107,7 +107,7 @@ ContentType parse_content_type(std::string_view value) {
                same(name, "message/global-disposition-notification") || same(name, "text/rfc822-headers") ||
                same(name, "message/global-headers")) {
         type.kind = Kind::fields;
-    } else if (same(name.substr(0, 10), "multipart/") && !same(name, "multipart/signed")) {
+    } else if (ascii::starts_with(name, "multipart/")) {
         while (!in.at_end()) {
             if (!in.take(';')) {
                 in.skip_one();
@@ -123,7 +123,9 @@ ContentType parse_content_type(std::string_view value) {
             // The first one counts. In RFC 2231's form nobody sends it, and something behind the value is no boundary.
             if (!parameter.contains('*') && in.value(type.boundary_octets, type.boundary_size) &&
                 is_boundary(type.boundary()) && (in.at_end() || in.take(';')))
-                type.kind = same(name, "multipart/digest") ? Kind::digest : Kind::multipart;
+                type.kind = same(name, "multipart/digest")   ? Kind::digest
+                            : same(name, "multipart/signed") ? Kind::signed_multipart
+                                                             : Kind::multipart;
             else
                 type.boundary_size = 0;
             break;

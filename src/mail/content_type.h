@@ -10,10 +10,11 @@ namespace poplar::mail {
 struct ContentType {
     enum class Kind : std::uint8_t {
         leaf,
-        multipart,  ///< with a boundary; without one, or if it is signed (RFC 1847 s2.1), it is a leaf
-        digest,     ///< a multipart whose parts are messages unless they say otherwise (RFC 2046 s5.1.5)
-        message,    ///< a whole message: message/rfc822, message/global
-        fields,     ///< groups of header fields: a delivery status and its like (RFC 3464 s2.1, RFC 6533 s4)
+        multipart,         ///< with a boundary; without one it is a leaf
+        signed_multipart,  ///< one whose first part may not be changed by an octet (RFC 1847 s2.1)
+        digest,            ///< a multipart whose parts are messages unless they say otherwise (RFC 2046 s5.1.5)
+        message,           ///< a whole message: message/rfc822, message/global
+        fields,            ///< groups of header fields: a delivery status and its like (RFC 3464 s2.1, RFC 6533 s4)
     };
     Kind kind = Kind::leaf;
 
