@@ -11,15 +11,16 @@
 #include "base/turn.h"
 #include "net/handshakes.h"
 #include "net/tls_stream.h"
+#include "net/watchdog.h"
 
 namespace poplar::net {
 
 namespace {
 
-using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
+using Socket = Watchdog::Socket;
 using Deadline = SteadyTime;
 
-constexpr Deadline kNever = Deadline::max();
+constexpr Deadline kNever = Watchdog::kNever;
 constexpr std::size_t kGathered = 128 * 1024;     // output that is sent together
 constexpr std::size_t kTakenAtOnce = 64 * 1024;   // of one reply, without a wait
 constexpr std::size_t kPiecesSent = 40;           // of output, with one call
@@ -34,54 +35,6 @@ constexpr const char* kCut = "cut by the server";
 
 // Octets arrive here first, so that a waiting connection holds no buffer of its own.
 thread_local std::array<char, 64 * 1024> t_scratch;
-
-/// Cuts a wait on a socket short when its deadline passes. There is one timer: while a later deadline replaces an
-/// earlier one (every command of a session does that) it stays as it is, and looks again when it fires.
-class Watchdog : public std::enable_shared_from_this<Watchdog> {
-public:
-    Watchdog(const Executor& executor, Socket& socket) : timer_(executor), socket_(&socket) {}
-
-    void watch(Deadline deadline) {
-        deadline_ = deadline;
-        expired_ = false;
-        if (deadline < armed_for_) arm(deadline);
-    }
-    void rest() { deadline_ = kNever; }
-    bool expired() const { return expired_; }
-
-    /// The socket is going away.
-    void retire() {
-        socket_ = nullptr;
-        timer_.cancel();
-    }
-
-private:
-    void arm(Deadline when) {
-        armed_for_ = when;
-        timer_.expires_at(when);
-        timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-            if (!error) self->fired();
-        });
-    }
-
-    void fired() {
-        auto now = SteadyClock::now();
-        if (!socket_ || now < armed_for_) return;  // late news of a timer that was set anew since
-        armed_for_ = kNever;
-        if (now >= deadline_) {
-            expired_ = true;
-            boost::system::error_code ignored;
-            socket_->cancel(ignored);
-        } else if (deadline_ != kNever) {
-            arm(deadline_);
-        }
-    }
-
-    SteadyTimer timer_;
-    Socket* socket_;
-    Deadline deadline_ = kNever, armed_for_ = kNever;
-    bool expired_ = false;
-};
 
 /// Output on its way: `bytes`, then `more`.
 struct Unsent {
@@ -235,7 +188,7 @@ Result<> StreamConnectionImpl::begin_wait(Purpose purpose, Deadline deadline) {
 
 Result<> StreamConnectionImpl::end_wait(boost::system::error_code error) {
     turn::begin();
-    watchdog_->rest();
+    watchdog_->disarm();
     waiting_ = Purpose::none;
     if (aborted_) return fail(Errc::closed, kCut);
     if (!error) return {};
@@ -396,7 +349,7 @@ Task<Result<>> StreamConnectionImpl::wait_to_send(Attempt::Outcome wanted) {
 }
 
 Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle, std::span<char> into) {
-    if (auto rest = unconsumed(); !rest.empty()) co_return rest;
+    if (auto left = unconsumed(); !left.empty()) co_return left;
     auto filled = co_await fill(into, kBlockOctets, in(idle));
     if (!filled) co_return pass_on(filled);
     if (into.empty()) co_return unconsumed();
@@ -404,8 +357,8 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_some(Seconds idle, std
 }
 
 std::string_view StreamConnectionImpl::at_hand() const {
-    auto rest = unconsumed();
-    return rest.empty() || turn::over() ? std::string_view() : rest;
+    auto left = unconsumed();
+    return left.empty() || turn::over() ? std::string_view() : left;
 }
 
 void StreamConnectionImpl::consume(std::size_t octets) {
