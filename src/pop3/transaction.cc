@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "base/turn.h"
 #include "mail/downgrade.h"
 #include "mail/wire_form.h"
 
@@ -12,10 +11,7 @@ namespace poplar::pop3 {
 namespace {
 
 constexpr std::size_t kTopGathered = 64 * 1024;  // octets of a TOP that are read before it is answered
-constexpr std::string_view kEnd = ".\r\n";
-
-// To read all messages is cheaper than to look up one of so many singly, or any of a few.
-constexpr std::size_t kSingleCost = 32, kFewMessages = 256;
+constexpr std::string_view kEnd = ".\r\n";       // RFC 1939 s3: of an answer of several lines
 
 /// A message's chunks as a client gets them: as they are stored, or, for a client without UTF-8, downgraded. Costs
 /// nothing in the first case.
@@ -36,7 +32,10 @@ private:
             auto chunk = co_await reader_.next();
             if (!chunk) co_return pass_on(chunk);
             ended_ = chunk->empty();
-            ended_ ? downgrader_->finish() : downgrader_->feed(*chunk);
+            if (ended_)
+                downgrader_->finish();
+            else
+                downgrader_->feed(*chunk);
         }
         co_return std::string_view(block_);
     }
@@ -75,125 +74,65 @@ Transaction::Kind Transaction::octets_kind() const {
     return conversation_.downgrades() && maildrop_->has_utf8() ? Kind::ascii_octets : Kind::octets;
 }
 
+// RFC 1939 s5, s11: octets are those of the message with CRLF line ends, before it is byte-stuffed.
 Task<Result<>> Transaction::on(List list) {
     if (list.message) return list_one(*list.message, octets_kind());
     return list_all(octets_kind(), "number and octets follow");
 }
 
+// RFC 1939 s7.
 Task<Result<>> Transaction::on(Uidl uidl) {
     if (uidl.message) return list_one(*uidl.message, Kind::unique_ids);
     return list_all(Kind::unique_ids, "number and unique-id follow");
 }
 
-void Transaction::append_line(std::string& listing, MessageNumber number, const Message& message, Kind kind) {
-    fmt::format_int digits(number);
-    listing.append(digits.data(), digits.size());
-    listing.push_back(' ');
-    if (kind != Kind::unique_ids) {
-        fmt::format_int octets(octets_of(message, kind));
-        listing.append(octets.data(), octets.size());
-    } else {
-        listing.append(message.unique_id);
-    }
-    listing.append("\r\n");
-}
-
 Task<Result<>> Transaction::list_one(MessageNumber number, Kind kind) {
-    if (!known(number))
+    if (!numbers_.at_hand(number))
         if (auto read = co_await look_up(number); !read) co_return co_await unreadable(read.error());
     auto found = find(number);
     if (!found) co_return co_await refuse(found.error());
     std::string line = "+OK ";
-    append_line(line, number, **found, kind);
+    Listings::append_line(line, number, **found, kind);
     co_return co_await conversation_.say(line);
 }
 
 // A poll is sent what the last one was, and only what came since is read.
 Task<Result<>> Transaction::list_all(Kind kind, Text first_line) {
     if (deleted_count_ == 0) {
-        if (auto listing = co_await kept_listing(kind)) {
+        if (auto listing = co_await listings_.kept(kind)) {
             if (auto said = co_await conversation_.say_ok(first_line); !said) co_return said;
             pieces_.clear();
             listing->add_pieces(pieces_);
             co_return co_await conversation_.say_all(pieces_);
         }
     }
-    if (!all_known_)
-        if (auto read = co_await load(); !read) co_return co_await unreadable(read.error());
+    if (!numbers_.complete())
+        if (auto read = co_await numbers_.load(); !read) co_return co_await unreadable(read.error());
     if (auto said = co_await conversation_.say_ok(first_line); !said) co_return said;
     co_return co_await make_listing(kind);
 }
 
-Task<Transaction::ListingPointer> Transaction::kept_listing(Kind kind) {
-    const auto* version = maildrop_->version();
-    if (!version || !services_.listings) co_return nullptr;
-    auto kept = services_.listings->find(access_.account, kind, *version);
-    if (kept.listing && kept.version != *version) {
-        auto since = co_await maildrop_->messages_since(kept.version);
-        if (!since) co_return nullptr;  // a full reading says what is wrong
-        const auto first = kept.version.messages + 1;
-        if (!all_known_ && (known_.empty() || first < first_known_)) {
-            known_ = *since;
-            first_known_ = first;
-        }
-        auto longer = std::make_shared<Listing>(*kept.listing);
-        std::string block;
-        auto number = static_cast<MessageNumber>(first);
-        for (const auto& message : *since) {
-            append_line(block, number++, message, kind);
-            if (block.size() < Listing::kBlock) continue;
-            longer->append(block);
-            block.clear();
-            if (turn::over()) co_await turn::let_others();
-        }
-        longer->append(block);
-        kept = {*version, std::move(longer)};
-        services_.listings->keep(access_.account, kind, kept);
-    }
-    if (kind == Kind::unique_ids) unique_ids_ = kept.listing;
-    co_return kept.listing;
-}
-
+// RFC 1939 s5, s7: messages that are marked as deleted are not listed.
 Task<Result<>> Transaction::make_listing(Kind kind) {
-    const auto* version = maildrop_->version();
-    const bool keep = deleted_count_ == 0 && version && services_.listings;
-    Listing kept;
+    auto draft = listings_.draft(kind, deleted_count_ == 0);
     std::string block;
-    for (std::size_t i = 0; i < known_.size(); ++i) {
-        const auto number = static_cast<MessageNumber>(i + 1);
-        if (is_deleted(number)) continue;
-        append_line(block, number, known_[i], kind);
+    MessageNumber number = 0;
+    for (const auto& message : numbers_.all()) {
+        if (is_deleted(++number)) continue;
+        Listings::append_line(block, number, message, kind);
         if (block.size() < Listing::kBlock) continue;
         if (auto said = co_await conversation_.say(block); !said) co_return said;
-        if (keep && kept.octets() <= services_.listings->longest()) kept.append(block);
+        draft.add(block);
         block.clear();
     }
-    if (keep && kept.octets() <= services_.listings->longest()) {
-        kept.append(block);
-        services_.listings->keep(access_.account, kind, {*version, std::make_shared<const Listing>(std::move(kept))});
-    }
+    draft.add(block);
+    draft.keep();
     block.append(kEnd);
     co_return co_await conversation_.say(block);
 }
 
-// Later polls of what is left need not read it anew. A listing that was kept before this session's messages came is not
-// worth completing now.
-Task<> Transaction::cut_listings(const std::vector<MessageNumber>& removed) {
-    const auto* version = maildrop_->version();
-    if (!version || !services_.listings) co_return;
-    auto left = *version;
-    for (auto number : removed) left.take_out(*known(number));
-    for (auto kind : ListingCache::kKinds) {
-        auto kept = services_.listings->find(access_.account, kind, *version);
-        if (!kept.listing || kept.version != *version) continue;
-        Listing listing;
-        if (left.messages != 0) listing = co_await kept.listing->without(removed);
-        services_.listings->keep(access_.account, kind, {left, std::make_shared<const Listing>(std::move(listing))});
-    }
-}
-
 bool Transaction::try_retrieve(Retr retr) {
-    if (!known(retr.message)) return false;
+    if (!numbers_.at_hand(retr.message)) return false;
     auto found = find_content(retr.message);
     if (!found) return false;
     auto reader = maildrop_->try_open_whole(**found);
@@ -203,7 +142,8 @@ bool Transaction::try_retrieve(Retr retr) {
     return true;
 }
 
-// Makes pieces_ the whole reply to RETR, if the message is in memory and goes out as it is.
+// Makes pieces_ the whole reply to RETR, if the message is in memory and goes out as it is: it is kept byte-stuffed
+// (RFC 1939 s3).
 bool Transaction::make_whole_reply(const Message& message, const engine::BodyReader& reader) {
     auto pieces = reader.whole();
     if (pieces.empty() || downgrades(message)) return false;
@@ -214,9 +154,9 @@ bool Transaction::make_whole_reply(const Message& message, const engine::BodyRea
     return true;
 }
 
-// Damage must show before +OK is said: there is no way to take back half a message.
+// RFC 1939 s5. Damage must show before +OK is said: there is no way to take back half a message.
 Task<Result<>> Transaction::on(Retr retr) {
-    if (!known(retr.message))
+    if (!numbers_.at_hand(retr.message))
         if (auto read = co_await look_up(retr.message); !read) co_return co_await unreadable(read.error());
     auto found = find_content(retr.message);
     if (!found) co_return co_await refuse(found.error());
@@ -254,7 +194,7 @@ Task<Result<>> Transaction::send(const Message& message, engine::BodyReader& rea
 // RFC 1939 s7. Usually the first two chunks are all that is read: trace fields, then the beginning of the message. As
 // for RETR, damage must show before +OK is said, so they are gathered first; who asks for much has the message checked.
 Task<Result<>> Transaction::on(Top top) {
-    if (!known(top.message))
+    if (!numbers_.at_hand(top.message))
         if (auto read = co_await look_up(top.message); !read) co_return co_await unreadable(read.error());
     auto found = find_content(top.message);
     if (!found) co_return co_await refuse(found.error());
@@ -316,7 +256,7 @@ Task<Result<>> Transaction::send_top(const Message& message, engine::BodyReader&
 
 // RFC 1939 s5: the message is marked, and goes when the session enters the UPDATE state.
 Task<Result<>> Transaction::on(Dele dele) {
-    if (!known(dele.message))
+    if (!numbers_.at_hand(dele.message))
         if (auto read = co_await look_up(dele.message); !read) co_return co_await unreadable(read.error());
     auto found = find(dele.message);
     if (!found) co_return co_await refuse(found.error());
@@ -336,10 +276,12 @@ Task<Result<>> Transaction::on(Rset) {
 // RFC 1957: old clients want a space behind "+OK", so every reply has a text.
 Task<Result<>> Transaction::on(Noop) { return conversation_.say_ok("still here"); }
 
+// RFC 2449 s5.
 Task<Result<>> Transaction::on(Capa) {
     return conversation_.say_capabilities(Conversation::State::transaction, services_.announced.lines(policy_));
 }
 
+// RFC 6856 s3.2: in both states.
 Task<Result<>> Transaction::on(Lang lang) { return conversation_.change_language(lang.range); }
 
 // The UPDATE state: all deletions are durable, or none has happened, before the reply; and the maildrop is free for
@@ -349,7 +291,7 @@ Task<Result<>> Transaction::on(Quit) {
     auto numbers = to_remove();
     auto count = numbers.size();
     if (count != 0) removed = co_await maildrop_->remove(numbers);
-    if (count != 0 && removed) co_await cut_listings(numbers);
+    if (count != 0 && removed) co_await listings_.cut(numbers);
     maildrop_.reset();
     Result<> said;
     if (!removed) {
@@ -382,48 +324,21 @@ void Transaction::note_retrieved(MessageNumber number) {
     mark(retrieved_, number, maildrop_->message_count());
 }
 
-Task<Result<>> Transaction::load() {
-    auto loaded = co_await maildrop_->messages();
-    if (!loaded) co_return pass_on(loaded);
-    known_ = **loaded;
-    first_known_ = 1;
-    all_known_ = true;
-    co_return Result<>();
-}
-
-const mailstore::Message* Transaction::known(MessageNumber number) const {
-    if (number >= first_known_ && number - first_known_ < known_.size()) return &known_[number - first_known_];
-    if (known_singly_.empty()) return nullptr;
-    auto found = known_singly_.find(number);
-    return found == known_singly_.end() ? nullptr : found->second;
-}
-
-Task<Result<>> Transaction::look_up(MessageNumber number) {
-    if (all_known_) co_return Result<>();
-    if (co_await find_singly(number)) co_return Result<>();
-    co_return co_await load();
-}
-
 // A client that leaves its mail on the server wants what is new of a large maildrop, and now and then to delete what is
 // old. The listing kept for it knows the unique-id of each.
-Task<const mailstore::Message*> Transaction::find_singly(MessageNumber number) {
-    const auto count = maildrop_->message_count();
-    if (count < kFewMessages || number == 0 || number > count) co_return nullptr;
-    if (!unique_ids_ && !looked_for_unique_ids_) {
-        looked_for_unique_ids_ = true;
-        unique_ids_ = co_await kept_listing(Kind::unique_ids);
-        if (const auto* message = known(number)) co_return message;
+Task<Result<>> Transaction::look_up(MessageNumber number) {
+    if (numbers_.complete()) co_return Result<>();
+    if (numbers_.pays_singly(number)) {
+        auto unique_id = co_await listings_.unique_id_of(number);
+        if (numbers_.at_hand(number)) co_return Result<>();
+        if (!unique_id.empty() && co_await numbers_.read_one(number, std::move(unique_id))) co_return Result<>();
     }
-    if (!unique_ids_ || known_singly_.size() * kSingleCost >= count) co_return nullptr;
-    auto found = co_await maildrop_->message(number, std::string(unique_ids_->find(number)));
-    if (!found) co_return nullptr;  // a full reading says what is wrong
-    known_singly_.emplace(number, *found);
-    co_return *found;
+    co_return co_await numbers_.load();
 }
 
 // RFC 1939 s5: numbers are those of the login; a deleted message has none.
 auto Transaction::find(MessageNumber number) const -> std::expected<const Message*, Refusal> {
-    const auto* message = known(number);
+    const auto* message = numbers_.at_hand(number);
     if (!message) return std::unexpected(Refusal{"", "no such message"});
     if (is_deleted(number)) return std::unexpected(Refusal{"", "the message is deleted"});
     return message;

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <expected>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,6 +9,8 @@
 
 #include "mailstore/mail_store.h"
 #include "pop3/authorization.h"
+#include "pop3/listings.h"
+#include "pop3/numbers.h"
 
 namespace poplar::pop3 {
 
@@ -28,6 +29,8 @@ public:
           access_(std::move(login.access)),
           maildrop_(std::move(login.maildrop)),
           policy_(login.policy),
+          numbers_(*maildrop_),
+          listings_(services.listings, access_.account, *maildrop_, numbers_),
           done_(done) {}
 
     /// The failure ends the session.
@@ -56,31 +59,17 @@ private:
     }
 
     using Kind = ListingCache::Kind;
-    using ListingPointer = std::shared_ptr<const Listing>;
     Task<Result<>> list_one(MessageNumber number, Kind kind);
     Task<Result<>> list_all(Kind kind, Text first_line);
     Task<Result<>> make_listing(Kind kind);
-    /// What is kept from before, with what came since; null if nothing is.
-    Task<ListingPointer> kept_listing(Kind kind);
-    /// Takes the messages that QUIT has removed out of what is kept.
-    Task<> cut_listings(const std::vector<MessageNumber>& removed);
     /// LIST's, as the session's sizes are.
     Kind octets_kind() const;
-    static std::uint64_t octets_of(const Message& message, Kind kind) {
-        return kind == Kind::ascii_octets && message.ascii_octets != 0 ? message.ascii_octets : message.octets;
-    }
     bool downgrades(const Message& message) const { return message.ascii_octets != 0 && conversation_.downgrades(); }
     std::uint64_t octets_of(const Message& message) const {
         return downgrades(message) ? message.ascii_octets : message.octets;
     }
-    static void append_line(std::string& listing, MessageNumber number, const Message& message, Kind kind);
-    /// Null: it has not been read, or there is none.
-    const Message* known(MessageNumber number) const;
     /// Reads at least the message with this number, if there is one. Errors: the store's.
     Task<Result<>> look_up(MessageNumber number);
-    Task<const Message*> find_singly(MessageNumber number);
-    /// All messages, at the first command that needs them. Errors: the store's.
-    Task<Result<>> load();
     struct Refusal {
         std::string_view code;  ///< with its brackets, or none
         Text text;
@@ -111,12 +100,8 @@ private:
     auth::Access access_;
     std::unique_ptr<mailstore::Maildrop> maildrop_;
     Policy policy_;
-    std::span<const Message> known_;  // messages from number first_known_ on
-    std::uint64_t first_known_ = 1;
-    bool all_known_ = false;
-    std::map<MessageNumber, const Message*> known_singly_;
-    ListingPointer unique_ids_;  // as of the login; null: none was kept, or not looked for yet
-    bool looked_for_unique_ids_ = false;
+    MessageNumbers numbers_;
+    Listings listings_;
     std::vector<bool> deleted_;             // empty, or one for each message
     std::vector<bool> retrieved_;           // the same, with EXPIRE 0 only
     std::vector<std::string_view> pieces_;  // of the reply that is being sent
