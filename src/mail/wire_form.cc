@@ -97,7 +97,8 @@ public:
         state_.at = At::line_start;
         return true;
     }
-    /// Goes on behind the ".." that begins a byte-stuffed line, which stays in the slice: SMTP and POP3 stuff alike.
+    /// Goes on behind the ".." that begins a byte-stuffed line, which stays in the slice: SMTP and POP3 stuff alike
+    /// (RFC 5321 s4.5.2, RFC 1939 s3).
     bool skip_stuffing() {
         if (end_ - p_ < 2 || p_[0] != '.' || p_[1] != '.') return false;
         p_ += 2;
@@ -121,6 +122,7 @@ public:
         insert("..");
         ++stuffed_;
     }
+    // RFC 5321 s2.3.8: CR and LF come together only. What becomes of one alone is the policy's affair.
     void bare_lf() {
         saw_bare_newline();
         drop();
@@ -223,6 +225,7 @@ DataDecoder::Decoded DataDecoder::decode_in_place(std::string_view in, std::stri
     return {wire, static_cast<std::size_t>(pass.position() - in.data())};
 }
 
+// RFC 5321 s4.1.1.4, s4.5.2: CRLF.CRLF ends the mail, and no other mixture of these does.
 void DataDecoder::decode(detail::Pass& pass) {
     while (pass.more() && state_.at != At::ended) {
         const char next = pass.next();
@@ -261,7 +264,7 @@ void DataDecoder::decode(detail::Pass& pass) {
                 }
                 break;
             case At::dot_cr:
-                if (next == '\n') {
+                if (next == '\n') {  // RFC 5321 s4.1.1.4: the CRLF in front belongs to the message
                     pass.drop();
                     state_.at = At::ended;
                 } else {
@@ -274,6 +277,7 @@ void DataDecoder::decode(detail::Pass& pass) {
     }
 }
 
+// RFC 1939 s3: a line that begins with "." gets another one.
 void WireEncoder::encode(std::string_view in, std::string& out) {
     Pass pass(state_, in, out);
     while (pass.more()) {
@@ -295,6 +299,7 @@ void WireEncoder::encode(std::string_view in, std::string& out) {
     pass.finish();
 }
 
+// RFC 5321 s2.3.8: the last line has an end, too.
 void WireEncoder::finish(std::string& out) {
     Pass pass(state_, {}, out);
     if (state_.at == At::after_cr) pass.bare_cr();
@@ -305,6 +310,7 @@ void WireEncoder::finish(std::string& out) {
     pass.finish();
 }
 
+// RFC 1939 s3: the "." that was put before is taken off.
 void WireDecoder::decode(std::string_view in, std::string& out) {
     while (!in.empty()) {
         if (line_start_ && in.front() == '.') in.remove_prefix(1);
@@ -326,13 +332,14 @@ void WireDecoder::decode(std::string_view in, std::string& out) {
     }
 }
 
+// RFC 1939 s7: the header, the empty line behind it (RFC 5322 s2.1), and so many lines of the body.
 std::size_t TopLimiter::take(std::string_view wire) {
     std::size_t taken = 0;
     while (taken < wire.size() && !done()) {
-        const std::string_view rest = wire.substr(taken);
-        const std::size_t newline = rest.find('\n');
-        const std::string_view line = rest.substr(0, newline);
-        taken += newline == std::string_view::npos ? rest.size() : newline + 1;
+        const std::string_view left = wire.substr(taken);
+        const std::size_t newline = left.find('\n');
+        const std::string_view line = left.substr(0, newline);
+        taken += newline == std::string_view::npos ? left.size() : newline + 1;
         if (in_body_) {
             if (newline != std::string_view::npos) --lines_left_;
             continue;

@@ -1,3 +1,4 @@
+// POP3's commands, one line each (RFC 1939 s3): a keyword of letters, in any case, then its arguments.
 #include "pop3/command.h"
 
 #include <algorithm>
@@ -10,7 +11,7 @@ namespace poplar::pop3 {
 
 namespace {
 
-constexpr std::size_t kLongestKeyword = 4;
+constexpr std::size_t kLongestKeyword = 4;  // RFC 1939 s3: three or four letters
 
 /// A keyword's letters, in either case, behind their count, as one number: quicker to compare than text.
 constexpr std::uint64_t letters(std::string_view keyword) {
@@ -19,7 +20,8 @@ constexpr std::uint64_t letters(std::string_view keyword) {
     return packed;
 }
 
-/// The words of a command's arguments, one after the other.
+/// The words of a command's arguments, one after the other. RFC 1939 s3 has a single space between them; more are
+/// forgiven.
 class Arguments {
 public:
     explicit Arguments(std::string_view text) : text_(text) {
@@ -46,8 +48,8 @@ public:
         return value;
     }
 
-    /// As number(), but one that does not fit is the greatest there is: some clients ask for the whole of a message
-    /// with as many nines as they please.
+    /// TOP's lines (RFC 1939 s7). As number(), but one that does not fit is the greatest there is: some clients ask for
+    /// the whole of a message with as many nines as they please.
     std::optional<std::uint64_t> count() {
         auto text = word();
         if (text.empty() || text.find_first_not_of("0123456789") != text.npos) return std::nullopt;
@@ -71,12 +73,15 @@ using Parser = Parsed (*)(Rest);
 
 std::unexpected<Text> wrong(Text what) { return std::unexpected(what); }
 
+// RFC 1939 s5, s6 (QUIT, STAT, NOOP, RSET), RFC 2449 s5 (CAPA), RFC 2595 s4 (STLS), RFC 6856 s2.1 (UTF8): "Arguments:
+// none".
 template <class Bare>
 Parsed parse_bare(Rest rest) {
     if (!Arguments(rest.text).empty()) return wrong("this command takes no arguments");
     return Bare{};
 }
 
+// RFC 1939 s5: RETR and DELE want the number; whether there is such a message is the session's affair.
 template <class OfMessage>
 Parsed parse_message(Rest rest) {
     Arguments arguments(rest.text);
@@ -85,12 +90,14 @@ Parsed parse_message(Rest rest) {
     return OfMessage{*message};
 }
 
+// RFC 1939 s5 (LIST), s7 (UIDL): the number is optional.
 template <class Listing>
 Parsed parse_listing(Rest rest) {
     if (Arguments(rest.text).empty()) return Listing{};
     return parse_message<Listing>(rest);
 }
 
+// RFC 1939 s7: the lines of the body, which may be none but must be said.
 Parsed parse_top(Rest rest) {
     Arguments arguments(rest.text);
     auto message = arguments.number<MessageNumber>();
@@ -99,6 +106,7 @@ Parsed parse_top(Rest rest) {
     return Top{*message, *lines};
 }
 
+// RFC 1939 s7. A name is all of the line, because mailbox names may hold spaces; those around it are forgiven.
 Parsed parse_user(Rest rest) {
     auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
     auto last = rest.text.find_last_not_of(' ');
@@ -106,12 +114,13 @@ Parsed parse_user(Rest rest) {
     return User{rest.text.substr(first, last + 1 - first)};
 }
 
+// RFC 1939 s7: as there is one argument alone, spaces are part of it.
 Parsed parse_pass(Rest rest) {
     if (!rest.given) return wrong("expected a password");
     return Pass{rest.text};
 }
 
-// The digest is the last word; a name may hold spaces.
+// RFC 1939 s7. The digest is the last word; a name may hold spaces.
 Parsed parse_apop(Rest rest) {
     auto first = std::min(rest.text.find_first_not_of(' '), rest.text.size());
     auto text = rest.text.substr(first, std::max(rest.text.find_last_not_of(' ') + 1, first) - first);
@@ -121,6 +130,7 @@ Parsed parse_apop(Rest rest) {
     return Apop{name, text.substr(space + 1)};
 }
 
+// RFC 5034 s4: the response that may come with the command is base64, or "=" for an empty one.
 Parsed parse_auth(Rest rest) {
     Arguments arguments(rest.text);
     Auth auth{arguments.word(), std::nullopt};
@@ -129,6 +139,7 @@ Parsed parse_auth(Rest rest) {
     return auth;
 }
 
+// RFC 6856 s3.2.
 Parsed parse_lang(Rest rest) {
     Arguments arguments(rest.text);
     Lang lang;

@@ -10,7 +10,7 @@
 namespace poplar::pop3 {
 
 namespace {
-constexpr std::string_view kEnd = ".\r\n";
+constexpr std::string_view kEnd = ".\r\n";  // RFC 1939 s3: ends an answer of several lines; no line of ours begins so
 }  // namespace
 
 void Listing::append(std::string_view lines) {
@@ -31,6 +31,7 @@ void Listing::append(std::string_view lines) {
     }
 }
 
+// RFC 1939 s4: the next session's numbers count from 1 without a gap.
 Task<Listing> Listing::without(std::span<const MessageNumber> numbers) const {
     if (numbers.empty() || blocks_.empty()) co_return *this;
     Listing left;
@@ -62,6 +63,7 @@ Task<Listing> Listing::without(std::span<const MessageNumber> numbers) const {
     co_return left;
 }
 
+// RFC 1939 s5: a scan listing is the number, a space, the octets; s7: so is a unique-id listing, with the unique-id.
 std::string_view Listing::find(MessageNumber number) const {
     if (number == 0 || blocks_.empty()) return {};
     auto text = lines(block_of(number));

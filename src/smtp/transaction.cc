@@ -1,3 +1,4 @@
+// From the first octet of a message to its replies: DATA (RFC 5321 s4.1.1.4) and BDAT (RFC 3030 s2).
 #include "smtp/transaction.h"
 
 #include <algorithm>
@@ -26,6 +27,7 @@ Task<Result<std::string_view>> read_block(net::Connection& connection, ReadTime&
 
 }  // namespace
 
+// RFC 5321 s4.5.3.2.5 has a limit for each block; a client that sends an octet in each would never be done.
 SteadyClock::duration ReadTime::waited(SteadyTime now) const {
     return timeouts_.data_rate == 0 ? SteadyClock::duration::zero() : now - waits_since_;
 }
@@ -57,6 +59,7 @@ Transaction::Transaction(const Services& services, const Options& options, const
 
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }
 
+// RFC 5321 s4.1.1.3: one more forward-path.
 bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts) {
     // In steps, since each takes a lock, and none for as many recipients as mail usually has.
     const auto grown = 2 * (envelope_->memory() + address.size() + sizeof(delivery::Recipient) + accounts.size_bytes());
@@ -68,6 +71,7 @@ bool Transaction::add(std::string address, std::span<const directory::AccountId>
     return true;
 }
 
+// RFC 5321 s4.4: the trace field is made of what is known by now. RFC 1870 s6: the declared size is a hint.
 void Transaction::begin_data(mail::Received received) {
     time_.emplace(options_.timeouts);
     received.id = id_;
@@ -85,6 +89,8 @@ void Transaction::fail_chunks() {
     time_.emplace(options_.timeouts);
 }
 
+// RFC 5321 s4.1.1.4: all up to the line with "." alone is mail; s4.5.2: a "." that was put before a line is taken off,
+// and on again for POP3; s2.3.8: only CRLF ends a line.
 Task<Result<>> Transaction::read_data(net::Connection& connection) {
     while (!decoder_.at_end()) {
         auto room = incoming_ ? incoming_->room() : std::span<char>();
@@ -101,6 +107,7 @@ Task<Result<>> Transaction::read_data(net::Connection& connection) {
     co_return Result<>();
 }
 
+// RFC 3030 s2: the octets are counted; no line ends them, and none is byte-stuffed.
 Task<Result<>> Transaction::read_chunk(net::Connection& connection, std::uint64_t octets) {
     if (!time_->left()) co_return fail(Errc::timed_out, "the message took too long");  // also between empty chunks
     while (octets > 0) {
@@ -118,6 +125,7 @@ Task<Result<>> Transaction::read_chunk(net::Connection& connection, std::uint64_
     co_return Result<>();
 }
 
+// RFC 3030 s2: a chunk is read whole before it is refused.
 Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, const Timeouts& timeouts) {
     ReadTime time(timeouts);
     while (octets > 0) {
@@ -134,7 +142,7 @@ Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, const 
 
 Task<> Transaction::take(std::string_view wire) {
     if (!incoming_ || wire.empty()) co_return;
-    if (octets() > services_.delivery.limits().message_octets) {
+    if (octets() > services_.delivery.limits().message_octets) {  // RFC 1870 s6.3
         refuse(replies::kTooLarge);
         co_return;
     }
@@ -163,6 +171,7 @@ void Transaction::refuse(Reply reply, std::string_view why) {
     unfinished_.release();
 }
 
+// RFC 5321 s4.2.5, s6.1: who is told 250 may forget the message. RFC 2033 s4.2: each recipient has a reply of its own.
 Task<std::vector<Reply>> Transaction::store() {
     if (in_chunks_) {
         wire_.clear();
@@ -211,6 +220,7 @@ Reply reply_for(const delivery::Verdict& verdict) {
     }
 }
 
+// RFC 5321 s4.1.1.4.
 Reply one_reply(const std::vector<Reply>& answers) {
     auto temporary = std::ranges::find_if(answers, &Reply::temporary);
     if (temporary != answers.end()) return *temporary;
