@@ -145,7 +145,7 @@ TEST(MimeWalk, LooksIntoMessagesDigestsAndReports) {
     EXPECT_EQ(levels(crlf("Content-Type: multipart/digest; boundary=b\n\n--b\nContent-Type: text/plain\n\nx\n--b--\n")),
               "0 1 ");
     EXPECT_EQ(heard(crlf("Content-Type: message/delivery-status\n\nA: b\n\nC: d\n")),
-              (Heard{"begin 0 @0", "field Content-Type: message/delivery-status|", "frame |", "header 5 @43",
+              (Heard{"begin 0 @0", "field Content-Type: message/delivery-status|", "frame |", "header 5 @41",
                      "field A: b|", "frame |", "field C: d|", "end @55"}));
     EXPECT_EQ(levels(crlf("Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/alternative; "
                           "boundary=b\n\n--b\n\n1\n--b--\n--a\n\n2\n--a--\n")),
