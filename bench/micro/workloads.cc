@@ -117,7 +117,7 @@ private:
     test::ManualClock clock_;
     directory::Directory directory_{engine_, clock_, {}};
     mailstore::MailStore store_{engine_, clock_, {}};
-    delivery::Delivery delivery_{directory_, store_, engine_, clock_, {}};
+    delivery::Delivery delivery_{directory_, store_, clock_, {}};
     smtp::Options options_ = smtp::defaults(smtp::Protocol::lmtp);
 };
 

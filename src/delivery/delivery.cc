@@ -25,7 +25,7 @@ struct Copy {
 
 class IncomingMessage final : public Incoming {
 public:
-    IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<engine::BodyWriter> writer,
+    IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
                     mailstore::MailStore& store, const Clock& clock, Limits limits)
         : envelope_(std::move(envelope)), writer_(std::move(writer)), store_(store), clock_(clock), limits_(limits) {
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
@@ -58,11 +58,11 @@ public:
             if (auto written = co_await writer_->write(rest); !written) co_return failed(written.error());
         }
         auto wanted = copies();
-        auto staged = co_await writer_->finish(wanted.size());
-        if (!staged) co_return failed(staged.error());
+        auto content = co_await writer_->finish(sizes.octets + mender_.added(), wanted.size());
+        if (!content) co_return failed(content.error());
         downgrader_.finish();
         envelope_->received.time = clock_.now();
-        co_return co_await store(std::move(wanted), {std::move(*staged), sizes.octets + mender_.added()});
+        co_return co_await store(std::move(wanted), std::move(*content));
     }
 
 private:
@@ -104,7 +104,11 @@ private:
         for (const auto& copy : wanted) {
             mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};
             message.ascii_octets = ascii_octets(message.head, content.octets);
-            appends.push_back(store_.append(copy.account, std::move(message)));
+            auto mailbox = envelope_->mailbox_of(copy.recipient);
+            if (mailbox.empty())
+                appends.push_back(store_.append(copy.account, std::move(message)));
+            else
+                appends.push_back(file(copy.account, std::move(message), std::move(mailbox)));
         }
         auto stored = co_await gather(std::move(appends));
         std::map<directory::AccountId, const Error*> failed;
@@ -114,6 +118,23 @@ private:
         std::vector<Verdict> verdicts;
         for (const auto& recipient : envelope_->recipients) verdicts.push_back(verdict_on(recipient, failed));
         co_return verdicts;
+    }
+
+    /// To the mailbox of this name; to INBOX if there is none, or it goes at this moment.
+    Task<Result<mailstore::Message>> file(directory::AccountId account, mailstore::NewMessage message,
+                                          std::string name) {
+        auto mailbox = co_await store_.mailbox(account, std::move(name));
+        const auto missing = [](const auto& result) {
+            return !result && (result.error().code() == Errc::not_found || result.error().code() == Errc::invalid);
+        };
+        if (!mailbox && !missing(mailbox)) co_return pass_on(mailbox);
+        if (mailbox && mailbox->id != mailstore::kInbox) {
+            message.mailbox = mailbox->id;
+            auto filed = co_await store_.append(account, message);
+            if (!missing(filed)) co_return filed;
+            message.mailbox = mailstore::kInbox;
+        }
+        co_return co_await store_.append(account, std::move(message));
     }
 
     // Accounts that were removed since the recipient was resolved are as if they had never been among its own, unless
@@ -134,7 +155,7 @@ private:
     }
 
     std::shared_ptr<Envelope> envelope_;
-    std::unique_ptr<engine::BodyWriter> writer_;
+    std::unique_ptr<mailstore::ContentWriter> writer_;
     mailstore::MailStore& store_;
     const Clock& clock_;
     Limits limits_;
@@ -145,28 +166,34 @@ private:
 
 }  // namespace
 
-void Envelope::add(std::string address, std::span<const directory::AccountId> leads_to) {
-    address_octets += address.size();
+void Envelope::add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox) {
+    address_octets += address.size() + mailbox.size();
+    if (!mailbox.empty() && leads_to.size() == 1)
+        mailboxes.emplace_back(static_cast<std::uint32_t>(recipients.size()), std::move(mailbox));
     recipients.push_back(
         {std::move(address), static_cast<std::uint32_t>(accounts.size()), static_cast<std::uint32_t>(leads_to.size())});
     accounts.insert(accounts.end(), leads_to.begin(), leads_to.end());
 }
 
-std::size_t Envelope::memory() const {
-    return address_octets + recipients.capacity() * sizeof(Recipient) + accounts.capacity() * sizeof(accounts[0]);
+std::string Envelope::mailbox_of(std::size_t recipient) const {
+    const auto found = std::ranges::lower_bound(mailboxes, recipient, {}, [](const auto& one) { return one.first; });
+    return found != mailboxes.end() && found->first == recipient ? found->second : std::string();
 }
 
-Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, engine::Engine& engine,
-                   const Clock& clock, Limits limits)
-    : directory_(directory), store_(store), engine_(engine), clock_(clock), limits_(limits) {}
+std::size_t Envelope::memory() const {
+    return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
+           accounts.capacity() * sizeof(accounts[0]);
+}
+
+Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, const Clock& clock, Limits limits)
+    : directory_(directory), store_(store), clock_(clock), limits_(limits) {}
 
 Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
     return directory_.resolve(std::move(address));
 }
 
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
-    return std::make_unique<IncomingMessage>(std::move(envelope), engine_.write_body(size_hint), store_, clock_,
-                                             limits_);
+    return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, clock_, limits_);
 }
 
 }  // namespace poplar::delivery

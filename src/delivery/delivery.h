@@ -23,6 +23,7 @@ struct Limits {
     std::uint32_t hops = 100;  ///< Received fields; RFC 5321 s6.3 wants at least 100
     std::uint64_t header_octets = 1u << 20;
     std::uint32_t header_fields = 2000;
+    bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
 };
 
 /// One RCPT of the envelope.
@@ -37,9 +38,13 @@ struct Envelope {
     std::vector<Recipient> recipients;
     std::vector<directory::AccountId> accounts;  ///< that the recipients lead to, one recipient's behind the other's
     mail::Received received;                     ///< `recipient` and `time` are filled in here
-    std::size_t address_octets = 0;              ///< of all recipients
+    std::size_t address_octets = 0;              ///< of all recipients, and of the mailboxes' names
+    /// The mailboxes that recipients name, by the recipient's number. Hardly any does.
+    std::vector<std::pair<std::uint32_t, std::string>> mailboxes;
 
-    void add(std::string address, std::span<const directory::AccountId> leads_to);
+    /// `mailbox`: where its mail goes in the one account that it leads to, if that has it; "" for INBOX.
+    void add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox = "");
+    std::string mailbox_of(std::size_t recipient) const;
     std::size_t memory() const;  ///< octets, about, that the recipients take
     std::span<const directory::AccountId> accounts_of(const Recipient& recipient) const {
         return std::span(accounts).subspan(recipient.first, recipient.count);
@@ -64,17 +69,19 @@ public:
 
 class Delivery {
 public:
-    Delivery(directory::Directory& directory, mailstore::MailStore& store, engine::Engine& engine, const Clock& clock,
-             Limits limits);
+    Delivery(directory::Directory& directory, mailstore::MailStore& store, const Clock& clock, Limits limits);
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
+    /// The mailbox that the address names which led there; "" for INBOX.
+    std::string mailbox_in(const directory::Resolution& resolution) const {
+        return limits_.detail_files ? resolution.detail : std::string();
+    }
 
 private:
     directory::Directory& directory_;
     mailstore::MailStore& store_;
-    engine::Engine& engine_;
     const Clock& clock_;
     Limits limits_;
 };

@@ -47,6 +47,8 @@ public:
     virtual ~Snapshot() = default;
 };
 
+class BodyReader;
+
 /// Bytes that were written but belong to no partition yet. Bodies that only differ in their head (the trace header
 /// fields of each recipient) share one staged body, and what is stored of it: whatever their number, in whatever
 /// partitions, it takes its space about once. Dropped without a commit, it leaves nothing behind.
@@ -54,6 +56,8 @@ class StagedBody {
 public:
     virtual ~StagedBody() = default;
     virtual std::uint64_t size() const = 0;  ///< octets
+    /// Reads it from its beginning, whether bodies end with it already or not. The reader keeps it.
+    virtual std::unique_ptr<BodyReader> read() const = 0;
 };
 
 /// Takes the bytes of a body as they come, holding no more than a bounded part in memory.
@@ -94,8 +98,8 @@ public:
     /// A reader that has been verified and has a whole(), if there is no waiting for that, in the index or for the
     /// body's octets. Null: not so, for whatever reason; open() tells which.
     virtual std::unique_ptr<BodyReader> try_open_whole(BodyId) { return nullptr; }
-    /// Nothing may be wanted for a while: lets go of files that it holds for the next body.
-    virtual void rest() {}
+    /// Lets go of files that it holds for the next body: nothing may be wanted for a while.
+    virtual void release_files() {}
 };
 
 /// Exclusive use of a name within a partition, given back on destruction. (A cluster's lease has a time to live that
@@ -117,7 +121,7 @@ struct Batch {
     struct NewBody {
         BodyId id;
         std::string head;                        ///< the body's first bytes; may be empty
-        std::shared_ptr<const StagedBody> rest;  ///< the bytes after it; may be null
+        std::shared_ptr<const StagedBody> tail;  ///< the bytes after it; may be null
     };
     struct Fence {
         std::string lease;
@@ -126,8 +130,8 @@ struct Batch {
 
     void put(std::string key, std::string value) { puts.push_back({std::move(key), std::move(value)}); }
     void erase(std::string key) { erased.push_back(std::move(key)); }
-    void add_body(BodyId id, std::string head, std::shared_ptr<const StagedBody> rest) {
-        bodies.push_back({id, std::move(head), std::move(rest)});
+    void add_body(BodyId id, std::string head, std::shared_ptr<const StagedBody> tail) {
+        bodies.push_back({id, std::move(head), std::move(tail)});
     }
     void erase_body(BodyId id) { erased_bodies.push_back(id); }
     bool empty() const { return puts.empty() && erased.empty() && bodies.empty() && erased_bodies.empty(); }

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "mailstore/changes.h"
+#include "mailstore/codec.h"
 #include "mailstore/keys.h"
 #include "mailstore/lookup.h"
 
@@ -74,7 +75,8 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
                                                        : incoming.unique_id;
         message.body = body;
         message.octets = incoming.head.size() + incoming.content.octets;
-        message.wire_octets = incoming.head.size() + (incoming.content.staged ? incoming.content.staged->size() : 0);
+        message.wire_octets = incoming.head.size() + incoming.content.wire_octets();
+        message.key = incoming.content.key;
         message.received = received;
         message.ascii_octets = incoming.ascii_octets;
         message.added = draft->number();
@@ -85,7 +87,9 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
             draft->batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
         // A delivery to INBOX has no row in the change log: the message's own tells when it came (change_log.cc).
         if (message.mailbox != kInbox) draft->row.add(Change::Kind::added, message.mailbox, message.uid());
-        draft->batch.add_body(body, incoming.head, incoming.content.staged);
+        draft->batch.add_body(body,
+                              message.key ? options_.codec->encode_head(incoming.head, *message.key) : incoming.head,
+                              incoming.content.staged);
         results.push_back(std::move(message));
     }
     if (draft->batch.empty()) co_return Result<>{};

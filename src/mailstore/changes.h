@@ -63,6 +63,12 @@ public:
     Task<Result<MailboxId>> remove_mailbox(AccountId account, Hot& hot, std::string name, std::string reason);
     Task<Result<MailboxId>> drain_mailbox(AccountId account, Hot& hot, MailboxId id, std::string reason);
 
+    // documents.cc
+    Task<Result<ModSequence>> put_document(AccountId account, Hot& hot, std::string name, std::string content,
+                                           std::optional<ModSequence> expected);
+    Task<Result<>> remove_document(AccountId account, Hot& hot, std::string name, std::optional<ModSequence> expected);
+    Task<Result<bool>> remember(AccountId account, Hot& hot, std::string name, std::string value, Timestamp expires);
+
     // forget.cc
     struct Expired {
         std::uint64_t messages = 0;
@@ -138,6 +144,8 @@ private:
                                  std::function<void(MailboxRecord&)> change);
     Task<Result<bool>> drain(AccountId account, Draft& draft, MailboxId id, std::string_view reason);
     Task<Result<MailboxId>> home_of(AccountId account, Draft& draft, const StoredMessage& message, std::string name);
+
+    Task<Result<std::optional<DocumentInfo>>> document_info(AccountId account, std::string name);
 
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "mailstore/change_row.h"
+#include "mailstore/document.h"
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
 
@@ -42,7 +43,8 @@ public:
         number_ = *number;
         using Step = Task<Result<>> (Check::*)();
         for (Step step : {&Check::read_mailboxes, &Check::read_messages, &Check::read_retained, &Check::read_index,
-                          &Check::read_uids, &Check::read_names, &Check::read_copies, &Check::read_log}) {
+                          &Check::read_uids, &Check::read_names, &Check::read_copies, &Check::read_log,
+                          &Check::read_documents, &Check::read_facts}) {
             auto done = co_await (this->*step)();
             if (!done) co_return done;
         }
@@ -214,6 +216,41 @@ private:
         if (!done) co_return done;
         const auto recorded = record_.log ? record_.log->rows : 0;
         if (recorded != rows) co_return differs("rows of the change log", recorded, rows);
+        co_return Result<>{};
+    }
+
+    Task<Result<>> read_documents() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto info = decode_document_info(entry);
+            if (!info) co_return pass_on(info);
+            auto content = co_await engine_.get(account_, keys::document_content(info->name), snapshot_);
+            if (!content && content.error().code() != Errc::not_found) co_return pass_on(content);
+            if (!content || content->size() != info->octets)
+                co_return fail(Errc::corrupt, fmt::format("the document {} is not as it was put", info->name));
+            co_return Result<>{};
+        };
+        return walk(keys::documents(), see);
+    }
+
+    // Each fact has a row that tells when it expires, and no row is of another.
+    Task<Result<>> read_facts() {
+        std::uint64_t facts = 0, rows = 0;
+        auto see = [this, &facts](engine::EntryView entry) -> Task<Result<>> {
+            auto fact = decode_fact(entry.value);
+            if (!fact) co_return pass_on(fact);
+            ++facts;
+            auto row =
+                co_await engine_.get(account_, keys::fact_expiry(fact->expires, keys::name_of(entry.key)), snapshot_);
+            if (row || row.error().code() != Errc::not_found) co_return row ? Result<>() : pass_on(row);
+            co_return fail(Errc::corrupt, "nothing tells when a fact expires");
+        };
+        if (auto done = co_await walk(keys::facts(), see); !done) co_return done;
+        auto count = [&rows](engine::EntryView) -> Task<Result<>> {
+            ++rows;
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::fact_expiries(), count); !done) co_return done;
+        if (rows != facts) co_return differs("facts that expire", rows, facts);
         co_return Result<>{};
     }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "mailstore/content.h"
 #include "mailstore/keys.h"
 #include "mailstore/lookup.h"
 #include "mailstore/record.h"
@@ -115,15 +116,24 @@ engine::BodySeries& InboxMaildrop::bodies() {
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open(const Message& message) {
+    if (message.key) return open_encoded(message.body, message.key, message.wire_octets);
     return bodies().open(message.body);
 }
 
-std::unique_ptr<engine::BodyReader> InboxMaildrop::try_open_whole(const Message& message) {
-    return bodies().try_open_whole(message.body);
+Task<Result<std::unique_ptr<engine::BodyReader>>> InboxMaildrop::open_encoded(engine::BodyId body,
+                                                                              std::shared_ptr<const std::string> key,
+                                                                              std::uint64_t octets) {
+    auto stored = co_await bodies().open(body);
+    if (!stored) co_return pass_on(stored);
+    co_return decoded(std::move(*stored), codec_, std::move(key), octets);
 }
 
-void InboxMaildrop::rest() {
-    if (bodies_) bodies_->rest();
+std::unique_ptr<engine::BodyReader> InboxMaildrop::try_open_whole(const Message& message) {
+    return message.key ? nullptr : bodies().try_open_whole(message.body);
+}
+
+void InboxMaildrop::become_idle() {
+    if (bodies_) bodies_->release_files();
     // A client asks for the list at once, or hardly ever: one that does needs no second snapshot.
     if (snapshot_ && SteadyClock::now() - taken_ >= kSnapshotLife) snapshot_.reset();
 }

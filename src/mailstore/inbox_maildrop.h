@@ -14,6 +14,8 @@
 
 namespace poplar::mailstore {
 
+class Codec;
+
 inline constexpr char kMaildropLease[] = "pop3:inbox";
 
 inline ListVersion version_of(const AccountRecord& record) {
@@ -27,7 +29,8 @@ public:
 
     /// `snapshot` is of the moment when `record` was true; null if there are no messages.
     InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account, std::unique_ptr<engine::Lease> lease,
-                  const AccountRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, Remove remove)
+                  const AccountRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec,
+                  Remove remove)
         : engine_(engine),
           lists_(lists),
           account_(account),
@@ -36,6 +39,7 @@ public:
           version_(version_of(record)),
           snapshot_(std::move(snapshot)),
           complete_(record.inbox.totals.messages == 0),
+          codec_(codec),
           remove_(std::move(remove)) {}
 
     std::uint64_t message_count() const override { return totals_.messages; }
@@ -48,7 +52,7 @@ public:
     Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) override;
     std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) override;
-    void rest() override;
+    void become_idle() override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
 
 private:
@@ -58,6 +62,9 @@ private:
     /// A snapshot to read the list from. Errors: conflict.
     Task<Result<>> look_again();
     engine::BodySeries& bodies();
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open_encoded(engine::BodyId body,
+                                                                   std::shared_ptr<const std::string> key,
+                                                                   std::uint64_t octets);
     /// Null: not read yet.
     const Message* known(std::uint32_t number) const;
 
@@ -77,6 +84,7 @@ private:
     std::uint64_t first_ = 1;
     std::map<std::uint32_t, Message> single_;
     std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on
+    const Codec* codec_;                          // null: there is none
     Remove remove_;
 };
 

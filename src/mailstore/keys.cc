@@ -7,7 +7,8 @@ namespace poplar::mailstore::keys {
 namespace {
 
 constexpr std::string_view kMailbox = "M", kMessage = "m", kRetained = "r", kUniqueId = "u", kName = "N",
-                           kKeywords = "k", kUid = "o", kCopies = "b", kChange = "c";
+                           kKeywords = "k", kUid = "o", kCopies = "b", kChange = "c", kDocument = "d",
+                           kDocumentContent = "D", kFact = "f", kFactExpiry = "x";
 constexpr std::size_t kPrefix = 1 + 4;  // tag and mailbox
 
 // Rows of the whole account stand beside INBOX's, which was the only mailbox once.
@@ -50,6 +51,13 @@ std::string unique_id(std::string_view unique_id) { return key_of(kUniqueId).raw
 std::string copies(engine::BodyId body) { return key_of(kCopies).u64_key(body.value).bytes(); }
 std::string change(engine::ChangeNumber number) { return key_of(kChange).u64_key(number.value).bytes(); }
 
+std::string document(std::string_view name) { return key_of(kDocument).raw(name).bytes(); }
+std::string document_content(std::string_view name) { return key_of(kDocumentContent).raw(name).bytes(); }
+std::string fact(std::string_view name) { return key_of(kFact).raw(name).bytes(); }
+std::string fact_expiry(Timestamp expires, std::string_view name) {
+    return key_of(kFactExpiry).u64_key(millis(expires)).raw(name).bytes();
+}
+
 MailboxId mailbox_of(std::string_view key) {
     Decoder in(key);
     in.raw(1);
@@ -60,6 +68,9 @@ Timestamp expiry_of(std::string_view retained_key) {
 }
 engine::ChangeNumber change_of(std::string_view change_key) { return engine::ChangeNumber(number_in(change_key)); }
 std::string_view name_of(std::string_view name_key) { return name_key.substr(std::min(name_key.size(), kPrefix)); }
+std::string fact_of(std::string_view fact_expiry_key) {
+    return std::string(fact_expiry_key.substr(std::min(fact_expiry_key.size(), kPrefix + 8)));
+}
 engine::BodyId body_of(std::string_view copies_key) { return engine::BodyId(number_in(copies_key)); }
 Uid uid_of(std::string_view uid_key) { return Uid(number_in(uid_key)); }
 
@@ -83,6 +94,13 @@ engine::KeyRange retained_until(Timestamp last) {
 engine::KeyRange unique_ids() { return all_of(kUniqueId); }
 engine::KeyRange copies() { return all_of(kCopies); }
 engine::KeyRange changes() { return all_of(kChange); }
+engine::KeyRange documents() { return all_of(kDocument); }
+engine::KeyRange document_contents() { return all_of(kDocumentContent); }
+engine::KeyRange facts() { return all_of(kFact); }
+engine::KeyRange fact_expiries() { return all_of(kFactExpiry); }
+engine::KeyRange facts_until(Timestamp last) {
+    return {fact_expiries().begin, fact_expiry(last + std::chrono::milliseconds(1), "")};
+}
 engine::KeyRange changes_behind(engine::ChangeNumber last) {
     return {change(engine::ChangeNumber(last.value + 1)), changes().end};
 }

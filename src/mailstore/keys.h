@@ -17,12 +17,17 @@ std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order);
 std::string unique_id(std::string_view unique_id);
 std::string copies(engine::BodyId body);
 std::string change(engine::ChangeNumber number);
+std::string document(std::string_view name);
+std::string document_content(std::string_view name);
+std::string fact(std::string_view name);
+std::string fact_expiry(Timestamp expires, std::string_view name);
 
 /// What a key says. They take a key of their kind; of another the answer means nothing.
 MailboxId mailbox_of(std::string_view key);
 Timestamp expiry_of(std::string_view retained_key);
 engine::ChangeNumber change_of(std::string_view change_key);
-std::string_view name_of(std::string_view name_key);
+std::string_view name_of(std::string_view name_key);  // or of a document, or a fact
+std::string fact_of(std::string_view fact_expiry_key);
 engine::BodyId body_of(std::string_view copies_key);
 Uid uid_of(std::string_view uid_key);
 
@@ -40,6 +45,11 @@ engine::KeyRange retained_until(Timestamp last);  ///< those that expire at `las
 engine::KeyRange unique_ids();                    ///< the whole index
 engine::KeyRange copies();                        ///< the counts of all bodies that have one
 engine::KeyRange changes();                       ///< the whole change log
+engine::KeyRange documents();
+engine::KeyRange document_contents();
+engine::KeyRange facts();
+engine::KeyRange fact_expiries();
+engine::KeyRange facts_until(Timestamp last);  ///< the expiries of those that expire at `last` or before
 engine::KeyRange changes_behind(engine::ChangeNumber last);
 
 }  // namespace poplar::mailstore::keys

@@ -8,8 +8,6 @@
 
 namespace poplar::mailstore {
 
-namespace {
-
 Result<Found> decode_found(Place::Area area, engine::EntryView entry) {
     if (area == Place::Area::live) {
         auto message = decode_message(entry);
@@ -22,8 +20,6 @@ Result<Found> decode_found(Place::Area area, engine::EntryView entry) {
                         std::move(retained->mailbox)};
     return Found{std::move(retained->message), std::move(retention)};
 }
-
-}  // namespace
 
 Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::string unique_id,
                             std::shared_ptr<const engine::Snapshot> snapshot) {

@@ -20,6 +20,8 @@ struct Found {
     std::optional<Retention> retained;
 };
 
+Result<Found> decode_found(Place::Area area, engine::EntryView entry);
+
 /// The message with this unique-id, live or retained, as of the snapshot. Errors: not_found; corrupt (the index names a
 /// message that is not there or has another unique-id).
 Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::string unique_id,

@@ -167,9 +167,21 @@ MailStore::MailStore(engine::Engine& engine, const Clock& clock, Options options
     : impl_(std::make_unique<Impl>(engine, clock, options)) {}
 MailStore::~MailStore() = default;
 
+std::unique_ptr<ContentWriter> MailStore::stage(std::uint64_t size_hint) {
+    return write_content(impl_->engine, impl_->options.codec.get(), size_hint);
+}
+
+Result<std::unique_ptr<engine::BodyReader>> MailStore::read(const Content& content) {
+    auto stored = content.staged->read();
+    if (!content.key) return stored;
+    return decoded(std::move(stored), impl_->options.codec.get(), content.key, content.wire_octets());
+}
+
 Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
     if (!message.unique_id.empty() && !is_unique_id(message.unique_id))
         co_return fail(Errc::invalid, "a unique-id has 1 to 70 printable ASCII characters");
+    if (message.content.key && !impl_->options.codec)
+        co_return fail(Errc::denied, "the content is encoded, and nothing here can do that");
     OneShot<Message> answer;
     co_await impl_->queues->push(account, Append{std::move(message), impl_->clock.now(), answer.sender()});
     co_return co_await answer.receive();
@@ -189,7 +201,7 @@ Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId accou
         return impl->alone<void>(account, std::move(change));
     };
     co_return std::make_unique<InboxMaildrop>(impl_->engine, impl_->lists, account, std::move(*lease), *record,
-                                              std::move(snapshot), std::move(remove));
+                                              std::move(snapshot), impl_->options.codec.get(), std::move(remove));
 }
 
 Task<Result<AccountTotals>> MailStore::totals(AccountId account) {
@@ -386,6 +398,79 @@ Task<Result<>> MailStore::remove_mailbox(AccountId account, std::string name, st
     co_return co_await impl_->drain(account, *left, std::move(reason));
 }
 
+// Documents and facts
+
+namespace {
+
+Result<> check_name(std::string_view name, std::size_t longest) {
+    if (name.empty() || name.size() > longest) return fail(Errc::invalid, "a name has 1 to 512 octets");
+    return {};
+}
+
+}  // namespace
+
+Task<Result<std::vector<DocumentInfo>>> MailStore::documents(AccountId account) {
+    std::vector<DocumentInfo> found;
+    auto entries = co_await impl_->engine.scan(account, keys::documents(), impl_->options.documents);
+    if (!entries) co_return pass_on(entries);
+    for (const auto entry : *entries) {
+        auto info = decode_document_info(entry);
+        if (!info) co_return pass_on(info);
+        found.push_back(std::move(*info));
+    }
+    co_return found;
+}
+
+Task<Result<Document>> MailStore::document(AccountId account, std::string name) {
+    auto snapshot = impl_->engine.snapshot(account);
+    const auto key = keys::document(name);
+    auto row = co_await impl_->engine.get(account, key, snapshot);
+    if (!row && row.error().code() == Errc::not_found) co_return fail(Errc::not_found, "no such document");
+    if (!row) co_return pass_on(row);
+    auto info = decode_document_info({key, *row});
+    if (!info) co_return pass_on(info);
+    auto content = co_await impl_->engine.get(account, keys::document_content(name), snapshot);
+    if (!content && content.error().code() == Errc::not_found)
+        co_return fail(Errc::corrupt, "a document's content is not there");
+    if (!content) co_return pass_on(content);
+    co_return Document{std::move(*info), std::move(*content)};
+}
+
+Task<Result<ModSequence>> MailStore::put_document(AccountId account, std::string name, std::string content,
+                                                  std::optional<ModSequence> expected) {
+    if (auto sound = check_name(name, kLongestDocumentName); !sound) co_return pass_on(sound);
+    if (content.size() > kLargestDocument) co_return fail(Errc::too_large, "a document has 1 MB at most");
+    auto change = [impl = impl_.get(), account, name = std::move(name), content = std::move(content),
+                   expected](Hot& hot) { return impl->changes.put_document(account, hot, name, content, expected); };
+    co_return co_await impl_->alone<ModSequence>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::remove_document(AccountId account, std::string name, std::optional<ModSequence> expected) {
+    auto change = [impl = impl_.get(), account, name = std::move(name), expected](Hot& hot) {
+        return impl->changes.remove_document(account, hot, name, expected);
+    };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<std::optional<std::string>>> MailStore::fact(AccountId account, std::string name) {
+    auto value = co_await impl_->engine.get(account, keys::fact(name));
+    if (!value && value.error().code() == Errc::not_found) co_return std::optional<std::string>();
+    if (!value) co_return pass_on(value);
+    auto fact = decode_fact(*value);
+    if (!fact) co_return pass_on(fact);
+    if (fact->expires <= impl_->clock.now()) co_return std::optional<std::string>();
+    co_return std::move(fact->value);
+}
+
+Task<Result<bool>> MailStore::remember(AccountId account, std::string name, std::string value, Timestamp expires) {
+    if (auto sound = check_name(name, kLongestFactName); !sound) co_return pass_on(sound);
+    if (value.size() > kLargestFact) co_return fail(Errc::too_large, "a fact has 1 KB at most");
+    auto change = [impl = impl_.get(), account, name = std::move(name), value = std::move(value), expires](Hot& hot) {
+        return impl->changes.remember(account, hot, name, value, expires);
+    };
+    co_return co_await impl_->alone<bool>(account, std::move(change));
+}
+
 Task<Result<StoredMessage>> MailStore::find(AccountId account, std::string unique_id) {
     auto snapshot = impl_->engine.snapshot(account);  // index and record as of one moment
     auto found = co_await look_up(impl_->engine, account, std::move(unique_id), std::move(snapshot));
@@ -393,9 +478,29 @@ Task<Result<StoredMessage>> MailStore::find(AccountId account, std::string uniqu
     co_return std::move(found->message);
 }
 
+Task<Result<StoredMessage>> MailStore::find(AccountId account, engine::BodyId body) {
+    auto snapshot = impl_->engine.snapshot(account);
+    for (bool live : {true, false}) {
+        auto range = live ? keys::messages() : keys::retained();
+        for (bool more = true; more;) {
+            auto page = co_await impl_->engine.scan(account, range, kPage, snapshot);
+            if (!page) co_return pass_on(page);
+            for (const auto entry : *page) {
+                auto found = decode_found(live ? Place::Area::live : Place::Area::retained, entry);
+                if (found && found->message.body == body) co_return std::move(found->message);
+            }
+            more = page->size() == kPage;
+            if (more) range.begin_behind(page->back().key);
+        }
+    }
+    co_return fail(Errc::not_found, "no message has this body");
+}
+
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {
     auto bodies = impl_->engine.read_bodies(account);
-    co_return co_await bodies->open(message.body);
+    auto stored = co_await bodies->open(message.body);
+    if (!stored || !message.key) co_return stored;
+    co_return decoded(std::move(*stored), impl_->options.codec.get(), message.key, message.wire_octets);
 }
 
 Task<Result<>> MailStore::remove(AccountId account, std::vector<std::string> unique_ids, std::string reason) {

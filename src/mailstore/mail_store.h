@@ -12,16 +12,12 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "mailstore/change_row.h"
+#include "mailstore/content.h"
+#include "mailstore/document.h"
 #include "mailstore/maildrop.h"
 #include "mailstore/message.h"
 
 namespace poplar::mailstore {
-
-/// A message's content on its way in: wire form, shared by all its recipients.
-struct Content {
-    std::shared_ptr<const engine::StagedBody> staged;  ///< wire form
-    std::uint64_t octets = 0;                          ///< its size unstuffed
-};
 
 /// One message to append: the recipient's own head (trace header fields in wire form, CRLF-ended, no line beginning
 /// with ".") in front of the content.
@@ -31,12 +27,6 @@ struct NewMessage {
     std::string unique_id;  ///< empty: a new one is made; else 1-70 octets kept from where it was imported from
     std::uint64_t ascii_octets = 0;  ///< as Message::ascii_octets, of head and content
     MailboxId mailbox = kInbox;
-};
-
-/// A mailbox that every account has which anybody looks at by more than POP.
-struct DefaultMailbox {
-    std::string name;
-    SpecialUse use = SpecialUse::none;
 };
 
 struct Options {
@@ -50,7 +40,9 @@ struct Options {
     std::uint64_t change_log_rows = 10'000;  ///< an account's, about; a reader that comes later reads all anew
     std::chrono::seconds change_log_age = std::chrono::days(30);  ///< and how long they are kept
     std::size_t mailboxes = 10'000;                               ///< of an account, at most
-    std::vector<DefaultMailbox> default_mailboxes = {};
+    std::vector<std::string> default_mailboxes = {};              ///< as parse_default_mailbox() has them
+    std::size_t documents = 1000;                                 ///< of an account, at most
+    std::shared_ptr<const Codec> codec = nullptr;                 ///< null: bodies are stored as they are
 };
 
 enum class Subscription { no, yes };
@@ -73,6 +65,11 @@ struct MessageList {
     std::vector<std::string> keyword_sets{""};  ///< bits, which keywords() names
 };
 
+struct Document {
+    DocumentInfo info;
+    std::string content;
+};
+
 /// What becomes of a purged account.
 enum class Afterwards { closed, open };
 
@@ -85,6 +82,11 @@ public:
     MailStore(engine::Engine& engine, const Clock& clock, Options options);
     ~MailStore();
 
+    /// Takes a message's content as it comes, holding no more than a bounded part in memory. Errors of its functions
+    /// are those of BodyWriter's.
+    std::unique_ptr<ContentWriter> stage(std::uint64_t size_hint = 0);
+    /// Reads content back before anybody has it.
+    Result<std::unique_ptr<engine::BodyReader>> read(const Content& content);
     /// Appends to a mailbox. When it succeeds the message survives loss of power: 250 may be answered (RFC 5321 s6.1).
     /// Messages that arrive together for one account share a commit. Errors: invalid (a given unique-id is malformed),
     /// exists (the account has a message with the given unique-id, live or retained, or the given one begins like those
@@ -100,6 +102,9 @@ public:
     Task<Result<std::vector<StoredMessage>>> list(AccountId account, OrderKey after, std::size_t limit);
     /// By unique-id, live or retained, in whatever mailbox. Errors: not_found.
     Task<Result<StoredMessage>> find(AccountId account, std::string unique_id);
+    /// By its body, in whatever mailbox, live or retained: reads all the account's entries until it is found. Passes
+    /// over what is damaged. Errors: not_found.
+    Task<Result<StoredMessage>> find(AccountId account, engine::BodyId body);
     /// As Maildrop::open.
     Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message);
     /// Moves messages to the retained area: all or none. Those that are not there count as removed.
@@ -147,6 +152,26 @@ public:
     Task<Result<ChangeList>> changes_since(AccountId account, ModSequence since, std::size_t limit = 1000);
     /// As Engine::watch: a hint that changes_since() may have something.
     std::unique_ptr<engine::Watch> watch(AccountId account, std::function<void()> hint);
+
+    // Documents: named octets of an account, 1 MB at most, that are replaced as a whole. `expected` is the version that
+    // a caller has seen, 0 for none: if there is another, the answer is exists. Errors: invalid (the name has no octets
+    // or more than 512), not_found, too_large.
+
+    Task<Result<std::vector<DocumentInfo>>> documents(AccountId account);
+    Task<Result<Document>> document(AccountId account, std::string name);
+    /// Returns its version.
+    Task<Result<ModSequence>> put_document(AccountId account, std::string name, std::string content,
+                                           std::optional<ModSequence> expected = std::nullopt);
+    Task<Result<>> remove_document(AccountId account, std::string name,
+                                   std::optional<ModSequence> expected = std::nullopt);
+
+    // Facts: small things that are remembered until they expire, as whom a vacation notice was sent to.
+
+    /// Nothing: it is not remembered, or not any more.
+    Task<Result<std::optional<std::string>>> fact(AccountId account, std::string name);
+    /// False, and nothing is changed: it is remembered already. Errors: invalid (the name), too_large (a value over 1
+    /// KB).
+    Task<Result<bool>> remember(AccountId account, std::string name, std::string value, Timestamp expires);
 
     /// What was deleted and is still kept, first to expire first: at most `limit`, after skipping `offset`.
     Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);

@@ -64,4 +64,20 @@ std::optional<SpecialUse> parse_special_use(std::string_view text) {
     return static_cast<SpecialUse>(found - kUses.begin());
 }
 
+Result<DefaultMailbox> parse_default_mailbox(std::string_view text) {
+    DefaultMailbox mailbox;
+    auto name = text;
+    if (const auto colon = text.rfind(':'); colon != std::string_view::npos) {
+        const auto use = parse_special_use(text.substr(colon + 1));
+        if (!use) return fail(Errc::invalid, "a mailbox's use is drafts, sent, junk, trash or archive");
+        mailbox.use = *use;
+        name = text.substr(0, colon);
+    }
+    auto canonical = canonical_name(name);
+    if (!canonical) return pass_on(canonical);
+    if (*canonical == kInboxName) return fail(Errc::invalid, "INBOX is there always");
+    mailbox.name = std::move(*canonical);
+    return mailbox;
+}
+
 }  // namespace poplar::mailstore

@@ -20,8 +20,12 @@ Task<Result<Changes::Draft>> Changes::begin_mailboxes(AccountId account, Hot& ho
     if (record.closed) co_return fail(Errc::not_found, "the account is gone");
     if (record.others) co_return draft;
     record.others.emplace().last_uid_validity = record.inbox.uid_validity;
-    for (const auto& mailbox : options_.default_mailboxes) {
-        auto made = co_await make_mailbox(account, *draft, mailbox.name, mailbox.use, Subscription::yes);
+    for (const auto& text : options_.default_mailboxes) {
+        auto mailbox = parse_default_mailbox(text);
+        if (!mailbox) co_return pass_on(mailbox);
+        auto there = co_await find_name(account, *draft, mailbox->name);
+        if (there || there.error().code() != Errc::not_found) continue;
+        auto made = co_await make_mailbox(account, *draft, mailbox->name, mailbox->use, Subscription::yes);
         if (!made) co_return pass_on(made);
     }
     co_return draft;

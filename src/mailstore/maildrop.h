@@ -40,8 +40,8 @@ public:
     virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) = 0;
     /// As BodySeries::try_open_whole.
     virtual std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) = 0;
-    /// As BodySeries::rest; also lets go of a snapshot that has grown old.
-    virtual void rest() {}
+    /// Nothing may be wanted for a while: lets go of files, and of a snapshot that has grown old.
+    virtual void become_idle() {}
     /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
     /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied
     /// (the lock was lost).

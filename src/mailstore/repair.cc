@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "base/random.h"
+#include "mailstore/document.h"
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
 
@@ -36,7 +37,8 @@ public:
 
         using Step = Task<Result<>> (Repair::*)();
         for (Step step : {&Repair::read_mailboxes, &Repair::count_live, &Repair::count_retained, &Repair::sweep_index,
-                          &Repair::sweep_uids, &Repair::sweep_names, &Repair::sweep_copies, &Repair::drop_log})
+                          &Repair::sweep_uids, &Repair::sweep_names, &Repair::sweep_copies, &Repair::drop_log,
+                          &Repair::sweep_facts})
             if (auto done = co_await (this->*step)(); !done) co_return pass_on(done);
         put_mailboxes();
         const bool fits = !changed_ && before && same_counts(before_, record_);
@@ -226,6 +228,17 @@ private:
             co_return Result<>{};
         };
         return walk(keys::changes(), see);
+    }
+
+    Task<Result<>> sweep_facts() {
+        std::map<std::string, std::string> wanted;
+        auto see = [&wanted](engine::EntryView entry) -> Task<Result<>> {
+            auto fact = decode_fact(entry.value);
+            if (fact) wanted.emplace(keys::fact_expiry(fact->expires, keys::name_of(entry.key)), "");
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::facts(), see); !done) co_return done;
+        co_return co_await fit(keys::fact_expiries(), std::move(wanted));
     }
 
     void put_mailboxes() {

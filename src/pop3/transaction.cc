@@ -52,7 +52,7 @@ Task<Result<>> Transaction::run() {
     for (;;) {
         auto command = conversation_.command_at_hand();
         if (!command) {
-            maildrop_->rest();
+            maildrop_->become_idle();
             auto awaited = co_await conversation_.next_command();
             if (!awaited) co_return pass_on(awaited);
             command = *awaited;

@@ -64,7 +64,11 @@ struct Config {
     auth::SaslOptions sasl;  ///< `hostname` is put in when the server starts
     directory::Options directory;
     engine::local::Options engine;  ///< `directory` is set from data_dir
-    mailstore::Options mailstore;
+    mailstore::Options mailstore = [] {
+        mailstore::Options options;
+        options.default_mailboxes = {"Drafts:drafts", "Sent:sent", "Junk:junk", "Trash:trash"};
+        return options;
+    }();
     delivery::Limits delivery;
 
     struct {

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "http/url.h"
 #include "mail/address.h"
+#include "mailstore/mailbox_name.h"
 #include "net/listener.h"
 #include "net/networks.h"
 #include "server/config.h"
@@ -446,6 +447,7 @@ std::vector<ConfigKey> make_keys() {
                  std::vector<std::pair<std::string, mail::LocalPartCase>>{{"fold", mail::LocalPartCase::fold},
                                                                           {"keep", mail::LocalPartCase::keep}}),
         detail_separator_key(),
+        boolean("addresses.detail_files", restart, AT(delivery.detail_files)),
         number("addresses.alias_depth", restart, AT(directory.alias_depth), 1, 100),
         number("addresses.alias_targets", restart, AT(directory.alias_targets), 1, 100'000),
         size("addresses.alias_cache", restart, AT(directory.alias_cache), 0),
@@ -483,6 +485,13 @@ std::vector<ConfigKey> make_keys() {
         duration("limits.tls_handshake", restart, AT(net.tls_handshake), seconds(1), hours(1)),
         duration("limits.write_stall", restart, AT(net.connection.write_stall), seconds(1), hours(24)),
         size("limits.write_rate", restart, AT(net.connection.write_rate), 0),
+        texts("mailboxes.default", AT(mailstore.default_mailboxes), "mailboxes like [\"Sent:sent\", \"Lists\"]",
+              [](const std::string& text) {
+                  auto parsed = mailstore::parse_default_mailbox(text);
+                  return parsed ? std::string() : parsed.error().detail();
+              }),
+        number("mailboxes.limit", restart, AT(mailstore.mailboxes), 10, kMillion),
+        number("mailboxes.documents", restart, AT(mailstore.documents), 10, kMillion),
         size("limits.message_size", restart, AT(delivery.message_octets), 1000, std::uint64_t(4) << 30),
         number("limits.hops", restart, AT(delivery.hops), 1, 10'000),
         size("limits.header_size", restart, AT(delivery.header_octets), 1000, 64u << 20),

@@ -230,7 +230,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       store_(*engine_, clock_, config_.mailstore),
       authenticator_(directory_, config_.auth),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
-      delivery_(directory_, store_, *engine_, system_clock(), config_.delivery),
+      delivery_(directory_, store_, system_clock(), config_.delivery),
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days),

@@ -278,7 +278,7 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     if (transaction_->accounts() + resolution->accounts.size() > limits.accounts)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
-    if (!transaction_->add(std::move(address), resolution->accounts))
+    if (!transaction_->add(std::move(address), resolution->accounts, services_.delivery.mailbox_in(*resolution)))
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope");
     co_return say(replies::kRecipient);
 }

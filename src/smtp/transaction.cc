@@ -60,14 +60,15 @@ Transaction::Transaction(const Services& services, const Options& options, const
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }
 
 // RFC 5321 s4.1.1.3: one more forward-path.
-bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts) {
+bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox) {
     // In steps, since each takes a lock, and none for as many recipients as mail usually has.
-    const auto grown = 2 * (envelope_->memory() + address.size() + sizeof(delivery::Recipient) + accounts.size_bytes());
+    const auto grown = 2 * (envelope_->memory() + address.size() + mailbox.size() + sizeof(delivery::Recipient) +
+                            accounts.size_bytes());
     if (const auto wanted = grown / kMemoryStep * kMemoryStep; wanted > memory_.amount() && services_.envelopes) {
         if (memory_.amount() == 0) memory_ = services_.envelopes->open(network_key(peer_.address));
         if (!memory_.resize(wanted)) return false;
     }
-    envelope_->add(std::move(address), accounts);
+    envelope_->add(std::move(address), accounts, std::move(mailbox));
     return true;
 }
 

@@ -47,7 +47,7 @@ public:
     std::uint64_t octets() const;  ///< of the message so far
 
     /// False: there is no memory for it, and it was not added.
-    bool add(std::string address, std::span<const directory::AccountId> accounts);
+    bool add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox);
     /// From now on octets are taken. `received` lacks only the id.
     void begin_data(mail::Received received);
     void begin_chunks(mail::Received received);

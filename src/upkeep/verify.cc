@@ -97,28 +97,6 @@ private:
     std::thread thread_;
 };
 
-// The unique-id of the account's message with this body; "" if there is none, or it can't be told.
-Task<std::string> unique_id_of(mailstore::MailStore& store, mailstore::AccountId account, engine::BodyId body) {
-    mailstore::OrderKey after;
-    for (;;) {
-        auto page = co_await store.list(account, after, kPage);
-        if (!page) break;
-        for (const auto& message : *page) {
-            if (message.body == body) co_return message.unique_id;
-            after = message.order;
-        }
-        if (page->size() < kPage) break;
-    }
-    for (std::size_t offset = 0;; offset += kPage) {
-        auto page = co_await store.list_retained(account, offset, kPage);
-        if (!page) break;
-        for (const auto& retained : *page)
-            if (retained.message.body == body) co_return retained.message.unique_id;
-        if (page->size() < kPage) break;
-    }
-    co_return std::string();
-}
-
 }  // namespace
 
 Task<NamedDamage> name_damage(Damage damage, directory::Directory& directory, mailstore::MailStore& store) {
@@ -131,7 +109,8 @@ Task<NamedDamage> name_damage(Damage damage, directory::Directory& directory, ma
         auto account = co_await directory.account(*partition);
         if (account) named.account = account->address;
     }
-    if (named.damage.body) named.unique_id = co_await unique_id_of(store, *partition, *named.damage.body);
+    if (named.damage.body)
+        if (auto message = co_await store.find(*partition, *named.damage.body)) named.unique_id = message->unique_id;
     co_return named;
 }
 

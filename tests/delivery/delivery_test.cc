@@ -24,7 +24,7 @@ Envelope envelope(World& world, std::vector<std::string> addresses,
     for (const auto& address : addresses) {
         auto resolution = run(world.delivery.resolve(mail::parse_address(address).value()));
         EXPECT_TRUE(resolution) << address;
-        if (resolution) made.add(address, resolution->accounts);
+        if (resolution) made.add(address, resolution->accounts, world.delivery.mailbox_in(*resolution));
     }
     made.received.helo = "client.example";
     made.received.peer = "192.0.2.7";
@@ -52,6 +52,36 @@ TEST(Delivery, PutsReturnPathDeliveredToAndReceivedOnTop) {
     EXPECT_EQ(world.inbox("demo@example.test"),
               std::vector{"Return-Path: <sender@remote.example>\r\nDelivered-To: demo+list@example.test\r\n" +
                           mail::format_received(to.received) + kMessage});
+}
+
+// A sender who knows of it can't make one.
+TEST(Delivery, MailToADetailGoesToTheMailboxOfThatNameIfThereIsOne) {
+    for (bool files : {true, false}) {
+        World world({.detail_files = files});
+        world.add("other@example.test");
+        world.alias("both@example.test", {"demo+work@example.test", "other@example.test"});
+        world.alias("one@example.test", {"demo+work@example.test"});
+        const auto id = run(world.directory.find_account("demo@example.test"))->id;
+        const auto work = run(world.store.add_mailbox(id, "work"));
+        ASSERT_TRUE(work);
+        auto count = [&](std::string name) { return run(world.store.mailbox(id, std::move(name)))->totals.messages; };
+        std::uint64_t filed = 0, inbox = 0;
+        for (const auto& [address, expected] : {std::pair{"demo+work@example.test", true},
+                                                {"one@example.test", true},
+                                                {"demo+None@example.test", false},
+                                                {"demo@example.test", false},
+                                                {"demo+INBOX@example.test", false},
+                                                {"demo+a//b@example.test", false},
+                                                {"both@example.test", false}}) {
+            auto results = deliver(world, envelope(world, {address}));
+            ASSERT_TRUE(results && results->front().stored()) << address;
+            ++(files && expected ? filed : inbox);
+            EXPECT_EQ(count("work"), filed) << address;
+            EXPECT_EQ(count("INBOX"), inbox) << address;
+        }
+        EXPECT_EQ(run(world.store.mailboxes(id))->size(), 2u);
+        EXPECT_TRUE(run(world.store.check(id)));
+    }
 }
 
 TEST(Delivery, AnAccountRemovedSinceItsRecipientWasResolvedIsNoSuccess) {

@@ -16,7 +16,7 @@ namespace poplar::test {
 
 struct World {
     explicit World(delivery::Limits limits = {})
-        : directory(engine, clock, {}), store(engine, clock, {}), delivery(directory, store, engine, clock, limits) {
+        : directory(engine, clock, {}), store(engine, clock, {}), delivery(directory, store, clock, limits) {
         EXPECT_TRUE(run(directory.add_domain("example.test")));
         add("demo@example.test");
     }

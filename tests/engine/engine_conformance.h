@@ -209,6 +209,39 @@ TYPED_TEST_P(EngineConformance, ReadsBackBodiesOfEverySizeWithAndWithoutAHead) {
     }
 }
 
+TYPED_TEST_P(EngineConformance, AStagedBodyIsReadBackBeforeAndAfterItIsCommittedAndAsOftenAsWanted) {
+    auto& d = this->direct_;
+    for (auto size : kBodySizes)
+        for (std::size_t bodies : {1, 3}) {
+            const auto text = pattern(size, static_cast<unsigned>(size));
+            auto writer = this->engine_->write_body();
+            ASSERT_TRUE(run(writer->write(text)));
+            auto staged = *run(writer->finish(bodies));
+            auto read = [&](BodyReader& reader) {
+                std::string all;
+                for (;;) {
+                    auto chunk = run(reader.next());
+                    EXPECT_TRUE(chunk);
+                    if (!chunk || chunk->empty()) return all;
+                    EXPECT_LE(chunk->size(), 64u * 1024);
+                    all += *chunk;
+                }
+            };
+            auto first = staged->read(), second = staged->read();
+            EXPECT_EQ(first->size(), size);
+            if (size > 0) ASSERT_TRUE(run(first->next()));
+            ASSERT_TRUE(run(first->verify()));
+            EXPECT_TRUE(read(*first) == text) << size;
+            std::vector<BodyId> ids;
+            for (std::size_t i = 0; i < bodies; ++i) ids.push_back(*d.add_body(this->one_, "head", staged));
+            EXPECT_TRUE(read(*second) == text) << size;
+            auto late = staged->read();
+            staged.reset();
+            EXPECT_TRUE(read(*late) == text) << "a reader keeps it";
+            for (auto id : ids) EXPECT_TRUE(d.body(this->one_, id) == "head" + text) << size;
+        }
+}
+
 TYPED_TEST_P(EngineConformance, ReadsBackABodyThatIsOnlyAHead) {
     auto& d = this->direct_;
     for (std::uint64_t size : {0u, 5u, 70'000u}) {
@@ -541,6 +574,7 @@ REGISTER_TYPED_TEST_SUITE_P(EngineConformance, AnswersWithWhatWasPut, ForgetsEra
                             NumbersCommitsOneByOne, RefusesACommitWhoseExpectedNumberIsAnotherAndChangesNothing,
                             AConflictKeepsOutBodiesToo, ABatchAppliedTwiceIsTheSameAsOnce, ASnapshotSeesNothingLater,
                             ASnapshotOfAnUntouchedPartitionStaysEmpty, ReadsBackBodiesOfEverySizeWithAndWithoutAHead,
+                            AStagedBodyIsReadBackBeforeAndAfterItIsCommittedAndAsOftenAsWanted,
                             ReadsBackABodyThatIsOnlyAHead, AWrongSizeHintDoesNoHarm,
                             TakesOctetsFromItsOwnRoomAndFromElsewhere, VerifyStartsAgainAtTheBeginning,
                             PartitionsShareOneStagedBodyBehindTheirOwnHeads,

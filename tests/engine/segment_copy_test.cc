@@ -354,7 +354,7 @@ TEST(SegmentCopy, ASeriesThatRestsGivesTheSpaceOfACopiedSegmentBackAndGoesOn) {
     EXPECT_GT(copy_all(*engine), 0);
     ASSERT_FALSE(fs::exists(directory.path() / "log/0/0000000001.seg"));
     EXPECT_EQ(unlinked_and_open(directory.path()), 1) << "held for the next body";
-    series->rest();
+    series->release_files();
     EXPECT_EQ(unlinked_and_open(directory.path()), 0);
     for (int i = 0; i < 2; ++i) EXPECT_EQ(read(kept[i]).value_or(""), pattern(1'000, i)) << i;
 }

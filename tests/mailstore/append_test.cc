@@ -211,7 +211,7 @@ TEST_F(AppendTest, ACommitIsBoundedInMessagesAndOctets) {
     engine_.on_commit([&](engine::PartitionId, const engine::Batch& batch) {
         most = std::max(most, batch.bodies.size());
         std::size_t octets = 0;
-        for (const auto& body : batch.bodies) octets += body.head.size() + body.rest->size();
+        for (const auto& body : batch.bodies) octets += body.head.size() + body.tail->size();
         most_octets = std::max(most_octets, octets);
     });
     for (const auto& result : append_together(1000)) ASSERT_TRUE(result);
@@ -232,13 +232,13 @@ TEST_F(AppendTest, LargeBodiesDoNotCountAgainstTheOctetsOfACommit) {
 }
 
 TEST_F(AppendTest, BodiesCountAsFarAsTheEngineKeepsThemInItsLog) {
-    Options options;
+    Options options = options_;
     options.inline_octets = 4u << 20;
     MailStore store(engine_, clock_, options);
     std::size_t most = 0;
     engine_.on_commit([&](engine::PartitionId, const engine::Batch& batch) {
         std::size_t octets = 0;
-        for (const auto& body : batch.bodies) octets += body.rest->size();
+        for (const auto& body : batch.bodies) octets += body.tail->size();
         most = std::max(most, octets);
     });
     std::vector<Task<Result<Message>>> tasks;
@@ -256,7 +256,7 @@ TEST_F(AppendTest, AHotMailboxIsNotReadAgain) {
 }
 
 TEST_F(AppendTest, ManyAccountsMoreThanAreKeptHotAllCountRight) {
-    Options few;
+    Options few = options_;
     few.hot_accounts = 64;  // one a shard
     MailStore store(engine_, clock_, few);
     for (int round = 0; round < 3; ++round)

@@ -17,8 +17,8 @@ protected:
         std::vector<std::jthread> threads;
         for (int t = 0; t < kThreads; ++t) threads.emplace_back(work, t);
     }
-    std::shared_ptr<const engine::StagedBody> body_ = stage("text\r\n");
-    NewMessage fresh() { return {"", {body_, body_->size()}, ""}; }
+    Content body_ = stage("text\r\n");
+    NewMessage fresh() { return {"", body_, ""}; }
 };
 
 TEST_F(ConcurrencyTest, EveryAppendOfEveryThreadIsThereOnce) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "mailstore/mail_store.h"
+#include "tests/support/flip_codec.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -13,17 +14,16 @@ class StoreTest : public testing::Test {
 protected:
     static constexpr AccountId kAccount{7};
 
-    std::shared_ptr<const engine::StagedBody> stage(std::string text) {
-        auto writer = engine_.write_body();
+    Content stage(std::string text, std::uint64_t stuffed = 0) {
+        auto writer = store_.stage();
         EXPECT_TRUE(test::run(writer->write(text)));
-        auto staged = test::run(writer->finish());
-        EXPECT_TRUE(staged);
-        return *staged;
+        auto content = test::run(writer->finish(text.size() - stuffed, 1));
+        EXPECT_TRUE(content);
+        return *content;
     }
     /// `stuffed` octets of `text` were added by byte-stuffing.
     NewMessage message(std::string text, std::string unique_id = "", std::uint64_t stuffed = 0) {
-        std::uint64_t octets = text.size() - stuffed;
-        return {"Delivered-To: x\r\n", {stage(std::move(text)), octets}, std::move(unique_id)};
+        return {"Delivered-To: x\r\n", stage(std::move(text), stuffed), std::move(unique_id)};
     }
     Message append(std::string text, std::string unique_id = "", AccountId account = kAccount) {
         auto done = test::run(store_.append(account, message(std::move(text), std::move(unique_id))));
@@ -79,7 +79,11 @@ protected:
 
     test::MemoryEngine engine_;
     test::ManualClock clock_;
-    Options options_;
+    Options options_ = [] {
+        Options options;
+        options.codec = test::codec_of_tests();
+        return options;
+    }();
     MailStore store_{engine_, clock_, options_};
 };
 

@@ -41,6 +41,13 @@ TEST(SpecialUseName, IsReadAsItIsWritten) {
     EXPECT_FALSE(parse_special_use("all"));
 }
 
+TEST(DefaultMailbox, HasANameAndPerhapsAUse) {
+    EXPECT_EQ(parse_default_mailbox("Sent:sent")->use, SpecialUse::sent);
+    EXPECT_EQ(parse_default_mailbox("a/b")->name, "a/b");
+    for (const auto* wrong : {"", ":sent", "Sent:other", "inbox", "INBOX:sent", "a//b"})
+        EXPECT_FALSE(parse_default_mailbox(wrong)) << wrong;
+}
+
 using MailboxTest = MailboxFixture;
 
 TEST_F(MailboxTest, AnAccountBeginsWithInboxAlone) {
@@ -67,8 +74,8 @@ TEST_F(MailboxTest, AreMadeWithThoseAboveThem) {
 }
 
 TEST_F(MailboxTest, TheDefaultOnesComeWithTheFirstLookAtAnyAndWithNoMail) {
-    Options options;
-    options.default_mailboxes = {{"Sent", SpecialUse::sent}, {"Lists/All", SpecialUse::none}};
+    Options options = options_;
+    options.default_mailboxes = {"Sent:sent", "Lists/All"};
     MailStore store(engine_, clock_, options);
     ASSERT_TRUE(run(store.append(kAccount, message("x"))));
     ASSERT_TRUE(run(store.totals(kAccount)));

@@ -64,10 +64,10 @@ TEST_F(MaildropTest, ASnapshotIsNotHeldForAsLongAsASessionWaits) {
     append("a");
     auto b = append("b");
     auto maildrop = open_maildrop();
-    maildrop->rest();
+    maildrop->become_idle();
     EXPECT_EQ(engine_.snapshot_count(kAccount), 1u) << "the list may be asked for at once";
     SteadyClock::move(std::chrono::seconds(6));
-    maildrop->rest();
+    maildrop->become_idle();
     EXPECT_EQ(engine_.snapshot_count(kAccount), 0u);
     append("c");
     ASSERT_TRUE(run(maildrop->message(2, b.unique_id)));
@@ -84,7 +84,7 @@ TEST_F(MaildropTest, AListThatIsAskedForLateIsRefusedIfSomebodyElseRemovedMessag
         auto maildrop = open_maildrop();
         if (listed) EXPECT_EQ(messages(*maildrop).size(), 2u);
         SteadyClock::move(std::chrono::seconds(6));
-        maildrop->rest();
+        maildrop->become_idle();
         ASSERT_TRUE(run(store_.remove(kAccount, {a.unique_id}, "admin")));
         auto list = run(maildrop->messages());
         if (listed) {

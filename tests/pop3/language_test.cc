@@ -166,6 +166,7 @@ TEST_F(Pop3Utf8, TopIsOfWhatRetrSends) {
 
 // RFC 6856 s5.
 TEST_F(Pop3Utf8, WhatAnOlderServerCountedOtherwiseIsSentAsItIsAndCountedSo) {
+    if (test::codec_of_tests()) GTEST_SKIP() << "an older server stored messages as they are";
     const auto account_key = mailstore::keys::account();
     const auto message_key = mailstore::keys::message(mailstore::kInbox, mailstore::OrderKey(1));
     const auto account = *mailstore::decode_account(*test::run(engine_.get(fred_, account_key)));

@@ -11,6 +11,7 @@
 #include "mail/downgrade.h"
 #include "pop3/session.h"
 #include "tests/pop3/interrupted.h"
+#include "tests/support/flip_codec.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -34,11 +35,11 @@ protected:
 
     /// `wire` is in wire form; `stuffed` of its octets came by byte-stuffing.
     mailstore::Message append(std::string wire, std::string unique_id = "", std::size_t stuffed = 0) {
-        auto writer = engine_.write_body();
+        auto writer = store_.stage();
         EXPECT_TRUE(run(writer->write(wire)));
-        auto staged = run(writer->finish());
-        EXPECT_TRUE(staged);
-        mailstore::NewMessage message{"", {*staged, wire.size() - stuffed}, std::move(unique_id)};
+        auto content = run(writer->finish(wire.size() - stuffed, 1));
+        EXPECT_TRUE(content);
+        mailstore::NewMessage message{"", *content, std::move(unique_id)};
         mail::Downgrader downgrader;  // as delivery does
         downgrader.feed(wire);
         downgrader.finish();
@@ -95,7 +96,11 @@ protected:
     directory::Directory directory_{engine_, clock_, {}};
     auth::Authenticator authenticator_{directory_, without_delay()};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
-    mailstore::MailStore store_{engine_, clock_, {}};
+    mailstore::MailStore store_{engine_, clock_, [] {
+                                    mailstore::Options options;
+                                    options.codec = codec_of_tests();
+                                    return options;
+                                }()};
     pop3::ListingCache listings_{1 << 20};
     mailstore::AccountId fred_;
     pop3::Options options_;

@@ -59,7 +59,7 @@ struct AdminApiTest : testing::Test {
         return options;
     }();
     auth::Authenticator auth{directory, auth_options};
-    delivery::Delivery delivery{directory, store, engine, clock, {}};
+    delivery::Delivery delivery{directory, store, clock, {}};
     directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
     pop3::Announced announced{{}};

@@ -75,6 +75,19 @@ Contents contents_of(LocalEngine& engine) {
             for (const auto& message : *live) put(message, "live");
         else
             contents[fmt::format("{} live", account.value)] = "!" + std::string(to_string(live.error().code()));
+        auto mailboxes = run(store.mailboxes(account));
+        for (const auto& mailbox : mailboxes.value_or(std::vector<mailstore::Mailbox>())) {
+            if (mailbox.id == mailstore::kInbox) continue;
+            auto moved = run(store.list(account, mailbox.id, mailstore::OrderKey(0), 1000));
+            if (moved)
+                for (const auto& message : *moved) put(message, mailbox.name);
+            else
+                contents[fmt::format("{} {}", account.value, mailbox.name)] =
+                    "!" + std::string(to_string(moved.error().code()));
+        }
+        if (!mailboxes)
+            contents[fmt::format("{} mailboxes", account.value)] =
+                "!" + std::string(to_string(mailboxes.error().code()));
         auto retained = run(store.list_retained(account, 0, 1000));
         if (retained)
             for (const auto& one : *retained) put(one.message, "retained");
@@ -87,7 +100,7 @@ Contents contents_of(LocalEngine& engine) {
 }
 
 /// A store with every kind of record: mail that is live, retained, restored, expired and purged, in segments and copies
-/// of them, small, of several frames, and in files of its own; several messages a commit.
+/// of them, small, of several frames, and in files of its own; several messages a commit; in mailboxes, with flags.
 void make_store(const fs::path& directory) {
     auto engine = open_store(flip_options(directory));
     ManualClock clock;
@@ -126,6 +139,13 @@ void make_store(const fs::path& directory) {
     for (std::uint64_t i = 0; i < 4; ++i) append(kAccounts[1], 200, 300 + i);
     EXPECT_TRUE(run(store.remove(kAccounts[1], {ids[0], ids[3], ids[4]}, "pop3")));
     EXPECT_TRUE(run(store.restore(kAccounts[1], ids[3])));
+    const auto work = run(store.add_mailbox(kAccounts[1], "Work/Now"));
+    EXPECT_TRUE(work);
+    EXPECT_TRUE(run(store.move(kAccounts[1], mailstore::kInbox, {mailstore::Uid(2), mailstore::Uid(3)}, work->id)));
+    EXPECT_TRUE(run(store.change_flags(kAccounts[1], work->id, {mailstore::Uid(1)},
+                                       {mailstore::FlagChange::How::add, 3, {"$Forwarded"}})));
+    EXPECT_TRUE(run(store.put_document(kAccounts[1], "sieve", "keep;")));
+    EXPECT_TRUE(*run(store.remember(kAccounts[1], "vacation", "", clock.now() + std::chrono::days(7))));
     engine::Batch batch;
     batch.put("d", "of another partition");
     EXPECT_TRUE(run(engine->commit(engine::PartitionId(1), std::move(batch), std::nullopt)));

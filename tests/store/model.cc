@@ -11,6 +11,7 @@
 
 #include "engine/local/local_engine.h"
 #include "tests/engine/local_store.h"
+#include "tests/support/flip_codec.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/run.h"
 #include "tests/support/temp_dir.h"
@@ -183,10 +184,12 @@ private:
         engine_.reset();
     }
 
-    std::shared_ptr<const engine::StagedBody> stage(std::string text, std::size_t bodies) {
-        auto writer = engine_->write_body(0);
+    mailstore::Content stage(std::string text, std::size_t bodies) {
+        auto writer = store_->stage();
         value_of(run(writer->write(text)), "writing");
-        return value_of(run(writer->finish(bodies)), "finishing");
+        auto content = value_of(run(writer->finish(text.size(), bodies)), "finishing");
+        expect(read(store_->read(content)) == text, "what was staged is read back as something else");
+        return content;
     }
 
     void append(const ModelStep& step) {
@@ -197,7 +200,7 @@ private:
         if (step.b % 5 == 2 && !known_.empty()) id = known_[step.a % known_.size()].message.unique_id;
         // For two accounts or one; then and now of so many bodies that any is worth sharing.
         const bool both = step.b % 3 == 0;
-        const mailstore::Content content{stage(text, both ? 2 + step.a % 2 * 5000 : 1), text.size()};
+        const auto content = stage(text, both ? 2 + step.a % 2 * 5000 : 1);
         mailstore::NewMessage message{"Delivered-To: x\r\n", content, id};
         if (step.a % 3 == 0) message.mailbox = any_mailbox(step.b);
         auto done = run(store_->append(kAccount, message));
@@ -634,6 +637,7 @@ private:
         mailstore::Options options;
         options.commit_messages = 25;
         options.change_log_rows = 40;
+        options.codec = codec_of_tests();
         return options;
     }();
     std::unique_ptr<engine::local::LocalEngine> engine_;

@@ -18,9 +18,10 @@ constexpr std::size_t kChunk = 64 * 1024;
 
 using Entries = std::map<std::string, std::string>;
 
-struct Bytes final : StagedBody {
+struct Bytes final : StagedBody, std::enable_shared_from_this<Bytes> {
     std::string text;
     std::uint64_t size() const override { return text.size(); }
+    std::unique_ptr<BodyReader> read() const override;
 };
 
 struct Body {
@@ -93,7 +94,7 @@ struct MemoryEngine::Disk {
         for (const auto& key : batch.erased) partition.entries->erase(key);
         for (const auto& [key, value] : batch.puts) (*partition.entries)[key] = value;
         for (const auto& body : batch.bodies)
-            partition.bodies[body.id] = {body.head, std::static_pointer_cast<const Bytes>(body.rest), std::nullopt};
+            partition.bodies[body.id] = {body.head, std::static_pointer_cast<const Bytes>(body.tail), std::nullopt};
         for (BodyId id : batch.erased_bodies) partition.bodies.erase(id);
         ++partition.number.value;
     }
@@ -163,6 +164,10 @@ private:
     std::size_t at_ = 0;
     std::string chunk_;
 };
+
+std::unique_ptr<BodyReader> Bytes::read() const {
+    return std::make_unique<Reader>(Body{"", shared_from_this(), std::nullopt});
+}
 
 class HeldLease final : public Lease {
 public:
@@ -311,7 +316,7 @@ std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
             opened_ = true;
             return reader;
         }
-        void rest() override {
+        void release_files() override {
             std::lock_guard lock(state_->mutex);
             if (std::exchange(opened_, false)) ++state_->rests;
         }

@@ -7,8 +7,8 @@
 namespace poplar::engine::local {
 
 /// Looks one place up at first, then those of ever more bodies ahead with one scan of the index. The last body's
-/// segment stays open until rest(): nobody who only waits shall hold a descriptor, or the space of a segment that was
-/// copied.
+/// segment stays open until release_files(): nobody who only waits shall hold a descriptor, or the space of a segment
+/// that was copied.
 class LocalBodySeries final : public BodySeries {
 public:
     LocalBodySeries(StoreDirectory& directory, const Index& index, DiskPool& pool, ReadMemory& memory,
@@ -16,7 +16,7 @@ public:
         : directory_(directory), index_(index), pool_(pool), memory_(memory), partition_(partition) {}
     Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) override;
     std::unique_ptr<BodyReader> try_open_whole(BodyId id) override;
-    void rest() override { segment_.reset(); }
+    void release_files() override { segment_.reset(); }
 
 private:
     const BodyPlace* known(BodyId id);

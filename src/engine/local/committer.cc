@@ -21,7 +21,7 @@ constexpr char kNearlyFull[] = "the disk is nearly full: no new mail is taken";
 constexpr std::uint64_t kAllocation = 32u << 20;  // segments grow by this: fewer metadata changes in the syncs
 
 const LocalStagedBody* staged(const Batch::NewBody& body) {
-    return static_cast<const LocalStagedBody*>(body.rest.get());
+    return static_cast<const LocalStagedBody*>(body.tail.get());
 }
 
 // Whether the record of a body in this partition holds the staged frames too, or names the shared body that has them.
@@ -266,7 +266,7 @@ Result<> Committer::prepare_shared(Group& group, const Batch& batch) {
         if (!rest || rest->shared() == BodyId() || rest->stored() == LocalStagedBody::Stored::yes) continue;
         if (group.shared.contains(rest->shared())) continue;
         Request request{kSharedBodies, {}, std::nullopt, [](const Result<ChangeNumber>&) {}};
-        request.batch.add_body(rest->shared(), "", body.rest);
+        request.batch.add_body(rest->shared(), "", body.tail);
         auto change = admit(group, request);
         if (!change) return pass_on(change);
         encode(group, std::move(request), *change);

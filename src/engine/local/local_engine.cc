@@ -20,8 +20,8 @@ namespace {
 Disk& disk_of(const Options& options) { return options.disk ? *options.disk : Disk::system(); }
 
 /// The staged body that this one ends with, if its octets become its own: in its record, or as a file of its own.
-const LocalStagedBody* own_rest(const Batch::NewBody& body) {
-    const auto* rest = static_cast<const LocalStagedBody*>(body.rest.get());
+const LocalStagedBody* own_tail(const Batch::NewBody& body) {
+    const auto* rest = static_cast<const LocalStagedBody*>(body.tail.get());
     return rest && rest->shared() == BodyId() ? rest : nullptr;
 }
 }  // namespace
@@ -108,7 +108,7 @@ Result<> LocalEngine::Impl::begin() {
 // The names must be durable before the record that speaks of them. May block.
 Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch& batch) {
     for (const auto& body : batch.bodies) {
-        const auto* rest = own_rest(body);
+        const auto* rest = own_tail(body);
         if (!rest || !rest->in_file()) continue;
         auto path = directory->large_body(partition, body.id);
         auto linked = link_file(directory->disk(), rest->path(), path);
@@ -123,7 +123,7 @@ Result<> LocalEngine::Impl::link_large_bodies(PartitionId partition, const Batch
 
 Result<> LocalEngine::Impl::unlink_large_bodies(PartitionId partition, const Batch& batch) {
     for (const auto& body : batch.bodies) {
-        const auto* rest = own_rest(body);
+        const auto* rest = own_tail(body);
         if (rest && rest->in_file()) (void)unlink_file(directory->disk(), directory->large_body(partition, body.id));
     }
     return {};
@@ -208,7 +208,7 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
     bool large = false;
     if (most_meta_octets(batch) > kMaxMeta) co_return fail(Errc::too_large, "a batch with over 256 MB of keys");
     for (const auto& body : batch.bodies) {
-        const auto* rest = own_rest(body);
+        const auto* rest = own_tail(body);
         inline_octets += body.head.size() + (rest ? rest->frame_octets() : 0);
         large |= rest && rest->in_file();
     }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/local/frame.h"
+#include "engine/local/staged_reader.h"
 
 namespace poplar::engine::local {
 
@@ -30,6 +31,10 @@ LocalStagedBody::~LocalStagedBody() {
         staging_.released.add(shared_);
     else if (!path_.empty() && stored_ == Stored::no)  // of one that is not shared, bodies have links of their own
         (void)unlink_file(staging_.directory.disk(), path_);
+}
+
+std::unique_ptr<BodyReader> LocalStagedBody::read() const {
+    return std::make_unique<StagedReader>(shared_from_this(), staging_);
 }
 
 LocalBodyWriter::LocalBodyWriter(Staging& staging, std::uint64_t size_hint)

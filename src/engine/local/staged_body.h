@@ -4,6 +4,7 @@
 // One that several bodies are going to end with is stored once, as a body of kSharedBodies: by the committer, together
 // with the first that ends with it. A file gets the name of that body here, as soon as all of it is there.
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -40,11 +41,12 @@ struct Staging {
     ReleasedBodies released = {};
 };
 
-class LocalStagedBody final : public StagedBody {
+class LocalStagedBody final : public StagedBody, public std::enable_shared_from_this<LocalStagedBody> {
 public:
     explicit LocalStagedBody(Staging& staging) : staging_(staging) {}
     ~LocalStagedBody() override;
     std::uint64_t size() const override { return size_; }
+    std::unique_ptr<BodyReader> read() const override;
 
     bool in_file() const { return file_octets_ > 0; }
     const std::vector<std::string>& frames() const { return frames_; }  ///< empty when in a file

@@ -1,0 +1,42 @@
+#pragma once
+// A message's content on its way in and out, through the codec if there is one.
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/asio.h"
+#include "base/error.h"
+#include "engine/engine.h"
+#include "mailstore/message.h"
+
+namespace poplar::mailstore {
+
+class Codec;
+
+/// A message's content on its way in: wire form, shared by all its recipients.
+struct Content {
+    std::shared_ptr<const engine::StagedBody> staged;  ///< wire form, encoded if it has a key
+    std::uint64_t octets = 0;                          ///< its size unstuffed
+    std::shared_ptr<const std::string> key = nullptr;  ///< as Message::key
+    std::uint64_t encoded_wire_octets = 0;             ///< its size in wire form, if it has a key
+    std::uint64_t wire_octets() const { return key ? encoded_wire_octets : staged ? staged->size() : 0; }
+};
+
+/// Takes a message's content in wire form, as BodyWriter does.
+class ContentWriter {
+public:
+    virtual ~ContentWriter() = default;  ///< dropping it before finish() drops the content
+    virtual std::span<char> room() = 0;
+    virtual Task<Result<>> write(std::string_view wire) = 0;
+    /// `octets`: unstuffed, of what was written. `recipients`: how many accounts are going to get it.
+    virtual Task<Result<Content>> finish(std::uint64_t octets, std::size_t recipients) = 0;
+};
+
+std::unique_ptr<ContentWriter> write_content(engine::Engine& engine, const Codec* codec, std::uint64_t size_hint);
+
+/// A reader of what `stored` decodes to with this key, which is of so many octets. Errors: denied (there is no codec,
+/// or the key is not for it).
+Result<std::unique_ptr<engine::BodyReader>> decoded(std::unique_ptr<engine::BodyReader> stored, const Codec* codec,
+                                                    std::shared_ptr<const std::string> key, std::uint64_t octets);
+
+}  // namespace poplar::mailstore
