@@ -8,8 +8,8 @@ namespace poplar::ascii {
 
 constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 constexpr char upper(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_alpha(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
+constexpr bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+constexpr bool is_alpha(char c) { return static_cast<unsigned char>((c | 0x20) - 'a') < 26; }  // one bit is the case
 constexpr bool is_alnum(char c) { return is_alpha(c) || is_digit(c); }
 /// WSP of RFC 5234: a space or a tab.
 constexpr bool is_wsp(char c) { return c == ' ' || c == '\t'; }
@@ -18,7 +18,7 @@ constexpr bool is_wsp(char c) { return c == ' ' || c == '\t'; }
 constexpr bool same(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
     for (std::size_t i = 0; i < a.size(); ++i)
-        if (lower(a[i]) != lower(b[i])) return false;
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i])) return false;
     return true;
 }
 constexpr bool starts_with(std::string_view text, std::string_view prefix) {

@@ -157,7 +157,10 @@ void MimeWalk::tell_field(std::string_view field) {
         type_ = parse_content_type(field.substr(field.find(':') + 1));
         type_seen_ = true;
     }
-    count(field);
+    if (fields_)
+        count(field);
+    else
+        told_ += field.size();  // no body's end stands behind it
     listener_.field(field);
 }
 

@@ -62,7 +62,7 @@ Task<Result<>> Authorization::on(Pass pass) {
     // RFC 1939 s7: only immediately after a successful USER.
     if (name_.empty() || conversation_.line_count() != user_line_ + 1) return conversation_.refuse("send USER first");
     if (!mail::is_utf8(pass.password)) return conversation_.refuse("not valid UTF-8");
-    return log_in(std::exchange(name_, {}), std::string(pass.password));
+    return log_in(conversation_.login().password(std::exchange(name_, {}), std::string(pass.password), "USER"));
 }
 
 // RFC 1939 s7. No password crosses the wire, so it is not a matter of TLS.
@@ -70,7 +70,11 @@ Task<Result<>> Authorization::on(Apop apop) {
     if (timestamp_.empty()) return conversation_.refuse(kUnknownCommand);
     if (!mail::is_utf8(apop.name)) return conversation_.refuse("not valid UTF-8");
     name_.clear();
-    return this->apop(std::string(apop.name), std::string(apop.digest));
+    auto& login = conversation_.login();
+    std::string name(apop.name);
+    auto judge =
+        auth::check_apop(services_.logins.authenticator, login.channel(), name, timestamp_, std::string(apop.digest));
+    return log_in(login.prove(std::move(name), "APOP", std::move(judge)));
 }
 
 Task<Result<>> Authorization::on(Auth auth) {
@@ -84,47 +88,37 @@ Task<Result<>> Authorization::on(Auth auth) {
                     auth.initial_response ? std::optional<std::string>(*auth.initial_response) : std::nullopt);
 }
 
-Task<Result<>> Authorization::log_in(std::string name, std::string password) {
-    auto attempt = co_await conversation_.login().password(std::move(name), std::move(password), "USER");
-    co_return co_await admit(std::move(attempt));
-}
-
-Task<Result<>> Authorization::apop(std::string name, std::string digest) {
-    auto& login = conversation_.login();
-    auto judge = auth::check_apop(services_.logins.authenticator, login.channel(), name, timestamp_, std::move(digest));
-    auto attempt = co_await login.prove(std::move(name), "APOP", std::move(judge));
-    co_return co_await admit(std::move(attempt));
-}
-
 Task<Result<>> Authorization::exchange(std::string mechanism, std::optional<std::string> initial_response) {
     Dialogue dialogue(conversation_, deadline_);
-    auto attempt = co_await conversation_.login().sasl(std::move(mechanism), std::move(initial_response), dialogue);
-    if (!attempt) co_return pass_on(attempt);
-    co_return co_await admit(std::move(*attempt));
+    auto attempting = conversation_.login().sasl(std::move(mechanism), std::move(initial_response), dialogue);
+    co_return co_await log_in(std::move(attempting));
 }
 
-Task<Result<>> Authorization::admit(session::Attempt attempt) {
-    if (!attempt) co_return co_await refuse(std::move(attempt.error()));
-    const auto& account = attempt->account;
+Task<Result<>> Authorization::log_in(Task<Result<session::Attempt>> attempting) {
+    auto attempted = co_await std::move(attempting);
+    if (!attempted) co_return pass_on(attempted);
+    if (!*attempted) co_return co_await refuse(std::move(attempted->error()));
+    const auto& proved = **attempted;
     // RFC 2449 s8.1.1: not before the password was right, or it would tell who exists.
-    auto policy = policy_of(conversation_.options().policy, account.settings);
-    if (!services_.login_delays.is_over(account.id, policy.login_delay)) co_return co_await too_early(account.address);
-    auto maildrop = co_await services_.store.open_maildrop(account.id);
+    auto policy = policy_of(conversation_.options().policy, proved.settings);
+    if (!services_.login_delays.is_over(proved.account, policy.login_delay))
+        co_return co_await too_early(proved.address);
+    auto maildrop = co_await services_.store.open_maildrop(proved.account);
     if (!maildrop) {
         if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
             conversation_.connection().log(log::Level::info, "pop3.in_use",
-                                           {{"session", conversation_.session_id()}, {"account", account.address}});
+                                           {{"session", conversation_.session_id()}, {"account", proved.address}});
             co_return co_await conversation_.say_error("[IN-USE]", "another session has the maildrop open");
         }
         log::warning("pop3.maildrop_failed", {{"session", conversation_.session_id()},
-                                              {"account", account.address},
+                                              {"account", proved.address},
                                               {"error", to_string(maildrop.error().code())},
                                               {"reason", maildrop.error().detail()}});
         co_return co_await conversation_.say_failure(maildrop.error(), "the maildrop can't be opened");
     }
-    auto access = conversation_.login().admit(*attempt, co_await asio::this_coro::executor);
+    auto access = conversation_.login().admit(proved, co_await asio::this_coro::executor);
     if (!access) co_return co_await conversation_.say_error("[SYS/TEMP]", "the account has changed, log in again");
-    if (!services_.login_delays.note(account.id, policy.login_delay)) co_return co_await too_early(account.address);
+    if (!services_.login_delays.note(proved.account, policy.login_delay)) co_return co_await too_early(proved.address);
     auto messages = (*maildrop)->message_count();
     auto octets = conversation_.downgrades() ? (*maildrop)->ascii_octets() : (*maildrop)->octets();
     login_.emplace(std::move(*access), std::move(*maildrop), policy);

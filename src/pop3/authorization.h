@@ -40,11 +40,9 @@ private:
         return conversation_.refuse("log in first");
     }
 
-    Task<Result<>> log_in(std::string name, std::string password);
-    Task<Result<>> apop(std::string name, std::string digest);
     Task<Result<>> exchange(std::string mechanism, std::optional<std::string> initial_response);
-    /// Opens the maildrop for somebody who has proved who they are, by whatever mechanism; else says why not.
-    Task<Result<>> admit(session::Attempt attempt);
+    /// Opens the maildrop for somebody who proves who they are, by whatever mechanism; else says why not.
+    Task<Result<>> log_in(Task<Result<session::Attempt>> attempting);
     Task<Result<>> too_early(std::string_view account);
     Task<Result<>> refuse(session::Refusal why);
     Task<Result<>> refuse_plaintext();

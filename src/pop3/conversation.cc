@@ -66,7 +66,14 @@ Task<Result<Command>> Conversation::next_command_by(SteadyTime deadline) {
 // RFC 2449 s4: a command has at most 255 octets with its CRLF.
 Task<Result<Command>> Conversation::read_command(std::size_t limit, Seconds idle, SteadyTime deadline) {
     for (;;) {
-        auto line = co_await lines_.read(limit, idle, net::LineEnd::crlf_or_lf, deadline);
+        Result<std::string_view> line;
+        const bool in_time = deadline == SteadyTime::max() || SteadyClock::now() < deadline;
+        if (auto here = in_time ? lines_.at_hand(limit) : std::nullopt) {
+            lines_.consume(*here);
+            line = here->text;
+        } else {
+            line = co_await lines_.read(limit, idle, net::LineEnd::crlf_or_lf, deadline);
+        }
         ++line_count_;
         Result<> answered;
         if (line && (line->size() + 2 <= options_.line_limit || is_auth(*line))) {

@@ -41,7 +41,9 @@ struct LoginTerms {
 
 /// Somebody has shown who they are, and is not in yet.
 struct Proved {
-    directory::Account account;
+    directory::AccountId account;
+    std::string address;  ///< the account's
+    directory::AccountSettings settings;
     auth::Proof proof;
     std::string_view mechanism;  ///< for the log
     auth::OpenSessions::Mark seen;
@@ -55,12 +57,14 @@ public:
     Login(const LoginServices& services, const LoginTerms& terms, net::Connection& connection, Lines& lines,
           std::string_view session_id);
 
+    // A failure of these ends the session.
+
     /// A password that came as it is, by a command of the protocol's own (USER and PASS, LOGIN).
-    Task<Attempt> password(std::string name, std::string password, std::string_view command);
-    /// A SASL mechanism by its name; `initial_response` as exchange() wants it. A failure ends the session.
+    Task<Result<Attempt>> password(std::string name, std::string password, std::string_view command);
+    /// A SASL mechanism by its name; `initial_response` as exchange() wants it.
     Task<Result<Attempt>> sasl(std::string mechanism, std::optional<std::string> initial_response, Dialogue& dialogue);
     /// Any other proof of a password (APOP): `judge` begins when this does.
-    Task<Attempt> prove(std::string name, std::string_view mechanism, Task<Result<directory::Account>> judge);
+    Task<Result<Attempt>> prove(std::string name, std::string_view mechanism, Task<Result<directory::Account>> judge);
 
     /// Nothing: the account has changed since it was proved, and the client has to log in again. While the result
     /// lives, a change of the account calls Lines::oust() on `executor`, the session's.
@@ -74,9 +78,9 @@ public:
     const auth::Channel& channel() const { return channel_; }
 
 private:
-    Attempt conclude(std::string_view name, std::string_view mechanism, auth::Proof proof,
-                     auth::OpenSessions::Mark seen, std::expected<directory::Account, Refusal> verdict);
-    void log_failure(std::string_view name, std::string_view mechanism, const Error& why);
+    Attempt accept(std::string_view name, std::string_view mechanism, auth::Proof proof, auth::OpenSessions::Mark seen,
+                   directory::Account account);
+    Attempt refuse(std::string_view name, std::string_view mechanism, Refusal why);
 
     const LoginServices& services_;
     const LoginTerms terms_;

@@ -59,6 +59,11 @@ protected:
         lines_.emplace(*connection_, 10);
         login_.emplace(services_, terms, *connection_, *lines_, "s1");
     }
+    Attempt password(std::string name, std::string password) {
+        auto attempt = test::run(login_->password(std::move(name), std::move(password), "LOGIN"));
+        EXPECT_TRUE(attempt);
+        return *attempt;
+    }
     template <class Frame = LikeSmtp>
     Result<Attempt> sasl(std::string mechanism, std::optional<std::string> initial_response = {}) {
         Frame frame(*connection_, *lines_);
@@ -81,7 +86,7 @@ protected:
 
 TEST_F(SessionLogin, AProofIsAccessToOneAccount) {
     begin({});
-    auto proved = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    auto proved = password("fred@example.test", "pass word");
     ASSERT_TRUE(proved);
     EXPECT_EQ(open_sessions_.count(), 0u) << "not in yet";
     auto access = login_->admit(*proved, context_.get_executor());
@@ -98,7 +103,7 @@ TEST_F(SessionLogin, AProofIsAccessToOneAccount) {
 
 TEST_F(SessionLogin, ThoseWhoAreInAreOustedWhenTheAccountChanges) {
     begin({});
-    auto proved = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    auto proved = password("fred@example.test", "pass word");
     ASSERT_TRUE(proved);
     auto access = login_->admit(*proved, context_.get_executor());
     EXPECT_EQ(open_sessions_.end(fred_), 1u);
@@ -108,7 +113,7 @@ TEST_F(SessionLogin, ThoseWhoAreInAreOustedWhenTheAccountChanges) {
 
 TEST_F(SessionLogin, WhoseAccountChangedMeanwhileIsNotLetIn) {
     begin({});
-    auto proved = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    auto proved = password("fred@example.test", "pass word");
     ASSERT_TRUE(proved);
     open_sessions_.end(fred_);
     EXPECT_FALSE(login_->admit(*proved, context_.get_executor()));
@@ -120,16 +125,16 @@ TEST_F(SessionLogin, WrongAttemptsAreCountedAndOthersAreNot) {
     EXPECT_EQ(why(*sasl("LOGIN")), Why::not_base64);
     EXPECT_EQ(why(*sasl("NOSUCH")), Why::unknown_mechanism);
     EXPECT_EQ(why(*sasl("PLAIN", base64_encode("x"))), Why::bad_response);
-    EXPECT_EQ(why(test::run(login_->password("fred@example.test", "wrong", "LOGIN"))), Why::wrong);
+    EXPECT_EQ(why(password("fred@example.test", "wrong")), Why::wrong);
     EXPECT_FALSE(login_->exhausted());
-    EXPECT_EQ(why(test::run(login_->password("nobody@example.test", "pass word", "LOGIN"))), Why::wrong);
+    EXPECT_EQ(why(password("nobody@example.test", "pass word")), Why::wrong);
     EXPECT_TRUE(login_->exhausted());
 }
 
 TEST_F(SessionLogin, AStoreThatFailsIsNoWrongPassword) {
     begin({});
     engine_.fail_next_reads(100, Errc::io);
-    auto attempt = test::run(login_->password("fred@example.test", "pass word", "LOGIN"));
+    auto attempt = password("fred@example.test", "pass word");
     EXPECT_EQ(why(attempt), Why::unavailable);
     EXPECT_EQ(attempt.error().error.code(), Errc::io);
 }
@@ -138,11 +143,11 @@ TEST_F(SessionLogin, NoPasswordIsTakenInTheClear) {
     services_.allow_plaintext = AllowPlaintext::loopback;
     begin({});
     EXPECT_FALSE(login_->passwords_allowed());
-    EXPECT_EQ(why(test::run(login_->password("fred@example.test", "pass word", "LOGIN"))), Why::needs_tls);
+    EXPECT_EQ(why(password("fred@example.test", "pass word")), Why::needs_tls);
     EXPECT_EQ(why(*sasl("PLAIN", kPlain)), Why::needs_tls);
     EXPECT_TRUE(login_->mechanisms().empty());
     begin({.flights = {}, .peer = {"127.0.0.1", 40000, true}});
-    EXPECT_TRUE(test::run(login_->password("fred@example.test", "pass word", "LOGIN")));
+    EXPECT_TRUE(password("fred@example.test", "pass word"));
     services_.allow_plaintext = AllowPlaintext::never;
     begin({.flights = {}, .peer = {"127.0.0.1", 40000, true}});
     EXPECT_FALSE(login_->passwords_allowed());
@@ -152,7 +157,7 @@ TEST_F(SessionLogin, AnExchangeIsFramedAsTheProtocolWantsIt) {
     begin({.flights = {kName + "\r\n" + kPassword + "\r\n"}});
     auto smtp = sasl("login");
     ASSERT_TRUE(smtp && *smtp);
-    EXPECT_EQ((*smtp)->account.id, fred_);
+    EXPECT_EQ((*smtp)->account, fred_);
     EXPECT_EQ((*smtp)->mechanism, "LOGIN");
     EXPECT_EQ(said(), "334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n");
 
