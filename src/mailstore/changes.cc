@@ -57,6 +57,7 @@ Task<Result<MailboxRecord*>> Changes::mailbox(AccountId account, Draft& draft, M
         if (!record) co_return pass_on(record);
         found = draft.mailboxes.emplace(id, std::move(*record)).first;
     }
+    if (!draft.record().others) co_return fail(Errc::corrupt, "the account's record knows of no mailbox but INBOX");
     if (found->second.removed) co_return fail(Errc::not_found, "the mailbox was removed");
     co_return &found->second;
 }

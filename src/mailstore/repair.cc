@@ -157,6 +157,7 @@ private:
         const bool home = message.mailbox == kInbox || mailboxes_.contains(message.mailbox);
         if (home ? !count(message, entry) : !seen_.insert(message.unique_id).second) return false;
         if (!home && message.copied) ++copies_[message.body];
+        if (!home) last_lost_ = std::max(last_lost_, message.mailbox);
         ++record_.retained_messages;
         record_.retained_octets += message.octets;
         if (record_.earliest_expiry == Timestamp{}) record_.earliest_expiry = retained.expires;
@@ -242,9 +243,11 @@ private:
     }
 
     void put_mailboxes() {
-        if (mailboxes_.empty()) return;
+        if (mailboxes_.empty() && last_lost_ == MailboxId()) return;
         if (!record_.others) record_.others.emplace();
         auto& others = *record_.others;
+        // A mailbox that is made now must not be taken for the one that a retained message came from.
+        others.next = std::max(others.next, MailboxId(last_lost_.value + 1));
         for (auto& [id, mailbox] : mailboxes_) {
             auto& record = mailbox.record;
             others.next = std::max(others.next, MailboxId(id.value + 1));
@@ -264,6 +267,7 @@ private:
     Timestamp now_;
     engine::ChangeNumber number_;
     AccountRecord before_, record_;
+    MailboxId last_lost_{};                 // of those that only retained messages speak of
     std::map<MailboxId, Seen> mailboxes_;   // beside INBOX
     std::unordered_set<std::string> seen_;  // unique-ids
     std::map<std::string, std::string> uids_;

@@ -64,6 +64,7 @@ Task<Result<MailboxId>> Changes::home_of(AccountId account, Draft& draft, const 
     auto same = co_await mailbox(account, draft, message.mailbox);
     if (same) co_return message.mailbox;
     if (same.error().code() != Errc::not_found) co_return pass_on(same);
+    if (!draft.record().others) co_return fail(Errc::corrupt, "the account's record knows of no mailbox but INBOX");
     auto named = co_await find_name(account, draft, name);
     if (named || named.error().code() != Errc::not_found) co_return named;
     co_return co_await make_mailbox(account, draft, std::move(name), SpecialUse::none, Subscription::no);

@@ -295,5 +295,37 @@ TEST_F(MessagesTest, RepairMakesAllOfItFitAgain) {
     }
 }
 
+TEST_F(MessagesTest, AnAccountThatLostItsRecordsIsRepairedAndNoMailboxTakesAnothersPlace) {
+    add("a");
+    const auto old = add("b").id;
+    const auto kept = append_to("b", "kept");
+    ASSERT_TRUE(run(store_.remove(kAccount, {kept.unique_id}, "test")));
+    ASSERT_TRUE(run(store_.remove_mailbox(kAccount, "b", "test")));
+    append_to("a", "in a");
+    const auto a = mailbox("a").id;
+    auto lose = [&](std::vector<std::string> keys) {
+        engine::Batch batch;
+        batch.erased = std::move(keys);
+        ASSERT_TRUE(run(engine_.commit(kAccount, std::move(batch))));
+    };
+    lose({keys::account()});
+    MailStore damaged(engine_, clock_, options_);
+    EXPECT_EQ(code_of(run(damaged.append(kAccount, to(a, "late")))), Errc::corrupt);
+    EXPECT_EQ(code_of(run(damaged.restore(kAccount, kept.unique_id))), Errc::corrupt);
+    ASSERT_TRUE(*run(damaged.repair(kAccount)));
+    EXPECT_TRUE(run(damaged.check(kAccount)));
+    lose({keys::account(), keys::mailbox(a), keys::name("a"), keys::message(a, OrderKey(1))});
+    MailStore again(engine_, clock_, options_);
+    ASSERT_TRUE(*run(again.repair(kAccount)));
+    const auto fresh = run(again.add_mailbox(kAccount, "c"));
+    ASSERT_TRUE(fresh);
+    EXPECT_GT(fresh->id, old);
+    const auto restored = run(again.restore(kAccount, kept.unique_id));
+    ASSERT_TRUE(restored) << restored.error().detail();
+    EXPECT_EQ(run(again.mailbox(kAccount, "b"))->id, restored->mailbox);
+    auto sound = run(again.check(kAccount));
+    EXPECT_TRUE(sound) << sound.error().detail();
+}
+
 }  // namespace
 }  // namespace poplar::mailstore
