@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 
+#include "base/ascii.h"
 #include "mail/address.h"
 
 namespace poplar::auth {
@@ -32,7 +33,7 @@ constexpr std::size_t kMd5Digits = 32;
 std::optional<std::string> lower_hex(std::string_view text) {
     std::string out(text);
     for (char& c : out) {
-        if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+        c = ascii::lower(c);
         if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return std::nullopt;
     }
     return out;

@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+#include "base/ascii.h"
+
 namespace poplar {
 
 namespace {
@@ -29,11 +31,6 @@ constexpr Unit kSizes[] = {{"TiB", 1ull << 40},
                            {"KiB", 1ull << 10},
                            {"kB", 1'000},
                            {"B", 1}};
-
-bool equal_fold(std::string_view a, std::string_view b) {
-    auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return std::ranges::equal(a, b, {}, lower, lower);
-}
 
 // Takes digits off the front of `text`. False: none, or too many.
 bool take_number(std::string_view& text, std::uint64_t& value) {
@@ -80,7 +77,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     while (rest.starts_with(' ')) rest.remove_prefix(1);
     std::uint64_t factor = rest.empty() ? 1 : 0;
     for (const auto& unit : kSizes)
-        if (equal_fold(rest, unit.name)) factor = unit.factor;
+        if (ascii::same(rest, unit.name)) factor = unit.factor;
     if (factor == 0 || number > kMost / factor) return wrong();
     return number * factor;
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.h"
+
 namespace poplar::http {
 
 namespace {
@@ -13,10 +15,7 @@ int hex_digit(char c) {
     return -1;
 }
 
-bool is_unreserved(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-._~").contains(c);
-}
+bool is_unreserved(char c) { return ascii::is_alnum(c) || std::string_view("-._~").contains(c); }
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/encoding.h"
 
 namespace poplar::mailstore {
@@ -9,8 +10,6 @@ namespace poplar::mailstore {
 namespace {
 
 constexpr std::uint8_t kVersion = 5;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 }  // namespace
 
@@ -21,7 +20,7 @@ bool is_keyword(std::string_view text) {
 }
 
 std::optional<std::size_t> KeywordTable::find(std::string_view name) const {
-    auto same = [name](std::string_view other) { return std::ranges::equal(name, other, {}, lower, lower); };
+    auto same = [name](std::string_view other) { return ascii::same(name, other); };
     auto found = std::ranges::find_if(names_, same);
     if (found == names_.end()) return std::nullopt;
     return static_cast<std::size_t>(found - names_.begin());
