@@ -23,8 +23,6 @@
 
 namespace poplar::server {
 
-inline constexpr int kExitConfig = 78;       ///< EX_CONFIG of sysexits.h: the configuration is wrong
-inline constexpr int kExitUnavailable = 69;  ///< EX_UNAVAILABLE: no server answers
 inline constexpr std::string_view kDefaultConfigFile = "/etc/poplar/poplar.toml";
 
 /// Where to listen, for one protocol: "HOST:PORT", "[IPv6]:PORT" or "unix:PATH".

@@ -1,3 +1,3 @@
-#include "server/cli.h"
+#include "server/commands.h"
 
-int main(int argc, char** argv) { return poplar::server::run(argc, argv); }
+int main(int argc, char** argv) { return poplar::cli::run(argc, argv, poplar::server::host()); }

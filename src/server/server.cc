@@ -9,13 +9,18 @@
 #include <csignal>
 #include <cstdio>
 
+#include "admin/api.h"
+#include "admin/names.h"
+#include "api/server.h"
+#include "auth/open_sessions.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/steady.h"
 #include "base/version.h"
+#include "cli/exit_codes.h"
+#include "directory/removed.h"
 #include "http/session.h"
 #include "jobs/runner.h"
-#include "server/admin_api.h"
 #include "server/bind.h"
 #include "server/privileges.h"
 #include "server/systemd.h"
@@ -178,7 +183,7 @@ private:
     Task<> feed_watchdog();
     Task<> announce();
     void reload();
-    Task<Json> status();
+    void fill_status(api::Status& status);
     void spawn(Task<> task);
 
     Config config_;
@@ -210,7 +215,7 @@ private:
     asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
     asio::steady_timer watchdog_timer_{control_};
     jobs::Runner jobs_{control_.get_executor(), system_clock()};
-    AdminApi api_;
+    admin::Api api_;
     net::Workers control_worker_{control_};
     net::Server admin_;
     net::Workers workers_;
@@ -238,19 +243,16 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       api_({.directory = directory_,
             .mail = store_,
             .auth = authenticator_,
+            .open_sessions = open_sessions_,
             .delivery = delivery_,
             .removed = removed_,
-            .open_sessions = open_sessions_,
-            .announced = announced_,
+            .engine = *engine_,
+            .clock = clock_,
+            .retention = retention_,
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
-            .status = [this] { return status(); },
-            .verify =
-                [this](upkeep::VerifyListener& listener) {
-                    return upkeep::verify_store(*engine_, directory_, store_, removed_, listener);
-                },
-            .scrub = [this] { engine_->scrub(); },
-            .confirm_clock = [this] { return clock_.confirm(); }}),
+            .settings_changed = [this](const directory::AccountSettings& strictest) { announced_.set(strictest); },
+            .own_status = [this](api::Status& status) { fill_status(status); }}),
       admin_(control_worker_, admin_limits()),
       workers_(workers),
       net_(workers_, config_.net) {
@@ -301,7 +303,7 @@ net::Service Server::admin_service() {
     net::Service service;
     service.name = "admin";
     service.session = [this](std::unique_ptr<net::Connection> connection) -> Task<> {
-        auto handler = admin_handler(api_, connection->local_user());
+        auto handler = admin::handler(api_, admin::local_caller(connection->local_user()));
         co_await http::serve(std::move(connection), *handler);
     };
     return service;
@@ -470,92 +472,28 @@ void Server::reload() {
     systemd::ready("Serving");
 }
 
-Task<Json> Server::status() {
-    auto engine = engine_->status();
-    auto counters = net_.counters();
-    auto connections = Json::object();
+// The rest is what admin/ asks for itself.
+void Server::fill_status(api::Status& status) {
+    status.version = version();
+    status.pid = static_cast<std::uint64_t>(getpid());
+    status.started = admin::time_text(started_);
+    const auto up = std::chrono::duration_cast<seconds>(SteadyClock::now() - started_steady_);
+    status.uptime_seconds = static_cast<std::uint64_t>(up.count());
+    status.stopping = stopping_;
+    status.config = config_.file;
+    for (const auto& [protocol, address] : bound_)
+        status.listening.push_back({std::string(name_of(protocol)), address});
+    if (auto tls = tls_.get()) status.certificate_expires = tls->not_after();
+    auto& connections = status.connections;
     for (auto protocol : kProtocols) {
         const auto& count = sessions_[static_cast<std::size_t>(protocol)];
-        connections[std::string(name_of(protocol))] = {{"live", count.live.load()}, {"total", count.total.load()}};
+        connections.by_protocol[std::string(name_of(protocol))] = {count.live, count.total};
     }
-    auto listening = Json::array();
-    for (const auto& [protocol, address] : bound_)
-        listening.push_back({{"protocol", name_of(protocol)}, {"address", address}});
-    auto damage = Json::array();
-    for (const auto& one : engine.damage)
-        damage.push_back({{"file", one.file}, {"offset", one.offset}, {"what", one.what}});
-    Json out{{"version", version()},
-             {"hostname", config_.hostname},
-             {"pid", getpid()},
-             {"started", json_time(started_)},
-             {"uptime_seconds", std::chrono::duration_cast<seconds>(SteadyClock::now() - started_steady_).count()},
-             {"stopping", stopping_},
-             {"config", config_.file},
-             {"listening", std::move(listening)},
-             {"connections",
-              {{"by_protocol", std::move(connections)},
-               {"accepted", counters.accepted},
-               {"refused_total_limit", counters.refused_total},
-               {"refused_peer_limit", counters.refused_peer}}},
-             {"storage",
-              {{"health", engine.health},
-               {"state", engine.state},
-               {"directory", config_.data_dir},
-               {"segments", engine.segments},
-               {"log_octets", engine.log_octets},
-               {"index_octets", engine.index_octets},
-               {"free_octets", engine.free_octets},
-               {"staged_octets", engine.staged_octets},
-               {"used_octets", engine.used_octets},
-               {"live_octets", engine.live_octets},
-               {"large_octets", engine.large_octets},
-               {"copying",
-                {{"state", engine.copying},
-                 {"copies", engine.copies},
-                 {"copied_octets", engine.copied_octets},
-                 {"freed_octets", engine.freed_octets}}},
-               {"commits", engine.commits},
-               {"groups", engine.groups},
-               {"damage_found_at_start", std::move(damage)}}}};
-    const auto& scrub = engine.scrub;
-    auto found = Json::array();
-    for (const auto& one : scrub.damage) {
-        auto named = co_await upkeep::name_damage(one, directory_, store_);
-        found.push_back(json_damage(named));
-    }
-    auto time = [](std::chrono::system_clock::time_point at) -> Json {
-        if (at == std::chrono::system_clock::time_point()) return nullptr;
-        return json_time(std::chrono::time_point_cast<milliseconds>(at));
-    };
-    out["scrub"] = {{"under_way", scrub.under_way}, {"begun", time(scrub.begun)}, {"ended", time(scrub.ended)},
-                    {"records", scrub.records},     {"bodies", scrub.bodies},     {"octets", scrub.octets},
-                    {"damaged", scrub.damaged},     {"damage", std::move(found)}, {"failure", scrub.failure}};
-    auto totals = co_await directory_.totals();
-    if (totals)
-        out["directory"] = {{"domains", totals->domains}, {"accounts", totals->accounts}, {"aliases", totals->aliases}};
-    else
-        out["directory"] = {{"error", to_string(totals.error().code())}};
-    auto named = co_await directory_.has_postmaster();
-    auto kept = co_await store_.totals(directory::kPostmasterMailbox);
-    if (named && kept)
-        out["postmaster"] = {{"named", *named}, {"kept_messages", kept->messages}, {"kept_octets", kept->octets}};
-    else
-        out["postmaster"] = {{"error", to_string(named ? kept.error().code() : named.error().code())}};
-    out["certificate_expires"] = nullptr;
-    if (auto tls = tls_.get()) out["certificate_expires"] = tls->not_after();
-    const auto clock = clock_.state();
-    out["clock"] = {{"doubted", clock.doubted}, {"time", json_time(clock.now)}};
-    if (clock.doubted) {
-        out["clock"]["expected"] = json_time(clock.expected);
-        out["clock"]["since"] = json_time(clock.since);
-        out["clock"]["believed_at"] = clock.believed_at ? Json(json_time(*clock.believed_at)) : Json(nullptr);
-    }
-    out["housekeeping"] = nullptr;
-    if (const auto& last_house = retention_.last())
-        out["housekeeping"] = {{"accounts", last_house->accounts},        {"aged_messages", last_house->aged},
-                               {"expired_messages", last_house->expired}, {"purged_accounts", last_house->purged},
-                               {"failures", last_house->failures},        {"suspended", last_house->suspended}};
-    co_return out;
+    const auto counters = net_.counters();
+    connections.accepted = counters.accepted;
+    connections.refused_total_limit = counters.refused_total;
+    connections.refused_peer_limit = counters.refused_peer;
+    status.storage.directory = config_.data_dir;
 }
 
 }  // namespace
@@ -595,32 +533,32 @@ int serve(Config config) {
     umask(0077);                   // mail is nobody else's business
     keep_freed_memory();
     auto tls = load_tls(config);
-    if (!tls) return refuse(tls.error(), kExitConfig);
+    if (!tls) return refuse(tls.error(), cli::kExitConfig);
     auto tokens = load_tokens(config);
-    if (!tokens) return refuse(tokens.error(), kExitConfig);
+    if (!tokens) return refuse(tokens.error(), cli::kExitConfig);
     auto wanted = wanted_identity(config);
-    if (!wanted) return refuse(wanted.error(), kExitConfig);
+    if (!wanted) return refuse(wanted.error(), cli::kExitConfig);
     identity = std::move(*wanted);
     auto findings = check_files(config, identity ? identity->uid : geteuid());
-    if (!findings.errors.empty()) return complain_lines(findings.errors, kExitConfig);
+    if (!findings.errors.empty()) return complain_lines(findings.errors, cli::kExitConfig);
     raise_file_limit();
     std::size_t workers = config.workers != 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency());
 
     auto listeners = bind_all(config, workers, identity);
-    if (!listeners) return refuse(listeners.error(), kExitConfig);
+    if (!listeners) return refuse(listeners.error(), cli::kExitConfig);
     for (const auto& bound : *listeners)
         if (!bound.listener.inherited && !bound.listener.address.path.empty())
             sockets.push_back(bound.listener.address.path);
     auto admin = bind_admin_socket(config, identity);
-    if (!admin) return refuse(admin.error(), kExitConfig);
+    if (!admin) return refuse(admin.error(), cli::kExitConfig);
     sockets.push_back(config.admin_socket);
-    if (auto made = prepare_data_dir(config, identity); !made) return refuse(made.error(), kExitConfig);
+    if (auto made = prepare_data_dir(config, identity); !made) return refuse(made.error(), cli::kExitConfig);
     prepare_log_file(config, identity);
     if (geteuid() == 0 && identity)
         if (auto dropped = drop_privileges(*identity); !dropped) return refuse(dropped.error(), 1);
     forbid_new_privileges();  // before the log has a thread
     // Not before: whoever may write in the log's folder chooses by a link which file that is.
-    if (auto opened = open_log(config); !opened) return refuse(opened.error(), kExitConfig);
+    if (auto opened = open_log(config); !opened) return refuse(opened.error(), cli::kExitConfig);
     if (geteuid() == 0) log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
     log_warnings(findings.warnings);
     if (tls) log_warnings(tls_warnings(config, *tls));

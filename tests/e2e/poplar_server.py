@@ -218,7 +218,7 @@ class Server:
             raise CliError(done)
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    # The admin API itself (docs/admin-api.md): what the command line speaks, without a process each time.
+    # The admin API itself (docs/reference/admin-api.md): what the command line speaks, without a process each time.
 
     def admin_octets(self, method, target, body=None, timeout=60):
         """(status, the answer's octets); what breaks off is an error."""

@@ -1,0 +1,506 @@
+// The admin API's types and calls. Made from src/api/ by scripts/make-pages: change the declarations there.
+
+/** Sends a request and gives the reply's JSON; throws what the API answers as an error. */
+export type Call = (method: string, target: string, body?: unknown) => Promise<unknown>;
+
+function query(parameters: Record<string, string | number | boolean | undefined>): string {
+  const pairs = Object.entries(parameters)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${encodeURIComponent(typeof value === "boolean" ? (value ? "yes" : "no") : String(value))}`);
+  return pairs.length === 0 ? "" : "?" + pairs.join("&");
+}
+
+export interface DomainList {
+  domains: Domain[];
+}
+
+export interface Domain {
+  name: string;
+  catch_all: string | null;
+  created: string;
+}
+
+export interface Removal {
+  removed: string;
+}
+
+export interface CatchAll {
+  name: string;
+  catch_all: string;
+}
+
+export interface AccountList {
+  accounts: Account[];
+}
+
+export interface Account {
+  id: number;
+  address: string;
+  status: "enabled" | "disabled";
+  password_scheme: string | null;
+  scram: string[];
+  shared_secret: boolean;
+  created: string;
+  expire_days: number | "never" | null;
+  login_delay: number | null;
+  messages?: number;
+  octets?: number;
+  retained_messages?: number;
+  retained_octets?: number;
+  password?: string;
+  sessions_ended?: number;
+}
+
+export interface ImportedAccount {
+  address: string;
+  password_hash: string;
+}
+
+export interface ImportCounts {
+  added: number;
+  updated: number;
+  unchanged: number;
+  refused: RefusedAccount[];
+  sessions_ended: number;
+}
+
+export interface RefusedAccount {
+  address: string;
+  why: string;
+}
+
+export interface AccountRemoval {
+  removed: string;
+  id: number;
+  mail_kept_until: string | null;
+  sessions_ended: number;
+}
+
+export interface CredentialChange {
+  address: string;
+  sessions_ended: number;
+  password?: string;
+  secret?: string;
+}
+
+export interface RemovedAccountList {
+  removed_accounts: RemovedAccount[];
+}
+
+export interface RemovedAccount {
+  id: number;
+  address: string;
+  removed: string;
+  mail_kept_until: string;
+}
+
+export interface AliasList {
+  aliases: Alias[];
+}
+
+export interface Alias {
+  address: string;
+  targets: string[];
+}
+
+export interface MessageList {
+  messages: Message[];
+}
+
+export interface Message {
+  unique_id: string;
+  order: number;
+  octets: number;
+  received: string;
+  from?: string;
+  subject?: string;
+  date?: string;
+  error?: string;
+  deleted?: string;
+  expires?: string;
+  reason?: string;
+}
+
+export interface Delivered {
+  recipient: string;
+  octets: number;
+  transaction: string;
+}
+
+export interface Status {
+  version: string;
+  hostname: string;
+  pid: number;
+  started: string;
+  uptime_seconds: number;
+  stopping: boolean;
+  config: string;
+  listening: ListeningAddress[];
+  certificate_expires: string | null;
+  connections: Connections;
+  directory: DirectoryTotals;
+  postmaster: PostmasterState;
+  storage: Storage;
+  scrub: Scrub;
+  clock: ClockState;
+  housekeeping: Housekeeping | null;
+}
+
+export interface ListeningAddress {
+  protocol: string;
+  address: string;
+}
+
+export interface Connections {
+  by_protocol: Record<string, SessionCounts>;
+  accepted: number;
+  refused_total_limit: number;
+  refused_peer_limit: number;
+}
+
+export interface SessionCounts {
+  live: number;
+  total: number;
+}
+
+export interface DirectoryTotals {
+  domains?: number;
+  accounts?: number;
+  aliases?: number;
+  error?: string;
+}
+
+export interface PostmasterState {
+  named?: boolean;
+  kept_messages?: number;
+  kept_octets?: number;
+  error?: string;
+}
+
+export interface Storage {
+  health: string;
+  state: string;
+  directory: string;
+  segments: number;
+  log_octets: number;
+  index_octets: number;
+  free_octets: number;
+  staged_octets: number;
+  used_octets: number;
+  live_octets: number;
+  large_octets: number;
+  commits: number;
+  groups: number;
+  copying: Copying;
+  damage_found_at_start: FileDamage[];
+}
+
+export interface Copying {
+  state: string;
+  copies: number;
+  copied_octets: number;
+  freed_octets: number;
+}
+
+export interface FileDamage {
+  file: string;
+  offset: number;
+  what: string;
+}
+
+export interface Scrub {
+  under_way: boolean;
+  begun: string | null;
+  ended: string | null;
+  records: number;
+  bodies: number;
+  octets: number;
+  damaged: number;
+  damage: VerifyEvent[];
+  failure: string;
+}
+
+export interface VerifyEvent {
+  type: string;
+  what?: string;
+  file?: string;
+  offset?: number;
+  partition?: number;
+  account?: string;
+  body?: number;
+  message?: string;
+  segments?: number;
+  records?: number;
+  bodies?: number;
+  octets?: number;
+  damaged?: number;
+  accounts?: number;
+}
+
+export interface ClockState {
+  doubted: boolean;
+  time: string;
+  expected?: string;
+  since?: string;
+  believed_at?: string | null;
+}
+
+export interface Housekeeping {
+  accounts: number;
+  aged_messages: number;
+  expired_messages: number;
+  purged_accounts: number;
+  failures: number;
+  suspended: boolean;
+}
+
+export interface Scrubbing {
+  scrubbing: boolean;
+}
+
+export interface Confirmation {
+  confirmed: boolean;
+}
+
+/** List all domains. */
+export async function listDomains(call: Call): Promise<DomainList> {
+  return (await call("GET", `/v1/domains`)) as DomainList;
+}
+
+export interface AddDomain {
+  name: string;
+  postmaster?: string;
+}
+
+/** Add a domain. */
+export async function addDomain(call: Call, request: AddDomain): Promise<Domain> {
+  return (await call("POST", `/v1/domains`, { name: request.name, postmaster: request.postmaster })) as Domain;
+}
+
+export interface RemoveDomain {
+  name: string;
+}
+
+/** Remove a domain that has no accounts and aliases any more. */
+export async function removeDomain(call: Call, request: RemoveDomain): Promise<Removal> {
+  return (await call("DELETE", `/v1/domains/${encodeURIComponent(request.name)}`)) as Removal;
+}
+
+export interface SetCatchAll {
+  name: string;
+  address: string;
+}
+
+/** Say who gets the mail to unknown addresses of a domain. */
+export async function setCatchAll(call: Call, request: SetCatchAll): Promise<CatchAll> {
+  return (await call("PUT", `/v1/domains/${encodeURIComponent(request.name)}/catch-all`, { address: request.address })) as CatchAll;
+}
+
+export interface ListAccounts {
+  domain?: string;
+  after?: string;
+  limit?: number;
+}
+
+/** List accounts. */
+export async function listAccounts(call: Call, request: ListAccounts): Promise<AccountList> {
+  return (await call("GET", `/v1/accounts` + query({ domain: request.domain, after: request.after, limit: request.limit }))) as AccountList;
+}
+
+export interface AddAccount {
+  address: string;
+  password?: string;
+  password_hash?: string;
+  generate?: true;
+}
+
+/** Add an account. */
+export async function addAccount(call: Call, request: AddAccount): Promise<Account> {
+  return (await call("POST", `/v1/accounts`, { address: request.address, password: request.password, password_hash: request.password_hash, generate: request.generate })) as Account;
+}
+
+export interface ImportAccounts {
+  accounts: ImportedAccount[];
+  add_domains?: boolean;
+}
+
+/** Add or update many accounts; the same list again changes nothing. */
+export async function importAccounts(call: Call, request: ImportAccounts): Promise<ImportCounts> {
+  return (await call("POST", `/v1/accounts/import`, { accounts: request.accounts, add_domains: request.add_domains })) as ImportCounts;
+}
+
+export interface ShowAccount {
+  address: string;
+}
+
+/** Show one account and how much mail it has. */
+export async function showAccount(call: Call, request: ShowAccount): Promise<Account> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}`)) as Account;
+}
+
+export interface RemoveAccount {
+  address: string;
+  purge?: boolean;
+}
+
+/** Remove an account; its mail is kept for storage.retention. */
+export async function removeAccount(call: Call, request: RemoveAccount): Promise<AccountRemoval> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}` + query({ purge: request.purge }))) as AccountRemoval;
+}
+
+export interface SetPassword {
+  address: string;
+  password?: string;
+  password_hash?: string;
+  generate?: true;
+}
+
+/** Set an account's password. */
+export async function setPassword(call: Call, request: SetPassword): Promise<CredentialChange> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/password`, { password: request.password, password_hash: request.password_hash, generate: request.generate })) as CredentialChange;
+}
+
+export interface SetSharedSecret {
+  address: string;
+  secret?: string;
+  generate?: true;
+}
+
+/** Set the secret for APOP and CRAM-MD5; it is stored in clear. */
+export async function setSharedSecret(call: Call, request: SetSharedSecret): Promise<CredentialChange> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/shared-secret`, { secret: request.secret, generate: request.generate })) as CredentialChange;
+}
+
+export interface RemoveSharedSecret {
+  address: string;
+}
+
+/** The account can't use APOP and CRAM-MD5 any more. */
+export async function removeSharedSecret(call: Call, request: RemoveSharedSecret): Promise<CredentialChange> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/shared-secret`)) as CredentialChange;
+}
+
+export interface SetStatus {
+  address: string;
+  status: "enabled" | "disabled";
+}
+
+/** Disable an account, which refuses its logins and its mail and ends its sessions; or enable it again. */
+export async function setStatus(call: Call, request: SetStatus): Promise<Account> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/status`, { status: request.status })) as Account;
+}
+
+export interface SetSettings {
+  address: string;
+  expire_days?: number | "never" | null;
+  login_delay?: number | null;
+}
+
+/** Set what an account has of its own in place of the configuration. */
+export async function setSettings(call: Call, request: SetSettings): Promise<Account> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay })) as Account;
+}
+
+/** List removed accounts whose mail is still kept. */
+export async function listRemovedAccounts(call: Call): Promise<RemovedAccountList> {
+  return (await call("GET", `/v1/removed-accounts`)) as RemovedAccountList;
+}
+
+export interface ListAliases {
+  domain?: string;
+  after?: string;
+  limit?: number;
+}
+
+/** List aliases. */
+export async function listAliases(call: Call, request: ListAliases): Promise<AliasList> {
+  return (await call("GET", `/v1/aliases` + query({ domain: request.domain, after: request.after, limit: request.limit }))) as AliasList;
+}
+
+export interface AddAlias {
+  address: string;
+  targets: string[];
+}
+
+/** Add an alias. */
+export async function addAlias(call: Call, request: AddAlias): Promise<Alias> {
+  return (await call("POST", `/v1/aliases`, { address: request.address, targets: request.targets })) as Alias;
+}
+
+export interface RemoveAlias {
+  address: string;
+}
+
+/** Remove an alias. */
+export async function removeAlias(call: Call, request: RemoveAlias): Promise<Removal> {
+  return (await call("DELETE", `/v1/aliases/${encodeURIComponent(request.address)}`)) as Removal;
+}
+
+export interface ListMessages {
+  address: string;
+  after?: number;
+  limit?: number;
+  headers?: boolean;
+}
+
+/** List the messages of an account. */
+export async function listMessages(call: Call, request: ListMessages): Promise<MessageList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/messages` + query({ after: request.after, limit: request.limit, headers: request.headers }))) as MessageList;
+}
+
+export interface ShowMessage {
+  address: string;
+  id: string;
+}
+
+/** Show what is known of one message, also of a deleted one that is still kept. */
+export async function showMessage(call: Call, request: ShowMessage): Promise<Message> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}`)) as Message;
+}
+
+export interface RemoveMessage {
+  address: string;
+  id: string;
+}
+
+/** Delete a message; it is kept for storage.retention. */
+export async function removeMessage(call: Call, request: RemoveMessage): Promise<Removal> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}`)) as Removal;
+}
+
+export interface ListRetained {
+  address: string;
+  offset?: number;
+  limit?: number;
+  headers?: boolean;
+}
+
+/** List deleted messages that are still kept. */
+export async function listRetained(call: Call, request: ListRetained): Promise<MessageList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/retained` + query({ offset: request.offset, limit: request.limit, headers: request.headers }))) as MessageList;
+}
+
+export interface RestoreMessage {
+  address: string;
+  id: string;
+}
+
+/** Put a deleted message back where it was. */
+export async function restoreMessage(call: Call, request: RestoreMessage): Promise<Message> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/retained/${encodeURIComponent(request.id)}/restore`)) as Message;
+}
+
+/** How the server is. */
+export async function showStatus(call: Call): Promise<Status> {
+  return (await call("GET", `/v1/status`)) as Status;
+}
+
+/** Begin to read everything stored at the configured pace; poplar status tells how far it is. */
+export async function beginScrub(call: Call): Promise<Scrubbing> {
+  return (await call("POST", `/v1/scrub`)) as Scrubbing;
+}
+
+/** The machine's clock is right, though it has jumped: forgetting goes on. */
+export async function confirmClock(call: Call): Promise<Confirmation> {
+  return (await call("POST", `/v1/clock/confirm`)) as Confirmation;
+}

@@ -1,0 +1,329 @@
+#include "api/accounts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "admin/names.h"
+#include "admin/row.h"
+#include "auth/authenticator.h"
+#include "auth/open_sessions.h"
+#include "auth/password.h"
+#include "auth/scram.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "directory/removed.h"
+#include "mailstore/mail_store.h"
+
+namespace poplar::admin {
+
+namespace {
+
+constexpr std::size_t kPasswordOctets = 1024;  // what a client can send (auth/sasl.h)
+
+api::Account described(const directory::Account& account) {
+    api::Account out;
+    out.id = account.id.value;
+    out.address = account.address;
+    if (account.status != directory::AccountStatus::enabled) out.status = api::AccountStatus::disabled;
+    out.created = time_text(account.created);
+    if (!account.password.empty()) out.password_scheme = std::string(auth::scheme_of(account.password));
+    for (auto [hash, name] : {std::pair(auth::ScramHash::sha256, "SHA-256"), {auth::ScramHash::sha1, "SHA-1"}})
+        if (auth::find_scram_keys(account.scram_keys, hash) || auth::find_scram_keys(account.password, hash))
+            out.scram.push_back(name);
+    out.shared_secret = !account.shared_secret.empty();
+    if (auto days = account.settings.expire_days) out.expire_days = api::Days{*days, *days == directory::kNeverExpires};
+    if (auto delay = account.settings.login_delay) out.login_delay = api::Seconds{*delay};
+    return out;
+}
+
+/// To be called whichever way an account's password, secret or status was changed, or the account removed, once that is
+/// durable: forgets its verified password and ends its sessions. Returns how many.
+std::size_t credentials_changed(Context& context, directory::AccountId account) {
+    context.auth.forget(account);
+    return context.open_sessions.end(account);
+}
+
+// Brings what is announced before the login up to date.
+Task<> announce_settings(Context& context) {
+    if (!context.settings_changed) co_return;
+    auto strictest = co_await context.directory.strictest_settings();
+    if (strictest)
+        context.settings_changed(*strictest);
+    else  // what was announced stays so
+        log::warning("admin.announcement_failed", {{"reason", strictest.error().detail()}});
+}
+
+/// What to store; a password that was made for the caller is put into `made`. None is wanted: "", nobody can log in.
+template <class Wanted>
+Task<Result<directory::Password>> wanted_password(Context& context, const Wanted& wanted,
+                                                  std::optional<std::string>& made) {
+    if (wanted.password.has_value() + wanted.password_hash.has_value() + wanted.generate.has_value() > 1)
+        co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
+    if (wanted.password_hash) {
+        if (!auth::is_valid_hash(*wanted.password_hash))
+            co_return fail(Errc::invalid, "the password hash has an unknown scheme or the wrong form");
+        co_return directory::Password(*wanted.password_hash);
+    }
+    if (wanted.generate) made = random_text(20);  // 100 random bits
+    if (!made && !wanted.password) co_return directory::Password();
+    auto password = made ? *made : *wanted.password;
+    if (password.empty() || password.size() > kPasswordOctets)
+        co_return fail(Errc::invalid, fmt::format("a password has 1 to {} octets", kPasswordOctets));
+    if (password.find_first_of(std::string_view("\0\r\n", 3)) != std::string::npos)
+        co_return fail(Errc::invalid, "a password can't contain line ends or NUL: no client could send it");
+    co_return co_await context.auth.hash_password(std::move(password));
+}
+
+// What APOP and CRAM-MD5 share with the client. RFC 1939 s7: it should be long, because an eavesdropper can try
+// passwords.
+Result<> check_secret(std::string_view secret) {
+    constexpr std::size_t kLeast = 16, kMost = 255;  // octets
+    if (secret.size() < kLeast || secret.size() > kMost)
+        return fail(Errc::invalid, fmt::format("a shared secret has {} to {} octets", kLeast, kMost));
+    if (!std::ranges::all_of(secret, [](char c) { return c >= 0x20 && c <= 0x7e; }))
+        return fail(Errc::invalid, "a shared secret is printable ASCII");
+    return {};
+}
+
+Task<Result<api::AccountList>> list_accounts(Context& context, Caller, api::ListAccounts wanted) {
+    auto accounts = co_await context.directory.accounts(wanted.domain, wanted.after, wanted.limit);
+    if (!accounts) co_return pass_on(accounts);
+    api::AccountList list;
+    for (const auto& account : *accounts) list.accounts.push_back(described(account));
+    co_return list;
+}
+
+Task<Result<api::Account>> add_account(Context& context, Caller, api::AddAccount wanted) {
+    std::optional<std::string> made;
+    auto password = co_await wanted_password(context, wanted, made);
+    if (!password) co_return pass_on(password);
+    auto account = co_await context.directory.add_account(wanted.address, std::move(*password));
+    if (!account) {
+        const auto code = account.error().code();
+        if (code == Errc::not_found)
+            co_return fail(code, fmt::format("no domain for {}: add it first", wanted.address));
+        if (code == Errc::exists) co_return fail(code, fmt::format("{} is there already", wanted.address));
+        if (code == Errc::invalid)
+            co_return fail(code, fmt::format("\"{}\": {}", wanted.address, account.error().detail()));
+        co_return pass_on(account);
+    }
+    log::info("admin.account_added", {{"account", account->address}});
+    auto reply = described(*account);
+    reply.password = std::move(made);
+    co_return reply;
+}
+
+Task<Result<api::Account>> show_account(Context& context, Caller, api::ShowAccount wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto totals = co_await context.mail.totals(account->id);
+    if (!totals) co_return pass_on(totals);
+    auto reply = described(*account);
+    reply.messages = totals->messages;
+    reply.octets = totals->octets;
+    reply.retained_messages = totals->retained_messages;
+    reply.retained_octets = totals->retained_octets;
+    co_return reply;
+}
+
+Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::SetPassword wanted) {
+    api::CredentialChange reply;
+    reply.address = wanted.address;
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    if (!wanted.password && !wanted.password_hash && !wanted.generate)
+        co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
+    auto password = co_await wanted_password(context, wanted, reply.password);
+    if (!password) co_return pass_on(password);
+    auto set = co_await context.directory.set_password(wanted.address, std::move(*password));
+    if (!set) co_return pass_on(set);
+    reply.sessions_ended = credentials_changed(context, account->id);
+    log::info("admin.password_set", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
+    co_return reply;
+}
+
+// "" takes it away. Returns the account as it was.
+Task<Result<directory::Account>> change_secret(Context& context, std::string address, std::string secret,
+                                               std::uint64_t& sessions_ended) {
+    auto account = co_await find_account(context, address);
+    if (!account) co_return account;
+    auto set = co_await context.directory.set_shared_secret(std::move(address), std::move(secret));
+    if (!set) co_return pass_on(set);
+    sessions_ended = credentials_changed(context, account->id);
+    co_return account;
+}
+
+Task<Result<api::CredentialChange>> set_shared_secret(Context& context, Caller, api::SetSharedSecret wanted) {
+    if (wanted.secret.has_value() == wanted.generate.has_value())
+        co_return fail(Errc::invalid, "give one of \"secret\" and \"generate\"");
+    auto secret = wanted.secret ? *wanted.secret : random_text(26);  // 130 random bits
+    if (auto good = check_secret(secret); !good) co_return pass_on(good);
+    api::CredentialChange reply;
+    reply.address = wanted.address;
+    auto account = co_await change_secret(context, wanted.address, secret, reply.sessions_ended);
+    if (!account) co_return pass_on(account);
+    log::info("admin.shared_secret_set", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
+    if (wanted.generate) reply.secret = std::move(secret);
+    co_return reply;
+}
+
+Task<Result<api::CredentialChange>> remove_shared_secret(Context& context, Caller, api::RemoveSharedSecret wanted) {
+    api::CredentialChange reply;
+    reply.address = wanted.address;
+    auto account = co_await change_secret(context, wanted.address, "", reply.sessions_ended);
+    if (!account) co_return pass_on(account);
+    log::info("admin.shared_secret_removed", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
+    co_return reply;
+}
+
+Task<Result<api::Account>> set_status(Context& context, Caller, api::SetStatus wanted) {
+    using directory::AccountStatus;
+    const bool enabled = wanted.status == api::AccountStatus::enabled;
+    const auto status = enabled ? AccountStatus::enabled : AccountStatus::disabled;
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto set = co_await context.directory.set_status(wanted.address, status);
+    if (!set) co_return pass_on(set);
+    const auto ended = account->status == status ? 0 : credentials_changed(context, account->id);
+    account->status = status;
+    auto reply = described(*account);
+    reply.sessions_ended = ended;
+    log::info("admin.status_set",
+              {{"account", account->address}, {"status", enabled ? "enabled" : "disabled"}, {"sessions_ended", ended}});
+    co_return reply;
+}
+
+Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettings wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto& settings = account->settings;
+    if (const auto& given = wanted.expire_days) {
+        settings.expire_days.reset();
+        if (*given) settings.expire_days = (*given)->never ? directory::kNeverExpires : (*given)->count;
+    }
+    if (const auto& given = wanted.login_delay) {
+        settings.login_delay.reset();
+        if (*given) settings.login_delay = static_cast<std::uint32_t>((*given)->count);
+    }
+    auto set = co_await context.directory.set_settings(wanted.address, settings);
+    if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
+    co_await announce_settings(context);
+    auto reply = described(*account);
+    const auto json = api::to_json(reply);
+    log::info("admin.settings_set", {{"account", account->address},
+                                     {"expire_days", api::dump(json["expire_days"])},
+                                     {"login_delay", api::dump(json["login_delay"])}});
+    co_return reply;
+}
+
+// What is left of an account that was removed, before its days are over; or of one that nobody knows of (verify).
+Task<Result<api::AccountRemoval>> purge_removed(Context& context, std::string name) {
+    auto id = co_await mailbox(context, name);
+    if (!id) co_return pass_on(id);
+    auto account = co_await context.directory.account(*id);
+    if (account) co_return fail(Errc::exists, fmt::format("{} is the account {}", name, account->address));
+    if (account.error().code() != Errc::not_found) co_return pass_on(account);
+    auto purged = co_await context.mail.purge(*id);
+    if (!purged) co_return pass_on(purged);
+    auto record = co_await context.removed.list(directory::AccountId(id->value - 1), 1);
+    if (!record) co_return pass_on(record);
+    if (!record->empty() && record->front().id == *id)
+        if (auto forgotten = co_await context.removed.forget(record->front()); !forgotten) co_return pass_on(forgotten);
+    log::info("admin.removed_account_purged", {{"account_id", id->value}});
+    api::AccountRemoval reply;
+    reply.removed = std::move(name);
+    reply.id = id->value;
+    co_return reply;
+}
+
+Task<Result<api::AccountRemoval>> remove_account(Context& context, Caller, api::RemoveAccount wanted) {
+    const bool purge = wanted.purge.value_or(false);
+    if (purge && wanted.address.starts_with("id:")) co_return co_await purge_removed(context, wanted.address);
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto kept = co_await context.removed.add(account->id, account->address);
+    if (!kept) co_return pass_on(kept);
+    auto removed = co_await context.directory.remove_account(wanted.address);
+    if (!removed) co_return pass_on(removed);
+    api::AccountRemoval reply;
+    reply.removed = removed->address;
+    reply.id = removed->id.value;
+    reply.sessions_ended = credentials_changed(context, removed->id);
+    co_await announce_settings(context);
+    if (!purge)
+        if (auto closed = co_await context.mail.close(removed->id); !closed) co_return pass_on(closed);
+    log::info(
+        "admin.account_removed",
+        {{"account", removed->address}, {"purged", purge ? "yes" : "no"}, {"sessions_ended", reply.sessions_ended}});
+    if (purge) {
+        auto purged = co_await context.mail.purge(removed->id);
+        if (!purged) co_return pass_on(purged);  // the record stays: housekeeping tries again
+        auto forgotten = co_await context.removed.forget(*kept);
+        if (!forgotten) co_return pass_on(forgotten);
+    } else {
+        reply.mail_kept_until = time_text(kept->expires);
+    }
+    co_return reply;
+}
+
+Task<Result<api::RemovedAccountList>> list_removed_accounts(Context& context, Caller, api::ListRemovedAccounts) {
+    constexpr std::size_t kPage = 1000;
+    api::RemovedAccountList list;
+    directory::AccountId after;
+    for (;;) {
+        auto page = co_await context.removed.list(after, kPage);
+        if (!page) co_return pass_on(page);
+        for (const auto& one : *page) {
+            after = one.id;
+            list.removed_accounts.push_back(
+                {one.id.value, one.address, time_text(one.removed), time_text(one.expires)});
+        }
+        if (page->size() < kPage) co_return list;
+    }
+}
+
+Task<Result<api::ImportCounts>> import_accounts(Context& context, Caller, api::ImportAccounts wanted) {
+    api::ImportCounts reply;
+    std::vector<directory::Directory::NewAccount> accounts;
+    for (auto& [address, hash] : wanted.accounts) {
+        if (hash.empty() || auth::is_valid_hash(hash))  // empty: nobody can log in
+            accounts.push_back({std::move(address), std::move(hash)});
+        else
+            reply.refused.push_back({std::move(address), "unknown scheme or malformed password hash"});
+    }
+    using Add = directory::Directory::AddDomains;
+    const auto add = wanted.add_domains.value_or(false) ? Add::yes : Add::no;
+    auto changed = [&](directory::AccountId account) { reply.sessions_ended += credentials_changed(context, account); };
+    auto counts = co_await context.directory.import_accounts(std::move(accounts), add, changed);
+    if (!counts) co_return pass_on(counts);
+    for (auto& [address, why] : counts->refused) reply.refused.push_back({std::move(address), std::move(why)});
+    reply.added = counts->added, reply.updated = counts->updated, reply.unchanged = counts->unchanged;
+    log::info("admin.accounts_imported", {{"added", reply.added},
+                                          {"updated", reply.updated},
+                                          {"unchanged", reply.unchanged},
+                                          {"refused", reply.refused.size()},
+                                          {"sessions_ended", reply.sessions_ended}});
+    co_return reply;
+}
+
+}  // namespace
+
+const std::vector<Row>& account_rows() {
+    static const std::vector<Row> rows = {
+        row<api::ListAccounts, list_accounts>(),
+        row<api::AddAccount, add_account>(),
+        row<api::ImportAccounts, import_accounts>(),
+        row<api::ShowAccount, show_account>(),
+        row<api::RemoveAccount, remove_account>(),
+        row<api::SetPassword, set_password>(),
+        row<api::SetSharedSecret, set_shared_secret>(),
+        row<api::RemoveSharedSecret, remove_shared_secret>(),
+        row<api::SetStatus, set_status>(),
+        row<api::SetSettings, set_settings>(),
+        row<api::ListRemovedAccounts, list_removed_accounts>(),
+    };
+    return rows;
+}
+
+}  // namespace poplar::admin

@@ -1,0 +1,85 @@
+#pragma once
+// Answers the operations of api/: finds the one that is asked for, who may, and the function that does it.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "admin/caller.h"
+#include "api/page.h"
+#include "base/asio.h"
+#include "http/message.h"
+
+namespace poplar::auth {
+class Authenticator;
+class OpenSessions;
+}  // namespace poplar::auth
+namespace poplar::delivery {
+class Delivery;
+}
+namespace poplar::directory {
+class Directory;
+class RemovedAccounts;
+struct AccountSettings;
+}  // namespace poplar::directory
+namespace poplar::engine {
+class Inspection;
+}
+namespace poplar::mailstore {
+class MailStore;
+}
+namespace poplar::upkeep {
+class Retention;
+class StoreClock;
+}  // namespace poplar::upkeep
+namespace poplar::api {
+struct Status;
+}
+
+namespace poplar::admin {
+
+struct Services {
+    directory::Directory& directory;
+    mailstore::MailStore& mail;
+    auth::Authenticator& auth;
+    auth::OpenSessions& open_sessions;
+    delivery::Delivery& delivery;
+    directory::RemovedAccounts& removed;
+    engine::Inspection& engine;
+    upkeep::StoreClock& clock;
+    upkeep::Retention& retention;
+    std::string hostname;
+    std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
+    /// Told what Directory::strictest_settings() says after each change, for what is announced before a login.
+    std::function<void(const directory::AccountSettings&)> settings_changed = nullptr;
+    /// Fills what only the server itself knows.
+    std::function<void(api::Status&)> own_status = nullptr;
+};
+
+/// What the functions that do operations share. On one thread.
+struct Context : Services {
+    explicit Context(Services services) : Services(std::move(services)) {}
+    bool verifying = false;
+};
+
+/// May be used on one thread.
+class Api {
+public:
+    explicit Api(Services services) : context_(std::move(services)) {}
+    Task<http::Reply> answer(Caller caller, const http::Request& request, http::Body& body, http::Stream& stream);
+
+private:
+    Context context_;
+};
+
+/// Every operation there is.
+std::vector<api::Group> operations();
+
+/// {"error": ...}, as every failure is answered.
+http::Reply refusal(const Error& error);
+
+/// What answers the requests of one connection.
+std::unique_ptr<http::Handler> handler(Api& api, Caller caller);
+
+}  // namespace poplar::admin

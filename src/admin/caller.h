@@ -1,0 +1,22 @@
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "api/operation.h"
+
+namespace poplar::admin {
+
+/// Who asks, and so what they may ask for.
+struct Caller {
+    bool administrator = false;
+    std::optional<std::uint64_t> account;  ///< the id of the one whose own affairs they may see to
+};
+
+/// At the admin socket: root and the server's own user, who could read the data directory anyway; anybody else nothing.
+Caller local_caller(std::optional<uid_t> user);
+
+bool may(const Caller& caller, api::Scope scope);
+
+}  // namespace poplar::admin

@@ -1,0 +1,234 @@
+// An account's mail: listing and showing, what was deleted, delivering.
+#include "api/messages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "admin/names.h"
+#include "admin/row.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "delivery/delivery.h"
+#include "mail/address.h"
+#include "mail/header_walk.h"
+#include "mail/wire_form.h"
+#include "mailstore/mail_store.h"
+
+namespace poplar::admin {
+
+namespace {
+
+constexpr std::size_t kShownHeader = 64 * 1024;  // octets
+
+// The value of the first field called `name` (lower case), as people read it.
+std::string shown(const std::vector<mail::HeaderField>& fields, std::string_view name) {
+    auto same = [&](std::string_view other) {
+        return std::ranges::equal(other, name, {}, [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+    };
+    for (const auto& field : fields)
+        if (same(field.name)) return mail::decode_for_display(field.value);
+    return {};
+}
+
+Task<api::Message> described(Context& context, directory::AccountId account, mailstore::Message message, bool headers) {
+    api::Message out;
+    out.unique_id = message.unique_id;
+    out.order = message.order.value;
+    out.octets = message.octets;
+    out.received = time_text(message.received);
+    if (!headers) co_return out;
+    out.from = out.subject = out.date = "";
+    auto reader = co_await context.mail.open(account, message);
+    if (!reader) {
+        out.error = to_string(reader.error().code());
+        co_return out;
+    }
+    // The head, then the content's first chunk: 64 KB hold any header that people wrote.
+    std::string plain;
+    mail::WireDecoder decoder;
+    mail::HeaderWalk walk;
+    while (!walk.in_body() && plain.size() < kShownHeader) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) {
+            out.error = to_string(chunk.error().code());
+            co_return out;
+        }
+        if (chunk->empty()) break;
+        walk.feed(*chunk);
+        decoder.decode(*chunk, plain);
+    }
+    auto fields = mail::parse_header(plain);
+    out.from = shown(fields, "from");
+    out.subject = shown(fields, "subject");
+    out.date = shown(fields, "date");
+    co_return out;
+}
+
+struct Located {
+    directory::AccountId account;
+    mailstore::Message message;
+};
+
+// Errors: not_found, with a message for the caller.
+Task<Result<Located>> locate(Context& context, std::string name, std::string id) {
+    auto account = co_await mailbox(context, std::move(name));
+    if (!account) co_return pass_on(account);
+    auto message = co_await context.mail.find(*account, id);
+    if (!message) co_return explain(message.error(), Errc::not_found, fmt::format("no message {}", id));
+    co_return Located{*account, std::move(*message)};
+}
+
+Task<Result<api::MessageList>> list_messages(Context& context, Caller, api::ListMessages wanted) {
+    auto account = co_await mailbox(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto found = co_await context.mail.list(*account, mailstore::OrderKey(wanted.after), wanted.limit);
+    if (!found) co_return pass_on(found);
+    api::MessageList list;
+    for (const auto& message : *found) {
+        auto one = co_await described(context, *account, message, wanted.headers);
+        list.messages.push_back(std::move(one));
+    }
+    co_return list;
+}
+
+Task<Result<api::Message>> show_message(Context& context, Caller, api::ShowMessage wanted) {
+    auto found = co_await locate(context, wanted.address, wanted.id);
+    if (!found) co_return pass_on(found);
+    co_return co_await described(context, found->account, found->message, true);
+}
+
+Task<Result<>> fetch_message(Context& context, Caller, api::FetchMessage wanted, http::Stream& stream) {
+    auto found = co_await locate(context, wanted.address, wanted.id);
+    if (!found) co_return pass_on(found);
+    auto reader = co_await context.mail.open(found->account, found->message);
+    if (!reader) co_return pass_on(reader);
+    if (auto whole = co_await (*reader)->verify(); !whole) co_return whole;
+    auto begun = co_await stream.begin(std::string(api::FetchMessage::operation().content_type));
+    if (!begun) co_return begun;
+    mail::WireDecoder decoder;
+    std::string plain;
+    for (;;) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) co_return pass_on(chunk);
+        if (chunk->empty()) co_return Result<>();
+        plain.clear();
+        decoder.decode(*chunk, plain);
+        if (plain.empty()) continue;
+        if (auto sent = co_await stream.write(plain); !sent) co_return sent;
+    }
+}
+
+Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveMessage wanted) {
+    auto found = co_await locate(context, wanted.address, wanted.id);
+    if (!found) co_return pass_on(found);
+    auto removed = co_await context.mail.remove(found->account, {wanted.id}, "admin");
+    if (!removed) co_return pass_on(removed);
+    log::info("admin.message_removed", {{"account_id", found->account.value}, {"unique_id", wanted.id}});
+    co_return api::Removal{wanted.id};
+}
+
+Task<Result<api::MessageList>> list_retained(Context& context, Caller, api::ListRetained wanted) {
+    auto account = co_await mailbox(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto found = co_await context.mail.list_retained(*account, wanted.offset, wanted.limit);
+    if (!found) co_return pass_on(found);
+    api::MessageList list;
+    for (const auto& retained : *found) {
+        auto one = co_await described(context, *account, retained.message, wanted.headers);
+        one.deleted = time_text(retained.deleted);
+        one.expires = time_text(retained.expires);
+        one.reason = retained.reason;
+        list.messages.push_back(std::move(one));
+    }
+    co_return list;
+}
+
+Task<Result<api::Message>> restore_message(Context& context, Caller, api::RestoreMessage wanted) {
+    auto account = co_await mailbox(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    // The store takes a repeated restore for done; an operator has mistaken the message.
+    auto found = co_await context.mail.find(*account, wanted.id);
+    if (found && found->order.value > 0) {
+        auto live = co_await context.mail.list(*account, mailstore::OrderKey(found->order.value - 1), 1);
+        if (live && !live->empty() && live->front().unique_id == wanted.id)
+            co_return fail(Errc::exists, fmt::format("the message {} is not deleted", wanted.id));
+    }
+    auto restored = co_await context.mail.restore(*account, wanted.id);
+    if (!restored)
+        co_return explain(restored.error(), Errc::not_found, fmt::format("no deleted message {} is kept", wanted.id));
+    log::info("admin.message_restored", {{"account_id", account->value}, {"unique_id", wanted.id}});
+    co_return co_await described(context, *account, *restored, false);
+}
+
+// Where the message goes. Errors: with a message for the caller.
+Task<Result<std::vector<directory::AccountId>>> resolve(Context& context, std::string text) {
+    auto address = mail::parse_address(text);
+    if (!address) co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", text));
+    auto resolution = co_await context.delivery.resolve(*address);
+    if (!resolution) co_return pass_on(resolution);
+    using Kind = directory::Resolution::Kind;
+    switch (resolution->kind) {
+        case Kind::accounts: break;
+        case Kind::unknown_domain: co_return fail(Errc::not_found, fmt::format("no domain for {}", text));
+        case Kind::unknown_user: co_return fail(Errc::not_found, fmt::format("nobody has the address {}", text));
+        case Kind::disabled: co_return fail(Errc::denied, fmt::format("{} is disabled", text));
+        case Kind::loop: co_return fail(Errc::invalid, fmt::format("the aliases of {} lead in a circle", text));
+    }
+    co_return std::move(resolution->accounts);
+}
+
+Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver wanted, http::Body& body) {
+    auto accounts = co_await resolve(context, wanted.recipient);
+    if (!accounts) co_return pass_on(accounts);
+    if (!wanted.sender.empty() && !mail::parse_address(wanted.sender))
+        co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", wanted.sender));
+    auto envelope = std::make_shared<delivery::Envelope>();
+    envelope->reverse_path = wanted.sender;
+    envelope->add(wanted.recipient, *accounts);
+    envelope->received.by = context.hostname;
+    envelope->received.with = "LMTP";  // the same path; the admin socket has no name of its own among the keywords
+    envelope->received.id = random_text(12);
+    auto id = envelope->received.id;
+    auto incoming = context.delivery.begin(std::move(envelope), body.size_hint());
+    // A file on this machine: its line ends are LF more often than CRLF.
+    mail::WireEncoder encoder(mail::BareNewlines::normalize);
+    std::string wire;
+    for (bool more = true; more;) {
+        auto part = co_await body.next();
+        if (!part) co_return pass_on(part);
+        wire.clear();
+        more = !part->empty();
+        if (more)
+            encoder.encode(*part, wire);
+        else
+            encoder.finish(wire);
+        if (wire.empty()) continue;
+        if (auto written = co_await incoming->write(wire); !written)
+            co_return std::unexpected(delivery::error_of(written.error()));
+    }
+    auto verdicts = co_await incoming->finish(encoder.sizes());
+    if (!verdicts) co_return std::unexpected(delivery::error_of(verdicts.error()));
+    if (verdicts->empty()) co_return fail(Errc::io, "no result for the recipient");
+    if (auto& verdict = verdicts->front(); !verdict.stored()) co_return std::unexpected(delivery::error_of(verdict));
+    const auto octets = encoder.sizes().octets;
+    log::info("admin.delivered", {{"recipient", wanted.recipient}, {"octets", octets}, {"transaction", id}});
+    co_return api::Delivered{wanted.recipient, std::move(id), octets};
+}
+
+}  // namespace
+
+const std::vector<Row>& mail_rows() {
+    static const std::vector<Row> rows = {
+        row<api::ListMessages, list_messages>(),
+        row<api::ShowMessage, show_message>(),
+        row<api::FetchMessage, fetch_message>(),
+        row<api::RemoveMessage, remove_message>(),
+        row<api::ListRetained, list_retained>(),
+        row<api::RestoreMessage, restore_message>(),
+        row<api::Deliver, deliver>(),
+    };
+    return rows;
+}
+
+}  // namespace poplar::admin

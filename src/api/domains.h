@@ -1,0 +1,85 @@
+#pragma once
+// Domains, and aliases, which lead from an address to others.
+#include "api/operation.h"
+
+namespace poplar::api {
+
+struct Domain {
+    std::string name;
+    Nullable<std::string> catch_all;
+    std::string created;
+    static const Shape& shape();
+};
+
+struct DomainList {
+    std::vector<Domain> domains;
+    static const Shape& shape();
+};
+
+struct ListDomains {
+    using Reply = DomainList;
+    static const Operation& operation();
+};
+
+struct AddDomain {
+    std::string name;
+    std::optional<std::string> postmaster;
+    using Reply = Domain;
+    static const Operation& operation();
+};
+
+/// Of what has no more to say: which domain, alias or message it was.
+struct Removal {
+    std::string removed;
+    static const Shape& shape();
+};
+
+struct RemoveDomain {
+    std::string name;
+    using Reply = Removal;
+    static const Operation& operation();
+};
+
+struct CatchAll {
+    std::string name, catch_all;
+    static const Shape& shape();
+};
+
+struct SetCatchAll {
+    std::string name, address;
+    using Reply = CatchAll;
+    static const Operation& operation();
+};
+
+struct Alias {
+    std::string address;
+    std::vector<std::string> targets;
+    static const Shape& shape();
+};
+
+struct AliasList {
+    std::vector<Alias> aliases;
+    static const Shape& shape();
+};
+
+struct ListAliases {
+    std::string domain, after;
+    std::uint64_t limit = 1000;
+    using Reply = AliasList;
+    static const Operation& operation();
+};
+
+struct AddAlias {
+    std::string address;
+    std::vector<std::string> targets;
+    using Reply = Alias;
+    static const Operation& operation();
+};
+
+struct RemoveAlias {
+    std::string address;
+    using Reply = Removal;
+    static const Operation& operation();
+};
+
+}  // namespace poplar::api

@@ -1,0 +1,142 @@
+#include "api/messages.h"
+
+#include "api/types.h"
+
+namespace poplar::api {
+
+namespace {
+
+constexpr std::string_view kAccount =
+    "The account, id:NUMBER for one that was removed, or postmaster for mail that is kept for nobody named yet";
+constexpr std::string_view kId = "Its unique-id";
+constexpr std::string_view kHeaders = "no: without the header fields";
+
+}  // namespace
+
+const Shape& Message::shape() {
+    static const Shape shape{
+        "Message",
+        "A message; its header fields are decoded.",
+        {field<&Message::unique_id>("unique_id", "As UIDL has it"),
+         field<&Message::order>("order", "Its place among the account's messages"),
+         field<&Message::octets>("octets", "As RETR sends them"), field<&Message::received>("received", "When"),
+         field<&Message::from>("from", "If header fields are asked for"),
+         field<&Message::subject>("subject", "The same"), field<&Message::date>("date", "The same"),
+         field<&Message::error>("error", "A code, if the message can't be read"),
+         field<&Message::deleted>("deleted", "When, of one that was deleted"),
+         field<&Message::expires>("expires", "When it goes for good"),
+         field<&Message::reason>("reason", "What deleted it")}};
+    return shape;
+}
+
+const Shape& MessageList::shape() {
+    static const Shape shape{"MessageList", "", {field<&MessageList::messages>("messages", "Oldest first")}};
+    return shape;
+}
+
+const Operation& ListMessages::operation() {
+    static const Operation operation{
+        .request =
+            {"ListMessages",
+             "List the messages of an account",
+             {field<&ListMessages::address>("address", kAccount),
+              field<&ListMessages::after>("after", "Only those with a greater `order`").hidden(),
+              field<&ListMessages::limit>("limit", "At most so many; 100 if it is not said").up_to(10'000).hidden(),
+              field<&ListMessages::headers>("headers", kHeaders).hidden()}},
+        .method = Method::get,
+        .route = "/v1/accounts/{address}/messages",
+        .reply = &MessageList::shape()};
+    return operation;
+}
+
+const Operation& ShowMessage::operation() {
+    static const Operation operation{
+        .request = {"ShowMessage",
+                    "Show what is known of one message, also of a deleted one that is still kept",
+                    {field<&ShowMessage::address>("address", kAccount), field<&ShowMessage::id>("id", kId)}},
+        .method = Method::get,
+        .route = "/v1/accounts/{address}/messages/{id}",
+        .reply = &Message::shape()};
+    return operation;
+}
+
+const Operation& FetchMessage::operation() {
+    static const Operation operation{
+        .request = {"FetchMessage",
+                    "Print one message as it was received",
+                    {field<&FetchMessage::address>("address", kAccount),
+                     field<&FetchMessage::id>("id", "Its unique-id, or its number in the list")}},
+        .method = Method::get,
+        .route = "/v1/accounts/{address}/messages/{id}/content",
+        .content_type = "message/rfc822",
+        .answer = "The message, in chunks; a reply without its last chunk broke off."};
+    return operation;
+}
+
+const Operation& RemoveMessage::operation() {
+    static const Operation operation{
+        .request = {"RemoveMessage",
+                    "Delete a message; it is kept for storage.retention",
+                    {field<&RemoveMessage::address>("address", kAccount), field<&RemoveMessage::id>("id", kId)}},
+        .method = Method::remove,
+        .route = "/v1/accounts/{address}/messages/{id}",
+        .reply = &Removal::shape()};
+    return operation;
+}
+
+const Operation& ListRetained::operation() {
+    static const Operation operation{
+        .request =
+            {"ListRetained",
+             "List deleted messages that are still kept",
+             {field<&ListRetained::address>("address", kAccount),
+              field<&ListRetained::offset>("offset", "So many are left out").up_to(0xffff'ffff).hidden(),
+              field<&ListRetained::limit>("limit", "At most so many; 100 if it is not said").up_to(10'000).hidden(),
+              field<&ListRetained::headers>("headers", kHeaders).hidden()}},
+        .method = Method::get,
+        .route = "/v1/accounts/{address}/retained",
+        .reply = &MessageList::shape(),
+        .answer = "The oldest deletion comes first."};
+    return operation;
+}
+
+const Operation& RestoreMessage::operation() {
+    static const Operation operation{
+        .request = {"RestoreMessage",
+                    "Put a deleted message back where it was",
+                    {field<&RestoreMessage::address>("address", kAccount), field<&RestoreMessage::id>("id", kId)}},
+        .method = Method::post,
+        .route = "/v1/accounts/{address}/retained/{id}/restore",
+        .reply = &Message::shape(),
+        .answer = "With its old unique-id; 409 if it is not deleted."};
+    return operation;
+}
+
+const Shape& Delivered::shape() {
+    static const Shape shape{"Delivered",
+                             "",
+                             {field<&Delivered::recipient>("recipient", "As it was given"),
+                              field<&Delivered::octets>("octets", "Of the message, without its new trace fields"),
+                              field<&Delivered::transaction>("transaction", "As it stands in the Received field")}};
+    return shape;
+}
+
+const Operation& Deliver::operation() {
+    static const Operation operation{
+        .request =
+            {"Deliver",
+             "Deliver a message from standard input, the way LMTP would",
+             {field<&Deliver::recipient>("recipient", "The recipient").called("ADDRESS").positional(),
+              field<&Deliver::sender>("sender", "The reverse-path; without it, the null one: <>").called("ADDRESS")}},
+        .method = Method::post,
+        .route = "/v1/deliver",
+        .reply = &Delivered::shape(),
+        .status = 201,
+        .body = Content::octets,
+        .answer =
+            "The body is the message, lines ending in LF or CRLF; 201 says that it is durable. Aliases, details, "
+            "limits and trace fields are those of LMTP."};
+    return operation;
+}
+
+}  // namespace poplar::api

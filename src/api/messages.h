@@ -1,0 +1,74 @@
+#pragma once
+// An account's mail: what is there, what was deleted, and delivering by hand.
+#include "api/domains.h"
+#include "api/operation.h"
+
+namespace poplar::api {
+
+struct Message {
+    std::string unique_id;
+    std::uint64_t order = 0, octets = 0;
+    std::string received;
+    std::optional<std::string> from, subject, date, error, deleted, expires, reason;
+    static const Shape& shape();
+};
+
+struct MessageList {
+    std::vector<Message> messages;
+    static const Shape& shape();
+};
+
+struct ListMessages {
+    std::string address;
+    std::uint64_t after = 0, limit = 100;
+    bool headers = true;
+    using Reply = MessageList;
+    static const Operation& operation();
+};
+
+struct ShowMessage {
+    std::string address, id;
+    using Reply = Message;
+    static const Operation& operation();
+};
+
+/// The reply is the message itself.
+struct FetchMessage {
+    std::string address, id;
+    static const Operation& operation();
+};
+
+struct RemoveMessage {
+    std::string address, id;
+    using Reply = Removal;
+    static const Operation& operation();
+};
+
+struct ListRetained {
+    std::string address;
+    std::uint64_t offset = 0, limit = 100;
+    bool headers = true;
+    using Reply = MessageList;
+    static const Operation& operation();
+};
+
+struct RestoreMessage {
+    std::string address, id;
+    using Reply = Message;
+    static const Operation& operation();
+};
+
+struct Delivered {
+    std::string recipient, transaction;
+    std::uint64_t octets = 0;
+    static const Shape& shape();
+};
+
+/// The body is the message.
+struct Deliver {
+    std::string recipient, sender;
+    using Reply = Delivered;
+    static const Operation& operation();
+};
+
+}  // namespace poplar::api

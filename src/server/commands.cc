@@ -1,0 +1,207 @@
+// The commands that are the server itself: serve, check-config, rebuild, and verify with the server stopped.
+#include "server/commands.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "admin/verify_events.h"
+#include "api/json.h"
+#include "base/version.h"
+#include "cli/verify_printer.h"
+#include "directory/removed.h"
+#include "server/privileges.h"
+#include "server/server.h"
+#include "upkeep/verify.h"
+
+namespace poplar::server {
+
+namespace {
+
+using cli::Cli;
+using cli::complain;
+
+std::optional<Config> load(const std::string& file) {
+    auto config = load_config(file);
+    if (config) return std::move(*config);
+    for (const auto& line : config.error().lines) complain(line);
+    return std::nullopt;
+}
+
+int check_config(const Cli& cli, bool show) {
+    auto config = load_config(cli.config_path());
+    Findings found = config ? check_environment(*config) : Findings{config.error().lines, {}};
+    const auto& wrong = found.errors;
+    if (cli.json) {
+        api::Json out{{"file", cli.config_path()}, {"errors", wrong}, {"warnings", found.warnings}};
+        if (config && show)
+            for (const auto& key : config_keys()) out["values"][key.name] = key.show(*config);
+        cli.print_json(out);
+        return wrong.empty() ? 0 : cli::kExitConfig;
+    }
+    for (const auto& line : found.warnings) complain("warning: " + line);
+    for (const auto& line : wrong) complain(line);
+    if (!wrong.empty()) return cli::kExitConfig;
+    if (show)
+        for (const auto& key : config_keys()) fmt::print("{} = {}\n", key.name, key.show(*config));
+    else
+        fmt::print("{}: ok\n", cli.config_path());
+    return 0;
+}
+
+class Printer final : public upkeep::VerifyListener {
+public:
+    explicit Printer(cli::VerifyPrinter& printer) : printer_(printer) {}
+    Task<Result<>> damaged(upkeep::NamedDamage damage) override {
+        printer_.event(admin::damage_event(damage));
+        co_return Result<>();
+    }
+    Task<Result<>> progress(engine::VerifyTotals totals) override {
+        printer_.event(admin::progress_event(totals));
+        co_return Result<>();
+    }
+
+private:
+    cli::VerifyPrinter& printer_;
+};
+
+// Files of root would lock the server out, and root must follow no link that the files' owner has put there.
+Result<> become_owner(const Config& config) {
+    umask(0077);
+    auto owner = owner_to_become(config.data_dir, config.user);
+    if (!owner) return pass_on(owner);
+    if (!*owner) return {};
+    if (auto became = drop_privileges(**owner); !became) return pass_on(became);
+    fmt::print(stderr, "poplar: going on as {}, in place of root, as the server does\n", (*owner)->user);
+    return {};
+}
+
+int complain_of_store(const Config& config, const Error& error) {
+    auto foreign = foreign_entry(config.data_dir, geteuid());
+    return complain(fmt::format("{}: {}{}{}", config.data_dir, error.detail(), foreign.empty() ? "" : "; ", foreign));
+}
+
+int verify_stopped(const Config& config, cli::VerifyPrinter& printer) {
+    if (!std::filesystem::exists(config.data_dir))
+        return complain(config.error_at("data_dir", config.data_dir + " does not exist"));
+    if (auto became = become_owner(config); !became) return complain(became.error().detail());
+    auto engine = engine::local::LocalEngine::open(config.engine);
+    if (!engine) return complain_of_store(config, engine.error());
+    directory::Directory directory(**engine, system_clock(), config.directory);
+    mailstore::MailStore store(**engine, system_clock(), config.mailstore);
+    directory::RemovedAccounts removed(**engine, system_clock(), config.mailstore.retention);
+    Printer listener(printer);
+    asio::io_context context(1);
+    Result<upkeep::VerifyOutcome> done;
+    asio::co_spawn(context, upkeep::verify_store(**engine, directory, store, removed, listener),
+                   [&](std::exception_ptr failure, Result<upkeep::VerifyOutcome> result) {
+                       if (failure) std::rethrow_exception(failure);
+                       done = std::move(result);
+                   });
+    context.run();
+    if (!done) return complain(done.error().detail());
+    printer.event(admin::done_event(*done));
+    return printer.exit_code();
+}
+
+// What the lost records said of counters must not outlive them.
+Result<std::uint64_t> repair_all(engine::local::LocalEngine& engine, const Config& config) {
+    directory::Directory directory(engine, system_clock(), config.directory);
+    mailstore::MailStore store(engine, system_clock(), config.mailstore);
+    auto repair = [](directory::Directory& accounts, mailstore::MailStore& mail) -> Task<Result<std::uint64_t>> {
+        constexpr std::size_t kPage = 1000;
+        auto kept = co_await mail.repair(directory::kPostmasterMailbox);
+        if (!kept) co_return pass_on(kept);
+        std::uint64_t repaired = *kept;
+        std::string after;
+        for (;;) {
+            auto page = co_await accounts.accounts("", after, kPage);
+            if (!page) co_return pass_on(page);
+            for (const auto& account : *page) {
+                auto changed = co_await mail.repair(account.id);
+                if (!changed) co_return pass_on(changed);
+                repaired += *changed;
+                after = account.address;
+            }
+            if (page->size() < kPage) co_return repaired;
+        }
+    };
+    asio::io_context context(1);
+    Result<std::uint64_t> repaired;
+    asio::co_spawn(context, repair(directory, store), [&](std::exception_ptr failure, Result<std::uint64_t> result) {
+        if (failure) std::rethrow_exception(failure);
+        repaired = std::move(result);
+    });
+    context.run();
+    return repaired;
+}
+
+int rebuild(const Cli& cli) {
+    auto config = load(cli.config_path());
+    if (!config) return cli::kExitConfig;
+    if (!std::filesystem::exists(config->data_dir))
+        return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
+    if (auto became = become_owner(*config); !became) return complain(became.error().detail());
+    std::uint64_t repaired = 0;
+    auto repair = [&](engine::local::LocalEngine& engine) -> Result<> {
+        auto counted = repair_all(engine, *config);
+        if (!counted) return pass_on(counted);
+        repaired = *counted;
+        return {};
+    };
+    auto found = engine::local::LocalEngine::rebuild(config->engine, repair);
+    if (!found) return complain_of_store(*config, found.error());
+    if (cli.json) {
+        auto damage = api::Json::array();
+        for (const auto& one : *found)
+            damage.push_back({{"file", one.file}, {"offset", one.offset}, {"what", one.what}});
+        cli.print_json({{"rebuilt", config->data_dir}, {"damage", std::move(damage)}, {"accounts_repaired", repaired}});
+    } else {
+        for (const auto& one : *found) fmt::print("damaged: {} at {}: {}\n", one.file, one.offset, one.what);
+        fmt::print("rebuilt the index of {}{}\n", config->data_dir,
+                   found->empty() ? std::string()
+                                  : fmt::format("; {} damaged places left out, {} accounts counted anew", found->size(),
+                                                repaired));
+    }
+    return found->empty() ? 0 : 1;
+}
+
+void add_commands(CLI::App& app, Cli& cli) {
+    app.add_subcommand("serve", "Run the server in the foreground, until SIGTERM; SIGHUP reloads")->callback([&cli] {
+        cli.action = [&cli] {
+            auto config = load(cli.config_path());
+            return config ? serve(std::move(*config)) : cli::kExitConfig;
+        };
+    });
+    auto* check = app.add_subcommand("check-config", "Check the configuration, certificates included");
+    auto show = std::make_shared<bool>(false);
+    check->add_flag("--show", *show, "Print every key with the value it has");
+    check->callback([&cli, show] { cli.action = [&cli, show] { return check_config(cli, *show); }; });
+    app.add_subcommand("rebuild", "Make the index anew from the segments; the server must be stopped")
+        ->callback([&cli] { cli.action = [&cli] { return rebuild(cli); }; });
+}
+
+}  // namespace
+
+cli::Host host() {
+    cli::Host host;
+    host.default_config_file = kDefaultConfigFile;
+    host.default_socket = Config().admin_socket;
+    host.version = version();
+    host.admin_socket = [](const std::string& file) -> std::optional<std::string> {
+        auto config = load(file);
+        if (!config) return std::nullopt;
+        return config->admin_socket;
+    };
+    host.add_commands = add_commands;
+    host.verify_stopped = [](const Cli& cli, cli::VerifyPrinter& printer) {
+        auto config = load(cli.config_path());
+        return config ? verify_stopped(*config, printer) : cli::kExitConfig;
+    };
+    return host;
+}
+
+}  // namespace poplar::server

@@ -1,0 +1,568 @@
+// The routes against the real directory and mail store, over an engine in memory; then once over the real socket.
+#include "admin/api.h"
+
+#include <gtest/gtest.h>
+
+#include "api/json.h"
+#include "auth/authenticator.h"
+#include "auth/open_sessions.h"
+#include "delivery/delivery.h"
+#include "directory/removed.h"
+#include "engine/inspection.h"
+#include "mailstore/mail_store.h"
+#include "tests/support/manual_clock.h"
+#include "tests/support/memory_engine.h"
+#include "tests/support/run.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/unhurried.h"
+#include "upkeep/retention.h"
+#include "upkeep/store_clock.h"
+
+namespace poplar::admin {
+namespace {
+
+using api::dump;
+using api::Json;
+using test::run;
+
+class TextBody final : public http::Body {
+public:
+    explicit TextBody(std::string text) : text_(std::move(text)) {}
+    std::uint64_t size_hint() const override { return text_.size(); }
+    Task<Result<std::string_view>> next() override {  // in small parts, as a socket might
+        auto part = std::string_view(text_).substr(at_, 7);
+        at_ += part.size();
+        co_return part;
+    }
+
+private:
+    std::string text_;
+    std::size_t at_ = 0;
+};
+
+class TextStream final : public http::Stream {
+public:
+    Task<Result<>> begin(std::string content_type) override {
+        type = std::move(content_type);
+        co_return Result<>();
+    }
+    Task<Result<>> write(std::string_view bytes) override {
+        text.append(bytes);
+        co_return Result<>();
+    }
+    std::string type, text;
+};
+
+/// An engine that has nothing to tell.
+class Quiet final : public engine::Inspection {
+public:
+    engine::Status status() const override { return {}; }
+    Result<engine::VerifyTotals> verify(std::function<void(const engine::Damage&)>,
+                                        std::function<void(const engine::VerifyTotals&)>) override {
+        return engine::VerifyTotals();
+    }
+    void scrub() override { ++scrubs; }
+    Task<Result<std::vector<engine::PartitionId>>> partitions(engine::PartitionId, std::size_t) override {
+        co_return std::vector<engine::PartitionId>();
+    }
+    int scrubs = 0;
+};
+
+/// What the tests look at of a reply.
+struct Answer {
+    unsigned status = 0;
+    Json body;
+    bool streamed = false;
+    http::Fields fields;
+};
+
+struct AdminApiTest : testing::Test {
+    test::ManualClock clock;
+    test::MemoryEngine engine;
+    directory::Directory directory{engine, clock, {}};
+    mailstore::MailStore store{engine, clock, {}};
+    auth::Options auth_options = [] {
+        auth::Options options;
+        options.failure_delay = std::chrono::milliseconds(0);
+        return options;
+    }();
+    auth::Authenticator auth{directory, auth_options};
+    delivery::Delivery delivery{directory, store, clock, {}};
+    directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
+    auth::OpenSessions open_sessions;
+    Quiet inspection;
+    upkeep::StoreClock store_clock{engine, clock, std::chrono::seconds(0)};
+    upkeep::Retention::Now now = [this] { return clock_is_doubted ? std::nullopt : std::optional(clock.now()); };
+    bool clock_is_doubted = false;
+    upkeep::Retention retention{directory, store, removed, now, directory::kNeverExpires};
+    directory::AccountSettings announced;
+    Api api{{.directory = directory,
+             .mail = store,
+             .auth = auth,
+             .open_sessions = open_sessions,
+             .delivery = delivery,
+             .removed = removed,
+             .engine = inspection,
+             .clock = store_clock,
+             .retention = retention,
+             .hostname = "mail.example.org",
+             .body_limit = 10'000,
+             .settings_changed = [this](const directory::AccountSettings& strictest) { announced = strictest; }}};
+    Caller caller{.administrator = true, .account = {}};
+    TextStream stream;
+
+    Answer ask(std::string method, std::string_view target, std::string body = "") {
+        auto parsed = http::parse_target(target);
+        EXPECT_TRUE(parsed) << target;
+        TextBody source(std::move(body));
+        auto reply = run(api.answer(caller, {std::move(method), std::move(*parsed)}, source, stream));
+        return {reply.status, Json::parse(reply.body, nullptr, false), reply.streamed, reply.fields};
+    }
+    Answer ask(std::string method, std::string_view target, const Json& body) {
+        return ask(std::move(method), target, dump(body));
+    }
+    std::optional<upkeep::RetentionTotals> round(upkeep::Retention& housekeeping) {
+        test::Unhurried control;
+        if (!run(housekeeping.round(control))) return std::nullopt;
+        return housekeeping.last();
+    }
+    std::string code_of(const Answer& reply) { return reply.body["error"]["code"]; }
+    void add_jane() {
+        ASSERT_EQ(ask("POST", "/v1/domains", Json{{"name", "example.org"}}).status, 201u);
+        ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "jane@example.org"}, {"password", "secret"}}).status,
+                  201u);
+    }
+    std::string deliver(std::string_view message) {
+        EXPECT_EQ(ask("POST", "/v1/deliver?recipient=jane@example.org&sender=a@b.test", std::string(message)).status,
+                  201u);
+        return ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].back()["unique_id"];
+    }
+    bool login(std::string password) {
+        return run(auth.verify_password({"jane@example.org", std::move(password), "192.0.2.1", false})).has_value();
+    }
+};
+
+TEST_F(AdminApiTest, RefusesRoutesThatDoNotExist) {
+    for (std::string_view target : {"/", "/v1", "/v2/status", "/v1/nothing", "/v1/status/more", "/v1/domains/a/b/c"})
+        EXPECT_EQ(ask("GET", target).status, 404u) << target;
+}
+
+TEST_F(AdminApiTest, RefusesBodiesThatAreWrong) {
+    EXPECT_EQ(ask("POST", "/v1/domains", std::string("{")).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", std::string("[]")).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"nam", "x.org"}}).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", 5}}).status, 400u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", std::string(20'000, 'x')}}).status, 413u);
+}
+
+TEST_F(AdminApiTest, AddsListsAndRemovesDomains) {
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", "Example.ORG"}}).status, 201u);
+    EXPECT_EQ(ask("POST", "/v1/domains", Json{{"name", "example.org"}}).status, 409u);
+    auto list = ask("GET", "/v1/domains");
+    ASSERT_EQ(list.body["domains"].size(), 1u);
+    EXPECT_EQ(list.body["domains"][0]["name"], "example.org");
+    EXPECT_EQ(ask("DELETE", "/v1/domains/example.org").status, 200u);
+    EXPECT_EQ(ask("DELETE", "/v1/domains/example.org").status, 404u);
+}
+
+TEST_F(AdminApiTest, KeepsADomainThatHasAccounts) {
+    add_jane();
+    auto reply = ask("DELETE", "/v1/domains/example.org");
+    EXPECT_EQ(reply.status, 409u);
+    EXPECT_EQ(code_of(reply), "busy");
+}
+
+TEST_F(AdminApiTest, AddsAnAccountThatCanLogInAndNeverShowsItsHash) {
+    add_jane();
+    EXPECT_TRUE(login("secret"));
+    auto shown = ask("GET", "/v1/accounts/Jane@Example.org");
+    EXPECT_EQ(shown.body["password_scheme"], "ARGON2ID");
+    EXPECT_EQ(shown.body["messages"], 0);
+    EXPECT_EQ(dump(shown.body).find("$argon2id"), std::string::npos);
+    EXPECT_EQ(ask("POST", "/v1/accounts", Json{{"address", "jane@example.org"}}).status, 409u);
+    EXPECT_EQ(ask("POST", "/v1/accounts", Json{{"address", "x@nowhere.test"}}).status, 404u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/bob@example.org").status, 404u);
+}
+
+TEST_F(AdminApiTest, RefusesPasswordsThatNoClientCouldSendAndHashesNobodyCouldCheck) {
+    add_jane();
+    for (const Json& wrong : {Json{{"password", ""}}, Json{{"password", std::string("a\nb")}},
+                              Json{{"password", std::string(1025, 'x')}}, Json{{"password_hash", "{NOSUCH}abc"}},
+                              Json{{"password", "a"}, {"generate", true}}, Json{{"generate", false}}, Json::object()})
+        EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/password", wrong).status, 400u) << wrong;
+    EXPECT_TRUE(login("secret"));
+}
+
+TEST_F(AdminApiTest, AChangedPasswordCountsAtOnce) {
+    add_jane();
+    EXPECT_TRUE(login("secret"));  // remembered now
+    auto reply = ask("PUT", "/v1/accounts/jane@example.org/password", Json{{"generate", true}});
+    ASSERT_EQ(reply.status, 200u);
+    EXPECT_FALSE(login("secret"));
+    EXPECT_TRUE(login(reply.body["password"]));
+}
+
+TEST_F(AdminApiTest, ADisabledAccountNeitherLogsInNorReceives) {
+    add_jane();
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/status", Json{{"status", "disabled"}}).body["status"],
+              "disabled");
+    EXPECT_FALSE(login("secret"));
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=jane@example.org", std::string("x")).status, 403u);
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/status", Json{{"status", "enabled"}}).status, 200u);
+    EXPECT_TRUE(login("secret"));
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/status", Json{{"status", "on"}}).status, 400u);
+}
+
+TEST_F(AdminApiTest, ImportsTwiceWithTheSameResult) {
+    Json list{{"add_domains", true},
+              {"accounts",
+               {{{"address", "a@example.org"}, {"password_hash", "{PLAIN}one"}},
+                {{"address", "b@example.org"}, {"password_hash", "{NOSUCH}x"}},
+                {{"address", "c@example.org"}, {"password_hash", "{PLAIN}two"}}}}};
+    auto first = ask("POST", "/v1/accounts/import", list);
+    EXPECT_EQ(first.body["added"], 2);
+    ASSERT_EQ(first.body["refused"].size(), 1u);
+    EXPECT_EQ(first.body["refused"][0]["address"], "b@example.org");
+    auto second = ask("POST", "/v1/accounts/import", list);
+    EXPECT_EQ(second.body["added"], 0);
+    EXPECT_EQ(second.body["unchanged"], 2);
+    auto page = ask("GET", "/v1/accounts?limit=1&after=a@example.org");
+    ASSERT_EQ(page.body["accounts"].size(), 1u);
+    EXPECT_EQ(page.body["accounts"][0]["address"], "c@example.org");
+}
+
+TEST_F(AdminApiTest, AliasesAndCatchAllLeadToAccounts) {
+    add_jane();
+    EXPECT_EQ(
+        ask("POST", "/v1/aliases", Json{{"address", "info@example.org"}, {"targets", {"jane@example.org"}}}).status,
+        201u);
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=info@example.org", std::string("x")).status, 201u);
+    EXPECT_EQ(ask("GET", "/v1/aliases").body["aliases"][0]["targets"][0], "jane@example.org");
+    EXPECT_EQ(ask("DELETE", "/v1/aliases/info@example.org").status, 200u);
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=info@example.org", std::string("x")).status, 404u);
+    EXPECT_EQ(ask("PUT", "/v1/domains/example.org/catch-all", Json{{"address", "jane@example.org"}}).status, 200u);
+    EXPECT_EQ(ask("POST", "/v1/deliver?recipient=info@example.org", std::string("x")).status, 201u);
+    EXPECT_EQ(ask("GET", "/v1/domains").body["domains"][0]["catch_all"], "jane@example.org");
+}
+
+TEST_F(AdminApiTest, DeliversAFileWithLfAndShowsItBackWithDecodedHeader) {
+    add_jane();
+    auto id = deliver("From: =?utf-8?q?J=C3=B6rg?= <j@b.test>\nSubject: Hi\n\n.dots\n..two\nlast");
+    auto list = ask("GET", "/v1/accounts/jane@example.org/messages");
+    ASSERT_EQ(list.body["messages"].size(), 1u);
+    EXPECT_EQ(list.body["messages"][0]["from"], "J\xc3\xb6rg <j@b.test>");
+    EXPECT_EQ(list.body["messages"][0]["subject"], "Hi");
+    auto content = ask("GET", "/v1/accounts/jane@example.org/messages/" + id + "/content");
+    EXPECT_TRUE(content.streamed);
+    EXPECT_EQ(content.status, 200u);
+    EXPECT_EQ(stream.type, "message/rfc822");
+    EXPECT_TRUE(stream.text.starts_with("Return-Path: <a@b.test>\r\n")) << stream.text;
+    EXPECT_TRUE(stream.text.ends_with("\r\n\r\n.dots\r\n..two\r\nlast\r\n")) << stream.text;
+    EXPECT_EQ(stream.text.size(), list.body["messages"][0]["octets"]);
+}
+
+TEST_F(AdminApiTest, RemovesAndRestoresAMessageUnderTheSameId) {
+    add_jane();
+    auto id = deliver("Subject: keep me\n\nx\n");
+    EXPECT_EQ(ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id).status, 200u);
+    EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].empty());
+    auto kept = ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"];
+    ASSERT_EQ(kept.size(), 1u);
+    EXPECT_EQ(kept[0]["reason"], "admin");
+    EXPECT_EQ(kept[0]["subject"], "keep me");
+    EXPECT_EQ(kept[0]["expires"], "2026-01-31T00:00:00Z");
+    EXPECT_EQ(ask("POST", "/v1/accounts/jane@example.org/retained/" + id + "/restore").status, 200u);
+    EXPECT_EQ(ask("POST", "/v1/accounts/jane@example.org/retained/" + id + "/restore").status, 409u);
+    EXPECT_EQ(ask("POST", "/v1/accounts/jane@example.org/retained/none/restore").status, 404u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"][0]["unique_id"], id);
+}
+
+TEST_F(AdminApiTest, TheMailOfARemovedAccountStaysUntilItsDaysAreOver) {
+    add_jane();
+    deliver("Subject: x\n\nx\n");
+    auto reply = ask("DELETE", "/v1/accounts/jane@example.org");
+    ASSERT_EQ(reply.status, 200u);
+    auto mail = "/v1/accounts/id:" + std::to_string(reply.body["id"].get<std::uint64_t>()) + "/messages";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").status, 404u);
+    EXPECT_EQ(ask("GET", "/v1/removed-accounts").body["removed_accounts"][0]["address"], "jane@example.org");
+
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    clock.advance(std::chrono::days(29));
+    EXPECT_EQ(round(housekeeping)->purged, 0u);
+    EXPECT_EQ(ask("GET", mail).body["messages"].size(), 1u);
+    clock.advance(std::chrono::days(2));
+    EXPECT_EQ(round(housekeeping)->purged, 1u);
+    EXPECT_TRUE(ask("GET", mail).body["messages"].empty());
+    EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
+}
+
+TEST_F(AdminApiTest, PurgeTakesTheMailAtOnce) {
+    add_jane();
+    deliver("x\n");
+    auto reply = ask("DELETE", "/v1/accounts/jane@example.org?purge=yes");
+    EXPECT_TRUE(reply.body["mail_kept_until"].is_null());
+    auto mail = "/v1/accounts/id:" + std::to_string(reply.body["id"].get<std::uint64_t>()) + "/messages";
+    EXPECT_TRUE(ask("GET", mail).body["messages"].empty());
+    EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
+}
+
+TEST_F(AdminApiTest, ARemovedAccountTakesNoMailThatWasOnItsWay) {
+    add_jane();
+    for (const char* purge : {"", "?purge=yes"}) {
+        auto id = run(directory.find_account("jane@example.org"))->id;
+        ASSERT_EQ(ask("DELETE", std::string("/v1/accounts/jane@example.org") + purge).status, 200u);
+        auto late = run(store.append(id, {"", {}, ""}));
+        ASSERT_FALSE(late) << purge;
+        EXPECT_EQ(late.error().code(), Errc::not_found);
+        ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "jane@example.org"}}).status, 201u) << "another's now";
+    }
+}
+
+TEST_F(AdminApiTest, WhatIsLeftOfARemovedAccountCanBePurgedEarly) {
+    add_jane();
+    deliver("x\n");
+    auto id = "id:" + std::to_string(run(directory.find_account("jane@example.org"))->id.value);
+    EXPECT_EQ(ask("DELETE", "/v1/accounts/" + id + "?purge=yes").status, 409u) << "it is still there";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/jane@example.org").status, 200u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/" + id + "/messages").body["messages"].size(), 1u);
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/" + id + "?purge=yes").status, 200u);
+    EXPECT_TRUE(ask("GET", "/v1/accounts/" + id + "/messages").body["messages"].empty());
+    EXPECT_TRUE(ask("GET", "/v1/removed-accounts").body["removed_accounts"].empty());
+}
+
+TEST_F(AdminApiTest, ForgettingARemovalLeavesALaterOneOnRecord) {
+    auto first = run(removed.add(directory::AccountId(2000), "jane@example.org"));
+    ASSERT_TRUE(first);
+    clock.advance(std::chrono::seconds(1));
+    auto again = run(removed.add(directory::AccountId(2000), "jane@example.org"));  // tried again meanwhile
+    ASSERT_TRUE(again);
+    ASSERT_TRUE(run(removed.forget(*first)));
+    ASSERT_EQ(run(removed.list({}, 10))->size(), 1u);
+    ASSERT_TRUE(run(removed.forget(*again)));
+    EXPECT_TRUE(run(removed.list({}, 10))->empty());
+    ASSERT_TRUE(run(removed.forget(*again)));
+}
+
+TEST_F(AdminApiTest, HousekeepingNeverPurgesAnAccountThatIsStillThere) {
+    add_jane();
+    deliver("x\n");
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    ASSERT_TRUE(run(removed.add(id, "jane@example.org")));  // and then the server died
+    clock.advance(std::chrono::days(100));
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    EXPECT_EQ(round(housekeeping)->purged, 0u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].size(), 1u);
+    EXPECT_TRUE(run(removed.list({}, 10))->empty());
+}
+
+TEST_F(AdminApiTest, HousekeepingKeepsTheRecordOfARemovalThatIsUnderWay) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    ASSERT_TRUE(run(removed.add(id, "jane@example.org")));
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    ASSERT_TRUE(round(housekeeping));
+    ASSERT_TRUE(run(directory.remove_account("jane@example.org")));
+    clock.advance(std::chrono::days(31));
+    EXPECT_EQ(round(housekeeping)->purged, 1u);
+}
+
+TEST_F(AdminApiTest, HousekeepingForgetsRetainedMailWhoseDaysAreOver) {
+    add_jane();
+    auto id = deliver("x\n");
+    ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id);
+    upkeep::Retention housekeeping(directory, store, removed, now, directory::kNeverExpires);
+    EXPECT_EQ(round(housekeeping)->expired, 0u);
+    clock.advance(std::chrono::days(31));
+    auto totals = round(housekeeping);
+    EXPECT_EQ(totals->expired, 1u);
+    EXPECT_EQ(totals->accounts, 1u);
+}
+
+TEST_F(AdminApiTest, AnAccountsSettingsAreShownAnnouncedAndTakenBack) {
+    add_jane();
+    auto target = "/v1/accounts/jane@example.org/settings";
+    auto reply = ask("PUT", target, Json{{"expire_days", 30}, {"login_delay", 900}});
+    ASSERT_EQ(reply.status, 200u) << reply.body;
+    EXPECT_EQ(reply.body["expire_days"], 30);
+    EXPECT_EQ(announced, (directory::AccountSettings{30, 900}));
+    reply = ask("PUT", target, Json{{"expire_days", "never"}});
+    EXPECT_EQ(reply.body["expire_days"], "never");
+    EXPECT_EQ(reply.body["login_delay"], 900) << "what is not named stays";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["expire_days"], "never");
+    ask("PUT", target, Json{{"expire_days", nullptr}, {"login_delay", nullptr}});
+    EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org").body["login_delay"].is_null());
+    EXPECT_EQ(announced, directory::AccountSettings());
+    for (const auto& wrong : {Json{{"expire_days", -1}}, Json{{"expire_days", "soon"}}, Json{{"expire_days", 36'501}},
+                              Json{{"login_delay", 1.5}}, Json{{"login_delay", "1m"}}, Json{{"quota", 1}}})
+        EXPECT_EQ(ask("PUT", target, wrong).status, 400u) << wrong;
+    EXPECT_EQ(ask("PUT", "/v1/accounts/nobody@example.org/settings", Json{{"expire_days", 1}}).status, 404u);
+    ask("PUT", target, Json{{"expire_days", 5}});
+    ask("DELETE", "/v1/accounts/jane@example.org");
+    EXPECT_EQ(announced, directory::AccountSettings()) << "who is gone counts no more";
+}
+
+TEST_F(AdminApiTest, EndsTheSessionsOfAnAccountThatIsShutOut) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    asio::io_context context(1);
+    struct Case {
+        std::string method, target;
+        Json body;
+        int ended;
+    };
+    Json import{{"accounts", {{{"address", "jane@example.org"}, {"password_hash", "{PLAIN}imported"}}}}};
+    for (const auto& [method, target, body, ended] : {
+             Case{"PUT", "/status", {{"status", "enabled"}}, 0},
+             {"PUT", "/password", {{"password", "another"}}, 1},
+             {"POST", "", import, 1},
+             {"POST", "", import, 0},  // the same again changes nothing
+             {"PUT", "/shared-secret", {{"secret", "0123456789abcdef"}}, 1},
+             {"DELETE", "/shared-secret", nullptr, 1},
+             {"PUT", "/status", {{"status", "disabled"}}, 1},
+             {"PUT", "/status", {{"status", "enabled"}}, 1},
+             {"DELETE", "", nullptr, 1},
+         }) {
+        int told = 0;
+        auto entry = open_sessions.enter(id, context.get_executor(), open_sessions.mark(), [&] { ++told; });
+        auto path = "/v1/accounts/" + (method == "POST" ? "import" : "jane@example.org" + target);
+        auto reply = ask(method, path, body.is_null() ? "" : dump(body));
+        EXPECT_EQ(reply.status, 200u);
+        context.restart();
+        context.run();
+        EXPECT_EQ(told, ended) << method << target;
+        EXPECT_EQ(reply.body.value("sessions_ended", 0), ended);
+    }
+}
+
+TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
+    add_jane();
+    ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "keeps@example.org"}}).status, 201u);
+    ask("PUT", "/v1/accounts/keeps@example.org/settings", Json{{"expire_days", "never"}});
+    deliver("x\n");
+    ask("POST", "/v1/deliver?recipient=keeps@example.org&sender=a@b.test", std::string("x\n"));
+    upkeep::Retention housekeeping(directory, store, removed, now, 10);
+    clock.advance(std::chrono::days(10) - std::chrono::hours(1));
+    EXPECT_EQ(round(housekeeping)->aged, 0u);
+    clock.advance(std::chrono::hours(2));
+    EXPECT_EQ(round(housekeeping)->aged, 0u) << "live mail is looked at once a day";
+    clock.advance(std::chrono::hours(22));
+    EXPECT_EQ(round(housekeeping)->aged, 1u);
+    EXPECT_TRUE(ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"].empty());
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["reason"], "expire");
+    EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
+}
+
+TEST_F(AdminApiTest, HousekeepingForgetsNothingWhileTheClockIsDoubted) {
+    add_jane();
+    auto doomed = deliver("deleted\n");
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/jane@example.org/messages/" + doomed).status, 200u);
+    deliver("old\n");
+    ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "gone@example.org"}}).status, 201u);
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/gone@example.org").status, 200u);
+    clock.advance(std::chrono::days(400));
+    upkeep::Retention housekeeping(directory, store, removed, now, 10);
+    clock_is_doubted = true;
+    auto totals = round(housekeeping);
+    ASSERT_TRUE(totals);
+    EXPECT_TRUE(totals->suspended);
+    EXPECT_EQ(totals->aged + totals->expired + totals->purged, 0u);
+    clock_is_doubted = false;
+    totals = round(housekeeping);
+    EXPECT_FALSE(totals->suspended);
+    EXPECT_EQ(totals->aged, 1u);
+    EXPECT_EQ(totals->expired, 1u);
+    EXPECT_EQ(totals->purged, 1u);
+}
+
+TEST_F(AdminApiTest, WhatAWrongClockHasStampedInTheFutureIsForgottenInDueTime) {
+    add_jane();
+    ASSERT_EQ(ask("POST", "/v1/accounts", Json{{"address", "gone@example.org"}}).status, 201u);
+    clock.advance(std::chrono::days(400));  // wrong
+    auto doomed = deliver("deleted\n");
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/jane@example.org/messages/" + doomed).status, 200u);
+    deliver("live\n");
+    ASSERT_EQ(ask("DELETE", "/v1/accounts/gone@example.org").status, 200u);
+    clock.advance(-std::chrono::days(400));
+    deliver("live, behind it\n");
+    upkeep::Retention housekeeping(directory, store, removed, now, 10);
+    auto round_after = [&](std::chrono::hours more) {
+        clock.advance(more);
+        return *round(housekeeping);
+    };
+    EXPECT_EQ(round_after(std::chrono::hours(0)).expired, 0u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"][0]["expires"],
+              "2026-01-31T00:00:00Z");
+    EXPECT_EQ(round_after(std::chrono::days(9)).aged, 0u);
+    EXPECT_EQ(round_after(std::chrono::days(2)).aged, 2u) << "that from the future came before the other";
+    EXPECT_EQ(round_after(std::chrono::days(18)).expired, 0u);
+    auto last = round_after(std::chrono::days(2));
+    EXPECT_EQ(last.expired, 1u);
+    EXPECT_EQ(last.purged, 1u);
+}
+
+TEST_F(AdminApiTest, ConfirmsTheClock) {
+    EXPECT_EQ(ask("POST", "/v1/clock/confirm").status, 200u);
+    EXPECT_FALSE(store_clock.state().doubted);
+}
+
+TEST_F(AdminApiTest, AnswersAWrongMethodOnARightPathWithThoseThatAreAllowed) {
+    struct Case {
+        std::string method, target, allow;
+    };
+    for (const auto& [method, target, allow] :
+         {Case{"DELETE", "/v1/status", "GET"},
+          {"GET", "/v1/clock/confirm", "POST"},
+          {"PATCH", "/v1/accounts/jane@example.org", "DELETE, GET"},
+          {"POST", "/v1/accounts/jane@example.org/shared-secret", "DELETE, PUT"}}) {
+        auto reply = ask(method, target);
+        EXPECT_EQ(reply.status, 405u) << target;
+        EXPECT_EQ(code_of(reply), "invalid");
+        EXPECT_NE(std::ranges::find(reply.fields, std::pair(std::string("Allow"), allow)), reply.fields.end())
+            << target;
+    }
+}
+
+TEST_F(AdminApiTest, AnswersEverybodyWithoutRightsAlike) {
+    for (const auto& stranger : {Caller{}, Caller{.administrator = false, .account = 1024}}) {
+        caller = stranger;
+        for (std::string_view target : {"/v1/status", "/v1/domains", "/v1/accounts/jane@example.org"}) {
+            auto reply = ask("GET", target);
+            EXPECT_EQ(reply.status, 403u) << target;
+            EXPECT_EQ(code_of(reply), "denied");
+        }
+    }
+    caller = {};
+    EXPECT_EQ(ask("GET", "/v1/nothing").status, 403u) << "strangers are not told what there is";
+}
+
+TEST_F(AdminApiTest, RefusesParametersThatAreUnknownOrWrong) {
+    for (std::string_view target : {"/v1/accounts?limit=x", "/v1/accounts?limit=10001", "/v1/accounts?limt=1",
+                                    "/v1/status?x=1", "/v1/accounts/jane@example.org/messages?headers=maybe"})
+        EXPECT_EQ(ask("GET", target).status, 400u) << target;
+}
+
+TEST_F(AdminApiTest, VerifiesWhatIsStoredAndBeginsToScrub) {
+    add_jane();
+    auto reply = ask("POST", "/v1/verify");
+    EXPECT_TRUE(reply.streamed);
+    EXPECT_EQ(reply.status, 200u);
+    auto last = Json::parse(stream.text);
+    EXPECT_EQ(last["type"], "done");
+    EXPECT_EQ(last["accounts"], 1);
+    EXPECT_EQ(ask("POST", "/v1/scrub").status, 202u);
+    EXPECT_EQ(inspection.scrubs, 1);
+}
+
+TEST_F(AdminApiTest, TellsHowTheServerIs) {
+    add_jane();
+    auto status = ask("GET", "/v1/status").body;
+    EXPECT_EQ(status["hostname"], "mail.example.org");
+    EXPECT_EQ(status["directory"]["accounts"], 1);
+    EXPECT_TRUE(status["housekeeping"].is_null());
+    ASSERT_TRUE(round(retention));
+    EXPECT_EQ(ask("GET", "/v1/status").body["housekeeping"]["accounts"], 1);
+}
+
+}  // namespace
+}  // namespace poplar::admin
