@@ -9,20 +9,20 @@
 #include <cstring>
 #include <filesystem>
 
+#include "server/services.h"
 #include "server/systemd.h"
 
 namespace poplar::server {
 
 namespace {
 
-const Addresses& addresses_of(const Config& config, Protocol protocol) {
-    switch (protocol) {
-        case Protocol::pop3: return config.listen.pop3;
-        case Protocol::pop3s: return config.listen.pop3s;
-        case Protocol::smtp: return config.listen.smtp;
-        case Protocol::lmtp: break;
-    }
-    return config.listen.lmtp;
+// "pop3, pop3s, smtp or lmtp"
+std::string names_of_listeners() {
+    std::string names;
+    const auto rows = listener_rows();
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        names += fmt::format("{}{}", i == 0 ? "" : i + 1 == rows.size() ? " or " : ", ", rows[i].name);
+    return names;
 }
 
 // Where `identity` could put a link in root's way, its own rights must do: they are ours while the result lives.
@@ -54,42 +54,36 @@ void make_socket_folder(const std::string& path) { make_folder(parent_of(path), 
 
 }  // namespace
 
-std::string_view name_of(Protocol protocol) {
-    switch (protocol) {
-        case Protocol::pop3: return "pop3";
-        case Protocol::pop3s: return "pop3s";
-        case Protocol::smtp: return "smtp";
-        case Protocol::lmtp: break;
-    }
-    return "lmtp";
-}
-
 Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t workers,
                                             const std::optional<Identity>& identity) {
     std::vector<BoundListener> bound;
-    std::vector<Protocol> given;
+    std::vector<std::size_t> given;
+    const auto rows = listener_rows();
     auto sockets = systemd::sockets();
     if (!sockets) return pass_on(sockets);
     for (const auto& socket : *sockets) {
-        auto protocol = std::ranges::find(kProtocols, std::string_view(socket.name), name_of);
-        if (protocol == kProtocols.end())
+        auto row = std::ranges::find(rows, std::string_view(socket.name), &ListenerRow::name);
+        if (row == rows.end())
             return fail(Errc::invalid,
                         fmt::format("a socket from systemd has the name \"{}\": FileDescriptorName= must be "
-                                    "pop3, pop3s, smtp or lmtp",
-                                    socket.name));
-        if (*protocol == Protocol::pop3s && !config.tls.configured())
-            return fail(Errc::invalid, "a socket from systemd for pop3s needs a certificate: add a [tls] section");
+                                    "{}",
+                                    socket.name, names_of_listeners()));
+        if (row->tls && !config.tls.configured())
+            return fail(
+                Errc::invalid,
+                fmt::format("a socket from systemd for {} needs a certificate: add a [tls] section", row->name));
+        const auto index = static_cast<std::size_t>(row - rows.begin());
         auto listener = net::adopt_listener(socket.fd, workers);
         if (!listener)
             return fail(Errc::invalid,
                         fmt::format("socket \"{}\" from systemd: {}", socket.name, listener.error().detail()));
-        bound.push_back({*protocol, std::move(*listener)});
-        given.push_back(*protocol);
+        bound.push_back({index, std::move(*listener)});
+        given.push_back(index);
     }
-    for (auto protocol : kProtocols) {
-        if (std::ranges::find(given, protocol) != given.end()) continue;
-        auto key = fmt::format("listen.{}", name_of(protocol));
-        for (const auto& text : addresses_of(config, protocol)) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (std::ranges::find(given, i) != given.end()) continue;
+        auto key = fmt::format("listen.{}", rows[i].name);
+        for (const auto& text : config.listen.at(std::string(rows[i].name))) {
             auto address = net::parse_address(text);
             if (!address) return fail(Errc::invalid, config.error_at(key, address.error().detail()));
             bool local = address->family == net::Address::Family::local;
@@ -98,7 +92,7 @@ Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t wo
             auto listener = net::listen_on(*address, {.workers = workers});
             if (!listener) return fail(Errc::invalid, config.error_at(key, listener.error().detail()));
             if (local) give_to(address->path, identity);
-            bound.push_back({protocol, std::move(*listener)});
+            bound.push_back({i, std::move(*listener)});
         }
     }
     return bound;

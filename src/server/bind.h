@@ -11,12 +11,8 @@
 
 namespace poplar::server {
 
-enum class Protocol { pop3, pop3s, smtp, lmtp };
-inline constexpr std::array kProtocols = {Protocol::pop3, Protocol::pop3s, Protocol::smtp, Protocol::lmtp};
-std::string_view name_of(Protocol protocol);
-
 struct BoundListener {
-    Protocol protocol;
+    std::size_t row;  ///< of listener_rows()
     net::Listener listener;
 };
 

@@ -15,6 +15,7 @@
 #include "directory/removed.h"
 #include "server/privileges.h"
 #include "server/server.h"
+#include "server/settings.h"
 #include "upkeep/verify.h"
 
 namespace poplar::server {
@@ -38,7 +39,7 @@ int check_config(const Cli& cli, bool show) {
     if (cli.json) {
         api::Json out{{"file", cli.config_path()}, {"errors", wrong}, {"warnings", found.warnings}};
         if (config && show)
-            for (const auto& key : config_keys()) out["values"][key.name] = key.show(*config);
+            for (const auto& key : keys_of(*config)) out["values"][key.name] = key.show();
         cli.print_json(out);
         return wrong.empty() ? 0 : cli::kExitConfig;
     }
@@ -46,7 +47,7 @@ int check_config(const Cli& cli, bool show) {
     for (const auto& line : wrong) complain(line);
     if (!wrong.empty()) return cli::kExitConfig;
     if (show)
-        for (const auto& key : config_keys()) fmt::print("{} = {}\n", key.name, key.show(*config));
+        for (const auto& key : keys_of(*config)) fmt::print("{} = {}\n", key.name, key.show());
     else
         fmt::print("{}: ok\n", cli.config_path());
     return 0;

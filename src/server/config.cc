@@ -8,11 +8,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <set>
 
-#include "base/units.h"
 #include "net/file_descriptor.h"
 #include "net/listener.h"
+#include "server/services.h"
+#include "server/settings.h"
 
 namespace poplar::server {
 
@@ -23,74 +23,6 @@ std::string machine_name() {
     if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "localhost";
     return name;
 }
-
-struct ConfigError {
-    std::size_t line;
-    std::string text;
-};
-
-class Reader {
-public:
-    Reader(Config& config, std::vector<ConfigError>& errors) : config_(config), errors_(errors) {
-        for (const auto& key : config_keys()) {
-            keys_.emplace(key.name, &key);
-            if (auto dot = key.name.find('.'); dot != std::string::npos) sections_.insert(key.name.substr(0, dot));
-        }
-    }
-
-    void read(const toml::table& table, const std::string& prefix) {
-        for (const auto& [name, node] : table) {
-            auto full = prefix + std::string(name.str());
-            auto line = node.source().begin.line;
-            config_.lines[full] = line;
-            if (prefix.empty() && sections_.contains(full)) {
-                if (const auto* section = node.as_table())
-                    read(*section, full + ".");
-                else
-                    error(line, full, "is a section: write [" + full + "]");
-            } else if (auto known = keys_.find(full); known != keys_.end()) {
-                if (auto what = known->second->set(config_, node); !what.empty()) error(line, full, what);
-            } else {
-                unknown(line, full, prefix, node.is_table());
-            }
-        }
-    }
-
-private:
-    void error(std::size_t line, std::string_view key, std::string_view what) {
-        // A key in quotes may hold anything, even a line end.
-        std::string shown(key);
-        for (char& c : shown)
-            if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-        errors_.push_back({line, fmt::format("{}:{}: {}: {}", config_.file, line, shown, what)});
-    }
-
-    // Names of the same section come first; then the same name in another section.
-    void unknown(std::size_t line, const std::string& full, const std::string& prefix, bool is_table) {
-        std::vector<std::string_view> candidates;
-        for (const auto& [name, key] : keys_)
-            if (name.starts_with(prefix) && name.find('.', prefix.size()) == std::string::npos)
-                candidates.push_back(std::string_view(name).substr(prefix.size()));
-        if (prefix.empty())
-            for (const auto& section : sections_) candidates.push_back(section);
-        auto last = full.substr(prefix.size());
-        std::string meant(nearest(last, candidates));
-        if (!meant.empty()) {
-            meant = prefix + meant;
-        } else {
-            for (const auto& [name, key] : keys_)
-                if (name.substr(name.rfind('.') + 1) == last) meant = name;
-        }
-        auto what = fmt::format("unknown {}", is_table ? "section" : "key");
-        if (!meant.empty()) what += fmt::format("; did you mean \"{}\"?", meant);
-        error(line, full, what);
-    }
-
-    Config& config_;
-    std::vector<ConfigError>& errors_;
-    std::map<std::string, const ConfigKey*, std::less<>> keys_;
-    std::set<std::string, std::less<>> sections_;
-};
 
 /// Whether who listens at `one` takes what comes to `other`.
 bool covers(const net::Address& one, const net::Address& other) {
@@ -105,11 +37,9 @@ bool covers(const net::Address& one, const net::Address& other) {
 void check_listeners(const Config& config, std::vector<std::string>& errors) {
     std::vector<std::pair<std::string, net::Address>> seen;
     if (auto admin = net::parse_address("unix:" + config.admin_socket)) seen.emplace_back("admin_socket", *admin);
-    for (auto [key, addresses] : {std::pair("listen.pop3", &config.listen.pop3),
-                                  {"listen.pop3s", &config.listen.pop3s},
-                                  {"listen.smtp", &config.listen.smtp},
-                                  {"listen.lmtp", &config.listen.lmtp}})
-        for (const auto& text : *addresses) {
+    for (const auto& row : listener_rows()) {
+        const auto key = "listen." + std::string(row.name);
+        for (const auto& text : config.listen.at(std::string(row.name))) {
             auto address = net::parse_address(text);
             if (!address) continue;
             auto other = std::ranges::find_if(seen, [&](const auto& earlier) {
@@ -120,6 +50,7 @@ void check_listeners(const Config& config, std::vector<std::string>& errors) {
                     key, fmt::format("{}: {} has {} already", address->text(), other->first, other->second.text())));
             seen.emplace_back(key, std::move(*address));
         }
+    }
 }
 
 // What only shows when all values are known.
@@ -142,11 +73,13 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
         errors.push_back(config.error_at("oauth",
                                          "needs audience, the name that the issuer has for this service; "
                                          "\"*\" takes tokens for any service of that issuer"));
-    if (!config.listen.pop3s.empty() && !config.lines.contains("tls"))
-        errors.push_back(config.error_at("listen.pop3s", "needs a certificate: add a [tls] section"));
+    for (const auto& row : listener_rows())
+        if (row.tls && !config.listen.at(std::string(row.name)).empty() && !config.lines.contains("tls"))
+            errors.push_back(
+                config.error_at("listen." + std::string(row.name), "needs a certificate: add a [tls] section"));
     check_listeners(config, errors);
     // RFC 2033 s5
-    for (const auto& where : config.listen.lmtp)
+    for (const auto& where : config.listen.at("lmtp"))
         if (auto address = net::parse_address(where); address && address->port == 25)
             errors.push_back(config.error_at("listen.lmtp", "LMTP must not be served on port 25, which is SMTP's"));
     if (!config.group.empty() && config.user.empty()) errors.push_back(config.error_at("group", "needs user too"));
@@ -154,34 +87,23 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
 
 // The addresses of a real installation, if the file has no [listen].
 void default_listeners(Config& config) {
-    config.listen = {{"[::]:110"}, {}, {"[::]:25"}, {"unix:/run/poplar/lmtp.sock", "127.0.0.1:24"}};
-    if (config.tls.configured()) config.listen.pop3s = {"[::]:995"};
+    for (const auto& row : listener_rows())
+        if (!row.tls || config.tls.configured()) config.listen[std::string(row.name)] = row.defaults;
 }
 
 }  // namespace
 
 std::string Config::error_at(std::string_view key, std::string_view what) const {
-    if (auto line = lines.find(key); line != lines.end())
-        return fmt::format("{}:{}: {}: {}", file, line->second, key, what);
-    return fmt::format("{}: {}: {}", file, key, what);
+    return config::error_at(file, lines, key, what);
 }
 
 std::expected<Config, ConfigErrors> parse_config(std::string_view text, const std::string& file) {
     Config config;
     ConfigErrors errors;
     config.file = file;
-    try {
-        auto table = toml::parse(text, file);
-        std::vector<ConfigError> found;
-        Reader(config, found).read(table, "");
-        std::ranges::sort(found, {}, &ConfigError::line);  // the table is in the order of its keys
-        for (auto& error : found) errors.lines.push_back(std::move(error.text));
-    } catch (const toml::parse_error& error) {
-        std::string what(error.description());
-        std::ranges::replace(what, '\n', ' ');
-        errors.lines.push_back(fmt::format("{}:{}: {}", file, error.source().begin.line, what));
-        return std::unexpected(std::move(errors));
-    }
+    bool is_toml = true;
+    errors.lines = config::read(text, file, keys_of(config), config.lines, is_toml);
+    if (!is_toml) return std::unexpected(std::move(errors));
     if (config.hostname.empty()) config.hostname = machine_name();
     if (!config.lines.contains("listen")) default_listeners(config);
     config.engine.directory = config.data_dir;
@@ -207,11 +129,15 @@ std::expected<Config, ConfigErrors> load_config(const std::string& file) {
     return parse_config(text, file);
 }
 
-ConfigChanges compare(const Config& before, const Config& after) {
+ConfigChanges compare(Config before, Config after) {
     ConfigChanges changes;
-    for (const auto& key : config_keys())
-        if (key.show(before) != key.show(after))
-            (key.change == ConfigKey::Change::live ? changes.live : changes.restart).push_back(key.name);
+    const auto old = keys_of(before), fresh = keys_of(after);
+    for (std::size_t i = 0; i < old.size(); ++i) {
+        if (old[i].show() == fresh[i].show()) continue;
+        const auto by = fresh[i].applied_by;
+        (by.empty() ? changes.restart : changes.live).push_back(fresh[i].name);
+        if (!by.empty()) changes.appliers.insert(by);
+    }
     return changes;
 }
 

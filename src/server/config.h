@@ -1,22 +1,23 @@
 #pragma once
 // The configuration: one TOML file, every key with a safe default, anything unknown or misspelt an error.
-// docs/configuration.md describes each key; a test holds it against config_keys().
+// The keys are those of server/settings.cc; the tables of docs/configuration.md are made from them.
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <toml++/toml.h>
-
 #include "auth/exchange.h"
 #include "base/log.h"
+#include "config/reader.h"
 #include "delivery/delivery.h"
 #include "directory/directory.h"
 #include "engine/local/local_engine.h"
 #include "mailstore/mail_store.h"
 #include "net/server.h"
+#include "net/settings.h"
 #include "pop3/session.h"
 #include "session/channel.h"
 #include "smtp/session.h"
@@ -38,24 +39,16 @@ struct Config {
     std::string user, group;
     std::size_t workers = 0;  ///< 0: one a core
 
-    struct {
-        Addresses pop3, pop3s, smtp, lmtp;
-    } listen;
+    std::map<std::string, Addresses> listen;  ///< by the listener's name
 
-    /// The networks whose connections begin with the PROXY protocol's header, for each protocol.
-    struct {
-        NetworkTexts pop3, pop3s, smtp, lmtp;
-    } proxy_protocol;
+    /// The networks whose connections begin with the PROXY protocol's header, for each listener.
+    std::map<std::string, NetworkTexts> proxies;
     /// The front servers that may say who their client is.
     struct {
         NetworkTexts smtp, lmtp;
     } xclient;
 
-    struct {
-        std::string certificate, private_key, client_ca;
-        std::string ciphers;  ///< empty: net::kStrictCiphers
-        bool configured() const { return !certificate.empty(); }
-    } tls;
+    net::TlsSettings tls;
 
     auth::Options auth;
     session::AllowPlaintext allow_plaintext = session::AllowPlaintext::loopback;
@@ -92,23 +85,10 @@ struct Config {
 
     /// The file and, for each key it sets, the line: for errors that only show when the value is used.
     std::string file;
-    std::map<std::string, std::size_t, std::less<>> lines;
+    config::Lines lines;
     /// `FILE:LINE: key: what`; without the line if the file does not set the key.
     std::string error_at(std::string_view key, std::string_view what) const;
 };
-
-struct ConfigKey {
-    enum class Change { live, restart };  ///< whether SIGHUP can apply a new value
-    std::string name;                     ///< "listen.pop3"
-    Change change;
-    /// Takes the value over. Returns what is wrong with it, or "".
-    std::function<std::string(Config&, const toml::node&)> set;
-    /// The value as TOML, as the documentation shows defaults.
-    std::function<std::string(const Config&)> show;
-};
-
-/// Every key there is, in the order of the documentation.
-const std::vector<ConfigKey>& config_keys();
 
 /// Each of `errors` is one line for the operator: `FILE:LINE: key: what`.
 struct ConfigErrors {
@@ -120,7 +100,8 @@ std::expected<Config, ConfigErrors> load_config(const std::string& file);
 /// The keys whose values differ, as names.
 struct ConfigChanges {
     std::vector<std::string> live, restart;
+    std::set<std::string_view> appliers;  ///< of the live ones
 };
-ConfigChanges compare(const Config& before, const Config& after);
+ConfigChanges compare(Config before, Config after);
 
 }  // namespace poplar::server

@@ -14,7 +14,6 @@
 #include "api/server.h"
 #include "auth/open_sessions.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "base/steady.h"
 #include "base/version.h"
 #include "cli/exit_codes.h"
@@ -23,6 +22,7 @@
 #include "jobs/runner.h"
 #include "server/bind.h"
 #include "server/privileges.h"
+#include "server/services.h"
 #include "server/systemd.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
@@ -41,8 +41,6 @@ constexpr auto kClockEvery = std::chrono::minutes(1);         // it is looked at
 constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
 constexpr std::size_t kAdminConnections = 64;
-constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
-constexpr std::uint64_t kUnfinishedOfOnePeer = 1u << 20;   // the same
 
 int complain_lines(const std::vector<std::string>& lines, int exit_code) {
     for (const auto& line : lines) fmt::print(stderr, "poplar: {}\n", line);
@@ -131,16 +129,6 @@ Result<> open_log(const Config& config) {
     }
 }
 
-const NetworkTexts& proxies_of(const Config& config, Protocol protocol) {
-    switch (protocol) {
-        case Protocol::pop3: return config.proxy_protocol.pop3;
-        case Protocol::pop3s: return config.proxy_protocol.pop3s;
-        case Protocol::smtp: return config.proxy_protocol.smtp;
-        case Protocol::lmtp: break;
-    }
-    return config.proxy_protocol.lmtp;
-}
-
 /// The admin socket's. Whoever may use it is trusted, and descriptors that mail must leave are there for it.
 net::ServerLimits admin_limits() {
     net::ServerLimits limits;
@@ -148,20 +136,6 @@ net::ServerLimits admin_limits() {
     limits.connections_reserved = limits.spare_descriptors = 0;
     limits.connection.write_rate = 0;
     return limits;
-}
-
-/// Sessions of one protocol, counted.
-struct SessionCount {
-    std::atomic<std::uint64_t> live = 0, total = 0;
-};
-
-Task<> counted(SessionCount& count, Task<> session) {
-    struct Guard {
-        explicit Guard(SessionCount& c) : counter(c) { ++counter.live, ++counter.total; }
-        ~Guard() { --counter.live; }
-        SessionCount& counter;
-    } guard(count);
-    co_await std::move(session);
 }
 
 /// What runs once everything is bound and privileges are dropped. Members are destroyed in reverse: the engine last.
@@ -173,10 +147,8 @@ public:
     void run();
 
 private:
-    void set_session_options();
     void set_tls(TlsContexts contexts);
-    net::Service service(Protocol protocol);
-    net::Service admin_service();
+    Task<> serve_admin(std::unique_ptr<net::Connection> connection);
     Task<> watch_signals();
     Task<> stop();
     Task<> load_clock();
@@ -197,19 +169,9 @@ private:
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
     net::CurrentTls tls_, smtp_tls_;
-    std::array<SessionCount, kProtocols.size()> sessions_;
     auth::OpenSessions open_sessions_;
-    pop3::LoginDelays login_delays_;
-    pop3::Announced announced_;
-    pop3::ListingCache listings_{config_.pop3.listing_cache};
-    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, config_.allow_plaintext};
-    pop3::Services pop3_services_{logins_, store_, login_delays_, announced_, &listings_};
-    smtp::UnknownRecipients unknown_recipients_{{.free = config_.unknown_recipients_per_peer}};
-    Budget envelopes_{config_.envelope_memory, kEnvelopesOfOnePeer};
-    Budget unfinished_{config_.unfinished_messages, kUnfinishedOfOnePeer};
-    smtp::Services smtp_services_{delivery_, &unknown_recipients_, &envelopes_, &unfinished_};
-    smtp::Services lmtp_services_{delivery_, nullptr, &envelopes_, nullptr};
-    std::vector<std::pair<Protocol, std::string>> bound_;
+    Services services_{config_, {authenticator_, sasl_, open_sessions_, store_, delivery_, tls_, smtp_tls_}};
+    std::vector<api::ListeningAddress> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
     asio::signal_set signals_{control_, SIGTERM, SIGINT, SIGHUP};
@@ -239,7 +201,6 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days),
-      announced_(config_.pop3.policy),
       api_({.directory = directory_,
             .mail = store_,
             .auth = authenticator_,
@@ -251,13 +212,12 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .retention = retention_,
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
-            .settings_changed = [this](const directory::AccountSettings& strictest) { announced_.set(strictest); },
+            .settings_changed = [this](const directory::AccountSettings& strictest) { services_.announce(strictest); },
             .own_status = [this](api::Status& status) { fill_status(status); }}),
       admin_(control_worker_, admin_limits()),
       workers_(workers),
       net_(workers_, config_.net) {
     set_tls(std::move(tls));
-    set_session_options();
 }
 
 void Server::set_tls(TlsContexts contexts) {
@@ -265,48 +225,9 @@ void Server::set_tls(TlsContexts contexts) {
     smtp_tls_.set(std::move(contexts.smtp));
 }
 
-void Server::set_session_options() {
-    if (config_.tls.configured()) {
-        config_.pop3.tls = config_.lmtp.tls = [this] { return tls_.get(); };
-        config_.smtp.tls = [this] { return smtp_tls_.get(); };
-    }
-    config_.smtp.xclient = *net::Networks::parse(config_.xclient.smtp);
-    config_.lmtp.xclient = *net::Networks::parse(config_.xclient.lmtp);
-    config_.pop3.hostname = config_.smtp.hostname = config_.lmtp.hostname = config_.hostname;
-}
-
-net::Service Server::service(Protocol protocol) {
-    net::Service service;
-    service.name = name_of(protocol);
-    auto& count = sessions_[static_cast<std::size_t>(protocol)];
-    if (protocol == Protocol::pop3 || protocol == Protocol::pop3s) {
-        service.protocol = name_of(Protocol::pop3);
-        service.busy_reply = pop3::kBusyReply;
-        service.session = [this, &count](std::unique_ptr<net::Connection> connection) {
-            return counted(count, pop3::serve(std::move(connection), pop3_services_, config_.pop3, random_text(10)));
-        };
-    } else {
-        const bool smtp = protocol == Protocol::smtp;
-        const auto& options = smtp ? config_.smtp : config_.lmtp;
-        const auto& services = smtp ? smtp_services_ : lmtp_services_;
-        service.busy_reply = fmt::format("421 4.3.2 {} too many connections, try again later\r\n", config_.hostname);
-        service.session = [&count, &services, &options](std::unique_ptr<net::Connection> connection) {
-            return counted(count, smtp::serve(std::move(connection), services, options, random_text(10)));
-        };
-    }
-    if (protocol == Protocol::pop3s) service.tls = [this] { return tls_.get(); };
-    service.proxies = *net::Networks::parse(proxies_of(config_, protocol));
-    return service;
-}
-
-net::Service Server::admin_service() {
-    net::Service service;
-    service.name = "admin";
-    service.session = [this](std::unique_ptr<net::Connection> connection) -> Task<> {
-        auto handler = admin::handler(api_, admin::local_caller(connection->local_user()));
-        co_await http::serve(std::move(connection), *handler);
-    };
-    return service;
+Task<> Server::serve_admin(std::unique_ptr<net::Connection> connection) {
+    auto handler = admin::handler(api_, admin::local_caller(connection->local_user()));
+    co_await http::serve(std::move(connection), *handler);
 }
 
 void Server::spawn(Task<> task) {
@@ -319,7 +240,7 @@ void Server::spawn(Task<> task) {
 Task<> Server::announce() {
     auto strictest = co_await directory_.strictest_settings();
     if (strictest)
-        announced_.set(*strictest);
+        services_.announce(*strictest);
     else
         log::error("server.settings_unreadable", {{"reason", strictest.error().detail()}});
 }
@@ -337,13 +258,19 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     control_.restart();
     workers_.start();
     std::string where;
-    for (auto& [protocol, listener] : listeners) {
+    for (auto& [row, listener] : listeners) {
         auto address = listener.address.text();
-        where += fmt::format("{}{}={}", where.empty() ? "" : " ", name_of(protocol), address);
-        bound_.emplace_back(protocol, address);
-        net_.add(std::move(listener), service(protocol));
+        const std::string name(listener_rows()[row].name);
+        where += fmt::format("{}{}={}", where.empty() ? "" : " ", name, address);
+        bound_.push_back({name, address});
+        net_.add(std::move(listener), services_.service(row));
     }
-    admin_.add(std::move(admin), admin_service());
+    net::Service service;
+    service.name = "admin";
+    service.session = [this](std::unique_ptr<net::Connection> connection) {
+        return serve_admin(std::move(connection));
+    };
+    admin_.add(std::move(admin), std::move(service));
     spawn(watch_signals());
     jobs_.add(clock_, {.every = kClockEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
@@ -446,14 +373,9 @@ void Server::reload() {
         log_warnings(tls_warnings(*config, contexts));
     }
     auto changes = compare(config_, *config);
-    bool log_moved = config->log.file != config_.log.file || config->log.level != config_.log.level ||
-                     config->log.format != config_.log.format;
-    try {
-        if (log_moved) log::configure(config->log.level, config->log.format, config->log.file);
-    } catch (const std::exception& e) {
-        return refuse({config->error_at("log.file", fmt::format("can't be opened: {}", e.what()))});
-    }
-    log::limit_shares(config->log.shares);
+    if (changes.appliers.contains("log"))
+        if (auto opened = open_log(*config); !opened) return refuse({opened.error().detail()});
+    // What each Key::applied_by names. A certificate is loaded anew in any case, and below.
     config_.log = config->log;
     config_.drain_time = config->drain_time;
     config_.smtp_ciphers = config->smtp_ciphers;
@@ -481,14 +403,10 @@ void Server::fill_status(api::Status& status) {
     status.uptime_seconds = static_cast<std::uint64_t>(up.count());
     status.stopping = stopping_;
     status.config = config_.file;
-    for (const auto& [protocol, address] : bound_)
-        status.listening.push_back({std::string(name_of(protocol)), address});
+    status.listening = bound_;
     if (auto tls = tls_.get()) status.certificate_expires = tls->not_after();
     auto& connections = status.connections;
-    for (auto protocol : kProtocols) {
-        const auto& count = sessions_[static_cast<std::size_t>(protocol)];
-        connections.by_protocol[std::string(name_of(protocol))] = {count.live, count.total};
-    }
+    services_.count_into(connections);
     const auto counters = net_.counters();
     connections.accepted = counters.accepted;
     connections.refused_total_limit = counters.refused_total;

@@ -1,0 +1,136 @@
+#include "auth/settings.h"
+
+#include "auth/authenticator.h"
+#include "auth/exchange.h"
+#include "auth/scram.h"
+#include "auth/token.h"
+#include "config/keys.h"
+#include "http/url.h"
+#include "mail/address.h"
+
+namespace poplar::auth {
+
+namespace {
+
+config::Words<Mechanism> mechanism_words() {
+    config::Words<Mechanism> words;
+    for (auto mechanism : all_mechanisms()) words.emplace_back(name_of(mechanism), mechanism);
+    return words;
+}
+
+std::string check_domain(std::string& domain) {
+    if (domain.empty()) return {};
+    auto canonical = mail::canonical_domain(domain);
+    if (!canonical) return "\"" + domain + "\" is not a domain";
+    domain = *canonical;
+    return {};
+}
+
+std::string check_url(const std::string& text) {
+    if (text.empty()) return {};
+    auto url = http::parse_url(text);
+    return url ? std::string() : url.error().detail();
+}
+
+}  // namespace
+
+void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
+    using std::chrono::days;
+    using std::chrono::milliseconds;
+    using std::chrono::minutes;
+    using std::chrono::seconds;
+    constexpr std::int64_t kMillion = 1'000'000;
+    keys.choices<Mechanism>("auth.mechanisms", sasl.mechanisms, mechanism_words(),
+                            "SASL mechanisms that may be used, from `SCRAM-SHA-256-PLUS`, `SCRAM-SHA-1-PLUS`, "
+                            "`SCRAM-SHA-256`, `SCRAM-SHA-1`, `EXTERNAL`, `OAUTHBEARER`, `XOAUTH2`, `CRAM-MD5`, `PLAIN` "
+                            "and `LOGIN`. See [below](#mechanisms) for what each needs. Others: `-ERR`.");
+    keys.choices<ScramHash>("auth.scram_keys", options.scram_keys,
+                            config::Words<ScramHash>{{"SHA-256", ScramHash::sha256}, {"SHA-1", ScramHash::sha1}},
+                            "Keep SCRAM keys for `SHA-256`, `SHA-1` or both beside a password's hash: made when a "
+                            "password is set in clear, and at the next good login with a password.");
+    keys.number("auth.scram_iterations", options.scram_iterations, kScramLeastIterations, kScramMostIterations,
+                "Iterations of new SCRAM keys. More cost who steals the store more, and each client at each login.");
+    keys.text("auth.default_domain", options.default_domain,
+              "Put behind a login name without `@`. Empty: such names fail.", config::Empty::allowed, check_domain);
+    keys.duration("auth.cache_ttl", options.cache_ttl, seconds(0), days(1),
+                  "How long a verified password is remembered, as a keyed hash, so that polling costs no Argon2. "
+                  "`\"0s\"`: never.");
+    keys.number("auth.cache_entries", options.cache_entries, 0, 100 * kMillion,
+                "How many are remembered; then the oldest is forgotten.");
+    keys.boolean("auth.upgrade_hashes", options.upgrade_hashes,
+                 "Rewrite weaker password hashes as Argon2id at the next good login.");
+    keys.number("auth.hash_threads", options.hash_threads, 1, 1024, "Threads that check passwords.");
+    keys.number("auth.hash_queue", options.hash_queue, 1, kMillion,
+                "Logins that may wait for one, in shares by standing, network (/24, /48) and peer "
+                "([security.md](security.md)). More: the last of the largest share is answered `-ERR [SYS/TEMP]`.");
+    keys.number("auth.hashes_per_account", options.hashes_per_account, 1, kMillion,
+                "Of those, how many may be of one account, counted apart for peers it was logged in from, others, and "
+                "others that have just failed. More are answered `-ERR [SYS/TEMP]`.");
+    keys.number("auth.failures_per_pair", options.failures_per_pair, 1, kMillion,
+                "Failed logins to one account from one address (IPv6: its /64) that cost nothing. Then each attempt "
+                "waits for its turn, ever longer, and is answered as always, or `-ERR [SYS/TEMP]` if it would wait for "
+                "more than `auth.longest_wait`.");
+    keys.number("auth.failures_per_peer", options.failures_per_peer, 1, kMillion,
+                "The same for one address and all accounts that were not logged in from there lately. This machine "
+                "(loopback) has no such limit.");
+    keys.number("auth.failures_per_account", options.failures_per_account, 1, kMillion,
+                "The same for one account and all addresses from which it was not logged in to lately.");
+    keys.duration("auth.failure_window", options.failure_window, seconds(1), days(30),
+                  "In this time as many failures are forgiven as each limit allows, one after the other.");
+    keys.duration("auth.longest_delay", options.longest_delay, milliseconds(1), minutes(5),
+                  "Between two turns; the first delay is an eighth of it, then it doubles.");
+    keys.duration(
+        "auth.longest_wait", options.longest_wait, milliseconds(0), minutes(5),
+        "For a turn. An attempt that would wait for longer is answered `-ERR [SYS/TEMP]` after `auth.failure_delay`.");
+    keys.number("auth.familiar_peers", options.familiar_peers, 0, 1000,
+                "Addresses kept for each account from which it was logged in to last, by whatever mechanism: only its "
+                "own failures from there hold up logins from there. 0: none.");
+    keys.duration("auth.failure_delay", options.failure_delay, milliseconds(0), minutes(1),
+                  "A failed login is answered at a multiple of this after it began, so that the time tells nothing.");
+}
+
+void add_settings(config::Keys& keys, TokenOptions& tokens) {
+    using std::chrono::days;
+    using std::chrono::hours;
+    using std::chrono::minutes;
+    using std::chrono::seconds;
+    constexpr std::int64_t kMillion = 1'000'000;
+    keys.paths("oauth.keys", tokens.key_files,
+               "PEM files with public keys or certificates: RSA of 2048 bits or more, P-256, Ed25519. Several keys are "
+               "tried in turn, so that a new one can be added before the old one goes.");
+    keys.choices<std::string>("oauth.algorithms", tokens.algorithms,
+                              config::Words<std::string>{{"RS256", "RS256"}, {"ES256", "ES256"}, {"EdDSA", "EdDSA"}},
+                              "Signatures that are accepted. The key decides which, not the token.");
+    keys.text("oauth.issuer", tokens.issuer, "What `iss` must be. Empty: anything.");
+    keys.text("oauth.audience", tokens.audience,
+              "What must be in `aud`: the issuer's name for this service. Needed with either of these; `\"*\"` accepts "
+              "anything, so a token that was meant for another service of the issuer opens the mail.");
+    keys.text("oauth.scope", tokens.scope, "A scope that the token must have (`scope` or `scp`). Empty: none.");
+    keys.text("oauth.account_claim", tokens.account_claim,
+              "The claim that names the account, as a login name. `email` with an `email_verified` other than true is "
+              "refused.",
+              config::Empty::refused);
+    keys.duration("oauth.leeway", tokens.leeway, seconds(0), hours(1),
+                  "By how much clocks may differ for `exp` and `nbf`. A JWT without `exp` is refused.");
+    keys.text("oauth.configuration_url", tokens.configuration_url,
+              "Told to clients whose token is no good, as `openid-configuration`.");
+    keys.text("oauth.introspection_url", tokens.introspection_url,
+              "`https://...`; `http://` only for an issuer on this machine.", config::Empty::allowed, check_url);
+    keys.text("oauth.introspection_user", tokens.introspection_user, "Who we are for the issuer (HTTP Basic).");
+    keys.path("oauth.introspection_secret_file", tokens.introspection_secret_file,
+              "A file whose first line is the secret for it. Read at the start, before privileges are dropped.",
+              config::Empty::allowed);
+    keys.path("oauth.introspection_ca_file", tokens.introspection_ca_file,
+              "PEM file: whom to trust for the issuer's certificate. Empty: whom the system trusts.",
+              config::Empty::allowed);
+    keys.duration("oauth.introspection_timeout", tokens.introspection_timeout, seconds(1), minutes(1),
+                  "For the whole request; then `-ERR [SYS/TEMP]`.");
+    keys.number("oauth.introspection_requests", tokens.introspection_requests, 1, kMillion,
+                "Requests at a time; more logins: `-ERR [SYS/TEMP]`.");
+    keys.duration("oauth.cache_ttl", tokens.cache_ttl, seconds(0), days(1),
+                  "How long the issuer's word about a good token is believed, within its `exp`. `\"0s\"`: not at all.");
+    keys.number("oauth.cache_entries", tokens.cache_entries, 0, kMillion,
+                "How many tokens are remembered; then the oldest is forgotten.");
+}
+
+}  // namespace poplar::auth

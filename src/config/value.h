@@ -1,0 +1,24 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace poplar::config {
+
+/// What stands behind a key.
+struct Value {
+    struct Other {
+        std::string_view name;  ///< "a section", "a date"
+    };
+    std::variant<std::string, std::int64_t, bool, double, std::vector<Value>, Other> held;
+
+    template <class T>
+    const T* as() const {
+        return std::get_if<T>(&held);
+    }
+    std::string_view type_name() const;  ///< "a text", "an integer"
+};
+
+}  // namespace poplar::config

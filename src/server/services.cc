@@ -1,0 +1,158 @@
+#include "server/services.h"
+
+#include <fmt/format.h>
+
+#include "api/server.h"
+#include "auth/open_sessions.h"
+#include "base/budget.h"
+#include "base/random.h"
+#include "net/tls.h"
+#include "pop3/session.h"
+#include "server/config.h"
+#include "smtp/session.h"
+
+namespace poplar::server {
+
+namespace {
+
+constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
+constexpr std::uint64_t kUnfinishedOfOnePeer = 1u << 20;   // the same
+
+struct SessionCount {
+    std::atomic<std::uint64_t> live = 0, total = 0;
+};
+
+Task<> counted(SessionCount& count, Task<> session) {
+    struct Guard {
+        explicit Guard(SessionCount& c) : counter(c) { ++counter.live, ++counter.total; }
+        ~Guard() { --counter.live; }
+        SessionCount& counter;
+    } guard(count);
+    co_await std::move(session);
+}
+
+}  // namespace
+
+struct Services::Shared {
+    Shared(Config& c, const Parts& parts)
+        : config(c),
+          announced(c.pop3.policy),
+          listings(c.pop3.listing_cache),
+          logins{parts.authenticator, parts.sasl, parts.open_sessions, c.allow_plaintext},
+          pop3{logins, parts.store, login_delays, announced, &listings},
+          unknown_recipients({.free = c.unknown_recipients_per_peer}),
+          envelopes(c.envelope_memory, kEnvelopesOfOnePeer),
+          unfinished(c.unfinished_messages, kUnfinishedOfOnePeer),
+          smtp{parts.delivery, &unknown_recipients, &envelopes, &unfinished},
+          lmtp{parts.delivery, nullptr, &envelopes, nullptr},
+          tls(parts.tls),
+          counts(listener_rows().size()) {
+        if (c.tls.configured()) {
+            c.pop3.tls = c.lmtp.tls = [&current = parts.tls] { return current.get(); };
+            c.smtp.tls = [&current = parts.smtp_tls] { return current.get(); };
+        }
+        c.smtp.xclient = *net::Networks::parse(c.xclient.smtp);
+        c.lmtp.xclient = *net::Networks::parse(c.xclient.lmtp);
+        c.pop3.hostname = c.smtp.hostname = c.lmtp.hostname = c.hostname;
+    }
+
+    const Config& config;
+    pop3::LoginDelays login_delays;
+    pop3::Announced announced;
+    pop3::ListingCache listings;
+    session::LoginServices logins;
+    pop3::Services pop3;
+    smtp::UnknownRecipients unknown_recipients;
+    Budget envelopes, unfinished;
+    smtp::Services smtp, lmtp;
+    const net::CurrentTls& tls;
+    std::vector<SessionCount> counts;  ///< by listener
+};
+
+namespace {
+
+using Shared = Services::Shared;
+using Connection = std::unique_ptr<net::Connection>;
+
+std::string pop3_busy(const Shared&) { return pop3::kBusyReply; }
+Task<> serve_pop3(Connection connection, Shared& shared) {
+    return pop3::serve(std::move(connection), shared.pop3, shared.config.pop3, random_text(10));
+}
+
+std::string smtp_busy(const Shared& shared) {
+    return fmt::format("421 4.3.2 {} too many connections, try again later\r\n", shared.config.hostname);
+}
+Task<> serve_smtp(Connection connection, Shared& shared) {
+    return smtp::serve(std::move(connection), shared.smtp, shared.config.smtp, random_text(10));
+}
+Task<> serve_lmtp(Connection connection, Shared& shared) {
+    return smtp::serve(std::move(connection), shared.lmtp, shared.config.lmtp, random_text(10));
+}
+
+}  // namespace
+
+std::span<const ListenerRow> listener_rows() {
+    static const ListenerRow rows[] = {
+        {"pop3",
+         "pop3",
+         false,
+         {"[::]:110"},
+         "POP3, with STLS when TLS is configured.",
+         "Proxies in front of `listen.pop3`.",
+         pop3_busy,
+         serve_pop3},
+        {"pop3s",
+         "pop3",
+         true,
+         {"[::]:995"},
+         "POP3 in TLS from the first octet. Needs `[tls]`.",
+         "Of `listen.pop3s`. The header comes before the handshake.",
+         pop3_busy,
+         serve_pop3},
+        {"smtp",
+         "smtp",
+         false,
+         {"[::]:25"},
+         "SMTP for mail to our own domains, with STARTTLS when TLS is configured.",
+         "Of `listen.smtp`.",
+         smtp_busy,
+         serve_smtp},
+        {"lmtp",
+         "lmtp",
+         false,
+         {"unix:/run/poplar/lmtp.sock", "127.0.0.1:24"},
+         "LMTP for a front mail server. Anyone who can connect can deliver: keep it on loopback or a local socket.",
+         "Of `listen.lmtp`.",
+         smtp_busy,
+         serve_lmtp},
+    };
+    return rows;
+}
+
+Services::Services(Config& config, const Parts& parts) : shared_(std::make_unique<Shared>(config, parts)) {}
+
+Services::~Services() = default;
+
+net::Service Services::service(std::size_t listener) {
+    const auto& row = listener_rows()[listener];
+    net::Service service;
+    service.name = row.name;
+    service.protocol = row.protocol;
+    service.busy_reply = row.busy_reply(*shared_);
+    service.session = [&row, &shared = *shared_, &count = shared_->counts[listener]](Connection connection) {
+        return counted(count, row.serve(std::move(connection), shared));
+    };
+    if (row.tls) service.tls = [&tls = shared_->tls] { return tls.get(); };
+    service.proxies = *net::Networks::parse(shared_->config.proxies.at(std::string(row.name)));
+    return service;
+}
+
+void Services::announce(const directory::AccountSettings& strictest) { shared_->announced.set(strictest); }
+
+void Services::count_into(api::Connections& connections) const {
+    for (std::size_t i = 0; i < shared_->counts.size(); ++i)
+        connections.by_protocol[std::string(listener_rows()[i].name)] = {shared_->counts[i].live,
+                                                                         shared_->counts[i].total};
+}
+
+}  // namespace poplar::server

@@ -1,0 +1,80 @@
+#pragma once
+// What is listened for, and what runs a session for each client: one row a listener.
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/server.h"
+
+namespace poplar::api {
+struct Connections;
+}
+namespace poplar::auth {
+class Authenticator;
+class OpenSessions;
+class Sasl;
+}  // namespace poplar::auth
+namespace poplar::delivery {
+class Delivery;
+}
+namespace poplar::directory {
+struct AccountSettings;
+}
+namespace poplar::mailstore {
+class MailStore;
+}
+namespace poplar::net {
+class CurrentTls;
+}
+
+namespace poplar::server {
+
+struct Config;
+
+/// What the parts of the server are to a session.
+struct Parts {
+    auth::Authenticator& authenticator;
+    auth::Sasl& sasl;
+    auth::OpenSessions& open_sessions;
+    mailstore::MailStore& store;
+    delivery::Delivery& delivery;
+    const net::CurrentTls &tls, &smtp_tls;  ///< of readers, and of STARTTLS by SMTP
+};
+
+/// The sessions of all protocols, with what they share among themselves.
+class Services {
+public:
+    /// Puts what sessions need into the options of `config`, which outlives this.
+    Services(Config& config, const Parts& parts);
+    ~Services();
+
+    /// By the index of a row.
+    net::Service service(std::size_t listener);
+    /// What is announced before the login follows what accounts have of their own.
+    void announce(const directory::AccountSettings& strictest);
+    /// Sessions by listener.
+    void count_into(api::Connections& connections) const;
+
+    struct Shared;
+
+private:
+    std::unique_ptr<Shared> shared_;
+};
+
+struct ListenerRow {
+    std::string_view name;              ///< `listen.NAME`, `proxy_protocol.NAME`, and a socket's name from systemd
+    std::string_view protocol;          ///< listeners of the same one share their part of the connections
+    bool tls;                           ///< from the first octet (RFC 8314 s3); needs a certificate
+    std::vector<std::string> defaults;  ///< where, if the file has no [listen]
+    std::string_view words, proxy_words;
+    /// What refuses a connection over a limit, and what serves one.
+    std::string (*busy_reply)(const Services::Shared& shared);
+    Task<> (*serve)(std::unique_ptr<net::Connection> connection, Services::Shared& shared);
+};
+
+std::span<const ListenerRow> listener_rows();
+
+}  // namespace poplar::server
