@@ -20,7 +20,8 @@ void add_settings(config::Keys& keys, const std::string& section, Options& optio
         "A bare LF or CR in what follows `DATA`: `reject` (`554 5.6.0`, and the connection takes no more mail) or "
         "`normalize` (LF becomes CRLF, CR a space). Servers that read such messages in different ways let mail be "
         "smuggled: `normalize` is for networks where only your own devices reach this port. In `BDAT` chunks, whose "
-        "octets are counted, both are always normalized.");
+        "octets are counted, both are always normalized. An LMTP client has taken the message already: there a refusal "
+        "only makes a bounce.");
     keys.boolean(key("bare_lf_commands"), options.bare_lf_commands,
                  "Whether a bare LF ends a command, for old devices. Otherwise only CRLF does (RFC 5321 s2.3.8); a "
                  "line with a bare LF or CR in it: `500 5.5.2`, and the connection takes no more mail.");
