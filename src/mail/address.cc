@@ -1,3 +1,4 @@
+// Addresses (RFC 5321 s4.1.2, RFC 6531 s3.3): parsed, compared, and written in one spelling.
 #include "mail/address.h"
 
 #include <arpa/inet.h>

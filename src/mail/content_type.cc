@@ -1,3 +1,4 @@
+// Reads as much of a Content-Type as a message's structure needs (RFC 2045 s5.1).
 #include "mail/content_type.h"
 
 #include <algorithm>

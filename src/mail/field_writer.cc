@@ -1,3 +1,4 @@
+// Writes header fields in ASCII: folded lines and encoded-words (RFC 2047).
 #include "mail/field_writer.h"
 
 #include <unistr.h>

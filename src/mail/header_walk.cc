@@ -1,3 +1,4 @@
+// Where a header's fields and its end are, and what fields say to people.
 #include "mail/header_walk.h"
 
 #include <iconv.h>

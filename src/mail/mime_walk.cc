@@ -1,3 +1,4 @@
+// The walk as a state machine over lines: in a header, in a body that may hold delimiters, or in one that holds none.
 #include "mail/mime_walk.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Writes the trace fields that delivery puts on top of a message (RFC 5321 s4.4).
 #include "mail/trace.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// Certificate and key from PEM files by OpenSSL, with words for what is wrong with them.
 #include "net/certificates.h"
 
 #include <openssl/err.h>

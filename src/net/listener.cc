@@ -1,3 +1,4 @@
+// Addresses to listen on, as text and as bound sockets.
 #include "net/listener.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Counts connections in all, by protocol, by peer and by network.
 #include "net/places.h"
 
 #include <sys/resource.h>

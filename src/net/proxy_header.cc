@@ -1,3 +1,4 @@
+// HAProxy's PROXY protocol, versions 1 and 2, as octets.
 #include "net/proxy_header.h"
 
 #include <arpa/inet.h>

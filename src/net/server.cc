@@ -1,3 +1,4 @@
+// Accept loops and sessions on the workers' threads, and their end when the server stops.
 #include "net/server.h"
 
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// A Connection over a stream socket: buffers, deadlines, turns, TLS in place.
 #include "net/stream_connection.h"
 
 #include <linux/sockios.h>

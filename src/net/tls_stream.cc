@@ -1,3 +1,4 @@
+// TLS over a socket: OpenSSL reads and writes through a BIO of ours, one attempt at a time.
 #include "net/tls_stream.h"
 
 #include <openssl/bio.h>

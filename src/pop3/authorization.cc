@@ -1,3 +1,4 @@
+// The AUTHORIZATION state (RFC 1939 s4): greeting, STLS, UTF8, and the ways to log in.
 #include "pop3/authorization.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+// How POP3 reads its commands and says its replies, whatever the state.
 #include "pop3/conversation.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// A listing as blocks of whole lines that copies share.
 #include "pop3/listing.h"
 
 #include "base/turn.h"

@@ -1,3 +1,4 @@
+// The TRANSACTION and UPDATE states (RFC 1939 s5, s6): what each command does to the maildrop, and says.
 #include "pop3/transaction.h"
 
 #include <algorithm>

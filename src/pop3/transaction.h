@@ -1,4 +1,5 @@
 #pragma once
+// POP3 after the login: the client's commands on its maildrop, up to QUIT.
 #include <cstdint>
 #include <expected>
 #include <memory>

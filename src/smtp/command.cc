@@ -1,3 +1,4 @@
+// The commands of SMTP and LMTP, one line each (RFC 5321 s4.1): a verb, then what its grammar wants.
 #include "smtp/command.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The parameters behind a path in MAIL and RCPT (RFC 5321 s4.1.2): SIZE, BODY, RET, ENVID, SMTPUTF8, NOTIFY, ORCPT.
 #include "smtp/parameters.h"
 
 #include <algorithm>

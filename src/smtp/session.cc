@@ -1,3 +1,4 @@
+// One client from greeting to goodbye: what each command does, says and counts (RFC 5321 s4.1.1, RFC 2033 s4).
 #include "smtp/session.h"
 
 #include <fmt/format.h>
