@@ -15,6 +15,7 @@ namespace {
 struct OpenChannel final : Channel {
     std::string_view peer() const override { return "192.0.2.1"; }
     bool peer_is_loopback() const override { return false; }
+    directory::Service service() const override { return directory::Service::pop3; }
     bool encrypted() const override { return true; }
     bool passwords_allowed() const override { return true; }
     std::string binding(std::string_view type) const override { return type == "tls-exporter" ? "binding" : ""; }

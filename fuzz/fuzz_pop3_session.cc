@@ -214,9 +214,10 @@ struct Session {
             CHECK(test::run(store.append(people.fred, std::move(message))));
         }
         auth::OpenSessions open_sessions;
+        auth::DeviceUses device_uses(people.directory, system_clock());
         LoginDelays delays;
         Announced announced(options.policy);
-        session::LoginServices logins{people.authenticator, people.sasl, open_sessions,
+        session::LoginServices logins{people.authenticator, people.sasl, open_sessions, device_uses,
                                       session::AllowPlaintext::always};
         Services services{logins, store, delays, announced};
         auto connection = std::make_unique<Fed>(std::move(pieces), end, transcript, encrypted);

@@ -79,7 +79,9 @@ private:
     auth::Authenticator authenticator_{directory_, {}};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     auth::OpenSessions open_sessions_;
-    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, session::AllowPlaintext::always};
+    auth::DeviceUses device_uses_{directory_, clock_};
+    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, device_uses_,
+                                   session::AllowPlaintext::always};
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_{{}};
     mailstore::MailStore store_{engine_, clock_, {}};

@@ -94,6 +94,33 @@ export interface RemovedAccount {
   mail_kept_until: string;
 }
 
+export interface DeviceList {
+  devices: Device[];
+}
+
+export interface Device {
+  id: string;
+  name: string;
+  created: string;
+  protocols: string[];
+  from: string[];
+  expires: string | null;
+  read_only: boolean;
+  last_used: string | null;
+  last_from: string;
+  last_protocol: string;
+  logins: number;
+  fetched: number;
+  deleted: number;
+  password?: string;
+}
+
+export interface DeviceRevocation {
+  id: string;
+  name: string;
+  sessions_ended: number;
+}
+
 export interface AliasList {
   aliases: Alias[];
 }
@@ -404,6 +431,53 @@ export async function setSettings(call: Call, request: SetSettings): Promise<Acc
 /** List removed accounts whose mail is still kept. */
 export async function listRemovedAccounts(call: Call): Promise<RemovedAccountList> {
   return (await call("GET", `/v1/removed-accounts`)) as RemovedAccountList;
+}
+
+export interface ListDevices {
+  address: string;
+}
+
+/** List an account's devices, and what they were used for. */
+export async function listDevices(call: Call, request: ListDevices): Promise<DeviceList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/devices`)) as DeviceList;
+}
+
+export interface AddDevice {
+  address: string;
+  name: string;
+  protocols?: string[];
+  from?: string[];
+  expires?: number;
+  read_only?: true;
+}
+
+/** Make a password for one device or program, and print it once. */
+export async function addDevice(call: Call, request: AddDevice): Promise<Device> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires, read_only: request.read_only })) as Device;
+}
+
+export interface SetDevice {
+  address: string;
+  id: string;
+  name?: string;
+  protocols?: string[];
+  from?: string[];
+  expires?: number | null;
+}
+
+/** Change what a device is called or may do; its password stays. */
+export async function setDevice(call: Call, request: SetDevice): Promise<Device> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires })) as Device;
+}
+
+export interface RevokeDevice {
+  address: string;
+  id: string;
+}
+
+/** Take a device's password back, at once, and end its sessions. */
+export async function revokeDevice(call: Call, request: RevokeDevice): Promise<DeviceRevocation> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`)) as DeviceRevocation;
 }
 
 export interface ListAliases {

@@ -36,6 +36,11 @@ const std::vector<Section>& sections() {
          "read as "
          "the mail of `id:NUMBER` in place of the\naddress.",
          account_rows()},
+        {"Devices",
+         "A device is a password of an account for one client (docs/using/devices.md). It can be named by its id or by "
+         "its "
+         "name.",
+         device_rows()},
         {"Aliases", "", alias_rows()},
         {"Mail",
          "In place of an address `id:NUMBER` names the mail of an account that was removed, and `postmaster` the "

@@ -13,6 +13,7 @@
 
 namespace poplar::auth {
 class Authenticator;
+class DeviceUses;
 class OpenSessions;
 }  // namespace poplar::auth
 namespace poplar::delivery {
@@ -44,6 +45,7 @@ struct Services {
     mailstore::MailStore& mail;
     auth::Authenticator& auth;
     auth::OpenSessions& open_sessions;
+    auth::DeviceUses& device_uses;
     delivery::Delivery& delivery;
     directory::RemovedAccounts& removed;
     engine::Inspection& engine;

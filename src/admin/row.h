@@ -72,6 +72,7 @@ Row row() {
 // Each at the end of its file.
 const std::vector<Row>& domain_rows();
 const std::vector<Row>& account_rows();
+const std::vector<Row>& device_rows();
 const std::vector<Row>& alias_rows();
 const std::vector<Row>& mail_rows();
 const std::vector<Row>& server_rows();

@@ -1,9 +1,11 @@
 #pragma once
 // Somebody who is logged in, by whatever protocol.
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "auth/authenticator.h"
+#include "auth/device_uses.h"
 #include "auth/open_sessions.h"
 
 namespace poplar::auth {
@@ -31,13 +33,23 @@ private:
 /// Whichever way somebody shows that the account is theirs, they may do all of it.
 constexpr Rights rights_of(Proof) { return Rights().add(Right::mail).add(Right::filters).add(Right::sending); }
 
+/// The device whose password it was, and what it does in this session.
+struct DeviceInUse {
+    directory::Device device;
+    DeviceUses::Session use;
+};
+
 /// Whose account, by which proof, and what for.
 struct Access {
     directory::AccountId account;
     std::string address;  ///< the account's
     Proof credential = Proof::password;
     Rights rights;
-    OpenSessions::Entry place;  ///< in the list of sessions
+    std::unique_ptr<DeviceInUse> device;  ///< null: a credential of the account's own
+    OpenSessions::Entry place;            ///< in the list of sessions
+
+    /// Whether mail may go from the account by what this session does.
+    bool may_delete() const { return !device || !device->device.read_only; }
 };
 
 }  // namespace poplar::auth

@@ -9,6 +9,7 @@
 #include <new>
 #include <optional>
 
+#include "auth/device_password.h"
 #include "auth/familiar_peers.h"
 #include "auth/hash_places.h"
 #include "auth/password.h"
@@ -17,6 +18,7 @@
 #include "base/async_mutex.h"
 #include "base/fair_pool.h"
 #include "base/log.h"
+#include "base/networks.h"
 #include "base/peer_network.h"
 #include "base/random.h"
 #include "base/steady.h"
@@ -27,6 +29,7 @@ namespace {
 
 using directory::Account;
 using directory::AccountStatus;
+using directory::Device;
 
 constexpr std::size_t kKindsFrom = 1000;  // accounts that are looked at for what SCRAM keys look like here
 constexpr auto kKindsFor = std::chrono::hours(1);
@@ -156,9 +159,9 @@ struct Authenticator::Impl {
     }
 
     /// Every good login comes through here, by whatever mechanism.
-    Account welcome(Account account, PeerKey peer) {
+    Verified welcome(Account account, PeerKey peer) {
         familiar.note(account.id, peer);
-        return account;
+        return {std::move(account)};
     }
 
     /// In steps, as the server may stop meanwhile.
@@ -172,7 +175,7 @@ struct Authenticator::Impl {
     }
 
     /// Answers a failure at a time that all failures are answered at.
-    Task<Result<Account>> answer(SteadyTime begun, Error error) {
+    Task<Result<Verified>> answer(SteadyTime begun, Error error) {
         SteadyClock::duration delay = options.failure_delay;
         if (delay.count() > 0) {
             auto passed = std::max(SteadyClock::now() - begun, SteadyClock::duration(1));
@@ -180,7 +183,7 @@ struct Authenticator::Impl {
         }
         co_return std::unexpected(std::move(error));
     }
-    Task<Result<Account>> deny(SteadyTime begun, std::string reason) {
+    Task<Result<Verified>> deny(SteadyTime begun, std::string reason) {
         return answer(begun, Error(Errc::denied, std::move(reason)));
     }
 
@@ -281,6 +284,28 @@ struct Authenticator::Impl {
         co_return pass_on(account);
     }
 
+    // Devices.
+
+    /// The device of that account whose password this is.
+    Task<Result<std::optional<Device>>> device_of(const std::optional<Account>& account, std::string_view typed) {
+        if (!account || account->status != AccountStatus::enabled) co_return std::nullopt;
+        auto password = parse_device_password(typed);
+        if (!password) co_return std::nullopt;
+        auto device = co_await directory.device(account->id, password->device);
+        if (!device || !*device) co_return device;
+        if (!matches_device_secret((*device)->secret, password->secret)) co_return std::nullopt;
+        co_return device;
+    }
+
+    /// For the log: why the device is not good for this login; "" if it is.
+    std::string why_not(const Device& device, const Credentials& credentials) const {
+        if (!device.serves(credentials.service)) return "the device is not for this protocol";
+        if (directory.has_expired(device)) return "the device has expired";
+        if (device.networks.empty()) return "";
+        auto networks = Networks::parse(device.networks);
+        return networks && networks->contains(credentials.peer) ? "" : "the device may not be used from there";
+    }
+
     static bool can_log_in(const std::optional<Account>& account, const Typed& password) {
         return account && account->status == AccountStatus::enabled && !account->password.empty() &&
                !password.typed().empty();
@@ -295,7 +320,7 @@ struct Authenticator::Impl {
         return attempt;
     }
 
-    Task<Result<Account>> verify(Credentials credentials) {
+    Task<Result<Verified>> verify(Credentials credentials) {
         const auto begun = SteadyClock::now();
         const Typed password(std::move(credentials.password));
         // After a turn all is looked at again: the account may have changed meanwhile.
@@ -304,6 +329,15 @@ struct Authenticator::Impl {
             if (!found) co_return pass_on(found);
             auto& account = *found;
             auto keys = counted(credentials.name, account, credentials.peer, credentials.peer_is_loopback);
+            auto device = co_await device_of(account, password.typed());
+            if (!device) co_return pass_on(device);
+            if (*device) {
+                auto why = why_not(**device, credentials);
+                if (!why.empty()) co_return co_await deny(begun, std::move(why));
+                auto verified_by = welcome(std::move(*account), keys.peer);
+                verified_by.device = std::make_unique<Device>(std::move(**device));
+                co_return verified_by;
+            }
             if (!had_its_turn && is_over(keys, Limits::all)) {
                 bool spared = co_await knows(account, keys.peer);
                 if (!spared || is_over(keys, Limits::pair)) {
@@ -365,7 +399,7 @@ struct Authenticator::Impl {
         co_return pass_on(refused);
     }
 
-    Task<Result<Account>> conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
+    Task<Result<Verified>> conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
         auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
         const bool guessable = claim.proof == Proof::password;
         if (guessable && is_over(keys, Limits::all)) {
@@ -489,7 +523,7 @@ Authenticator::Authenticator(directory::Directory& directory, Options options)
 
 Authenticator::~Authenticator() = default;
 
-Task<Result<Account>> Authenticator::verify_password(Credentials credentials) {
+Task<Result<Verified>> Authenticator::verify_password(Credentials credentials) {
     return impl_->verify(std::move(credentials));
 }
 
@@ -508,7 +542,7 @@ Task<Result<>> Authenticator::wait_for_turn(Claim claim, std::optional<Account> 
     return impl_->wait_for_turn(std::move(claim), std::move(claimed));
 }
 
-Task<Result<Account>> Authenticator::conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
+Task<Result<Verified>> Authenticator::conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
     return impl_->conclude(std::move(claim), std::move(account), std::move(judgement));
 }
 

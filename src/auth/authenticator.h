@@ -44,6 +44,7 @@ struct Credentials {
     std::string name, password;     ///< as the client gave them
     std::string peer;               ///< its address, for the limits
     bool peer_is_loopback = false;  ///< one peer without a limit of its own (a front proxy or webmail on this machine)
+    directory::Service service = directory::Service::pop3;  ///< what the login is for
 };
 
 /// The kind of proof that somebody brings. A password can be guessed, whichever mechanism shows that it is known; a
@@ -59,6 +60,12 @@ struct Claim {
     SteadyTime begun = SteadyClock::now();  ///< the failure's delay counts
 };
 
+/// Somebody who has shown who they are.
+struct Verified {
+    directory::Account account;
+    std::unique_ptr<directory::Device> device = {};  ///< whose password it was; null: a credential of the account's own
+};
+
 class Authenticator {
 public:
     Authenticator(directory::Directory& directory, Options options);
@@ -67,8 +74,9 @@ public:
     /// Errors: denied (wrong, unknown, disabled: the client can't tell which; the detail, for the log, says), busy (too
     /// many failures, which may be others', or too many logins are waiting), and those of the directory. `denied` and
     /// `busy` come back a multiple of `failure_delay` after the call, the first that the check allows.
+    /// The password of a device needs no turn and no hash that costs anything: nobody can guess it.
     /// A name is an account's own address in any spelling: no alias, no `user+detail@`, no white space around it.
-    Task<Result<directory::Account>> verify_password(Credentials credentials);
+    Task<Result<Verified>> verify_password(Credentials credentials);
 
     // For mechanisms that need the account before they can judge (auth/exchange.h): find(), then conclude() in any
     // case, so that the limits, the status and the delay are the same for all.
@@ -86,8 +94,7 @@ public:
     /// too many bad ones. `claimed`: the account that the claimant names. Errors: busy.
     Task<Result<>> wait_for_turn(Claim claim, std::optional<directory::Account> claimed);
     /// Ends a login: `judgement` is the mechanism's, its error the reason for the log. As verify_password.
-    Task<Result<directory::Account>> conclude(Claim claim, std::optional<directory::Account> account,
-                                              Result<> judgement);
+    Task<Result<Verified>> conclude(Claim claim, std::optional<directory::Account> account, Result<> judgement);
 
     /// Forgets what is remembered of an account: its password or status changed.
     void forget(directory::AccountId id);

@@ -24,6 +24,7 @@ public:
     virtual ~Channel() = default;
     virtual std::string_view peer() const = 0;
     virtual bool peer_is_loopback() const = 0;
+    virtual directory::Service service() const = 0;  ///< what the login is for
     virtual bool encrypted() const = 0;
     /// Whether a password or a token may be sent as it is: encrypted, or the operator allows it.
     virtual bool passwords_allowed() const = 0;
@@ -41,7 +42,7 @@ struct Challenge {
 /// One client's one attempt. The Sasl and the Channel it began with must outlive it.
 class Exchange {
 public:
-    using Step = std::variant<Challenge, directory::Account>;
+    using Step = std::variant<Challenge, Verified>;
     virtual ~Exchange() = default;
 
     /// `initial_response`: nothing if the client sent none, which differs from an empty one.
@@ -77,8 +78,8 @@ private:
 };
 
 /// APOP (RFC 1939 s7), which is no SASL mechanism but judged like one. Errors: as Authenticator's.
-Task<Result<directory::Account>> check_apop(Authenticator& authenticator, const Channel& channel, std::string name,
-                                            std::string timestamp, std::string digest);
+Task<Result<Verified>> check_apop(Authenticator& authenticator, const Channel& channel, std::string name,
+                                  std::string timestamp, std::string digest);
 
 struct SaslOptions {
     /// Those that may be used; what each needs beside decides whether it is offered (Sasl::offered). SCRAM needs keys

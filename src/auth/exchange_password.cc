@@ -11,7 +11,8 @@ protected:
     using Exchange::Exchange;
 
     Task<Result<Step>> check(std::string password) {
-        Credentials credentials{name_, std::move(password), std::string(channel_.peer()), channel_.peer_is_loopback()};
+        Credentials credentials{name_, std::move(password), std::string(channel_.peer()), channel_.peer_is_loopback(),
+                                channel_.service()};
         auto account = co_await authenticator_.verify_password(std::move(credentials));
         if (!account) co_return pass_on(account);
         co_return std::move(*account);

@@ -118,22 +118,23 @@ private:
             judgement = pass_on(signature);
         else if (other_identity_)
             judgement = fail(Errc::denied, "the authorization identity is another one");
-        auto account = co_await authenticator_.conclude(claim(), std::move(account_), std::move(judgement));
-        if (!account) co_return pass_on(account);
-        account_ = std::move(*account);
+        auto verified = co_await authenticator_.conclude(claim(), std::move(account_), std::move(judgement));
+        if (!verified) co_return pass_on(verified);
+        verified_ = std::move(*verified);
         state_ = State::done;
         co_return Challenge{std::move(*signature)};
     }
 
     Task<Result<Step>> last(std::string message) {
-        if (!message.empty() || !account_) co_return fail(Errc::invalid, "expected an empty response");
-        co_return std::move(*account_);
+        if (!message.empty() || !verified_) co_return fail(Errc::invalid, "expected an empty response");
+        co_return std::move(*verified_);
     }
 
     const bool plus_offered_;
     State state_ = State::first;
     bool other_identity_ = false;
     std::optional<directory::Account> account_;
+    std::optional<Verified> verified_;
     std::optional<ScramServer> server_;
 };
 
@@ -172,8 +173,8 @@ public:
 
 }  // namespace
 
-Task<Result<directory::Account>> check_apop(Authenticator& authenticator, const Channel& channel, std::string name,
-                                            std::string timestamp, std::string digest) {
+Task<Result<Verified>> check_apop(Authenticator& authenticator, const Channel& channel, std::string name,
+                                  std::string timestamp, std::string digest) {
     Claim claim{name, std::string(channel.peer()), channel.peer_is_loopback()};
     auto account = co_await authenticator.find(std::move(name));
     if (!account) co_return pass_on(account);

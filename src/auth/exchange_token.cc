@@ -26,7 +26,7 @@ public:
     }
 
 private:
-    Task<Result<directory::Account>> judge(BearerMessage message) {
+    Task<Result<Verified>> judge(BearerMessage message) {
         auto who = claim();
         std::optional<directory::Account> wanted, account;
         if (!message.name.empty()) {

@@ -6,8 +6,17 @@
 
 namespace poplar::auth {
 
+namespace {
+
+/// Whether an ending of `ended` is one of these sessions, too.
+bool concerns(const OpenSessions::Whose& ended, const OpenSessions::Whose& whose) {
+    return ended.account == whose.account && (!ended.device || ended.device == whose.device);
+}
+
+}  // namespace
+
 struct OpenSessions::Session {
-    directory::AccountId account;
+    Whose whose;
     Executor executor;
     std::function<void()> end;  // touched on the executor's thread only; empty: used up
 };
@@ -26,7 +35,7 @@ void OpenSessions::Entry::leave() {
     if (!session) return;
     session->end = nullptr;
     std::lock_guard guard(list_->mutex_);
-    auto [begin, end] = list_->sessions_.equal_range(session->account);
+    auto [begin, end] = list_->sessions_.equal_range(session->whose.account);
     auto mine = std::find_if(begin, end, [&](const auto& entry) { return entry.second == session; });
     list_->sessions_.erase(mine);
 }
@@ -36,27 +45,27 @@ OpenSessions::Mark OpenSessions::mark() const {
     return endings_;
 }
 
-OpenSessions::Entry OpenSessions::enter(directory::AccountId account, Executor executor, Mark seen,
-                                        std::function<void()> end) {
-    auto session = std::make_shared<Session>(account, std::move(executor), std::move(end));
+OpenSessions::Entry OpenSessions::enter(Whose whose, Executor executor, Mark seen, std::function<void()> end) {
+    auto session = std::make_shared<Session>(whose, std::move(executor), std::move(end));
     std::lock_guard guard(mutex_);
     auto missed = endings_ - seen;
     if (missed > recent_.size()) return {};
-    if (std::find(recent_.end() - static_cast<std::ptrdiff_t>(missed), recent_.end(), account) != recent_.end())
-        return {};
-    sessions_.emplace(account, session);
+    auto refuses = [&](const Whose& ended) { return concerns(ended, whose); };
+    if (std::any_of(recent_.end() - static_cast<std::ptrdiff_t>(missed), recent_.end(), refuses)) return {};
+    sessions_.emplace(whose.account, session);
     return {*this, std::move(session)};
 }
 
-std::size_t OpenSessions::end(directory::AccountId account) {
+std::size_t OpenSessions::end(Whose whose) {
     std::vector<std::shared_ptr<Session>> ended;
     {
         std::lock_guard guard(mutex_);
         ++endings_;
-        recent_.push_back(account);
+        recent_.push_back(whose);
         if (recent_.size() > kRemembered) recent_.pop_front();
-        auto [begin, last] = sessions_.equal_range(account);
-        for (auto at = begin; at != last; ++at) ended.push_back(at->second);
+        auto [begin, last] = sessions_.equal_range(whose.account);
+        for (auto at = begin; at != last; ++at)
+            if (concerns(whose, at->second->whose)) ended.push_back(at->second);
     }
     for (auto& session : ended) {
         auto tell = [session] {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "base/asio.h"
@@ -40,13 +41,21 @@ public:
         std::shared_ptr<Session> session_;
     };
 
+    /// An account, and the device of it that a session belongs to, if it logged in with a device's password.
+    struct Whose {
+        Whose(directory::AccountId id) : account(id) {}
+        Whose(directory::AccountId id, std::uint32_t of) : account(id), device(of) {}
+        directory::AccountId account;
+        std::optional<std::uint32_t> device = {};
+    };
+
     /// `end` is called on `executor`, once at most, and never after the entry has gone. An empty entry: the account's
     /// sessions were ended since `seen`, or too many others were to be sure; the login has to be refused.
-    Entry enter(directory::AccountId account, Executor executor, Mark seen, std::function<void()> end);
+    Entry enter(Whose whose, Executor executor, Mark seen, std::function<void()> end);
 
-    /// Ends the sessions of an account: to be called once what they must not see any more is durable. Returns how many
-    /// there were. Their execution contexts must outlive the call.
-    std::size_t end(directory::AccountId account);
+    /// Ends the sessions of an account, or of one device of it: to be called once what they must not see any more is
+    /// durable. Returns how many there were. Their execution contexts must outlive the call.
+    std::size_t end(Whose whose);
 
     std::size_t count() const;
 
@@ -56,7 +65,7 @@ private:
     mutable std::mutex mutex_;
     std::unordered_multimap<directory::AccountId, std::shared_ptr<Session>> sessions_;
     Mark endings_ = 0;
-    std::deque<directory::AccountId> recent_;  // the last endings, the newest last
+    std::deque<Whose> recent_;  // the last endings, the newest last
 };
 
 }  // namespace poplar::auth

@@ -131,6 +131,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_server_commands(app, cli);
     add_directory_commands(app, cli);
     add_user_commands(app, cli);
+    add_device_commands(app, cli);
     add_mail_commands(app, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));
     try {

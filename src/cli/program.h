@@ -52,6 +52,7 @@ struct Cli {
 void add_server_commands(CLI::App& app, Cli& cli);     ///< verify, status, scrub, clock, version
 void add_directory_commands(CLI::App& app, Cli& cli);  ///< domain, alias
 void add_user_commands(CLI::App& app, Cli& cli);       ///< user
+void add_device_commands(CLI::App& app, Cli& cli);     ///< device
 void add_import_command(CLI::App& user, Cli& cli);     ///< user import
 void add_mail_commands(CLI::App& app, Cli& cli);       ///< mail, deliver
 

@@ -395,6 +395,12 @@ Task<Result<Account>> Directory::remove_account(std::string address) {
     auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
         auto account = co_await core_->account(*name);
         if (!account) co_return pass_on(account);
+        auto own = co_await devices(account->id);
+        if (!own) co_return pass_on(own);
+        for (const auto& device : *own) {
+            draft.batch.erase(device_key(account->id, device.id));
+            draft.batch.erase(device_use_key(account->id, device.id));
+        }
         draft.remove(*name, *account);
         co_return account;
     };

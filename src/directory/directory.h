@@ -48,6 +48,36 @@ struct Account {
     AccountSettings settings = {};
 };
 
+/// What a login is for.
+enum class Service : std::uint8_t { pop3 = 1, imap = 2, submission = 4, sieve = 8 };
+
+inline constexpr std::uint32_t kDeviceIds = 1u << 20;  ///< a device's id is below
+inline constexpr std::size_t kDeviceNameLimit = 128;   ///< octets
+
+/// A password of an account for one client: a phone, a program. What it may do can be less than the account may, and it
+/// can be taken back alone.
+struct Device {
+    std::uint32_t id = 0;                    ///< within the account
+    std::string name = {};                   ///< as the user calls it; no two of an account have the same
+    std::string secret = {};                 ///< as auth/device_password.h hashes it
+    std::string scram_keys = {};             ///< of its password with and without hyphens; empty: none
+    std::uint8_t services = 0xff;            ///< a bit for each Service that it is good for
+    std::vector<std::string> networks = {};  ///< CIDR; from where it may be used; none: from anywhere
+    std::optional<Timestamp> expires = {};
+    bool read_only = false;  ///< it deletes nothing
+    Timestamp created{};
+
+    bool serves(Service service) const { return (services & static_cast<std::uint8_t>(service)) != 0; }
+};
+
+/// What a device was used for. Noted in the background: a login waits for none of it.
+struct DeviceUse {
+    Timestamp last{};
+    std::string peer = {}, protocol = {}, client = {};  ///< of the last login
+    std::uint64_t logins = 0, fetched = 0, deleted = 0;
+    void add(const DeviceUse& other);  ///< what `other` tells, too; the later login counts as the last
+};
+
 /// A password as it is stored.
 struct Password {
     Password() = default;
@@ -91,6 +121,7 @@ struct Options {
     std::size_t alias_depth = 10;        ///< aliases of aliases
     std::size_t alias_targets = 1000;    ///< accounts one address may lead to
     std::size_t alias_cache = 4u << 20;  ///< octets of memory for where aliases lead
+    std::size_t devices = 300;           ///< of an account
 };
 
 struct Core;  // core.h
@@ -140,6 +171,23 @@ public:
     /// later half stays where it is: whoever comes from the same few places costs a write once. Accounts that are gone
     /// are passed over.
     Task<Result<std::vector<SeenPeers>>> note_familiar_peers(std::vector<SeenPeers> seen, std::size_t limit);
+    // Devices. Errors: not_found (the account or the device), exists (the name or id), busy (Options::devices).
+    Task<Result<std::vector<Device>>> devices(AccountId account);  ///< none if there is no such account
+    Task<Result<std::optional<Device>>> device(AccountId account, std::uint32_t id);
+    Task<Result<std::uint32_t>> free_device_id(AccountId account);
+    Task<Result<Device>> add_device(AccountId account, Device device);
+    Task<Result<Device>> set_device(AccountId account, Device device);  ///< the one with this id
+    Task<Result<Device>> remove_device(AccountId account, std::uint32_t id);
+    bool has_expired(const Device& device) const;
+    Timestamp in(std::chrono::seconds time) const;  ///< so long from now
+    struct UsedDevice {
+        AccountId account;
+        std::uint32_t device;
+        DeviceUse use;
+    };
+    Task<Result<std::vector<UsedDevice>>> device_uses(AccountId account);
+    /// Adds to what is noted, many in one commit; devices that are gone are passed over.
+    Task<Result<>> note_device_uses(std::vector<UsedDevice> uses);
     /// Of all accounts' own settings the shortest `expire_days` and the longest `login_delay`, O(1); nothing where no
     /// account has its own.
     Task<Result<AccountSettings>> strictest_settings();

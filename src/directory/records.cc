@@ -9,7 +9,8 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
-constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2;  // tags of an account's settings
+constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2;                           // tags of an account's settings
+constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4;  // tags of a device
 constexpr std::uint64_t kMostSeconds = 0xffff'ffff;
 
 std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
@@ -42,6 +43,20 @@ std::string domains_prefix() { return "d"; }
 std::string counters_key() { return "c"; }
 std::string account_id_key(AccountId id) { return Encoder().raw("i").u64_key(id.value).bytes(); }
 std::string familiar_peers_key(AccountId id) { return Encoder().raw("f").u64_key(id.value).bytes(); }
+std::string devices_prefix(AccountId account) { return Encoder().raw("g").u64_key(account.value).bytes(); }
+std::string device_key(AccountId account, std::uint32_t device) {
+    return Encoder().raw(devices_prefix(account)).u32_key(device).bytes();
+}
+std::string device_uses_prefix(AccountId account) { return Encoder().raw("j").u64_key(account.value).bytes(); }
+std::string device_use_key(AccountId account, std::uint32_t device) {
+    return Encoder().raw(device_uses_prefix(account)).u32_key(device).bytes();
+}
+std::uint32_t device_of(std::string_view key) {
+    Decoder in(key);
+    in.raw(1);
+    in.u64_key();
+    return in.u32_key();
+}
 std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }
@@ -113,6 +128,24 @@ std::string encode_familiar_peers(const Directory::PeerKeys& peers) {
     Encoder out;
     out.u8(kVersion);
     for (auto peer : peers) out.u64(peer);
+    return std::move(out).bytes();
+}
+
+// What most devices don't have follows with a tag each, so that more kinds can be added.
+std::string encode(const Device& device) {
+    Encoder out;
+    out.u8(kVersion).u64(to_number(device.created)).string(device.name).string(device.secret).u8(device.services);
+    if (device.expires) out.varint(kExpires).varint(to_number(*device.expires));
+    if (device.read_only) out.varint(kReadOnly).varint(1);
+    if (!device.scram_keys.empty()) out.varint(kScramKeys).string(device.scram_keys);
+    for (const auto& network : device.networks) out.varint(kNetwork).string(network);
+    return std::move(out).bytes();
+}
+
+std::string encode(const DeviceUse& use) {
+    Encoder out;
+    out.u8(kVersion).u64(to_number(use.last)).string(use.peer).string(use.protocol).string(use.client);
+    out.varint(use.logins).varint(use.fetched).varint(use.deleted);
     return std::move(out).bytes();
 }
 
@@ -189,6 +222,43 @@ Result<Directory::PeerKeys> decode_familiar_peers(std::string_view value) {
     while (in.ok() && !in.at_end()) peers.push_back(in.u64());
     if (version != kVersion || !in.ok()) return damaged("familiar peers");
     return peers;
+}
+
+Result<Device> decode_device(std::string_view key, std::string_view value) {
+    Decoder in(value);
+    const auto version = in.u8();
+    Device device;
+    device.id = device_of(key);
+    device.created = to_timestamp(in.u64());
+    device.name = in.string();
+    device.secret = in.string();
+    device.services = in.u8();
+    while (in.ok() && !in.at_end()) {
+        switch (in.varint()) {
+            case kExpires: device.expires = to_timestamp(in.varint()); break;
+            case kReadOnly: device.read_only = in.varint() != 0; break;
+            case kScramKeys: device.scram_keys = in.string(); break;
+            case kNetwork: device.networks.emplace_back(in.string()); break;
+            default: return damaged("device");  // what it does not know may be what a device must not do
+        }
+    }
+    if (version != kVersion || !in.ok()) return damaged("device");
+    return device;
+}
+
+Result<DeviceUse> decode_device_use(std::string_view value) {
+    Decoder in(value);
+    const auto version = in.u8();
+    DeviceUse use;
+    use.last = to_timestamp(in.u64());
+    use.peer = in.string();
+    use.protocol = in.string();
+    use.client = in.string();
+    use.logins = in.varint();
+    use.fetched = in.varint();
+    use.deleted = in.varint();
+    if (version != kVersion || !in.ok()) return damaged("use of a device");
+    return use;
 }
 
 Result<std::string> decode_server_secret(std::string_view value) {

@@ -5,7 +5,9 @@
 //   c                             counters, and the next account id
 //   d <domain>                    a domain
 //   f <account id, 8 octets BE>   the peers the account was logged in from
+//   g <account id, 8 octets BE> <device, 4 octets BE>   a device of the account
 //   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
+//   j <account id, 8 octets BE> <device, 4 octets BE>   what that device was used for
 //   k                             the server's secret
 //   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
 //   s e <days, 4 octets BE> <account id, 8 octets BE>            the account has its own expire_days
@@ -42,6 +44,11 @@ std::string domains_prefix();
 std::string counters_key();
 std::string account_id_key(AccountId id);
 std::string familiar_peers_key(AccountId id);
+std::string devices_prefix(AccountId account);
+std::string device_key(AccountId account, std::uint32_t device);
+std::string device_uses_prefix(AccountId account);
+std::string device_use_key(AccountId account, std::uint32_t device);
+std::uint32_t device_of(std::string_view key);  ///< of either
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();
@@ -58,6 +65,8 @@ std::string encode(const Domain& domain);
 std::string encode(const Counters& counters);
 std::string encode_location(const mail::Address& canonical);  ///< value of account_id_key
 std::string encode_familiar_peers(const Directory::PeerKeys& peers);
+std::string encode(const Device& device);
+std::string encode(const DeviceUse& use);
 std::string encode_server_secret(std::string_view secret);
 std::string encode_mark();  ///< value of postmaster_key and settings_keys
 
@@ -67,6 +76,8 @@ Result<Domain> decode_domain(std::string_view key, std::string_view value);
 Result<Counters> decode_counters(std::string_view value);
 Result<mail::Address> decode_location(std::string_view value);
 Result<Directory::PeerKeys> decode_familiar_peers(std::string_view value);
+Result<Device> decode_device(std::string_view key, std::string_view value);
+Result<DeviceUse> decode_device_use(std::string_view value);
 Result<std::string> decode_server_secret(std::string_view value);
 
 }  // namespace poplar::directory

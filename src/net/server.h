@@ -7,10 +7,10 @@
 #include <string>
 
 #include "base/asio.h"
+#include "base/networks.h"
 #include "net/connection.h"
 #include "net/handshakes.h"
 #include "net/listener.h"
-#include "net/networks.h"
 #include "net/places.h"
 #include "net/stream_connection.h"
 #include "net/tls.h"

@@ -2,9 +2,9 @@
 
 #include <span>
 
+#include "base/networks.h"
 #include "config/keys.h"
 #include "net/listener.h"
-#include "net/networks.h"
 #include "net/server.h"
 
 namespace poplar::net {

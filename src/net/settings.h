@@ -22,7 +22,7 @@ void add_proxy_settings(config::Keys& keys, ServerLimits& limits);
 void add_settings(config::Keys& keys, TlsSettings& tls);
 void add_settings(config::Keys& keys, ServerLimits& limits);
 
-/// Kinds of keys: where to listen, and networks (net/networks.h).
+/// Kinds of keys: where to listen, and networks (base/networks.h).
 void add_addresses(config::Keys& keys, std::string name, std::vector<std::string>& value, std::string words);
 void add_networks(config::Keys& keys, std::string name, std::vector<std::string>& value, std::string words);
 

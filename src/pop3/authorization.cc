@@ -99,7 +99,7 @@ Task<Result<>> Authorization::log_in(Task<Result<session::Attempt>> attempting) 
     auto attempted = co_await std::move(attempting);
     if (!attempted) co_return pass_on(attempted);
     if (!*attempted) co_return co_await refuse(std::move(attempted->error()));
-    const auto& proved = **attempted;
+    auto& proved = **attempted;
     // RFC 2449 s8.1.1: not before the password was right, or it would tell who exists.
     auto policy = policy_of(conversation_.options().policy, proved.settings);
     if (!services_.login_delays.is_over(proved.account, policy.login_delay))

@@ -27,6 +27,7 @@ Task<Result<>> run(Conversation& conversation, const Services& services, Report&
         report.account = login->access.address;
         Transaction transaction(conversation, services, std::move(*login), report.done);
         ended = co_await transaction.run();
+        transaction.note_use();
     } else {
         ended = pass_on(login);
     }

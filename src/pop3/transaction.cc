@@ -261,6 +261,8 @@ Task<Result<>> Transaction::on(Dele dele) {
         if (auto read = co_await look_up(dele.message); !read) co_return co_await unreadable(read.error());
     auto found = find(dele.message);
     if (!found) co_return co_await refuse(found.error());
+    if (!access_.may_delete())
+        co_return co_await conversation_.say_error("[SYS/PERM]", "this device may not delete messages");
     mark(deleted_, dele.message, maildrop_->message_count());
     ++deleted_count_;
     deleted_octets_ += octets_of(**found);
@@ -321,7 +323,7 @@ std::vector<MessageNumber> Transaction::to_remove() const {
 // RFC 2449 s6.7, EXPIRE 0: at the end of the session it counts as deleted, whatever RSET says.
 void Transaction::note_retrieved(MessageNumber number) {
     ++done_.retrieved;
-    if (policy_.expire_days != 0) return;
+    if (policy_.expire_days != 0 || !access_.may_delete()) return;
     mark(retrieved_, number, maildrop_->message_count());
 }
 

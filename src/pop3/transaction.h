@@ -36,6 +36,10 @@ public:
 
     /// The failure ends the session.
     Task<Result<>> run();
+    /// Behind run(): what was done counts for the device that did it.
+    void note_use() {
+        if (access_.device) access_.device->use.add(done_.retrieved, done_.deleted);
+    }
 
 private:
     using Message = mailstore::Message;

@@ -37,8 +37,9 @@ using std::chrono::seconds;
 constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
-constexpr auto kClockEvery = std::chrono::minutes(1);         // it is looked at; stored once an hour
-constexpr auto kCutPatience = seconds(10);                    // for commits under way, once connections are cut
+constexpr auto kDeviceUsesEvery = std::chrono::minutes(1);
+constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
+constexpr auto kCutPatience = seconds(10);             // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
 constexpr std::size_t kAdminConnections = 64;
 
@@ -138,6 +139,20 @@ net::ServerLimits admin_limits() {
     return limits;
 }
 
+/// Writes what devices were used for.
+class KeepDeviceUses final : public jobs::Job {
+public:
+    explicit KeepDeviceUses(auth::DeviceUses& uses) : uses_(uses) {}
+    std::string_view name() const override { return "device-uses"; }
+    Task<Result<>> round(jobs::Control&) override {
+        co_await uses_.flush();
+        co_return Result<>();
+    }
+
+private:
+    auth::DeviceUses& uses_;
+};
+
 /// What runs once everything is bound and privileges are dropped. Members are destroyed in reverse: the engine last.
 class Server {
 public:
@@ -170,7 +185,10 @@ private:
     upkeep::Retention retention_;
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
-    Services services_{config_, {authenticator_, sasl_, open_sessions_, store_, delivery_, tls_, smtp_tls_}};
+    auth::DeviceUses device_uses_{directory_, system_clock()};
+    KeepDeviceUses keep_device_uses_{device_uses_};
+    Services services_{config_,
+                       {authenticator_, sasl_, open_sessions_, device_uses_, store_, delivery_, tls_, smtp_tls_}};
     std::vector<api::ListeningAddress> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
@@ -205,6 +223,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .mail = store_,
             .auth = authenticator_,
             .open_sessions = open_sessions_,
+            .device_uses = device_uses_,
             .delivery = delivery_,
             .removed = removed_,
             .engine = *engine_,
@@ -273,6 +292,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     admin_.add(std::move(admin), std::move(service));
     spawn(watch_signals());
     jobs_.add(clock_, {.every = kClockEvery});
+    jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
     if (systemd::watchdog()) spawn(feed_watchdog());
@@ -336,6 +356,7 @@ Task<> Server::stop() {
         co_await admin_.idle(kAdminPatience);
     }
     co_await authenticator_.flush();
+    co_await device_uses_.flush();
     jobs_.stop();
     watchdog_timer_.cancel();
     stopped_ = true;

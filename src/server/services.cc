@@ -38,7 +38,7 @@ struct Services::Shared {
         : config(c),
           announced(c.pop3.policy),
           listings(c.pop3.listing_cache),
-          logins{parts.authenticator, parts.sasl, parts.open_sessions, c.allow_plaintext},
+          logins{parts.authenticator, parts.sasl, parts.open_sessions, parts.device_uses, c.allow_plaintext},
           pop3{logins, parts.store, login_delays, announced, &listings},
           unknown_recipients({.free = c.unknown_recipients_per_peer}),
           envelopes(c.envelope_memory, kEnvelopesOfOnePeer),
@@ -51,8 +51,8 @@ struct Services::Shared {
             c.pop3.tls = c.lmtp.tls = [&current = parts.tls] { return current.get(); };
             c.smtp.tls = [&current = parts.smtp_tls] { return current.get(); };
         }
-        c.smtp.xclient = *net::Networks::parse(c.xclient.smtp);
-        c.lmtp.xclient = *net::Networks::parse(c.xclient.lmtp);
+        c.smtp.xclient = *Networks::parse(c.xclient.smtp);
+        c.lmtp.xclient = *Networks::parse(c.xclient.lmtp);
         c.pop3.hostname = c.smtp.hostname = c.lmtp.hostname = c.hostname;
     }
 
@@ -143,7 +143,7 @@ net::Service Services::service(std::size_t listener) {
         return counted(count, row.serve(std::move(connection), shared));
     };
     if (row.tls) service.tls = [&tls = shared_->tls] { return tls.get(); };
-    service.proxies = *net::Networks::parse(shared_->config.proxies.at(std::string(row.name)));
+    service.proxies = *Networks::parse(shared_->config.proxies.at(std::string(row.name)));
     return service;
 }
 

@@ -14,6 +14,7 @@ struct Connections;
 }
 namespace poplar::auth {
 class Authenticator;
+class DeviceUses;
 class OpenSessions;
 class Sasl;
 }  // namespace poplar::auth
@@ -39,6 +40,7 @@ struct Parts {
     auth::Authenticator& authenticator;
     auth::Sasl& sasl;
     auth::OpenSessions& open_sessions;
+    auth::DeviceUses& device_uses;
     mailstore::MailStore& store;
     delivery::Delivery& delivery;
     const net::CurrentTls &tls, &smtp_tls;  ///< of readers, and of STARTTLS by SMTP

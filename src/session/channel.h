@@ -17,10 +17,11 @@ enum class AllowPlaintext { never, loopback, always };
 /// The connection as SASL's mechanisms see it.
 class Channel final : public auth::Channel {
 public:
-    Channel(const net::Connection& connection, AllowPlaintext allow_plaintext)
-        : connection_(connection), allow_plaintext_(allow_plaintext) {}
+    Channel(const net::Connection& connection, AllowPlaintext allow_plaintext, directory::Service service)
+        : connection_(connection), allow_plaintext_(allow_plaintext), service_(service) {}
     std::string_view peer() const override;
     bool peer_is_loopback() const override;
+    directory::Service service() const override { return service_; }
     bool encrypted() const override;
     bool passwords_allowed() const override;
     std::string binding(std::string_view type) const override;
@@ -29,6 +30,7 @@ public:
 private:
     const net::Connection& connection_;
     const AllowPlaintext allow_plaintext_;
+    const directory::Service service_;
 };
 
 }  // namespace poplar::session

@@ -13,7 +13,7 @@ Login::Login(const LoginServices& services, const LoginTerms& terms, net::Connec
       terms_(terms),
       connection_(connection),
       lines_(lines),
-      channel_(connection, services.allow_plaintext),
+      channel_(connection, services.allow_plaintext, terms.service),
       session_id_(session_id) {}
 
 namespace {
@@ -25,17 +25,16 @@ Task<Result<Attempt>> refused(Refusal::Why why) { co_return Attempt(std::unexpec
 Task<Result<Attempt>> Login::password(std::string name, std::string password, std::string_view command) {
     if (!passwords_allowed()) return refused(Refusal::Why::needs_tls);
     const auto& peer = connection_.peer();
-    auth::Credentials credentials{name, std::move(password), peer.address, peer.loopback};
+    auth::Credentials credentials{name, std::move(password), peer.address, peer.loopback, terms_.service};
     return prove(std::move(name), command, services_.authenticator.verify_password(std::move(credentials)));
 }
 
 // The mark is taken before the account is looked up, so that no change of it in between is missed.
-Task<Result<Attempt>> Login::prove(std::string name, std::string_view mechanism,
-                                   Task<Result<directory::Account>> judge) {
+Task<Result<Attempt>> Login::prove(std::string name, std::string_view mechanism, Task<Result<auth::Verified>> judge) {
     const auto seen = services_.open_sessions.mark();
-    auto account = co_await std::move(judge);
-    if (!account) co_return refuse(name, mechanism, refusal_of(std::move(account.error())));
-    co_return accept(name, mechanism, auth::Proof::password, seen, std::move(*account));
+    auto verified = co_await std::move(judge);
+    if (!verified) co_return refuse(name, mechanism, refusal_of(std::move(verified.error())));
+    co_return accept(name, mechanism, auth::Proof::password, seen, std::move(*verified));
 }
 
 Task<Result<Attempt>> Login::sasl(std::string name, std::optional<std::string> initial_response, Dialogue& dialogue) {
@@ -57,10 +56,12 @@ Task<Result<Attempt>> Login::sasl(std::string name, std::optional<std::string> i
 }
 
 Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::Proof proof,
-                      auth::OpenSessions::Mark seen, directory::Account account) {
+                      auth::OpenSessions::Mark seen, auth::Verified verified) {
     if (!auth::rights_of(proof).has(terms_.needed))
         return refuse(name, mechanism, {Refusal::Why::wrong, {Errc::denied, "this credential is not good for that"}});
-    return Proved{account.id, std::move(account.address), account.settings, proof, mechanism, seen};
+    auto& account = verified.account;
+    return Proved{
+        account.id, std::move(account.address), account.settings, std::move(verified.device), proof, mechanism, seen};
 }
 
 Attempt Login::refuse(std::string_view name, std::string_view mechanism, Refusal why) {
@@ -77,19 +78,28 @@ Attempt Login::refuse(std::string_view name, std::string_view mechanism, Refusal
     return std::unexpected(std::move(why));
 }
 
-std::optional<auth::Access> Login::admit(const Proved& proved, Executor executor) {
+std::optional<auth::Access> Login::admit(Proved& proved, Executor executor) {
     auto oust = [&lines = lines_] { lines.oust(); };
-    auto place = services_.open_sessions.enter(proved.account, std::move(executor), proved.seen, std::move(oust));
+    auto& device = proved.device;
+    auto whose = device ? auth::OpenSessions::Whose(proved.account, device->id) : proved.account;
+    auto place = services_.open_sessions.enter(whose, std::move(executor), proved.seen, std::move(oust));
     if (!place) return std::nullopt;
     const auto* tls = connection_.tls();
     connection_.log(log::Level::info, terms_.login_event,
                     {{"session", session_id_},
                      {"peer", connection_.peer().address},
                      {"account", proved.address},
+                     {"device", device ? std::string_view(device->name) : ""},
                      {"tls", tls ? std::string_view(tls->version) : "no"},
                      {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
                      {"mechanism", proved.mechanism}});
-    return auth::Access{proved.account, proved.address, proved.proof, auth::rights_of(proved.proof), std::move(place)};
+    std::unique_ptr<auth::DeviceInUse> in_use;
+    if (device) {
+        auto use = services_.device_uses.begin(proved.account, device->id, connection_.peer().address, terms_.service);
+        in_use = std::make_unique<auth::DeviceInUse>(std::move(*device), std::move(use));
+    }
+    return auth::Access{proved.account,    proved.address,  proved.proof, auth::rights_of(proved.proof),
+                        std::move(in_use), std::move(place)};
 }
 
 }  // namespace poplar::session

@@ -29,12 +29,14 @@ struct LoginServices {
     auth::Authenticator& authenticator;
     const auth::Sasl& sasl;
     auth::OpenSessions& open_sessions;
+    auth::DeviceUses& device_uses;
     AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
 };
 
 /// What a protocol asks of its logins. The names are the log's events.
 struct LoginTerms {
     std::string_view login_event, failure_event;
+    directory::Service service = directory::Service::pop3;
     auth::Right needed = auth::Right::mail;
     std::uint32_t failures = 3;  ///< of a connection; then exhausted()
 };
@@ -44,6 +46,7 @@ struct Proved {
     directory::AccountId account;
     std::string address;  ///< the account's
     directory::AccountSettings settings;
+    std::unique_ptr<directory::Device> device;  ///< whose password it was; null: a credential of the account's own
     auth::Proof proof;
     std::string_view mechanism;  ///< for the log
     auth::OpenSessions::Mark seen;
@@ -64,11 +67,11 @@ public:
     /// A SASL mechanism by its name; `initial_response` as exchange() wants it.
     Task<Result<Attempt>> sasl(std::string mechanism, std::optional<std::string> initial_response, Dialogue& dialogue);
     /// Any other proof of a password (APOP): `judge` begins when this does.
-    Task<Result<Attempt>> prove(std::string name, std::string_view mechanism, Task<Result<directory::Account>> judge);
+    Task<Result<Attempt>> prove(std::string name, std::string_view mechanism, Task<Result<auth::Verified>> judge);
 
     /// Nothing: the account has changed since it was proved, and the client has to log in again. While the result
     /// lives, a change of the account calls Lines::oust() on `executor`, the session's.
-    std::optional<auth::Access> admit(const Proved& proved, Executor executor);
+    std::optional<auth::Access> admit(Proved& proved, Executor executor);
 
     /// So many attempts were wrong that the session has to end.
     bool exhausted() const { return failures_ >= terms_.failures; }
@@ -79,7 +82,7 @@ public:
 
 private:
     Attempt accept(std::string_view name, std::string_view mechanism, auth::Proof proof, auth::OpenSessions::Mark seen,
-                   directory::Account account);
+                   auth::Verified verified);
     Attempt refuse(std::string_view name, std::string_view mechanism, Refusal why);
 
     const LoginServices& services_;

@@ -15,7 +15,7 @@ Task<Result<Verdict>> exchange(auth::Exchange& mechanism, std::optional<std::str
     auto step = co_await mechanism.start(std::move(initial_response));
     for (;;) {
         if (!step) co_return Verdict(std::unexpect, refusal_of(std::move(step.error())));
-        if (auto* account = std::get_if<directory::Account>(&*step)) co_return std::move(*account);
+        if (auto* verified = std::get_if<auth::Verified>(&*step)) co_return std::move(*verified);
         auto answer = co_await dialogue.ask(auth::base64_encode(std::get<auth::Challenge>(*step).text));
         if (!answer && answer.error().code() == Errc::too_large)
             co_return Verdict(std::unexpect, Refusal{Why::too_long});

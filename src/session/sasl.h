@@ -23,7 +23,7 @@ protected:
     ~Dialogue() = default;
 };
 
-using Verdict = std::expected<directory::Account, Refusal>;
+using Verdict = std::expected<auth::Verified, Refusal>;
 
 /// `initial_response` as it stood in the command: not decoded, "=" for an empty one (RFC 5034 s4, RFC 4954 s4). The
 /// failure is the dialogue's.

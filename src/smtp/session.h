@@ -9,10 +9,10 @@
 
 #include "base/asio.h"
 #include "base/budget.h"
+#include "base/networks.h"
 #include "delivery/delivery.h"
 #include "mail/wire_form.h"
 #include "net/connection.h"
-#include "net/networks.h"
 #include "smtp/unknown_recipients.h"
 
 namespace poplar::smtp {
@@ -54,7 +54,7 @@ struct Options {
     /// our own front server, which has done its checks and must not be left with a message that it can't deliver.
     mail::BareNewlines bare_newlines = mail::BareNewlines::reject;
     /// The front servers that may say who their client is (XCLIENT).
-    net::Networks xclient;
+    Networks xclient;
     /// Asked at each EHLO and STARTTLS, so that a renewed certificate is used at once. Null, or gives null: no
     /// STARTTLS.
     std::function<std::shared_ptr<const net::TlsContext>()> tls;

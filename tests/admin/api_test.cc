@@ -5,6 +5,7 @@
 
 #include "api/json.h"
 #include "auth/authenticator.h"
+#include "auth/device_uses.h"
 #include "auth/open_sessions.h"
 #include "delivery/delivery.h"
 #include "directory/removed.h"
@@ -90,6 +91,7 @@ struct AdminApiTest : testing::Test {
     delivery::Delivery delivery{directory, store, clock, {}};
     directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
+    auth::DeviceUses device_uses{directory, clock};
     Quiet inspection;
     upkeep::StoreClock store_clock{engine, clock, std::chrono::seconds(0)};
     upkeep::Retention::Now now = [this] { return clock_is_doubted ? std::nullopt : std::optional(clock.now()); };
@@ -100,6 +102,7 @@ struct AdminApiTest : testing::Test {
              .mail = store,
              .auth = auth,
              .open_sessions = open_sessions,
+             .device_uses = device_uses,
              .delivery = delivery,
              .removed = removed,
              .engine = inspection,

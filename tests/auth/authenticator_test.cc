@@ -36,7 +36,8 @@ protected:
         if (!made_) made_.emplace(directory, options);
         return *made_;
     }
-    Result<Account> login(const std::string& name, const std::string& password, const std::string& peer = "192.0.2.1") {
+    Result<Verified> login(const std::string& name, const std::string& password,
+                           const std::string& peer = "192.0.2.1") {
         return run(authenticator().verify_password({name, password, peer}));
     }
     /// "" for a good login, otherwise what the log would say.
@@ -74,8 +75,8 @@ private:
 TEST_F(AuthenticatorTest, LetsTheRightPasswordIn) {
     auto bob = login("bob@example.org", "secret");
     ASSERT_TRUE(bob);
-    EXPECT_EQ(bob->address, "bob@example.org");
-    EXPECT_EQ(bob->id, find("bob@example.org").id);
+    EXPECT_EQ(bob->account.address, "bob@example.org");
+    EXPECT_EQ(bob->account.id, find("bob@example.org").id);
 }
 
 TEST_F(AuthenticatorTest, TakesAnAccountsAddressInAnySpellingAndNothingElse) {
@@ -568,11 +569,11 @@ TEST_F(AuthenticatorTest, UpgradesAWeakHashAtAGoodLogin) {
     auto stored = find("bob@example.org");
     EXPECT_EQ(scheme_of(stored.password), "ARGON2ID");
     EXPECT_FALSE(is_outdated(stored.password));
-    EXPECT_EQ(bob->password, stored.password);
-    EXPECT_EQ(bob->credential_version, stored.credential_version);
+    EXPECT_EQ(bob->account.password, stored.password);
+    EXPECT_EQ(bob->account.credential_version, stored.credential_version);
     auto before = engine.commits();
     EXPECT_EQ(outcome("bob@example.org", "secret"), "") << "remembered under the new version";
-    authenticator().forget(bob->id);
+    authenticator().forget(bob->account.id);
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
     EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
     EXPECT_EQ(engine.commits(), before) << "it is not written again";
@@ -612,7 +613,7 @@ TEST_F(AuthenticatorTest, ServesManyThreads) {
                 bool wrong = i % 5 == t;
                 auto result = run(shared.verify_password({"bob@example.org", wrong ? "wrong" : "secret", "192.0.2.1"}));
                 EXPECT_EQ(result.has_value(), !wrong);
-                if (i % 17 == 0 && result) shared.forget(result->id);
+                if (i % 17 == 0 && result) shared.forget(result->account.id);
             }
         });
     for (auto& thread : threads) thread.join();

@@ -21,6 +21,7 @@ using test::run;
 struct FakeChannel final : Channel {
     std::string_view peer() const override { return peer_address; }
     bool peer_is_loopback() const override { return false; }
+    directory::Service service() const override { return directory::Service::pop3; }
     bool encrypted() const override { return tls; }
     bool passwords_allowed() const override { return tls || plaintext; }
     std::string binding(std::string_view type) const override {
@@ -118,7 +119,7 @@ protected:
         auto step = run(exchange.start(responses[0]));
         for (std::size_t i = 1;; ++i) {
             if (!step) return std::string(to_string(step.error().code())) + ": " + step.error().detail();
-            if (auto* account = std::get_if<directory::Account>(&*step)) return "ok " + account->address;
+            if (auto* verified = std::get_if<Verified>(&*step)) return "ok " + verified->account.address;
             challenges.push_back(std::get<Challenge>(*step).text);
             if (i == responses.size()) return "challenge";
             step = run(exchange.respond(*responses[i]));
@@ -134,9 +135,9 @@ protected:
         auto step = run((*begun)->start(std::nullopt));
         for (;;) {
             if (!step) return std::string(to_string(step.error().code())) + ": " + step.error().detail();
-            if (auto* account = std::get_if<directory::Account>(&*step)) {
+            if (auto* verified = std::get_if<Verified>(&*step)) {
                 EXPECT_EQ(client.result, GSASL_OK) << "the client is content with the server too";
-                return "ok " + account->address;
+                return "ok " + verified->account.address;
             }
             challenges.push_back(std::get<Challenge>(*step).text);
             auto answer = client.answer(challenges.back());
@@ -350,8 +351,8 @@ TEST_F(ExchangeTest, CramMd5SpeaksFirstAndNeverTwiceTheSame) {
 
 TEST_F(ExchangeTest, ApopIsForAccountsWithASecret) {
     auto outcome = [&](const std::string& name, const std::string& digest) {
-        auto account = run(check_apop(authenticator(), channel, name, "<1896.697170952@dbc.mtview.ca.us>", digest));
-        return account ? account->address : account.error().detail();
+        auto verified = run(check_apop(authenticator(), channel, name, "<1896.697170952@dbc.mtview.ca.us>", digest));
+        return verified ? verified->account.address : verified.error().detail();
     };
     ASSERT_TRUE(run(directory.set_shared_secret("bob@example.org", "tanstaaf")));  // RFC 1939 s7
     EXPECT_EQ(outcome("bob@example.org", "c4c9334bac560ecc979e58001b3e22fb"), "bob@example.org");

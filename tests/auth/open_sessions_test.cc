@@ -48,6 +48,22 @@ TEST_F(OpenSessionsTest, ALoginThatLookedBeforeAnEndingDoesNotComeIn) {
     EXPECT_TRUE(enter(1024, open.mark()));
 }
 
+TEST_F(OpenSessionsTest, EndsTheSessionsOfOneDeviceAlone) {
+    auto enter_with = [&](std::uint32_t device, OpenSessions::Mark seen) {
+        return open.enter({AccountId(1024), device}, context.get_executor(), seen, [this] { ++ended; });
+    };
+    auto seen = open.mark();
+    auto phone = enter_with(1, seen), tablet = enter_with(2, seen), own = enter(1024, seen);
+    EXPECT_EQ(open.end({AccountId(1024), 1}), 1u);
+    context.run();
+    EXPECT_EQ(ended, 1);
+    EXPECT_FALSE(enter_with(1, seen));
+    EXPECT_TRUE(enter_with(2, seen));
+    EXPECT_TRUE(enter(1024, seen));
+    EXPECT_EQ(open.end(AccountId(1024)), 3u) << "all of them";
+    EXPECT_FALSE(enter_with(2, seen));
+}
+
 TEST_F(OpenSessionsTest, ALoginThatCannotBeSureDoesNotComeIn) {
     auto seen = open.mark();
     for (std::uint64_t i = 0; i < 5000; ++i) open.end(AccountId(2000 + i));

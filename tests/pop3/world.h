@@ -105,9 +105,10 @@ protected:
     mailstore::AccountId fred_;
     pop3::Options options_;
     auth::OpenSessions open_sessions_;
+    auth::DeviceUses device_uses_{directory_, clock_};
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_{{}};
-    session::LoginServices logins_{authenticator_, sasl_, open_sessions_};
+    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, device_uses_};
     pop3::Services services_{logins_, store_, login_delays_, announced_, &listings_};
 };
 

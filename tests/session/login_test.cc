@@ -62,7 +62,7 @@ protected:
     Attempt password(std::string name, std::string password) {
         auto attempt = test::run(login_->password(std::move(name), std::move(password), "LOGIN"));
         EXPECT_TRUE(attempt);
-        return *attempt;
+        return std::move(*attempt);
     }
     template <class Frame = LikeSmtp>
     Result<Attempt> sasl(std::string mechanism, std::optional<std::string> initial_response = {}) {

@@ -39,7 +39,9 @@ protected:
     auth::Authenticator authenticator_{directory_, without_delay()};
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     auth::OpenSessions open_sessions_;
-    session::LoginServices services_{authenticator_, sasl_, open_sessions_, session::AllowPlaintext::always};
+    auth::DeviceUses device_uses_{directory_, clock_};
+    session::LoginServices services_{authenticator_, sasl_, open_sessions_, device_uses_,
+                                     session::AllowPlaintext::always};
     directory::AccountId fred_;
     std::shared_ptr<Transcript> transcript_ = std::make_shared<Transcript>();
 };

@@ -12,7 +12,7 @@ using namespace poplar::test;
 Options with_front(Protocol protocol = Protocol::smtp) {
     auto options = options_for(protocol);
     const std::string front = "192.0.2.7";  // the scripted peer
-    options.xclient = net::Networks::parse(std::span(&front, 1)).value();
+    options.xclient = Networks::parse(std::span(&front, 1)).value();
     return options;
 }
 

@@ -1,4 +1,4 @@
-#include "net/networks.h"
+#include "base/networks.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace poplar::net {
+namespace poplar {
 
 namespace {
 
@@ -71,4 +71,4 @@ bool Networks::contains(std::string_view address) const {
            std::ranges::any_of(networks_, [&](const Network& network) { return network.contains(octets); });
 }
 
-}  // namespace poplar::net
+}  // namespace poplar

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-namespace poplar::net {
+namespace poplar {
 
 class Networks {
 public:
@@ -34,4 +34,4 @@ private:
     bool local_ = false;
 };
 
-}  // namespace poplar::net
+}  // namespace poplar

@@ -1,11 +1,11 @@
-#include "net/networks.h"
+#include "base/networks.h"
 
 #include <gtest/gtest.h>
 
 namespace {
 
 using namespace poplar;
-using namespace poplar::net;
+using namespace poplar;
 
 TEST(Networks, ContainWhatIsInThemAndNothingElse) {
     struct Case {

@@ -1,0 +1,177 @@
+#include "api/devices.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "admin/names.h"
+#include "admin/row.h"
+#include "auth/authenticator.h"
+#include "auth/device_password.h"
+#include "auth/device_uses.h"
+#include "auth/open_sessions.h"
+#include "base/log.h"
+#include "base/networks.h"
+#include "base/printable.h"
+#include "mail/address.h"
+
+namespace poplar::admin {
+
+namespace {
+
+constexpr std::array kServices{directory::Service::pop3, directory::Service::imap, directory::Service::submission,
+                               directory::Service::sieve};
+
+api::Device described(const directory::Device& device, const directory::DeviceUse& use = {}) {
+    api::Device out;
+    out.id = auth::to_text(device.id);
+    out.name = device.name;
+    out.created = time_text(device.created);
+    for (auto service : kServices)
+        if (device.serves(service)) out.protocols.emplace_back(auth::to_string(service));
+    out.from = device.networks;
+    if (device.expires) out.expires = time_text(*device.expires);
+    out.read_only = device.read_only;
+    if (use.logins != 0) out.last_used = time_text(use.last);
+    out.last_from = use.peer;
+    out.last_protocol = use.protocol;
+    out.logins = use.logins;
+    out.fetched = use.fetched;
+    out.deleted = use.deleted;
+    return out;
+}
+
+/// Puts what was asked for into the device. Errors: invalid.
+template <class Wanted>
+Result<> apply(const Wanted& wanted, directory::Device& device) {
+    if (wanted.protocols) {
+        device.services = 0;
+        for (const auto& name : *wanted.protocols) {
+            auto found = std::ranges::find(kServices, name, [](auto service) { return auth::to_string(service); });
+            if (found == kServices.end())
+                return fail(Errc::invalid, fmt::format("\"{}\" is no protocol: pop3, imap, submission or sieve", name));
+            device.services |= static_cast<std::uint8_t>(*found);
+        }
+        if (wanted.protocols->empty()) device.services = directory::Device{}.services;
+    }
+    if (wanted.from) {
+        if (auto good = Networks::parse(*wanted.from); !good) return pass_on(good);
+        device.networks = *wanted.from;
+    }
+    return {};
+}
+
+Result<> check_name(const std::string& name) {
+    if (name.empty() || name.size() > directory::kDeviceNameLimit || with_hidden_shown(name) != name ||
+        !mail::is_utf8(name))
+        return fail(Errc::invalid, fmt::format("a device's name is 1 to {} octets of text without control characters",
+                                               directory::kDeviceNameLimit));
+    return {};
+}
+
+/// The one with this id or, if there is none, this name. Errors: not_found.
+Task<Result<directory::Device>> find_device(Context& context, const directory::Account& account, std::string name) {
+    auto devices = co_await context.directory.devices(account.id);
+    if (!devices) co_return pass_on(devices);
+    auto found = std::ranges::find(*devices, name, [](const auto& device) { return auth::to_text(device.id); });
+    if (found == devices->end()) found = std::ranges::find(*devices, name, &directory::Device::name);
+    if (found == devices->end())
+        co_return fail(Errc::not_found, fmt::format("{} has no device {}", account.address, name));
+    co_return std::move(*found);
+}
+
+Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    if (auto good = check_name(wanted.name); !good) co_return pass_on(good);
+    auto id = co_await context.directory.free_device_id(account->id);
+    if (!id) co_return pass_on(id);
+    auto password = auth::make_device_password(*id);
+    directory::Device device;
+    device.id = *id;
+    device.name = wanted.name;
+    device.secret = auth::hash_device_secret(password.secret);
+    if (auto good = apply(wanted, device); !good) co_return pass_on(good);
+    if (wanted.expires) device.expires = context.directory.in(std::chrono::seconds(wanted.expires->count));
+    device.read_only = wanted.read_only.has_value();
+    auto added = co_await context.directory.add_device(account->id, std::move(device));
+    if (!added) co_return pass_on(added);
+    log::info("admin.device_added",
+              {{"account", account->address}, {"device", added->name}, {"id", auth::to_text(added->id)}});
+    auto reply = described(*added);
+    reply.password = auth::grouped(password);
+    co_return reply;
+}
+
+Task<Result<api::DeviceList>> list_devices(Context& context, Caller, api::ListDevices wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    co_await context.device_uses.flush();
+    auto devices = co_await context.directory.devices(account->id);
+    if (!devices) co_return pass_on(devices);
+    auto uses = co_await context.directory.device_uses(account->id);
+    if (!uses) co_return pass_on(uses);
+    std::map<std::uint32_t, directory::DeviceUse> by_id;
+    for (auto& one : *uses) by_id.emplace(one.device, std::move(one.use));
+    std::ranges::sort(*devices, {}, &directory::Device::name);
+    api::DeviceList list;
+    for (const auto& device : *devices) list.devices.push_back(described(device, by_id[device.id]));
+    co_return list;
+}
+
+Task<Result<api::Device>> set_device(Context& context, Caller, api::SetDevice wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto device = co_await find_device(context, *account, wanted.id);
+    if (!device) co_return pass_on(device);
+    if (wanted.name) {
+        if (auto good = check_name(*wanted.name); !good) co_return pass_on(good);
+        device->name = *wanted.name;
+    }
+    if (auto good = apply(wanted, *device); !good) co_return pass_on(good);
+    if (wanted.expires) {
+        device->expires.reset();
+        if (*wanted.expires) device->expires = context.directory.in(std::chrono::seconds((*wanted.expires)->count));
+    }
+    auto set = co_await context.directory.set_device(account->id, std::move(*device));
+    if (!set) co_return pass_on(set);
+    // What it may do from now on is for its next logins to find out.
+    const bool restricted = wanted.protocols || wanted.from || wanted.expires;
+    const auto ended = restricted ? context.open_sessions.end({account->id, set->id}) : 0;
+    log::info("admin.device_set", {{"account", account->address},
+                                   {"device", set->name},
+                                   {"id", auth::to_text(set->id)},
+                                   {"sessions_ended", ended}});
+    co_return described(*set);
+}
+
+Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api::RevokeDevice wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto device = co_await find_device(context, *account, wanted.id);
+    if (!device) co_return pass_on(device);
+    auto removed = co_await context.directory.remove_device(account->id, device->id);
+    if (!removed) co_return pass_on(removed);
+    const auto ended = context.open_sessions.end({account->id, removed->id});
+    log::info("admin.device_revoked", {{"account", account->address},
+                                       {"device", removed->name},
+                                       {"id", auth::to_text(removed->id)},
+                                       {"sessions_ended", ended}});
+    co_return api::DeviceRevocation{auth::to_text(removed->id), removed->name, ended};
+}
+
+}  // namespace
+
+const std::vector<Row>& device_rows() {
+    static const std::vector<Row> rows = {
+        row<api::ListDevices, list_devices>(),
+        row<api::AddDevice, add_device>(),
+        row<api::SetDevice, set_device>(),
+        row<api::RevokeDevice, revoke_device>(),
+    };
+    return rows;
+}
+
+}  // namespace poplar::admin
