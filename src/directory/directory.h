@@ -1,5 +1,5 @@
 #pragma once
-// Domains, accounts, aliases and their credentials, in a partition of their own (keys: docs/storage-format.md).
+// Domains, accounts, aliases and their credentials, in a partition of their own (keys: storage-format.md).
 // Addresses given to it may have any spelling; they are stored and compared in the canonical one (mail/address.h).
 #include <functional>
 #include <memory>

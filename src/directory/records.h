@@ -1,5 +1,5 @@
 #pragma once
-// The directory's keys and values in its partition (docs/storage-format.md, "Directory"). Keys, in byte order:
+// The directory's keys and values in its partition (storage-format.md, "Directory"). Keys, in byte order:
 //
 //   a <domain> NUL <local part>   an address that is taken: an account or an alias
 //   c                             counters, and the next account id

@@ -1,5 +1,5 @@
 #pragma once
-// A row of an account's change log (docs/storage-format.md, "The change log"): what one commit did, for everybody who
+// A row of an account's change log (storage-format.md, "The change log"): what one commit did, for everybody who
 // has read the account before.
 #include <string>
 #include <vector>

@@ -1,5 +1,5 @@
 #pragma once
-// The keys of an account's partition (docs/storage-format.md, "Mail store"): a tag, a mailbox, and what the row is of.
+// The keys of an account's partition (storage-format.md, "Mail store"): a tag, a mailbox, and what the row is of.
 #include <string>
 #include <string_view>
 

@@ -1,5 +1,5 @@
 #pragma once
-// A message, a mailbox, and what is counted of them. One account is one partition; keys are in docs/storage-format.md.
+// A message, a mailbox, and what is counted of them. One account is one partition; keys are in storage-format.md.
 //
 // Messages are stored in POP3 wire form: CRLF line ends, byte-stuffed (RFC 1939 s3), without the final ".".
 #include <algorithm>

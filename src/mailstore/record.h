@@ -1,5 +1,5 @@
 #pragma once
-// The mail store's values (docs/storage-format.md, "Mail store"), and unique-ids. Decoders take any bytes: what can't
+// The mail store's values (storage-format.md, "Mail store"), and unique-ids. Decoders take any bytes: what can't
 // be decoded is answered with corrupt.
 #include <optional>
 #include <string>

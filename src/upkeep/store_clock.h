@@ -3,7 +3,7 @@
 // that slipped), and what goes because of that never comes back. So the latest time is kept in the store, and a clock
 // that jumps is doubted: nothing is forgotten until it is right again, or an operator confirms it, or it has run evenly
 // for some days. A server that was switched off for weeks looks the same and costs the same: what is due goes some days
-// later (docs/durability.md, "A wrong clock").
+// later (durability.md, "A wrong clock").
 #include <atomic>
 #include <chrono>
 #include <mutex>

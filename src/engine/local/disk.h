@@ -15,7 +15,7 @@ class Env;
 
 namespace poplar::engine::local {
 
-/// Every sync the engine makes, by what it makes durable. docs/durability.md says what each is for; a test leaves out
+/// Every sync the engine makes, by what it makes durable. durability.md says what each is for; a test leaves out
 /// one after the other and sees the promise broken.
 enum class Sync {
     store_name,      ///< the data directory's own name, in its parent

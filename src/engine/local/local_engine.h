@@ -1,6 +1,6 @@
 #pragma once
 // The embedded engine: a segment log that is the truth, and a RocksDB index that can be made anew from it.
-// Formats: docs/storage-format.md. Why so: docs/architecture.md, "The segment log is the log".
+// Formats: storage-format.md. Why so: docs/architecture.md, "The segment log is the log".
 #include <chrono>
 #include <filesystem>
 #include <functional>

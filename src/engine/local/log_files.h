@@ -1,5 +1,5 @@
 #pragma once
-// Which files make up the log. Copying makes one file stand for several (docs/storage-format.md, "Copies"); for a
+// Which files make up the log. Copying makes one file stand for several (storage-format.md, "Copies"); for a
 // moment both are there, and a crash may leave them so.
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// What stands in a segment (docs/storage-format.md, "Segments"): a header, then records, each one commit. Pure
+// What stands in a segment (storage-format.md, "Segments"): a header, then records, each one commit. Pure
 // functions over bytes; reading and writing files is elsewhere.
 #include <cstdint>
 #include <optional>
@@ -28,7 +28,7 @@ struct SegmentId {
     auto operator<=>(const SegmentId&) const = default;
 };
 
-/// The engine's own partition: bodies that those of several partitions end with (docs/storage-format.md, "Shared
+/// The engine's own partition: bodies that those of several partitions end with (storage-format.md, "Shared
 /// bodies").
 inline constexpr PartitionId kSharedBodies{~0ull};
 

@@ -1,5 +1,5 @@
 #pragma once
-// Copies what still counts in neighbouring segments into one file that stands for them all (docs/storage-format.md,
+// Copies what still counts in neighbouring segments into one file that stands for them all (storage-format.md,
 // "Copies"). The copy keeps each record's place and sequence in the log and only leaves out what has no effect any
 // more, so that replaying it gives the same as replaying what it stands for:
 //

@@ -1,5 +1,5 @@
 #pragma once
-// Which bodies end with a shared one (docs/storage-format.md, "Shared bodies"): it goes with the last of them. The
+// Which bodies end with a shared one (storage-format.md, "Shared bodies"): it goes with the last of them. The
 // index has an entry for each, and one for a shared body that is still in the hands of those who deliver it.
 #include <map>
 #include <utility>
