@@ -139,6 +139,9 @@ export interface Message {
   order: number;
   octets: number;
   received: string;
+  mailbox: number;
+  uid: number;
+  flags: string[];
   from?: string;
   subject?: string;
   date?: string;
@@ -152,6 +155,39 @@ export interface Delivered {
   recipient: string;
   octets: number;
   transaction: string;
+}
+
+export interface MailboxList {
+  mailboxes: Mailbox[];
+}
+
+export interface Mailbox {
+  name: string;
+  id: number;
+  use: string | null;
+  subscribed: boolean;
+  messages: number;
+  octets: number;
+  unseen: number;
+  deleted: number;
+  uid_validity: number;
+  uid_next: number;
+  mod_sequence: number;
+}
+
+export interface ChangeList {
+  number: number;
+  forgotten: boolean;
+  changes: Change[];
+}
+
+export interface Change {
+  number: number;
+  kind: string;
+  mailbox: number;
+  uids: string[];
+  to?: number;
+  to_uids?: string[];
 }
 
 export interface Status {
@@ -512,14 +548,15 @@ export async function removeAlias(call: Call, request: RemoveAlias): Promise<Rem
 
 export interface ListMessages {
   address: string;
+  mailbox?: string;
   after?: number;
   limit?: number;
   headers?: boolean;
 }
 
-/** List the messages of an account. */
+/** List the messages of one mailbox. */
 export async function listMessages(call: Call, request: ListMessages): Promise<MessageList> {
-  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/messages` + query({ after: request.after, limit: request.limit, headers: request.headers }))) as MessageList;
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/messages` + query({ mailbox: request.mailbox, after: request.after, limit: request.limit, headers: request.headers }))) as MessageList;
 }
 
 export interface ShowMessage {
@@ -562,6 +599,103 @@ export interface RestoreMessage {
 /** Put a deleted message back where it was. */
 export async function restoreMessage(call: Call, request: RestoreMessage): Promise<Message> {
   return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/retained/${encodeURIComponent(request.id)}/restore`)) as Message;
+}
+
+export interface ListMailboxes {
+  address: string;
+}
+
+/** List an account's mailboxes and what they hold. */
+export async function listMailboxes(call: Call, request: ListMailboxes): Promise<MailboxList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/mailboxes`)) as MailboxList;
+}
+
+export interface AddMailbox {
+  address: string;
+  name: string;
+  use?: string;
+}
+
+/** Add a mailbox, with those above it that are missing. */
+export async function addMailbox(call: Call, request: AddMailbox): Promise<Mailbox> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/mailboxes`, { name: request.name, use: request.use })) as Mailbox;
+}
+
+export interface RenameMailbox {
+  address: string;
+  name: string;
+  to: string;
+}
+
+/** Rename a mailbox, with all that is below it. */
+export async function renameMailbox(call: Call, request: RenameMailbox): Promise<Mailbox> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/mailboxes/${encodeURIComponent(request.name)}/name`, { to: request.to })) as Mailbox;
+}
+
+export interface SubscribeMailbox {
+  address: string;
+  name: string;
+  subscribed: boolean;
+}
+
+/** Let mail programs show a mailbox, or not. */
+export async function subscribeMailbox(call: Call, request: SubscribeMailbox): Promise<Mailbox> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/mailboxes/${encodeURIComponent(request.name)}/subscription`, { subscribed: request.subscribed })) as Mailbox;
+}
+
+export interface RemoveMailbox {
+  address: string;
+  name: string;
+}
+
+/** Remove a mailbox; its messages are deleted, and kept for storage.retention. */
+export async function removeMailbox(call: Call, request: RemoveMailbox): Promise<Removal> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/mailboxes/${encodeURIComponent(request.name)}`)) as Removal;
+}
+
+export interface MoveMessage {
+  address: string;
+  id: string;
+  mailbox: string;
+}
+
+/** Move a message to another mailbox; its unique-id stays. */
+export async function moveMessage(call: Call, request: MoveMessage): Promise<Message> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}/mailbox`, { mailbox: request.mailbox })) as Message;
+}
+
+export interface CopyMessage {
+  address: string;
+  id: string;
+  mailbox: string;
+}
+
+/** Copy a message to a mailbox; no octet of it is stored twice. */
+export async function copyMessage(call: Call, request: CopyMessage): Promise<Message> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}/copies`, { mailbox: request.mailbox })) as Message;
+}
+
+export interface FlagMessage {
+  address: string;
+  id: string;
+  add?: string[];
+  remove?: string[];
+}
+
+/** Set and take away flags of a message. */
+export async function flagMessage(call: Call, request: FlagMessage): Promise<Message> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}/flags`, { add: request.add, remove: request.remove })) as Message;
+}
+
+export interface ListChanges {
+  address: string;
+  since?: number;
+  limit?: number;
+}
+
+/** List what happened to an account's mail. */
+export async function listChanges(call: Call, request: ListChanges): Promise<ChangeList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/changes` + query({ since: request.since, limit: request.limit }))) as ChangeList;
 }
 
 /** How the server is. */

@@ -47,6 +47,7 @@ const std::vector<Section>& sections() {
          "mailbox of "
          "the\nserver's own that keeps mail for a postmaster whom nobody has named.",
          mail_rows()},
+        {"Mailboxes", "A name stands in the path percent-encoded, its \"/\" too.", mailbox_rows()},
         {"The server", "", server_rows()},
     };
     return list;

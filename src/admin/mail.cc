@@ -5,13 +5,13 @@
 
 #include <algorithm>
 
+#include "admin/described.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "delivery/delivery.h"
 #include "mail/address.h"
-#include "mail/header_walk.h"
 #include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
 
@@ -19,70 +19,34 @@ namespace poplar::admin {
 
 namespace {
 
-constexpr std::size_t kShownHeader = 64 * 1024;  // octets
-
-// The value of the first field called `name` (lower case), as people read it.
-std::string shown(const std::vector<mail::HeaderField>& fields, std::string_view name) {
-    auto same = [&](std::string_view other) {
-        return std::ranges::equal(other, name, {}, [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-    };
-    for (const auto& field : fields)
-        if (same(field.name)) return mail::decode_for_display(field.value);
-    return {};
-}
-
-Task<api::Message> described(Context& context, directory::AccountId account, mailstore::Message message, bool headers) {
-    api::Message out;
-    out.unique_id = message.unique_id;
-    out.order = message.order.value;
-    out.octets = message.octets;
-    out.received = time_text(message.received);
-    if (!headers) co_return out;
-    out.from = out.subject = out.date = "";
-    auto reader = co_await context.mail.open(account, message);
-    if (!reader) {
-        out.error = to_string(reader.error().code());
-        co_return out;
-    }
-    // The head, then the content's first chunk: 64 KB hold any header that people wrote.
-    std::string plain;
-    mail::WireDecoder decoder;
-    mail::HeaderWalk walk;
-    while (!walk.in_body() && plain.size() < kShownHeader) {
-        auto chunk = co_await (*reader)->next();
-        if (!chunk) {
-            out.error = to_string(chunk.error().code());
-            co_return out;
-        }
-        if (chunk->empty()) break;
-        walk.feed(*chunk);
-        decoder.decode(*chunk, plain);
-    }
-    auto fields = mail::parse_header(plain);
-    out.from = shown(fields, "from");
-    out.subject = shown(fields, "subject");
-    out.date = shown(fields, "date");
-    co_return out;
-}
-
 struct Located {
     directory::AccountId account;
-    mailstore::Message message;
+    mailstore::StoredMessage message;
 };
 
 // Errors: not_found, with a message for the caller.
 Task<Result<Located>> locate(Context& context, std::string name, std::string id) {
     auto account = co_await mailbox(context, std::move(name));
     if (!account) co_return pass_on(account);
-    auto message = co_await context.mail.find(*account, id);
-    if (!message) co_return explain(message.error(), Errc::not_found, fmt::format("no message {}", id));
-    co_return Located{*account, std::move(*message)};
+    auto found = co_await find_message(context, *account, std::move(id));
+    if (!found) co_return pass_on(found);
+    co_return Located{*account, std::move(found->message)};
+}
+
+// Errors: not_found, with a message for the caller.
+Task<Result<mailstore::MailboxId>> mailbox_called(Context& context, directory::AccountId account, std::string name) {
+    if (name.empty()) co_return mailstore::kInbox;
+    auto found = co_await context.mail.mailbox(account, name);
+    if (!found) co_return explain(found.error(), Errc::not_found, fmt::format("no mailbox {}", name));
+    co_return found->id;
 }
 
 Task<Result<api::MessageList>> list_messages(Context& context, Caller, api::ListMessages wanted) {
     auto account = co_await mailbox(context, wanted.address);
     if (!account) co_return pass_on(account);
-    auto found = co_await context.mail.list(*account, mailstore::OrderKey(wanted.after), wanted.limit);
+    auto in = co_await mailbox_called(context, *account, wanted.mailbox.value_or(""));
+    if (!in) co_return pass_on(in);
+    auto found = co_await context.mail.list(*account, *in, mailstore::OrderKey(wanted.after), wanted.limit);
     if (!found) co_return pass_on(found);
     api::MessageList list;
     for (const auto& message : *found) {
@@ -148,12 +112,8 @@ Task<Result<api::Message>> restore_message(Context& context, Caller, api::Restor
     auto account = co_await mailbox(context, wanted.address);
     if (!account) co_return pass_on(account);
     // The store takes a repeated restore for done; an operator has mistaken the message.
-    auto found = co_await context.mail.find(*account, wanted.id);
-    if (found && found->order.value > 0) {
-        auto live = co_await context.mail.list(*account, mailstore::OrderKey(found->order.value - 1), 1);
-        if (live && !live->empty() && live->front().unique_id == wanted.id)
-            co_return fail(Errc::exists, fmt::format("the message {} is not deleted", wanted.id));
-    }
+    auto found = co_await find_message(context, *account, wanted.id);
+    if (found && found->live) co_return fail(Errc::exists, fmt::format("the message {} is not deleted", wanted.id));
     auto restored = co_await context.mail.restore(*account, wanted.id);
     if (!restored)
         co_return explain(restored.error(), Errc::not_found, fmt::format("no deleted message {} is kept", wanted.id));
@@ -183,9 +143,15 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
     if (!accounts) co_return pass_on(accounts);
     if (!wanted.sender.empty() && !mail::parse_address(wanted.sender))
         co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", wanted.sender));
+    if (wanted.mailbox) {
+        if (accounts->size() != 1)
+            co_return fail(Errc::invalid, "a mailbox can be named where one account gets the mail");
+        auto there = co_await mailbox_called(context, accounts->front(), *wanted.mailbox);
+        if (!there) co_return pass_on(there);
+    }
     auto envelope = std::make_shared<delivery::Envelope>();
     envelope->reverse_path = wanted.sender;
-    envelope->add(wanted.recipient, *accounts);
+    envelope->add(wanted.recipient, *accounts, wanted.mailbox.value_or(""));
     envelope->received.by = context.hostname;
     envelope->received.with = "LMTP";  // the same path; the admin socket has no name of its own among the keywords
     envelope->received.id = random_text(12);

@@ -75,6 +75,7 @@ const std::vector<Row>& account_rows();
 const std::vector<Row>& device_rows();
 const std::vector<Row>& alias_rows();
 const std::vector<Row>& mail_rows();
+const std::vector<Row>& mailbox_rows();
 const std::vector<Row>& server_rows();
 
 }  // namespace poplar::admin

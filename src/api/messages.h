@@ -9,6 +9,8 @@ struct Message {
     std::string unique_id;
     std::uint64_t order = 0, octets = 0;
     std::string received;
+    std::uint64_t mailbox = 1, uid = 0;
+    std::vector<std::string> flags;
     std::optional<std::string> from, subject, date, error, deleted, expires, reason;
     static const Shape& shape();
 };
@@ -20,6 +22,7 @@ struct MessageList {
 
 struct ListMessages {
     std::string address;
+    std::optional<std::string> mailbox;
     std::uint64_t after = 0, limit = 100;
     bool headers = true;
     using Reply = MessageList;
@@ -67,6 +70,7 @@ struct Delivered {
 /// The body is the message.
 struct Deliver {
     std::string recipient, sender;
+    std::optional<std::string> mailbox;
     using Reply = Delivered;
     static const Operation& operation();
 };

@@ -143,7 +143,7 @@ Member field(std::string_view name, std::string_view words) {
     auto make = [](void* object) -> void* {
         auto& value = static_cast<Owner*>(object)->*Pointer;
         if constexpr (Optional<Field>::value)
-            return &value.emplace();
+            return value ? &*value : &value.emplace();  // a list on the command line grows
         else
             return &value;
     };

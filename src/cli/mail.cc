@@ -146,7 +146,7 @@ void add(CLI::App* family, Cli& cli, const char* name, int (*run)(const Cli&, Re
 
 }  // namespace
 
-void add_mail_commands(CLI::App& app, Cli& cli) {
+CLI::App* add_mail_commands(CLI::App& app, Cli& cli) {
     auto* mail = app.add_subcommand("mail", "Look at an account's mail; bring back what was deleted");
     mail->require_subcommand(1);
     add<api::ListMessages>(mail, cli, "list", list_mail);
@@ -160,6 +160,7 @@ void add_mail_commands(CLI::App& app, Cli& cli) {
         fmt::print("deleted {}\n", removal.removed);
     });
     add<api::Deliver>(&app, cli, "deliver", [](const Cli& c, api::Deliver asked) { return deliver(c, asked); });
+    return mail;
 }
 
 }  // namespace poplar::cli

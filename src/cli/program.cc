@@ -132,7 +132,8 @@ int run(int argc, const char* const* argv, Host host) {
     add_directory_commands(app, cli);
     add_user_commands(app, cli);
     add_device_commands(app, cli);
-    add_mail_commands(app, cli);
+    auto* mail = add_mail_commands(app, cli);
+    add_mailbox_commands(app, *mail, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));
     try {
         app.parse(argc, argv);

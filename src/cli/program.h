@@ -49,12 +49,13 @@ struct Cli {
     int call(const Request& request, const std::function<void(const typename Request::Reply&)>& show) const;
 };
 
-void add_server_commands(CLI::App& app, Cli& cli);     ///< verify, status, scrub, clock, version
-void add_directory_commands(CLI::App& app, Cli& cli);  ///< domain, alias
-void add_user_commands(CLI::App& app, Cli& cli);       ///< user
-void add_device_commands(CLI::App& app, Cli& cli);     ///< device
-void add_import_command(CLI::App& user, Cli& cli);     ///< user import
-void add_mail_commands(CLI::App& app, Cli& cli);       ///< mail, deliver
+void add_server_commands(CLI::App& app, Cli& cli);                   ///< verify, status, scrub, clock, version
+void add_directory_commands(CLI::App& app, Cli& cli);                ///< domain, alias
+void add_user_commands(CLI::App& app, Cli& cli);                     ///< user
+void add_device_commands(CLI::App& app, Cli& cli);                   ///< device
+void add_import_command(CLI::App& user, Cli& cli);                   ///< user import
+CLI::App* add_mail_commands(CLI::App& app, Cli& cli);                ///< mail, deliver; returns mail
+void add_mailbox_commands(CLI::App& app, CLI::App& mail, Cli& cli);  ///< mailbox; mail move, copy, flag, changes
 
 /// "poplar: message" on stderr; returns 1.
 int complain(std::string_view message, int exit_code = 1);

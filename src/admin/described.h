@@ -1,0 +1,33 @@
+#pragma once
+// Messages as the API shows them.
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "admin/api.h"
+#include "api/messages.h"
+#include "mailstore/message.h"
+
+namespace poplar::admin {
+
+/// IMAP's system flags (RFC 9051 s2.3.2) by the names they have here.
+inline constexpr std::array<std::pair<mailstore::Flag, std::string_view>, 5> kFlagNames{
+    {{mailstore::Flag::seen, "seen"},
+     {mailstore::Flag::answered, "answered"},
+     {mailstore::Flag::flagged, "flagged"},
+     {mailstore::Flag::deleted, "deleted"},
+     {mailstore::Flag::draft, "draft"}}};
+
+/// `headers`: with its From, Subject and Date, which are read for it.
+Task<api::Message> described(Context& context, mailstore::AccountId account, mailstore::StoredMessage message,
+                             bool headers);
+
+struct FoundMessage {
+    mailstore::StoredMessage message;
+    bool live = false;  ///< else it is deleted and still kept
+};
+/// By its unique-id, in whatever mailbox. Errors: not_found, with a message for the caller.
+Task<Result<FoundMessage>> find_message(Context& context, mailstore::AccountId account, std::string id);
+
+}  // namespace poplar::admin
