@@ -44,12 +44,13 @@ public:
         parser_->body_limit(boost::none);  // each handler has its own
         parser_->header_limit(static_cast<std::uint32_t>(options_.header_octets));
         const auto deadline = SteadyClock::now() + options_.idle;
-        for (;;) {
-            if (!pending_.empty()) {
-                auto error = feed();
+        for (std::size_t searched = 0;;) {
+            if (const auto octets = whole_head(searched); octets != 0) {
+                auto error = feed(octets);
                 if (error && error != HttpError::need_more)
                     co_return fail(Errc::invalid, fmt::format("malformed HTTP: {}", error.message()));
-                if (parser_->is_header_done()) co_return true;
+                if (!parser_->is_header_done()) co_return fail(Errc::invalid, "malformed HTTP: the head is unfinished");
+                co_return true;
             }
             auto left = std::chrono::ceil<std::chrono::seconds>(deadline - SteadyClock::now());
             if (left <= std::chrono::seconds(0)) co_return false;
@@ -59,8 +60,10 @@ public:
 
     /// Puts octets of the body into `into` and returns how many; 0: it has ended.
     Task<Result<std::size_t>> read_body(std::span<char> into) {
+        // So many follow until a body in chunks ends, and Beast relies on it in the last one.
+        const std::size_t least = parser_->chunked() ? std::string_view("0\r\n\r\n").size() : 1;
         while (!parser_->is_done()) {
-            if (!pending_.empty()) {
+            if (pending_.size() >= least) {
                 auto& body = parser_->get().body();
                 body.data = into.data();
                 body.size = into.size();
@@ -82,10 +85,22 @@ public:
     Parser& parser() { return *parser_; }
 
 private:
+    // The octets of the head, once all of it is there; of one that is too long, more than it may have. Beast would
+    // judge a part of a head by how it was cut, so it gets none. 0: not yet.
+    std::size_t whole_head(std::size_t& searched) const {
+        constexpr std::string_view kEnd = "\r\n\r\n";
+        const std::size_t most = options_.header_octets + 1;
+        if (auto end = pending_.find(kEnd, searched); end != std::string::npos && end + kEnd.size() < most)
+            return end + kEnd.size();
+        if (pending_.size() >= most) return most;
+        searched = pending_.size() - std::min(pending_.size(), kEnd.size() - 1);
+        return 0;
+    }
+
     // Beast wants what it did not use again, with what comes behind it.
-    beast::error_code feed() {
+    beast::error_code feed(std::size_t most = std::string::npos) {
         beast::error_code error;
-        auto used = parser_->put(asio::buffer(std::as_const(pending_)), error);
+        auto used = parser_->put(asio::buffer(pending_.data(), std::min(most, pending_.size())), error);
         pending_.erase(0, used);
         return error;
     }
