@@ -9,8 +9,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "process/systemd.h"
 #include "server/services.h"
-#include "server/systemd.h"
 
 namespace poplar::server {
 
@@ -26,13 +26,14 @@ std::string names_of_listeners() {
 }
 
 // Where `identity` could put a link in root's way, its own rights must do: they are ours while the result lives.
-std::optional<ActingAs> act_for(const std::optional<Identity>& identity, const std::string& path) {
-    if (geteuid() != 0 || !identity || identity->uid == 0 || !may_redirect(*identity, path)) return std::nullopt;
-    return std::optional<ActingAs>(std::in_place, *identity);
+std::optional<process::ActingAs> act_for(const std::optional<process::Identity>& identity, const std::string& path) {
+    if (geteuid() != 0 || !identity || identity->uid == 0 || !process::may_redirect(*identity, path))
+        return std::nullopt;
+    return std::optional<process::ActingAs>(std::in_place, *identity);
 }
 
 // By name, which is safe: act_for() has seen that the name is root's affair, or else the file is theirs already.
-void give_to(const std::string& path, const std::optional<Identity>& identity) {
+void give_to(const std::string& path, const std::optional<process::Identity>& identity) {
     if (geteuid() == 0 && identity && ::lchown(path.c_str(), identity->uid, identity->gid) != 0) {
         // Nothing is lost that a later error won't tell: the path can't be used then.
     }
@@ -55,11 +56,11 @@ void make_socket_folder(const std::string& path) { make_folder(parent_of(path), 
 }  // namespace
 
 Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t workers,
-                                            const std::optional<Identity>& identity) {
+                                            const std::optional<process::Identity>& identity) {
     std::vector<BoundListener> bound;
     std::vector<std::size_t> given;
     const auto rows = listener_rows();
-    auto sockets = systemd::sockets();
+    auto sockets = process::systemd::sockets();
     if (!sockets) return pass_on(sockets);
     for (const auto& socket : *sockets) {
         auto row = std::ranges::find(rows, std::string_view(socket.name), &ListenerRow::name);
@@ -98,7 +99,7 @@ Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t wo
     return bound;
 }
 
-Result<net::Listener> bind_admin_socket(const Config& config, const std::optional<Identity>& identity) {
+Result<net::Listener> bind_admin_socket(const Config& config, const std::optional<process::Identity>& identity) {
     auto address = net::parse_address("unix:" + config.admin_socket);
     if (!address) return fail(Errc::invalid, config.error_at("admin_socket", address.error().detail()));
     auto acting = act_for(identity, address->path);
@@ -109,7 +110,7 @@ Result<net::Listener> bind_admin_socket(const Config& config, const std::optiona
     return listener;
 }
 
-Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& identity) {
+Result<> prepare_data_dir(const Config& config, const std::optional<process::Identity>& identity) {
     struct stat found{};
     auto wrong = [&](std::string_view what) { return fail(Errc::invalid, config.error_at("data_dir", what)); };
     auto acting = act_for(identity, config.data_dir);
@@ -127,7 +128,7 @@ Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& i
     return wrong(fmt::format("can't make {}: {}", config.data_dir, std::strerror(errno)));
 }
 
-void prepare_log_file(const Config& config, const std::optional<Identity>& identity) {
+void prepare_log_file(const Config& config, const std::optional<process::Identity>& identity) {
     const auto& file = config.log.file;
     if (file.empty()) return;
     auto acting = act_for(identity, file);
@@ -143,7 +144,7 @@ void prepare_log_file(const Config& config, const std::optional<Identity>& ident
     }
 }
 
-void remove_sockets(const std::vector<std::string>& paths, const std::optional<Identity>& identity) {
+void remove_sockets(const std::vector<std::string>& paths, const std::optional<process::Identity>& identity) {
     for (const auto& path : paths) {
         auto acting = act_for(identity, path);
         ::unlink(path.c_str());

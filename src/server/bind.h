@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "net/listener.h"
+#include "process/privileges.h"
 #include "server/config.h"
-#include "server/privileges.h"
 
 namespace poplar::server {
 
@@ -19,15 +19,15 @@ struct BoundListener {
 /// Sockets that systemd hands over take the place of the addresses configured for their protocol.
 /// Errors: invalid, the detail being a whole line for the operator.
 Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t workers,
-                                            const std::optional<Identity>& identity);
-Result<net::Listener> bind_admin_socket(const Config& config, const std::optional<Identity>& identity);
+                                            const std::optional<process::Identity>& identity);
+Result<net::Listener> bind_admin_socket(const Config& config, const std::optional<process::Identity>& identity);
 
 /// Makes data_dir (mode 0700, of `identity`) if it is missing.
-Result<> prepare_data_dir(const Config& config, const std::optional<Identity>& identity);
+Result<> prepare_data_dir(const Config& config, const std::optional<process::Identity>& identity);
 /// For `identity`, who opens the log file later, and again after each rotation: makes its folder, of `identity`, if it
 /// is missing, and where only root may write, the file.
-void prepare_log_file(const Config& config, const std::optional<Identity>& identity);
+void prepare_log_file(const Config& config, const std::optional<process::Identity>& identity);
 /// The files of local sockets, when the start fails.
-void remove_sockets(const std::vector<std::string>& paths, const std::optional<Identity>& identity);
+void remove_sockets(const std::vector<std::string>& paths, const std::optional<process::Identity>& identity);
 
 }  // namespace poplar::server

@@ -13,7 +13,7 @@
 #include "base/version.h"
 #include "cli/verify_printer.h"
 #include "directory/removed.h"
-#include "server/privileges.h"
+#include "process/privileges.h"
 #include "server/server.h"
 #include "server/settings.h"
 #include "upkeep/verify.h"
@@ -72,16 +72,16 @@ private:
 // Files of root would lock the server out, and root must follow no link that the files' owner has put there.
 Result<> become_owner(const Config& config) {
     umask(0077);
-    auto owner = owner_to_become(config.data_dir, config.user);
+    auto owner = process::owner_to_become(config.data_dir, config.user);
     if (!owner) return pass_on(owner);
     if (!*owner) return {};
-    if (auto became = drop_privileges(**owner); !became) return pass_on(became);
+    if (auto became = process::drop_privileges(**owner); !became) return pass_on(became);
     fmt::print(stderr, "poplar: going on as {}, in place of root, as the server does\n", (*owner)->user);
     return {};
 }
 
 int complain_of_store(const Config& config, const Error& error) {
-    auto foreign = foreign_entry(config.data_dir, geteuid());
+    auto foreign = process::foreign_entry(config.data_dir, geteuid());
     return complain(fmt::format("{}: {}{}{}", config.data_dir, error.detail(), foreign.empty() ? "" : "; ", foreign));
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "server/privileges.h"
+#include "process/privileges.h"
 
 namespace poplar::server {
 
@@ -23,7 +23,7 @@ void check_data_dir(const Config& config, std::optional<uid_t> server, Findings&
         findings.warnings.push_back(config.error_at(
             "data_dir", fmt::format("a group can write in {} ({}): chmod 700 {}", folder, mode_text(found), folder)));
     if (!server || found.st_uid == *server) return;
-    const auto owner = user_name(found.st_uid), ours = user_name(*server);
+    const auto owner = process::user_name(found.st_uid), ours = process::user_name(*server);
     // Files of two owners in one store: sooner or later one of them is locked out.
     error(*server == 0
               ? fmt::format("{} belongs to {}, and the server would run as root: set user, or chown -R root {}", folder,
@@ -41,8 +41,8 @@ void check_secret(const Config& config, std::string_view key, const std::string&
         warn(fmt::format("everybody on this machine can {} {} ({}): chmod o= {}",
                          found.st_mode & S_IWOTH ? "write to" : "read", file, mode_text(found), file));
     if (server && found.st_uid != 0 && found.st_uid != *server)
-        warn(fmt::format("{} belongs to {}, neither to root nor to {}", file, user_name(found.st_uid),
-                         user_name(*server)));
+        warn(fmt::format("{} belongs to {}, neither to root nor to {}", file, process::user_name(found.st_uid),
+                         process::user_name(*server)));
 }
 
 }  // namespace

@@ -20,10 +20,10 @@
 #include "directory/removed.h"
 #include "http/session.h"
 #include "jobs/runner.h"
+#include "process/privileges.h"
+#include "process/systemd.h"
 #include "server/bind.h"
-#include "server/privileges.h"
 #include "server/services.h"
-#include "server/systemd.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
 #include "upkeep/verify.h"
@@ -108,9 +108,9 @@ auth::SaslOptions sasl_options(const Config& config) {
     return options;
 }
 
-Result<std::optional<Identity>> wanted_identity(const Config& config) {
-    if (config.user.empty()) return std::optional<Identity>();
-    auto identity = find_identity(config.user, config.group);
+Result<std::optional<process::Identity>> wanted_identity(const Config& config) {
+    if (config.user.empty()) return std::optional<process::Identity>();
+    auto identity = process::find_identity(config.user, config.group);
     if (!identity) {
         bool group = identity.error().code() == Errc::not_found;
         return fail(Errc::invalid, config.error_at(group ? "group" : "user", identity.error().detail()));
@@ -295,7 +295,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
-    if (systemd::watchdog()) spawn(feed_watchdog());
+    if (process::systemd::watchdog()) spawn(feed_watchdog());
     log::info("server.ready", {{"version", version()},
                                {"pid", getpid()},
                                {"hostname", config_.hostname},
@@ -303,7 +303,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
                                {"admin_socket", config_.admin_socket},
                                {"workers", workers_.size()},
                                {"listening", where}});
-    systemd::ready("Serving " + where);
+    process::systemd::ready("Serving " + where);
 }
 
 void Server::run() {
@@ -336,7 +336,7 @@ Task<> Server::watch_signals() {
 }
 
 Task<> Server::stop() {
-    systemd::stopping();
+    process::systemd::stopping();
     net_.stop_accepting();
     authenticator_.stop();
     net_.drain();
@@ -364,19 +364,19 @@ Task<> Server::stop() {
 }
 
 Task<> Server::feed_watchdog() {
-    auto period = *systemd::watchdog();
+    auto period = *process::systemd::watchdog();
     while (!stopping_) {
-        systemd::alive();
+        process::systemd::alive();
         watchdog_timer_.expires_after(period);
         co_await watchdog_timer_.async_wait(kValues);
     }
 }
 
 void Server::reload() {
-    systemd::reloading();
+    process::systemd::reloading();
     auto refuse = [](const std::vector<std::string>& lines) {
         for (const auto& line : lines) log::error("server.reload_refused", {{"reason", line}});
-        systemd::ready("Serving; the last reload was refused: see the log");
+        process::systemd::ready("Serving; the last reload was refused: see the log");
     };
     // First, whatever the configuration is like by now: logrotate waits for nothing else.
     try {
@@ -412,7 +412,7 @@ void Server::reload() {
                {"changed", changes.live.empty() ? std::string("-") : fmt::format("{}", fmt::join(changes.live, ","))}});
     if (!needs_restart.empty())
         log::warning("server.restart_needed", {{"keys", fmt::format("{}", fmt::join(needs_restart, ","))}});
-    systemd::ready("Serving");
+    process::systemd::ready("Serving");
 }
 
 // The rest is what admin/ asks for itself.
@@ -462,7 +462,7 @@ void keep_freed_memory() {
 
 int serve(Config config) {
     std::vector<std::string> sockets;  // files to remove if the start fails
-    std::optional<Identity> identity;
+    std::optional<process::Identity> identity;
     auto refuse = [&](const Error& error, int exit_code) {
         remove_sockets(sockets, identity);
         return complain_lines({error.detail()}, exit_code);
@@ -480,7 +480,7 @@ int serve(Config config) {
     identity = std::move(*wanted);
     auto findings = check_files(config, identity ? identity->uid : geteuid());
     if (!findings.errors.empty()) return complain_lines(findings.errors, cli::kExitConfig);
-    raise_file_limit();
+    process::raise_file_limit();
     std::size_t workers = config.workers != 0 ? config.workers : std::max(1u, std::thread::hardware_concurrency());
 
     auto listeners = bind_all(config, workers, identity);
@@ -494,18 +494,18 @@ int serve(Config config) {
     if (auto made = prepare_data_dir(config, identity); !made) return refuse(made.error(), cli::kExitConfig);
     prepare_log_file(config, identity);
     if (geteuid() == 0 && identity)
-        if (auto dropped = drop_privileges(*identity); !dropped) return refuse(dropped.error(), 1);
-    forbid_new_privileges();  // before the log has a thread
+        if (auto dropped = process::drop_privileges(*identity); !dropped) return refuse(dropped.error(), 1);
+    process::forbid_new_privileges();  // before the log has a thread
     // Not before: whoever may write in the log's folder chooses by a link which file that is.
     if (auto opened = open_log(config); !opened) return refuse(opened.error(), cli::kExitConfig);
     if (geteuid() == 0) log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
     log_warnings(findings.warnings);
     if (tls) log_warnings(tls_warnings(config, *tls));
 
-    systemd::status("Opening the store");
+    process::systemd::status("Opening the store");
     auto engine = engine::local::LocalEngine::open(config.engine);
     if (!engine) {
-        auto foreign = foreign_entry(config.data_dir, geteuid());
+        auto foreign = process::foreign_entry(config.data_dir, geteuid());
         auto what = fmt::format("{}{}{}", engine.error().detail(), foreign.empty() ? "" : "; ", foreign);
         return refuse(Error(engine.error().code(), config.error_at("data_dir", what)), 1);
     }

@@ -1,4 +1,4 @@
-#include "server/systemd.h"
+#include "process/systemd.h"
 
 #include <fmt/format.h>
 #include <systemd/sd-daemon.h>
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <ctime>
 
-namespace poplar::server::systemd {
+namespace poplar::process::systemd {
 
 namespace {
 void notify(const std::string& state) { sd_notify(0, state.c_str()); }
@@ -44,4 +44,4 @@ Result<std::vector<Socket>> sockets() {
     return found;
 }
 
-}  // namespace poplar::server::systemd
+}  // namespace poplar::process::systemd

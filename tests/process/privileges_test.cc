@@ -1,4 +1,4 @@
-#include "server/privileges.h"
+#include "process/privileges.h"
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,7 +8,7 @@
 
 #include "tests/support/temp_dir.h"
 
-namespace poplar::server {
+namespace poplar::process {
 namespace {
 
 TEST(MayRedirect, SeesEveryFolderAndLinkOnTheWay) {
@@ -74,4 +74,4 @@ TEST(ActingAs, HasTheRightsOfTheUserAndGivesThemBack) {
 }
 
 }  // namespace
-}  // namespace poplar::server
+}  // namespace poplar::process

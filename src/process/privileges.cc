@@ -1,4 +1,4 @@
-#include "server/privileges.h"
+#include "process/privileges.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -21,7 +21,7 @@
 
 #include "net/file_descriptor.h"
 
-namespace poplar::server {
+namespace poplar::process {
 
 namespace {
 
@@ -175,4 +175,4 @@ void raise_file_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-}  // namespace poplar::server
+}  // namespace poplar::process

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace poplar::server {
+namespace poplar::process {
 
 /// Whom the server becomes after it has bound its ports.
 struct Identity {
@@ -56,4 +56,4 @@ void forbid_new_privileges();
 /// As many open files as the system allows us.
 void raise_file_limit();
 
-}  // namespace poplar::server
+}  // namespace poplar::process

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace poplar::server::systemd {
+namespace poplar::process::systemd {
 
 void ready(const std::string& status);
 void reloading();
@@ -25,4 +25,4 @@ struct Socket {
 /// Sockets that systemd bound for us. Errors: io.
 Result<std::vector<Socket>> sockets();
 
-}  // namespace poplar::server::systemd
+}  // namespace poplar::process::systemd
