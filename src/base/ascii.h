@@ -31,9 +31,14 @@ inline std::string to_lower(std::string_view text) {
     return out;
 }
 
+/// Without white space (WSP) at its beginning.
+constexpr std::string_view trim_left(std::string_view text) {
+    while (!text.empty() && is_wsp(text.front())) text.remove_prefix(1);
+    return text;
+}
 /// Without white space (WSP) at its ends.
 constexpr std::string_view trim(std::string_view text) {
-    while (!text.empty() && is_wsp(text.front())) text.remove_prefix(1);
+    text = trim_left(text);
     while (!text.empty() && is_wsp(text.back())) text.remove_suffix(1);
     return text;
 }

@@ -1,5 +1,6 @@
 // Appending: what waits together for one account is made in one commit.
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "mailstore/changes.h"
@@ -47,6 +48,7 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
     }
     const auto generation = generation_now(record.generation, generation_);
     std::unordered_set<std::string_view> given;
+    std::map<MailboxId, KeywordTable> tables;
     for (const auto& [incoming, received, answer, body] : appends) {
         auto* mailbox_record = &record.inbox;
         if (incoming.mailbox != kInbox) {
@@ -68,7 +70,13 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
                 continue;
             }
         }
+        auto flags = co_await flags_of(account, tables, incoming);
+        if (!flags) {
+            results.push_back(pass_on(flags));
+            continue;
+        }
         StoredMessage message;
+        message.flags = std::move(*flags);
         message.mailbox = incoming.mailbox;
         message.order = mailbox_record->next_order;
         message.unique_id = incoming.unique_id.empty() ? make_unique_id(generation, message.mailbox, message.order)
@@ -93,7 +101,29 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
         results.push_back(std::move(message));
     }
     if (draft->batch.empty()) co_return Result<>{};
+    for (const auto& [id, table] : tables)
+        if (table.grew()) draft->batch.put(keys::keywords(id), encode(table));
     co_return co_await commit(account, hot, std::move(*draft));
+}
+
+/// The flags that it comes with, by the tables of the mailboxes that the commit has messages for.
+Task<Result<Flags>> Changes::flags_of(AccountId account, std::map<MailboxId, KeywordTable>& tables,
+                                      const NewMessage& message) {
+    Flags flags;
+    flags.system = message.flags & kAllFlags;
+    if (message.keywords.empty()) co_return flags;
+    auto table = tables.find(message.mailbox);
+    if (table == tables.end()) {
+        auto read = co_await keywords(account, message.mailbox);
+        if (!read) co_return pass_on(read);
+        table = tables.emplace(message.mailbox, std::move(*read)).first;
+    }
+    for (const auto& name : message.keywords) {
+        auto n = table->second.add(name);
+        if (!n) co_return pass_on(n);
+        set_bit(flags.keywords, *n);
+    }
+    co_return flags;
 }
 
 /// Whether a message may be given this unique-id, brought along from elsewhere.

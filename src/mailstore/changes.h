@@ -14,6 +14,7 @@
 #include "mailstore/change_row.h"
 #include "mailstore/keyword_table.h"
 #include "mailstore/record.h"
+#include "mailstore/thread_row.h"
 
 namespace poplar::mailstore {
 
@@ -68,6 +69,22 @@ public:
                                            std::optional<ModSequence> expected);
     Task<Result<>> remove_document(AccountId account, Hot& hot, std::string name, std::optional<ModSequence> expected);
     Task<Result<bool>> remember(AccountId account, Hot& hot, std::string name, std::string value, Timestamp expires);
+
+    // structures.cc
+    /// A message, and its structure as it is stored.
+    struct Described {
+        StoredMessage message;
+        std::string structure;
+    };
+    /// Of those that are still live.
+    Task<Result<>> keep_structures(AccountId account, Hot& hot, std::vector<Described> made);
+    Task<Result<>> drop_structures(AccountId account, Hot& hot);
+    struct Marked {
+        StoredMessage message;
+        ThreadMarks marks;
+    };
+    /// Their threads, in their order: as many as a commit may have.
+    Task<Result<std::vector<ThreadId>>> join_threads(AccountId account, Hot& hot, std::vector<Marked> messages);
 
     // forget.cc
     struct Expired {
@@ -149,6 +166,8 @@ private:
 
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);
+    Task<Result<Flags>> flags_of(AccountId account, std::map<MailboxId, KeywordTable>& tables,
+                                 const NewMessage& message);
     Task<Result<>> admit(AccountId account, std::string_view generation, const std::string& unique_id);
     Task<Result<bool>> is_stored(AccountId account, MailboxId mailbox, Message message);
     Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason,
@@ -163,6 +182,12 @@ private:
     Task<Result<>> trim_log(AccountId account, Draft& draft, Timestamp now);
     /// Messages are gone for good: their bodies go with the last message that has them.
     Task<Result<>> release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages);
+    /// With what was kept of the message that had it.
+    Task<Result<>> release_body(AccountId account, Draft& draft, engine::BodyId body);
+    Task<Result<>> try_keep_structures(AccountId account, Hot& hot, const std::vector<Described>& made);
+    Task<Result<bool>> try_drop_structures(AccountId account, Hot& hot);
+    Task<Result<std::vector<ThreadId>>> try_join_threads(AccountId account, Hot& hot,
+                                                         const std::vector<Marked>& messages);
     Task<Result<>> try_purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> try_close(AccountId account, Hot& hot);
     Task<Result<>> purge_area(AccountId account, Hot& hot, Place::Area area);

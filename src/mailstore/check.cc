@@ -11,6 +11,7 @@
 #include "mailstore/document.h"
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
+#include "mailstore/thread_row.h"
 
 namespace poplar::mailstore {
 
@@ -44,7 +45,7 @@ public:
         using Step = Task<Result<>> (Check::*)();
         for (Step step : {&Check::read_mailboxes, &Check::read_messages, &Check::read_retained, &Check::read_index,
                           &Check::read_uids, &Check::read_names, &Check::read_copies, &Check::read_log,
-                          &Check::read_documents, &Check::read_facts}) {
+                          &Check::read_documents, &Check::read_facts, &Check::read_kept}) {
             auto done = co_await (this->*step)();
             if (!done) co_return done;
         }
@@ -95,6 +96,7 @@ private:
             counted.last = std::max({counted.last, message->order.value, message->uid().value});
             if (message->own_uid.value != 0) ++expected_uids_;
             if (message->copied) ++copies_[message->body];
+            remember(message->body);
             co_return co_await expect_index(*message, live_place(*message));
         };
         return walk(keys::messages(), see);
@@ -111,6 +113,7 @@ private:
             if (auto found = mailboxes_.find(message.mailbox); found != mailboxes_.end())
                 found->second.last = std::max(found->second.last, message.order.value);
             if (message.copied) ++copies_[message.body];
+            remember(message.body);
             co_return co_await expect_index(message, place_of(*retained));
         };
         return walk(keys::retained(), see);
@@ -254,6 +257,44 @@ private:
         co_return Result<>{};
     }
 
+    void remember(engine::BodyId body) {
+        if (record_.kept != KeptRows()) bodies_.push_back(body);
+    }
+
+    // What is kept of a message goes with its body; the marks of threads with the message that left them.
+    Task<Result<>> read_kept() {
+        std::ranges::sort(bodies_);
+        std::uint64_t structures = 0, threads = 0, marks = 0, expected_marks = 0;
+        auto expect_body = [this](engine::EntryView entry, std::string_view what) -> Result<> {
+            if (std::ranges::binary_search(bodies_, keys::body_of(entry.key))) return {};
+            return fail(Errc::corrupt, fmt::format("{} is kept of a message that is gone", what));
+        };
+        auto see_structure = [&](engine::EntryView entry) -> Task<Result<>> {
+            ++structures;
+            co_return expect_body(entry, "a structure");
+        };
+        if (auto done = co_await walk(keys::structures(), see_structure); !done) co_return done;
+        auto see_thread = [&](engine::EntryView entry) -> Task<Result<>> {
+            ++threads;
+            auto row = decode_thread(entry.value);
+            if (!row) co_return pass_on(row);
+            expected_marks += row->left.size();
+            co_return expect_body(entry, "a thread");
+        };
+        if (auto done = co_await walk(keys::threads(), see_thread); !done) co_return done;
+        auto see_mark = [&](engine::EntryView entry) -> Task<Result<>> {
+            ++marks;
+            if (auto thread = decode_thread_id(entry.value); !thread) co_return pass_on(thread);
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::thread_marks(), see_mark); !done) co_return done;
+        const auto& kept = record_.kept;
+        if (kept.structures != structures) co_return differs("structures", kept.structures, structures);
+        if (kept.threads != threads) co_return differs("messages with a thread", kept.threads, threads);
+        if (marks != expected_marks) co_return differs("marks of threads", marks, expected_marks);
+        co_return Result<>{};
+    }
+
     static Result<> compare(const Counted& mailbox) {
         const auto& had = mailbox.record.totals;
         const auto& counted = mailbox.totals;
@@ -305,6 +346,7 @@ private:
     std::shared_ptr<const engine::Snapshot> snapshot_;
     engine::ChangeNumber number_;
     AccountRecord record_;
+    std::vector<engine::BodyId> bodies_;  // of all messages, if anything is kept of any
     std::map<MailboxId, Counted> mailboxes_;
     std::map<engine::BodyId, std::uint64_t> copies_;  // of bodies that several messages have
     std::uint64_t retained_messages_ = 0, retained_octets_ = 0;

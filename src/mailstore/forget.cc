@@ -111,7 +111,8 @@ Task<Result<>> Changes::release_bodies(AccountId account, Draft& draft, std::spa
     std::map<engine::BodyId, std::uint64_t> counts;  // of bodies that several messages have, or had
     for (const auto& message : messages) {
         if (!message.copied) {
-            draft.batch.erase_body(message.body);
+            auto released = co_await release_body(account, draft, message.body);
+            if (!released) co_return released;
             continue;
         }
         auto found = counts.find(message.body);
@@ -132,7 +133,7 @@ Task<Result<>> Changes::release_bodies(AccountId account, Draft& draft, std::spa
             continue;
         }
         draft.batch.erase(keys::copies(body));
-        draft.batch.erase_body(body);
+        if (auto released = co_await release_body(account, draft, body); !released) co_return released;
     }
     co_return Result<>{};
 }

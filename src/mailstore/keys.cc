@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kMailbox = "M", kMessage = "m", kRetained = "r", kUniqueId = "u", kName = "N",
                            kKeywords = "k", kUid = "o", kCopies = "b", kChange = "c", kDocument = "d",
-                           kDocumentContent = "D", kFact = "f", kFactExpiry = "x";
+                           kDocumentContent = "D", kFact = "f", kFactExpiry = "x", kStructure = "s", kThread = "t",
+                           kThreadMark = "T";
 constexpr std::size_t kPrefix = 1 + 4;  // tag and mailbox
 
 // Rows of the whole account stand beside INBOX's, which was the only mailbox once.
@@ -49,6 +50,9 @@ std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order) {
 }
 std::string unique_id(std::string_view unique_id) { return key_of(kUniqueId).raw(unique_id).bytes(); }
 std::string copies(engine::BodyId body) { return key_of(kCopies).u64_key(body.value).bytes(); }
+std::string structure(engine::BodyId body) { return key_of(kStructure).u64_key(body.value).bytes(); }
+std::string thread(engine::BodyId body) { return key_of(kThread).u64_key(body.value).bytes(); }
+std::string thread_mark(std::string_view mark) { return key_of(kThreadMark).raw(mark).bytes(); }
 std::string change(engine::ChangeNumber number) { return key_of(kChange).u64_key(number.value).bytes(); }
 
 std::string document(std::string_view name) { return key_of(kDocument).raw(name).bytes(); }
@@ -94,6 +98,9 @@ engine::KeyRange retained_until(Timestamp last) {
 engine::KeyRange unique_ids() { return all_of(kUniqueId); }
 engine::KeyRange copies() { return all_of(kCopies); }
 engine::KeyRange changes() { return all_of(kChange); }
+engine::KeyRange structures() { return all_of(kStructure); }
+engine::KeyRange threads() { return all_of(kThread); }
+engine::KeyRange thread_marks() { return all_of(kThreadMark); }
 engine::KeyRange documents() { return all_of(kDocument); }
 engine::KeyRange document_contents() { return all_of(kDocumentContent); }
 engine::KeyRange facts() { return all_of(kFact); }

@@ -16,6 +16,9 @@ std::string uid(MailboxId mailbox, Uid uid);
 std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order);
 std::string unique_id(std::string_view unique_id);
 std::string copies(engine::BodyId body);
+std::string structure(engine::BodyId body);
+std::string thread(engine::BodyId body);
+std::string thread_mark(std::string_view mark);
 std::string change(engine::ChangeNumber number);
 std::string document(std::string_view name);
 std::string document_content(std::string_view name);
@@ -28,7 +31,7 @@ Timestamp expiry_of(std::string_view retained_key);
 engine::ChangeNumber change_of(std::string_view change_key);
 std::string_view name_of(std::string_view name_key);  // or of a document, or a fact
 std::string fact_of(std::string_view fact_expiry_key);
-engine::BodyId body_of(std::string_view copies_key);
+engine::BodyId body_of(std::string_view copies_key);  // or of a structure, or a thread
 Uid uid_of(std::string_view uid_key);
 
 engine::KeyRange mailboxes();                                  ///< all but INBOX's
@@ -45,6 +48,9 @@ engine::KeyRange retained_until(Timestamp last);  ///< those that expire at `las
 engine::KeyRange unique_ids();                    ///< the whole index
 engine::KeyRange copies();                        ///< the counts of all bodies that have one
 engine::KeyRange changes();                       ///< the whole change log
+engine::KeyRange structures();
+engine::KeyRange threads();
+engine::KeyRange thread_marks();
 engine::KeyRange documents();
 engine::KeyRange document_contents();
 engine::KeyRange facts();

@@ -155,6 +155,25 @@ struct MailStore::Impl {
         }
     }
 
+    Task<Result<mail::Structure>> read_structure(AccountId account, StoredMessage message) {
+        auto body = co_await open(account, std::move(message));
+        if (!body) co_return pass_on(body);
+        mail::StructureReader reader;
+        for (;;) {
+            auto chunk = co_await (*body)->next();
+            if (!chunk) co_return pass_on(chunk);
+            if (chunk->empty()) co_return reader.finish();
+            reader.feed(*chunk);
+        }
+    }
+
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message) {
+        auto bodies = engine.read_bodies(account);
+        auto stored = co_await bodies->open(message.body);
+        if (!stored || !message.key) co_return stored;
+        co_return decoded(std::move(*stored), options.codec.get(), message.key, message.wire_octets);
+    }
+
     engine::Engine& engine;
     const Clock& clock;
     const Options options;
@@ -182,8 +201,9 @@ Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
         co_return fail(Errc::invalid, "a unique-id has 1 to 70 printable ASCII characters");
     if (message.content.key && !impl_->options.codec)
         co_return fail(Errc::denied, "the content is encoded, and nothing here can do that");
+    const auto received = message.received.value_or(impl_->clock.now());
     OneShot<Message> answer;
-    co_await impl_->queues->push(account, Append{std::move(message), impl_->clock.now(), answer.sender()});
+    co_await impl_->queues->push(account, Append{std::move(message), received, answer.sender()});
     co_return co_await answer.receive();
 }
 
@@ -293,6 +313,86 @@ Task<Result<std::uint64_t>> MailStore::expunge(AccountId account, MailboxId mail
     };
     auto join = [](std::uint64_t& all, std::uint64_t part) { all += part; };
     return impl_->in_parts<std::uint64_t>(account, std::move(uids), std::move(change), join);
+}
+
+// A full disk, or whatever else keeps a structure from being kept, keeps nobody from reading.
+Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId account,
+                                                                 std::vector<StoredMessage> messages) {
+    std::vector<Result<mail::Structure>> found;
+    std::vector<Changes::Described> made;
+    std::uint64_t octets = 0;
+    for (auto& message : messages) {
+        const bool last = found.size() + 1 == messages.size();
+        auto row = co_await impl_->engine.get(account, keys::structure(message.body));
+        auto structure = row ? mail::decode_structure(*row) : Result<mail::Structure>(std::unexpected(row.error()));
+        if (!structure) {
+            structure = co_await impl_->read_structure(account, message);
+            if (structure) {
+                made.push_back({std::move(message), mail::encode(*structure)});
+                octets += made.back().structure.size();
+            }
+        }
+        found.push_back(std::move(structure));
+        const auto& options = impl_->options;
+        if (made.empty() || (!last && made.size() < options.commit_messages && octets < options.commit_octets))
+            continue;
+        auto change = [impl = impl_.get(), account, made = std::exchange(made, {})](Hot& hot) mutable {
+            return impl->changes.keep_structures(account, hot, std::move(made));
+        };
+        co_await impl_->alone<void>(account, std::move(change));
+        octets = 0;
+    }
+    co_return found;
+}
+
+Task<Result<>> MailStore::drop_structures(AccountId account) {
+    auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.drop_structures(account, hot); };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<std::vector<Result<ThreadId>>> MailStore::threads(AccountId account, std::vector<StoredMessage> messages) {
+    std::vector<Result<ThreadId>> found(messages.size(), fail(Errc::not_found, ""));
+    std::vector<std::size_t> places;  // of those that have no thread yet
+    std::vector<StoredMessage> without;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        auto row = co_await impl_->engine.get(account, keys::thread(messages[i].body));
+        if (!row && row.error().code() == Errc::not_found) {
+            places.push_back(i);
+            without.push_back(std::move(messages[i]));
+            continue;
+        }
+        auto decoded = row ? decode_thread(*row) : Result<ThreadRow>(std::unexpected(row.error()));
+        if (decoded)
+            found[i] = decoded->thread;
+        else
+            found[i] = std::unexpected(decoded.error());
+    }
+    if (places.empty()) co_return found;
+    auto described = co_await structures(account, without);
+    std::vector<Changes::Marked> marked;
+    std::vector<std::size_t> marked_places;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        if (described[i]) {
+            auto marks = thread_marks(*described[i], without[i].unique_id);
+            marked.push_back({std::move(without[i]), std::move(marks)});
+            marked_places.push_back(places[i]);
+        } else {
+            found[places[i]] = std::unexpected(described[i].error());
+        }
+        if (marked.empty() || (i + 1 < places.size() && marked.size() < impl_->options.commit_messages)) continue;
+        auto change = [impl = impl_.get(), account, marked = std::exchange(marked, {})](Hot& hot) mutable {
+            return impl->changes.join_threads(account, hot, std::move(marked));
+        };
+        auto joined = co_await impl_->alone<std::vector<ThreadId>>(account, std::move(change));
+        for (std::size_t n = 0; n < marked_places.size(); ++n) {
+            if (joined)
+                found[marked_places[n]] = (*joined)[n];
+            else
+                found[marked_places[n]] = std::unexpected(joined.error());
+        }
+        marked_places.clear();
+    }
+    co_return found;
 }
 
 Task<Result<ChangeList>> MailStore::changes_since(AccountId account, ModSequence since, std::size_t limit) {
@@ -497,10 +597,7 @@ Task<Result<StoredMessage>> MailStore::find(AccountId account, engine::BodyId bo
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {
-    auto bodies = impl_->engine.read_bodies(account);
-    auto stored = co_await bodies->open(message.body);
-    if (!stored || !message.key) co_return stored;
-    co_return decoded(std::move(*stored), impl_->options.codec.get(), message.key, message.wire_octets);
+    return impl_->open(account, std::move(message));
 }
 
 Task<Result<>> MailStore::remove(AccountId account, std::vector<std::string> unique_ids, std::string reason) {

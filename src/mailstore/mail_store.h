@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/engine.h"
+#include "mail/structure.h"
 #include "mailstore/change_row.h"
 #include "mailstore/content.h"
 #include "mailstore/document.h"
@@ -27,6 +28,9 @@ struct NewMessage {
     std::string unique_id;  ///< empty: a new one is made; else 1-70 octets kept from where it was imported from
     std::uint64_t ascii_octets = 0;  ///< as Message::ascii_octets, of head and content
     MailboxId mailbox = kInbox;
+    std::uint8_t flags = 0;                  ///< Flags::system
+    std::vector<std::string> keywords = {};  ///< as FlagChange::keywords
+    std::optional<Timestamp> received = {};  ///< nothing: now. Another time changes nothing about its place
 };
 
 struct Options {
@@ -88,9 +92,10 @@ public:
     /// Reads content back before anybody has it.
     Result<std::unique_ptr<engine::BodyReader>> read(const Content& content);
     /// Appends to a mailbox. When it succeeds the message survives loss of power: 250 may be answered (RFC 5321 s6.1).
-    /// Messages that arrive together for one account share a commit. Errors: invalid (a given unique-id is malformed),
-    /// exists (the account has a message with the given unique-id, live or retained, or the given one begins like those
-    /// that the account makes itself), not_found (the account was closed, or there is no such mailbox).
+    /// Messages that arrive together for one account share a commit. Errors: invalid (a given unique-id or keyword is
+    /// malformed), exists (the account has a message with the given unique-id, live or retained, or the given one
+    /// begins like those that the account makes itself), not_found (the account was closed, or there is no such
+    /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
     /// Opens the classic view of INBOX for POP3. Errors: busy (another session holds it).
@@ -147,6 +152,16 @@ public:
     /// Moves them to the retained area. Returns how many.
     Task<Result<std::uint64_t>> expunge(AccountId account, MailboxId mailbox, std::vector<Uid> uids,
                                         std::string reason);
+
+    // What is known of messages without reading them again. Each is of the message at the same place; one that can't be
+    // read has its error there. Of live messages it is kept: many are asked for together, so that they share a commit.
+
+    /// Errors: not_found (it was forgotten).
+    Task<std::vector<Result<mail::Structure>>> structures(AccountId account, std::vector<StoredMessage> messages);
+    /// Forgets the structures that are kept, for the space: they are made anew when somebody asks.
+    Task<Result<>> drop_structures(AccountId account);
+    /// Errors: not_found (it was forgotten).
+    Task<std::vector<Result<ThreadId>>> threads(AccountId account, std::vector<StoredMessage> messages);
 
     /// What happened since the change `since`: about `limit` changes, but all that one commit did.
     Task<Result<ChangeList>> changes_since(AccountId account, ModSequence since, std::size_t limit = 1000);

@@ -3,6 +3,8 @@
 //
 // Messages are stored in POP3 wire form: CRLF line ends, byte-stuffed (RFC 1939 s3), without the final ".".
 #include <algorithm>
+#include <array>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -25,6 +27,14 @@ using OrderKey = Strong<struct OrderKeyTag>;
 using Uid = Strong<struct UidTag>;
 /// The change of the account that a message or a mailbox was last part of (RFC 7162 s3.1).
 using ModSequence = engine::ChangeNumber;
+
+/// Names a conversation in its account for ever (RFC 8474 s5.2's THREADID).
+struct ThreadId {
+    std::array<char, 16> octets{};
+    /// 32 hexadecimal digits.
+    std::string text() const;
+    auto operator<=>(const ThreadId&) const = default;
+};
 
 /// One stored message, without its bytes: what a POP session keeps of each.
 struct Message {

@@ -29,7 +29,8 @@ enum RecordField : std::uint64_t {
     kIsClosed = 16,  // of an account
     kHasOthers = 32,
     kHasLog = 64,
-    kAccountFields = 127,
+    kHasKept = 128,
+    kAccountFields = 255,
 };
 
 enum MessageField : std::uint64_t {
@@ -201,6 +202,13 @@ bool decode_early_account(Decoder& in, std::uint8_t version, AccountRecord& reco
 
 }  // namespace
 
+std::string ThreadId::text() const {
+    std::string text;
+    for (unsigned char octet : octets)
+        for (auto digit : {octet >> 4, octet & 15}) text += "0123456789abcdef"[digit];
+    return text;
+}
+
 AccountTotals AccountRecord::totals() const {
     AccountTotals all{inbox.totals.messages, inbox.totals.octets, retained_messages, retained_octets};
     if (others) {
@@ -279,7 +287,8 @@ void count_out(MailboxTotals& totals, const StoredMessage& message) {
 
 std::string encode(const AccountRecord& record) {
     const auto fields = fields_of(record.inbox) | if_so(record.closed, kIsClosed) |
-                        if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog);
+                        if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog) |
+                        if_so(record.kept != KeptRows(), kHasKept);
     Encoder out(80);
     out.u8(kVersion).varint(fields).string(record.generation);
     encode_mailbox(out, record.inbox, fields);
@@ -290,6 +299,7 @@ std::string encode(const AccountRecord& record) {
         out.varint(others.messages).varint(others.octets).varint(others.last_uid_validity);
     }
     if (record.log) out.varint(record.log->rows).varint(record.log->forgotten.value).varint(millis(record.log->oldest));
+    if (record.kept != KeptRows()) out.varint(record.kept.structures).varint(record.kept.threads);
     return std::move(out).bytes();
 }
 
@@ -358,6 +368,11 @@ Result<AccountRecord> decode_account(std::string_view value) {
             log.rows = in.varint();
             log.forgotten = engine::ChangeNumber(in.varint());
             log.oldest = timestamp(in.varint());
+        }
+        if (fields & kHasKept) {
+            record.kept.structures = in.varint();
+            record.kept.threads = in.varint();
+            known = known && record.kept != KeptRows();
         }
     } else if (version >= kPlain) {
         known = decode_early_account(in, version, record);

@@ -39,6 +39,13 @@ struct ChangeLog {
     Timestamp oldest{};                ///< no row is older
 };
 
+/// What was kept of messages beside them when somebody asked for it.
+struct KeptRows {
+    std::uint64_t structures = 0;  ///< bodies whose structure has a row
+    std::uint64_t threads = 0;     ///< bodies whose thread has one
+    bool operator==(const KeptRows&) const = default;
+};
+
 /// What is known of an account: all that STAT, a delivery to INBOX and a deletion from it need is this one record.
 struct AccountRecord {
     std::string generation;  ///< a part of every unique-id made here; empty before the first write
@@ -49,7 +56,8 @@ struct AccountRecord {
 
     std::optional<OtherMailboxes> others;  ///< nothing: none was ever made, not even the default ones
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
-    bool early = false;            ///< it was read from a record of before there was a change log
+    KeptRows kept;
+    bool early = false;  ///< it was read from a record of before there was a change log
 
     AccountTotals totals() const;
 };

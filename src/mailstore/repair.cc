@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "base/random.h"
 #include "mailstore/document.h"
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
+#include "mailstore/thread_row.h"
 
 namespace poplar::mailstore {
 
@@ -38,7 +40,7 @@ public:
         using Step = Task<Result<>> (Repair::*)();
         for (Step step : {&Repair::read_mailboxes, &Repair::count_live, &Repair::count_retained, &Repair::sweep_index,
                           &Repair::sweep_uids, &Repair::sweep_names, &Repair::sweep_copies, &Repair::drop_log,
-                          &Repair::sweep_facts})
+                          &Repair::sweep_facts, &Repair::sweep_kept})
             if (auto done = co_await (this->*step)(); !done) co_return pass_on(done);
         put_mailboxes();
         const bool fits = !changed_ && before && same_counts(before_, record_);
@@ -127,6 +129,7 @@ private:
             return false;
         }
         if (message.copied) ++copies_[message.body];
+        bodies_.insert(message.body);
         return true;
     }
 
@@ -157,6 +160,7 @@ private:
         const bool home = message.mailbox == kInbox || mailboxes_.contains(message.mailbox);
         if (home ? !count(message, entry) : !seen_.insert(message.unique_id).second) return false;
         if (!home && message.copied) ++copies_[message.body];
+        if (!home) bodies_.insert(message.body);
         if (!home) last_lost_ = std::max(last_lost_, message.mailbox);
         ++record_.retained_messages;
         record_.retained_octets += message.octets;
@@ -242,6 +246,29 @@ private:
         co_return co_await fit(keys::fact_expiries(), std::move(wanted));
     }
 
+    // Structures are made anew; a thread is its messages' for ever.
+    Task<Result<>> sweep_kept() {
+        auto drop = [this](engine::EntryView entry) -> Task<Result<>> {
+            batch_.erase(std::string(entry.key));
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::structures(), drop); !done) co_return done;
+        std::map<std::string, std::string> marks;
+        auto see = [this, &marks](engine::EntryView entry) -> Task<Result<>> {
+            auto row = decode_thread(entry.value);
+            if (!row || !bodies_.contains(keys::body_of(entry.key))) {
+                erase(entry.key);
+                co_return Result<>{};
+            }
+            ++record_.kept.threads;
+            for (const auto& mark : row->left)
+                marks.emplace(keys::thread_mark({mark.data(), mark.size()}), encode(row->thread));
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::threads(), see); !done) co_return done;
+        co_return co_await fit(keys::thread_marks(), std::move(marks));
+    }
+
     void put_mailboxes() {
         if (mailboxes_.empty() && last_lost_ == MailboxId()) return;
         if (!record_.others) record_.others.emplace();
@@ -272,6 +299,7 @@ private:
     std::unordered_set<std::string> seen_;  // unique-ids
     std::map<std::string, std::string> uids_;
     std::map<engine::BodyId, std::uint64_t> copies_;
+    std::set<engine::BodyId> bodies_;  // that messages have
     engine::Batch batch_;
     bool changed_ = false;  // what was there did not fit
 };

@@ -1,5 +1,6 @@
 // Random operations against a list that says what must be there, with commits and reads that fail.
 #include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 
@@ -34,7 +35,8 @@ protected:
         std::vector<Task<Result<Message>>> tasks;
         std::vector<std::string> texts;
         for (std::size_t n = 1 + any(6); n > 0; --n) {
-            texts.push_back("text " + std::to_string(++serial_) + std::string(any(300), 'x'));
+            texts.push_back((one_in(2) ? "" : some_header()) + "text " + std::to_string(++serial_) +
+                            std::string(any(300), 'x'));
             std::string id = one_in(4) ? "given-" + std::to_string(serial_) : "";
             if (one_in(10) && !known_.empty()) id = known_[any(known_.size())].message.unique_id;
             auto fresh = message(texts.back(), id);
@@ -49,6 +51,35 @@ protected:
             EXPECT_TRUE(given_out_.insert(results[i]->unique_id).second) << "a unique-id came back";
             known_.push_back({*results[i], "Delivered-To: x\r\n" + texts[i], true, {}});
         }
+    }
+
+    /// Of a message that answers one of the last before it.
+    std::string some_header() {
+        const auto id = [](int n) { return "<" + std::to_string(n) + "@x>"; };
+        return "Message-ID: " + id(serial_) + "\r\nReferences: " + id(serial_ - static_cast<int>(any(9))) +
+               "\r\nSubject: s\r\n\r\n";
+    }
+
+    /// What is asked of some messages is kept, and their threads are theirs for ever.
+    void describe_some() {
+        std::vector<StoredMessage> chosen;
+        for (auto& one : *run(store_.list(kAccount, OrderKey(0), 10'000)))
+            if (one_in(3)) chosen.push_back(std::move(one));
+        const auto structures = run(store_.structures(kAccount, chosen));
+        for (std::size_t i = 0; i < chosen.size(); ++i) {
+            ASSERT_TRUE(structures[i]);
+            const auto& whole = structures[i]->parts.front();
+            EXPECT_EQ(whole.header_octets + whole.body_octets, chosen[i].octets);
+        }
+        fail_maybe();
+        const auto threads = run(store_.threads(kAccount, chosen));
+        engine_.fail_next_commits(0, Errc::io);
+        for (std::size_t i = 0; i < chosen.size(); ++i) {
+            if (!threads[i]) continue;
+            const auto [known, fresh] = threads_.emplace(chosen[i].unique_id, *threads[i]);
+            EXPECT_EQ(known->second, *threads[i]);
+        }
+        if (one_in(5)) EXPECT_TRUE(run(store_.drop_structures(kAccount)));
     }
 
     void remove_by_id() {
@@ -233,6 +264,7 @@ protected:
 
     std::mt19937 random_{GetParam()};
     std::vector<Known> known_;
+    std::map<std::string, ThreadId> threads_;  // by unique-id
     std::set<std::string> given_out_;
     std::vector<Earlier> earlier_;
     int serial_ = 0;
@@ -241,7 +273,7 @@ protected:
 
 TEST_P(MailStoreProperty, EveryStepLeavesWhatTheListSays) {
     for (int step = 0; step < 150 && !HasFailure(); ++step) {
-        switch (any(12)) {
+        switch (any(13)) {
             case 0:
             case 1:
             case 2:
@@ -253,6 +285,7 @@ TEST_P(MailStoreProperty, EveryStepLeavesWhatTheListSays) {
             case 8:
             case 9: restore_one(); break;
             case 10: expire(); break;
+            case 11: describe_some(); break;
             default:
                 if (one_in(8)) purge();
         }
