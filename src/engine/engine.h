@@ -4,9 +4,9 @@
 // A partition is the unit of everything: commits are atomic and ordered within one and never cross it. One account is
 // one partition, the directory is another; so an embedded store and a cluster follow one model.
 //
-// All functions may be called from any thread that runs an asio executor; they resume on the caller's executor. What
-// a call needs lives in its arguments, by value. Failures that any call may answer with: io (the disk or the cluster
-// failed), corrupt (stored bytes are damaged; they are never returned), cancelled (the engine is stopping).
+// All functions may be called from any thread that runs an asio executor; they resume on the caller's executor.
+// Arguments are passed by value, so a call owns what it needs. Failures that any call may answer with: io (the disk or
+// the cluster failed), corrupt (stored bytes are damaged; they are never returned), cancelled (the engine is stopping).
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -68,8 +68,8 @@ public:
     virtual std::span<char> room() = 0;
     /// Errors: no_space, io. After an error only destruction is allowed.
     virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
-    /// `bodies`: how many are going to end with it. It only guides how they are stored: an engine may keep what one
-    /// body alone has beside that body.
+    /// `bodies`: how many bodies are going to end with these bytes. It only guides how they are stored: an engine may
+    /// keep the bytes that one body alone ends with beside that body.
     virtual Task<Result<std::shared_ptr<const StagedBody>>> finish(std::size_t bodies = 1) = 0;
 };
 
@@ -95,10 +95,10 @@ public:
     virtual ~BodySeries() = default;
     /// Errors: not_found.
     virtual Task<Result<std::unique_ptr<BodyReader>>> open(BodyId id) = 0;
-    /// A reader that has been verified and has a whole(), if there is no waiting for that, in the index or for the
-    /// body's octets. Null: not so, for whatever reason; open() tells which.
+    /// A reader that has been verified and has a whole(), if index and octets are in memory. Else null, also after a
+    /// failure: open() tells why.
     virtual std::unique_ptr<BodyReader> try_open_whole(BodyId) { return nullptr; }
-    /// Lets go of files that it holds for the next body: nothing may be wanted for a while.
+    /// Closes the files that it holds open for the next body. To be called when none may be wanted for a while.
     virtual void release_files() {}
 };
 

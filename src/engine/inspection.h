@@ -1,5 +1,5 @@
 #pragma once
-// What an operator may ask of an engine, beside what the server needs to run: how it is, and whether its files are
+// An operator's questions to an engine, beside what the server needs to run: how it is, and whether its files are
 // whole.
 #include <chrono>
 #include <cstdint>
@@ -29,7 +29,7 @@ struct VerifyTotals {
 /// How far the reading of everything is, and what it found.
 struct ScrubStatus {
     bool under_way = false;
-    std::chrono::system_clock::time_point begun{}, ended{};  ///< this round or the last; the last one that ended
+    std::chrono::system_clock::time_point begun{}, ended{};  ///< of this round or the last; of the last that ended
     std::uint64_t records = 0, bodies = 0, octets = 0;       ///< read in this round
     std::uint64_t damaged = 0;
     std::vector<Damage> damage;  ///< the first hundred
@@ -59,8 +59,8 @@ public:
 
     virtual Status status() const = 0;
     /// Checks everything that is stored, while others go on. Calls `report` for each damaged place and `progress` now
-    /// and then; runs on the calling thread and takes as long as reading everything. What they throw ends it. Errors:
-    /// io, cancelled.
+    /// and then; runs on the calling thread and takes as long as reading everything. An exception that either throws
+    /// ends it. Errors: io, cancelled.
     virtual Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
                                         std::function<void(const VerifyTotals&)> progress = nullptr) = 0;
     /// Begins to read everything at the configured pace, unless that is under way.

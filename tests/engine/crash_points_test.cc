@@ -49,8 +49,8 @@ TEST(CrashPoints, DyingAtAnyStepBreaksNoPromise) {
     }
 }
 
-// What a damaged record said only the index knows, until a rebuild has written it to the log again; and that there was
-// damage only the rebuild knows, until what the rest needs is repaired.
+// Only the index knows what a damaged record said, until a rebuild has written it to the log again. And only that
+// rebuild knows of the damage, until everything else is repaired.
 TEST(CrashPoints, ARebuildThatDiesForgetsNothing) {
     std::string wrong;
     auto moments =

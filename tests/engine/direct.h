@@ -1,4 +1,5 @@
 #pragma once
+// An engine in tests, without its coroutines: octets in and out, failures as codes.
 #include <gtest/gtest.h>
 
 #include "engine/engine.h"
@@ -70,7 +71,7 @@ public:
         EXPECT_TRUE(!whole || (text && *text == *whole)) << "what is read without waiting is not what is read else";
         return text;
     }
-    /// What can be had without waiting for anything.
+    /// The body, if it can be had without waiting for anything.
     std::optional<std::string> whole_body(PartitionId p, BodyId id) {
         auto reader = engine_.read_bodies(p)->try_open_whole(id);
         if (!reader) return std::nullopt;

@@ -1,3 +1,4 @@
+// Makes the steps of a life, keeps the ledger of what is promised, and looks at the disk before each sync.
 #include "tests/engine/disk_world.h"
 
 #include <fmt/format.h>
@@ -13,7 +14,7 @@ namespace poplar::test {
 namespace {
 
 constexpr std::uint64_t kLargeBody = 3000;  // octets over which a body gets a file of its own
-constexpr std::size_t kSharers = 5000;      // as many that any body is worth sharing
+constexpr std::size_t kSharers = 5000;      // so many that any body is worth sharing
 
 class World {
 public:
@@ -79,7 +80,8 @@ private:
 };
 
 void World::look(std::string when) {
-    // What was acknowledged before, and handed in after, the disk is looked at.
+    // The ledger is read twice, so that it has what was acknowledged before the disk is looked at, and what was handed
+    // in by then.
     std::unique_lock lock(mutex_);
     auto kept = promise_;
     lock.unlock();

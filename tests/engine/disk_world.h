@@ -53,7 +53,7 @@ struct Moment {
 
 engine::local::Options small_options(SimulatedDisk& disk, std::uint64_t segment_size);
 
-/// Opens the engine; if it wants the rebuild that was interrupted to be made again, after that.
+/// Opens the engine; if a rebuild was interrupted and has to be made again, after that.
 Result<std::unique_ptr<engine::local::LocalEngine>> open_as_told(SimulatedDisk& disk, std::uint64_t segment_size);
 
 /// Lives `life` and returns every moment before a sync, and the last. `wrong` says if something was not as it should

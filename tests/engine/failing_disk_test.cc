@@ -69,7 +69,7 @@ public:
         return hand_in(promise, std::move(change), std::move(rest));
     }
 
-    /// What can be read now is right, or the answer is a failure of the disk: never wrong, never "not there".
+    /// Each read is right, or answers with a failure of the disk: never wrong, never "not there".
     std::string check_reads(const Promise& promise) {
         Direct d(*engine_);
         for (const auto& [commit, outcome] : promise.items) {
@@ -177,7 +177,7 @@ std::string suffer(const Fault& fault, bool& hit) {
         }
         if (stopped && more) return "it was stopped, and goes on";
         if (!stopped && !more && by_itself) return "it does not recover: " + more.error().detail();
-        // What the index does in the background may be told of later than that answer.
+        // The index may tell later than that answer what it did in the background.
         status = trial.engine().status();
         for (int i = 0; i < 2000 && status.health == "degraded" && by_itself; ++i, status = trial.engine().status())
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -278,7 +278,7 @@ TEST_P(FailingDisk, CallsOfAStartFailInTurn) {
     fmt::print("{} at start: {} faults\n", to_string(GetParam()), faults);
 }
 
-// A rebuild that a disk made to fail, or to do with less, has given nothing up: made again it finds all, also what only
+// A rebuild that fails, or goes on, over a disk's failure has given nothing up: made again it finds all, also what only
 // the index still knows.
 TEST_P(FailingDisk, CallsOfARebuildFailInTurn) {
     Promise promise;
@@ -299,7 +299,7 @@ TEST_P(FailingDisk, CallsOfARebuildFailInTurn) {
     std::uint64_t faults = 0, failed = 0;
     for (bool index : {false, true})
         for (int error : errors_of(GetParam())) {
-            // Over a folder that can't be read for want of room, which there is none, RocksDB aborts.
+            // RocksDB aborts over a folder that can't be read for want of room; no disk answers so.
             if (index && error == ENOSPC && GetParam() == Call::open) continue;
             for (std::uint64_t nth = 1;; nth = next(nth, nth > 40 ? 4 : 8)) {
                 Fault fault{GetParam(), index, nth, error, false};
@@ -328,8 +328,8 @@ TEST_P(FailingDisk, CallsOfARebuildFailInTurn) {
     fmt::print("{} of a rebuild: {} faults, {} made it fail\n", to_string(GetParam()), faults, failed);
 }
 
-// What is copied from is still there: whatever fails, all is read and goes on, and behind a restart so does the
-// copying.
+// The sources of a copy are still there: whatever fails, all can be read and the store goes on, and after a restart so
+// does the copying.
 TEST_P(FailingDisk, CallsOfACopyFailInTurn) {
     Promise before;
     std::uint64_t full = 0;

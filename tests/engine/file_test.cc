@@ -71,7 +71,7 @@ TEST_F(LongReads, FromMemoryNeedAllOfIt) {
     }
 }
 
-// What is asked for and missing is what the kernel begins to read, all at once.
+// The kernel begins to read all that is asked for and missing, at once.
 TEST_F(LongReads, FromMemoryAskForNoMoreThanAStepOfWhatIsNotThere) {
     EXPECT_FALSE(file_->try_read_at(got_.data(), got_.size(), 77));
     EXPECT_EQ(disk_.missed, 32u << 10);

@@ -1,3 +1,5 @@
+// LocalEngine over real files: the conformance tests, torn ends and damage, large and shared bodies, full disks,
+// rebuilds.
 #include "engine/local/local_engine.h"
 
 #include <gtest/gtest.h>
@@ -649,7 +651,7 @@ TEST(LocalEngine, ALogShorterThanTheIndexKnowsIsReportedAndNeverMistaken) {
     EXPECT_EQ(verify(*engine).size(), 2u) << "the gap and the body";
 }
 
-// A start opens a few of the index's files only; what may not wait can't look into the others.
+// A start opens a few of the index's files only; a read that may not wait can't look into the others.
 TEST(LocalEngine, FindsWhatLiesInFilesOfTheIndexThatAreNotOpenYet) {
     constexpr int kPartitions = 200, kKeys = 100;
     TempDir directory;

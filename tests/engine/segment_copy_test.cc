@@ -1,3 +1,4 @@
+// Copying of segments: nothing changes for readers, a rebuild or a start after a crash, and the space comes back.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
@@ -226,7 +227,7 @@ TEST(SegmentCopy, ACrashAtAnyStepOfItLosesNothing) {
     }
 }
 
-// The copier flushes the index rarely, and a crash leaves only what was flushed: what a copy was decided with may be
+// The copier flushes the index rarely, and a crash leaves only what was flushed. A copy may have been decided with
 // more.
 TEST(SegmentCopy, ACrashFindsTheIndexNeverTooOldForACopy) {
     TempDir directory;

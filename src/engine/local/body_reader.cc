@@ -1,3 +1,5 @@
+// Bodies are read in parts: inline frames or a file, then those of the shared body. Small ones are checked and given
+// out in one piece.
 #include "engine/local/body_reader.h"
 
 #include <algorithm>
@@ -5,9 +7,10 @@
 namespace poplar::engine::local {
 
 namespace {
-constexpr std::uint64_t kHeldAtMost = 2u << 20;  // octets of one body; reading more of them twice costs little beside
+constexpr std::uint64_t kHeldAtMost = 2u << 20;  // octets of one body; sending a larger one costs more than reading it
 
-// The buffer of the last small body that a thread read: one after the other has the same, and waiting sessions none.
+// The buffer of the last small body that this thread read. The next one takes it over, so a session that waits holds
+// none.
 thread_local std::string t_spare;
 }  // namespace
 
@@ -62,7 +65,7 @@ Result<std::shared_ptr<const File>> LocalBodyReader::open_part() const {
     return std::make_shared<const File>(std::move(*file));
 }
 
-// What is found damaged is damage only if the index still has the body there: an erased one goes from the index first.
+// Octets that look damaged are so only if the index still has the body, because an erased body leaves the index first.
 Task<std::unexpected<Error>> LocalBodyReader::failure(Error error) {
     if (error.code() != Errc::corrupt) co_return std::unexpected(std::move(error));
     auto look_up = [this] { return index_.place(partition_, id_); };
@@ -77,7 +80,7 @@ void LocalBodyReader::extend_buffer(std::size_t octets) {
         buffer_.clear();
     }
     const auto size = buffer_.size() + octets;
-    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    // Returns `size` and not its argument, because libstdc++ 12 may pass a larger one.
     buffer_.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
 }
 

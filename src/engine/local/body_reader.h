@@ -13,7 +13,8 @@
 
 namespace poplar::engine::local {
 
-/// Memory for bodies that are read once and sent from it, all readers together; without it they are read twice.
+/// Bounds the memory, of all readers together, for bodies that are read once and sent from there. A body that finds no
+/// room is read twice: to check it, and to send it.
 struct ReadMemory {
     std::uint64_t budget;  ///< octets
     std::atomic<std::uint64_t> in_use = 0;
@@ -21,16 +22,16 @@ struct ReadMemory {
 
 /// Where the shared body lies that a body ends with.
 struct SharedPart {
-    BodyPlace place;  ///< of no octets: there is none
+    BodyPlace place;  ///< without octets: there is no shared body
     std::shared_ptr<const File> segment;
 };
 
 /// Reads a body's inline frames, then its file's, or those of the shared body. Reads from the page cache happen on the
-/// caller's thread, others on the pool. A body that is erased meanwhile loses its octets while it is read: that is
-/// not_found, no damage.
+/// caller's thread, others on the pool. A body that is erased while it is read loses its octets: that is not_found, no
+/// damage.
 class LocalBodyReader final : public BodyReader {
 public:
-    /// `segment`: the one of `place`; null: opened when it is needed.
+    /// `segment`: the one of `place`, open; null: it is opened when it is needed.
     LocalBodyReader(StoreDirectory& directory, const Index& index, DiskPool& pool, ReadMemory& memory,
                     PartitionId partition, BodyId id, BodyPlace place, std::shared_ptr<const File> segment,
                     SharedPart shared)
@@ -49,7 +50,8 @@ public:
     std::uint64_t size() const override { return place_.size; }
     Task<Result<std::string_view>> next() override;
     Task<Result<>> verify() override;
-    /// verify() for a body of 64 KB in segments, if it is in the page cache. False: not so, or damaged.
+    /// verify() for a body of at most 64 KB, all of it in segments and in the page cache. False: it is not so, or
+    /// damaged.
     bool try_verify();
     std::span<const std::string_view> whole() const override { return whole_; }
 
@@ -87,8 +89,8 @@ private:
     Frames whole_;            // the frames' data, if the buffer holds all of them and they are right
 };
 
-/// Reads a whole body on the calling thread, for verify. Answers with the first damaged place.
-/// A shared body that it ends with is only looked for.
+/// Reads a whole body on the calling thread, for verify. Answers with the first damaged place. Of a shared body that it
+/// ends with, it checks only that it is there.
 std::optional<Damage> check_body(const StoreDirectory& directory, const Index& index, PartitionId partition, BodyId id,
                                  const BodyPlace& place);
 

@@ -41,7 +41,7 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up(BodyId id) {
         auto read = [this, id] { return *index_.places(partition_, id, window_, Wait::yes); };
         if (auto places = co_await pool_.read(partition_, read)) keep(std::move(*places));
         if (const auto* place = known(id)) co_return *place;
-        // What is damaged may be another's place.
+        // If the scan failed, the damaged place may be another body's.
     } else {
         window_ = 1;
     }
@@ -53,8 +53,8 @@ Task<Result<BodyPlace>> LocalBodySeries::look_up_anew(BodyId id) {
     co_return co_await pool_.read(partition_, read);
 }
 
-// Null: it can't be opened. The references counted are this series' alone: counting those of all sessions in one place,
-// and looking the segment up under everybody's lock, was a twentieth of a small message fetched.
+// Null: it can't be opened. The reference count is this series' own, because one count for all sessions, and a common
+// lock to look the segment up under, took a twentieth of the time of fetching a small message.
 std::shared_ptr<const File> LocalBodySeries::open_segment(SegmentId id) {
     if (!segment_ || segment_id_ != id) {
         auto opened = directory_.segment_reader(id);

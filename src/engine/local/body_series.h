@@ -6,9 +6,9 @@
 
 namespace poplar::engine::local {
 
-/// Looks one place up at first, then those of ever more bodies ahead with one scan of the index. The last body's
-/// segment stays open until release_files(): nobody who only waits shall hold a descriptor, or the space of a segment
-/// that was copied.
+/// Looks one place up at first, then with one scan of the index those of ever more bodies ahead. The last body's
+/// segment stays open until release_files(), so that a caller that only waits holds neither a descriptor nor the space
+/// of a segment that was copied.
 class LocalBodySeries final : public BodySeries {
 public:
     LocalBodySeries(StoreDirectory& directory, const Index& index, DiskPool& pool, ReadMemory& memory,
@@ -35,7 +35,7 @@ private:
     PartitionId partition_;
 
     std::vector<Index::Placed> ahead_;  // bodies that follow the last one, by id
-    std::size_t next_ = 0;              // of them; those before it will not be asked for
+    std::size_t next_ = 0;              // in ahead_; those before it will not be asked for
     std::size_t window_ = 1;            // how many to look up together next time
     BodyId last_;
     SegmentId segment_id_{};

@@ -1,3 +1,5 @@
+// The committer's thread. In the order of a group's way: gather, prepare, make_room, write, index, finish, reclaim.
+// commit() has them all on one page.
 #include "engine/local/committer.h"
 
 #include <fmt/format.h>
@@ -113,7 +115,8 @@ Committer::~Committer() {
     ready_.notify_one();
     thread_.join();
     if (directory_.health().stopped()) return;
-    // What was released since the last group. Its space may be in that group, where no hole may be made.
+    // Erases what was released since the last group, without reclaiming it: its space may be in that group, where no
+    // hole may be made.
     Group last;
     if (index_erased(last, {}) && unindexed_.Count() > 0) {
         table_.stage(unindexed_);
@@ -228,10 +231,10 @@ bool Committer::space_is_short() const {
     return space && *space < options_.min_free_space + reserve_.missing();
 }
 
-// When there is nothing to do: who looks at the state should see that there is room again.
+// Called while there is nothing to do, so that the state says when there is room again.
 void Committer::look_again() {
     if (!short_of_room_ || space_is_short()) return;
-    if (!segment_->allocate(end_.offset, kBlock)) return;  // what counts is what can be had
+    if (!segment_->allocate(end_.offset, kBlock)) return;  // free space is no promise
     allocated_ = std::max(allocated_, end_.offset + kBlock);
     short_of_room_ = false;
     directory_.health().set(Health::Part::log, "");
@@ -427,15 +430,15 @@ Result<> Committer::cut_segment() {
     return {};
 }
 
-// The log has it: the index follows, and only then does anybody hear of it. If that fails the answer is that nobody
-// knows: it comes true at the next start.
+// The log has the group. The index follows, and only then does anybody hear of it. If the index fails, the answer is
+// io, because the next start makes the group true.
 Result<> Committer::index(Group& group) {
     const SegmentId segment{end_.segment, 0};
     std::vector<std::pair<const Prepared*, std::uint64_t>> placed;  // and where its bodies begin
     placed.reserve(group.commits.size());
     std::uint64_t offset = group.begin;
     bool unplaced = std::ranges::any_of(group.commits, [](const auto& commit) { return !commit.unplaced.empty(); });
-    std::unordered_map<BodyId, BodyPlace> added;  // which a later commit of the same group may have erased
+    std::unordered_map<BodyId, BodyPlace> added;  // a later commit of the same group may have erased them
     for (const auto& commit : group.commits) {
         std::uint64_t body_offset = offset + kRecordHeader + commit.header.meta_octets;
         placed.emplace_back(&commit, body_offset);
@@ -449,8 +452,8 @@ Result<> Committer::index(Group& group) {
         }
         offset += commit.header.total();
     }
-    // Keys that come in their order are inserted beside each other, a quarter cheaper. Within a partition the log's
-    // holds.
+    // Keys that come in their order are inserted beside each other, which is a quarter cheaper. Within a partition the
+    // log's order stays.
     std::ranges::sort(placed, {}, [](const auto& one) { return std::pair(one.first->header.partition, one.second); });
     for (const auto& [commit, body_offset] : placed)
         Index::stage(unindexed_, commit->header.partition, commit->meta, segment, body_offset);
@@ -469,7 +472,7 @@ Result<> Committer::index_erased(Group& group, const std::unordered_map<BodyId, 
             table_.erase_body(place);
             shared_.erase(unindexed_, commit.header.partition, id, place);
         };
-        // Counted only: no hole may be made in the last group, a restart would take it for torn.
+        // Counted only: no hole may be made in the last group, because a restart would take it for torn.
         for (auto id : commit.unplaced)
             if (auto it = added.find(id); it != added.end()) erase(id, it->second);
         for (const auto& [id, place] : commit.freed) erase(id, place);
@@ -486,7 +489,7 @@ void Committer::finish(Group& group) {
     ++groups_;
     commits_ += group.commits.size() - group.shared.size();
     for (auto& commit : group.commits) {
-        commit.request.batch.bodies.clear();  // who waits lets go of a file last: removing its name is not our work
+        commit.request.batch.bodies.clear();  // so that the session is a large file's last owner: unlinking takes time
         commit.request.done(commit.change);
     }
     directory_.disk().reached(Step::group_answered);

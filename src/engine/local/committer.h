@@ -46,9 +46,10 @@ public:
         BodyId id;
         BodyPlace from, to;
     };
-    /// Makes the index say so, for those bodies that are still at `from`; between two groups. Blocks the caller.
+    /// Writes the new places to the index, between two groups, for those bodies that are still at `from`. Blocks the
+    /// caller.
     Result<> move(const std::vector<Move>& moves);
-    /// Writes what changed in the table of segments, too.
+    /// Writes what changed in the table of segments, and nothing else.
     Result<> store_table() { return move({}); }
 
     std::uint64_t commits() const { return commits_; }
@@ -99,7 +100,7 @@ private:
     rocksdb::WriteBatch unindexed_;                        ///< durable in the log; not yet in the index
     SharedBodies shared_;                                  ///< what the current group changes in them
     std::unordered_map<PartitionId, ChangeNumber> known_;  ///< what the index says of some partitions
-    bool short_of_room_ = false;                           ///< as far as is known: it is looked at again
+    bool short_of_room_ = false;                           ///< when it was last looked at; look_again() clears it
 
     std::mutex mutex_;
     std::condition_variable ready_;

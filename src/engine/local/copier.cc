@@ -1,3 +1,4 @@
+// The copier's thread: chooses, copies, moves bodies over, unlinks; waits where the disk has no room, and paces itself.
 #include "engine/local/copier.h"
 
 #include <fmt/format.h>
@@ -16,7 +17,7 @@ namespace {
 constexpr std::uint64_t kBlock = 4096;         // what the disk gives space by
 constexpr std::size_t kMoves = 64;             // bodies whose place changes between two groups of commits
 constexpr std::uint64_t kLookAgainAfter = 16;  // segments written since
-// It works in bursts so short that who finds a processor taken by one hardly notices.
+// It works in bursts so short that a thread that waits for the processor meanwhile hardly notices.
 constexpr std::chrono::microseconds kBurst(250);
 constexpr std::uint64_t kBurstOctets = 64u << 10;
 
@@ -154,7 +155,7 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
     if (!expected) return pass_on(expected);
     auto octets = (expected->total() + kBlock - 1) / kBlock * kBlock;
     if (!worth_copying(used, octets, rules()) || octets > options_.segment_size + kBlock) {
-        // What was guessed of its metadata was wrong, or the neighbours only fit together by that guess.
+        // The guess about their metadata was wrong, or the neighbours only fit together by that guess.
         for (auto id : ids) pass_over(id);
         return true;
     }
@@ -163,7 +164,7 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
     table_.add_segment(header.id, header.last, header.as_of);
     table_.add_copy(header.id, written->meta_octets, written->bodies);
     auto switched = switch_over(header.id, ids, wait);
-    // From the renaming on both are there: nothing else may be copied until that is over.
+    // From the renaming on, the copy and its sources are both there: nothing else may be copied until that is over.
     if (!switched)
         return fail(switched.error().code() == Errc::cancelled ? Errc::cancelled : Errc::io, switched.error().detail());
     for (auto id : ids) passed_over_.erase(id);
@@ -176,7 +177,7 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
     return true;
 }
 
-// From here on it goes to its end, even if it is to stop: the places of at most one segment's bodies.
+// Goes to its end even if the copier is to stop, as it moves the places of at most one segment's bodies.
 Result<> Copier::switch_over(SegmentId copy, const std::vector<SegmentId>& sources, const SegmentCopy::Pace& pace) {
     std::vector<Committer::Move> moves;
     auto flush = [&]() -> Result<> {
@@ -226,7 +227,7 @@ Result<> Copier::flush_past(std::uint64_t segment) {
     return {};
 }
 
-// Rests behind each burst: for as long as the rate wants, and for as long as it has worked at least.
+// Pauses after each burst for as long as the rate wants, and at least for as long as it has worked.
 SegmentCopy::Pace Copier::pace(Haste haste) {
     using Seconds = std::chrono::duration<double>;
     return [this, haste, octets = std::uint64_t(0), begun = SteadyClock::now()](std::uint64_t more) mutable {

@@ -7,8 +7,8 @@
 //   3. the index gets the bodies' new places, by the committer, and is flushed;
 //   4. the old segments are unlinked.
 //
-// A crash before the rename leaves a draft, removed at start. Behind it, both are there and complete, and the start
-// goes on from 3 (log_files.h). Bodies are found wherever they lie: readers that have an old segment open read on.
+// A crash before the rename leaves a draft, which the next start removes. After the rename both are there and complete,
+// and the next start goes on from 3 (log_files.h). A reader that has an old segment open reads on from it.
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -37,7 +37,7 @@ public:
     void start();
 
     enum class Haste { paced, at_once };
-    /// Copies what is most worth it. False: nothing is. Blocks; one at a time.
+    /// Copies the segments that are most worth it. False: none is. Blocks; callers take turns.
     Result<bool> copy_once(Haste haste);
 
     struct Counts {
@@ -72,10 +72,11 @@ private:
     Committer& committer_;
     const std::atomic<std::uint64_t>& next_body_;
 
-    std::mutex working_;   // held by the one who copies
+    std::mutex working_;   // held while segments are copied
     bool broken_ = false;  // copies and sources may both be there: the next start sorts it out
-    // Segments with lesser numbers are in the index, durably, and everything up to that sequence. A copy is decided
-    // with more: but an index that a crash leaves has no more for certain, and it must not look too old for the copy.
+    // As of the last flush, the index has durably all segments with lesser numbers, and everything up to that sequence.
+    // A copy is decided by an index that knows more, but its header says no more than this: else the index that a crash
+    // leaves would look too old for the copy.
     std::uint64_t flushed_below_ = 0, flushed_sequence_ = 0;
     struct PassedOver {
         std::uint64_t live_octets = 0;  // of its bodies, when it was found not to be worth it

@@ -31,9 +31,9 @@ struct CopyChoice {
     std::size_t first = 0, count = 0;  ///< of the candidates
 };
 
-/// `candidates`: all files of the log but the one being written, in its order. Chooses neighbours that are copied into
-/// one: the segment with the greatest dead share, and what joins it cheaply. Nothing, while little enough is dead in
-/// all and no segment is almost empty, or if nothing is worth it.
+/// `candidates`: all files of the log but the one being written, in its order. Chooses neighbours to copy into one
+/// file: the segment with the greatest dead share, and those beside it that join it cheaply. Chooses nothing while
+/// little enough is dead in all and no segment is almost empty, or if no copy is worth it.
 std::optional<CopyChoice> choose_copy(std::span<const CopyCandidate> candidates, const CopyRules& rules);
 
 /// Whether copying `live` octets to get back the others of `used` is within the rules.

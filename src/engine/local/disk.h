@@ -22,7 +22,7 @@ enum class Sync {
     store_folders,   ///< the names of the folders in a new data directory
     format,          ///< what stands in FORMAT
     format_name,     ///< at every start: that FORMAT has its name, as a process may have died without making sure
-    found_segments,  ///< the same of the segments
+    found_segments,  ///< the same for the segments
     body_folders,    ///< the names of the folders of large bodies
     segment_header,  ///< a new segment's header
     segment_name,    ///< that a new segment has its name

@@ -10,9 +10,9 @@
 
 namespace poplar::engine::local {
 
-/// Of eight turns five are for what is read for somebody (partitions take turns), two for messages that come in (these
-/// take turns, too), one for what can wait. While one kind has nothing to do, the others have its turns. It refuses
-/// nothing: a session waits for one job at a time.
+/// Of eight turns five go to reads for sessions (partitions take turns), two to messages that come in (these take
+/// turns, too), one to what can wait. While one kind has nothing to do, the others have its turns. It refuses nothing,
+/// because a session waits for one job at a time.
 class DiskPool {
 public:
     explicit DiskPool(std::size_t threads) : pool_(threads, std::numeric_limits<std::size_t>::max()) {}

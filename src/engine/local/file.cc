@@ -1,3 +1,4 @@
+// The calls of a Disk, repeated and carried on until all is done, and their errno as an Errc.
 #include "engine/local/file.h"
 
 #include <fcntl.h>
@@ -85,7 +86,8 @@ bool File::try_read_at(char* to, std::size_t size, std::uint64_t offset) const {
     auto cached = [&](std::size_t from, std::size_t to_read) {
         return disk_->pread_cached(fd_, to + from, to_read, offset + from) == static_cast<ssize_t>(to_read);
     };
-    // What is missing, the kernel begins to read: no more than the first step of it.
+    // The kernel begins to read what it misses. So the first step is asked for alone, and a miss costs no more than
+    // that.
     if (size <= 2 * kStep) return cached(0, size);
     return cached(0, kStep) && cached(kStep, size - kStep);
 }

@@ -14,11 +14,13 @@ public:
     enum class Level { ok, degraded, stopped };
     enum class Part { log, index };
 
-    /// The part goes on as well as it can: "" when all is well with it. Has no effect once stopped.
+    /// Says in words what is wrong with a part that goes on as well as it can; "" when all is well. Has no effect once
+    /// stopped.
     void set(Part part, std::string what);
     /// After a failed sync what the disk holds is unknown, and a second sync that succeeds proves nothing: the kernel
     /// may have dropped the pages that it could not write. So nothing more is promised until a start has looked.
-    /// Returns the answer for who waits: io, whatever the reason, as what was written may come true at that start.
+    /// Returns the answer for those who wait: io, whatever the reason, because what was written may come true at that
+    /// start.
     std::unexpected<Error> stop(const Error& error);
 
     bool stopped() const { return stopped_; }

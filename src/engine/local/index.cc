@@ -1,3 +1,4 @@
+// How the index lies in RocksDB: its keys, its options, and reads that may be told not to wait.
 #include "engine/local/index.h"
 
 #include <fmt/format.h>
@@ -21,9 +22,9 @@ constexpr std::size_t kPrefix = 9;        // partition and kind
 constexpr int kUnflushed = 2;             // memtables that may wait for their flush
 constexpr std::size_t kReserve = 256;     // entries to make room for at once
 constexpr std::size_t kEntryOctets = 64;  // and octets for each: a message's entry has about 45
-constexpr int kCacheShardBits = 3;        // a shard each for more threads than look at once, and still room in each
+constexpr int kCacheShardBits = 3;        // 8 shards: more than threads that look at once, and each still has room
 
-constexpr double kMemtableFilter = 0.02;  // of a memtable, 10 bits a key: who looks in vain need not search
+constexpr double kMemtableFilter = 0.02;  // of a memtable, 10 bits a key: most keys that are not there cost no search
 
 std::size_t places_memory(const Options& options) { return options.block_cache / 8; }
 std::size_t values_memory(const Options& options) { return options.block_cache / 8; }
@@ -107,7 +108,7 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
     if (status.IsIncomplete()) return std::nullopt;
     if (status.IsNotFound()) return fail(Errc::not_found, "no such key");
     if (!status.ok()) return std::unexpected(index_error(status));
-    // RocksDB 7.8 answers so for a file that is not open, too, when it may not wait for it.
+    // RocksDB 7.8 gives an empty value for a file that is not open, too, when it may not wait for it.
     if (wait == Wait::no && value.empty()) return std::nullopt;
     return value;
 }
@@ -154,7 +155,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.max_background_jobs = 2;
     rocks.max_open_files = 512;
     rocks.level_compaction_dynamic_level_bytes = true;
-    rocks.avoid_flush_during_shutdown = true;  // who closes it flushes it before, if it still can be
+    rocks.avoid_flush_during_shutdown = true;  // its owner flushes it before, if that still works
     rocks.max_bgerror_resume_count = 0;
     rocks.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
     rocks.max_manifest_file_size = 16 << 20;
@@ -173,7 +174,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     }
     if (!status.ok() && patience->was_full()) return fail(Errc::no_space, "index: " + status.ToString());
     if (!status.ok()) {
-        // A name that is wrong is to RocksDB a file that can't be opened.
+        // RocksDB takes a wrong name in CURRENT for a file that can't be opened.
         constexpr std::string_view kAdvice = "; poplar rebuild makes it anew";
         if (auto damage = damage_in_current(*env, directory))
             return fail(Errc::corrupt,
@@ -182,7 +183,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
         if (error.code() != Errc::corrupt) return std::unexpected(error);
         return fail(Errc::corrupt, fmt::format("{}{}", error.detail(), kAdvice));
     }
-    auto close = [env](rocksdb::DB* open) { delete open; };  // which uses its environment to the last
+    auto close = [env](rocksdb::DB* open) { delete open; };  // the database uses `env` to the last
     std::unique_ptr<Index> index(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(patience),
                                            options.index_wal, places_memory(options)));
     if (auto done = index->remember_files(directory); !done) return pass_on(done);
@@ -235,7 +236,7 @@ std::optional<Result<Entries>> Index::scan(PartitionId partition, const KeyRange
     auto options = read_options(snapshot, wait);
     std::string end = make_key(partition, Kind::entry, range.end);
     rocksdb::Slice upper(end);
-    options.iterate_upper_bound = &upper;  // in or behind the same prefix, which then need not be compared as well
+    options.iterate_upper_bound = &upper;  // within the prefix or right behind it: so that is not compared
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
     for (it->Seek(make_key(partition, Kind::entry, range.begin)); it->Valid(); it->Next()) {
         entries.add(it->key().ToStringView().substr(kPrefix), it->value().ToStringView());
@@ -283,8 +284,8 @@ std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId part
     if (!found.empty()) return found;
     const auto epoch = places_.epoch();
     found.reserve(limit);
-    // An upper bound would be compared with each key, twice. Behind the bodies comes at once another partition's change
-    // number, which is never erased.
+    // No upper bound, because it would be compared with each key, twice. Without one the scan ends soon, too: right
+    // behind the bodies comes another partition's change number, which is never erased.
     const auto prefix = make_key(partition, Kind::body);
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(read_options(nullptr, wait)));
     for (it->Seek(body_key(partition, first)); it->Valid(); it->Next()) {
@@ -297,7 +298,7 @@ std::optional<Result<std::vector<Index::Placed>>> Index::places(PartitionId part
         if (found.size() == limit) break;
     }
     if (it->status().IsIncomplete() && found.empty()) return std::nullopt;
-    // Those in memory will do.
+    // The places that were in memory will do.
     if (!it->status().ok() && !it->status().IsIncomplete()) return std::unexpected(index_error(it->status()));
     places_.keep(partition, found, epoch);
     return found;

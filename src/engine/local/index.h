@@ -50,13 +50,15 @@ public:
                                                const Options& options, Reserve* reserve = nullptr);
     ~Index();
 
-    /// From now on what it writes in the background waits for room, in place of failing, and `health` hears of it; a
-    /// failure of another kind stops the store. (Its own log is not written in the background: there all is a failure.)
+    /// From now on a write in the background that finds no room waits for it, in place of failing, and `health` is
+    /// told; any other failure stops the store. (If the index has a log of its own, a full disk is a failure, too,
+    /// because that log is not written in the background.)
     void serve(Health& health) { patience_->begin(health, wal_ ? Patience::Full::fails : Patience::Full::waits); }
-    /// What waits fails, so that nobody who waits for a flush does so for ever. Then the index may be closed.
+    /// Makes the writes that wait for room fail, so that no caller waits for a flush for ever. Then the index may be
+    /// closed.
     void end_service() { patience_->end(); }
-    /// Whether it can take more. Blocks while its flushes are merely slow. Errors: no_space (they wait for room, and
-    /// memory has no more of it), io (it has failed).
+    /// Whether it can take more. Blocks while its flushes are merely slow. Errors: no_space (they wait for room on the
+    /// disk, and memory is full), io (it has failed).
     Result<> ready() const;
 
     Result<Position> position() const;
@@ -71,7 +73,7 @@ public:
     std::optional<Result<BodyPlace>> place_at_hand(PartitionId partition, BodyId id) const;
 
     using Placed = local::Placed;
-    /// Of the first bodies from `first` on, at most `limit`. A body may have been copied since its place was read: a
+    /// Places of the bodies from `first` on, at most `limit`. A body may have been copied since its place was read: a
     /// caller that does not find it there asks place().
     std::optional<Result<std::vector<Placed>>> places(PartitionId partition, BodyId first, std::size_t limit,
                                                       Wait wait) const;
@@ -81,8 +83,8 @@ public:
     /// Adds what one record says to `batch`; its inline frames begin at `offset` of `segment`.
     static void stage(rocksdb::WriteBatch& batch, PartitionId partition, const RecordMeta& meta, SegmentId segment,
                       std::uint64_t offset);
-    // What a record does not say by itself, for SharedBodies: a body ends with that one no more; nobody can deliver it
-    // any more; a body is gone.
+    // Changes that no record says by itself, for SharedBodies: a body that ended with `shared` is gone; nobody can
+    // deliver `shared` any more; the body itself is gone.
     static void stage_unreferenced(rocksdb::WriteBatch& batch, BodyId shared, PartitionId partition, BodyId id);
     static void stage_released(rocksdb::WriteBatch& batch, BodyId shared);
     static void stage_gone(rocksdb::WriteBatch& batch, PartitionId partition, BodyId id);
@@ -100,12 +102,12 @@ public:
     Result<> for_each_body(const std::function<bool(PartitionId, BodyId, const BodyPlace&)>& each) const;
     /// Calls `each` for the bodies that end with this one until it returns false.
     Result<> for_each_reference(BodyId shared, const std::function<bool(PartitionId, BodyId)>& each) const;
-    /// The bodies whose octets these are: itself; of a shared one, those that end with it, if any does.
+    /// The bodies that have this one's octets: itself, or for a shared one those that end with it, if there are any.
     Result<std::vector<std::pair<PartitionId, BodyId>>> owners(PartitionId partition, BodyId id) const;
-    /// Whether somebody may still deliver this shared body, as of the last time that this was written.
+    /// Whether, by the index, somebody may still deliver this shared body.
     Result<bool> is_held(BodyId shared) const;
     Result<std::vector<BodyId>> held_bodies() const;
-    /// Of the partitions behind `after`, the first, at most `limit`: those that were ever written to.
+    /// The partitions behind `after` that were ever written to, in order, at most `limit`.
     Result<std::vector<PartitionId>> partitions(PartitionId after, std::size_t limit) const;
     Result<std::vector<std::pair<SegmentId, SegmentSpace>>> segment_spaces() const;
     /// Everything there is, in the order of the keys.
@@ -120,7 +122,7 @@ public:
         Kind kind() const;
         std::string_view rest() const;  ///< of the key
         std::string_view value() const;
-        Result<> sound() const;  ///< whether the end is the end, and no failure
+        Result<> sound() const;  ///< an error: a failure ended it, not the last entry
 
     private:
         std::unique_ptr<rocksdb::Iterator> it_;
@@ -131,7 +133,7 @@ public:
     Result<> store_scrub_state(const std::string& state);
     /// Reads every file of the index and checks it (index_files.h).
     Result<std::vector<Damage>> check_files(const std::function<bool(std::uint64_t octets)>& pace) const;
-    /// Damage to its files that only a start can tell.
+    /// Damage to its files that can be found at a start only.
     const std::vector<Damage>& found_at_start() const { return files_->found_at_start(); }
     std::uint64_t disk_octets() const;
 

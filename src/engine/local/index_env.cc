@@ -1,3 +1,4 @@
+// RocksDB's environment over a Disk: each call that finds no room asks Patience, and any other failure is final.
 #include "engine/local/index_env.h"
 
 #include <rocksdb/file_system.h>
@@ -29,7 +30,7 @@ bool no_room(const IOStatus& status) {
     return status.IsNoSpace() || (status.IsIOError() && status.ToString().contains(quota));
 }
 
-// No failure is one that RocksDB should try to mend.
+// Whatever the failure, RocksDB must not try to mend it.
 IOStatus final(const IOStatus& status) {
     return no_room(status) ? IOStatus::IOError(status.getState() ? status.getState() : "no room") : status;
 }
@@ -49,7 +50,7 @@ public:
     PatientFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::shared_ptr<Patience> patience)
         : FSWritableFileOwnerWrapper(std::move(file)), patience_(std::move(patience)) {}
 
-    // By its place: of an append that fails a part may be written.
+    // Writes to a given offset, because an append that failed may have written a part and is made again.
     IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
         return at(end_, data, [&] { return target()->PositionedAppend(data, end_, options, debug); });
     }
@@ -84,7 +85,7 @@ public:
 private:
     template <class Call>
     IOStatus at(std::uint64_t offset, const Slice& data, Call call) {
-        // Merging can wait; what leaves memory must not.
+        // Merges can wait; flushes of memory must not.
         auto use = GetIOPriority() == rocksdb::Env::IO_LOW ? Use::may_wait : Use::needed;
         auto done = patiently(*patience_, use, call);
         if (done.ok()) end_ = offset + data.size();
@@ -161,8 +162,8 @@ public:
         system_clock_ = below->GetSystemClock();
     }
     const char* Name() const override { return "index"; }
-    // Whether there is a folder of archived logs, which we have none of, RocksDB has to be told: else it aborts (by an
-    // assertion).
+    // We have no folder of archived logs. That is said without asking the disk, because RocksDB aborts (by an
+    // assertion) if the question fails.
     rocksdb::Status FileExists(const std::string& path) override {
         if (path.ends_with("/archive")) return rocksdb::Status::NotFound();
         return EnvWrapper::FileExists(path);
@@ -257,7 +258,7 @@ std::shared_ptr<rocksdb::Logger> make_index_log() { return std::make_shared<Inde
 
 Error index_error(const rocksdb::Status& status) {
     auto text = status.ToString();
-    // A file whose size the disk does not tell is to RocksDB as damaged as one that is gone.
+    // RocksDB calls a file whose size the disk does not tell as damaged as one that is gone.
     static const std::string gone = std::strerror(ENOENT);
     bool unread = text.contains("IO error: ") && !text.contains(gone);
     Errc code = status.IsCorruption() && !unread ? Errc::corrupt : status.IsNoSpace() ? Errc::no_space : Errc::io;

@@ -1,9 +1,9 @@
 #pragma once
 // How RocksDB reaches the disk.
 //
-// It never hears that the disk is full. That would make it stop, and only DB::Resume() would set it going again, which
-// may wait for ever for a flush that nobody has scheduled. So what it writes in the background waits until there is
-// room, as it would on a slow disk. Any other failure is final: the store stops, and the log mends the index at the
+// RocksDB never hears that the disk is full. That would make it stop, and only DB::Resume() would set it going again,
+// which may wait for ever for a flush that nobody has scheduled. So what it writes in the background waits until there
+// is room, as it would on a slow disk. Any other failure is final: the store stops, and the log mends the index at the
 // next start.
 #include <rocksdb/env.h>
 #include <rocksdb/listener.h>
@@ -21,20 +21,22 @@
 
 namespace poplar::engine::local {
 
-/// What RocksDB's threads do when a write finds no room. They may outlive the index, if somebody has a snapshot.
+/// Decides what RocksDB's threads do when a write finds no room. They may outlive the index, if somebody has a
+/// snapshot.
 class Patience {
 public:
     Patience(Reserve* reserve, std::chrono::milliseconds retry) : reserve_(reserve), retry_(retry) {}
 
-    /// From now on `health` hears of what fails for good. Until now that is also what finds no room.
+    /// From now on `health` is told of what fails for good. Before this call, a write that finds no room fails, too.
     enum class Full { fails, waits };
     void begin(Health& health, Full full);
-    /// They fail again, also those that wait now. The reserve and `health` are left alone from here on.
+    /// From now on a write that finds no room fails again, and so do those that wait now. The reserve and `health` are
+    /// not used any more.
     void end();
 
     bool waiting() const { return waiting_ > 0; }
     bool failed() const { return failed_; }
-    bool was_full() const { return was_full_; }  ///< something failed since there was no room
+    bool was_full() const { return was_full_; }  ///< something failed because there was no room
 
     void fail(const Error& error);
 
@@ -44,7 +46,7 @@ public:
         explicit Waiting(Patience& patience) : patience_(patience) {}
         ~Waiting();
         /// Whether it is to be made again. Blocks until that makes sense.
-        enum class Use { needed, may_wait };  ///< for what may wait the reserve is not given up
+        enum class Use { needed, may_wait };  ///< the reserve is given up for `needed` only
         bool try_again(Use use);
 
     private:
@@ -66,10 +68,10 @@ private:
 
 std::shared_ptr<rocksdb::Env> make_index_env(Disk& disk, std::shared_ptr<Patience> patience);
 
-/// Tells `patience` of failures in the background, and makes each the last one: nothing is tried again.
+/// Tells `patience` of failures in the background, and makes each of them final: RocksDB tries nothing again.
 std::shared_ptr<rocksdb::EventListener> make_failure_listener(std::shared_ptr<Patience> patience);
 
-/// What RocksDB has to say of failures goes to our log. Its own is a file, which it aborts over (by an assertion) when
+/// Puts what RocksDB says of failures into our log. Its own log is a file, and RocksDB aborts (by an assertion) when
 /// that can't be written twice.
 std::shared_ptr<rocksdb::Logger> make_index_log();
 

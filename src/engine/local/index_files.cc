@@ -1,3 +1,5 @@
+// Checks tables by the checksums that the MANIFEST has of them, logs by those of their records, the rest by sums of our
+// own.
 #include "engine/local/index_files.h"
 
 #include <fmt/format.h>
@@ -105,7 +107,7 @@ bool TornManifest::cut() {
 
 void TornManifest::put_back() { (void)replace(bytes_); }
 
-// In one step, under a name that RocksDB removes if it finds it.
+// In one step: the draft's name is one that RocksDB removes if a crash leaves it.
 bool TornManifest::replace(const std::string& bytes) {
     auto draft = std::filesystem::path(path_).replace_filename("000000.dbtmp").string();
     return rocksdb::WriteStringToFile(&env_, bytes, draft, true).ok() && env_.RenameFile(draft, path_.string()).ok();

@@ -21,7 +21,7 @@ public:
     /// `stored`: what sums() was when the index was open the last time; "" if that is not known.
     IndexFiles(rocksdb::DB& db, std::filesystem::path directory, std::string_view stored);
 
-    /// Damage to files that are written once at a start and read at most at the next, found at this one.
+    /// Damage, found at this start, to files that are written once at a start and read at the next one at most.
     const std::vector<Damage>& found_at_start() const { return found_; }
     std::string sums() const;  ///< to be stored
 
@@ -47,16 +47,17 @@ private:
 /// Where a file in the format of RocksDB's logs (MANIFEST is one) is damaged; nullopt: it is not.
 std::optional<std::uint64_t> damage_in_log(std::string_view bytes);
 
-/// What is wrong with CURRENT, the file that names an index's MANIFEST; nullopt: nothing, or it can't be read.
+/// Says what is wrong with CURRENT, the file that names an index's MANIFEST; nullopt: nothing, or it can't be read.
 std::optional<std::string> damage_in_current(rocksdb::Env& env, const std::filesystem::path& directory);
 
 /// The end of an index's MANIFEST as a power cut may have left it: RocksDB takes what is torn there for damage and
-/// opens nothing. Cut off, the index is an older one, if it still has that one's files; what it lacks the log has.
+/// opens nothing. With the end cut off the index is an older one, if that one's files are still there; the log has what
+/// it lacks.
 class TornManifest {
 public:
     TornManifest(rocksdb::Env& env, const std::filesystem::path& directory);
     bool cut();       ///< whether there was something to be cut off, and it is
-    void put_back();  ///< it did not help
+    void put_back();  ///< undoes cut(), which did not help
 
 private:
     bool replace(const std::string& bytes);

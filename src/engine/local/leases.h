@@ -24,7 +24,7 @@ private:
     std::uint64_t last_token_ = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
 };
 
-/// Who wants a hint when a partition changes.
+/// The hints that are wanted when a partition changes.
 class Watches : public std::enable_shared_from_this<Watches> {
 public:
     std::unique_ptr<Watch> add(PartitionId partition, std::function<void()> hint);
@@ -34,7 +34,7 @@ private:
     class Watching;
     std::mutex mutex_;
     std::multimap<PartitionId, std::shared_ptr<std::function<void()>>> watches_;
-    std::atomic<std::size_t> count_ = 0;  // so that nobody watching costs nothing
+    std::atomic<std::size_t> count_ = 0;  // so that changed() costs nothing while nobody watches
 };
 
 }  // namespace poplar::engine::local

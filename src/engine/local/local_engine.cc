@@ -1,3 +1,5 @@
+// Wires the engine's parts together at a start, and hands each call to the part that does it. Its own work is the names
+// of large bodies, before a commit and after one that failed.
 #include "engine/local/local_engine.h"
 
 #include <fmt/format.h>
@@ -48,10 +50,10 @@ struct LocalEngine::Impl {
     std::unique_ptr<Scrubber> scrubber;
 
     ~Impl() {
-        if (index) index->end_service();  // else who waits for a flush may do so for ever
+        if (index) index->end_service();  // else a thread that waits for a flush may do so for ever
     }
     Result<> open();
-    Result<> begin();  ///< with its directory
+    Result<> begin();  ///< the rest of open(), for a directory that is open
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
     Result<> unlink_large_bodies(PartitionId partition, const Batch& batch);
 };
@@ -69,7 +71,7 @@ Result<> LocalEngine::Impl::open() {
 
 Result<> LocalEngine::Impl::begin() {
     reserve = std::make_unique<Reserve>(directory->disk(), directory->root() / "RESERVE", options.reserved_space);
-    // A start writes here and there: not by the last octet.
+    // A start writes here and there: if the disk has too little room for that, the reserve gives it.
     for (constexpr std::uint64_t kRoom = 1u << 20;;) {
         auto space = free_space(directory->disk(), directory->root());
         if (!space || *space >= kRoom || !reserve->give_up()) break;
@@ -216,7 +218,8 @@ Task<Result<ChangeNumber>> LocalEngine::commit(PartitionId partition, Batch batc
 
     Batch files;  // shares the staged bodies, to undo their links if the commit does not happen
     if (large) {
-        // Else each try to deliver would leave a file behind: what is answered below may not be undone.
+        // A stopped store refuses here: below it would answer io, after which no link is undone, and each try to
+        // deliver would leave a file behind.
         if (const auto& health = impl_->directory->health(); health.stopped()) co_return fail(Errc::io, health.state());
         files.bodies = batch.bodies;
         auto link = [&] { return impl_->link_large_bodies(partition, files); };

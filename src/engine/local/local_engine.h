@@ -1,6 +1,6 @@
 #pragma once
 // The embedded engine: a segment log that is the truth, and a RocksDB index that can be made anew from it.
-// Formats: storage-format.md. Why so: docs/architecture.md, "The segment log is the log".
+// Formats: storage-format.md. Why so: docs/architecture.md, "The segment log is the truth".
 #include <chrono>
 #include <filesystem>
 #include <functional>
@@ -30,12 +30,12 @@ struct Options {
     std::uint64_t read_memory = 64u << 20;     ///< octets of messages on their way out that are read once, not twice
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache
     std::uint64_t copy_rate = 16u << 20;       ///< octets a second at which old segments are copied; 0: they are not
-    std::chrono::milliseconds copy_every = std::chrono::seconds(10);  ///< how often is looked what to copy
+    std::chrono::milliseconds copy_every = std::chrono::seconds(10);  ///< how often it looks for segments to copy
     std::uint64_t copy_dead_percent = 15;  ///< how much of the log's space may hold nothing that counts, 1 to 90
     std::chrono::seconds scrub_every = std::chrono::days(7);  ///< everything is read once in that time; 0: never
     std::uint64_t scrub_rate = 8u << 20;                      ///< octets a second at which that is done
     bool index_wal = false;                 ///< the index gets its own synced log too: for doubt, not for speed
-    std::chrono::milliseconds retry{1000};  ///< while the disk is full, room is looked for so often
+    std::chrono::milliseconds retry{1000};  ///< how often it looks for room while the disk is full
     Disk* disk = nullptr;                   ///< null: the real one; tests bring theirs, which outlives the engine
 };
 
@@ -51,9 +51,9 @@ public:
     /// unusable: `poplar rebuild` makes it anew), io, no_space.
     static Result<std::unique_ptr<LocalEngine>> open(Options options);
 
-    /// Throws the index away and makes it anew from the segments. Returns what it found damaged on the way; if there
-    /// is something, `repair` makes fit what the lost records leave, as a part of the rebuild: until all that has come
-    /// to its end open() refuses, and a rebuild repairs.
+    /// Throws the index away and makes it anew from the segments. Returns what it found damaged on the way. If that is
+    /// anything, it calls `repair`, which makes what the lost records leave fit together. That is a part of the
+    /// rebuild: until it has ended, open() refuses, and another rebuild calls `repair`, too.
     using Repair = std::function<Result<>(LocalEngine&)>;
     static Result<std::vector<Damage>> rebuild(Options options, const Repair& repair = nullptr);
 
@@ -62,8 +62,8 @@ public:
 
     Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
                                 std::function<void(const VerifyTotals&)> progress = nullptr) override;
-    /// Copies those segments that are most worth it, at once; false: none is. Blocks. (It happens by itself, at its
-    /// pace; this is for tests and for who is in a hurry.)
+    /// Copies those segments that are most worth it, at once; false: none is. Blocks. (The engine does it by itself, at
+    /// its pace; this is for tests and for a caller in a hurry.)
     Result<bool> copy_segments();
     void scrub() override;
     Status status() const override;

@@ -1,3 +1,4 @@
+// At a start: which files are there twice, which of the two can be read, and moving the bodies over to those that stay.
 #include "engine/local/log_files.h"
 
 #include <algorithm>

@@ -11,7 +11,7 @@ namespace poplar::engine::local {
 
 struct LogFile {
     SegmentId id;
-    std::uint64_t last = 0;  ///< as in its header, as the others
+    std::uint64_t last = 0;  ///< as in its header; so are the two below
     std::uint64_t as_of = 0;
     std::uint64_t next_body = 0;
 };
@@ -28,7 +28,7 @@ struct Leftover {
 /// Takes out of `files` what is there twice: a copy that is damaged, else what it stands for. Nothing is unlinked.
 Result<std::vector<Leftover>> settle_copies(const StoreDirectory& directory, std::vector<LogFile>& files);
 
-/// Whether a live body lies in one of `segments` by the index. Quick if the table says so too.
+/// Whether, by the index, a live body lies in one of `segments`. Quick if none does by the table.
 Result<bool> left_behind(const Index& index, const SegmentTable& table, const std::vector<SegmentId>& segments);
 
 /// Makes the index know the bodies at their places in `instead`, durably, and unlinks what is gone. Errors: corrupt

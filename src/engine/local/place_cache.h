@@ -1,5 +1,5 @@
 #pragma once
-// Places of bodies that were looked up together before, for who fetches a whole mailbox again.
+// Places of bodies that were looked up together before, for a client that fetches a whole mailbox again.
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -17,22 +17,21 @@ struct Placed {
 };
 
 /// Keeps places by partition, up to so many octets in all; then the partition not used for longest goes. It is told of
-/// bodies that are erased, not of those that are copied: a place may be what it was before. May be used from any
-/// thread.
+/// bodies that are erased, not of those that are copied: so a place may be out of date. May be used from any thread.
 class PlaceCache {
 public:
     explicit PlaceCache(std::size_t octets) : cache_(octets) {}
 
-    /// Of `first` and the bodies behind it that are known, at most `limit`; none if that one is not known.
+    /// The known places of `first` and the bodies behind it, at most `limit`; none if that of `first` is not known.
     std::vector<Placed> find(PartitionId partition, BodyId first, std::size_t limit);
     /// Counts what forget() was told, so that what was read before can't be kept after it.
     std::uint64_t epoch() const { return epoch_; }
-    /// Adds `places`, in the order of their ids, to those that are known if they come behind them; else they take their
-    /// place. A few alone are not kept. `epoch`: from before they were read.
+    /// Adds `places`, in the order of their ids, to the known ones if they come behind those; else they replace them. A
+    /// few places alone are not kept. `epoch`: from before they were read.
     void keep(PartitionId partition, const std::vector<Placed>& places, std::uint64_t epoch);
     /// Bodies of the partition are gone.
     void forget(PartitionId partition);
-    /// Forgets a partition's if the body is not where it is known to be.
+    /// Forgets the partition's places if the one that is known of this body is not `now`.
     void correct(PartitionId partition, BodyId id, const BodyPlace& now);
     std::size_t octets() const;
 

@@ -15,8 +15,8 @@ namespace poplar::engine::local {
 
 namespace {
 
-// The index that is being replaced; null if something is wrong with it. Errors: the disk's. Without it the rebuild
-// would give up for good what it may know alone, for a disk that is full, or fails once.
+// The index that is being replaced; null if something is wrong with it. Errors: the disk's, because a rebuild without
+// this index loses for good what it alone may know, and a full disk or one that fails once is no reason for that.
 Result<std::unique_ptr<Index>> sound_index(StoreDirectory& directory, const Options& options) {
     auto unread = [&](const std::string& why) {
         return fail(Errc::io, fmt::format("{} may know alone what damaged records said, and can't be read: {}. To give "
@@ -43,7 +43,7 @@ Result<std::unique_ptr<Index>> sound_index(StoreDirectory& directory, const Opti
     return std::move(*index);
 }
 
-// Files that have nothing left in them that only they know: what can be read of them goes on as a copy.
+// Replaces each damaged file by a copy of what can be read of it. What can't was salvaged, or is lost.
 Result<> retire(StoreDirectory& directory, Index& index, SegmentTable& table, const Recovered& recovered,
                 const std::vector<LogFile>& files) {
     if (auto flushed = index.flush(Index::FlushMode::wait); !flushed) return flushed;
@@ -89,7 +89,7 @@ Result<std::vector<Damage>> rebuild_index(StoreDirectory& directory, const Optio
             auto files = recovered->unreadable;
             const auto& end = recovered->position;
             if (*records == 0 && !files.empty() && files.back().id.number == end.segment) {
-                // Nothing was lost but a header, the last segment's: only one that another follows can be retired.
+                // Only the last segment's header was lost. A segment can be retired only if another follows it.
                 auto next = directory.create_segment(end.segment + 1, end.next_sequence);
                 if (!next) return pass_on(next);
             }
@@ -100,7 +100,8 @@ Result<std::vector<Damage>> rebuild_index(StoreDirectory& directory, const Optio
             if (auto done = retire(directory, **index, after, *recovered, files); !done) return pass_on(done);
         }
     }
-    // What that one found it may have mended, and nobody heard of it; nor was it repaired.
+    // An interrupted rebuild may have mended what it found, but nobody heard of it, and it was not repaired: so this
+    // one tells of damage.
     if (*again) damage.push_back({"index.old", 0, {}, {}, "a rebuild did not come to its end"});
     recovered->damage = damage;
     if (auto swept = sweep_large(directory, **index, *recovered); !swept) return pass_on(swept);

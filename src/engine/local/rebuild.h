@@ -6,7 +6,8 @@
 
 namespace poplar::engine::local {
 
-/// LocalEngine::rebuild, but for the repair: the old index is still there, so that what is left is made up for.
+/// LocalEngine::rebuild without the repair. The old index is kept (StoreDirectory::drop_old_index), so that a rebuild
+/// that is interrupted before the repair has ended shows.
 Result<std::vector<Damage>> rebuild_index(StoreDirectory& directory, const Options& options);
 
 }  // namespace poplar::engine::local

@@ -1,3 +1,4 @@
+// The octets of segment headers, record headers, metadata and places.
 #include "engine/local/record.h"
 
 #include <algorithm>
@@ -98,7 +99,7 @@ Result<RecordMeta> decode_meta(std::string_view bytes) {
     Decoder in(bytes);
     RecordMeta meta;
     meta.change = ChangeNumber(in.varint());
-    // A count promises nothing about memory: every element takes at least one octet of what is there.
+    // A damaged count can't ask for much memory, because every element takes at least one octet of what is there.
     for (auto n = in.varint(); n > 0 && in.ok(); --n) meta.erased.emplace_back(in.string());
     for (auto n = in.varint(); n > 0 && in.ok(); --n) {
         std::string key(in.string()), value(in.string());
@@ -132,7 +133,7 @@ std::string encode_record_header(RecordMark mark, RecordHeader header, std::stri
     checked.u32(static_cast<std::uint32_t>(meta.size()));
     checked.u64(header.sequence).u64(header.group).u64(header.partition.value).u32(header.body_octets).u32(0);
     std::uint32_t crc = crc32c(meta, crc32c(checked.bytes()));
-    Encoder out(kRecordHeader + meta.size());  // who calls will append the metadata
+    Encoder out(kRecordHeader + meta.size());  // the caller appends the metadata
     out.u64(mark.value).u32(crc).raw(checked.bytes());
     return std::move(out).bytes();
 }

@@ -17,7 +17,7 @@ inline constexpr std::size_t kRecordHeader = 48;
 inline constexpr std::uint32_t kMaxMeta = 256u << 20;  ///< octets; what a record's metadata may take
 
 /// Begins every record of a store: random, made with the store, known to nobody outside. A message holds octets of its
-/// sender's choice; without the mark they could be made to look like a record to one who searches behind damage.
+/// sender's choice; without the mark they could be made to look like a record to a reader that searches behind damage.
 using RecordMark = Strong<struct RecordMarkTag>;
 
 /// One file of the log. Pass 0 is the segment as it was written; a later pass is a copy of what still counts in one or
@@ -38,7 +38,7 @@ struct SegmentHeader {
     std::uint64_t first_sequence = 0;  ///< no record in it has a smaller one
     // Of copies:
     std::uint64_t last = 0;       ///< the number of the last segment it stands for
-    std::uint64_t as_of = 0;      ///< so far the log was known, in the index durably, when it was decided what counts
+    std::uint64_t as_of = 0;      ///< the index durably knew the log up to here when it was decided what counts
     std::uint64_t next_body = 0;  ///< no body id below it may be given out again; 0: says nothing
 };
 std::string encode_segment_header(const SegmentHeader& header);

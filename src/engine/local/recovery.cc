@@ -1,3 +1,5 @@
+// Replays the segments behind the index's position, finds and cuts the torn tail of the last, and tells of the damage
+// it meets.
 #include "engine/local/recovery.h"
 
 #include <fmt/format.h>
@@ -259,8 +261,8 @@ Result<> check_age(const Position& position, const std::vector<LogFile>& files) 
     return {};
 }
 
-// Nothing is being delivered any more. To be called before damaged bodies are reported: the octets of a shared body
-// that nobody ends with were given back.
+// At a start nothing is being delivered. To be called before damaged bodies are reported, because the octets of a
+// shared body that no body ends with were given back.
 Result<> release_shared(Index& index, SegmentTable& table, const Position& position) {
     rocksdb::WriteBatch batch;
     if (auto released = release_all(index, table, batch); !released) return released;

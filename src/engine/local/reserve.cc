@@ -9,7 +9,7 @@ namespace poplar::engine::local {
 
 void Reserve::take() {
     std::lock_guard guard(mutex_);
-    if (octets_ == 0) {  // there may be one of earlier days
+    if (octets_ == 0) {  // another configuration may have left one
         (void)unlink_file(disk_, path_);
         return;
     }
@@ -30,7 +30,7 @@ bool Reserve::give_up() {
     auto file = File::open(disk_, path_, File::Mode::read_write);
     auto size = file ? file->size() : 0;
     if (!file || !size || *size == 0) return false;
-    // By halves: who filled the disk may take what is given up.
+    // By halves, because whoever filled the disk may take what is given up.
     constexpr std::uint64_t kLeast = 1u << 20;
     std::uint64_t rest = *size > kLeast ? *size / 2 : 0;
     if (!file->truncate(rest)) return false;

@@ -1,3 +1,4 @@
+// Walks both indexes side by side, and writes what only the old one has as records of a new segment.
 #include "engine/local/salvage.h"
 
 #include <algorithm>

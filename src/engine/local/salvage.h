@@ -8,9 +8,9 @@
 
 namespace poplar::engine::local {
 
-/// Makes the log say what `known` says and `anew`, made from the log, does not; `end` is where the log ends. Bodies'
-/// octets are taken from where `known` has them, as they are. Returns how many records that took; `anew` has to be
-/// replayed on.
+/// Writes to the log what `known` says and `anew`, which was made from the log, does not; `end` is where the log ends.
+/// Bodies' octets are taken from where `known` has them, as they are. Returns how many records it wrote; the caller
+/// replays them into `anew`.
 Result<std::uint64_t> salvage(const StoreDirectory& directory, const Index& known, const Index& anew,
                               const Position& end);
 

@@ -1,3 +1,4 @@
+// The scrubber's thread: when a round is due, where it stands, and the pace of its reads.
 #include "engine/local/scrubber.h"
 
 #include "base/background.h"

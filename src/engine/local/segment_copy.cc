@@ -1,3 +1,4 @@
+// Walks the sources twice: survey() asks the index about each entry and body, write() copies those that it had.
 #include "engine/local/segment_copy.h"
 
 #include <fmt/format.h>
@@ -30,7 +31,7 @@ public:
         buffer_.append(bytes);
         return buffer_.size() >= kWrite ? write() : Result<>();
     }
-    /// `size` octets of `from`; checked by whoever reads them, then as now.
+    /// Appends `size` octets of `from`, unchecked: whoever reads a body checks it.
     Result<> append(const File& from, std::uint64_t offset, std::uint64_t size) {
         auto before = buffer_.size();
         buffer_.resize(before + size);

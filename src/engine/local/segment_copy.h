@@ -4,8 +4,8 @@
 // more, so that replaying it gives the same as replaying what it stands for:
 //
 // - an entry that the index no longer has, or has with another value: a later record says so;
-// - an erased key that the index has: a later record put it; or that no earlier file can hold any more: those were all
-//   copied when the log was known up to this record at least;
+// - an erased key that the index has, because a later record put it; or that no earlier file can hold any more, because
+//   all of those were copied when the log was known up to this record at least;
 // - a body that is not there any more; an erased body as an erased key;
 // - a record that nothing is left of, unless it is its partition's last: it holds the change number.
 #include <functional>
@@ -40,7 +40,7 @@ public:
 
     /// What the copy would hold. Errors: corrupt (a source has damage, it must be left as it is), io, cancelled.
     Result<CopyTotals> survey(const Pace& pace);
-    /// Writes the copy, makes it durable and gives it its name; what a survey has found to count is not asked for
+    /// Writes the copy, makes it durable and gives it its name; for what a survey has decided the index is not asked
     /// again. Errors: as survey's; no_space.
     Result<CopyTotals> write(const SegmentHeader& header, const Pace& pace);
 
@@ -64,8 +64,8 @@ private:
     std::uint64_t erased_until_;
     Unreadable unreadable_;
 
-    // What the index said in the survey, in the order of the walk. It may have changed when the copy is written: then
-    // what has died since is kept, as in a copy that was written before.
+    // The index's answers in the survey, in the order of the walk. When the copy is written, some of it may have died
+    // since: that is kept, as in a copy that was written earlier.
     std::vector<bool> decided_;
     std::size_t next_ = 0;  // of them
     bool surveyed_ = false;

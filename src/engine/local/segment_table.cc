@@ -1,3 +1,4 @@
+// Counts octets and bodies a segment, and hands the rows that changed to the batch that changed them.
 #include "engine/local/segment_table.h"
 
 #include <algorithm>
@@ -17,7 +18,8 @@ void subtract(std::uint64_t& from, std::uint64_t octets) { from -= std::min(from
 }  // namespace
 
 std::uint64_t SegmentSpace::about_live() const {
-    // Nothing tells about metadata without bodies (accounts, deletions) but a look at it: half is a reason to look.
+    // How much counts of metadata without bodies (accounts, deletions), only a look at it tells: half is a reason to
+    // look.
     auto meta = bodies == 0
                     ? meta_octets / 2
                     : static_cast<std::uint64_t>(static_cast<double>(meta_octets) *

@@ -23,7 +23,7 @@ struct SegmentSpace {
     std::uint64_t live_octets = 0;  ///< of live bodies' inline frames
     bool operator==(const SegmentSpace&) const = default;
 
-    /// Octets that count, at most; and about: metadata dies with the bodies it speaks of.
+    /// The octets that count: at most, and about, as metadata mostly dies with the bodies it speaks of.
     std::uint64_t most_live() const { return kSegmentHeader + live_octets + meta_octets; }
     std::uint64_t about_live() const;
 };
@@ -43,7 +43,7 @@ public:
     /// Counts every live body anew: for an index made before there was a table.
     Result<> recount(const Index& index);
 
-    /// `copy`: where it stands in the log is known from its header.
+    /// `last` and `as_of`: as in the segment's header.
     void add_segment(SegmentId id, std::uint64_t last, std::uint64_t as_of);
     void remove_segment(SegmentId id);
 
@@ -53,7 +53,7 @@ public:
     void erase_body(const BodyPlace& place);
     /// A body's inline frames were copied: they live at `to` now. (The copy was counted with add_copy.)
     void move_body(const BodyPlace& from, const BodyPlace& to);
-    /// Of a copy, before anything lives in it.
+    /// Counts what a copy holds, before any body lives in it.
     void add_copy(SegmentId id, std::uint64_t meta_octets, std::uint64_t bodies);
 
     /// Adds the rows that changed since the last time to `batch`.

@@ -1,3 +1,4 @@
+// Takes a record as intact by mark, sizes, sequence and checksum; behind damage it searches for the next mark.
 #include "engine/local/segment_walk.h"
 
 #include <algorithm>

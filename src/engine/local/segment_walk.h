@@ -50,7 +50,7 @@ public:
         RecordHeader header;
         RecordMeta meta;
         bool body_intact = true;
-        /// Which of its bodies those are, if not. Erased ones look like that: their octets were given back.
+        /// If not, the bodies whose frames are broken. Erased ones look so, too, because their octets were given back.
         std::vector<BodyId> broken;
         std::uint64_t body_offset() const { return offset + kRecordHeader + header.meta_octets; }
     };

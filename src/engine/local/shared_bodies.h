@@ -1,6 +1,7 @@
 #pragma once
-// Which bodies end with a shared one (storage-format.md, "Shared bodies"): it goes with the last of them. The
-// index has an entry for each, and one for a shared body that is still in the hands of those who deliver it.
+// Keeps account of the bodies that end with a shared one (storage-format.md, "Shared bodies"), because it is erased
+// with the last of them. The index has an entry for each of them, and one for a shared body that a delivery may still
+// use.
 #include <map>
 #include <utility>
 #include <vector>
@@ -9,8 +10,8 @@
 
 namespace poplar::engine::local {
 
-/// What the records of one batch change in that. Records are told in their order, and staged before the batch is
-/// written; what is asked about the index means what it says without the batch.
+/// Collects what the records of one batch change in that. It is told of the records in their order, before the batch is
+/// written: it asks the index as it is without the batch.
 class SharedBodies {
 public:
     explicit SharedBodies(const Index& index) : index_(index) {}
@@ -26,15 +27,15 @@ public:
         BodyId id;
         BodyPlace place;
     };
-    /// Erases, in `batch`, the shared bodies that nothing is left of since then, and forgets what it was told. Errors:
-    /// those of reading the index.
+    /// Erases, in `batch`, the shared bodies that nothing keeps any more, and forgets what it was told. Errors: those
+    /// of reading the index.
     Result<std::vector<Gone>> settle(rocksdb::WriteBatch& batch);
 
 private:
     struct Changes {
         std::map<std::pair<PartitionId, BodyId>, bool> references;  ///< true: there is one now
         std::optional<bool> held;                                   ///< nothing: as the index says
-        bool lost = false;                                          ///< something that kept it
+        bool lost = false;                                          ///< true: something that kept it is gone
     };
     Result<bool> is_wanted(BodyId shared, const Changes& changes) const;
 
@@ -42,8 +43,8 @@ private:
     std::map<BodyId, Changes> changes_;
 };
 
-/// At the end of a recovery: nobody delivers anything any more. Lets go of every shared body that somebody did, and
-/// erases, index and table alike, those that nothing is left of.
+/// For the end of a recovery, when nobody delivers anything: releases every shared body that a delivery used, and
+/// erases, in index and table, those that no body ends with.
 Result<> release_all(const Index& index, SegmentTable& table, rocksdb::WriteBatch& batch);
 
 }  // namespace poplar::engine::local

@@ -1,3 +1,4 @@
+// Frames gather in memory and move to a file once there are too many; the end of a file makes it durable.
 #include "engine/local/staged_body.h"
 
 #include <algorithm>
@@ -47,7 +48,7 @@ void LocalBodyWriter::make_room(std::size_t wanted) {
     if (filled_ < current_.size()) return;
     const auto first = kFrameHeader + std::min(std::max(expected_, wanted), kFrameData);
     const auto size = current_.empty() ? first : kFrameSize;
-    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    // Returns `size` and not its argument, because libstdc++ 12 may pass a larger one.
     current_.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
     filled_ = std::max(filled_, kFrameHeader);
 }

@@ -56,7 +56,7 @@ public:
 
     /// The body of kSharedBodies that it is going to be; 0: each body that ends with it has octets of its own.
     BodyId shared() const { return shared_; }
-    // For the committer, on its thread. What may be on the disk after a failed sync is for the next start to judge.
+    // For the committer, on its thread. `perhaps` is for after a failed sync: only the next start tells.
     enum class Stored { no, perhaps, yes };
     Stored stored() const { return stored_; }
     void set_stored(Stored stored) const { stored_ = stored; }

@@ -1,3 +1,5 @@
+// Walks the log's files and checks each live body where its record stands; sums tell which segments hide a body that no
+// record spoke of.
 #include "engine/local/store_check.h"
 
 #include <fmt/format.h>
@@ -50,7 +52,7 @@ std::vector<SegmentTable::Row> StoreCheck::segments() {
     std::vector<SegmentTable::Row> files;
     std::uint64_t expected = 1;
     for (const auto& row : rows) {
-        // A copy under way stands beside what it is made of: they still count.
+        // A copy under way stands beside its sources, which still count.
         bool under_way = row.id.pass > 0 && std::ranges::any_of(rows, [&](const auto& other) {
                              return other.id.pass < row.id.pass && other.id.number >= row.id.number &&
                                     other.id.number <= row.space.last;

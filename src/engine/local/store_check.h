@@ -1,8 +1,8 @@
 #pragma once
 // Reads everything a data directory holds, to find damage before anybody asks for it: for `poplar verify` and for the
 // scrubbing that goes on while the server serves. In the order of the log, so that the disk reads ahead: each record,
-// and each live body where its record stands; then what of the index was not met on the way; then the index's own
-// files.
+// and each live body where its record stands; then the index's bodies that were not met on the way; then the index's
+// own files.
 #include <functional>
 #include <map>
 #include <vector>
@@ -36,7 +36,8 @@ public:
     /// All of it, from the first segment on. Errors: io, cancelled.
     Result<> everything();
 
-    // The parts, for who stops in between. Segments in the order of the log; `format` and `rest` when those are done.
+    // The parts, for a caller that stops in between. Segments in the order of the log; `format` and `rest` when those
+    // are done.
     /// The files of the log as they are now; also finds out which are missing.
     std::vector<SegmentTable::Row> segments();
     /// From `offset` on (a record's beginning, or 0); `at` is told how far it got.

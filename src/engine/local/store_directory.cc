@@ -1,3 +1,4 @@
+// Makes and checks the data directory; every name is made durable before anything rests on it.
 #include "engine/local/store_directory.h"
 
 #include <fmt/format.h>
@@ -126,7 +127,7 @@ Result<> StoreDirectory::check_format() const {
     return {};
 }
 
-// What most of the segments' headers say.
+// The mark that most of the segments' headers have.
 Result<RecordMark> StoreDirectory::mark_of_segments() const {
     auto ids = segments();
     if (!ids) return pass_on(ids);
@@ -157,7 +158,7 @@ Result<bool> StoreDirectory::rebuild_was_interrupted() const {
 }
 
 Result<> StoreDirectory::set_aside_index() const {
-    // An older one knows what the rebuild that did not come to its end did not get to.
+    // If there is an old index already, it stays: it may know what the interrupted rebuild did not get to.
     auto interrupted = rebuild_was_interrupted();
     if (!interrupted) return pass_on(interrupted);
     auto dropped = root_ / kDroppedIndex;
@@ -170,7 +171,7 @@ Result<> StoreDirectory::set_aside_index() const {
 }
 
 Result<> StoreDirectory::drop_old_index() const {
-    // Half of one must never have its name.
+    // Renamed first, so that half an index never has the old one's name.
     auto dropped = root_ / kDroppedIndex;
     auto renamed = rename_file(disk_, old_index(), dropped);
     if (!renamed && renamed.error().code() != Errc::not_found) return renamed;
@@ -240,7 +241,7 @@ Result<std::shared_ptr<const File>> StoreDirectory::segment_reader(SegmentId id)
         return fail(file.error().code() == Errc::not_found ? Errc::corrupt : Errc::io, file.error().detail());
     auto shared = std::make_shared<const File>(std::move(*file));
     std::lock_guard guard(readers_mutex_);
-    if (removed != removed_) return shared;  // perhaps this one, whose space should come back when it was read
+    if (removed != removed_) return shared;  // perhaps this one: its space comes back after the read
     if (readers_.size() >= kOpenReaders) readers_.erase(readers_.begin());  // the oldest mail is asked for least
     return readers_.try_emplace(id, std::move(shared)).first->second;
 }

@@ -21,22 +21,23 @@ public:
     Health& health() const { return health_; }
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
-    /// Whether FORMAT says what it should. Errors: corrupt (the segments told the mark, or it was damaged since then).
+    /// Whether FORMAT says what it should. Errors: corrupt (it was damaged at the start, when the segments told the
+    /// mark, or has been since).
     Result<> check_format() const;
     Result<> write_format() const;  ///< anew; the name is for the caller to make durable
     std::filesystem::path index() const { return root_ / "index"; }
     std::filesystem::path old_index() const { return root_ / "index.old"; }
-    /// Before a rebuild. The index is old_index() then, unless there is one already. All of it or nothing, whenever it
-    /// is interrupted; so is drop_old_index(), for when the rebuild is over.
+    /// Before a rebuild: the index becomes old_index(), or is dropped if there is one already. If that is interrupted,
+    /// all of it has happened or nothing; so it is with drop_old_index(), for when the rebuild is over.
     Result<> set_aside_index() const;
-    /// Whether there is an old_index(): it may know of commits what nothing else does, until a rebuild is over.
+    /// Whether there is an old_index(): until a rebuild is over, it may know of commits that nothing else knows.
     Result<bool> rebuild_was_interrupted() const;
     Result<> drop_old_index() const;
 
     // Segments: log/0/0000000001.seg and so on; copies have their pass in the name: 0000000001.2.seg.
     std::filesystem::path segment(SegmentId id) const;
     Result<std::vector<SegmentId>> segments() const;  ///< ascending
-    /// What it takes of the disk; holes take nothing. Errors: not_found.
+    /// Octets that it takes of the disk; holes take none. Errors: not_found.
     Result<std::uint64_t> segment_disk_octets(SegmentId id) const;
     /// Writes the header of a new segment and makes it and its name durable.
     Result<File> create_segment(std::uint64_t number, std::uint64_t first_sequence) const;
@@ -45,12 +46,12 @@ public:
     /// For reading; some stay open. May be called from any thread.
     Result<std::shared_ptr<const File>> segment_reader(SegmentId id) const;
 
-    // Copies are written under another name: what has a segment's name is complete and durable.
+    // Copies are written under another name: a file with a segment's name is complete and durable.
     Result<File> create_draft(SegmentId id) const;
     Result<> publish_draft(SegmentId id) const;  ///< the content is synced; makes the name durable
     Result<> remove_draft(SegmentId id) const;
     Result<> sweep_drafts() const;  ///< those that a crash left
-    /// Unlinks a segment that a copy stands for. Who has it open reads on.
+    /// Unlinks a segment that a copy stands for. A reader that has it open reads on.
     Result<> remove_segment(SegmentId id) const;
 
     // Large bodies: large/xx/<partition>-<id>, xx from the id's low octet; being written: large/incoming/<id>.

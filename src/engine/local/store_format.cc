@@ -37,7 +37,7 @@ Result<StoreFormat> parse_format(std::string_view text) {
     StoreFormat format;
     auto rest = text;
     bool sound = take(rest, "poplar-store ", format.version, 10);
-    // Whatever else a newer one may say: its last line tells whether to believe the first.
+    // A newer format may say anything else, but its last line tells whether the first can be believed.
     auto last = text.substr(0, text.size() - std::min<std::size_t>(text.size(), 1)).rfind('\n');
     auto check = last == std::string_view::npos ? std::string_view() : text.substr(last + 1);
     bool unchecked = !text.contains("check");
