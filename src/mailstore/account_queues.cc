@@ -1,3 +1,4 @@
+// Joins changes that wait, hands the lead on, and forgets accounts that are idle.
 #include "mailstore/account_queues.h"
 
 #include <utility>
@@ -6,7 +7,7 @@ namespace poplar::mailstore {
 
 namespace {
 
-// What goes through the engine's log with the commit.
+// The octets that go through the engine's log with the commit.
 std::uint64_t log_octets(const NewMessage& message, const Options& options) {
     std::uint64_t staged = message.content.staged ? message.content.staged->size() : 0;
     return message.head.size() + (staged <= options.inline_octets ? staged : 0);
@@ -46,7 +47,7 @@ Task<> AccountQueues::push(AccountId id, std::variant<Append, Exclusive> change)
     auto work = take(id, *account);
     co_await make(id, *account, *work);
     if (auto more = take(id, *account)) {
-        // What it throws (memory is short) ends the lead; the waiters have their answer from Leadership.
+        // If this throws (memory is short), the lead ends, and Leadership answers the waiters.
         auto executor = co_await asio::this_coro::executor;
         asio::co_spawn(executor, lead(self, id, account, std::move(*more)), asio::detached);
     }

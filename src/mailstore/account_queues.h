@@ -1,11 +1,11 @@
 #pragma once
-// Who changes an account, and when: one change at a time, in the order they came. Appends that wait together are made
-// together, in one commit, so that a mailbox takes deliveries as fast as its disk syncs, whatever their number.
+// The order of changes to an account: one at a time, as they came. Appends that wait together are made together, in one
+// commit, so that a mailbox takes deliveries as fast as its disk syncs, whatever their number.
 //
-// The first to come to an idle account leads: it makes its own change, with what joined it. What came meanwhile is led
-// by a coroutine of its own on the comer's executor, until the queue is empty, so that nobody waits for others'
-// changes. No lock is held while a leader waits, and one that is cancelled goes on until those who count on it have
-// their answer.
+// The first caller at an idle account leads: it makes its own change, with those that joined it. A coroutine of its
+// own, on the same executor, leads those that came meanwhile, until the queue is empty: so no caller works for others.
+// No lock is held while a leader waits, and a leader that is cancelled goes on until those who count on it have their
+// answer.
 #include <deque>
 #include <functional>
 #include <list>

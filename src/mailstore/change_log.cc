@@ -1,6 +1,6 @@
-// What happened to an account since a change: the rows of its log, and the messages that were appended to INBOX, which
-// have no rows. In INBOX each message came with a later change than those before it, so the first that is new is found
-// from the end, in steps that double: a reader who comes often looks at hardly more than what is new.
+// Tells what happened to an account since a change: by the rows of its log, and by the messages that were appended to
+// INBOX, which have no rows. In INBOX each message came with a later change than those before it, so the first new one
+// is searched for from the end, in steps that double: a reader that comes often looks at hardly more than what is new.
 #include "mailstore/change_log.h"
 
 #include <algorithm>
@@ -119,8 +119,8 @@ private:
         }
     }
 
-    // What was moved to INBOX has a row and looks like a delivery as well: a change that did the one did not do the
-    // other.
+    // A message that was moved to INBOX has a row, and looks like a delivery as well. One change never does both, so
+    // the row counts.
     ChangeList finish() {
         auto later = [this](const Change& change) { return change.number > list_.number; };
         std::erase_if(list_.changes, later);

@@ -23,7 +23,7 @@ void encode(Encoder& out, const std::vector<UidRange>& ranges) {
     for (const auto& range : ranges) out.varint(range.first.value).varint(range.last.value - range.first.value);
 }
 
-// A count promises nothing about memory: every range takes at least two octets of what is there.
+// A damaged count can't ask for much memory, because every range takes at least two octets of what is there.
 std::vector<UidRange> decode_ranges(Decoder& in) {
     std::vector<UidRange> ranges;
     for (auto n = in.varint(); n > 0 && in.ok(); --n) {

@@ -1,3 +1,5 @@
+// The steps that all changes share: reading the account's state, a draft, its commit, the change log's rows, and a
+// message's way into a mailbox and out.
 #include "mailstore/changes.h"
 
 #include <algorithm>
@@ -94,7 +96,7 @@ Task<Result<>> Changes::log_row(AccountId account, Draft& draft) {
     co_return co_await forget_rows(account, draft, log->rows - most);
 }
 
-// The oldest rows, of which there are more; or all of them.
+// Erases the oldest `rows` rows, or all if there are no more.
 Task<Result<>> Changes::forget_rows(AccountId account, Draft& draft, std::uint64_t rows) {
     auto entries = co_await engine_.scan(account, keys::changes(), rows + 1);
     if (!entries) co_return pass_on(entries);

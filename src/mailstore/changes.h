@@ -60,7 +60,8 @@ public:
     Task<Result<>> rename_mailbox(AccountId account, Hot& hot, std::string from, std::string to);
     Task<Result<>> set_subscription(AccountId account, Hot& hot, std::string name, Subscription subscription);
     Task<Result<>> set_use(AccountId account, Hot& hot, std::string name, SpecialUse use);
-    /// Nobody finds it any more; 0: nor are there messages left in it. Else they go with drain_mailbox().
+    /// Nobody finds the mailbox any more. Returns 0 if no message is left in it, else its id: drain_mailbox() takes the
+    /// others out.
     Task<Result<MailboxId>> remove_mailbox(AccountId account, Hot& hot, std::string name, std::string reason);
     Task<Result<MailboxId>> drain_mailbox(AccountId account, Hot& hot, MailboxId id, std::string reason);
 
@@ -94,7 +95,7 @@ public:
     /// One commit's worth of what has expired, from the key `from` on ("" to start); the first also has rows of the
     /// change log that are older than they need be.
     Task<Result<Expired>> expire(AccountId account, Hot& hot, Timestamp now, std::string from);
-    /// As much of the retained messages that were deleted in the future.
+    /// One commit's worth of the retained messages that were deleted in the future.
     Task<Result<Expired>> mend_times(AccountId account, Hot& hot, Timestamp now, std::string from);
 
     // purge.cc
@@ -105,12 +106,13 @@ private:
     /// A change on its way: the records as they are going to be, and the batch that makes them so.
     struct Draft {
         AccountState state;
-        std::map<MailboxId, MailboxRecord> mailboxes = {};           // beside INBOX: those that were read or made
-        std::map<std::string, std::optional<MailboxId>> names = {};  // that are going to be others; nothing: none's
+        std::map<MailboxId, MailboxRecord> mailboxes = {};  // beside INBOX: those that were read or made
+        std::map<std::string, std::optional<MailboxId>> names =
+            {};  // names that change, and whose they are going to be
         engine::Batch batch = {};
         ChangeRow row = {};
         AccountRecord& record() { return state.record; }
-        /// The number that the change is going to have, as everybody else's makes it begin again.
+        /// The number that this change is going to have: if another change gets it, this one begins again.
         engine::ChangeNumber number() const { return engine::ChangeNumber(state.number.value + 1); }
     };
 
@@ -134,7 +136,8 @@ private:
     static bool worth_repeating(Errc code) { return code == Errc::conflict || code == Errc::outcome_unknown; }
     static void report_damage(AccountId account, const Error& error);
 
-    // What messages do to their mailbox's record, the account's, the index and the change log.
+    // Put a message into its mailbox, out of it, or into the retained area: in all records, the index and the change
+    // log.
     static void add(Draft& draft, MailboxRecord& to, const StoredMessage& message);
     static void take_out(Draft& draft, MailboxRecord& from, const StoredMessage& message);
     void retain(Draft& draft, MailboxRecord& from, StoredMessage message, std::string_view reason);
@@ -198,8 +201,8 @@ private:
     engine::Engine& engine_;
     const Clock& clock_;
     const Options& options_;
-    /// Of this start of the server. 60 random bits, drawn anew each time: nothing of it need be stored, so nothing that
-    /// is put back from a copy can bring an old one back.
+    /// Of this start of the server. 60 random bits, drawn anew each time. They are never stored, so no copy of the data
+    /// that is put back can bring old ones back.
     const std::string generation_;
 };
 

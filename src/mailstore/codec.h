@@ -16,7 +16,7 @@ public:
     /// Appends what becomes of `plain` to `out`, now or with a later part.
     virtual void encode(std::string_view plain, std::string& out) = 0;
     virtual void finish(std::string& out) = 0;
-    /// What the records of the messages with this content are going to have. Not empty.
+    /// The key for the records of all messages with this content. Not empty.
     virtual std::string key() const = 0;
 };
 
@@ -26,7 +26,7 @@ public:
     virtual ~Decoding() = default;
     /// Appends what `stored` decodes to. Errors: corrupt.
     virtual Result<> decode(std::string_view stored, std::string& out) = 0;
-    /// There is no more. Errors: corrupt (there should be).
+    /// To be called at the body's end. Errors: corrupt (there should be more).
     virtual Result<> finish() = 0;
 };
 

@@ -1,3 +1,4 @@
+// Writers and readers of content, each plain or with a codec between.
 #include "mailstore/content.h"
 
 #include "mailstore/codec.h"

@@ -34,8 +34,8 @@ public:
 
 std::unique_ptr<ContentWriter> write_content(engine::Engine& engine, const Codec* codec, std::uint64_t size_hint);
 
-/// A reader of what `stored` decodes to with this key, which is of so many octets. Errors: denied (there is no codec,
-/// or the key is not for it).
+/// A reader of what `stored` decodes to with this key: `octets` of them. Errors: denied (there is no codec, or the key
+/// is not for it).
 Result<std::unique_ptr<engine::BodyReader>> decoded(std::unique_ptr<engine::BodyReader> stored, const Codec* codec,
                                                     std::shared_ptr<const std::string> key, std::uint64_t octets);
 

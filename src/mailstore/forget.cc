@@ -18,7 +18,7 @@ Task<Result<Changes::Expired>> Changes::try_mend_times(AccountId account, Hot& h
     if (!draft) co_return pass_on(draft);
     Expired mended;
     if (draft->record().retained_messages == 0) co_return mended;
-    // What expires sooner is kept no longer than any other.
+    // Begins behind those that expire in time: they are kept no longer than any other.
     auto range = keys::retained();
     range.begin = from.empty() ? keys::retained_until(now + options_.retention + kFuture).end : from;
     auto entries = co_await engine_.scan(account, range, options_.forget_messages);
@@ -94,7 +94,8 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
         range.begin_behind(entries->back().key);
         expired.next = range.begin;
     } else {
-        auto left = co_await engine_.scan(account, {keys::retained().begin, range.begin}, 1);  // damaged ones of before
+        auto left = co_await engine_.scan(account, {keys::retained().begin, range.begin},
+                                          1);  // damaged ones that were left before
         if (!left) co_return pass_on(left);
         auto later = co_await engine_.scan(account, {range.end, keys::retained().end}, 1);
         if (!later) co_return pass_on(later);

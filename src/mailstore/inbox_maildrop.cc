@@ -1,3 +1,4 @@
+// Reads of the list as of login: from a kept list, from a snapshot, or from a later one if nothing but deliveries came.
 #include "mailstore/inbox_maildrop.h"
 
 #include <algorithm>
@@ -134,7 +135,8 @@ std::unique_ptr<engine::BodyReader> InboxMaildrop::try_open_whole(const Message&
 
 void InboxMaildrop::become_idle() {
     if (bodies_) bodies_->release_files();
-    // A client asks for the list at once, or hardly ever: one that does needs no second snapshot.
+    // A client asks for the list soon or not at all: so the snapshot is kept a little, and a second one is rarely
+    // needed.
     if (snapshot_ && SteadyClock::now() - taken_ >= kSnapshotLife) snapshot_.reset();
 }
 

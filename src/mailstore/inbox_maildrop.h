@@ -74,11 +74,11 @@ private:
     std::unique_ptr<engine::Lease> lease_;
     MailboxTotals totals_;  // of the live messages
     std::optional<ListVersion> version_;
-    // Until all messages are loaded, but not for as long as the session may live: it keeps old versions of everybody's
-    // entries. Another of later does as well, if there were only deliveries since.
+    // Held until all messages are loaded, but not for a session's whole life, because it keeps old versions of
+    // everybody's entries. A later one does as well, if there were only deliveries since.
     std::shared_ptr<const engine::Snapshot> snapshot_;
     SteadyTime taken_ = SteadyClock::now();
-    bool later_ = false;           // it is not of the login any more
+    bool later_ = false;           // snapshot_ is a later one than the login's
     bool complete_;                // all messages are loaded, or there are none
     MessageLists::List messages_;  // from number first_ on; null: none is loaded
     std::uint64_t first_ = 1;

@@ -12,7 +12,7 @@ constexpr std::string_view kMailbox = "M", kMessage = "m", kRetained = "r", kUni
                            kThreadMark = "T";
 constexpr std::size_t kPrefix = 1 + 4;  // tag and mailbox
 
-// Rows of the whole account stand beside INBOX's, which was the only mailbox once.
+// Rows of the whole account have INBOX's number, because that was the only mailbox once.
 Encoder key_of(std::string_view tag, MailboxId mailbox = kInbox) {
     Encoder key(kPrefix + 20);
     key.raw(tag).u32_key(mailbox.value);

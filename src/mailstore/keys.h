@@ -25,7 +25,7 @@ std::string document_content(std::string_view name);
 std::string fact(std::string_view name);
 std::string fact_expiry(Timestamp expires, std::string_view name);
 
-/// What a key says. They take a key of their kind; of another the answer means nothing.
+/// Read a part of a key. Each takes keys of its kind; for another the answer means nothing.
 MailboxId mailbox_of(std::string_view key);
 Timestamp expiry_of(std::string_view retained_key);
 engine::ChangeNumber change_of(std::string_view change_key);

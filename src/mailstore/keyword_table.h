@@ -31,7 +31,7 @@ public:
 
     /// The names of a message's keywords.
     std::vector<std::string> names_of(std::string_view bits) const;
-    /// The same keywords by this table, which gets those that it lacks.
+    /// The bits of the same keywords in this table, which gets those that it lacks.
     Result<std::string> translate(std::string_view bits, const KeywordTable& from);
 
 private:

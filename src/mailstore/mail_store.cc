@@ -1,3 +1,5 @@
+// MailStore's functions: reads go to the engine, changes wait for the account's turn. Long changes take a turn for each
+// commit.
 #include "mailstore/mail_store.h"
 
 #include <algorithm>
@@ -88,7 +90,7 @@ struct MailStore::Impl {
         co_return decode_account(*value);
     }
 
-    /// With the default mailboxes, if it has none beside INBOX.
+    /// The account's record, after the default mailboxes were made if it had none beside INBOX.
     Task<Result<AccountRecord>> record_with_mailboxes(AccountId account) {
         auto found = co_await record(account);
         if (!found || found->others || found->closed || options.default_mailboxes.empty()) co_return found;
@@ -98,8 +100,8 @@ struct MailStore::Impl {
         co_return co_await record(account);
     }
 
-    /// `change(hot, part)` for the UIDs in parts that a commit may have, a turn for each; the results one after
-    /// another.
+    /// Calls `change(hot, part)` with parts of the UIDs, each as large as a commit may be, a turn for each, and joins
+    /// the results.
     template <class T, class Change, class Join>
     Task<Result<T>> in_parts(AccountId account, std::vector<Uid> uids, Change change, Join join) {
         std::ranges::sort(uids);

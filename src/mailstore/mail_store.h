@@ -51,9 +51,9 @@ struct Options {
 
 enum class Subscription { no, yes };
 
-/// What happened since a change, as far as it is told.
+/// The answer to what happened since a change.
 struct ChangeList {
-    ModSequence number;      ///< all of it up to this one: what to ask from the next time
+    ModSequence number;      ///< it has all up to this change: the next question begins here
     bool forgotten = false;  ///< it is too long ago: the reader has to read everything anew, as it is at `number`
     std::vector<Change> changes{};  ///< in their order
 };
@@ -61,7 +61,7 @@ struct ChangeList {
 /// A message in a list that IMAP wants: 16 octets.
 struct ListedMessage {
     std::uint32_t uid = 0;
-    std::uint32_t flags = 0;  ///< the system flags; times 256: which of the list's sets of keywords
+    std::uint32_t flags = 0;  ///< system flags in the low octet; above, which of keyword_sets
     ModSequence changed{};
 };
 struct MessageList {
@@ -121,26 +121,27 @@ public:
     /// INBOX, then the others by name.
     Task<Result<std::vector<Mailbox>>> mailboxes(AccountId account);
     Task<Result<Mailbox>> mailbox(AccountId account, std::string name);
-    /// With those above it that are not there. Errors: exists, too_large (it has Options::mailboxes).
+    /// Adds those above it, too, that are not there. Errors: exists, too_large (it has Options::mailboxes).
     Task<Result<Mailbox>> add_mailbox(AccountId account, std::string name, SpecialUse use = SpecialUse::none);
-    /// With what is below it, in one commit. Errors: exists, denied (INBOX), too_large.
+    /// Renames what is below it, too, in one commit. Errors: exists, denied (INBOX), too_large.
     Task<Result<>> rename_mailbox(AccountId account, std::string from, std::string to);
     Task<Result<>> set_subscription(AccountId account, std::string name, Subscription subscription);
     /// Errors: denied (INBOX).
     Task<Result<>> set_use(AccountId account, std::string name, SpecialUse use);
-    /// Its messages are moved to the retained area: that it is gone is one commit, that they are there may be several.
-    /// What is below it stays. Errors: denied (INBOX).
+    /// One commit removes it; its messages may take several to get to the retained area. Mailboxes below it stay.
+    /// Errors: denied (INBOX).
     Task<Result<>> remove_mailbox(AccountId account, std::string name, std::string reason);
 
-    // Messages of any mailbox, by UIDs. They may come in any order; what has none of them is passed over. Each commit
-    // has Options::commit_messages of them, at most, and all of its part or nothing. Errors: not_found (no mailbox).
+    // Messages of any mailbox, by UIDs. UIDs may come in any order; those that no message has are passed over. Each
+    // commit takes at most Options::commit_messages of them, and makes its part as a whole or not at all. Errors:
+    // not_found (no mailbox).
 
     /// In order, at most `limit`, beginning after `after`.
     Task<Result<std::vector<StoredMessage>>> list(AccountId account, MailboxId mailbox, OrderKey after,
                                                   std::size_t limit);
     /// All of them, in little memory.
     Task<Result<MessageList>> list_uids(AccountId account, MailboxId mailbox);
-    /// What the bits in Flags::keywords are called.
+    /// The names of the bits in Flags::keywords.
     Task<Result<std::vector<std::string>>> keywords(AccountId account, MailboxId mailbox);
     /// Errors: invalid (no keyword), too_large (more keywords than a mailbox may have).
     Task<Result<FlagOutcome>> change_flags(AccountId account, MailboxId mailbox, std::vector<Uid> uids,
@@ -163,7 +164,7 @@ public:
     /// Errors: not_found (it was forgotten).
     Task<std::vector<Result<ThreadId>>> threads(AccountId account, std::vector<StoredMessage> messages);
 
-    /// What happened since the change `since`: about `limit` changes, but all that one commit did.
+    /// The changes after `since`: about `limit`, but always all that one commit made.
     Task<Result<ChangeList>> changes_since(AccountId account, ModSequence since, std::size_t limit = 1000);
     /// As Engine::watch: a hint that changes_since() may have something.
     std::unique_ptr<engine::Watch> watch(AccountId account, std::function<void()> hint);
@@ -180,7 +181,7 @@ public:
     Task<Result<>> remove_document(AccountId account, std::string name,
                                    std::optional<ModSequence> expected = std::nullopt);
 
-    // Facts: small things that are remembered until they expire, as whom a vacation notice was sent to.
+    // Facts: small things that are remembered until they expire, such as to whom a vacation notice was sent.
 
     /// Nothing: it is not remembered, or not any more.
     Task<Result<std::optional<std::string>>> fact(AccountId account, std::string name);
@@ -188,7 +189,7 @@ public:
     /// KB).
     Task<Result<bool>> remember(AccountId account, std::string name, std::string value, Timestamp expires);
 
-    /// What was deleted and is still kept, first to expire first: at most `limit`, after skipping `offset`.
+    /// Messages that were deleted and are still kept, first to expire first: at most `limit`, after skipping `offset`.
     Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);
     /// Puts a retained message back where it was: same unique-id, same place in the order, same flags; with a new UID.
     /// A mailbox that was removed meanwhile is made again. Errors: not_found.
@@ -198,15 +199,14 @@ public:
     /// messages.
     Task<Result<std::uint64_t>> expire(AccountId account, Timestamp now);
     /// Moves live messages that were received at `last` or before to the retained area, reason "expire". Returns how
-    /// many. One read of one entry for an account that has none, so that it may be asked of every account. A message
-    /// that a wrong clock has received in the future goes with the first behind it that goes.
+    /// many. Costs one read of one entry for an account that has none, so it may be called for every account. A message
+    /// that a wrong clock received in the future goes with the first behind it that goes.
     Task<Result<std::uint64_t>> expire_live(AccountId account, Timestamp last);
-    /// Retained messages that a wrong clock has deleted in the future: they are kept as if they had been deleted now,
-    /// and not for years. Returns how many. One read for an account that has no retained messages, two for nearly any
-    /// other.
+    /// Keeps retained messages that a wrong clock deleted in the future as if they had been deleted now, and not for
+    /// years. Returns how many. One read for an account that has no retained messages, two for nearly any other.
     Task<Result<std::uint64_t>> mend_times(AccountId account, Timestamp now);
-    /// The account is gone: nothing is appended any more, for good. Mail may be on its way to it that was accepted
-    /// before, and nobody would ever find it. Its messages stay as they are.
+    /// For an account that is gone: nothing is appended to it any more, for good, because nobody would ever find mail
+    /// that was accepted before and is still on its way. Its messages stay as they are.
     Task<Result<>> close(AccountId account);
     /// Forgets everything of an account at once (its address was removed and its days are over), and closes it in the
     /// commit that ends this. One that was closed before stays so.

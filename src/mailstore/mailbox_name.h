@@ -22,7 +22,7 @@ std::string_view parent_of(std::string_view name);
 std::string_view to_string(SpecialUse use);
 std::optional<SpecialUse> parse_special_use(std::string_view text);
 
-/// A mailbox that every account gets which anybody looks at by more than POP: "Sent:sent", or "Lists" without a use.
+/// A mailbox that an account gets once anybody looks at it by more than POP: "Sent:sent", or "Lists" without a use.
 struct DefaultMailbox {
     std::string name;
     SpecialUse use = SpecialUse::none;

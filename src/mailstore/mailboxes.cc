@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t kPage = 1000;  // entries a scan
 }  // namespace
 
-// Whatever is done to mailboxes begins with the default ones, unless there are some already: an account that only POP
-// knows never has them.
+// Each change of mailboxes makes the default ones first, unless there are some already: so an account that only POP
+// uses never has them.
 Task<Result<Changes::Draft>> Changes::begin_mailboxes(AccountId account, Hot& hot) {
     auto draft = co_await begin(account, hot);
     if (!draft) co_return pass_on(draft);
@@ -117,7 +117,7 @@ Task<Result<>> Changes::rename_mailbox(AccountId account, Hot& hot, std::string 
 }
 
 Task<Result<>> Changes::try_rename(AccountId account, Hot& hot, const std::string& from, const std::string& to) {
-    // RFC 9051 s6.3.6: INBOX's messages would go, and it would stay. A server may say no.
+    // RFC 9051 s6.3.6: its messages would go, and INBOX would stay. A server may say no.
     if (from == kInboxName) co_return fail(Errc::denied, "INBOX keeps its name");
     if (to.starts_with(from + "/")) co_return fail(Errc::invalid, "a mailbox can't be below itself");
     auto draft = co_await begin_mailboxes(account, hot);

@@ -24,9 +24,9 @@ public:
     /// Of the list as of login. Null once that turned out not to be what the mailbox's counters say.
     virtual const ListVersion* version() const = 0;
     /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. When that
-    /// comes late, and somebody else removed messages before it, this and the next two fail with conflict. Should they
-    /// not be what the mailbox's counters said (check() would answer corrupt), the counts above follow them from now
-    /// on.
+    /// call comes late, and somebody else removed messages before it, this and the next two functions fail with
+    /// conflict. If the messages are not what the mailbox's counters said (check() would answer corrupt), the counts
+    /// above follow the messages from then on.
     virtual Task<Result<const std::vector<Message>*>> messages() = 0;
     /// The messages from number `older.messages` + 1 on: what came since the list was `older`, which version()
     /// continues. Reads no others. Valid until the next call of this or of messages(). Errors: corrupt (they do not
@@ -40,7 +40,7 @@ public:
     virtual Task<Result<std::unique_ptr<engine::BodyReader>>> open(const Message& message) = 0;
     /// As BodySeries::try_open_whole.
     virtual std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) = 0;
-    /// Nothing may be wanted for a while: lets go of files, and of a snapshot that has grown old.
+    /// To be called when nothing may be wanted for a while: closes files, and drops a snapshot that has grown old.
     virtual void become_idle() {}
     /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
     /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied

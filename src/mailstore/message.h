@@ -23,7 +23,7 @@ using MailboxId = Strong<struct MailboxIdTag, std::uint32_t>;
 inline constexpr MailboxId kInbox{1};
 /// A message's place in its mailbox: later deliveries are greater, never reused. Not the POP message number.
 using OrderKey = Strong<struct OrderKeyTag>;
-/// What IMAP calls a message in its mailbox (RFC 9051 s2.3.1.1): its order, unless it came back out of order.
+/// IMAP's number of a message in its mailbox (RFC 9051 s2.3.1.1): its order, unless it came back out of order.
 using Uid = Strong<struct UidTag>;
 /// The change of the account that a message or a mailbox was last part of (RFC 7162 s3.1).
 using ModSequence = engine::ChangeNumber;
@@ -47,7 +47,7 @@ struct Message {
     /// 0: its header is ASCII, as nearly every one is. Else its octets as a client without UTF-8 gets them
     /// (mail/downgrade.h).
     std::uint64_t ascii_octets = 0;
-    /// What a codec needs to read the body; null: the body is stored as it is.
+    /// The codec needs it to read the body; null: the body is stored as it is.
     std::shared_ptr<const std::string> key = nullptr;
 };
 
@@ -122,7 +122,7 @@ struct Mailbox {
     MailboxTotals totals;
 };
 
-/// What is to become of messages' flags.
+/// How messages' flags are to change.
 struct FlagChange {
     enum class How : std::uint8_t { set, add, remove };
     How how = How::set;
@@ -150,14 +150,14 @@ struct ListVersion {
     std::uint64_t messages = 0, octets = 0;
     std::uint64_t list_changes = 0;  ///< messages that left the list or came back to an earlier place; never goes back
 
-    /// Whether the list was `older` once and got nothing but messages at its end since: its own come first, in their
-    /// order, and those from `older.next_order` on follow.
+    /// Whether the list was `older` once and has only got messages at its end since: those of `older` come first, in
+    /// their order, and those from `older.next_order` on follow.
     bool continues(const ListVersion& older) const {
         return older.list_changes == list_changes && older.messages <= messages && older.generation == generation &&
                (older.messages != messages || older.octets == octets);
     }
-    /// What it is when this message was removed since, and nothing else happened: each of so many removals left its
-    /// mark, so a list that continues the outcome has had these and no others.
+    /// Makes it the version after this message was removed, if nothing else happened. Each removal adds to
+    /// list_changes, so a list that continues the outcome has had these removals and no others.
     void take_out(const Message& message) {
         --messages;
         octets -= message.octets;

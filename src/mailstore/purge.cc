@@ -100,8 +100,8 @@ Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area
     }
 }
 
-/// What is left once all messages are gone: mailboxes, the index entries of damaged messages, the change log; and the
-/// account's record, which `last` takes the place of if it is closed.
+/// Erases what is left once all messages are gone: mailboxes, the index entries of damaged messages, the change log,
+/// and the account's record, which `last` takes the place of if it is closed.
 Task<Result<>> Changes::purge_remains(AccountId account, Hot& hot, AccountRecord last) {
     const auto wanted = last.closed ? encode(last) : std::string();
     for (;;) {

@@ -1,3 +1,4 @@
+// The octets of the mail store's records. Every older version can still be read; only the newest is written.
 #include "mailstore/record.h"
 
 #include <algorithm>
@@ -10,15 +11,15 @@ namespace poplar::mailstore {
 
 namespace {
 
-// What is written now, of whatever kind: the fields that a record has beside the usual ones stand in a mask.
+// The version of every record that is written now: a mask says which fields it has beside the usual ones.
 constexpr std::uint8_t kVersion = 5;
-// Read for ever. The third version of a message and of an account speaks of UTF-8 in headers as well, and stands for
-// the octets that Downgrader makes (mail/downgrade.h). The second did so when it made others: its counts are passed
-// over, and such a message is sent as it is stored.
+// Older versions, read for ever. The third version of a message and of an account speaks of UTF-8 in headers as well,
+// and stands for the octets that Downgrader makes (mail/downgrade.h). The second did so when it made others: its counts
+// are passed over, and such a message is sent as it is stored.
 constexpr std::uint8_t kPlain = 1, kOldUtf8 = 2, kUtf8 = 3;
 constexpr std::uint8_t kClosed = 4;  // of an account alone: as the third
 
-// What a mailbox's or an account's record has; up to kHasLog all of them are one octet.
+// The mask of a mailbox's or an account's record; up to kHasLog it is one octet.
 enum RecordField : std::uint64_t {
     kHasUtf8 = 1,
     kHasFlags = 2,
@@ -51,7 +52,7 @@ Timestamp timestamp(std::uint64_t value) {
     return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
 }
 
-// Small numbers of either sign are small.
+// Makes small numbers of either sign small ones without a sign.
 std::uint64_t zigzag(std::int64_t value) {
     return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);
 }
@@ -84,8 +85,8 @@ void encode_body(Encoder& out, const StoredMessage& message) {
     if (fields & kHasKey) out.string(*message.key);
 }
 
-// What POP needs, into a fresh message, and what the record has beside it. False: the version is unknown, or says what
-// is not so.
+// Decodes what POP needs into a fresh message, and the mask of the fields that follow. False: the version or a field is
+// unknown.
 bool decode_basics(Decoder& in, Message& message, std::uint64_t& fields, ModSequence& added) {
     const auto version = in.u8();
     fields = version == kVersion ? in.varint() : if_so(version == kOldUtf8 || version == kUtf8, kHasAscii);
@@ -194,7 +195,7 @@ bool decode_early_account(Decoder& in, std::uint8_t version, AccountRecord& reco
             inbox.totals.ascii_growth = ascii_growth;
         }
     }
-    // It grew with every message that left or came back, and with no delivery.
+    // This difference grew with every message that left or came back, and with no delivery.
     inbox.list_changes = inbox.next_order.value - std::min(inbox.next_order.value, inbox.totals.messages);
     inbox.changed = ModSequence(1);
     return version <= kClosed && inbox.next_order.value > 0;

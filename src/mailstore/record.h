@@ -10,7 +10,7 @@
 
 namespace poplar::mailstore {
 
-/// What is known of a mailbox without reading its messages.
+/// A mailbox, as it is known without reading its messages.
 struct MailboxRecord {
     std::string name;        ///< "" for INBOX
     OrderKey next_order{1};  ///< also its UIDNEXT
@@ -39,14 +39,15 @@ struct ChangeLog {
     Timestamp oldest{};                ///< no row is older
 };
 
-/// What was kept of messages beside them when somebody asked for it.
+/// Rows that were made of messages because somebody asked for what they say.
 struct KeptRows {
     std::uint64_t structures = 0;  ///< bodies whose structure has a row
     std::uint64_t threads = 0;     ///< bodies whose thread has one
     bool operator==(const KeptRows&) const = default;
 };
 
-/// What is known of an account: all that STAT, a delivery to INBOX and a deletion from it need is this one record.
+/// An account, as it is known without reading its mail: all that STAT, a delivery to INBOX and a deletion from it need
+/// is this one record.
 struct AccountRecord {
     std::string generation;  ///< a part of every unique-id made here; empty before the first write
     MailboxRecord inbox;
@@ -57,7 +58,7 @@ struct AccountRecord {
     std::optional<OtherMailboxes> others;  ///< nothing: none was ever made, not even the default ones
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
     KeptRows kept;
-    bool early = false;  ///< it was read from a record of before there was a change log
+    bool early = false;  ///< it was read from a record that is older than the change log
 
     AccountTotals totals() const;
 };
@@ -87,13 +88,14 @@ inline constexpr std::size_t kGenerationLength = 12;  // 60 random bits
 
 /// 1-70 octets in 0x21-0x7e (RFC 1939 s7).
 bool is_unique_id(std::string_view text);
-/// What unique-ids begin with that are made now: the account's generation and that of this start of the server, added
-/// digit by digit. An account of which an older copy was put back gives its places out again; the start tells them
-/// apart. And within a start, accounts, and the lives of one, are told apart by their own part.
+/// The beginning of unique-ids that are made now: the account's generation and that of this start of the server, added
+/// digit by digit. If an older copy of an account is put back, its places are given out again: the start's generation
+/// tells them apart. Within a start, the account's tells accounts apart, and the lives of one.
 std::string generation_now(std::string_view account, std::string_view start);
 /// "The generation, then the place": both in base 32, the first of fixed length, so no two are alike.
 std::string make_unique_id(std::string_view generation, MailboxId mailbox, OrderKey order);
-/// The place in what make_unique_id() may have made, in this generation or another; nothing if it can't have.
+/// The place in a unique-id that make_unique_id() may have made, in this generation or another; nothing if it can't
+/// have.
 std::optional<Place> place_in(std::string_view unique_id);
 /// Whether its unique-id tells where the message is: then it needs no entry in the index while it is live.
 bool is_found_by_place(const StoredMessage& message);

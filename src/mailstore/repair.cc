@@ -59,7 +59,7 @@ private:
         std::string had;  // its row; "" if there was none that could be read
     };
 
-    // What messages can't tell is as it was.
+    // Takes over what messages can't tell.
     void start_from(const AccountRecord& before) {
         record_.closed = before.closed;
         record_.inbox = before.inbox;
@@ -120,7 +120,7 @@ private:
         return record;
     }
 
-    // False: it is a second one of a message.
+    // False: the message was counted already, and this second entry goes.
     bool count(const StoredMessage& message, engine::EntryView entry) {
         auto& next = mailbox(message.mailbox).next_order;
         next = std::max(next, OrderKey(std::max(message.order.value, message.own_uid.value) + 1));
@@ -156,7 +156,7 @@ private:
 
     bool count_retained_one(const RetainedMessage& retained, engine::EntryView entry) {
         const auto& message = retained.message;
-        // A mailbox that went is not made anew for what was deleted from it.
+        // A mailbox that is gone is not made anew for messages that were deleted from it.
         const bool home = message.mailbox == kInbox || mailboxes_.contains(message.mailbox);
         if (home ? !count(message, entry) : !seen_.insert(message.unique_id).second) return false;
         if (!home && message.copied) ++copies_[message.body];

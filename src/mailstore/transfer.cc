@@ -81,7 +81,7 @@ Task<Result<std::vector<std::string>>> Changes::translate_keywords(AccountId acc
     co_return translated;
 }
 
-// Each of the messages is going to have one more with its body.
+// Counts one more message with the body of each of these.
 Task<Result<>> Changes::count_copies(AccountId account, Draft& draft, std::vector<StoredMessage>& messages) {
     std::map<engine::BodyId, std::uint64_t> counts;
     for (auto& message : messages) {
@@ -97,7 +97,7 @@ Task<Result<>> Changes::count_copies(AccountId account, Draft& draft, std::vecto
         }
         ++count->second;
         if (message.copied) continue;
-        message.copied = true;  // the one that is there is told, too
+        message.copied = true;  // the original's record says so, too
         draft.batch.put(keys::message(message.mailbox, message.order), encode(message));
     }
     for (auto [body, count] : counts) draft.batch.put(keys::copies(body), encode_number(count));

@@ -1,3 +1,4 @@
+// Appending: unique-ids, many at once in one commit, failures, and mail that comes while the account goes.
 #include <set>
 
 #include "base/random.h"

@@ -1,4 +1,4 @@
-// The change log: what a reader is told who remembers a number.
+// The change log, as it is told to a reader that remembers a number.
 #include "mailstore/change_row.h"
 #include "mailstore/keys.h"
 #include "tests/mailstore/early_records.h"

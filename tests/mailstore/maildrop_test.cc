@@ -1,3 +1,4 @@
+// POP's view of INBOX: as of login whatever happens, lists that are kept and served again, removals, damage.
 #include <functional>
 
 #include "base/steady.h"
@@ -125,7 +126,7 @@ TEST_F(MaildropTest, AnUnchangedMaildropIsListedAgainWithoutReadingIt) {
     EXPECT_EQ(reads(), 1u);
 }
 
-// As the list is kept by its version, a change that moved none would be a list served wrongly.
+// Lists are kept by their version, so a change that left the version as it was would have a wrong list served.
 TEST_F(MaildropTest, AKeptListIsServedAfterNoChangeOfTheMailbox) {
     for (std::string name : {"a", "b", "c", "d"}) append("x", name);
     auto names = [&] {

@@ -1,3 +1,4 @@
+// Records of every version, encoded and decoded; damaged ones; unique-ids.
 #include "mailstore/record.h"
 
 #include <gtest/gtest.h>

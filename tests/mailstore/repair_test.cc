@@ -1,3 +1,4 @@
+// Accounts whose parts do not fit each other any more, and what repair() makes of them.
 #include <gtest/gtest.h>
 
 #include "mailstore/keys.h"
@@ -28,7 +29,7 @@ protected:
         EXPECT_TRUE(message);
         return *message;
     }
-    /// What a rebuild does when a commit's record is lost: its effects were never there.
+    /// Does what a rebuild does when a commit's record is lost: its effects were never there.
     void lose(std::vector<std::string> erased, std::vector<engine::Entry> puts = {}) {
         engine::Batch batch;
         batch.erased = std::move(erased);
@@ -73,7 +74,7 @@ TEST_F(RepairTest, ForgetsListsThatWereKeptBefore) {
     };
     auto before = listed();
     ASSERT_EQ(before.size(), 2u);
-    // The same number and size of messages, by other unique-ids: what a list is kept by could be alike.
+    // The same number and size of messages, by other unique-ids: so a kept list's version could be the same.
     auto mailbox = *run(engine.get(kAccount, keys::account()));
     auto moved = *run(store.find(kAccount, before[1].unique_id));
     moved.unique_id = "else";

@@ -1,3 +1,4 @@
+// Deleted mail: kept, listed, restored, expired, purged; clocks that were wrong; check() on what was spoiled.
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"

@@ -209,7 +209,7 @@ void flip(const fs::path& file, std::uint64_t offset, unsigned char bits) {
     io.put(static_cast<char>(octet ^ bits));
 }
 
-// An assertion of RocksDB's ends the process: then this is all that is heard of where it was.
+// An assertion of RocksDB's ends the process: then only this tells which octet was flipped.
 std::string flipped;
 void tell_where(int) { (void)!write(STDERR_FILENO, flipped.data(), flipped.size()); }
 

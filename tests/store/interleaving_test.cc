@@ -1,5 +1,5 @@
 // Deliveries, POP sessions, deletions, restorations and the copying of segments at once on one account, their steps in
-// an order that a seed decides. What was acknowledged must show from then on, and nothing else.
+// an order that a seed decides. Whatever was acknowledged must show from then on, and nothing else.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// Makes each step in the real store and in the list, and compares all that either shows.
 #include "tests/store/model.h"
 
 #include <fmt/format.h>
@@ -161,7 +162,7 @@ private:
         bool purged = false;
         Names names;
     };
-    /// What somebody knows of the account who reads its change log: the flags of each UID of each mailbox.
+    /// The knowledge of somebody who only reads the account's change log: the flags of each UID of each mailbox.
     struct Reader {
         mailstore::ModSequence number;
         std::map<MailboxId, std::map<std::uint64_t, std::uint32_t>> seen;
@@ -198,7 +199,7 @@ private:
         auto text = text_of(size, serial);
         std::string id = step.b % 5 == 1 ? fmt::format("given-{}", serial) : "";
         if (step.b % 5 == 2 && !known_.empty()) id = known_[step.a % known_.size()].message.unique_id;
-        // For two accounts or one; then and now of so many bodies that any is worth sharing.
+        // For two accounts or one; half of those for two are told to be for so many that any body is worth sharing.
         const bool both = step.b % 3 == 0;
         const auto content = stage(text, both ? 2 + step.a % 2 * 5000 : 1);
         mailstore::NewMessage message{"Delivered-To: x\r\n", content, id};

@@ -1,5 +1,5 @@
 #pragma once
-// An account as a list in memory, and a random history of it: what the real store over the real engine must agree with
+// An account as a list in memory, and a random history of it. The real store over the real engine must agree with it
 // after each step, whatever is copied, scrubbed, crashed and rebuilt in between.
 #include <cstdint>
 #include <functional>
