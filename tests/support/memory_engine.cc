@@ -1,3 +1,4 @@
+// Partitions are maps, copied before a change while a snapshot has them; every call looks first whether it is to fail.
 #include "tests/support/memory_engine.h"
 
 #include <algorithm>
@@ -324,7 +325,7 @@ std::unique_ptr<BodySeries> MemoryEngine::read_bodies(PartitionId partition) {
     private:
         std::shared_ptr<Disk> state_;
         PartitionId partition_;
-        bool opened_ = false;  // since it rested
+        bool opened_ = false;  // since files were released
     };
     return std::make_unique<Series>(state_, partition);
 }

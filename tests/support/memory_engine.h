@@ -50,10 +50,10 @@ public:
     /// Called on the committing thread before each commit is looked at; no lock is held.
     void on_commit(std::function<void(engine::PartitionId, const engine::Batch&)> hook);
 
-    std::uint64_t commits() const;                                    ///< that succeeded
-    std::uint64_t reads() const;                                      ///< get and scan calls
-    std::uint64_t rests() const;                                      ///< of series that had opened a body since
-    std::uint64_t staged_octets() const;                              ///< that writers of bodies were ever given
+    std::uint64_t commits() const;        ///< that succeeded
+    std::uint64_t reads() const;          ///< get and scan calls
+    std::uint64_t rests() const;          ///< release_files() of series that had opened a body since
+    std::uint64_t staged_octets() const;  ///< that writers of bodies were ever given
     std::size_t body_count(engine::PartitionId partition) const;      ///< bodies that exist
     std::size_t snapshot_count(engine::PartitionId partition) const;  ///< snapshots that somebody holds
 

@@ -11,7 +11,7 @@ namespace poplar::test {
 /// the context's thread. The clock of the whole process moves: nothing in a test may depend on it standing still.
 inline void pass_time(asio::io_context& context, SteadyClock::duration by) {
     SteadyClock::move(by);
-    // The reactor sleeps until the earliest timer as it was: an earlier one makes it look at all of them.
+    // The reactor sleeps until the time that the earliest timer had: a still earlier one makes it look at all of them.
     auto alarm = std::make_shared<SteadyTimer>(context, SteadyTime::min());
     alarm->async_wait([alarm](boost::system::error_code) {});
 }

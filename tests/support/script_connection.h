@@ -10,7 +10,7 @@
 
 namespace poplar::test {
 
-/// What came of a conversation; outlives the connection.
+/// The outcome of a conversation; outlives the connection.
 struct Transcript {
     std::string output;                ///< all that the session sent
     std::vector<std::string> flights;  ///< the same, as it was sent: one element for each flush that had something

@@ -9,8 +9,8 @@
 
 namespace poplar::test {
 
-/// An io_context for each who takes part, as if each had a thread. All run on one, and the seed decides whose step is
-/// next. What other threads post joins in when it comes.
+/// An io_context for each party, as if each had a thread. All run on one, and the seed decides whose step is next. Work
+/// that other threads post joins in when it comes.
 class ShuffledContexts {
 public:
     explicit ShuffledContexts(std::uint64_t seed) : random_(seed) {}

@@ -1,4 +1,4 @@
-// RocksDB's files through a SimulatedDisk: what it is asked for, as calls.
+// RocksDB's files through a SimulatedDisk: each of its requests becomes the calls that serve it.
 #include <fcntl.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/system_clock.h>

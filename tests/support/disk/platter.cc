@@ -1,3 +1,4 @@
+// Changes since the last sync become units, each with its versions; a choice of versions is a disk after a power cut.
 #include "tests/support/disk/platter.h"
 
 #include <fmt/format.h>
@@ -269,7 +270,7 @@ std::shared_ptr<Platter> PowerCut::state(const Choice& choice) const {
         platter->live_[i].bytes = std::move(bytes);
         platter->live_[i].names = node.durable_names;
     }
-    // What can't be reached any more is gone.
+    // Files that can't be reached any more are gone.
     std::function<void(int)> reach = [&](int number) {
         for (const auto& [name, target] : platter->live(number).names)
             if (++platter->live(target).links == 1) reach(target);

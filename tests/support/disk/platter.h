@@ -1,10 +1,10 @@
 #pragma once
 // The files and names of a disk in memory: as programs see them, and as a power cut may leave them.
 //
-// What a power cut may leave, to the letter of POSIX: of what was done to a file since its last sync each sector of 512
-// octets, and the file's size, may be as after any of the changes, whatever became of the others; of what was done to a
-// folder since its last sync each change of names may be there or not. A rename within a folder is one change; between
-// folders it is one in each.
+// A power cut may leave this, to the letter of POSIX. Of a file that was changed since its last sync, each sector of
+// 512 octets, and the size, may be as after any of the changes, whatever became of the others. Of a folder, each change
+// of names since its last sync may be there or not. A rename within a folder is one change; between folders it is one
+// in each.
 #include <cstdint>
 #include <map>
 #include <memory>

@@ -1,3 +1,4 @@
+// Each call on the platter, counted, and made to fail if it is the one that is to fail.
 #include "tests/support/disk/simulated_disk.h"
 
 #include <fcntl.h>

@@ -28,7 +28,7 @@ public:
     explicit SimulatedDisk(std::shared_ptr<Platter> platter);
     ~SimulatedDisk() override;
 
-    /// The process is dead: every call from now on fails and changes nothing. What it had written stays.
+    /// The process is dead: every call from now on fails and changes nothing. Octets that it had written stay.
     void kill();
     bool dead() const { return dead_; }
 
@@ -88,7 +88,7 @@ private:
         int node;
         bool index;
     };
-    // What every call begins with: null if it has to fail, with errno set.
+    // Every call begins with this: null if it has to fail, with errno set.
     Opened* opened(int fd, std::optional<Call> call = std::nullopt);
     bool fails(Call call, bool index);
     bool no_room(std::uint64_t octets);
