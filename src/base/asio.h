@@ -5,11 +5,11 @@ namespace poplar {
 
 namespace asio = boost::asio;
 
-/// All that waits runs on an io_context. Named, and not any_io_executor, it is called without an indirection and copied
-/// without counting, at each of a session's waits.
+/// All that waits runs on an io_context. By its own type, and not as any_io_executor, it is called without an
+/// indirection and copied without counting, at each of a session's waits.
 using Executor = asio::io_context::executor_type;
 
-/// What every function that may wait returns. Failures travel inside as values: `Task<Result<Message>>`.
+/// The return type of every function that may wait. Failures travel inside as values: `Task<Result<Message>>`.
 template <class T = void>
 using Task = asio::awaitable<T, Executor>;
 

@@ -13,19 +13,20 @@
 
 namespace poplar {
 
-// SCHED_BATCH: it interrupts nobody when it wakes up. Nice 10 is about a tenth of a core while all are wanted. Neither
-// SCHED_IDLE nor 19: these threads take locks that others want, if only for moments (the index's cache, what segments
-// hold), and one who is put aside with such a lock must soon have its turn, not after a second.
+// SCHED_BATCH: the thread interrupts nobody when it wakes up. Nice 10: it gets about a tenth of a core while all are
+// wanted. Neither SCHED_IDLE nor nice 19, because these threads take locks that others want, if only for moments (the
+// index's cache, the table of segments): one that is put aside with such a lock must have its turn soon, not after a
+// second.
 void become_background_thread(const char* name) {
     constexpr int kNicer = 10, kNicest = 19;
     pthread_setname_np(pthread_self(), name);
     sched_param none{};
     int why = sched_setscheduler(0, SCHED_BATCH, &none) == 0 ? 0 : errno;
-    // Linux has it by thread.
+    // On Linux this is the thread's, not the process's.
     errno = 0;
     int now = getpriority(PRIO_PROCESS, 0);
     if (errno != 0 || setpriority(PRIO_PROCESS, 0, std::min(now + kNicer, kNicest)) != 0) why = errno;
-    // It costs nothing but speed: those who serve somebody wait for threads that have time.
+    // A failure costs only speed: threads that serve somebody wait for threads that have time.
     static std::atomic<bool> told = false;
     if (why != 0 && !told.exchange(true))
         log::warning("server.background_not_nice", {{"thread", name}, {"reason", std::system_category().message(why)}});

@@ -6,7 +6,7 @@
 
 namespace poplar {
 
-/// What a caller can do about a failure. The protocols map a code to their own reply; nobody parses the text.
+/// Says what a caller can do about a failure. The protocols map a code to their own reply; nobody parses the text.
 enum class Errc {
     not_found,        ///< no such thing
     exists,           ///< it is there already
@@ -27,7 +27,7 @@ enum class Errc {
 /// The code's name, for logs and JSON: "not_found", "no_space", ...
 std::string_view to_string(Errc code);
 
-/// A failure as a value: a code to act on, and a text for our log, never for a peer.
+/// A failure as a value: a code to act on, and a text for the log and for operators, never for a mail client or server.
 class [[nodiscard]] Error {
 public:
     Error(Errc code, std::string detail) : code_(code), detail_(std::move(detail)) {}
@@ -39,7 +39,7 @@ private:
     std::string detail_;
 };
 
-/// What a function returns that can fail for a reason outside the program.
+/// The result of a function that can fail for a reason outside the program.
 template <class T = void>
 using Result = std::expected<T, Error>;
 

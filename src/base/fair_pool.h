@@ -16,8 +16,8 @@
 
 namespace poplar {
 
-/// A fixed number of threads for work that blocks (disk, password hashing), so that a session's thread never does. What
-/// waits for a thread waits in a FairQueue.
+/// A fixed number of threads for work that blocks (disk, password hashing), so that a session's thread never does. Jobs
+/// that wait for a thread wait in a FairQueue.
 class FairPool {
 public:
     /// `waiting`: jobs that may wait for a thread.

@@ -1,3 +1,4 @@
+// Lines are put together by the callers, gathered in one buffer, and written by one thread that nobody waits for.
 #include "base/log.h"
 
 #include <fcntl.h>
@@ -53,7 +54,7 @@ public:
         if (descriptor_ != STDERR_FILENO) ::close(descriptor_);
     }
 
-    /// As many octets of it as it takes, however long that takes; fewer if it fails.
+    /// Writes all of it, however long that takes. Returns how many octets; fewer if it fails.
     std::size_t write(std::string_view text) const {
         std::size_t written = 0;
         while (written < text.size()) {
@@ -86,7 +87,7 @@ std::uint64_t lines_in(std::string_view text) { return static_cast<std::uint64_t
 /// Lines on their way to the log, and the thread that writes them.
 class Writer {
 public:
-    /// Lines that came before go where they went so far.
+    /// Lines that were logged before still go to the old target.
     void aim(std::string file) {
         flush();
         auto target = open_target(file);

@@ -41,11 +41,11 @@ void reopen();
 void limit_shares(const ShareLimits& limits);
 bool enabled(Level level);
 
-/// Never waits for whoever reads the log: a thread of the log's own writes the lines, and what it can't write in time
-/// (1 MiB waits) or at all (a full disk) is lost. `log.dropped` then says how many lines, as soon as that can be
+/// Never waits for whoever reads the log: a thread of the log's own writes the lines, and those that it can't write in
+/// time (1 MiB waits) or at all (a full disk) are lost. `log.dropped` then says how many lines, as soon as that can be
 /// written.
 void write(Level level, std::string_view event, std::initializer_list<Field> fields);
-/// Somebody outside whose doings cause a line.
+/// Somebody outside who causes a line.
 struct Cause {
     std::uint64_t peer;         ///< peer_key() of its address
     std::uint64_t octets_sent;  ///< by it, since its last line

@@ -60,7 +60,7 @@ Shares::Purse& Shares::purse_of(PeerKey peer, SteadyTime now) {
     return purse;
 }
 
-/// Those that would begin anew with as much as they have.
+/// Forgets the purses that would begin anew with as much as they have.
 void Shares::forget_full_ones(SteadyTime now) {
     static constexpr auto kToFill = std::chrono::seconds(kFirst / kPerSecond + 1);
     std::erase_if(purses_, [now](const auto& one) { return now - one.second.filled > kToFill; });

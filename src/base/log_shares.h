@@ -1,5 +1,5 @@
 #pragma once
-// How much of the log each peer may fill: strangers choose how many lines they cause.
+// Bounds how much of the log each peer may fill, because strangers choose how many lines they cause.
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -35,7 +35,7 @@ private:
     ShareLimits limits_;
     std::unordered_map<PeerKey, Purse> purses_;
     Purse others_;                 ///< of all peers that find no room among so many
-    std::size_t sweep_at_ = 1024;  ///< purses, before those that say nothing any more are looked for
+    std::size_t sweep_at_ = 1024;  ///< with so many purses, those that are full again are forgotten
     SteadyTime sweep_after_{};     ///< and not before this, as a look at all of them takes milliseconds
     std::uint64_t second_ = 0, taken_ = 0;
 };

@@ -6,8 +6,8 @@
 
 namespace poplar {
 
-/// Keeps values up to so many octets in all; then the one not used for longest goes. Whoever uses it from several
-/// threads holds a mutex, and lets go of it before it destroys what went: megabytes may hang on that.
+/// Keeps values up to so many octets in all; then the one not used for longest goes. Callers on several threads hold a
+/// mutex, and release it before they destroy what went, because that may be megabytes.
 template <class Key, class Value, class Hash = std::hash<Key>>
 class OctetCache {
     struct Entry {
@@ -21,14 +21,14 @@ public:
 
     explicit OctetCache(std::size_t limit) : limit_(limit) {}
 
-    /// Uses it. Null: there is none. Good until the next put() or erase().
+    /// Counts as a use. Null: there is none. Good until the next put() or erase().
     const Value* find(const Key& key) {
         auto found = by_key_.find(key);
         if (found == by_key_.end()) return nullptr;
         entries_.splice(entries_.begin(), entries_, found->second);
         return &found->second->value;
     }
-    /// In place of what was there. `octets` is what it takes beside what an entry takes itself.
+    /// Replaces what was there. `octets`: of the value, beside what an entry takes itself.
     [[nodiscard]] Gone put(const Key& key, Value value, std::size_t octets) {
         auto gone = erase(key);
         octets += kEntryCost;

@@ -6,13 +6,13 @@
 namespace poplar {
 
 /// A number that a customer or a network is known and counted by. Also stored (docs/reference/storage-format.md, key
-/// `f`): what it is of an address must not change.
+/// `f`): the number of an address must not change.
 using PeerKey = std::uint64_t;
 
-inline constexpr PeerKey kThisMachine = 1;  ///< what is no peer's; whoever takes all of this machine for one uses it
+inline constexpr PeerKey kThisMachine = 1;  ///< no peer has it; for callers that count all of this machine as one
 
 /// One customer: an IPv4 address, or the /64 of an IPv6 address (one customer has as many addresses in there as they
-/// like). IPv4 in IPv6 counts as IPv4; any other text ("unix") is what it hashes to.
+/// like). IPv4 in IPv6 counts as IPv4; of any other text ("unix") it is a hash.
 PeerKey peer_key(std::string_view address);
 
 /// The network of that customer, which one party may hold as a whole: the /24 of an IPv4 address, the /48 of an IPv6

@@ -13,9 +13,9 @@ struct HiddenCharacter {
     char32_t code;
 };
 
-/// What `text`, UTF-8, begins with, if that is a control (C0, DEL, C1: they steer a terminal), a line or paragraph
-/// separator (some readers end a line there) or one that turns the direction of writing (U+202E and its like make a
-/// line read as another).
+/// The character that `text`, UTF-8, begins with, if that is a control (C0, DEL, C1: they steer a terminal), a line or
+/// paragraph separator (some readers end a line there) or one that turns the direction of writing (U+202E and its like
+/// make a line read as another).
 std::optional<HiddenCharacter> hidden_character(std::string_view text);
 
 /// `text` with its hidden characters as `\u202e`. Within JSON that has no line ends, which holds such characters in

@@ -6,8 +6,8 @@
 
 namespace poplar {
 
-/// Time that only goes forward, for deadlines: std::chrono::steady_clock, and what a test has moved it ahead
-/// (tests/support/moved_time.h). In a server that is nothing, and now() costs what it does without.
+/// Time that only goes forward, for deadlines: std::chrono::steady_clock, plus what a test has moved it ahead
+/// (tests/support/moved_time.h). In a server that is 0, and costs nothing.
 struct SteadyClock {
     using duration = std::chrono::steady_clock::duration;
     using rep = duration::rep;

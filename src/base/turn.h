@@ -6,7 +6,7 @@
 
 namespace poplar::turn {
 
-/// Then other sessions of the thread get their turn. A switch costs a thousandth of it.
+/// After so long, other sessions of the thread get their turn. A switch costs a thousandth of it.
 inline constexpr std::chrono::milliseconds kLimit{1};
 
 namespace detail {

@@ -1,3 +1,4 @@
+// Reads and writes durations, sizes and times as people write them.
 #include "base/units.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,5 @@
+// Connects, writes a request and reads its reply by Boost.Beast, the same over each kind of stream; one timer cuts all
+// of it.
 #include "http/client.h"
 
 #include <fmt/format.h>
@@ -117,7 +119,7 @@ Result<std::shared_ptr<const Origin>> Origin::at_url(const Url& url, const std::
 std::shared_ptr<const Origin> Origin::at_socket(std::string path) { return std::make_shared<Place>(std::move(path)); }
 
 struct Client::Impl {
-    /// What the deadline cuts. Shared with the timer, which may fire while the connection goes.
+    /// The parts that the deadline cuts. Shared with the timer, which may fire while the connection goes.
     struct Line {
         explicit Line(const Executor& executor) : resolver(executor), socket(executor) {}
         void cut() {

@@ -14,7 +14,7 @@
 
 namespace poplar::http {
 
-/// Who is asked, and whose word certificates are believed on. Shared by clients on any thread.
+/// The server that is asked, and the authorities whose certificates are believed. Shared by clients on any thread.
 class Origin {
 public:
     /// `ca_file`: PEM; empty: the system's. Errors: invalid.

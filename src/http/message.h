@@ -1,5 +1,5 @@
 #pragma once
-// What a request and its answer are for those who handle them: no sockets, no octets of HTTP.
+// Requests and replies as handlers see them: no sockets, no octets of HTTP.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -49,7 +49,7 @@ class Handler {
 public:
     virtual ~Handler() = default;
     virtual Task<Reply> answer(Request request, Body& body, Stream& stream) = 0;
-    /// For what is no request, or no target. The connection is closed behind it.
+    /// For octets that are no request, or a target that is none. The connection is closed behind it.
     virtual Reply refuse(Error why) = 0;
 };
 

@@ -60,7 +60,8 @@ public:
 
     /// Puts octets of the body into `into` and returns how many; 0: it has ended.
     Task<Result<std::size_t>> read_body(std::span<char> into) {
-        // So many follow until a body in chunks ends, and Beast relies on it in the last one.
+        // At least so many octets are to come until a body in chunks ends. Beast is given them together, because it
+        // asserts that they are there behind the last chunk.
         const std::size_t least = parser_->chunked() ? std::string_view("0\r\n\r\n").size() : 1;
         while (!parser_->is_done()) {
             if (pending_.size() >= least) {
@@ -97,7 +98,7 @@ private:
         return 0;
     }
 
-    // Beast wants what it did not use again, with what comes behind it.
+    // Octets that Beast did not use stay, because it wants them again with those that come behind them.
     beast::error_code feed(std::size_t most = std::string::npos) {
         beast::error_code error;
         auto used = parser_->put(asio::buffer(pending_.data(), std::min(most, pending_.size())), error);

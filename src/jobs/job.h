@@ -9,7 +9,7 @@
 
 namespace poplar::jobs {
 
-/// What a round has of those who run it.
+/// A round's way to whoever runs it: pauses, the order to end, how far it is.
 class Control {
 public:
     virtual ~Control() = default;

@@ -25,7 +25,7 @@ struct JobStatus {
     std::string name;
     State state = State::waiting;
     std::uint64_t rounds = 0;               ///< that have ended
-    std::optional<Timestamp> begun, ended;  ///< this round or the last; the last that ended
+    std::optional<Timestamp> begun, ended;  ///< of this round or the last; of the last that ended
     std::string progress;                   ///< what the round told last
     std::string failure;                    ///< of the last round that ended; "": none
 };

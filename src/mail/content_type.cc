@@ -35,7 +35,7 @@ public:
         in_.remove_prefix(size);
         return word;
     }
-    /// A word or quoted-string, what it stands for, into `out`. False: it has more octets than `out`, or none.
+    /// Puts what a word or quoted-string stands for into `out`. False: it has more octets than `out`, or none.
     bool value(std::array<char, ContentType::kMaxBoundary>& out, std::uint8_t& size) {
         std::size_t count = 0;
         const auto add = [&](char c) {

@@ -5,8 +5,8 @@
 
 namespace poplar::mail {
 
-/// What the structure of a message needs to know of a Content-Type (RFC 2045 s5, RFC 2046). Holds no memory of its own
-/// beyond itself.
+/// As much of a Content-Type as a message's structure needs (RFC 2045 s5, RFC 2046). Holds no memory of its own beyond
+/// itself.
 struct ContentType {
     enum class Kind : std::uint8_t {
         leaf,

@@ -6,8 +6,8 @@
 
 namespace poplar::mail {
 
-// RFC 6857 s3: each field is rewritten by itself, and one that is ASCII already stays (s3.1). What is no UTF-8 either
-// is no header field of RFC 6532 s3.1, and nobody knows which letters it means.
+// RFC 6857 s3: each field is rewritten by itself, and one that is ASCII already stays (s3.1). One that is no UTF-8
+// either is no header field of RFC 6532 s3.1, and nobody knows which letters it means.
 void Downgrader::field(std::string_view field) {
     if (!has_8bit(field) || !is_utf8(field)) return pass(field);
     needed_ = true;

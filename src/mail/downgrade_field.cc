@@ -29,7 +29,7 @@ constexpr std::string_view kHex = "0123456789ABCDEF";
 
 using ascii::is_wsp;
 using ascii::trim;
-/// RFC 5322 s2.2.3: the CRLFs go. What ends the last line goes too.
+/// RFC 5322 s2.2.3: takes the CRLFs out, also that of the last line.
 std::string unfold(std::string_view text) {
     std::string out;
     out.reserve(text.size());
@@ -43,7 +43,7 @@ std::string unfold(std::string_view text) {
     return out;
 }
 
-/// The tokens of a structured field (RFC 5322 s3.2). What has no end reaches to the end of the field.
+/// The tokens of a structured field (RFC 5322 s3.2). A token without an end reaches to the end of the field.
 struct Token {
     enum Kind { none, wsp, comment, quoted, literal, special, atom } kind = none;
     std::string_view text;
@@ -76,8 +76,7 @@ Token next_token(std::string_view in) {
     return {Token::atom, in.substr(0, in.find_first_of("<>@,:;.()[]\" \t"))};
 }
 
-/// The offset of the first `wanted` special, as those of `skipping` allow: within "<" and ">" there is none if
-/// `outside_angle`.
+/// The offset of the first special that is `wanted`; with `outside_angle` not one within "<" and ">".
 std::size_t find_special(std::string_view in, char wanted, bool outside_angle = true) {
     bool angle = false;
     for (std::size_t at = 0; at < in.size();) {
@@ -170,7 +169,7 @@ std::optional<std::string> ascii_address(std::string_view text) {
     return to_string(*address);
 }
 
-/// What `text` has besides comments and white space, and its comments.
+/// `text` without its comments, which are added to `comments`, and without white space.
 std::string without_comments(std::string_view text, std::vector<std::string_view>* comments = nullptr) {
     std::string out;
     while (!text.empty()) {
@@ -378,7 +377,7 @@ std::string percent_encoded(std::string_view text) {
 void extended_parameter(FieldWriter& out, std::string_view name, std::string_view value) {
     const std::string charset = "UTF-8''";
     const std::string all = percent_encoded(value);
-    // Each part repeats the name: a long one would make much of little.
+    // Each part repeats the name: with a long one the parts would hold little else.
     if (1 + name.size() + 2 + charset.size() + all.size() <= kColumns || name.size() > kLongestName) {
         out.word(" ", std::string(name).append("*=").append(charset).append(all));
         return;
@@ -407,7 +406,7 @@ bool is_token(std::string_view text) {
     });
 }
 
-/// What stands between the semicolons of Content-Type and its like: the type, or a parameter.
+/// The text between two semicolons of Content-Type and its like: the type, or a parameter.
 struct Parameter {
     std::string_view text;                   // all of it
     std::string plain;                       // without comments
@@ -446,7 +445,7 @@ std::string percent_decoded(std::string_view text) {
     return out;
 }
 
-/// What the parameters of a series say (RFC 2231 s3, s4), in the order in which they come.
+/// The value that the parameters of a series make up (RFC 2231 s3, s4), in the order in which they come.
 std::string value_of_series(std::span<const Parameter> among, std::string_view series) {
     constexpr std::string_view kUtf8 = "utf-8'";
     std::string out;

@@ -25,7 +25,7 @@ bool looks_encoded(std::string_view word) { return word.size() > 5 && word.start
 /// Whether a word must be encoded: for its octets, or as it might be taken for a part of an encoded-word.
 bool needs_encoding(std::string_view word) { return has_8bit(word) || (word.contains("=?") && !looks_encoded(word)); }
 
-/// What may stand for itself in the "Q" encoding, within a phrase and so anywhere (RFC 2047 s5).
+/// Octets that may stand for themselves in the "Q" encoding, within a phrase and so anywhere (RFC 2047 s5).
 bool is_plain_q(unsigned char c) {
     return ascii::is_alnum(c) || c == '!' || c == '*' || c == '+' || c == '-' || c == '/';
 }

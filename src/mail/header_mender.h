@@ -15,7 +15,7 @@ namespace poplar::mail {
 /// is not cut in two.
 class HeaderMender {
 public:
-    /// What is to be stored in place of `wire`, which is nearly always `wire` itself. Good until the next call.
+    /// The octets to be stored in place of `wire`, which are nearly always `wire` itself. Good until the next call.
     std::string_view pass(std::string_view wire);
     /// After the last octet: what is still to be stored.
     std::string_view finish();

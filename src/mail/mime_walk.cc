@@ -30,7 +30,7 @@ void MimeWalk::feed(std::string_view octets) {
     }
 }
 
-// What has not ended ends now. A line without its end may be a field, a delimiter, or neither.
+// Ends all that has not ended. A line without its end may be a field, a delimiter, or neither.
 void MimeWalk::finish() {
     if (in_ == In::start) begin();
     const std::string_view line(partial_.data(), std::exchange(partial_size_, 0));
@@ -161,7 +161,7 @@ void MimeWalk::tell_field(std::string_view field) {
     if (fields_)
         count(field);
     else
-        told_ += field.size();  // no body's end stands behind it
+        told_ += field.size();  // no line end in it can be a body's last
     listener_.field(field);
 }
 
@@ -262,8 +262,8 @@ void MimeWalk::pass_delimiter(Delimiter delimiter, std::string_view line) {
     line_start_ = true;
 }
 
-/// Takes what is body, up to a delimiter with it. Returns the rest. Lines that are none are found by their hyphens:
-/// encoded attachments have none.
+/// Takes what is body, up to a delimiter and with it. Returns the rest. Only lines that begin with a hyphen are looked
+/// at, because delimiters do and encoded attachments have none.
 std::string_view MimeWalk::body(std::string_view in) {
     if (partial_size_ > 0) {
         const auto more = in.substr(0, std::min(in.find('\n'), in.size() - 1) + 1);

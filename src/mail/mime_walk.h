@@ -1,7 +1,7 @@
 #pragma once
 // One walk over a message: its header fields, its MIME parts at all levels, their bodies (RFC 5322, RFC 2045, RFC
-// 2046), told to a listener in the order of the octets. Whoever wants to know something of a message's structure is a
-// listener: what a client without UTF-8 gets (mail/downgrade.h) is one.
+// 2046), told to a listener in the order of the octets. Code that wants to know something of a message's structure is a
+// listener; Downgrader (mail/downgrade.h) is one.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -26,9 +26,9 @@ public:
     /// The header is over, and the body begins with this octet. False: no matter what `type` is, all of the body is
     /// told by body(), as that of a leaf is. Called once a part.
     virtual bool header_ends(const ContentType& /*type*/, std::uint64_t /*offset*/) { return true; }
-    /// Of the body of a part; of one that has parts, what stands before the first and behind the last.
+    /// Octets of a part's body; of a multipart's, those before its first part and behind its last.
     virtual void body(std::string_view /*octets*/) {}
-    /// What stands between: the empty line behind a header, and lines that delimit parts.
+    /// Octets of no field and no body: the empty line behind a header, and lines that delimit parts.
     virtual void frame(std::string_view /*octets*/) {}
     /// The part that began last, of those that have not ended, ends before this octet. The line end in front of a
     /// delimiter is not the part's (RFC 2046 s5.1.1): body() has told it, and the offset does not count it.

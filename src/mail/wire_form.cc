@@ -122,7 +122,7 @@ public:
         insert("..");
         ++stuffed_;
     }
-    // RFC 5321 s2.3.8: CR and LF come together only. What becomes of one alone is the policy's affair.
+    // RFC 5321 s2.3.8: CR and LF come together only. The policy says what becomes of one alone.
     void bare_lf() {
         saw_bare_newline();
         drop();

@@ -1,6 +1,6 @@
 #pragma once
 // Messages on their way in become POP3 wire form: every line ends in CRLF, a line that begins with "." gets one more
-// (RFC 1939 s3, RFC 5321 s4.5.2), and the final "." is not part of it. What RETR sends is then what is stored.
+// (RFC 1939 s3, RFC 5321 s4.5.2), and the final "." is not part of it. So RETR sends what is stored.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace poplar::mail {
 
-/// What to do with a CR or LF that is not part of a CRLF (RFC 5321 s2.3.8 forbids them).
+/// The treatment of a CR or LF that is not part of a CRLF (RFC 5321 s2.3.8 forbids them).
 enum class BareNewlines {
     reject,     ///< the decoder goes on to the end, then tells (bare_newline())
     normalize,  ///< LF alone becomes CRLF; CR alone becomes a space, so that no new line comes into being

@@ -30,7 +30,7 @@ struct TlsInfo {
     std::vector<std::string> certificate_addresses = {};
 };
 
-/// What ends a line. Where a bare LF ends none, it is a part of the line like any other octet.
+/// The octets that end a line. Where a bare LF ends none, it is a part of the line like any other octet.
 enum class LineEnd { crlf, crlf_or_lf };
 
 /// The first line of `received`, if all of it is there: where its end begins, and where the next line does.
@@ -70,12 +70,12 @@ public:
                                                      LineEnd end = LineEnd::crlf_or_lf) = 0;
 
     /// Some octets, at least one: what has been read and not consumed, else what arrives. Valid until the next read;
-    /// call consume() with how many of them were used. `into`: where what arrives may be put, for who wants it there;
-    /// consume() comes before anything else is done with that memory then.
+    /// call consume() with how many of them were used. `into`: memory of the caller's that arriving octets may be put
+    /// into; consume() comes before anything else is done with it then.
     virtual Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into = {}) = 0;
     virtual void consume(std::size_t octets) = 0;
-    /// What has been read and not consumed, without a wait: for who can do without the reads above while there is
-    /// some. "" also when other sessions of the thread have to get their turn first, as a read lets them.
+    /// The octets that were read and not consumed, without a wait, for callers that need no more than those. "" also
+    /// when other sessions of the thread have to get their turn first: a read then lets them.
     virtual std::string_view at_hand() const { return {}; }
 
     virtual Task<Result<>> write(std::string_view bytes) = 0;  // the caller keeps `bytes` alive until it returns
@@ -99,12 +99,12 @@ public:
     /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).
     virtual Task<Result<>> start_tls(const TlsContext& context, Seconds limit) = 0;
     virtual const TlsInfo* tls() const = 0;  ///< null while plain
-    /// What binds an authentication to this TLS connection: "tls-exporter" (RFC 9266), "tls-unique" (RFC 5929
+    /// The data that bind an authentication to this TLS connection: "tls-exporter" (RFC 9266), "tls-unique" (RFC 5929
     /// s3; TLS 1.2) or "tls-server-end-point" (s4). "": plain, another type, or not defined for this connection.
     virtual std::string channel_binding(std::string_view) const { return {}; }
 
     virtual const Peer& peer() const = 0;
-    /// For somebody who speaks through the other end, which is trusted to say who that is.
+    /// Called when the other end is a proxy: `peer` is its client, whom it is trusted to name.
     virtual void set_peer(Peer peer) = 0;
     virtual std::string local_address() const = 0;
     /// The user who connected, if the peer is a process of this machine at a local socket.

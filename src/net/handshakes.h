@@ -1,6 +1,6 @@
 #pragma once
-// How many TLS handshakes a peer and its network may begin. One costs the server some 500 us of work and who begins it
-// next to nothing: a ClientHello can be sent again and again.
+// How many TLS handshakes a peer and its network may begin. One costs the server some 500 us of work, and the client
+// next to nothing: it can send a ClientHello again and again.
 #include <chrono>
 #include <cstdint>
 #include <mutex>
@@ -21,8 +21,8 @@ struct HandshakeLimits {
 /// May be called from any thread.
 class Handshakes {
 public:
-    static constexpr std::chrono::seconds kAtOnce{5};   ///< so long may be caught up: a crowd that comes together
-    static constexpr std::chrono::seconds kLongest{5};  ///< wait; who would wait longer is refused
+    static constexpr std::chrono::seconds kAtOnce{5};   ///< those of so long may begin at once, for a crowd
+    static constexpr std::chrono::seconds kLongest{5};  ///< wait; one that would wait longer is refused
     static constexpr std::size_t kRemembered = 20'000;  ///< peers and networks; more are not held back
 
     explicit Handshakes(const HandshakeLimits& limits) : limits_(limits) {}
@@ -31,7 +31,7 @@ public:
     std::optional<SteadyClock::duration> begin(const Peer& peer);
 
 private:
-    /// When the next may begin, if none is caught up.
+    /// When the next may begin, if none may begin at once.
     struct Entry {
         SteadyTime next;
     };

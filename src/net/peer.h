@@ -7,7 +7,7 @@ struct sockaddr_storage;
 
 namespace poplar::net {
 
-/// Who is at the other end.
+/// The other end of a connection.
 struct Peer {
     std::string address;  ///< "192.0.2.1", "2001:db8::1"; "unix" for a local socket; "unknown": a proxy did not say
     std::uint16_t port = 0;
@@ -16,7 +16,7 @@ struct Peer {
 
 inline constexpr const char* kUnknownAddress = "unknown";
 
-/// Who has this address. IPv4 in IPv6 is IPv4.
+/// The peer with this address. IPv4 in IPv6 is IPv4.
 Peer peer_at(const sockaddr_storage& address);
 /// The same from the address's text: IPv4 or IPv6, without brackets. None: it is no address.
 std::optional<Peer> peer_at(const std::string& address, std::uint16_t port);

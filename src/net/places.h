@@ -1,6 +1,6 @@
 #pragma once
-// Who may have a connection: shares for protocols, peers and the networks around them, so that no one of them closes
-// the door for the others.
+// Gives connections out in shares to protocols, peers and the networks around them, so that no one of them closes the
+// door for the others.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
-// What a proxy says of its client at the beginning of a connection: the PROXY protocol, versions 1 (a line of text) and
-// 2 (binary), as HAProxy's proxy-protocol.txt defines them. Pure functions over octets.
+// The PROXY protocol, by which a proxy says at the beginning of a connection who its client is: versions 1 (a line of
+// text) and 2 (binary), as HAProxy's proxy-protocol.txt defines them. Pure functions over octets.
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -23,7 +23,7 @@ struct ProxyHeader {
     Peer client = {};  ///< as the proxy sees it: its loopback is not ours
 };
 
-/// How many octets the header has that `octets` begin with. None: that does not show yet, and all of them belong to
+/// How many octets the header has that `octets` begin with. None: that does not show yet, and all of `octets` belong to
 /// it. Errors: invalid, as soon as they can't be the beginning of a header.
 Result<std::optional<std::size_t>> proxy_header_size(std::string_view octets);
 

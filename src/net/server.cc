@@ -59,7 +59,7 @@ struct Offer : Service {
     std::size_t number;
 };
 
-/// What belongs to one worker; only its thread touches it.
+/// The part of one worker; only its thread touches it.
 struct Station {
     ConnectionList connections;
     std::vector<Descriptor*> acceptors;
@@ -117,7 +117,7 @@ void Server::Shared::note_refusal(const Service& service, const Peer& peer, Plac
                                      {"not_logged", held_back}});
 }
 
-// Nothing is waited for: there may be many of them.
+// Waits for nothing, because there may be many of them.
 void Server::Shared::refuse(const Service& service, int socket, const Peer& peer, Places::Limit limit) {
     note_refusal(service, peer, limit);
     if (!service.tls)

@@ -24,17 +24,17 @@ struct ServerLimits : PlaceLimits, HandshakeLimits {
     ConnectionOptions connection{};
 };
 
-/// What is spoken on a listener. The objects `session` refers to must outlive the Workers.
+/// The protocol that is spoken on a listener. The objects `session` refers to must outlive the Workers.
 struct Service {
     std::string name;        ///< "pop3", "pop3s": for the log
     std::string busy_reply;  ///< the protocol's refusal of a connection over a limit, with CRLF; not sent in TLS
     std::function<Task<>(std::unique_ptr<Connection>)> session;
     /// Implicit TLS (RFC 8314 s3): the session begins after the handshake. Empty: plain at first.
     std::function<std::shared_ptr<const TlsContext>()> tls;
-    /// Services of the same have a share of the connections together: POP3's two ports. Empty: `name`.
+    /// Services of the same protocol share one share of the connections: POP3's two ports. Empty: `name`.
     std::string protocol = {};
-    /// Who is in these speaks for others: each connection from there begins with a header of the PROXY protocol (in
-    /// front of TLS), and is then its client's.
+    /// Proxies are in these networks: each connection from there begins with a header of the PROXY protocol (in front
+    /// of TLS), and is then that of the client in it.
     Networks proxies = {};
 };
 

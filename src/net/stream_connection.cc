@@ -97,7 +97,7 @@ public:
     void abort() override;
 
 private:
-    // What a wait is part of: stop_reading() ends only waits for the peer's next words.
+    // The purpose of a wait: stop_reading() ends only waits for the peer's next words.
     enum class Purpose { none, reading, writing };
 
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
@@ -213,7 +213,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::await_octets(std::span<char> int
     if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return pass_on(begun);
     const auto before = input_.size();
     const bool own = !tls_ && into.empty();
-    // Not the size it is called with: libstdc++ 12 may name a larger one.
+    // Returns its own size and not its argument, because libstdc++ 12 may pass a larger one.
     if (own) input_.resize_and_overwrite(before + room, [size = before + room](char*, std::size_t) { return size; });
     if (own) into = std::span(input_).subspan(before);
     if (tls_) into = tls_->room(room);
@@ -295,7 +295,7 @@ Task<Result<std::string_view>> StreamConnectionImpl::read_line(std::size_t limit
         auto rest = unconsumed();
         if (auto line = find_line(rest, end, searched)) {
             begin_ += line->whole;
-            // What has just been waited for begins a turn.
+            // After a wait a turn has just begun.
             if (!filled && turn::over())
                 if (auto turn = co_await let_others(kNever); !turn) co_return pass_on(turn);
             if (too_long || line->whole > limit) co_return fail(Errc::too_large, "line too long");
@@ -325,8 +325,9 @@ std::size_t StreamConnectionImpl::untaken() const {
 
 // A peer that takes an octet now and then must not hold its session, and what that has locked, for ever. All the time
 // that output waits for it is taken off its patience; each octet it takes gives back what it may take at the lowest
-// rate, up to the whole. So nobody above that rate is ever cut, and one who takes nothing is after write_stall. What
-// counts is taken from the socket's queue: the kernel calls the socket writable only when much of that is free.
+// rate, up to the whole. So no peer above that rate is ever cut, and one that takes nothing is cut after write_stall.
+// Its progress is read off the socket's queue, because the kernel calls the socket writable only when much of that is
+// free.
 Task<Result<>> StreamConnectionImpl::wait_to_send(Attempt::Outcome wanted) {
     for (;;) {
         auto queued = untaken();
@@ -392,7 +393,7 @@ Task<Result<>> StreamConnectionImpl::send(Unsent unsent) {
     co_return Result<>();
 }
 
-// What no longer fits goes out at once, uncopied, behind what is gathered.
+// Octets that no longer fit go out at once, uncopied, behind those that are gathered.
 Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
     if (output_.size() + bytes.size() <= kGathered) {
         output_.append(bytes);
@@ -404,7 +405,7 @@ Task<Result<>> StreamConnectionImpl::write(std::string_view bytes) {
 }
 
 void StreamConnectionImpl::gather(std::span<const std::string_view> pieces, std::size_t octets) {
-    // Where a reply is that long, others will be: one growth in place of many.
+    // After a reply of that length others will come: the buffer grows once in place of many times.
     if (octets > kKeptWhileIdle && !unconsumed().empty()) output_.reserve(kGathered);
     for (auto piece : pieces) output_.append(piece);
 }
@@ -416,7 +417,7 @@ void StreamConnectionImpl::send_now(std::span<const std::string_view> pieces) {
         auto attempt = transmit(unsent);
         if (attempt.outcome == Attempt::Outcome::over) {
             over_ = mute_ = true;
-            begin_ = input_.size();  // who can't be answered is not obeyed either
+            begin_ = input_.size();  // a peer that can't be answered is not obeyed either
         }
         if (attempt.outcome != Attempt::Outcome::moved) break;
     }
@@ -432,7 +433,7 @@ bool StreamConnectionImpl::try_write_all(std::span<const std::string_view> piece
     std::size_t octets = 0;
     for (auto piece : pieces) octets += piece.size();
     if (aborted_ || octets > kTakenAtOnce || output_.size() > kGathered) return false;
-    // If the peer waits for nothing else, it would be sent next anyway.
+    // With no further command at hand, it would be sent next anyway.
     if (!unconsumed().empty() && output_.size() + octets <= kGathered)
         gather(pieces, octets);
     else
@@ -455,7 +456,7 @@ Task<Result<>> StreamConnectionImpl::flush() {
 }
 
 // A header ends where TLS or the client's first line may begin, in the same segment: octets are looked at first, and
-// then only its own are taken. What is no whole header yet is all its own.
+// then only its own are taken. While a header is not whole, all octets are its own.
 Task<Result<ProxyHeader>> StreamConnectionImpl::read_proxy_header(Seconds limit) {
     auto deadline = in(limit);
     std::string header;
@@ -495,7 +496,7 @@ Task<Result<>> StreamConnectionImpl::pause(SteadyClock::duration time) {
     co_return fail(Errc::closed, "the peer closed");
 }
 
-// Before anything of it is read, let alone computed.
+// Waits before anything of the handshake is read, let alone computed.
 Task<Result<>> StreamConnectionImpl::wait_for_handshake() {
     if (!options_.handshakes) co_return Result<>();
     auto delay = options_.handshakes->begin(peer_);
@@ -515,7 +516,7 @@ Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Second
     auto made = TlsStream::make(context, socket_.native_handle());
     if (!made) co_return pass_on(made);
     tls_ = std::move(*made);
-    // What came before the handshake was not protected: somebody on the way may have put it there.
+    // Octets from before the handshake were not protected: somebody on the way may have put them there.
     input_.clear();
     begin_ = 0;
     drained_ = false;

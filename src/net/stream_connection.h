@@ -13,13 +13,13 @@ namespace poplar::net {
 class Handshakes;  // net/handshakes.h
 
 struct ConnectionOptions {
-    std::chrono::seconds write_stall{300};   ///< a peer that takes nothing for so long is gone
-    std::uint64_t write_rate = 500;          ///< octets/s that output waits for; slower for long is gone; 0: any
+    std::chrono::seconds write_stall{300};  ///< a peer that takes nothing for so long is gone
+    std::uint64_t write_rate = 500;  ///< octets/s while output waits; a peer that is slower for long is gone; 0: any
     std::chrono::milliseconds linger{1000};  ///< how long close() waits, if it does, for the peer to close too
     Handshakes* handshakes = nullptr;        ///< holds TLS handshakes back; outlives the connection
 };
 
-/// In a list of connections (net/server.cc) it takes itself out on destruction.
+/// Takes a connection out of its list (net/server.cc) on destruction.
 using ConnectionListHook = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
 
 /// The Connection over a connected stream socket (TCP or local), which it owns. To be used on the executor's thread.

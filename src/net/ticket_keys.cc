@@ -29,8 +29,8 @@ bool set_mac_key(EVP_MAC_CTX* mac, const TicketKeys::Key& key) {
     return EVP_MAC_CTX_set_params(mac, parameters) == 1;
 }
 
-// What OpenSSL asks for each ticket. The answers are its own: below 0 is a failure, 0 no ticket, 1 a ticket, 2 one that
-// is good and should be replaced.
+// OpenSSL calls this for each ticket. It wants these answers: below 0 for a failure, 0 for no ticket, 1 for a ticket, 2
+// for one that is good and should be replaced.
 int prepare(SSL*, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int make) {
     auto& keys = keys_of_the_process();
     if (make != 0) {

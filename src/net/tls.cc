@@ -20,7 +20,7 @@ namespace {
 int go_on(int, X509_STORE_CTX*) { return 1; }
 
 // A session remembers its cipher, and that its certificate was good. It is continued on all ports, and after a reload,
-// but only where the same decides about both.
+// but only where the same ciphers and the same authorities are configured.
 void bind_sessions(SSL_CTX* context, const std::string& ciphers) {
     using Digest = std::array<unsigned char, 32>;
     Digest all{};

@@ -32,7 +32,7 @@ struct TlsOptions {
     std::string ciphers = kStrictCiphers;
 };
 
-/// Which of the options is no good, and why: "/etc/poplar/key.pem: does not belong to the certificate".
+/// The option that is no good, and why: "/etc/poplar/key.pem: does not belong to the certificate".
 struct TlsFault {
     enum class Option { certificate, private_key, client_ca, ciphers };
     Option option;
@@ -53,7 +53,7 @@ public:
     const std::string& not_after() const {
         return not_after_;
     }  ///< when the certificate expires: "2026-12-31T23:59:59Z"
-    /// What clients will complain of, a sentence each that begins with the file's name.
+    /// Complaints that clients will have, a sentence each that begins with the file's name.
     const std::vector<std::string>& warnings() const { return warnings_; }
 
 private:

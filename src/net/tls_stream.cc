@@ -19,8 +19,8 @@ namespace poplar::net {
 
 namespace {
 
-// What failed before must not be taken for the reason of what fails next. Clearing the queue costs as much as a read,
-// and nearly always it is empty.
+// An earlier failure must not be taken for the reason of the next one. Clearing the queue costs as much as a read, and
+// nearly always it is empty.
 void forget_errors() {
     if (ERR_peek_error() != 0) ERR_clear_error();
 }
@@ -93,13 +93,14 @@ struct Records {
     static constexpr std::size_t kLargest = kRecord + SSL3_RT_HEADER_LENGTH + SSL3_RT_MAX_ENCRYPTED_OVERHEAD;
     std::array<char, (kRecordsTogether + 1) * kLargest> octets;
     std::size_t size = 0;
-    std::array<char, kRecord> joined;  // what becomes a record, if it begins in one piece and goes on in the next
+    std::array<char, kRecord> joined;  // a record's octets, if it begins in one piece and goes on in the next
 };
 thread_local Records t_records;
 
 }  // namespace
 
-// A BIO of our own: OpenSSL's reads the socket without need, and writes so that a peer's end would raise SIGPIPE.
+// A BIO of our own, because OpenSSL's reads the socket without need, and its writes raise SIGPIPE when the peer is
+// gone.
 struct TlsStream::Wire {
     static TlsStream& of(BIO* bio) { return *static_cast<TlsStream*>(BIO_get_data(bio)); }
 
@@ -126,7 +127,7 @@ struct TlsStream::Wire {
     static int write(BIO* bio, const char* from, int size) {
         BIO_clear_retry_flags(bio);
         auto octets = static_cast<std::size_t>(size);
-        // The last one leaves from where OpenSSL made it. (A small one may have another of OpenSSL's own behind it.)
+        // The last record leaves from where OpenSSL made it. (A small one may have another of OpenSSL's own behind it.)
         if (of(bio).gathers_ && of(bio).last_ && octets > kRecord)
             return of(bio).send_gathered({from, octets}) ? size : -1;
         if (of(bio).gathers_) {
@@ -185,7 +186,8 @@ std::span<char> TlsStream::room(std::size_t octets) {
     ahead_.erase(0, begin_);
     begin_ = 0;
     room_ = octets;
-    // Not the size it is called with: libstdc++ 12 may name a larger one, and there would be a gap before what comes.
+    // Returns its own size and not its argument, because libstdc++ 12 may pass a larger one, and there would be a gap
+    // before what comes.
     const auto size = ahead_.size() + octets;
     ahead_.resize_and_overwrite(size, [size](char*, std::size_t) { return size; });
     return std::span(ahead_).last(octets);

@@ -13,7 +13,7 @@ namespace poplar::net {
 
 class TlsContext;
 
-/// The server's side of TLS over a socket that does not block. Nothing here waits: who uses it waits for the socket,
+/// The server's side of TLS over a socket that does not block. Nothing here waits: the caller waits for the socket,
 /// receives the peer's octets meanwhile (room, received), and tries again.
 class TlsStream {
 public:
@@ -25,12 +25,12 @@ public:
 
     Attempt accept();
     Attempt read(std::span<char> into);
-    /// Sends from the beginning of `bytes`, then of what follows. When it has to wait, the caller goes on with the
-    /// same.
+    /// Sends from the beginning of `bytes`, then of what follows. After want_read or want_write the caller goes on with
+    /// the same octets.
     Attempt write(std::string_view bytes, std::span<const std::string_view> more);
     /// Whether write() has to go on with a record that was sent in part, or waits to be.
     bool half_sent() const { return !unsent_.empty(); }
-    /// What is written next is the last: the goodbye goes with its last record.
+    /// The next write is the last: the goodbye goes with its last record.
     void part() { parting_ = true; }
     /// Says goodbye, if that was not said yet: the peer's own says nothing we need. Nothing if TLS has failed.
     void shutdown();

@@ -1,3 +1,4 @@
+// Users and groups of the process, and the walk over a path's folders that tells who may lead root astray.
 #include "process/privileges.h"
 
 #include <fcntl.h>
@@ -42,7 +43,7 @@ std::vector<gid_t> groups_of(const Identity& identity) {
     return groups;
 }
 
-/// What a user may do with the names in a folder.
+/// A user's rights over the names in a folder.
 struct Say {
     bool add = false;      ///< make new ones
     bool replace = false;  ///< and rename and remove those of others

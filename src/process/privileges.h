@@ -16,14 +16,14 @@ struct Identity {
     gid_t gid = 0;
 };
 
-/// `group` empty: the user's own. Errors: invalid (`key` of the configuration is wrong: the detail begins with it).
+/// `group` empty: the user's own. Errors: invalid (no such user), not_found (no such group).
 Result<Identity> find_identity(const std::string& user, const std::string& group);
 
 /// Becomes `identity` for good, all threads to come included. Call it with one thread. Errors: denied.
 Result<> drop_privileges(const Identity& identity);
 
 /// Whether `identity` has a say in where `path` leads: it may make, rename or replace an entry of a folder on the way.
-/// Root must not act by that name then. What can't be looked at is taken for such a path.
+/// Root must not act by that name then. A path that can't be looked at is taken for such a one.
 bool may_redirect(const Identity& identity, const std::string& path);
 
 /// While it lives, the process acts as `identity`, with nothing of root's rights over files, and is safe from signals
@@ -44,8 +44,8 @@ private:
 /// owner of `data_dir`; where root owns it, but `user` of the configuration decides where that is, `user`. Nothing: we
 /// are not root, or root is right. Errors: as find_identity.
 Result<std::optional<Identity>> owner_to_become(const std::string& data_dir, const std::string& user);
-/// What a user who can't open the store may have to mend: "PATH belongs to root, not to poplar", for the first such
-/// path at or below `data_dir`. Empty: there is none.
+/// Tells a user who can't open the store what to mend: "PATH belongs to root, not to poplar", for the first such path
+/// at or below `data_dir`. Empty: there is none.
 std::string foreign_entry(const std::string& data_dir, uid_t uid);
 /// "poplar", or "uid 1000" if it has no name.
 std::string user_name(uid_t uid);

@@ -1,5 +1,5 @@
 #pragma once
-// What systemd offers a service; all of it does nothing when it did not start us.
+// The server's side of systemd: state, watchdog, sockets. All of it does nothing when systemd did not start us.
 #include <chrono>
 #include <optional>
 #include <string>
