@@ -15,7 +15,7 @@ struct UidRange {
     bool operator==(const UidRange&) const = default;
 };
 
-/// What happened to some messages of a mailbox, or to the mailbox itself.
+/// Says what happened to some messages of a mailbox, or to the mailbox itself.
 struct Change {
     enum class Kind : std::uint8_t {
         added = 1,            ///< `uids` are there: delivered, copied, restored

@@ -106,9 +106,8 @@ private:
     /// A change on its way: the records as they are going to be, and the batch that makes them so.
     struct Draft {
         AccountState state;
-        std::map<MailboxId, MailboxRecord> mailboxes = {};  // beside INBOX: those that were read or made
-        std::map<std::string, std::optional<MailboxId>> names =
-            {};  // names that change, and whose they are going to be
+        std::map<MailboxId, MailboxRecord> mailboxes = {};           // beside INBOX: those that were read or made
+        std::map<std::string, std::optional<MailboxId>> names = {};  // those that change: whose they are going to be
         engine::Batch batch = {};
         ChangeRow row = {};
         AccountRecord& record() { return state.record; }

@@ -1,5 +1,5 @@
-// What an account keeps beside its mail: documents that its owner or a program for them puts there, and small facts
-// that are remembered for a while.
+// Kept by an account beside its mail: documents that its owner or a program for them puts there, and small facts that
+// are remembered for a while.
 #include "mailstore/changes.h"
 #include "mailstore/document.h"
 #include "mailstore/keys.h"

@@ -60,7 +60,7 @@ Task<Result<std::vector<StoredMessage>>> Changes::messages_of(AccountId account,
         }
     }
     if (found.size() == uids.size()) co_return found;
-    // What came back to its place has another UID, which leads there.
+    // A message that came back to its place has another UID, which leads there.
     auto range = keys::uids(mailbox);
     range = {keys::uid(mailbox, first), std::min(range.end, keys::uid(mailbox, Uid(last.value + 1)))};
     for (bool more = true; more;) {

@@ -94,8 +94,7 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
         range.begin_behind(entries->back().key);
         expired.next = range.begin;
     } else {
-        auto left = co_await engine_.scan(account, {keys::retained().begin, range.begin},
-                                          1);  // damaged ones that were left before
+        auto left = co_await engine_.scan(account, {keys::retained().begin, range.begin}, 1);  // damaged, left earlier
         if (!left) co_return pass_on(left);
         auto later = co_await engine_.scan(account, {range.end, keys::retained().end}, 1);
         if (!later) co_return pass_on(later);

@@ -74,7 +74,7 @@ struct Document {
     std::string content;
 };
 
-/// What becomes of a purged account.
+/// The state of an account after a purge.
 enum class Afterwards { closed, open };
 
 /// All functions may be called from any thread with an executor and resume on it. Beside those named, any call may fail

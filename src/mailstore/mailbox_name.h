@@ -15,7 +15,7 @@ inline constexpr std::string_view kInboxName = "INBOX";
 /// it was written (RFC 9051 s5.1). Errors: invalid (not UTF-8, empty or too long, an empty part, a control character,
 /// or one of LIST's wildcards, by which nobody could find it).
 Result<std::string> canonical_name(std::string_view name);
-/// What is above it: "a/b" of "a/b/c", "" of "a".
+/// The name above it: "a/b" of "a/b/c", "" of "a".
 std::string_view parent_of(std::string_view name);
 
 /// The name of a special use: "drafts", ...; "" for none.

@@ -95,7 +95,7 @@ public:
     /// Sends what is gathered, then waits. Ends early, with the failure, as a read would.
     virtual Task<Result<>> pause(SteadyClock::duration) { co_return Result<>(); }
 
-    /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). Whatever the peer
+    /// Sends what is gathered, then becomes the server's side of a TLS handshake (STLS, STARTTLS). All that the peer
     /// sent before the handshake is discarded (RFC 2595 s4, RFC 3207 s4.2).
     virtual Task<Result<>> start_tls(const TlsContext& context, Seconds limit) = 0;
     virtual const TlsInfo* tls() const = 0;  ///< null while plain

@@ -1,5 +1,5 @@
-// Calls of every kind fail, once and for good: nothing acknowledged is lost, nothing is half there, whoever waits
-// gets an answer that is true, and what can mend itself does.
+// Calls of every kind fail, once and for good: nothing acknowledged is lost, nothing is half there, each caller that
+// waits gets a true answer, and all that can mend itself does.
 #include <gtest/gtest.h>
 
 #include <algorithm>

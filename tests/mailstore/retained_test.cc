@@ -1,4 +1,4 @@
-// Deleted mail: kept, listed, restored, expired, purged; clocks that were wrong; check() on what was spoiled.
+// Deleted mail: kept, listed, restored, expired, purged; live mail that comes of age; check() on what was spoiled.
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/mailstore/fixture.h"

@@ -186,8 +186,8 @@ Result<> Committer::make(const std::vector<Move>& moves) {
     return update_index();
 }
 
-// What is queued, up to a group's size; nothing when there are only moves to make, or room is to be looked for again;
-// nullopt when stopping.
+// Takes the queued requests, up to a group's size; none when there are only moves to make, or room is to be looked for
+// again; nullopt when stopping.
 std::optional<std::vector<Committer::Request>> Committer::gather() {
     std::unique_lock lock(mutex_);
     auto some = [this] { return stopping_ || !queue_.empty() || !moves_.empty(); };

@@ -1,5 +1,5 @@
 #pragma once
-// Which segments are worth copying. Pure: sizes in, a choice out.
+// Says which segments are worth copying. Pure: sizes in, a choice out.
 #include <cstdint>
 #include <optional>
 #include <span>

@@ -110,7 +110,7 @@ public:
     virtual std::int64_t free_space(const char* path);   ///< octets an unprivileged writer may use
 
     virtual void reached(Step) {}
-    /// What RocksDB reaches its files through; null: its own way to the same disk.
+    /// RocksDB reaches its files through this; null: its own way to the same disk.
     virtual rocksdb::Env* index_env() { return nullptr; }
 };
 

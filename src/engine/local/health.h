@@ -8,7 +8,7 @@
 
 namespace poplar::engine::local {
 
-/// What is wrong with the store, for `poplar status` and the log. From any thread.
+/// Knows what is wrong with the store, for `poplar status` and the log. From any thread.
 class Health {
 public:
     enum class Level { ok, degraded, stopped };

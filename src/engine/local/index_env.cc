@@ -30,7 +30,7 @@ bool no_room(const IOStatus& status) {
     return status.IsNoSpace() || (status.IsIOError() && status.ToString().contains(quota));
 }
 
-// Whatever the failure, RocksDB must not try to mend it.
+// RocksDB must not try to mend a failure, whatever it is.
 IOStatus final(const IOStatus& status) {
     return no_room(status) ? IOStatus::IOError(status.getState() ? status.getState() : "no room") : status;
 }

@@ -162,7 +162,7 @@ Result<> finish_copies(const StoreDirectory& directory, Index& index, SegmentTab
     }
     if (auto written = write(); !written) return written;
     directory.disk().reached(Step::copy_indexed);
-    // What the index knows of the files that go must not come back with a crash.
+    // After a crash the index must not know the files that go any more.
     if (auto flushed = index.flush(Index::FlushMode::wait); !flushed) return flushed;
     directory.disk().reached(Step::copy_flushed);
     for (const auto& leftover : leftovers)

@@ -1,5 +1,5 @@
 #pragma once
-// Which files make up the log. Copying makes one file stand for several (storage-format.md, "Copies"); for a
+// Says which files make up the log. Copying makes one file stand for several (storage-format.md, "Copies"); for a
 // moment both are there, and a crash may leave them so.
 #include <vector>
 

@@ -5,7 +5,7 @@
 namespace poplar::engine::local {
 
 namespace {
-constexpr std::size_t kFew = 8;       // who fetches so many will hardly fetch all of them again
+constexpr std::size_t kFew = 8;       // a client that fetches so few will hardly fetch them all again
 constexpr std::size_t kMost = 4'096;  // of one partition: each addition copies what was there
 }  // namespace
 

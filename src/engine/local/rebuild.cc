@@ -43,7 +43,7 @@ Result<std::unique_ptr<Index>> sound_index(StoreDirectory& directory, const Opti
     return std::move(*index);
 }
 
-// Replaces each damaged file by a copy of what can be read of it. What can't was salvaged, or is lost.
+// Replaces each damaged file by a copy of what can be read of it. The rest was salvaged, or is lost.
 Result<> retire(StoreDirectory& directory, Index& index, SegmentTable& table, const Recovered& recovered,
                 const std::vector<LogFile>& files) {
     if (auto flushed = index.flush(Index::FlushMode::wait); !flushed) return flushed;

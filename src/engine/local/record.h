@@ -1,6 +1,6 @@
 #pragma once
-// What stands in a segment (storage-format.md, "Segments"): a header, then records, each one commit. Pure
-// functions over bytes; reading and writing files is elsewhere.
+// The content of a segment (storage-format.md, "Segments"): a header, then records, each one commit. Pure functions
+// over bytes; reading and writing files is elsewhere.
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -19,11 +19,11 @@ struct Recovered {
 
 /// Brings the index up to the log, beginning at its own position, and cuts a torn tail off the last segment.
 ///
-/// What a crash can leave: the last group, which nobody was told of, may be there, absent, or in pieces in any order.
-/// Everything before it was synced before the last group was begun. So damage inside the last group is the crash's and
-/// is cut; damage followed by the complete beginning of a later group is not, and is reported and stepped over.
-/// A crash while segments were copied may leave a copy beside what it stands for. One of them goes: the copy if it has
-/// any damage, else the others.
+/// After a crash the last group, which nobody was told of, may be there, absent, or in pieces in any order. Everything
+/// before it was synced before the last group was begun. So damage inside the last group is the crash's and is cut;
+/// damage followed by the complete beginning of a later group is not, and is reported and stepped over. A crash while
+/// segments were copied may leave a copy beside what it stands for. One of them goes: the copy if it has any damage,
+/// else the others.
 ///
 /// Errors: corrupt (the index does not fit the segments, or can't be read).
 Result<Recovered> recover(StoreDirectory& directory, Index& index, SegmentTable& table);

@@ -38,7 +38,7 @@ public:
           erased_until_(erased_until),
           unreadable_(unreadable) {}
 
-    /// What the copy would hold. Errors: corrupt (a source has damage, it must be left as it is), io, cancelled.
+    /// Tells what the copy would hold. Errors: corrupt (a source has damage, it must be left as it is), io, cancelled.
     Result<CopyTotals> survey(const Pace& pace);
     /// Writes the copy, makes it durable and gives it its name; for what a survey has decided the index is not asked
     /// again. Errors: as survey's; no_space.

@@ -1,6 +1,6 @@
 #pragma once
-// What the files of the log hold, and how much of it still counts: kept with every commit, stored in the index together
-// with what it counts, so that a start needs no walk.
+// Counts what the files of the log hold, and how much of it still counts. It changes with every commit and is stored in
+// the index together with what it counts, so that a start needs no walk.
 #include <rocksdb/write_batch.h>
 
 #include <map>
@@ -47,7 +47,7 @@ public:
     void add_segment(SegmentId id, std::uint64_t last, std::uint64_t as_of);
     void remove_segment(SegmentId id);
 
-    // What a record brings and takes; `place` is where the body was.
+    // Count what a record brings and takes; `place` is where the body was.
     void add_record(SegmentId id, std::uint64_t meta_octets);
     void add_body(const BodyPlace& place);
     void erase_body(const BodyPlace& place);

@@ -29,7 +29,7 @@ private:
     std::vector<BodyId> bodies_;
 };
 
-/// What incoming bodies share.
+/// Shared by all incoming bodies.
 struct Staging {
     StoreDirectory& directory;
     DiskPool& pool;
