@@ -1,3 +1,4 @@
+// FairPool: work runs beside its callers, shares take turns, and too much of it is refused.
 #include "base/fair_pool.h"
 
 #include <gtest/gtest.h>

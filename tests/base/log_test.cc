@@ -1,3 +1,4 @@
+// Lines of the log as they are written: escapes, levels, JSON; rotation, a reader that stalls, a full disk.
 #include "base/log.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// The server's side of HTTP/1.1: requests, bodies, streams, refusals, and how the connection ends.
 #include "http/session.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Addresses: what is accepted, what is refused, and the one spelling of each.
 #include "mail/address.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Messages with UTF-8 in headers as ASCII (RFC 6857): field by field, whole messages, and random ones.
 #include "mail/downgrade.h"
 
 #include <gtest/gtest.h>

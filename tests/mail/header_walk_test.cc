@@ -1,3 +1,4 @@
+// Headers: their fields and their end, however the octets come; encoded-words for showing.
 #include "mail/header_walk.h"
 
 #include <gtest/gtest.h>

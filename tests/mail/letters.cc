@@ -1,3 +1,4 @@
+// Finds letters as UTF-8 and in each form that ASCII has for them, apart from the code that is tested.
 #include "tests/mail/letters.h"
 
 #include <idn2.h>
@@ -38,7 +39,7 @@ std::optional<unsigned> hexadecimal(std::string_view digits) {
     return value;
 }
 
-/// What the encoded-words of UTF-8 say, as a strict reader finds them (RFC 2047 s2).
+/// The text in encoded-words of UTF-8, as a strict reader finds them (RFC 2047 s2).
 std::string in_encoded_words(std::string_view text) {
     constexpr std::string_view kBegin = "=?UTF-8?";
     std::string out;

@@ -1,5 +1,5 @@
 #pragma once
-// What a text says beyond ASCII, to show that rewriting it lost nothing. For tests and fuzz targets.
+// The letters of a text beyond ASCII, to show that rewriting it lost none. For tests and fuzz targets.
 #include <string>
 #include <string_view>
 

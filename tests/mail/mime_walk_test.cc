@@ -1,3 +1,4 @@
+// The walk over a message's parts: what it tells, where parts begin and end, and its bounds.
 #include "mail/mime_walk.h"
 
 #include <gtest/gtest.h>

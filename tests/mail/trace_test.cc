@@ -1,3 +1,4 @@
+// Trace header fields: dates, Received, Return-Path; and that nothing in them can break a header.
 #include "mail/trace.h"
 
 #include <gtest/gtest.h>

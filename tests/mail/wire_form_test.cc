@@ -1,3 +1,4 @@
+// Wire form, both ways, held against a plain reference; the end of DATA and nothing like it; TOP.
 #include "mail/wire_form.h"
 
 #include <gtest/gtest.h>
@@ -115,7 +116,7 @@ std::string stuff(std::string_view canonical) {
     return out;
 }
 
-/// What stands before the end of data, as plain octets; nothing if the end isn't there.
+/// The plain octets before the end of data; nothing if the end isn't there.
 std::optional<std::string> reference_data(std::string_view in) {
     const std::string framed = "\r\n" + std::string(in);  // the CRLF that ended the DATA line
     const std::size_t end = framed.find("\r\n.\r\n");

@@ -1,3 +1,4 @@
+// A Connection over a socket, plain and TLS: lines, blocks, deadlines, turns, slow peers, and how it ends.
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
@@ -76,7 +77,7 @@ protected:
         return got ? std::string(*got) : "<" + std::string(to_string(got.error().code())) + ">";
     }
 
-    /// Calls `act` on the server's thread once nothing else is to be done there: what has begun, waits.
+    /// Calls `act` on the server's thread once nothing else is to be done there: all that has begun waits.
     void when_idle(std::function<void()> act, int turns = 50) {
         asio::post(context_, [this, act = std::move(act), turns] {
             if (turns == 0)
@@ -507,7 +508,7 @@ TEST_F(ConnectionTest, WaitsForAPeerThatHasAgreedToPartOnlyIfItSaidSomethingMore
     }
 }
 
-// Its goodbye in TLS comes at once behind QUIT, and it reads late: closing meanwhile would send a reset.
+// The peer's goodbye in TLS comes at once behind QUIT, and the peer reads late: closing meanwhile would send a reset.
 TEST_F(ConnectionTest, APeerThatSaysGoodbyeEarlyGetsAllReplies) {
     std::string message;
     for (int i = 0; message.size() < 60'000; ++i) message += std::to_string(i) + "\r\n";
@@ -541,7 +542,7 @@ TEST_F(ConnectionTest, SaysGoodbyeInTlsEvenIfNobodySaidAnything) {
     EXPECT_TRUE(SSL_get_shutdown(client_->tls()) & SSL_RECEIVED_SHUTDOWN);
 }
 
-// A record is half sent when the peer has had its time. What follows would come in the middle of it.
+// A record is half sent when the peer has had its time. Whatever followed would come in the middle of it.
 TEST_F(ConnectionTest, SaysNothingMoreAfterAReplyThatDidNotArrive) {
     for (bool tls : {false, true}) {
         for (std::size_t drained : {0u, 1'000u, 20'000u, 40'000u, 60'000u, 100'000u}) {

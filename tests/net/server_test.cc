@@ -1,3 +1,4 @@
+// Listening sockets, and a server on them: sessions, limits, TLS, memory of idle connections, and the end.
 #include "net/server.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// TlsStream with its peer, both in this process: octets cut anywhere, sockets that take little, goodbyes.
 #include "net/tls_stream.h"
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@ using namespace poplar;
 using namespace poplar::net;
 using test::NetClient;
 
-/// Both sides of TLS behind their handshake. What the client then sends is fed by hand.
+/// Both sides of TLS behind their handshake. The test then feeds the client's octets by hand.
 class TlsStreamTest : public testing::Test {
 protected:
     void SetUp() override { shake_hands(); }
@@ -230,7 +231,7 @@ TEST_F(TlsStreamTest, ItsGoodbyeLeavesWithTheLastOctetsAndOnce) {
     EXPECT_EQ(::recv(client_->fd(), std::array<char, 1>().data(), 1, MSG_DONTWAIT), -1);
 }
 
-// What is cut off there would be the middle of a record.
+// A goodbye there would stand in the middle of a record.
 TEST_F(TlsStreamTest, SaysNoGoodbyeBehindHalfARecord) {
     int least = 1;
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
