@@ -1,5 +1,5 @@
 #pragma once
-// What the fuzz targets share.
+// Shared by the fuzz targets.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +19,7 @@
 
 namespace poplar::fuzz {
 
-/// Hands out what the fuzzer made up: first numbers that steer the run, then the input itself.
+/// Hands out the octets that the fuzzer made up: first numbers that steer the run, then the input itself.
 class Input {
 public:
     Input(const std::uint8_t* data, std::size_t size) : rest_(reinterpret_cast<const char*>(data), size) {}

@@ -1,5 +1,5 @@
-// What strangers send to log in, beside PLAIN (fuzz_sasl): SCRAM's messages, bearer messages, JWTs; whole exchanges
-// with a directory that holds one account, in which nobody may get in without its secrets.
+// Octets that strangers send to log in, beside PLAIN (fuzz_sasl): SCRAM's messages, bearer messages, JWTs; and whole
+// exchanges with a directory that holds one account, in which nobody may get in without its secrets.
 #include "auth/exchange.h"
 #include "auth/jwt.h"
 #include "auth/sasl.h"

@@ -1,6 +1,6 @@
-// A whole HTTP session: any octets in. How they are cut changes nothing, but for malformed trailers of chunked bodies,
-// which Beast judges by what has come of them; no body grows beyond the octets that came; a session that refused
-// something obeys nothing behind it.
+// A whole HTTP session: any octets in. How they are cut changes nothing, except for malformed trailers of chunked
+// bodies, which Beast judges as far as they have come; no body grows beyond the octets that came; a session that
+// refused something obeys nothing behind it.
 #include "base/ascii.h"
 #include "fuzz/check.h"
 #include "http/message.h"

@@ -177,7 +177,7 @@ private:
     net::Peer peer_{"192.0.2.7", 40000, false};
 };
 
-/// Who may log in: the same for all inputs.
+/// The accounts that may log in: the same for all inputs.
 struct People {
     test::MemoryEngine engine;
     directory::Directory directory{engine, system_clock(), {}};
@@ -248,7 +248,7 @@ void check(fuzz::Input input) {
 
     Session whole(people, options, {octets}, end);
     Session cut(people, options, fuzz::cut(octets, seed), end);
-    // What stands behind STLS is discarded, and where it is cut says how much that is.
+    // Octets behind STLS are discarded, and where the input is cut says how many those are.
     if (!whole.encrypted && !cut.encrypted) CHECK(whole.transcript == cut.transcript && whole.left == cut.left);
     auto last = whole.transcript.rfind("\r\n", whole.transcript.size() - 3);
     bool quit = whole.transcript.substr(last == std::string::npos ? 0 : last + 2).starts_with("+OK ");

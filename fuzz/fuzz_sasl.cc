@@ -1,4 +1,4 @@
-// What a client sends before it is anybody: base64 and SASL PLAIN.
+// Octets that a client sends before it is anybody: base64 and SASL PLAIN.
 #include "auth/sasl.h"
 #include "fuzz/check.h"
 
