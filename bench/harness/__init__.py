@@ -1,1 +1,1 @@
-"""What bench/compare, bench/growth and bench/soak share: servers on loopback, the load tool, tables and charts."""
+"""Shared by the scripts in bench/: servers on loopback, the load tool, tables and charts."""

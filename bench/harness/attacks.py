@@ -1,4 +1,4 @@
-"""What strangers, or one user, may do to a server: each a coroutine for one connection from one address.
+"""Attacks of strangers, or of one user, on a server: each a coroutine for one connection from one address.
 
 An attack goes on until it is cancelled, and says what it sent. Nothing here needs more than a client can send.
 """
@@ -158,7 +158,7 @@ PEERS = {"variants": 90, "copies": 8, "unfinished": 60, "aliases": 40}  # addres
 
 
 def client_hello():
-    """What a client says first."""
+    """The first words of a client."""
     out, into = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -28,7 +28,7 @@ def run(work, *arguments, pids=(), timeout=1800):
 
 
 def touch_memory(octets=4 << 30):
-    """The host of a virtual machine may take back what memory is free. Its first touch then costs several times the
+    """The host of a virtual machine may take back memory that is free. Its first touch then costs several times the
     write that needs it, and which server has to pay is chance. So it is touched, and free again, before deliveries."""
     octets = min(octets, os.sysconf("SC_AVPHYS_PAGES") * mmap.PAGESIZE // 2)
     mmap.mmap(-1, octets, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()

@@ -30,7 +30,7 @@ ACCOUNTS = 415
 
 @dataclasses.dataclass(frozen=True)
 class Bar:
-    """What Poplar must reach: its figure over that of `against` (a server, or a row of its own), at most or at least."""
+    """The bar for Poplar: its figure over that of `against` (a server, or a row of its own), at most or at least."""
     limit: float
     against: str = "null"            # "null", "row:KEY", or "" for the figure itself
     least: bool = False

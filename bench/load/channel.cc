@@ -1,3 +1,4 @@
+// Sockets of the load tool without a wait, plain or TLS; each system call that could only say EAGAIN is left out.
 #include "bench/load/channel.h"
 
 #include <arpa/inet.h>
@@ -158,8 +159,8 @@ ssize_t Channel::receive(char* to, std::size_t size) {
         return -1;
     }
     ssize_t got = ::recv(socket_.get(), to, size, 0);
-    // Edge-triggered: a short read has emptied the socket, and the next octet will be an event (epoll(7)). The end is
-    // none if it came together with the last octets.
+    // Edge-triggered: a short read has emptied the socket, and the next octet will be an event (epoll(7)). The peer's
+    // end makes no event of its own if it came together with the last octets.
     if (got < 0 ? errno == EAGAIN : static_cast<std::size_t>(got) < size) readable_ = ended_;
     return got;
 }

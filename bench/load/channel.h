@@ -92,7 +92,7 @@ private:
     void interrupt(Errc why);
     void prepare_tls(SSL_CTX* context);
     Task<Result<>> handshake();
-    /// What to wait for after `result`, an SSL_... call's; nothing if it is an error.
+    /// Tells what to wait for after `result`, an SSL_... call's; nothing if it is an error.
     std::optional<Until> after_tls_call(int result) const;
     Error tls_failure(std::string_view during) const;
 

@@ -20,7 +20,7 @@ public:
     virtual ~Watched();
     virtual void on_events(std::uint32_t events) = 0;
     virtual void on_second() {}  ///< about once a second: time to look for what hangs
-    virtual void on_stop() {}    ///< the loop stops: whoever waits must end now
+    virtual void on_stop() {}    ///< the loop stops: all that wait must end now
 
 private:
     friend class Loop;

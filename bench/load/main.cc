@@ -69,7 +69,7 @@ void raise_descriptor_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// What the flags mean together. Returns a complaint, or nothing.
+/// Makes the flags one whole, or refuses them. Returns a complaint, or nothing.
 std::string complete(Options& options, bool pop3, bool mail) {
     if (options.threads == 0) options.threads = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
     if (options.accounts.count == 0) options.accounts.count = options.connections;

@@ -1,3 +1,4 @@
+// Makes messages with their mark, and finds the end of each that comes back.
 #include "bench/load/messages.h"
 
 #include <fmt/format.h>
@@ -129,7 +130,7 @@ std::size_t MessageReader::take(std::string_view octets) {
 
 std::size_t MessageReader::take_marked(std::string_view octets) {
     if (left_ > octets.size()) {
-        // No message has this inside it: it is shorter than it was.
+        // No message has an end inside it, so this one came back shorter than it was.
         if (octets.ends_with(kEnd)) {
             state_ = State::ended;
             return octets.size();
@@ -147,7 +148,7 @@ std::size_t MessageReader::take_marked(std::string_view octets) {
         state_ = State::ended;
         return body.size() + 3;
     }
-    state_ = State::unmarked;  // longer than it was: find its end, it stays bad
+    state_ = State::unmarked;  // it came back longer: its end is looked for, and it stays bad
     return body.size();
 }
 

@@ -15,8 +15,8 @@
 
 namespace poplar::bench {
 
-/// What every maildrop holds, as it goes over the wire. The answers to RETR lie side by side in 64 MB of memory and are
-/// given one after the other: the messages of many maildrops are not in a processor's cache either.
+/// The content of every maildrop, as it goes over the wire. The answers to RETR lie side by side in 64 MB of memory and
+/// are given one after the other: the messages of many maildrops are not in a processor's cache either.
 class CannedMaildrop {
 public:
     CannedMaildrop(std::uint64_t count, std::size_t size);

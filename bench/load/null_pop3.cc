@@ -64,7 +64,7 @@ Detached serve_pop3(Loop& loop, int accepted, const CannedMaildrop& maildrop, SS
     std::uint64_t next = 997 * sessions.fetch_add(1, std::memory_order_relaxed);
     for (;;) {
         if (auto more = co_await channel.fill(); !more) co_return;
-        // What was sent together is answered together.
+        // Commands that were sent together are answered together.
         std::size_t count = 0;
         for (;;) {
             auto input = channel.input();

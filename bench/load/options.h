@@ -1,5 +1,5 @@
 #pragma once
-// What the command line asks for.
+// The options of the command line.
 #include <sys/types.h>
 
 #include <chrono>
@@ -54,7 +54,7 @@ struct Options {
     unsigned poll_share = 90, drain_share = 2, deliver_share = 8;  // mixed
 };
 
-/// What `poplar-bench null` serves.
+/// The options of `poplar-bench null`.
 struct NullOptions {
     std::vector<std::string> pop3, pop3s, lmtp;  ///< addresses; port 0: the system chooses, the ready line tells
     std::string certificate, key;

@@ -1,3 +1,4 @@
+// Sends commands and reads answers; pipelines RETR in a window.
 #include "bench/load/pop3_session.h"
 
 #include <fmt/format.h>
@@ -9,7 +10,7 @@ namespace poplar::bench {
 
 namespace {
 
-/// What an error is called in the report: the command and the answer, shortened.
+/// The name of an error in the report: the command and the answer, shortened.
 std::unexpected<Error> refused(std::string_view command, std::string_view answer) {
     return fail(Errc::denied,
                 fmt::format("{}: {}", command.substr(0, command.find_first_of(" \r")), answer.substr(0, 60)));

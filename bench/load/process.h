@@ -1,5 +1,5 @@
 #pragma once
-// What a server has used, read from /proc: for the processes given and all their descendants.
+// The resources that a server has used, read from /proc: for the processes given and all their descendants.
 #include <sys/types.h>
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What a run prints.
+// Prints the outcome of a run.
 #include <fmt/format.h>
 
 #include <algorithm>

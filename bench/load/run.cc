@@ -1,3 +1,4 @@
+// Starts the threads, gives each its connections, measures while they work, and ends them.
 #include "bench/load/run.h"
 
 #include <fmt/format.h>

@@ -17,7 +17,7 @@
 
 namespace poplar::bench {
 
-/// What all threads of a run share.
+/// Shared by all threads of a run.
 struct Run {
     explicit Run(Options o);
 
@@ -50,7 +50,7 @@ public:
     void one_less();  ///< a connection has ended; the loop stops with the last one
 };
 
-/// What the connection number `index` of all does: repeats its operation until the end.
+/// The work of connection number `index` of all: repeats its operation until the end.
 using Work = std::function<Detached(Worker&, unsigned index)>;
 
 /// A run's outcome, for the report.

@@ -1,5 +1,5 @@
 #pragma once
-// What a run has seen: counts, latencies, errors by kind. One thread writes, its loop's; the totals are atomic so that
+// The figures of a run: counts, latencies, errors by kind. One thread writes, its loop's; the totals are atomic so that
 // the progress line can look on.
 #include <array>
 #include <atomic>

@@ -1,4 +1,4 @@
-// What connections repeat: poll, drain, deliver, or a mixture of them.
+// The operations that connections repeat: poll, drain, deliver, or a mixture of them.
 #include <cstdint>
 
 #include "bench/load/mail_session.h"

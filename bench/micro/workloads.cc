@@ -1,3 +1,4 @@
+// The workloads: parsers and codecs, whole POP3 and LMTP sessions in memory, the engine on a disk.
 #include "bench/micro/workloads.h"
 
 #include <fmt/format.h>
