@@ -1,3 +1,4 @@
+// Looks up where bodies lie, opens their segments, and tries again when a body was copied meanwhile.
 #include "engine/local/body_series.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// A rebuild: the old index is set aside, the whole log replayed, what only the old index knows written to the log, and
+// each damaged file replaced by a copy.
 #include "engine/local/rebuild.h"
 
 #include <fmt/format.h>
