@@ -141,7 +141,6 @@ private:
     static void take_out(Draft& draft, MailboxRecord& from, const StoredMessage& message);
     void retain(Draft& draft, MailboxRecord& from, StoredMessage message, std::string_view reason);
 
-    Task<Result<std::vector<StoredMessage>>> messages_of(AccountId account, MailboxId mailbox, std::vector<Uid> uids);
     Task<Result<KeywordTable>> keywords(AccountId account, MailboxId mailbox);
     Task<Result<FlagOutcome>> try_change_flags(AccountId account, Hot& hot, MailboxId id, const std::vector<Uid>& uids,
                                                const FlagChange& change);

@@ -3,14 +3,11 @@
 
 #include "mailstore/changes.h"
 #include "mailstore/keys.h"
+#include "mailstore/lookup.h"
 
 namespace poplar::mailstore {
 
 namespace {
-
-constexpr std::size_t kFewGets = 16;  // more messages are found faster by a scan, if they are not far apart
-constexpr std::size_t kSparse = 8;    // places passed over for each that is wanted
-constexpr std::size_t kPage = 1000;   // entries a scan
 
 void count_flags(MailboxTotals& totals, const Flags& before, const Flags& after) {
     auto count = [&](std::uint64_t& counter, Flag flag) {
@@ -22,69 +19,6 @@ void count_flags(MailboxTotals& totals, const Flags& before, const Flags& after)
 }
 
 }  // namespace
-
-Task<Result<std::vector<StoredMessage>>> Changes::messages_of(AccountId account, MailboxId mailbox,
-                                                              std::vector<Uid> uids) {
-    std::vector<StoredMessage> found;
-    if (uids.empty()) co_return found;
-    const Uid first = uids.front(), last = uids.back();
-    auto take = [&](engine::EntryView entry) -> Result<> {
-        auto message = decode_message(entry);
-        if (!message) return pass_on(message);
-        if (message->own_uid.value == 0) found.push_back(std::move(*message));
-        return {};
-    };
-    if (uids.size() <= kFewGets || last.value - first.value > kSparse * uids.size()) {
-        for (auto uid : uids) {
-            const auto key = keys::message(mailbox, OrderKey(uid.value));
-            auto value = co_await engine_.get(account, key);
-            if (!value && value.error().code() == Errc::not_found) continue;
-            if (!value) co_return pass_on(value);
-            if (auto taken = take({key, *value}); !taken) co_return pass_on(taken);
-        }
-    } else {
-        auto range = keys::messages(mailbox, OrderKey(first.value));
-        range.end = keys::message(mailbox, OrderKey(last.value + 1));
-        auto next = uids.begin();
-        for (bool more = true; more;) {
-            auto page = co_await engine_.scan(account, range, kPage);
-            if (!page) co_return pass_on(page);
-            for (const auto entry : *page) {
-                const auto uid = keys::uid_of(entry.key);  // of a message that has its order for its UID
-                next = std::lower_bound(next, uids.end(), uid);
-                if (next == uids.end() || *next != uid) continue;
-                if (auto taken = take(entry); !taken) co_return pass_on(taken);
-            }
-            more = page->size() == kPage;
-            if (more) range.begin_behind(page->back().key);
-        }
-    }
-    if (found.size() == uids.size()) co_return found;
-    // A message that came back to its place has another UID, which leads there.
-    auto range = keys::uids(mailbox);
-    range = {keys::uid(mailbox, first), std::min(range.end, keys::uid(mailbox, Uid(last.value + 1)))};
-    for (bool more = true; more;) {
-        auto page = co_await engine_.scan(account, range, kPage);
-        if (!page) co_return pass_on(page);
-        for (const auto entry : *page) {
-            if (!std::ranges::binary_search(uids, keys::uid_of(entry.key))) continue;
-            auto order = decode_number(entry.value);
-            if (!order) co_return pass_on(order);
-            const auto key = keys::message(mailbox, OrderKey(*order));
-            auto value = co_await engine_.get(account, key);
-            if (!value && value.error().code() == Errc::not_found)
-                co_return fail(Errc::corrupt, "a UID leads to a message that is not there");
-            if (!value) co_return pass_on(value);
-            auto message = decode_message({key, *value});
-            if (!message) co_return pass_on(message);
-            found.push_back(std::move(*message));
-        }
-        more = page->size() == kPage;
-        if (more) range.begin_behind(page->back().key);
-    }
-    std::ranges::sort(found, {}, &StoredMessage::uid);
-    co_return found;
-}
 
 Task<Result<KeywordTable>> Changes::keywords(AccountId account, MailboxId mailbox) {
     auto value = co_await engine_.get(account, keys::keywords(mailbox));
@@ -123,7 +57,7 @@ Task<Result<FlagOutcome>> Changes::try_change_flags(AccountId account, Hot& hot,
             set_bit(bits, *n);
         }
     }
-    auto messages = co_await messages_of(account, id, uids);
+    auto messages = co_await look_up(engine_, account, id, uids);
     if (!messages) co_return pass_on(messages);
     FlagOutcome outcome;
     for (auto& message : *messages) {

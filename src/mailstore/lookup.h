@@ -27,4 +27,8 @@ Result<Found> decode_found(Place::Area area, engine::EntryView entry);
 Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::string unique_id,
                             std::shared_ptr<const engine::Snapshot> snapshot);
 
+/// Those of a mailbox's messages that have one of these UIDs (ascending, each once), by UID.
+Task<Result<std::vector<StoredMessage>>> look_up(engine::Engine& engine, AccountId account, MailboxId mailbox,
+                                                 std::vector<Uid> uids);
+
 }  // namespace poplar::mailstore

@@ -3,7 +3,6 @@
 #include "mailstore/mail_store.h"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "mailstore/account_queues.h"
 #include "mailstore/change_log.h"
@@ -16,6 +15,7 @@
 #include "mailstore/message_lists.h"
 #include "mailstore/record.h"
 #include "mailstore/repair.h"
+#include "mailstore/uid_lists.h"
 
 namespace poplar::mailstore {
 
@@ -181,6 +181,7 @@ struct MailStore::Impl {
     const Options options;
     Changes changes;
     MessageLists lists{options.list_cache};
+    UidLists uid_lists{options.uid_list_cache};
     std::shared_ptr<AccountQueues> queues;
 };
 
@@ -251,30 +252,8 @@ Task<Result<std::vector<StoredMessage>>> MailStore::list(AccountId account, Mail
     co_return messages;
 }
 
-Task<Result<MessageList>> MailStore::list_uids(AccountId account, MailboxId mailbox) {
-    MessageList list;
-    std::unordered_map<std::string, std::uint32_t> sets{{"", 0}};
-    auto snapshot = impl_->engine.snapshot(account);
-    auto range = keys::messages(mailbox);
-    bool ascending = true;
-    for (bool more = true; more;) {
-        auto page = co_await impl_->engine.scan(account, range, kPage, snapshot);
-        if (!page) co_return pass_on(page);
-        for (const auto entry : *page) {
-            auto message = decode_message(entry);
-            if (!message) co_return pass_on(message);
-            const auto& keywords = message->flags.keywords;
-            const auto [set, fresh] = sets.emplace(keywords, static_cast<std::uint32_t>(list.keyword_sets.size()));
-            if (fresh) list.keyword_sets.push_back(keywords);
-            const auto uid = static_cast<std::uint32_t>(message->uid().value);
-            ascending = ascending && (list.messages.empty() || list.messages.back().uid < uid);
-            list.messages.push_back({uid, set->second << 8 | message->flags.system, message->mod_sequence()});
-        }
-        more = page->size() == kPage;
-        if (more) range.begin_behind(page->back().key);
-    }
-    if (!ascending) std::ranges::sort(list.messages, {}, &ListedMessage::uid);
-    co_return list;
+Task<Result<std::shared_ptr<const MessageList>>> MailStore::list_uids(AccountId account, MailboxId mailbox) {
+    return impl_->uid_lists.read(impl_->engine, account, mailbox);
 }
 
 Task<Result<std::vector<std::string>>> MailStore::keywords(AccountId account, MailboxId mailbox) {

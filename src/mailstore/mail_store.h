@@ -40,6 +40,7 @@ struct Options {
     std::uint64_t inline_octets = 1u << 20;  ///< a larger body does not: the engine keeps it beside the log
     std::size_t forget_messages = 1000;      ///< expired or purged messages a commit, at most
     std::size_t list_cache = 16u << 20;      ///< octets of lists of messages kept for the next session
+    std::size_t uid_list_cache = 32u << 20;  ///< octets of lists of UIDs and flags kept for the next who asks
     std::size_t hot_accounts = 16'384;  ///< accounts' records kept in memory between changes, about 500 octets each
     std::uint64_t change_log_rows = 10'000;  ///< an account's, about; a reader that comes later reads all anew
     std::chrono::seconds change_log_age = std::chrono::days(30);  ///< and how long they are kept
@@ -140,7 +141,7 @@ public:
     Task<Result<std::vector<StoredMessage>>> list(AccountId account, MailboxId mailbox, OrderKey after,
                                                   std::size_t limit);
     /// All of them, in little memory.
-    Task<Result<MessageList>> list_uids(AccountId account, MailboxId mailbox);
+    Task<Result<std::shared_ptr<const MessageList>>> list_uids(AccountId account, MailboxId mailbox);
     /// The names of the bits in Flags::keywords.
     Task<Result<std::vector<std::string>>> keywords(AccountId account, MailboxId mailbox);
     /// Errors: invalid (no keyword), too_large (more keywords than a mailbox may have).

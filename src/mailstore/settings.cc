@@ -26,6 +26,10 @@ void add_settings(config::Keys& keys, Options& options) {
         "storage.list_cache", options.list_cache, 0, config::Keys::kMostOctets,
         "Memory for the lists of messages of unchanged maildrops, kept for their next session; about 96 octets a "
         "message, 128 where unique-ids have over 15 characters. A list takes half of it at most. `0`: none are kept.");
+    keys.size(
+        "storage.uid_list_cache", options.uid_list_cache, 0, config::Keys::kMostOctets,
+        "Memory for the lists of UIDs and flags of mailboxes that more than POP reads, kept for the next time; 16 "
+        "octets a message. A list takes half of it at most. `0`: none are kept.");
     keys.number("storage.change_log_rows", options.change_log_rows, 100, 10 * kMillion,
                 "How many changes of an account are remembered for programs that read it now and then: one that comes "
                 "later than that reads all of it anew. 100 to 10000000.");

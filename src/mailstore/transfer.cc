@@ -4,6 +4,7 @@
 
 #include "mailstore/changes.h"
 #include "mailstore/keys.h"
+#include "mailstore/lookup.h"
 
 namespace poplar::mailstore {
 
@@ -22,7 +23,7 @@ Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, 
     if (!from) co_return pass_on(from);
     auto to = co_await mailbox(account, *draft, to_id);
     if (!to) co_return pass_on(to);
-    auto messages = co_await messages_of(account, from_id, uids);
+    auto messages = co_await look_up(engine_, account, from_id, uids);
     if (!messages) co_return pass_on(messages);
     std::vector<Transferred> transferred;
     if (messages->empty()) co_return transferred;
@@ -116,7 +117,7 @@ Task<Result<std::uint64_t>> Changes::try_expunge(AccountId account, Hot& hot, Ma
     if (!draft) co_return pass_on(draft);
     auto from = co_await mailbox(account, *draft, id);
     if (!from) co_return pass_on(from);
-    auto messages = co_await messages_of(account, id, uids);
+    auto messages = co_await look_up(engine_, account, id, uids);
     if (!messages) co_return pass_on(messages);
     const std::uint64_t count = messages->size();
     if (count == 0) co_return count;

@@ -200,7 +200,7 @@ TEST_F(ChangeLogTest, OfWhatHappenedBeforeThereWasALogNothingIsTold) {
     EXPECT_FALSE(run(store.changes_since(kAccount, ModSequence(4)))->forgotten);
     auto mailbox = run(store.mailbox(kAccount, "INBOX"));
     EXPECT_EQ(mailbox->uid_validity, 1u);
-    EXPECT_EQ(run(store.list_uids(kAccount, kInbox))->messages.front().changed, ModSequence(1));
+    EXPECT_EQ((*run(store.list_uids(kAccount, kInbox)))->messages.front().changed, ModSequence(1));
     ASSERT_TRUE(run(store.append(kAccount, message("new"))));
     EXPECT_EQ(told(*run(store.changes_since(kAccount, ModSequence(4)))), "+3");
     EXPECT_TRUE(run(store.changes_since(kAccount, ModSequence(3)))->forgotten);

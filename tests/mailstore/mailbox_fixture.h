@@ -54,13 +54,13 @@ protected:
         auto keywords = test::run(store_.keywords(kAccount, id));
         EXPECT_TRUE(found && keywords);
         std::string text;
-        for (const auto& one : found->messages) {
+        for (const auto& one : (*found)->messages) {
             text += (text.empty() ? "" : " ") + std::to_string(one.uid) + ":";
             constexpr const char* kNames[] = {"seen", "answered", "flagged", "deleted", "draft"};
             std::string set;
             for (int bit = 0; bit < 5; ++bit)
                 if (one.flags >> bit & 1) set += (set.empty() ? "" : "+") + std::string(kNames[bit]);
-            const auto& bits = found->keyword_sets.at(one.flags >> 8);
+            const auto& bits = (*found)->keyword_sets.at(one.flags >> 8);
             for (std::size_t n = 0; n < bits.size() * 8; ++n)
                 if (static_cast<unsigned char>(bits[n / 8]) >> n % 8 & 1)
                     set += (set.empty() ? "" : "+") + keywords->at(n);

@@ -214,7 +214,7 @@ TEST_F(MessagesTest, ManyUidsAreFoundWhetherTheyAreCloseOrFarApart) {
         }
         change("INBOX", wanted, {How::add, bits_of(Flag::flagged), {}});
         std::set<std::uint64_t> flagged;
-        for (const auto& one : run(store_.list_uids(kAccount, kInbox))->messages)
+        for (const auto& one : (*run(store_.list_uids(kAccount, kInbox)))->messages)
             if (one.flags & bits_of(Flag::flagged)) flagged.insert(one.uid);
         EXPECT_EQ(flagged, there) << every;
         change("INBOX", wanted, {How::remove, bits_of(Flag::flagged), {}});

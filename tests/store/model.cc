@@ -479,7 +479,7 @@ private:
 
     std::map<std::uint64_t, std::uint32_t> flags_in(MailboxId id) {
         std::map<std::uint64_t, std::uint32_t> flags;
-        for (const auto& one : value_of(run(store_->list_uids(kAccount, id)), "list_uids").messages)
+        for (const auto& one : value_of(run(store_->list_uids(kAccount, id)), "list_uids")->messages)
             flags[one.uid] = one.flags;
         return flags;
     }
