@@ -12,10 +12,10 @@ constexpr std::string_view kHead = R"(# The admin API
 
 <!-- Made from src/api/ by scripts/make-pages: change the declarations there. -->
 
-HTTP/1.1 and JSON on a local socket (`admin_socket` in the [configuration](../configuration.md), mode 0600). Only root and
-the server's own user may use it: the server asks the kernel who connects, and answers anyone else 403. The `poplar`
-command is its client; `curl --unix-socket /run/poplar/admin.sock http://localhost/v1/status` works too. The same as types
-and calls for TypeScript: [admin-api.ts](admin-api.ts).
+HTTP/1.1 and JSON on a local socket (`admin_socket` in the [configuration](../operating/configuration.md), mode
+0600). Only root and the server's own user may use it: the server asks the kernel who connects, and answers anyone else
+403. The `poplar` command is its client; `curl --unix-socket /run/poplar/admin.sock http://localhost/v1/status` works
+too. The same as types and calls for TypeScript: [admin-api.ts](admin-api.ts).
 
 Addresses, names and ids in a path are percent-encoded. A body is a JSON object; a member or a parameter that is unknown,
 or has the wrong type, is an error. Times are UTC (`2026-11-22T03:05:09Z`), sizes are octets. In a query, true and false

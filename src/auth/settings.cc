@@ -62,7 +62,7 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
     keys.number("auth.hash_threads", options.hash_threads, 1, 1024, "Threads that check passwords.");
     keys.number("auth.hash_queue", options.hash_queue, 1, kMillion,
                 "Logins that may wait for one, in shares by standing, network (/24, /48) and peer "
-                "([security.md](security.md)). More: the last of the largest share is answered `-ERR [SYS/TEMP]`.");
+                "([security.md](../security.md)). More: the last of the largest share is answered `-ERR [SYS/TEMP]`.");
     keys.number("auth.hashes_per_account", options.hashes_per_account, 1, kMillion,
                 "Of those, how many may be of one account, counted apart for peers it was logged in from, others, and "
                 "others that have just failed. More are answered `-ERR [SYS/TEMP]`.");

@@ -1,6 +1,6 @@
 #pragma once
 // The kinds of keys that a configuration has. A folder declares its own (`pop3/settings.cc`), each with its place,
-// range and words; what is said about them (errors, `check-config --show`, docs/configuration.md) is made from that.
+// range and words. Errors, `check-config --show` and docs/operating/configuration.md are made from that.
 #include <chrono>
 #include <cstdint>
 #include <functional>

@@ -57,7 +57,8 @@ void add_settings(config::Keys& keys, Options& options) {
         config::Words<WithoutUtf8>{
             {"downgrade", WithoutUtf8::downgrade}, {"refuse", WithoutUtf8::refuse}, {"send", WithoutUtf8::send}},
         "What a client that has not said `UTF8` gets of a message with UTF-8 in its header: `\"downgrade\"`: the same "
-        "in ASCII ([rfcs.md](reference/rfcs.md)); `\"refuse\"`: `-ERR [UTF8]`; `\"send\"`: the message as it is, which "
+        "in ASCII ([rfcs.md](../reference/rfcs.md)); `\"refuse\"`: `-ERR [UTF8]`; `\"send\"`: the message as it is, "
+        "which "
         "RFC 6856 forbids.");
     keys.choice<Language>("pop3.language", options.language, languages(),
                           "The language of replies that `LANG *` chooses: `\"en\"`, `\"de\"`, `\"es\"`, `\"fr\"`, "

@@ -1,6 +1,6 @@
 #pragma once
 // The configuration: one TOML file, every key with a safe default, anything unknown or misspelt an error.
-// The keys are those of server/settings.cc; the tables of docs/configuration.md are made from them.
+// The keys are those of server/settings.cc; the tables of docs/operating/configuration.md are made from them.
 #include <filesystem>
 #include <functional>
 #include <map>

@@ -32,9 +32,10 @@ void add_general(config::Keys& keys, Config& config) {
               "Where everything is stored. Made (mode 0700) if missing. One server at a time: a second one is refused. "
               "Commands that open it with the server stopped (`poplar rebuild`, `poplar verify`), run by root, go on "
               "as its owner.");
-    keys.path("admin_socket", config.admin_socket,
-              "The local socket of the [admin API](reference/admin-api.md), mode 0600. Its folder is made if missing, "
-              "and is root's if root starts the server.");
+    keys.path(
+        "admin_socket", config.admin_socket,
+        "The local socket of the [admin API](../reference/admin-api.md), mode 0600. Its folder is made if missing, "
+        "and is root's if root starts the server.");
     keys.text("user", config.user,
               "The user to become after ports are bound and the private key is read. Empty: stay who started it (with "
               "a warning if that is root). Where this user could put a link (a folder on the path is its own), root "
@@ -64,7 +65,7 @@ void add_upkeep(config::Keys& keys, Config& config) {
     keys.duration("storage.believe_clock_after", config.believe_clock_after, seconds(0), days(3'650),
                   "When the machine's clock jumps by more than a day, or a start finds it so, nothing is forgotten "
                   "until it has run evenly for so long, or is right again, or is confirmed (`poplar clock confirm`). "
-                  "`\"0s\"`: until one of the last two. See [durability.md](operating/durability.md#a-wrong-clock).");
+                  "`\"0s\"`: until one of the last two. See [durability.md](durability.md#a-wrong-clock).");
 }
 
 void add_limits(config::Keys& keys, Config& config) {

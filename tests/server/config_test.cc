@@ -178,7 +178,7 @@ TEST(Config, ReadsBackEveryDefaultItShows) {
     }
 }
 
-// The tables of docs/configuration.md are made from the keys: a table holds those of the section of its first row.
+// The page with its tables made from the keys. A table holds the keys of the section that its first row belongs to.
 std::string with_tables(const std::string& page, const std::vector<config::Key>& keys) {
     auto section_of = [](std::string_view key) { return std::string(key.substr(0, key.find('.') + 1)); };
     std::string out;
@@ -211,7 +211,7 @@ std::vector<std::string> sections_of(const std::vector<config::Key>& keys) {
 }
 
 TEST(MadePages, ConfigurationPageIsUpToDate) {
-    const std::string path = POPLAR_SOURCE_DIR "/docs/configuration.md";
+    const std::string path = POPLAR_SOURCE_DIR "/docs/operating/configuration.md";
     auto defaults = good("[tls]\ncertificate = \"/c\"\nprivate_key = \"/k\"");  // pop3s has a default only with TLS
     defaults.tls.certificate = defaults.tls.private_key = defaults.hostname = "";
     const auto keys = keys_of(defaults);
@@ -222,9 +222,9 @@ TEST(MadePages, ConfigurationPageIsUpToDate) {
         std::ofstream(path) << made;
     else
         EXPECT_TRUE(there.str() == made)
-            << "docs/configuration.md is not what is made from the keys: run scripts/make-pages";
+            << "docs/operating/configuration.md is not what is made from the keys: run scripts/make-pages";
     for (const auto& section : sections_of(keys))
-        EXPECT_TRUE(made.contains("\n| `" + section)) << "docs/configuration.md has no table for [" << section << "]";
+        EXPECT_TRUE(made.contains("\n| `" + section)) << path << " has no table for [" << section << "]";
 }
 
 TEST(Keys, EachHasWordsAndALiveOneNamesWhatAppliesIt) {
