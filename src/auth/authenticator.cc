@@ -471,13 +471,13 @@ struct Authenticator::Impl {
         bool scram = better.scram_keys != account.scram_keys;
         auto done = co_await directory.upgrade_password(account.id, account.password, std::move(better));
         if (!done) {
-            log::warning("password_upgrade_failed",
+            log::warning("auth.password_upgrade_failed",
                          {{"account", account.address}, {"reason", to_string(done.error().code())}});
             co_return false;
         }
-        log::info("password_upgraded", {{"account", account.address},
-                                        {"from", scheme_of(account.password)},
-                                        {"scram_keys", scram ? "new" : "as before"}});
+        log::info("auth.password_upgraded", {{"account", account.address},
+                                             {"from", scheme_of(account.password)},
+                                             {"scram_keys", scram ? "new" : "as before"}});
         auto fresh = co_await directory.account(account.id);
         if (fresh) account = std::move(*fresh);
         co_return fresh.has_value();
