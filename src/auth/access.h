@@ -30,7 +30,7 @@ private:
     std::uint8_t bits_ = 0;
 };
 
-/// Whichever way somebody shows that the account is theirs, they may do all of it.
+/// Every proof gives all rights so far.
 constexpr Rights rights_of(Proof) { return Rights().add(Right::mail).add(Right::filters).add(Right::sending); }
 
 /// The device whose password it was, and what it does in this session.
@@ -48,7 +48,7 @@ struct Access {
     std::unique_ptr<DeviceInUse> device;  ///< null: a credential of the account's own
     OpenSessions::Entry place;            ///< in the list of sessions
 
-    /// Whether mail may go from the account by what this session does.
+    /// Whether this session may delete mail. The device's password may be for reading only.
     bool may_delete() const { return !device || !device->device.read_only; }
 };
 

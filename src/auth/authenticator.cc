@@ -1,3 +1,4 @@
+// Judges logins: the limits first, then devices, passwords (on a pool) and the other proofs.
 #include "auth/authenticator.h"
 
 #include <sodium.h>
@@ -34,14 +35,14 @@ using directory::Device;
 constexpr std::size_t kKindsFrom = 1000;  // accounts that are looked at for what SCRAM keys look like here
 constexpr auto kKindsFor = std::chrono::hours(1);
 
-/// The account's SCRAM keys, whichever way it has them.
+/// The account's SCRAM keys. They stand beside a hash, or in its place.
 std::optional<ScramKeys> keys_of(const Account& account, ScramHash hash) {
     if (auto keys = find_scram_keys(account.scram_keys, hash)) return keys;
     return find_scram_keys(account.password, hash);  // imported instead of another hash
 }
 
-/// A password as it was typed, and prepared (RFC 6856 s2.2): new hashes are made of that; hashes brought along may be
-/// of the other.
+/// A password as it was typed, and prepared (RFC 6856 s2.2). New hashes are made of the prepared form; imported ones
+/// may be of the typed form.
 class Typed {
 public:
     explicit Typed(std::string password) : typed_(std::move(password)) {
@@ -50,7 +51,7 @@ public:
     }
     const std::string& typed() const { return typed_; }
     const std::string& prepared() const { return prepared_ ? *prepared_ : typed_; }
-    /// Calls `is_right` with one form after the other; that which is right.
+    /// Calls `is_right` with one form after the other. Returns the form that is right, or null.
     template <class IsRight>
     const std::string* find(IsRight is_right) const {
         if (is_right(prepared())) return &prepared();
@@ -84,9 +85,9 @@ struct Authenticator::Impl {
         random_bytes(key.data(), key.size());
     }
 
-    // The limits. Account and peer are looked at as a pair first; a peer that the account was logged in from lately is
-    // held up by the pair's failures alone, any other by those of all the peer's attempts and of all strangers' at the
-    // account, too. A name that nobody has is counted as an account, so that the limits don't tell which names exist.
+    // The limits. A peer that the account was logged in from lately is held up only by failures of that pair. Any other
+    // peer is held up by the pair's failures, by all failures of the peer, and by those of all strangers at the
+    // account. A name that nobody has is counted as an account, so that the limits don't tell which names exist.
 
     struct Keys {
         PeerKey peer;
@@ -170,7 +171,7 @@ struct Authenticator::Impl {
         for (auto now = SteadyClock::now(); now < time && !stopping; now = SteadyClock::now()) {
             timer.expires_at(std::min<SteadyTime>(time, now + std::chrono::seconds(1)));
             auto [stopped] = co_await timer.async_wait(asio::as_tuple(use_awaitable));
-            if (stopped) co_return;  // a cancelled wait is no reason to tell more
+            if (stopped) co_return;  // cancelled: the caller answers at once
         }
     }
 
@@ -191,7 +192,7 @@ struct Authenticator::Impl {
 
     /// One attempt, as the pool sees it.
     struct Attempt {
-        Account account;  ///< one without a password that could be right: nothing is hashed
+        Account account;  ///< without a password if none can be right; then nothing is hashed
         Typed password;
         Keys keys;
         bool is_familiar = false;
@@ -202,17 +203,17 @@ struct Authenticator::Impl {
     enum class Verdict { right, wrong, limited };
     struct Outcome {
         Verdict verdict = Verdict::wrong;
-        std::optional<std::string> right = {};           ///< the form of the password that was
+        std::optional<std::string> right = {};           ///< the form of the password that was right
         std::optional<directory::Password> better = {};  ///< to replace what is stored
     };
 
-    /// Keys for what of all keys is to be made of a password.
+    /// Appends keys of the password to `keys`, for each of `hashes`.
     void add_scram_keys(std::string& keys, const std::vector<ScramHash>& hashes, std::string_view password) const {
         for (auto hash : hashes) keys += to_string(derive_scram_keys(hash, password, options.scram_iterations));
     }
 
-    /// Runs on the pool. The limits are looked at again here: of many guesses at a time, those that waited take turns
-    /// once the first ones have failed. So is what was verified meanwhile: of many right ones at a time one is hashed.
+    /// Runs on the pool. Looks at the limits again, because guesses that came together with this one may have failed
+    /// while it waited. Looks into the cache again, so that of many right passwords at a time only one is hashed.
     Outcome judge(const Attempt& attempt) {
         if (!attempt.had_its_turn && is_over(attempt.keys, attempt.is_familiar ? Limits::pair : Limits::all))
             return {Verdict::limited};
@@ -241,14 +242,14 @@ struct Authenticator::Impl {
             } catch (const std::bad_alloc&) {
                 return outcome;  // another login will upgrade it
             }
-            // What SCRAM logins have stood on so far.
+            // The old "hash" was SCRAM keys: they are kept, because SCRAM logins need them.
             if (parse_scram_keys(account.password)) better.scram_keys += account.password;
         }
         outcome.better = std::move(better);
         return outcome;
     }
 
-    /// How long a hash takes here, about: as long as the place of a name that needs none is taken.
+    /// Keeps the average time of a hash. A login that needs no hash is answered as late as if it had needed one.
     void note_cost(SteadyClock::duration took) {
         auto before = hash_cost.load(std::memory_order_relaxed);
         hash_cost.store(before + (took.count() - before) / 8, std::memory_order_relaxed);
@@ -366,11 +367,12 @@ struct Authenticator::Impl {
                 continue;
             }
             if (judged->verdict == Verdict::wrong) {
-                // Nothing was hashed: the place is taken, and the answer comes, as if it had been.
+                // If nothing was hashed, the place stays taken and the answer comes as late as if it had been.
                 auto cost = SteadyClock::duration(hash_cost.load(std::memory_order_relaxed));
                 if (!usable) co_await pause_until(place->busy(cost / std::max<std::size_t>(options.hash_threads, 1)));
                 place.reset();
-                // A wrong guess that was spared a turn takes it now: its answer must not tell who is at home here.
+                // A familiar peer was spared the turn that strangers take. After a wrong guess it takes it, because a
+                // quick answer would tell that the account was logged in from there.
                 if (is_familiar && is_over(keys, Limits::others)) {
                     auto turn = co_await wait_for_turn(keys, Limits::others);
                     if (!turn) co_return co_await answer(begun, std::move(turn.error()));

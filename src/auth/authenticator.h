@@ -19,13 +19,13 @@ namespace poplar::auth {
 struct Options {
     std::chrono::seconds cache_ttl = std::chrono::minutes(5);  ///< 0: every login hashes
     std::size_t cache_entries = 100'000;
-    bool upgrade_hashes = false;        ///< rewrite a weaker scheme as Argon2id at the next good login
-    std::vector<ScramHash> scram_keys;  ///< kept beside a password's hash from when it is set, or from a good login
+    bool upgrade_hashes = false;              ///< rewrite a weaker scheme as Argon2id at the next good login
+    std::vector<ScramHash> scram_keys;        ///< made when a password is set, or at its next good login, if missing
     std::uint32_t scram_iterations = 15'000;  ///< of new ones (RFC 7677 s4)
     std::size_t hash_threads = 2;
     std::size_t hash_queue = 256;         ///< logins waiting for a hash; more are answered busy
     std::size_t hashes_per_account = 32;  ///< of those, of one account and standing; more are answered busy
-    // Failures that cost nothing; each further attempt takes its turn, ever further apart. 0: no limit.
+    // So many failures cost nothing. After them attempts take turns, which come ever further apart. 0: no limit.
     std::uint32_t failures_per_pair = 10;     ///< of one account from one peer
     std::uint32_t failures_per_peer = 20;     ///< from one peer, to accounts that were not logged in from there lately
     std::uint32_t failures_per_account = 50;  ///< of one account, from peers it was not logged in from lately
@@ -33,8 +33,8 @@ struct Options {
     std::size_t failure_entries = 100'000;  ///< pairs, peers and accounts whose failures are counted; the oldest go
     std::chrono::milliseconds longest_delay = std::chrono::seconds(10);  ///< between two turns
     std::chrono::milliseconds longest_wait =
-        std::chrono::seconds(20);     ///< for a turn; who would wait longer is told busy
-    std::size_t familiar_peers = 16;  ///< of an account, kept with it: they are held up by their own failures alone
+        std::chrono::seconds(20);     ///< for a turn; an attempt that would wait longer is answered busy
+    std::size_t familiar_peers = 16;  ///< kept for each account; only their own failures hold them up
     /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
@@ -57,7 +57,7 @@ struct Claim {
     std::string peer;
     bool peer_is_loopback = false;
     Proof proof = Proof::password;
-    SteadyTime begun = SteadyClock::now();  ///< the failure's delay counts
+    SteadyTime begun = SteadyClock::now();  ///< the failure's delay counts from here
 };
 
 /// Somebody who has shown who they are.
@@ -102,12 +102,12 @@ public:
     /// A new `{ARGON2ID}...` hash and the SCRAM keys that are wanted, made on the hashing pool. Errors: busy.
     Task<Result<directory::Password>> hash_password(std::string password);
 
-    /// From where accounts are logged in to is written on `background`, which must go before this. Before the first
-    /// login.
+    /// Lets the familiar peers be written on `background`, which must be destroyed before this object. To be called
+    /// before the first login.
     void keep_familiar_peers_on(Executor background);
-    /// Writes what of that is not written yet.
+    /// Writes the familiar peers that are not written yet.
     Task<> flush();
-    /// The server stops: who waits for a turn or an answer does so no longer than a second.
+    /// The server stops: attempts that wait for a turn or an answer end within a second.
     void stop();
 
 private:

@@ -64,7 +64,7 @@ Result<std::string> account_claim(const Json& claims, const TokenOptions& option
     auto name = text_of(claims, options.account_claim);
     if (name.empty() || name.size() > kNameLimit || name.find('\0') != std::string::npos)
         return fail(Errc::denied, fmt::format("token: no claim \"{}\"", options.account_claim));
-    // OpenID Connect Core s5.1: an address its owner has not been shown to have is nobody's.
+    // OpenID Connect Core s5.1: the issuer has not checked that the address is its user's.
     if (options.account_claim == "email" && !is_verified(claims))
         return fail(Errc::denied, "token: the address is not verified");
     return name;

@@ -35,7 +35,7 @@ std::optional<DevicePassword> parse_device_password(std::string_view typed);
 
 /// What is stored: 16 random octets, and a hash (BLAKE2b, 32 octets) of the secret under them.
 std::string hash_device_secret(std::string_view secret);
-/// In a time that tells nothing of the secret.
+/// Compares in constant time.
 bool matches_device_secret(std::string_view stored, std::string_view secret);
 
 }  // namespace poplar::auth

@@ -21,7 +21,7 @@ class DeviceUses {
 public:
     DeviceUses(directory::Directory& directory, const Clock& clock) : directory_(directory), clock_(clock) {}
 
-    /// One login. What it does counts when it ends.
+    /// One session of a device. What it fetched and deleted is noted when it ends.
     class Session {
     public:
         Session(Session&& other) noexcept { swap(other); }

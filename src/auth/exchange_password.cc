@@ -39,7 +39,7 @@ public:
     }
 };
 
-/// Never an RFC: draft-murchison-sasl-login. The name may come with the command.
+/// draft-murchison-sasl-login, which never became an RFC. The name may come with the command.
 class Login final : public PasswordExchange {
 public:
     Login(Authenticator& authenticator, const Channel& channel)

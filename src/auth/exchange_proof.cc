@@ -24,7 +24,7 @@ protected:
     }
 };
 
-/// Nobody's secret where the account has none, so that the work is the same.
+/// The account's secret; if it has none, one that nobody knows, so that the work is the same.
 std::string secret_of(const std::optional<directory::Account>& account) {
     return account && !account->shared_secret.empty() ? account->shared_secret : random_text(kNonceLength);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The exchanges, by mechanism: for Sasl::begin alone.
+// Makes the exchange of each mechanism. Only Sasl::begin uses this.
 #include <memory>
 
 #include "auth/exchange.h"

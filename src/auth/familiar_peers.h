@@ -1,7 +1,7 @@
 #pragma once
-// Remembers where accounts were logged in from lately: peers that no failures of others lock out. Kept in the
-// directory, so that neither a restart nor a clock that is set forgets them; read and written in the background, so
-// that a login pays for a look in memory.
+// Remembers from which peers each account was logged in to lately, because failures of others must not lock these out.
+// The directory keeps them, so that neither a restart nor a clock that is set forgets them. They are written in the
+// background, so that a login pays only for a look in memory.
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -20,8 +20,8 @@ namespace poplar::auth {
 /// Functions may be called from any thread.
 class FamiliarPeers {
 public:
-    /// Of each account the last `per_account` peers are kept, at least half of them those that it came from last. What
-    /// `cached` accounts have is remembered in memory.
+    /// Keeps `per_account` peers of each account, at least half of them the latest ones, and those of `cached` accounts
+    /// in memory.
     FamiliarPeers(directory::Directory& directory, std::size_t per_account, std::size_t cached);
 
     /// A good login. It is known at once to knows(), and is durable once flush() returns.
@@ -31,8 +31,8 @@ public:
     /// Writes what was noted. One call at a time works, others wait for it.
     Task<> flush();
 
-    /// `call` is called on a login's thread when there is something for flush(), and not again before that has run. To
-    /// be set before the first login.
+    /// A login calls `call`, on its thread, when there is something for flush(); then no login does until flush() has
+    /// run. To be set before the first login.
     void on_noted(std::function<void()> call) { on_noted_ = std::move(call); }
 
 private:

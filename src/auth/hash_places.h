@@ -10,8 +10,8 @@
 
 namespace poplar::auth {
 
-/// How many logins of one account may wait for a hash: a few of each standing, so that those of strangers take no place
-/// from the owner's. May be called from any thread.
+/// Bounds how many logins of one account wait for a hash. Each standing has places of its own, so that strangers take
+/// none from the owner. May be called from any thread.
 class HashPlaces {
     struct Line {
         std::size_t taken = 0;
@@ -29,7 +29,8 @@ public:
         ~Place() {
             if (places_ != nullptr) places_->leave(key_);
         }
-        /// When work of this length, behind that of the account's others that did the same, would be over.
+        /// The time at which `work` would be over if a thread did it behind all other `work` of the account and
+        /// standing. A login that needs no hash waits until then, so that its time does not tell.
         SteadyTime busy(SteadyClock::duration work) {
             std::lock_guard hold(places_->mutex_);
             auto& line = places_->lines_.at(key_);

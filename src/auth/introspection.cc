@@ -1,3 +1,4 @@
+// Asks a token's issuer, and remembers good answers.
 #include "auth/introspection.h"
 
 #include <fmt/format.h>

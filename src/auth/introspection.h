@@ -1,6 +1,6 @@
 #pragma once
-// Asking a token's issuer whom it stands for (RFC 7662): one HTTP(S) request, bounded in time, size and number, its
-// good answers remembered for a moment, since clients poll.
+// Asks a token's issuer whom it stands for (RFC 7662), with one HTTP(S) request that is bounded in time, size and
+// number. Good answers are remembered for a moment, because clients poll.
 #include <memory>
 #include <string>
 

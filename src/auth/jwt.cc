@@ -1,3 +1,4 @@
+// Verifies JWTs with OpenSSL.
 #include "auth/jwt.h"
 
 #include <fmt/format.h>
@@ -198,7 +199,7 @@ Result<std::string> JwtKeys::account_of(std::string_view token, Timestamp now) c
     if (!right) return denied("signed by none of the keys");
     auto claims = object_of(parts->payload);
     if (!claims) return denied("malformed claims");
-    // A JWT that never expires could not be taken back: nobody is asked about it.
+    // A JWT without an expiry could never be taken back, because the issuer is not asked about it.
     if (!claims->contains("exp")) return denied("no expiry");
     return account_claim(*claims, options_, now);
 }

@@ -8,7 +8,7 @@ namespace poplar::auth {
 
 namespace {
 
-/// Whether an ending of `ended` is one of these sessions, too.
+/// Whether an ending of `ended` ends the sessions of `whose`, too.
 bool concerns(const OpenSessions::Whose& ended, const OpenSessions::Whose& whose) {
     return ended.account == whose.account && (!ended.device || ended.device == whose.device);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Who is logged in, so that a disabled or removed account, or one whose password was changed, is out at once and not
-// only at its next login.
+// Lists who is logged in, so that sessions of an account end at once when it is disabled or removed, or when its
+// password changes.
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -19,8 +19,8 @@ class OpenSessions {
     struct Session;
 
 public:
-    /// How far endings have come. A login asks for it before it looks the account up: what it read may be out of date
-    /// if an ending comes in between.
+    /// Counts the calls of end(). A login takes it before it looks the account up, so that enter() sees an ending that
+    /// came in between: what the login read may be out of date then.
     using Mark = std::uint64_t;
     Mark mark() const;
 
@@ -49,8 +49,9 @@ public:
         std::optional<std::uint32_t> device = {};
     };
 
-    /// `end` is called on `executor`, once at most, and never after the entry has gone. An empty entry: the account's
-    /// sessions were ended since `seen`, or too many others were to be sure; the login has to be refused.
+    /// `end` is called on `executor`, once at most, and never after the entry has gone. Returns an empty entry if the
+    /// account's sessions were ended since `seen`, or if so many endings came that nobody can tell: the caller must
+    /// then refuse the login.
     Entry enter(Whose whose, Executor executor, Mark seen, std::function<void()> end);
 
     /// Ends the sessions of an account, or of one device of it: to be called once what they must not see any more is

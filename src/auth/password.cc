@@ -1,3 +1,4 @@
+// The schemes of stored passwords: their forms, the costs that are allowed, and how each is verified.
 #include "auth/password.h"
 
 #include <crypt.h>
@@ -118,8 +119,8 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
     return true;
 }
 
-// Argon2. The cost stands in the stored string, and who imports one must not be able to take all memory or a core for
-// minutes: what libsodium calls "sensitive" (1 GiB, 4 passes) is the most that is verified.
+// Argon2. The cost stands in the stored string, and an imported one must not take all memory or a core for minutes. The
+// most that is verified is libsodium's "sensitive" (1 GiB, 4 passes).
 
 constexpr std::uint64_t kArgon2MemoryLimit = 1024 * 1024;           // KiB
 constexpr std::uint64_t kArgon2WorkLimit = 4 * kArgon2MemoryLimit;  // KiB times passes
@@ -299,7 +300,7 @@ bool digest_matches(const Stored& stored, std::string_view password) {
     return done && made_size == size && sodium_memcmp(made, bytes->data(), size) == 0;
 }
 
-/// Through a digest, so that the time tells nothing of the length either.
+/// Compares digests of both, so that the time tells nothing of the length either.
 bool plain_matches(std::string_view stored, std::string_view password) {
     auto digest = [](std::string_view text) {
         std::array<unsigned char, crypto_generichash_BYTES> out;

@@ -1,3 +1,4 @@
+// SCRAM's keys and messages.
 #include "auth/scram.h"
 
 #include <fmt/format.h>

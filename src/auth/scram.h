@@ -28,11 +28,11 @@ inline constexpr std::uint32_t kScramLeastIterations = 4096, kScramMostIteration
 /// invalid (also fewer or more iterations than the limits).
 Result<ScramKeys> parse_scram_keys(std::string_view stored);
 std::string to_string(const ScramKeys& keys);
-/// Those of `hash` in a text of several, one behind the other.
+/// Finds the keys of `hash` in `several`, a text of keys one behind the other.
 std::optional<ScramKeys> find_scram_keys(std::string_view several, ScramHash hash);
 
-/// As slow as `iterations` say. The password is prepared first (RFC 5802 s2.2: SASLprep); one that can't be is taken
-/// as it is.
+/// As slow as `iterations` say. Prepares the password first (RFC 5802 s2.2: SASLprep), or takes it as it is if it can't
+/// be prepared.
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt, std::uint32_t iterations);
 /// With a fresh salt.
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::uint32_t iterations);
@@ -48,8 +48,9 @@ struct ScramKind {
 /// Keys that no password has, always the same for a name: a stranger can't tell them from an account's.
 ScramKeys pretended_scram_keys(ScramHash hash, std::string_view server_secret, std::string_view name, ScramKind kind);
 
-/// One of `kinds`, which stand beside how many accounts have them: as often as they do, always the same for a name, and
-/// another one, where kinds or numbers change, for as few names as can be. `kinds` must not be empty.
+/// Chooses a kind for a name that nobody has. `kinds` says how many accounts have each, and each is chosen for that
+/// share of all names. The choice for a name is always the same, and when `kinds` changes it changes for as few names
+/// as possible. `kinds` must not be empty.
 ScramKind choose_scram_kind(const std::map<ScramKind, std::size_t>& kinds, std::string_view server_secret,
                             std::string_view name);
 
@@ -59,7 +60,7 @@ std::optional<std::string> sasl_prepare(std::string_view text);
 /// s2.2).
 bool sasl_prohibits(std::string_view text);
 
-/// What stands before the message proper (RFC 5801 s4; RFC 7628 s3.1 has it too): `n,a=name,`.
+/// The header before the message proper, `n,a=name,` (RFC 5801 s4; RFC 7628 s3.1 has it too).
 struct Gs2Header {
     char flag = 'n';               ///< 'n': no channel binding; 'y': would have, had we offered it; 'p': bound
     std::string binding;           ///< with 'p': its type

@@ -72,8 +72,8 @@ void Throttle::record_failure(Key key) {
     }
     auto& entry = found->second;
     auto before = failures_now(entry, now);
-    // What is left of the failure that is being forgiven goes on from where it is, or a steady guesser would never be
-    // forgiven anything.
+    // The time that already counts towards the next forgiveness is kept. If each failure began it anew, a steady
+    // guesser would never be forgiven anything.
     entry.counted = before == 0 ? now : entry.counted + (entry.failures - before) * forgiveness();
     entry.failures = std::min(before + 1, options_.failures + kRemembered);
     if (entry.failures >= options_.failures) entry.next = std::max(entry.next, now + delay(entry.failures));

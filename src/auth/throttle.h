@@ -1,6 +1,6 @@
 #pragma once
-// Limits how often somebody may guess: so many failures at once, then one attempt after the other, ever further apart.
-// No door is ever closed: an attempt that comes while no other does waits for `longest_delay` at most.
+// Limits how often somebody may guess: some failures are free, then attempts take turns, which come ever further apart.
+// Nobody is ever locked out: an attempt that comes while no other waits does so for `longest_delay` at most.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,8 +21,8 @@ struct ThrottleOptions {
     std::size_t entries = 100'000;  ///< keys; the one without a failure for the longest time goes
 };
 
-/// Counts failures by key on the steady clock, so that no clock that is set forgives or locks out anybody. May be
-/// called from any thread.
+/// Counts failures by key. It goes by the steady clock, so that setting the machine's clock neither forgives failures
+/// nor locks anybody out. May be called from any thread.
 class Throttle {
 public:
     using Key = std::uint64_t;

@@ -12,9 +12,10 @@
 
 namespace poplar::auth {
 
-/// Remembers for a while that a password was right, as a hash under a key that only this process has (BLAKE2b): who
-/// polls every minute doesn't cost an Argon2 each time. One password an account; a changed credential_version makes
-/// what was remembered worthless. A wall clock that steps changes nothing. May be called from any thread.
+/// Remembers for a while that a password was right, so that a client that polls every minute does not cost an Argon2
+/// each time. What is kept is a hash (BLAKE2b) under a key that only this process has. One password an account; a
+/// changed credential_version makes it worthless. A wall clock that steps changes nothing. May be called from any
+/// thread.
 class VerifiedCache {
 public:
     /// Remembers nothing with a `ttl` or `entries` of 0. Where `entries` are used up, the oldest go.

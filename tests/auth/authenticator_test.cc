@@ -1,3 +1,4 @@
+// Logins with a password: what is right, remembered, limited, spared and hashed.
 #include "auth/authenticator.h"
 
 #include <gtest/gtest.h>
@@ -25,7 +26,7 @@ protected:
     void SetUp() override {
         options.failure_delay = 0ms;
         options.longest_wait = 0ms;
-        options.longest_delay = 24h;  // a slow machine must not come so far
+        options.longest_delay = 24h;  // no test reaches it, however slow the machine
         ASSERT_TRUE(run(directory.add_domain("example.org")));
         ASSERT_TRUE(run(directory.add_account("bob@example.org", "{PLAIN}secret")));
         ASSERT_TRUE(run(directory.add_account("carol@example.org", "{PLAIN}hidden")));
@@ -53,8 +54,8 @@ protected:
         EXPECT_TRUE(found);
         return found ? *found : Account{};
     }
-    /// Changes a stored password behind the directory's back, its version staying the same: only a login that does not
-    /// look at the hash goes on as before.
+    /// Changes a stored hash without a new credential_version. The old password is then right only for a login that
+    /// does not look at the hash.
     void swap_stored(const std::string& local, const std::string& password) {
         auto account = find(local + "@example.org");
         account.password = password;
@@ -107,7 +108,7 @@ TEST_F(AuthenticatorTest, RefusesCharactersThatSaslprepProhibits) {
     ASSERT_TRUE(run(directory.add_account("x@example.org", "{PLAIN}\ue000")));
     EXPECT_EQ(outcome("x@example.org", "\ue000"), "wrong password");
     EXPECT_EQ(outcome("\ue000@example.org", "x"), "unknown user");
-    // What is not ASCII only by writing from right to left, or is newer than RFC 3454, is no reason.
+    // Text from right to left, or newer than RFC 3454, is no reason to refuse.
     for (std::string password : {"\u05e9\u05dc\u05d5\u05dd1", "\U0001fae0", "tab\t"}) {
         ASSERT_TRUE(run(directory.set_password("x@example.org", "{PLAIN}" + password)));
         EXPECT_EQ(outcome("x@example.org", password), "") << password;
@@ -151,7 +152,7 @@ TEST_F(AuthenticatorTest, AnswersEveryFailureNoSoonerThanTheDelay) {
     EXPECT_EQ(reasons, (std::map<std::string, int>{{"wrong password", 1}, {kRefused.data(), 1}, {"unknown user", 2}}));
 }
 
-// What is remembered.
+// The cache of verified passwords.
 
 TEST_F(AuthenticatorTest, DoesNotHashAgainWhileItRemembers) {
     options.cache_ttl = 60s;
@@ -218,7 +219,8 @@ TEST_F(AuthenticatorTest, DoesNotTakeANewAccountOfThatNameForTheOldOne) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "wrong password");
 }
 
-// Limits. What is over one is refused here and does not wait for its turn (longest_wait is 0), unless a test says so.
+// Limits. An attempt over a limit is refused here and does not wait for its turn (longest_wait is 0), unless a test
+// says so.
 
 TEST_F(AuthenticatorTest, RefusesAPeerAfterTooManyFailuresAndForgivesThemOneByOne) {
     options.failures_per_peer = 3;
@@ -310,7 +312,7 @@ TEST_F(AuthenticatorTest, LooksAtTheAccountAgainAfterAWait) {
     EXPECT_EQ(result, "account is disabled");
 }
 
-// Who is spared.
+// Familiar peers.
 
 /// bob was logged in from 192.0.2.1; then strangers fail, from there and from elsewhere.
 class FamiliarTest : public AuthenticatorTest {

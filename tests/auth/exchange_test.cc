@@ -1,3 +1,4 @@
+// Every mechanism, against GNU SASL's client where that knows it.
 #include "auth/exchange.h"
 
 #include <gsasl.h>
@@ -223,7 +224,7 @@ TEST_F(ExchangeTest, GnuSaslsClientLogsInWithEveryMechanismItHas) {
 }
 
 TEST_F(ExchangeTest, ChannelBindingCantBeTakenAway) {
-    // RFC 5802 s6: a client that could bind and was told that we can't.
+    // RFC 5802 s6: with "y" the client says that it could bind, and believes that we can't.
     EXPECT_EQ(play("SCRAM-SHA-256", {"y,,n=bob@example.org,r=abc"}).substr(0, 8), "invalid:");
     EXPECT_EQ(play("SCRAM-SHA-256", {"n,,n=bob@example.org,r=abc"}), "challenge");
     EXPECT_EQ(play("SCRAM-SHA-256", {"p=tls-exporter,,n=bob@example.org,r=abc"}).substr(0, 8), "invalid:");
@@ -241,7 +242,7 @@ TEST_F(ExchangeTest, AStrangerCantTellWhichAccountsThereAre) {
         return challenges.back().substr(challenges.back().find(",s="));
     };
     auto form = [](const std::string& text) { return std::pair(text.size(), text.substr(text.find(",i="))); };
-    // Nobody, no keys, disabled: a challenge of the same form, the same each time, in each spelling.
+    // For a name that is nobody's, without keys or disabled the challenge has the same form, and is the same each time.
     for (std::string name : {"nobody@example.org", "carol@example.org", "off@example.org", "nobody"}) {
         auto first = ask(name);
         EXPECT_EQ(ask(name), first);
@@ -430,7 +431,7 @@ TEST_F(ExchangeTest, AStrangersChallengeHasTheFormOfAnImportedAccounts) {
     EXPECT_EQ(forms, std::vector(3, "27,i=10000"s));
 }
 
-/// Two failures are free, and what is over a limit is refused and does not wait.
+/// Two failures are free; an attempt over a limit is refused and does not wait.
 class ExchangeLimits : public ExchangeTest {
 protected:
     struct Way {

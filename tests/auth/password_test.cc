@@ -1,3 +1,4 @@
+// Every scheme: right and wrong passwords, malformed hashes, and costs over the limit.
 #include "auth/password.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SCRAM: the RFCs' own exchanges, and what clients may send wrong.
 #include "auth/scram.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@ std::string decoded(std::string_view text) {
     return bytes ? *bytes : std::string();
 }
 
-/// An exchange of an RFC: the server's part of the nonce is what it was there.
+/// An exchange from an RFC, with the server's part of the nonce as it is there.
 struct Vector {
     ScramHash hash;
     std::string_view client_nonce, server_nonce, salt, proof, signature;

@@ -7,8 +7,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Three failures in 600 s, then turns 1,000 s, 2,000 s, 4,000 s and 8,000 s apart: nothing that a slow machine
-/// reaches.
+/// Three failures in 600 s, then turns 1,000 s, 2,000 s, 4,000 s and 8,000 s apart: too long for a slow machine to
+/// matter.
 class ThrottleTest : public testing::Test {
 protected:
     void fail(int times, Throttle::Key key = 1) {

@@ -1,3 +1,4 @@
+// Bearer tokens: how clients bring them, and JWTs with good and bad signatures and claims.
 #include "auth/token.h"
 
 #include <gtest/gtest.h>
