@@ -18,7 +18,7 @@ inline constexpr std::string_view kPostmaster = "postmaster";
 /// In any case (RFC 5321 s4.5.1).
 bool is_postmaster(std::string_view local);
 
-/// A change in the making.
+/// A change of the directory before its commit: what it read and what it writes.
 struct Draft {
     Counters counters;
     engine::Batch batch;
@@ -36,15 +36,15 @@ struct Match {
     std::string detail;
 };
 
-/// Where an alias led when the directory had this change number. A stranger may ask again and again, and each time a
-/// thousand accounts would have to be looked up.
+/// Where an alias led when the directory had this change number. It is kept because strangers can ask again and again,
+/// and each time a thousand accounts would have to be looked up.
 struct Expansion {
     engine::ChangeNumber number;
     std::shared_ptr<const Resolution> led_to;  ///< its detail is that of the one account at the end, if any
 };
 
-/// Whether a change may alter where an alias leads. Noting where an account was logged in from does not, and would
-/// have every alias looked up anew at each login from a new place.
+/// Whether a change may alter where an alias leads. Noting where an account was logged in from does not; if it counted
+/// as such a change, each login from a new place would make the kept answers worthless.
 enum class AliasesLead { anew, as_before };
 
 struct Core {
@@ -53,14 +53,15 @@ struct Core {
     Options options;
     AsyncMutex writer;                              ///< held by the one change being made; reads never take it
     std::mutex expansions_mutex;                    ///< for the three that follow
-    engine::ChangeNumber alike_from{}, alike_to{};  ///< aliases lead to the same from this to that
+    engine::ChangeNumber alike_from{}, alike_to{};  ///< no change between the two altered where an alias leads
     OctetCache<std::string, Expansion> expansions{options.alias_cache};  ///< by the alias
 
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
     Result<mail::Address> normalize(const mail::Address& address) const;
     Result<mail::Address> normalize(std::string_view text) const;
-    /// The same, of an account or alias to be made. In other servers "*" is a pattern: an address with it, a letter
-    /// like any other (RFC 5321 s4.1.2), would wait for mail that never comes. Errors: invalid.
+    /// The same, for an account or alias to be made, which may not contain "*". In other servers that is a pattern;
+    /// here it would be a letter like any other (RFC 5321 s4.1.2), and the address would wait for mail that never
+    /// comes. Errors: invalid.
     Result<mail::Address> new_name(std::string_view text) const;
     static Result<> check_password(const Password& password);
 
@@ -70,13 +71,13 @@ struct Core {
     Task<Result<std::optional<Entity>>> entity(mail::Address address);
     /// By the whole address, then without its detail.
     Task<Result<std::optional<Match>>> match(mail::Address address);
-    /// An id whose partition nobody has ever written to: even if damage cost us the counter, no account gets another's
-    /// mail.
+    /// An id whose partition was never written to, so that no account gets another's mail, even if the counter was lost
+    /// by damage.
     Task<Result<AccountId>> new_account_id(Draft& draft);
     /// The address of an account. Errors: not_found.
     Task<Result<Account>> account(mail::Address address);
 
-    /// True if an alias leads to the same now, at `number`, as it did then. Under expansions_mutex.
+    /// True if aliases lead to the same at `number` as they did at `then`. The caller holds expansions_mutex.
     bool leads_as_before(engine::ChangeNumber then, engine::ChangeNumber number) const {
         return then == number || (alike_from <= then && then <= number && number <= alike_to);
     }
@@ -107,7 +108,7 @@ struct Core {
 private:
     static constexpr int kAttempts = 32;
 
-    /// One commit led from this change number to that.
+    /// Notes that the commit between these two numbers did not alter where an alias leads.
     void note_alike(engine::ChangeNumber before, engine::ChangeNumber after) {
         std::lock_guard guard(expansions_mutex);
         if (alike_to != before) alike_from = before;

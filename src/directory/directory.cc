@@ -481,7 +481,7 @@ Task<Result<std::string>> Directory::server_secret() {
 
 namespace {
 
-/// One kind of what stands behind addresses, in key order, at most `limit`, after the address `after`.
+/// Lists entities of one kind in key order, at most `limit`, after the address `after`.
 template <class Kind>
 Task<Result<std::vector<Kind>>> list(Core& core, std::string domain, std::string after, std::size_t limit) {
     if (!domain.empty()) {

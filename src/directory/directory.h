@@ -20,14 +20,14 @@ using AccountId = engine::PartitionId;  ///< an account's partition; never reuse
 /// The directory's own partition. Accounts' partitions follow kFirstAccount.
 inline constexpr engine::PartitionId kDirectoryPartition{1};
 inline constexpr AccountId kFirstAccount{1024};
-/// A mailbox of the server's own, without an account: mail for a postmaster whom nobody has named is kept there.
+/// A mailbox of the server's own, without an account. It keeps mail for the postmaster until somebody is named as such.
 inline constexpr AccountId kPostmasterMailbox{3};
 
 enum class AccountStatus : std::uint8_t { enabled, disabled };
 
 inline constexpr std::uint32_t kNeverExpires = 0xffff'ffff;  ///< in place of a number of days
 
-/// What an account has of its own in place of the server's configuration.
+/// Settings of one account, which go before the server's configuration.
 struct AccountSettings {
     std::optional<std::uint32_t> expire_days = {};  ///< pop3.expire: days that mail stays, 0, or kNeverExpires
     std::optional<std::uint32_t> login_delay = {};  ///< pop3.login_delay: seconds
@@ -75,7 +75,7 @@ struct DeviceUse {
     Timestamp last{};
     std::string peer = {}, protocol = {}, client = {};  ///< of the last login
     std::uint64_t logins = 0, fetched = 0, deleted = 0;
-    void add(const DeviceUse& other);  ///< what `other` tells, too; the later login counts as the last
+    void add(const DeviceUse& other);  ///< sums the counts; the later of the two logins is the last
 };
 
 /// A password as it is stored.
@@ -110,8 +110,8 @@ struct Resolution {
     };
     Kind kind = Kind::unknown_user;
     std::vector<AccountId> accounts;
-    /// Of `user+detail@`, as the sender wrote it; empty if the whole address was found. The detail of an alias's target
-    /// takes its place where all leads to one account.
+    /// The detail of `user+detail@`, as the sender wrote it; empty if the whole address was found. If an alias leads to
+    /// one account alone, by a target with a detail, that detail takes its place.
     std::string detail;
 };
 
@@ -126,19 +126,18 @@ struct Options {
 
 struct Core;  // core.h
 
-/// All functions may be called from any thread with an executor. Beside those named, any call may fail with io,
-/// no_space, corrupt or cancelled; with invalid for a malformed address or domain, or a stored password, SCRAM keys or
-/// a secret of more than 1,024 octets; a change with busy, if another process keeps changing the directory. Changes are
-/// made one after the other and are durable when they return; reads don't wait for them.
+/// All functions may be called from any thread with an executor. Changes are made one after the other and are durable
+/// when they return; reads don't wait for them. Errors of any call, beside those named: io, no_space, corrupt,
+/// cancelled; invalid (a malformed address or domain; a stored password, SCRAM keys or a secret of more than 1,024
+/// octets); and of a change, busy (another process keeps changing the directory).
 class Directory {
 public:
     Directory(engine::Engine& engine, const Clock& clock, Options options);
     ~Directory();
 
     // Domains. Errors: exists, not_found.
-    /// `postmaster`: where mail to the domain's postmaster goes, an address of this domain or one that is there
-    /// already;
-    /// "": not settled yet. Errors: not_found (its domain is not ours).
+    /// `postmaster`: where mail to the domain's postmaster goes. It is an address of this domain, which may follow
+    /// later, or one that is there already; "": not settled yet. Errors: not_found (its domain is not ours).
     Task<Result<Domain>> add_domain(std::string name, std::string postmaster = {});
     /// Errors: busy (it still has accounts or aliases).
     Task<Result<>> remove_domain(std::string name);
@@ -154,13 +153,14 @@ public:
     /// with `domain` not empty only that domain's.
     Task<Result<std::vector<Account>>> accounts(std::string domain, std::string after, std::size_t limit);
     Task<Result<>> set_password(std::string address, Password password);
-    /// As set_password, but only if the stored hash is still `old`: for what is made at a login. Errors: conflict.
+    /// As set_password, but only if the stored hash is still `old`: a login calls it, and the password may have been
+    /// changed meanwhile. Errors: conflict.
     Task<Result<>> upgrade_password(AccountId id, std::string old, Password password);
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
     Task<Result<>> set_settings(std::string address, AccountSettings settings);
-    // Where an account was logged in from, as the keys that base/peer_network.h makes: kept beside the account's
-    // record, so that who reads that does not pay for it, and gone with the account. The first one was noted last.
+    // The peers an account was logged in from, as the keys that base/peer_network.h makes, the latest first. They have
+    // a record beside the account's, so that reading the account does not pay for them; it goes with the account.
     using PeerKeys = std::vector<std::uint64_t>;
     Task<Result<PeerKeys>> familiar_peers(AccountId id);  ///< none if there is no such account
     struct SeenPeers {
@@ -168,8 +168,8 @@ public:
         PeerKeys peers;  ///< in the order they were seen; comes back as all that are kept, the last one first
     };
     /// Notes where accounts were logged in from, many in one commit, at most `limit` for an account. A peer among the
-    /// later half stays where it is: whoever comes from the same few places costs a write once. Accounts that are gone
-    /// are passed over.
+    /// latest half is not moved to the front, so that a user who comes from the same few places costs one write only.
+    /// Accounts that are gone are passed over.
     Task<Result<std::vector<SeenPeers>>> note_familiar_peers(std::vector<SeenPeers> seen, std::size_t limit);
     // Devices. Errors: not_found (the account or the device), exists (the name or id), busy (Options::devices).
     Task<Result<std::vector<Device>>> devices(AccountId account);  ///< none if there is no such account
@@ -188,11 +188,11 @@ public:
     Task<Result<std::vector<UsedDevice>>> device_uses(AccountId account);
     /// Adds to what is noted, many in one commit; devices that are gone are passed over.
     Task<Result<>> note_device_uses(std::vector<UsedDevice> uses);
-    /// Of all accounts' own settings the shortest `expire_days` and the longest `login_delay`, O(1); nothing where no
-    /// account has its own.
+    /// The shortest `expire_days` and the longest `login_delay` of all accounts that have their own, in O(1); nothing
+    /// where no account has.
     Task<Result<AccountSettings>> strictest_settings();
-    /// The address is free again at once; the mail's partition is for the caller to purge. Aliases that lead here stay;
-    /// without another target their mail is for an unknown user, until the address is there again.
+    /// The address is free again at once; the caller has to purge the mail's partition. Aliases that lead here stay.
+    /// One without another target is answered as an unknown user until the address is there again.
     Task<Result<Account>> remove_account(std::string address);
 
     struct NewAccount {
@@ -202,10 +202,11 @@ public:
         std::uint64_t added = 0, updated = 0, unchanged = 0;
         std::vector<std::pair<std::string, std::string>> refused;  ///< address and why
     };
-    /// Adds or updates many at once, a few commits for thousands; the same list again changes nothing. A domain that
-    /// is missing is refused unless `add_domains`; so is an address that the list has with two passwords, the second
-    /// time. After a failure in the middle, what was done stays: import the list again. `changed` is told, once that is
-    /// durable, of each account that was there before and got another password, also when the import fails later on.
+    /// Adds or updates many at once, a few commits for thousands; the same list again changes nothing. An entry is
+    /// refused if its domain is missing (unless `add_domains`), or if an earlier entry gave its address another
+    /// password. After a failure in the middle, what was done stays: import the list again. `changed` is called for
+    /// each account that was there before and got another password, once that is durable, even if the import fails
+    /// later.
     enum class AddDomains { no, yes };
     Task<Result<ImportCounts>> import_accounts(
         std::vector<NewAccount> accounts, AddDomains add_domains,
@@ -222,16 +223,18 @@ public:
     };
     Task<Result<Totals>> totals();  ///< from counters, O(1)
 
-    /// The one spelling of an address; text that is none as it is.
+    /// The one spelling of an address. Text that is no address comes back as it is.
     std::string canonical(std::string text) const;
 
     /// 32 random octets, made once and the same ever after: for answers about accounts that don't exist.
     Task<Result<std::string>> server_secret();
 
-    /// Where mail to `address` goes: the address itself, then without its detail, aliases followed, then the domain's
-    /// catch-all; an alias's targets have no catch-all. RFC 5321 s4.5.1: postmaster (in any case) without a domain, as
-    /// Address{"postmaster", ""}, or at a domain of ours that has none, leads to the first domain's that has one. Where
-    /// that is nobody, it leads to kPostmasterMailbox, and so it does where the domain's own leads to nobody.
+    /// Where mail to `address` goes. Looks for the address itself, then for it without its detail, then takes the
+    /// domain's catch-all. Aliases are followed; their targets have no catch-all.
+    ///
+    /// Postmaster, in any case, always leads somewhere (RFC 5321 s4.5.1). Without a domain (Address{"postmaster", ""}),
+    /// or at a domain of ours that has none, it is the postmaster of the first domain that has one. If that is nobody,
+    /// or the domain's own leads to nobody, the mail goes to kPostmasterMailbox.
     Task<Result<Resolution>> resolve(mail::Address address);
     /// Whether some domain has a postmaster, whoever that is.
     Task<Result<bool>> has_postmaster();

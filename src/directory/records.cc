@@ -1,3 +1,4 @@
+// Encodes and decodes the directory's keys and values.
 #include "directory/records.h"
 
 #include "base/encoding.h"
@@ -89,7 +90,7 @@ std::uint32_t login_delay_of(std::string_view key) {
 
 std::string encode(const Account& account) {
     Encoder out;
-    // Without secrets as older programs wrote it, who don't know what else there may be.
+    // An account without secrets is written as older programs did, so that they can read it.
     bool secrets = !account.scram_keys.empty() || !account.shared_secret.empty();
     out.u8(secrets ? kVersionWithSecrets : kVersion).u8(kAccountKind);
     out.u64(account.id.value).u8(static_cast<std::uint8_t>(account.status));
@@ -239,7 +240,7 @@ Result<Device> decode_device(std::string_view key, std::string_view value) {
             case kReadOnly: device.read_only = in.varint() != 0; break;
             case kScramKeys: device.scram_keys = in.string(); break;
             case kNetwork: device.networks.emplace_back(in.string()); break;
-            default: return damaged("device");  // what it does not know may be what a device must not do
+            default: return damaged("device");  // an unknown field may forbid something
         }
     }
     if (version != kVersion || !in.ok()) return damaged("device");

@@ -52,7 +52,7 @@ std::uint32_t device_of(std::string_view key);  ///< of either
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();
-std::vector<std::string> settings_keys(const Account& account);  ///< of what it has of its own
+std::vector<std::string> settings_keys(const Account& account);  ///< of the settings that it has
 std::string expire_days_prefix();
 std::string login_delay_prefix();
 std::uint32_t expire_days_of(std::string_view key);

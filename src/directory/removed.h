@@ -18,7 +18,7 @@ inline constexpr engine::PartitionId kServerPartition{2};
 
 struct RemovedAccount {
     AccountId id;
-    std::string address;  ///< it had
+    std::string address;  ///< that it had
     Timestamp removed{};
     Timestamp expires{};  ///< when its mail may be purged
 };
@@ -29,10 +29,10 @@ public:
     RemovedAccounts(engine::Engine& engine, const Clock& clock, std::chrono::seconds retention)
         : engine_(engine), clock_(clock), retention_(retention) {}
 
-    /// Written before the account is removed, so that a crash in between can't lose track of the mail: whoever purges
-    /// asks the directory first whether the account is still there.
+    /// To be called before the account is removed, so that a crash in between can't lose track of the mail. A purge
+    /// must therefore ask the directory first whether the account is still there.
     Task<Result<RemovedAccount>> add(AccountId id, std::string address);
-    /// Forgets this record, if it is still the one that stands there: a removal that is tried again writes another.
+    /// Forgets this record, unless another took its place: a removal that is tried again writes a new one.
     Task<Result<>> forget(RemovedAccount seen);
     /// In order of id, after `after`, at most `limit`.
     Task<Result<std::vector<RemovedAccount>>> list(AccountId after, std::size_t limit);

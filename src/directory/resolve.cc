@@ -26,7 +26,7 @@ public:
         accounts_.push_back(account.id);
     }
 
-    /// `detail` is what the way so far says for the accounts at its end.
+    /// `detail`: the one that accounts at the end of this way get.
     Task<Result<>> follow(Entity entity, std::string detail, std::size_t depth = 1) {
         if (auto* account = std::get_if<Account>(&entity)) {
             arrive(std::move(*account), std::move(detail));
@@ -55,7 +55,7 @@ public:
         co_return Result<>();
     }
 
-    /// Its detail is that of the one account it leads to, if that was cut off on the way.
+    /// Has a detail only if it leads to one account, by a target with a detail.
     Resolution result() && {
         Resolution out;
         if (endless_) {
@@ -95,14 +95,14 @@ Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) 
     auto led_to = std::make_shared<const Resolution>(std::move(walk).result());
     const auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId);
     if (octets > core.expansions.longest()) co_return led_to;
-    // If a change came in between, its number is another one already.
+    // A change that came in between has raised the directory's number, so this entry is never used then.
     decltype(core.expansions)::Gone gone;
     std::lock_guard guard(core.expansions_mutex);
     gone = core.expansions.put(address, {*number, led_to}, octets);
     co_return led_to;
 }
 
-/// `detail`: of the address the mail was sent to. Where the way led to one account with another detail, that holds.
+/// `detail`: of the address the mail was sent to. If the way led to one account with another detail, that one is taken.
 Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detail) {
     Resolution out;
     if (auto* alias = std::get_if<Alias>(&match.entity)) {
@@ -118,7 +118,7 @@ Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detai
     co_return out;
 }
 
-/// As follow_match, for what needs no following.
+/// As follow_match, for an account, which needs no following.
 Resolution arrived(Core& core, Account account, std::string detail) {
     Walk walk(core);
     walk.arrive(std::move(account), {});
@@ -153,9 +153,9 @@ Task<Result<Resolution>> resolve_postmaster(Core& core) {
     co_return co_await follow_match(core, std::move(**match), {});
 }
 
-/// An address that is nobody's: its domain may have somebody who gets all of that.
+/// For an address that is nobody's: takes the domain's catch-all, if it has one.
 Task<Result<Resolution>> resolve_in_domain(Core& core, mail::Address name) {
-    // Addresses exist in our domains only, so the domain needs a look only now.
+    // The domain is looked at only now, because an address that was found is in one of ours.
     auto domain = co_await core.domain(name.domain);
     if (!domain) co_return pass_on(domain);
     if (!*domain) co_return nowhere(Resolution::Kind::unknown_domain);
@@ -177,7 +177,7 @@ Task<Result<Resolution>> resolve_in_domain(Core& core, mail::Address name) {
     co_return out;
 }
 
-// Whoever writes to the postmaster has no other way to tell that something is wrong here.
+// Mail to the postmaster is always kept: its sender has no other way to tell us that something is wrong here.
 void keep_for_postmaster(Result<Resolution>& found) {
     if (!found || found->kind != Resolution::Kind::unknown_user) return;
     found->kind = Resolution::Kind::accounts;

@@ -1,3 +1,4 @@
+// Domains, accounts, aliases: every change, its errors, and changes at the same time.
 #include "directory/directory.h"
 
 #include <gtest/gtest.h>
@@ -176,7 +177,7 @@ TEST_F(DirectoryTest, FreesTheAddressOfARemovedAccount) {
 TEST_F(DirectoryTest, DoesNotGiveTheAccountThatTookAnAddressForTheOneThatHadIt) {
     domain("example.org");
     auto bob = account("bob@example.org");
-    // What a reader sees that read the id's place just before the account was removed and its address taken anew.
+    // A reader may have read the id's place just before the account was removed and its address taken anew.
     AccountId gone(bob.id.value + 1);
     engine::Batch batch;
     batch.put(account_id_key(gone), encode_location({"bob", "example.org"}));

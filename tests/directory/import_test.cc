@@ -1,3 +1,4 @@
+// Many accounts at once.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -117,7 +118,7 @@ TEST_F(Import, AddsMissingDomainsWhereItIsAsked) {
 
 TEST_F(Import, FindsItsAccountsAmongManyOthers) {
     import(many(30'000, "example.org"), AddDomains::yes);
-    // Two accounts at the ends of the domain: far more lies between them than is worth scanning.
+    // Two accounts at the two ends of the domain, with too many between them to be worth scanning.
     Accounts list = {{"user0@example.org", "{PLAIN}x"}, {"user9999@example.org", "{PLAIN}y"}, {"zz@example.org", ""}};
     expect(import(list), 1, 1, 1, 0);
     expect_totals(1, 30'001, 0);

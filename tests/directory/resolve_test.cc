@@ -1,3 +1,4 @@
+// Where mail to an address goes.
 #include <gtest/gtest.h>
 
 #include "tests/directory/fixture.h"
