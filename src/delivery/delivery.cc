@@ -1,3 +1,4 @@
+// Takes a message in, checks it against the limits, and appends it to each recipient's mailbox.
 #include "delivery/delivery.h"
 
 #include <fmt/format.h>
@@ -137,8 +138,7 @@ private:
         co_return co_await store_.append(account, std::move(message));
     }
 
-    // Accounts that were removed since the recipient was resolved are as if they had never been among its own, unless
-    // none is left.
+    // Accounts that were removed since the recipient was resolved are left out of its verdict, unless none is left.
     Verdict verdict_on(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) const {
         Verdict nobody{.kind = Verdict::Kind::gone, .text = "leads to no account"};
         bool stored = false;

@@ -32,17 +32,17 @@ struct Recipient {
     std::uint32_t first = 0, count = 0;  ///< its part of Envelope::accounts
 };
 
-/// A stranger says how many recipients there are, and each may lead to many accounts: little is kept of each.
+/// Keeps little of each recipient, because a stranger says how many there are, and each may lead to many accounts.
 struct Envelope {
     std::string reverse_path;  ///< "" for the null reverse-path
     std::vector<Recipient> recipients;
-    std::vector<directory::AccountId> accounts;  ///< that the recipients lead to, one recipient's behind the other's
+    std::vector<directory::AccountId> accounts;  ///< of all recipients, in the recipients' order
     mail::Received received;                     ///< `recipient` and `time` are filled in here
     std::size_t address_octets = 0;              ///< of all recipients, and of the mailboxes' names
-    /// The mailboxes that recipients name, by the recipient's number. Hardly any does.
+    /// Mailboxes that recipients name, by the recipient's number. A list, because hardly any recipient names one.
     std::vector<std::pair<std::uint32_t, std::string>> mailboxes;
 
-    /// `mailbox`: where its mail goes in the one account that it leads to, if that has it; "" for INBOX.
+    /// `mailbox`: the mailbox of the one account it leads to that the mail goes to, if it exists; "" for INBOX.
     void add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox = "");
     std::string mailbox_of(std::size_t recipient) const;
     std::size_t memory() const;  ///< octets, about, that the recipients take
@@ -55,15 +55,16 @@ struct Envelope {
 class Incoming {
 public:
     virtual ~Incoming() = default;  ///< before finish(): nothing is stored
-    /// Where the octets of the next write() may stand, which are not copied then: not empty, good until any other call.
+    /// Room for the octets of the next write(), which does not copy them if they stand there. Not empty; valid until
+    /// any other call.
     virtual std::span<char> room() = 0;
-    /// The error is what becomes of the message: the session swallows what still comes of it and answers with that;
-    /// finish() must not be called.
+    /// An error settles what becomes of the message: the session swallows what still comes of it, answers with the
+    /// error, and must not call finish().
     virtual Task<std::expected<void, Verdict>> write(std::string_view wire) = 0;
-    /// Stores for all recipients, accounts that several lead to once; all commits are under way at once so that they
-    /// share syncs. One verdict a recipient, in order: stored only when it is durable in every account the recipient
-    /// resolved to that still is there; gone if none is. The error concerns the message as a whole. `sizes` as the
-    /// decoder counted.
+    /// Stores the message once in each account that recipients lead to. All commits are under way at the same time, so
+    /// that they share syncs. Returns one verdict a recipient, in order: `stored` only when the message is durable in
+    /// every account of the recipient's that is still there; `gone` if none is. An error concerns the message as a
+    /// whole. `sizes`: as the decoder counted them.
     virtual Task<std::expected<std::vector<Verdict>, Verdict>> finish(mail::WireSizes sizes) = 0;
 };
 
@@ -74,7 +75,7 @@ public:
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
-    /// The mailbox that the address names which led there; "" for INBOX.
+    /// The mailbox that the address names by its detail; "" for INBOX.
     std::string mailbox_in(const directory::Resolution& resolution) const {
         return limits_.detail_files ? resolution.detail : std::string();
     }

@@ -40,7 +40,7 @@ Task<Result<>> Lines::guard(Task<Result<>> run, std::string_view event, std::str
     } catch (const std::exception& thrown) {
         log::error(event, {{"session", session_id}, {"what", std::string_view(thrown.what())}});
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-        throw;  // the fuzzer is to see our mistakes
+        throw;  // so that the fuzzer sees our mistakes
 #endif
     }
     reason_ = kFailed;

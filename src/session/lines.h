@@ -41,8 +41,8 @@ public:
     }
     void consume(const Line& line) { connection_.consume(line.whole); }
 
-    /// As Connection::read_line, and by `deadline` at the latest, also from a client that always has another line
-    /// ready. One failure more: conflict, when oust() was called.
+    /// As Connection::read_line, but fails after `deadline` even if the client always has another line ready. One more
+    /// error: conflict (oust() was called).
     Task<Result<std::string_view>> read(std::size_t limit, Seconds idle, net::LineEnd end = net::LineEnd::crlf_or_lf,
                                         SteadyTime deadline = SteadyTime::max());
 
@@ -54,12 +54,12 @@ public:
     /// The failure with which a session ends that has told its client why: `co_return lines.end("bad_commands")`.
     /// `reason` is for the log and stays valid.
     std::unexpected<Error> end(std::string_view reason);
-    /// From outside: the account is not what it was when it logged in. A session that waits for a command learns it
-    /// from read(), at once; one that has a command under way is cut.
+    /// Ends the session because its account has changed since the login. If it waits for a command, read() fails at
+    /// once; if it has a command under way, the connection is cut.
     void oust();
 
-    /// Awaits a session's whole run. What it throws (there is no memory, or the mistake is ours) ends this session
-    /// alone: it is logged as `event`, and the session's reason is kFailed.
+    /// Awaits a session's whole run. An exception (no memory, or a mistake of ours) ends this session alone: it is
+    /// logged as `event`, and the session's reason is kFailed.
     Task<Result<>> guard(Task<Result<>> run, std::string_view event, std::string_view session_id);
     /// For the log: why the run ended so.
     std::string_view reason(const Result<>& ended) const;

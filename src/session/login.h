@@ -1,6 +1,6 @@
 #pragma once
-// From a proof to an account that is opened, for every protocol. In two steps, because some protocols have to open what
-// they serve in between, and may refuse then:
+// Takes a client from a proof to access, for every protocol. In two steps, because some protocols have to open
+// something in between, and refuse the login if they can't:
 //
 //     auto proved = co_await login.password(name, password, "LOGIN");   // limits and delays are kept, failures logged
 //     ...                                                               // a maildrop is opened, say
@@ -60,7 +60,7 @@ public:
     Login(const LoginServices& services, const LoginTerms& terms, net::Connection& connection, Lines& lines,
           std::string_view session_id);
 
-    // A failure of these ends the session.
+    // A failure of these three ends the session.
 
     /// A password that came as it is, by a command of the protocol's own (USER and PASS, LOGIN).
     Task<Result<Attempt>> password(std::string name, std::string password, std::string_view command);
@@ -69,7 +69,7 @@ public:
     /// Any other proof of a password (APOP): `judge` begins when this does.
     Task<Result<Attempt>> prove(std::string name, std::string_view mechanism, Task<Result<auth::Verified>> judge);
 
-    /// Nothing: the account has changed since it was proved, and the client has to log in again. While the result
+    /// Returns nothing if the account has changed since the proof: the client has to log in again. While the result
     /// lives, a change of the account calls Lines::oust() on `executor`, the session's.
     std::optional<auth::Access> admit(Proved& proved, Executor executor);
 

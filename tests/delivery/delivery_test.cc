@@ -1,3 +1,4 @@
+// A message in, and what each recipient gets of it.
 #include "delivery/delivery.h"
 
 #include <gtest/gtest.h>
@@ -54,7 +55,7 @@ TEST(Delivery, PutsReturnPathDeliveredToAndReceivedOnTop) {
                           mail::format_received(to.received) + kMessage});
 }
 
-// A sender who knows of it can't make one.
+// Senders can't make mailboxes by writing to a detail.
 TEST(Delivery, MailToADetailGoesToTheMailboxOfThatNameIfThereIsOne) {
     for (bool files : {true, false}) {
         World world({.detail_files = files});
@@ -191,7 +192,7 @@ TEST(Delivery, PutsAnEmptyLineWhereTheHeaderEndsWithoutOne) {
             World world;
             auto incoming = world.delivery.begin(std::make_shared<Envelope>(envelope(world, {"demo@example.test"})), 0);
             for (std::size_t at = 0; at < sent.size(); at += std::min(step, sent.size())) {
-                // Where the session has it: in the writer's own room.
+                // As the session does: in the writer's own room.
                 const auto piece = std::string_view(sent).substr(at, step);
                 const auto room = incoming->room();
                 ASSERT_GE(room.size(), piece.size());

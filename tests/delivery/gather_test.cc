@@ -16,7 +16,7 @@ Task<int> value(int v, int turns) {
     co_return v;
 }
 
-// Ends only when `arrived` others have come as far; gives up after many turns.
+// Ends only when `expected` tasks have come here; gives up after many turns.
 Task<int> meet(int* arrived, int expected) {
     ++*arrived;
     for (int turns = 0; turns < 10'000; ++turns) {

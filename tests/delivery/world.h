@@ -62,7 +62,7 @@ struct World {
     delivery::Delivery delivery;
 };
 
-/// What follows the header fields that delivery put on top (all up to the end of our Received).
+/// The message without the header fields that delivery put on top (all up to the end of our Received).
 inline std::string content_of(const std::string& stored) {
     auto at = stored.find("\r\nReceived: ");
     if (at == stored.npos) return "no Received: " + stored;
@@ -71,7 +71,7 @@ inline std::string content_of(const std::string& stored) {
     return at == stored.npos ? "" : stored.substr(at + 2);
 }
 
-/// As content_of, for a message that is a text without a header: without the empty line that stands before it then.
+/// As content_of, for a message without a header: leaves out the empty line that delivery put before its text, too.
 inline std::string text_alone_of(const std::string& stored) {
     auto content = content_of(stored);
     return content.starts_with("\r\n") ? content.substr(2) : content;
