@@ -33,7 +33,7 @@ private:
 Task<Result<Login>> Authorization::run() {
     const auto& options = conversation_.options();
     deadline_ = SteadyClock::now() + options.login_total;
-    if (options.apop) {  // RFC 1939 s7: no two greetings with the same
+    if (options.apop) {  // RFC 1939 s7: no two greetings have the same timestamp
         auto seconds = std::chrono::floor<std::chrono::seconds>(system_clock().now()).time_since_epoch().count();
         timestamp_ = fmt::format("<{}.{}@{}>", random_text(26), seconds, options.hostname);
     }

@@ -41,7 +41,7 @@ private:
     }
 
     Task<Result<>> exchange(std::string mechanism, std::optional<std::string> initial_response);
-    /// Opens the maildrop for somebody who proves who they are, by whatever mechanism; else says why not.
+    /// Awaits the proof, by whatever mechanism, and opens the maildrop; else says why not.
     Task<Result<>> log_in(Task<Result<session::Attempt>> attempting);
     Task<Result<>> too_early(std::string_view account);
     Task<Result<>> refuse(session::Refusal why);
@@ -52,7 +52,7 @@ private:
     SteadyTime deadline_{};
     std::string timestamp_;      // of APOP, in the greeting; empty: there is no APOP
     std::string name_;           // of USER, until PASS
-    std::size_t user_line_ = 0;  // which of the session's command lines that was
+    std::size_t user_line_ = 0;  // the line_count() of that USER
     std::optional<Login> login_;
 };
 

@@ -10,7 +10,7 @@
 
 namespace poplar::pop3 {
 
-using MessageNumber = std::uint32_t;  ///< as the client wrote it: whether there is such a message is not syntax
+using MessageNumber = std::uint32_t;  ///< as the client wrote it; there may be no such message
 
 // RFC 1939 s4 to s7. The texts point into the line.
 struct User {
@@ -20,7 +20,7 @@ struct Pass {
     std::string_view password;  ///< the rest of the line as it is, spaces and all; may be empty
 };
 struct Apop {
-    std::string_view name, digest;  ///< RFC 1939 s7; the digest is not looked at
+    std::string_view name, digest;  ///< RFC 1939 s7; any word is taken as a digest
 };
 struct Quit {};
 struct Stat {};

@@ -44,7 +44,7 @@ Conversation::Conversation(net::Connection& connection, const Options& options, 
              connection, lines_, session_id),
       session_id_(session_id) {}
 
-// What needs an answer of its own, or a wait, is left where it is.
+// Leaves a line that is no command, or not whole yet, to next_command().
 std::optional<Command> Conversation::command_at_hand() {
     const auto line = lines_.at_hand(options_.line_limit);
     if (!line || line->text.size() + 2 > options_.line_limit) return std::nullopt;
@@ -59,7 +59,7 @@ Task<Result<Command>> Conversation::next_command() {
     return read_command(options_.line_limit, options_.transaction_idle, SteadyTime::max());
 }
 
-// Tokens are long, and clients send them with the command, though RFC 5034 s4 keeps commands to 255 octets.
+// RFC 5034 s4 keeps commands to 255 octets, but tokens are longer, and clients send them with the command.
 Task<Result<Command>> Conversation::next_command_by(SteadyTime deadline) {
     return read_command(std::max(options_.line_limit, options_.response_limit), options_.login_idle, deadline);
 }
@@ -100,7 +100,8 @@ Task<Result<>> Conversation::refuse_line(std::string_view line, Text why) {
     co_return lines_.end("http");
 }
 
-// Each message fetched begins with one: fmt takes as long as all else that is built for it.
+// Without fmt, because the reply to each RETR begins with such a line, and fmt would take as long as all the rest of
+// it.
 std::string_view Conversation::ok_line(Phrase<std::uint64_t> phrase, std::uint64_t number) {
     constexpr std::string_view kPlace = "{}";
     const auto text = this->text(phrase.text);

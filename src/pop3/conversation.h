@@ -16,17 +16,17 @@
 
 namespace poplar::pop3 {
 
-/// Replies end in CRLF. Not one is built from what the client sent. What a person may read in them is a Text, in the
-/// language of the session (pop3/texts.h says how to add one).
+/// Replies end in CRLF. None contains anything that the client sent. Words for people are a Text, in the language of
+/// the session (pop3/texts.h says how to add one).
 class Conversation {
 public:
     Conversation(net::Connection& connection, const Options& options, const session::LoginServices& logins,
                  std::string_view session_id);
 
-    /// The next command that is one. What is no command is answered here and counted. Its texts are valid until the
-    /// next read.
+    /// The next valid command. Lines that are none are answered here and counted. Its texts are valid until the next
+    /// read.
     Task<Result<Command>> next_command();
-    /// The same, without the cost of a wait, if one has come already; nothing: ask next_command().
+    /// The same without a coroutine, if a command has come already; nothing: call next_command().
     std::optional<Command> command_at_hand();
     /// As next_command, before the login: until `deadline` at the latest, and AUTH may be as long as a response.
     Task<Result<Command>> next_command_by(SteadyTime deadline);
@@ -44,7 +44,7 @@ public:
         reply_.assign("+OK ").append(line.data(), line.size()).append("\r\n");
         return say(std::string_view(reply_));
     }
-    /// The same line, for say_all: valid until the next reply.
+    /// The line of say_ok(), for say_all(). Valid until the next reply.
     std::string_view ok_line(Phrase<std::uint64_t> phrase, std::uint64_t number);
     /// `+OK first`, then `lines`, each with its CRLF, then the final ".".
     Task<Result<>> say_list(Text first, std::string_view lines);
@@ -53,7 +53,7 @@ public:
     Task<Result<>> say_error(std::string_view code, Text text);
     /// `-ERR` with the response code (RFC 2449 s8, RFC 3206 s4) that tells the client whether to try again.
     Task<Result<>> say_failure(const Error& error, Text what);
-    /// For a command that is out of place or malformed: `-ERR text`, and the end of a session that has had too many.
+    /// For a command that is out of place or malformed: `-ERR text`. Ends the session if it has had too many of them.
     Task<Result<>> refuse(Text text);
     /// A reply without text, such as `+OK 2 320`, or part of one. `reply` stays valid until it is said.
     Task<Result<>> say(std::string_view reply) { return connection_.write(reply); }
@@ -73,7 +73,7 @@ public:
     enum class State { authorization, transaction };
     /// `policy` is the lines of Announced.
     Task<Result<>> say_capabilities(State state, std::string_view policy);
-    /// What a client hears that has not been told why its session ends.
+    /// Tells the client why its session ends, if it has not been told.
     Task<> say_why(Errc ended);
 
     /// In the language of the session; arguments are not filled in.
@@ -92,7 +92,7 @@ public:
     std::size_t line_count() const { return line_count_; }
     session::Lines& lines() { return lines_; }
     session::Login& login() { return login_; }
-    /// What STLS would use now; null if it is not to be had or not needed any more.
+    /// The context that STLS would use now; null if there is none, or TLS is on already.
     std::shared_ptr<const net::TlsContext> offered_tls() const;
 
     net::Connection& connection() { return connection_; }

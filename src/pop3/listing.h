@@ -20,19 +20,19 @@ public:
 
     /// Adds whole lines, at most about a block of them at once.
     void append(std::string_view lines);
-    /// The same without these lines (ascending), those behind them numbered anew. A long one lets others have their
-    /// turn; it and `numbers` must stay until then.
+    /// A copy without these lines (ascending); those behind them get new numbers. Lets others have their turn if it is
+    /// long, so this listing and `numbers` must stay until it returns.
     Task<Listing> without(std::span<const MessageNumber> numbers) const;
 
-    /// What the line with this number says behind its number; "" if there is none.
+    /// The text behind this number; "" if there is no such line.
     std::string_view find(MessageNumber number) const;
-    /// Adds what is to be sent, one behind the other. Valid as long as this or a copy.
+    /// Appends the pieces to send, in order. They are valid as long as this listing or a copy.
     void add_pieces(std::vector<std::string_view>& pieces) const;
     bool empty() const { return blocks_.empty(); }
     std::size_t octets() const { return octets_; }
 
 private:
-    // Each ends in the final ".", so that the last one is sent whole, and those before it but for that.
+    // Each ends in the final ".". The last block is sent whole, the others without it.
     using Block = std::shared_ptr<const std::string>;
 
     std::string_view lines(std::size_t block) const;

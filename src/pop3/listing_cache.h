@@ -1,5 +1,5 @@
 #pragma once
-// Listings that were made before: a client that polls a large maildrop asks for nearly the same one again and again.
+// Keeps listings, because a client that polls a large maildrop asks for nearly the same one again and again.
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -10,8 +10,8 @@
 
 namespace poplar::pop3 {
 
-/// Keeps the last listing of each kind that an account was sent, up to so many octets in all; then the one not used for
-/// longest goes. May be used from any thread.
+/// Keeps the last listing of each kind that an account was sent. Over so many octets in all, the least recently used
+/// one goes. May be used from any thread.
 class ListingCache {
 public:
     enum class Kind : std::uint8_t { octets, unique_ids, ascii_octets };  ///< LIST, UIDL, LIST without UTF-8
@@ -25,9 +25,10 @@ public:
     /// 0: keeps nothing.
     explicit ListingCache(std::size_t octets) : cache_(octets) {}
 
-    /// Of this version of the maildrop, or of one that it continues: then it is the beginning of what is wanted.
+    /// A listing of this version of the maildrop, or of an earlier one that it continues: the caller adds what came
+    /// since.
     Kept find(mailstore::AccountId account, Kind kind, const mailstore::ListVersion& version);
-    /// In place of what was kept. One that is too long is not kept; an empty one only takes the other away.
+    /// Replaces the one that was kept. Does not keep one that is too long; an empty one only takes the old one away.
     void keep(mailstore::AccountId account, Kind kind, Kept kept);
 
     /// The octets of the longest listing that is kept: no maildrop may push out all others.

@@ -26,7 +26,7 @@ Task<Listings::ListingPointer> Listings::kept(Kind kind) {
     auto kept = cache_->find(account_, kind, *version);
     if (kept.listing && kept.version != *version) {
         auto since = co_await maildrop_.messages_since(kept.version);
-        if (!since) co_return nullptr;  // a full reading says what is wrong
+        if (!since) co_return nullptr;  // the caller then reads all, and reports the error
         const auto first = kept.version.messages + 1;
         numbers_.learn(first, *since);
         auto longer = std::make_shared<Listing>(*kept.listing);
@@ -72,8 +72,8 @@ void Listings::Draft::keep() {
                             {*version, std::make_shared<const Listing>(std::move(listing_))});
 }
 
-// Later polls of what is left need not read it anew. A listing that was kept before this session's messages came is not
-// worth completing now.
+// Later polls then need not read anew what is left. Only listings of this session's version are cut; completing an
+// older one first is not worth it.
 Task<> Listings::cut(const std::vector<MessageNumber>& removed) {
     const auto* version = maildrop_.version();
     if (!version || !cache_) co_return;

@@ -23,9 +23,9 @@ public:
     /// `number SP octets` or `number SP unique-id`, with its CRLF (RFC 1939 s5, s7).
     static void append_line(std::string& listing, MessageNumber number, const mailstore::Message& message, Kind kind);
 
-    /// What is kept from before, with what came since, which `numbers` learns; null if nothing is.
+    /// The kept listing with what came since added, which `numbers` learns; null if none is kept.
     Task<ListingPointer> kept(Kind kind);
-    /// The unique-id of this message, if what is kept says it; "" else. `numbers` may know the message then.
+    /// The unique-id of this message, if a kept listing has it; else "". `numbers` may know the message afterwards.
     Task<std::string> unique_id_of(MessageNumber number);
 
     /// A listing that is made while it is sent, to be kept once it is whole.
@@ -42,10 +42,10 @@ public:
         Kind kind_;
         Listing listing_;
     };
-    /// `whole`: it has all messages, none that the session deleted is missing.
+    /// `whole`: it will have all messages. One that leaves out deleted ones is not kept.
     Draft draft(Kind kind, bool whole);
 
-    /// Takes the messages that QUIT has removed (ascending) out of what is kept.
+    /// Takes the messages that QUIT has removed (ascending) out of the kept listings.
     Task<> cut(const std::vector<MessageNumber>& removed);
 
 private:

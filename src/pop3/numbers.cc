@@ -4,7 +4,8 @@ namespace poplar::pop3 {
 
 namespace {
 
-// To read all messages is cheaper than to look up one of so many singly, or any of a few.
+// Looking up one message singly costs as much as reading kSingleCost of them in a row. Up to kFewMessages are always
+// read at once.
 constexpr std::size_t kSingleCost = 32, kFewMessages = 256;
 
 }  // namespace

@@ -1,5 +1,5 @@
 #pragma once
-// Which message a number names, read only as far as the client's commands want it.
+// Finds the message that a number names, and reads no more than the client's commands need.
 #include <cstdint>
 #include <map>
 #include <span>
@@ -10,8 +10,8 @@
 
 namespace poplar::pop3 {
 
-/// The messages of a maildrop by their numbers, which are those of the login for the whole session (RFC 1939 s4). What
-/// it hands out is valid as long as the maildrop.
+/// The messages of a maildrop by their numbers, which stay as they were at the login (RFC 1939 s4). Messages that it
+/// hands out are valid as long as the maildrop.
 class MessageNumbers {
 public:
     using Message = mailstore::Message;
@@ -29,10 +29,10 @@ public:
 
     /// Reads all. Errors: the store's.
     Task<Result<>> load();
-    /// The messages from `first` on have been read, for another purpose.
+    /// Takes over the messages from `first` on, which were read for another purpose.
     void learn(std::uint64_t first, std::span<const Message> messages);
 
-    /// Whether to look for the unique-id of this message: it is one of many, and few have been read by read_one().
+    /// Whether read_one() is cheaper than load(): there are many messages, and few have been read singly so far.
     bool pays_singly(MessageNumber number) const;
     /// Reads the message that has this unique-id. Null: it can't; load() says what is wrong.
     Task<const Message*> read_one(MessageNumber number, std::string unique_id);

@@ -1,6 +1,6 @@
 #pragma once
-// How long mail stays on the server and how often somebody may log in (RFC 2449 s6.7, s6.5): what CAPA announces, and
-// who has to wait. The days of EXPIRE are counted by upkeep/retention; EXPIRE 0 is the Transaction's.
+// EXPIRE and LOGIN-DELAY (RFC 2449 s6.7, s6.5): what CAPA announces, and which logins have to wait. upkeep/retention
+// deletes mail after the days of EXPIRE; EXPIRE 0 is done by Transaction.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,20 +21,20 @@ struct Policy {
     std::chrono::seconds login_delay{0};  ///< between a login and the next
 };
 
-/// The server's policy, with what the account has of its own in its place.
+/// The server's policy, but the account's own settings where it has them.
 Policy policy_of(Policy server, const directory::AccountSettings& own);
 
-/// What is announced before the login, where nobody is known yet: the strictest that anybody has. May be used from any
-/// thread.
+/// What CAPA announces. Before the login nobody is known yet, so it is the strictest policy that any account has. May
+/// be used from any thread.
 class Announced {
 public:
     explicit Announced(Policy server) : server_(server) {}
-    /// What Directory::strictest_settings() says, at start and after every change.
+    /// To be called with Directory::strictest_settings(), at the start and after every change of them.
     void set(const directory::AccountSettings& strictest);
 
     /// The lines for CAPA, each with its CRLF, before the login.
     std::string lines() const;
-    /// After it. What was announced before stays announced (RFC 2449 s5).
+    /// The lines after the login. What was announced before stays announced (RFC 2449 s5).
     std::string lines(Policy own) const;
 
 private:
@@ -43,13 +43,14 @@ private:
     std::atomic<std::uint64_t> expire_days_ = kNone, login_delay_ = kNone;  // the strictest own ones, if there are any
 };
 
-/// When accounts that have to wait logged in last. Kept in memory: a restart lets everybody in. May be used from any
-/// thread.
+/// Remembers when accounts with a LOGIN-DELAY logged in last. In memory only: a restart lets everybody in. May be used
+/// from any thread.
 class LoginDelays {
 public:
-    /// Whether an account whose delay this is may log in now.
+    /// Whether an account that has this delay may log in now.
     bool is_over(directory::AccountId account, std::chrono::seconds delay) const;
-    /// Notes a login, to be called when it succeeds; false: another one came in between, and this one must not.
+    /// Notes a login; to be called when it succeeds. False: another login came in between, and this one must be
+    /// refused.
     bool note(directory::AccountId account, std::chrono::seconds delay);
 
 private:

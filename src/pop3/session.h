@@ -50,12 +50,12 @@ struct Options {
 
     std::size_t line_limit = 255;         ///< octets of a command with its CRLF (RFC 2449 s4), but AUTH
     std::size_t response_limit = 12'288;  ///< octets of an AUTH command, or a line in its exchange
-    unsigned bad_commands = 20;           ///< unknown, malformed or out of place; the last one is the last
+    unsigned bad_commands = 20;           ///< unknown, malformed or out of place; the last of so many ends the session
     unsigned login_failures = 3;          ///< then the connection is closed
 
     std::size_t listing_cache = 64u << 20;  ///< octets of listings kept for the next poll (listing_cache.h)
 
-    /// What STLS shakes hands with; empty, or answering null: no STLS.
+    /// Gives the context of a STLS handshake; empty, or giving null: no STLS.
     std::function<std::shared_ptr<const net::TlsContext>()> tls;
 };
 

@@ -4,7 +4,7 @@
 // To add a text: write it in English where it is said, conversation.say_error("the sea is rough"). The compiler then
 // asks for it; add a row to kTexts in pop3/text_table.h with all languages, in the order of kLanguages. Arguments are
 // "{}", as many and in the same order in every language. Texts name no numbers in words, begin in lower case and have
-// no final stop, as what stands before and behind them may vary.
+// no final stop, because other text may stand before and behind them.
 #include <fmt/format.h>
 
 #include <cstdint>
@@ -19,7 +19,7 @@ namespace poplar::pop3 {
 enum class Language : std::uint8_t { english = 0 };
 
 /// The language for a basic language range (RFC 4647 s2.1), by lookup (s3.4): "de-CH-1996" is "de" if there is neither
-/// "de-CH-1996" nor "de-CH". Nothing: there is none, or it is no such range; "*" is none here.
+/// "de-CH-1996" nor "de-CH". Nothing if we have no such language, or `range` is malformed or "*".
 std::optional<Language> find_language(std::string_view range);
 constexpr const LanguageName& name_of(Language language) { return kLanguages[static_cast<std::size_t>(language)]; }
 

@@ -70,7 +70,7 @@ Task<Result<>> Transaction::on(Stat) {
     return conversation_.say("+OK {} {}\r\n", maildrop_->message_count() - deleted_count_, octets - deleted_octets_);
 }
 
-// Both sizes are the same in nearly every maildrop, and then one listing is kept for all.
+// In nearly every maildrop both sizes are the same. Then all sessions share one kept listing.
 Transaction::Kind Transaction::octets_kind() const {
     return conversation_.downgrades() && maildrop_->has_utf8() ? Kind::ascii_octets : Kind::octets;
 }
@@ -97,7 +97,7 @@ Task<Result<>> Transaction::list_one(MessageNumber number, Kind kind) {
     co_return co_await conversation_.say(line);
 }
 
-// A poll is sent what the last one was, and only what came since is read.
+// Sends the kept listing of the last poll, and reads only what came since.
 Task<Result<>> Transaction::list_all(Kind kind, Text first_line) {
     if (deleted_count_ == 0) {
         if (auto listing = co_await listings_.kept(kind)) {
@@ -143,8 +143,8 @@ bool Transaction::try_retrieve(Retr retr) {
     return true;
 }
 
-// Makes pieces_ the whole reply to RETR, if the message is in memory and goes out as it is: it is kept byte-stuffed
-// (RFC 1939 s3).
+// Makes pieces_ the whole reply to RETR, if the message is in memory and goes out as it is. It is stored byte-stuffed
+// already (RFC 1939 s3).
 bool Transaction::make_whole_reply(const Message& message, const engine::BodyReader& reader) {
     auto pieces = reader.whole();
     if (pieces.empty() || downgrades(message)) return false;
@@ -192,8 +192,8 @@ Task<Result<>> Transaction::send(const Message& message, engine::BodyReader& rea
     }
 }
 
-// RFC 1939 s7. Usually the first two chunks are all that is read: trace fields, then the beginning of the message. As
-// for RETR, damage must show before +OK is said, so they are gathered first; who asks for much has the message checked.
+// RFC 1939 s7. As for RETR, damage must show before +OK is said. So TOP's octets are gathered first, usually two chunks
+// (trace fields and the beginning of the message); if the client asks for more, the whole message is checked first.
 Task<Result<>> Transaction::on(Top top) {
     if (!numbers_.at_hand(top.message))
         if (auto read = co_await look_up(top.message); !read) co_return co_await unreadable(read.error());
@@ -327,8 +327,8 @@ void Transaction::note_retrieved(MessageNumber number) {
     mark(retrieved_, number, maildrop_->message_count());
 }
 
-// A client that leaves its mail on the server wants what is new of a large maildrop, and now and then to delete what is
-// old. The listing kept for it knows the unique-id of each.
+// A client that leaves its mail on the server fetches only new messages of a large maildrop, and sometimes deletes old
+// ones. Each is looked up by its unique-id, which the kept listing has.
 Task<Result<>> Transaction::look_up(MessageNumber number) {
     if (numbers_.complete()) co_return Result<>();
     if (numbers_.pays_singly(number)) {
@@ -369,7 +369,8 @@ Task<Result<>> Transaction::unreadable(const Error& why, const Message& message)
     return conversation_.say_failure(why, "the message can't be read");
 }
 
-// Only an end of the connection tells a client that what it has is not the whole message.
+// Ends the connection in the middle of a message, because nothing else tells the client that it does not have all of
+// it.
 std::unexpected<Error> Transaction::cut(const Message& message, const Error& why) {
     log_failure(why, message.unique_id);
     return conversation_.lines().end("message_cut");

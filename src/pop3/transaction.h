@@ -23,7 +23,7 @@ public:
         std::uint64_t octets = 0;                  ///< of the messages sent by RETR and TOP, as they went over the wire
     };
 
-    /// `done` is counted as it is done.
+    /// `done` is kept up to date while the session runs, so that it is right however that ends.
     Transaction(Conversation& conversation, const Services& services, Login login, Done& done)
         : conversation_(conversation),
           services_(services),
@@ -36,7 +36,7 @@ public:
 
     /// The failure ends the session.
     Task<Result<>> run();
-    /// Behind run(): what was done counts for the device that did it.
+    /// To be called after run(): notes what the device did that logged in.
     void note_use() {
         if (access_.device) access_.device->use.add(done_.retrieved, done_.deleted);
     }
@@ -67,7 +67,7 @@ private:
     Task<Result<>> list_one(MessageNumber number, Kind kind);
     Task<Result<>> list_all(Kind kind, Text first_line);
     Task<Result<>> make_listing(Kind kind);
-    /// LIST's, as the session's sizes are.
+    /// The kind of LIST, which depends on whether this session's sizes are those in ASCII.
     Kind octets_kind() const;
     bool downgrades(const Message& message) const { return message.ascii_octets != 0 && conversation_.downgrades(); }
     std::uint64_t octets_of(const Message& message) const {
