@@ -1,6 +1,6 @@
 #pragma once
-// One SMTP reply (RFC 5321 s4.2) with its enhanced status code (RFC 3463). All that we ever say is listed here, so that
-// the codes can be compared at a glance; rfcs.md says which rule each comes from.
+// One SMTP reply (RFC 5321 s4.2) with its enhanced status code (RFC 3463). Every reply that the server ever says is
+// listed here, so that the codes can be compared at a glance; rfcs.md says which rule each comes from.
 #include <string>
 #include <string_view>
 

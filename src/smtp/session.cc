@@ -73,7 +73,7 @@ public:
           is_front_(options.xclient.contains(connection.peer().address)),
           front_is_local_(connection.peer().loopback) {}
 
-    /// Until the client leaves or has to.
+    /// Returns when the session has ended, for whatever reason.
     Task<Result<>> run();
     session::Lines& lines() { return lines_; }
     void log_end(std::string_view result);
@@ -81,7 +81,7 @@ public:
 private:
     Task<Result<>> converse();
     Task<Result<>> say_why(Errc ended);
-    /// What was done already, or what is to be awaited.
+    /// The result if the command is done, or the task that does it.
     std::variant<Result<>, Task<Result<>>> obey(std::string_view line);
 
     Result<> on(const Hello& hello);
@@ -98,7 +98,7 @@ private:
     Result<> on(Help) { return idle(replies::kHelp); }
     Result<> on(Quit);
 
-    // What is said leaves with tell(), which follows each command.
+    // These only gather replies in said_; tell(), which follows each command, sends them.
     Result<> greet();
     Result<> say(const Reply& reply, std::string_view more = {});
     std::unexpected<Error> hang_up(const Reply& reply);             // the last reply
@@ -122,21 +122,21 @@ private:
     const Options& options_;
     session::Lines lines_;
     std::string_view id_;
-    const bool is_front_, front_is_local_;  // who has connected, whoever it speaks for by now
+    const bool is_front_, front_is_local_;  // of the peer that has connected, before any XCLIENT
 
-    std::string said_;  // and not told yet
+    std::string said_;  // replies that were not sent yet
     std::string helo_;  // empty before the client introduced itself
     bool extended_ = false;
     bool suspicious_ = false;  // bare newlines were refused: no more mail on this connection
     std::optional<Transaction> transaction_;
     std::uint32_t messages_ = 0, idle_commands_ = 0;
     std::uint32_t unknown_recipients_ = 0, refused_recipients_ = 0;
-    bool sender_logged_ = false;  // of this transaction, with a refusal
+    bool sender_logged_ = false;  // a refusal of this transaction named the sender
 };
 
 Task<Result<>> Session::run() {
     auto ended = co_await converse();
-    // The last reply leaves with TLS's goodbye.
+    // close() sends the last reply together with TLS's goodbye.
     if (!ended) (void)co_await say_why(ended.error().code());
     co_return ended;
 }
@@ -174,7 +174,7 @@ Result<> Session::greet() {
     return say({220, "", ""}, options_.hostname + " " + text);
 }
 
-// RFC 5321 s3.8, s4.5.3.2: whoever is still there is told why we go.
+// RFC 5321 s3.8, s4.5.3.2: a client that is still there is told why we close.
 Task<Result<>> Session::say_why(Errc ended) {
     if (ended == Errc::timed_out) append(said_, replies::kTimeout);
     if (ended == Errc::cancelled) append(said_, replies::kShutdown);
@@ -182,8 +182,9 @@ Task<Result<>> Session::say_why(Errc ended) {
 }
 
 std::variant<Result<>, Task<Result<>>> Session::obey(std::string_view line) {
-    // RFC 5321 s2.3.8. All up to the next CRLF is this one line: nothing behind a bare LF is taken for a command. A
-    // client that ends commands so may go on with a message that it believes we wait for: its lines bring no mail in.
+    // RFC 5321 s2.3.8: all up to the next CRLF is one line, so nothing behind a bare LF is taken for a command. A
+    // client that ends commands with LF may go on to send a message; no line of that may bring mail in, so it gets
+    // suspicious_.
     if (!options_.bare_lf_commands && line.find_first_of("\r\n") != line.npos) {
         transaction_.reset();
         suspicious_ = true;
@@ -195,7 +196,7 @@ std::variant<Result<>, Task<Result<>>> Session::obey(std::string_view line) {
         return std::visit(call, *command);
     }
     if (is_http(verb_of(line))) return hang_up(replies::kNotHttp);
-    // How many octets follow can't be known: the next ones must not be taken for commands.
+    // Of a malformed BDAT nobody knows how many octets follow, and they must not be taken for commands.
     if (ascii::same(verb_of(line), "BDAT")) return hang_up(replies::kLostChunk);
     return bad(is_hello(verb_of(line)) ? without_status(command.error()) : command.error());
 }
@@ -223,8 +224,7 @@ Result<> Session::extensions() {
         "250-CHUNKING\r\n",
         options_.hostname, services_.delivery.limits().message_octets);
     if (!connection_.tls() && options_.tls && options_.tls()) said_ += "250-STARTTLS\r\n";
-    // NOTIFY=SUCCESS: a front server reports the delivery itself if its LMTP server has no DSN, and leaves it to one
-    // that has. We don't report.
+    // LMTP does not offer DSN: for NOTIFY=SUCCESS a front server then reports the delivery itself, and we never do.
     if (!lmtp()) said_ += "250-DSN\r\n";
     if (is_front_) said_ += "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME\r\n";
     said_ +=
@@ -236,7 +236,7 @@ Result<> Session::extensions() {
 Result<> Session::on(Mail mail) {
     if (helo_.empty()) return bad(replies::kNoHelo);
     if (transaction_) return bad(replies::kNestedMail);
-    // Servers that disagree with us on where that message ended may have let this envelope in with it.
+    // The message with bare newlines may have smuggled this envelope past a server that sees another end of it.
     if (suspicious_) return hang_up(replies::kSuspicious);
     if (messages_ >= options_.limits.messages) return hang_up(replies::kTooManyMessages);
     if (mail.size && *mail.size > services_.delivery.limits().message_octets)
@@ -251,7 +251,7 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     if (!transaction_) co_return bad(replies::kNoMail);
     if (transaction_->in_chunks()) co_return bad(replies::kMidChunks);
     const auto& limits = options_.limits;
-    // Before the directory is asked: what is refused anyway has to cost next to nothing.
+    // Checked before the directory is asked, because a recipient that is refused anyway must cost next to nothing.
     if (transaction_->recipients().size() >= limits.recipients)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "");
     if (transaction_->accounts() >= limits.accounts)
@@ -284,7 +284,7 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     co_return say(replies::kRecipient);
 }
 
-// Whoever has named too many that nobody knows waits, before it shows whether this one is known.
+// A peer that has named too many unknown recipients waits before it learns whether this one is known.
 Task<Result<>> Session::await_place() {
     if (connection_.peer().loopback) co_return Result<>();
     const auto place = services_.unknown->place(peer_key(connection_.peer().address));
@@ -310,8 +310,8 @@ Result<> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_vi
     return say(reply);
 }
 
-// A short command must not make a long line, again and again: sender and name come once, and of many refusals the end
-// of the session tells the number.
+// Short commands must not make long log lines again and again. So the sender and the EHLO name are logged once a
+// transaction, and after some refusals only their number, at the end of the session.
 void Session::log_refusal(const Rcpt& rcpt, Reply reply, std::string_view reason) {
     if (refused_recipients_ >= options_.limits.logged_refusals) return;
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
@@ -374,8 +374,9 @@ Task<Result<>> Session::on(Bdat bdat) {
 // RFC 3030 s2: the chunk is read before it is refused, so that its octets are never taken for commands.
 Task<Result<>> Session::refuse_chunk(Bdat bdat, Reply reply) {
     if (auto read = co_await swallow(connection_, bdat.octets, options_.timeouts); !read) co_return read;
-    // In LMTP, too: RFC 2033 s4.3 has no reply to a last chunk without recipients, and a client that waits for one, as
-    // for every command (RFC 3030 s2), would wait for ever. Chunks that are in the pipeline already are not counted.
+    // RFC 2033 s4.3 has no reply to LMTP's last chunk without recipients. It gets one here all the same, because a
+    // client that waits for a reply to every command (RFC 3030 s2) would wait for ever. Chunks that may be in the
+    // pipeline already are not counted as bad.
     if (transaction_ && bdat.last)
         transaction_.reset();
     else if (transaction_)
@@ -413,7 +414,7 @@ Result<> Session::finish_message(std::vector<Reply> answers) {
         {"result", worst.positive() ? std::string_view("stored") : worst.text},
         {"reason", transaction.reason()},
         {"tls", tls}};
-    // What is stored has its line whatever others do to the log.
+    // A stored message has its line even if strangers have used up their share of the log.
     if (stored > 0)
         log::write(log::Level::info, "smtp.message", fields);
     else
@@ -440,8 +441,8 @@ Task<Result<>> Session::on(StartTls) {
     co_return lines_.end("tls_failed");  // half a handshake is no line to speak on: no 421
 }
 
-// The session begins anew, as one of another client: nothing that it said or did wrong before is this one's. What
-// guards against smuggling stays.
+// The session begins anew for another client, which is not held to account for what was said or done wrong before. Only
+// suspicious_ stays, as a guard against smuggling.
 Result<> Session::on(const Xclient& client) {
     if (!is_front_) return bad(replies::kXclientDenied);
     if (transaction_) return bad(replies::kNestedMail);
@@ -452,7 +453,7 @@ Result<> Session::on(const Xclient& client) {
         auto named = net::peer_at(*client.address, 0);
         if (!named) return bad(replies::kBadArgument);
         peer = std::move(*named);
-        peer.loopback = peer.loopback && front_is_local_;  // else it is another machine's
+        peer.loopback = peer.loopback && front_is_local_;  // else 127.0.0.1 is on the front server's machine
     }
     if (client.port) peer.port = *client.port;
     connection_.set_peer(std::move(peer));
@@ -506,7 +507,7 @@ Task<Result<>> Session::tell() {
     co_return written;
 }
 
-// A session that waits holds no long text.
+// Gives memory back, because waiting sessions are many.
 void Session::forget_said() {
     said_.clear();
     if (said_.capacity() > kKeptReplies) said_.shrink_to_fit();
@@ -534,7 +535,7 @@ Options defaults(Protocol protocol) {
     options.protocol = protocol;
     if (protocol == Protocol::lmtp) {
         options.bare_newlines = mail::BareNewlines::normalize;
-        options.limits.logged_refusals = 100;  // its connections stay, and strangers don't choose how many there are
+        options.limits.logged_refusals = 100;  // a front server has few connections, which last
     }
     return options;
 }

@@ -1,6 +1,6 @@
 #pragma once
 // One SMTP or LMTP client, from the greeting to the goodbye (RFC 5321, RFC 2033). Mail is taken for our own recipients
-// only: whoever asks, an address that the directory doesn't resolve is refused.
+// only: an address that the directory doesn't resolve is refused, whoever asks.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -28,7 +28,7 @@ struct Limits {
     std::uint32_t idle_commands = 200;        ///< (NOOP, RSET, EHLO, VRFY, ...) between messages: then 421
     std::uint32_t unknown_recipients = 50;    ///< a connection, SMTP only (against address harvesting): then 421
     std::uint32_t refused_recipients = 2000;  ///< a connection, for whatever reason, SMTP only: then 421
-    std::uint32_t logged_refusals = 10;       ///< of recipients of a connection; at its end their number
+    std::uint32_t logged_refusals = 10;       ///< recipients of a connection with a log line; its end has their number
 };
 
 /// RFC 5321 s4.5.3.2. Each is the whole time the thing may take, however slowly octets drip in.
@@ -37,7 +37,8 @@ struct Timeouts {
     std::chrono::seconds data_block = std::chrono::minutes(3);  ///< between two reads of DATA or BDAT, s4.5.3.2.5
     std::chrono::seconds message = std::chrono::hours(2);       ///< all of it: DATA, or its BDAT chunks together
     std::chrono::seconds handshake = std::chrono::minutes(1);   ///< of TLS
-    /// Octets a second of a message; 0: any. Who sends less has data_block in all; what comes earns time at this rate.
+    /// Octets a second of a message; 0: any. A client that sends less may use up data_block in all; octets that come
+    /// earn time at this rate.
     std::uint64_t data_rate = 500;
 };
 
@@ -49,9 +50,10 @@ struct Options {
     Timeouts timeouts;
     /// Whether a bare LF ends a command, too (against RFC 5321 s2.3.8): for devices that send it.
     bool bare_lf_commands = false;
-    /// In what follows DATA; BDAT counts its octets, and its bare newlines are always normalized. `reject` is right for
-    /// SMTP: that servers read a bare newline in different ways is what message smuggling lives on. LMTP's client is
-    /// our own front server, which has done its checks and must not be left with a message that it can't deliver.
+    /// For bare newlines behind DATA. (BDAT counts its octets, so its bare newlines are always normalized.) SMTP
+    /// rejects them, because servers read them in different ways, and message smuggling makes use of that. LMTP
+    /// normalizes them, because its client is our own front server, which must not be left with a message that it can't
+    /// deliver.
     mail::BareNewlines bare_newlines = mail::BareNewlines::reject;
     /// The front servers that may say who their client is (XCLIENT).
     Networks xclient;
@@ -65,7 +67,7 @@ Options defaults(Protocol protocol);
 
 struct Services {
     delivery::Delivery& delivery;
-    /// Of all SMTP connections. Null, as for LMTP, whose client is our own front server: nobody is slowed down.
+    /// Shared by all SMTP connections. Null: nobody is slowed down. So for LMTP, whose client is our own front server.
     UnknownRecipients* unknown = nullptr;
     Budget* envelopes = nullptr;   ///< octets of memory, by network_key(); null: no bound
     Budget* unfinished = nullptr;  ///< octets of messages that have begun, by network_key(); null: no bound

@@ -13,10 +13,10 @@ namespace {
 
 constexpr std::size_t kIdLength = 12;
 constexpr std::size_t kMemoryStep = 16 * 1024;
-constexpr std::uint64_t kUnfinishedStep = 256 * 1024;  // smaller messages are not counted: they are gone in a moment
-constexpr std::size_t kLoggedFailures = 10;            // of a message's recipients; smtp.message has the number
+constexpr std::uint64_t kUnfinishedStep = 256 * 1024;  // smaller messages are not counted, because they soon end
+constexpr std::size_t kLoggedFailures = 10;            // lines a message; smtp.message has the number of recipients
 
-/// Octets of the message, as they are or as they came.
+/// Reads the next octets of the message, into `into` if there is room.
 Task<Result<std::string_view>> read_block(net::Connection& connection, ReadTime& time, std::span<char> into = {}) {
     const auto left = time.left();
     if (!left) co_return fail(Errc::timed_out, "the message took too long");
@@ -27,7 +27,8 @@ Task<Result<std::string_view>> read_block(net::Connection& connection, ReadTime&
 
 }  // namespace
 
-// RFC 5321 s4.5.3.2.5 has a limit for each block; a client that sends an octet in each would never be done.
+// RFC 5321 s4.5.3.2.5 has a limit for each block. It would allow a client to send one octet a block for ever, so
+// waiting counts in all.
 SteadyClock::duration ReadTime::waited(SteadyTime now) const {
     return timeouts_.data_rate == 0 ? SteadyClock::duration::zero() : now - waits_since_;
 }
@@ -53,7 +54,7 @@ Transaction::Transaction(const Services& services, const Options& options, const
       mail_(std::move(mail)),
       id_(random_text(kIdLength)),
       decoder_(options.bare_newlines),
-      encoder_(mail::BareNewlines::normalize) {  // its octets are counted: no line end can be taken for the end
+      encoder_(mail::BareNewlines::normalize) {  // BDAT counts octets, so a bare newline can't end the message
     if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
 }
 
@@ -61,7 +62,7 @@ std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes()
 
 // RFC 5321 s4.1.1.3: one more forward-path.
 bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox) {
-    // In steps, since each takes a lock, and none for as many recipients as mail usually has.
+    // Reserves in steps, because each takes a lock. Mail with few recipients, as most is, takes none.
     const auto grown = 2 * (envelope_->memory() + address.size() + mailbox.size() + sizeof(delivery::Recipient) +
                             accounts.size_bytes());
     if (const auto wanted = grown / kMemoryStep * kMemoryStep; wanted > memory_.amount() && services_.envelopes) {
@@ -101,7 +102,7 @@ Task<Result<>> Transaction::read_data(net::Connection& connection) {
         auto [wire, used] = decoder_.decode_in_place(*block, wire_);
         connection.consume(used);
         time_->took(used);
-        co_await take(wire);  // it may lie in the block, and that where it is to stay
+        co_await take(wire);  // `wire` may lie in the writer's own room already
         time_->resume();
     }
     if (decoder_.bare_newline() && options_.bare_newlines == mail::BareNewlines::reject) refuse(replies::kBareNewline);
@@ -155,7 +156,7 @@ Task<> Transaction::take(std::string_view wire) {
     if (!written) refuse(reply_for(written.error()), written.error().text);
 }
 
-/// Room for what has come of the message. False: others need what is left.
+/// Reserves budget for the octets that have come. False: the rest of the budget is kept for others.
 bool Transaction::reserve() {
     const auto wanted = octets() / kUnfinishedStep * kUnfinishedStep;
     if (wanted <= unfinished_.amount() || services_.unfinished == nullptr) return true;
@@ -168,11 +169,11 @@ void Transaction::refuse(Reply reply, std::string_view why) {
         refusal_ = reply;
         reason_ = why;
     }
-    incoming_.reset();  // what was staged is dropped at once, not when the last octet has come
+    incoming_.reset();  // drops the staged octets now, though the client may send for long
     unfinished_.release();
 }
 
-// RFC 5321 s4.2.5, s6.1: who is told 250 may forget the message. RFC 2033 s4.2: each recipient has a reply of its own.
+// RFC 5321 s4.2.5, s6.1: a client that is told 250 may forget the message. RFC 2033 s4.2: a reply for each recipient.
 Task<std::vector<Reply>> Transaction::store() {
     if (in_chunks_) {
         wire_.clear();
@@ -206,7 +207,7 @@ Reply reply_for(const delivery::Verdict& verdict) {
     using Kind = delivery::Verdict::Kind;
     switch (verdict.kind) {
         case Kind::stored: return replies::kStored;
-        case Kind::gone: return replies::kUnknownUser;  // the account went since RCPT
+        case Kind::gone: return replies::kUnknownUser;  // the account was removed since RCPT
         case Kind::too_large: return replies::kTooLarge;
         case Kind::bad_header: return replies::kBadHeader;
         case Kind::loop: return replies::kLoop;

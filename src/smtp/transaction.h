@@ -13,14 +13,15 @@
 
 namespace poplar::smtp {
 
-/// How long a client may still take for its message: so long in all, and so long for each octet on average.
+/// How long a client may still take for its message. There is a limit for the whole message, and a stock of time that
+/// waiting uses up and octets fill again.
 class ReadTime {
 public:
     explicit ReadTime(const Timeouts& timeouts)
         : timeouts_(timeouts), end_(waits_since_ + timeouts.message), left_(timeouts.data_block) {}
-    /// From now on the client is waited for.
+    /// The server waits for the client from now on.
     void resume() { waits_since_ = SteadyClock::now(); }
-    std::optional<std::chrono::seconds> left() const;  ///< for the next read; none: its time is over
+    std::optional<std::chrono::seconds> left() const;  ///< for the next read; none: the client's time is over
     void came() { left_ -= waited(SteadyClock::now()); }
     void took(std::uint64_t octets);
 
@@ -30,12 +31,12 @@ private:
     const Timeouts& timeouts_;
     SteadyTime waits_since_ = SteadyClock::now();
     SteadyTime end_;
-    SteadyClock::duration left_;  // for a client that sends too little
+    SteadyClock::duration left_;  // the stock of time
 };
 
 class Transaction {
 public:
-    /// All but the mail outlive it.
+    /// All but `mail` outlive it.
     Transaction(const Services& services, const Options& options, const net::Peer& peer, Mail mail);
 
     const std::string& id() const { return id_; }  ///< ours, in Received, in the reply and in the log
@@ -51,17 +52,18 @@ public:
     /// From now on octets are taken. `received` lacks only the id.
     void begin_data(mail::Received received);
     void begin_chunks(mail::Received received);
-    /// A chunk was refused, and is not in the message: nothing can become of it any more (RFC 3030 s2).
+    /// A chunk was refused and is missing from the message, so the whole transaction fails (RFC 3030 s2).
     void fail_chunks();
 
-    /// Reads what follows DATA up to its end, or one BDAT chunk, all of it whatever is wrong with it: a refusal is kept
-    /// and told afterwards. Errors: the connection's.
+    /// Reads what follows DATA up to its end, or one whole BDAT chunk, even if the message is refused meanwhile: the
+    /// refusal is told afterwards. Errors: the connection's.
     Task<Result<>> read_data(net::Connection& connection);
     Task<Result<>> read_chunk(net::Connection& connection, std::uint64_t octets);
     std::optional<Reply> refusal() const { return refusal_; }
     const std::string& reason() const { return reason_; }  ///< of the refusal, for the log; may be empty
 
-    /// After the last octet: stores the message. One reply a recipient, in order. kStored only if it is durable.
+    /// To be called after the last octet: stores the message. One reply a recipient, in order; kStored only if it is
+    /// durable.
     Task<std::vector<Reply>> store();
 
 private:
@@ -82,7 +84,7 @@ private:
     std::unique_ptr<delivery::Incoming> incoming_;  // null before the message begins and after a refusal
     mail::DataDecoder decoder_;
     mail::WireEncoder encoder_;
-    std::string wire_;  // one block, decoded or encoded, where that changed it
+    std::string wire_;  // one block in wire form, if decoding or encoding changed its octets
     std::optional<Reply> refusal_;
     std::string reason_;
 };
@@ -93,9 +95,10 @@ Task<Result<>> swallow(net::Connection& connection, std::uint64_t octets, const 
 /// The only place where a verdict becomes a reply.
 Reply reply_for(const delivery::Verdict& verdict);
 
-/// SMTP has one reply for all recipients (RFC 5321 s4.1.1.4): 250 only if every one of them is served, otherwise the
-/// first temporary failure, otherwise the first. After a temporary one the client comes again and those who have the
-/// message already get it twice: better twice than never, and better than remembering strangers' messages.
+/// SMTP has one reply for all recipients (RFC 5321 s4.1.1.4): 250 only if all of them have the message, otherwise the
+/// first temporary failure, otherwise the first failure. After a temporary one the client sends the message again, and
+/// recipients who have it already get it twice. That is better than never, and better than remembering strangers'
+/// messages.
 Reply one_reply(const std::vector<Reply>& replies);
 
 }  // namespace poplar::smtp

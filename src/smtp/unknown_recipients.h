@@ -1,6 +1,6 @@
 #pragma once
-// Against harvesting addresses: whoever names many recipients that nobody knows has to wait for answers, on all
-// connections of its network together. Nobody is shut out, and who also brings mail is forgiven.
+// Slows down clients that harvest addresses. A peer that names many unknown recipients has to wait for answers, on all
+// its connections together. Nobody is shut out, and a peer that also brings mail is forgiven.
 #include <atomic>
 #include <cstdint>
 #include <list>
@@ -25,8 +25,8 @@ public:
 
     explicit UnknownRecipients(Limits limits) : limits_(limits) {}
 
-    /// When the peer's next recipient may be looked up; none: it would have to wait longer than kLongestWait. All that
-    /// it names over the limit stand in one row, known or not, so that the wait tells nothing.
+    /// When the peer's next recipient may be looked up; none: it would have to wait longer than kLongestWait. Over the
+    /// limit all its recipients stand in one row, known or not, so that the wait tells nothing.
     std::optional<SteadyTime> place(PeerKey peer);
     void count(PeerKey peer);                        ///< it named one that is unknown
     void forgive(PeerKey peer, std::size_t stored);  ///< it brought mail for so many

@@ -60,7 +60,7 @@ constexpr Attribute kAttributes[] = {
     {"PORT", read_port},
     {"PROTO", read_protocol},
     {"HELO", read_helo},
-    // Of no use here: names are looked up by nobody, and a login is its own session's.
+    // Not used here: the server looks no names up, and a front server's login is not ours.
     {"NAME", pass_over},
     {"REVERSE_NAME", pass_over},
     {"LOGIN", pass_over},
