@@ -8,8 +8,8 @@ namespace poplar::upkeep {
 
 namespace {
 constexpr auto kLivePeriod = std::chrono::hours(24);
-constexpr auto kFuture = std::chrono::hours(24);          // a later time is of a wrong clock
-constexpr auto kBeingRemoved = std::chrono::minutes(10);  // a removal may take so long after its record was written
+constexpr auto kFuture = std::chrono::hours(24);          // a time further ahead was given by a wrong clock
+constexpr auto kBeingRemoved = std::chrono::minutes(10);  // the longest time between a removal's record and its end
 }  // namespace
 
 Task<Result<>> Retention::round(jobs::Control& control) {
@@ -107,8 +107,8 @@ Task<Result<>> Retention::purge_removed(RetentionTotals& totals, jobs::Control& 
 
 Task<Result<bool>> Retention::purge(directory::RemovedAccount one, Timestamp now, RetentionTotals& totals) {
     auto still_there = co_await directory_.account(one.id);
-    // Still there: the server died between noting the removal and removing; or one is under way, and without its record
-    // the mail would be nobody's once it is done.
+    // If the account is still there, the server died between noting the removal and removing. Or the removal is under
+    // way and still needs its record, so a young one is kept.
     if (still_there) co_return now - one.removed >= kBeingRemoved;
     if (still_there.error().code() != Errc::not_found) co_return pass_on(still_there);
     if (one.removed > now + kFuture) {

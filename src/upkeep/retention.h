@@ -1,6 +1,6 @@
 #pragma once
-// What must happen now and then without anybody asking: mail that has been on the server for the days of EXPIRE is
-// deleted (RFC 2449 s6.7), retained mail whose days are over goes, and so does the mail of removed accounts.
+// Deletes what is due: mail that has been on the server for the days of EXPIRE (RFC 2449 s6.7), retained mail whose
+// days are over, and the mail of removed accounts.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -16,7 +16,7 @@
 namespace poplar::upkeep {
 
 struct RetentionPace {
-    std::size_t accounts = 100;  ///< then a pause, so that mail goes first
+    std::size_t accounts = 100;  ///< then a pause, so that clients are served first
     std::chrono::milliseconds pause{100};
 };
 
@@ -31,7 +31,7 @@ struct RetentionTotals {
 
 class Retention final : public jobs::Job {
 public:
-    /// The time by which what is due goes; nothing while that is not known.
+    /// The time that decides what is due; nothing while the clock is doubted.
     using Now = std::function<std::optional<Timestamp>()>;
 
     Retention(directory::Directory& directory, mailstore::MailStore& store, directory::RemovedAccounts& removed,
@@ -44,8 +44,8 @@ public:
           pace_(pace) {}
 
     std::string_view name() const override { return "housekeeping"; }
-    /// One round over all accounts. Live mail is looked at once a day: an account with days to count costs one read of
-    /// its oldest message then, any other nothing. Errors: those of the directory; cancelled.
+    /// One round over all accounts. Live mail is looked at once a day. That costs one read of the oldest message for an
+    /// account that has EXPIRE, and nothing for any other. Errors: those of the directory; cancelled.
     Task<Result<>> round(jobs::Control& control) override;
     /// What the last round that succeeded did.
     const std::optional<RetentionTotals>& last() const { return last_; }
@@ -54,7 +54,7 @@ private:
     Task<> expire_mail(directory::Account account, RetentionTotals& totals, Timestamp now, bool live);
     Task<Result<>> expire(RetentionTotals& totals, jobs::Control& control);
     Task<Result<>> purge_removed(RetentionTotals& totals, jobs::Control& control);
-    /// Whether it was purged, or there is nothing to purge, and its record can go.
+    /// True if the account was purged, or there was nothing to purge: its record can go.
     Task<Result<bool>> purge(directory::RemovedAccount one, Timestamp now, RetentionTotals& totals);
 
     directory::Directory& directory_;

@@ -1,3 +1,4 @@
+// Compares the machine's clock with the steady clock and with what the store knows.
 #include "upkeep/store_clock.h"
 
 #include <algorithm>
@@ -12,8 +13,8 @@ namespace {
 
 constexpr std::string_view kKey = "clock";
 constexpr std::uint8_t kVersion = 1;
-constexpr auto kJump = std::chrono::hours(24);       // less is no reason for doubt: a night without power
-constexpr auto kStoreEvery = std::chrono::hours(1);  // of a clock that nothing happens to
+constexpr auto kJump = std::chrono::hours(24);       // less is no reason for doubt; it may be a night without power
+constexpr auto kStoreEvery = std::chrono::hours(1);  // while the clock runs evenly
 
 std::uint64_t millis(Timestamp time) {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(0, time.time_since_epoch().count()));
@@ -79,7 +80,7 @@ void StoreClock::look() {
             news_ = true;
             log::warning("clock.believed", {{"why", why}, {"off_by_seconds", seconds(now - expected_)}});
         }
-        // Behind a jump back, nothing is stamped with the times of before any more.
+        // After a jump back that is believed, new records get the new times, not the later ones of before.
         latest_ = static_cast<std::int64_t>(millis(doubt_ ? now : std::max(now, timestamp(latest_))));
         expected_ = now;
         doubt_.reset();

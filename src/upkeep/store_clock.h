@@ -1,9 +1,9 @@
 #pragma once
-// The time by which things are forgotten. The machine's clock may be wrong at a start by years (a dead battery, a hand
-// that slipped), and what goes because of that never comes back. So the latest time is kept in the store, and a clock
-// that jumps is doubted: nothing is forgotten until it is right again, or an operator confirms it, or it has run evenly
-// for some days. A server that was switched off for weeks looks the same and costs the same: what is due goes some days
-// later (durability.md, "A wrong clock").
+// The time by which things are forgotten. The machine's clock may be wrong by years (a dead battery, a typing error),
+// and mail that is deleted because of that never comes back. So the latest time is kept in the store, and a clock that
+// jumps is doubted: nothing is forgotten until the clock is right again, an operator confirms it, or it has run evenly
+// for some days. A server that was switched off for weeks looks the same: what is due goes some days later
+// (durability.md, "A wrong clock").
 #include <atomic>
 #include <chrono>
 #include <mutex>
@@ -22,18 +22,19 @@ namespace poplar::upkeep {
 /// May be used from any thread.
 class StoreClock final : public Clock, public jobs::Job {
 public:
-    /// `believe_after`: how long it has to run evenly behind a jump; 0: it is confirmed or comes right.
+    /// `believe_after`: how long the clock has to run evenly after a jump until it is believed. 0: only when it is
+    /// right again or confirmed.
     StoreClock(engine::Engine& engine, const Clock& wall, std::chrono::seconds believe_after)
         : engine_(engine), wall_(wall), believe_after_(believe_after) {}
 
-    /// Reads what was kept; before anything else is called but now(). Errors: io, corrupt, cancelled: then the clock is
-    /// doubted.
+    /// Reads the kept time. To be called before any other function but now(). Errors: io, corrupt, cancelled: then the
+    /// clock is doubted.
     Task<Result<>> load();
-    /// What new records are stamped with: the machine's time, and never before what the store knew it to be.
+    /// The time for new records: the machine's, but never before the latest that the store has known.
     Timestamp now() const override;
     /// The time by which what is due may be forgotten; nothing while the clock is doubted.
     std::optional<Timestamp> to_forget_by();
-    /// Stores what is known, if there is news or an hour has passed. Errors: io, no_space, cancelled.
+    /// Stores the latest time, if there is news or an hour has passed. Errors: io, no_space, cancelled.
     Task<Result<>> keep();
     /// keep(), as a job.
     std::string_view name() const override { return "clock"; }
@@ -43,7 +44,7 @@ public:
 
     struct State {
         bool doubted = false;
-        Timestamp now{}, expected{};           ///< the machine's, and what it would be without the jump
+        Timestamp now{}, expected{};           ///< the machine's time, and what it would be without the jump
         Timestamp since{};                     ///< if doubted: the machine's time when that began
         std::optional<Timestamp> believed_at;  ///< if doubted: when it will be believed, running on evenly
     };
@@ -64,7 +65,7 @@ private:
     std::mutex mutex_;
     bool known_ = false;         // something was kept, or looked at
     Timestamp expected_{};       // the machine's time at looked_, or what it would be without a jump
-    std::optional<Line> doubt_;  // the times that the machine gives instead
+    std::optional<Line> doubt_;  // while the clock is doubted: the times that it gives
     SteadyTime looked_ = SteadyClock::now();
     std::optional<SteadyTime> stored_;
     bool news_ = true;

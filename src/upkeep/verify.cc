@@ -1,3 +1,4 @@
+// Runs the engine's check on a thread and hands its findings to a coroutine; then checks every account's counters.
 #include "upkeep/verify.h"
 
 #include <fmt/format.h>
@@ -20,13 +21,13 @@ namespace {
 using engine::Damage;
 using engine::VerifyTotals;
 
-constexpr std::size_t kWaiting = 1000;  // findings not yet written
+constexpr std::size_t kWaiting = 1000;  // findings that the listener has not taken yet; at most
 constexpr std::size_t kPage = 1000;
 
-// Ends the engine's run when nobody listens any more. Thrown on our own thread, through the engine's callback.
+// Thrown through the engine's callback, on our own thread, to end the engine's run when the listener has gone.
 struct Abandoned {};
 
-// What the thread that reads found, for the coroutine that writes.
+// The findings of the reading thread, on their way to the coroutine that tells the listener.
 class Findings {
 public:
     void add(Damage damage) {
@@ -72,7 +73,7 @@ private:
     bool abandoned_ = false;
 };
 
-// Joins on every way out.
+// The reading thread. Joined on every way out.
 class Reader {
 public:
     Reader(engine::Inspection& engine, Findings& findings) : findings_(findings) {
@@ -124,7 +125,7 @@ NamedDamage of_account(engine::PartitionId partition, std::string address, std::
     return named;
 }
 
-// Whether its counters are wrong, as a number.
+// Returns 1 if the account's counters are wrong, else 0.
 Task<Result<std::uint64_t>> check_account(mailstore::MailStore& store, directory::AccountId id, std::string address,
                                           VerifyListener& listener) {
     auto checked = co_await store.check(id);
@@ -177,7 +178,7 @@ private:
         }
     }
 
-    // "" if there is none.
+    // What is wrong with the partition; "" if nothing is.
     Task<Result<std::string>> complaint_about(engine::PartitionId partition) {
         auto account = co_await directory_.account(partition);  // may be new
         if (account) co_return "";

@@ -1,6 +1,6 @@
 #pragma once
-// The check of everything stored: the engine's own check of its files, then every account's counters; damage gets the
-// names people know, address and unique-id.
+// Checks everything that is stored: first the engine checks its files, then every account's counters are checked.
+// Damage is reported with the names people know, address and unique-id.
 #include <string>
 
 #include "base/asio.h"
