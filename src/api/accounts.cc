@@ -1,3 +1,4 @@
+// Declares the operations on accounts.
 #include "api/accounts.h"
 
 #include "api/types.h"

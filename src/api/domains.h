@@ -28,7 +28,7 @@ struct AddDomain {
     static const Operation& operation();
 };
 
-/// Of what has no more to say: which domain, alias or message it was.
+/// The reply to a removal: the name of the domain, alias or message that went.
 struct Removal {
     std::string removed;
     static const Shape& shape();

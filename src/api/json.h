@@ -16,7 +16,7 @@ Json to_json(const T& value) {
     return write_json(T::shape(), &value);
 }
 
-/// One line, or with so many spaces a level; octets that are not UTF-8 are replaced.
+/// In one line, or with `indent` spaces a level. Octets that are not UTF-8 are replaced.
 std::string dump(const Json& json, int indent = -1);
 
 }  // namespace poplar::api

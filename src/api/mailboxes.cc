@@ -1,3 +1,4 @@
+// Declares the operations on mailboxes, on messages in them, and the change log.
 #include "api/mailboxes.h"
 
 #include "api/types.h"

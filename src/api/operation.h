@@ -1,6 +1,6 @@
 #pragma once
-// What may be asked of a running server: one struct each, declared once. The struct's operation() says where it is
-// asked, who may, what it means and what its fields are; admin/ has the function that does it.
+// The operations of a running server. Each is one struct, declared once: its operation() has the route, the right to
+// ask, what it means and its fields. admin/ has the function that does it.
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +16,7 @@ std::string_view to_string(Method method);  ///< "GET"; "DELETE" for remove
 /// Who may ask: an administrator, or also the account that it is about.
 enum class Scope { admin, self };
 
-/// JSON, or octets that come and go as they are.
+/// Whether a body or a reply is JSON, or octets as they are.
 enum class Content { json, octets };
 
 /// A member that the route names ("/v1/domains/{name}") comes in the path. Others come in the query with GET and
@@ -37,10 +37,11 @@ enum class Place { path, query, body };
 Place place_of(const Operation& operation, const Member& member);
 bool has_json_body(const Operation& operation);
 
-/// The values of the path's members, in the route's order; nothing: it is another route.
+/// A member of the path, and its value.
 struct PathValue {
     std::string_view name, value;
 };
+/// In the route's order; nothing: the path is another route's.
 std::optional<std::vector<PathValue>> match(const Operation& operation, const std::vector<std::string>& path);
 
 /// Fills the struct from all but the body. Errors: invalid.
@@ -49,7 +50,7 @@ Result<> read_target(const Operation& operation, const std::vector<PathValue>& p
 /// The members that come in the body. Errors: invalid.
 Result<> read_body(const Operation& operation, const Json& body, void* request);
 
-/// The other way round, for a client.
+/// The target of a request, and its body, for a client.
 std::string target_of(const Operation& operation, const void* request);
 Json body_of(const Operation& operation, const void* request);  ///< null: none
 

@@ -1,3 +1,4 @@
+// Makes docs/reference/admin-api.md and admin-api.ts.
 #include "api/page.h"
 
 #include <fmt/format.h>
@@ -183,7 +184,7 @@ std::string typescript_file(std::span<const Group> groups) {
         file += interface_text(shape->name, shape->members, [](const Member& member) { return member.optional; });
     for (const auto& group : groups)
         for (const auto* operation : group.operations) {
-            // Octets are for whoever holds the connection.
+            // A caller in TypeScript sends and reads octets itself.
             if (!operation->reply || operation->body == Content::octets) continue;
             if (!operation->request.members.empty())
                 file += interface_text(operation->request.name, operation->request.members,

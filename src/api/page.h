@@ -13,7 +13,7 @@ namespace poplar::api {
 /// Operations that belong together.
 struct Group {
     std::string_view title;  ///< "Accounts"
-    std::string_view words;  ///< what is to be known of all of them, as Markdown
+    std::string_view words;  ///< text for all of them, in Markdown
     std::vector<const Operation*> operations;
 };
 

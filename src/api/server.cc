@@ -1,3 +1,4 @@
+// Declares the operations on the server as a whole.
 #include "api/server.h"
 
 #include "api/types.h"

@@ -1,5 +1,5 @@
 #pragma once
-// The server as a whole: how it is, checking what is stored, the clock.
+// The server as a whole: its status, the check of what is stored, the clock.
 #include "api/operation.h"
 
 namespace poplar::api {

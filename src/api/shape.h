@@ -43,8 +43,8 @@ struct Member {
     std::string_view words;  ///< what it is, for people
     const Type* type;
     bool optional;                            ///< may be missing
-    void* (*make)(void* object);              ///< the value's place; an optional one has a value then
-    const void* (*find)(const void* object);  ///< null: an optional one without a value
+    void* (*make)(void* object);              ///< the value's place; gives an optional one a value first
+    const void* (*find)(const void* object);  ///< the value; null if an optional one has none
 
     std::uint64_t most = std::numeric_limits<std::uint64_t>::max();  ///< of a number; of a list, elements
     std::string_view label;                                          ///< "HASH": what stands for its value in help
@@ -59,7 +59,7 @@ struct Member {
     Member positional() const {
         return with([](Member& m) { m.option = Option::positional; });
     }
-    /// Not for the command line, which has its own way to ask for it.
+    /// Leaves it out of the command line, which has its own way to ask for it.
     Member hidden() const {
         return with([](Member& m) { m.option = Option::none; });
     }

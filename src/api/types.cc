@@ -1,3 +1,4 @@
+// How each type of member is read from JSON or text, and written.
 #include "api/types.h"
 
 #include <fmt/format.h>

@@ -1,12 +1,12 @@
 #pragma once
-// The types that members have; for the files that describe structs alone.
+// The types that members have. Only the files that describe structs include this.
 #include <functional>
 
 #include "api/shape.h"
 
 namespace poplar::api {
 
-// One function for each composition, so that templates below are a line each.
+// The work of the templates below, so that these are a line each.
 Result<> read_struct(const Shape& shape, const Json& json, void* object);
 void write_struct(const Shape& shape, Json& json, const void* object);
 Result<> read_list(const Json& json, const Type& type, const Member& member, const std::function<void*()>& append);
