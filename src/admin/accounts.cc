@@ -1,3 +1,4 @@
+// Accounts: adding, changing, removing, importing.
 #include "api/accounts.h"
 
 #include <fmt/format.h>
@@ -37,24 +38,24 @@ api::Account described(const directory::Account& account) {
     return out;
 }
 
-/// To be called whichever way an account's password, secret or status was changed, or the account removed, once that is
-/// durable: forgets its verified password and ends its sessions. Returns how many.
+/// Forgets the account's verified password and ends its sessions; returns how many. To be called after every change of
+/// the password, the secret or the status, and after a removal, once that is durable.
 std::size_t credentials_changed(Context& context, directory::AccountId account) {
     context.auth.forget(account);
     return context.open_sessions.end(account);
 }
 
-// Brings what is announced before the login up to date.
+// Tells the sessions which settings CAPA has to announce before a login.
 Task<> announce_settings(Context& context) {
     if (!context.settings_changed) co_return;
     auto strictest = co_await context.directory.strictest_settings();
     if (strictest)
         context.settings_changed(*strictest);
-    else  // what was announced stays so
+    else  // sessions go on announcing the old ones
         log::warning("admin.announcement_failed", {{"reason", strictest.error().detail()}});
 }
 
-/// What to store; a password that was made for the caller is put into `made`. None is wanted: "", nobody can log in.
+/// The password to store, empty if the caller wants none. One that was generated for the caller is put into `made`.
 template <class Wanted>
 Task<Result<directory::Password>> wanted_password(Context& context, const Wanted& wanted,
                                                   std::optional<std::string>& made) {
@@ -75,8 +76,7 @@ Task<Result<directory::Password>> wanted_password(Context& context, const Wanted
     co_return co_await context.auth.hash_password(std::move(password));
 }
 
-// What APOP and CRAM-MD5 share with the client. RFC 1939 s7: it should be long, because an eavesdropper can try
-// passwords.
+// For the secret of APOP and CRAM-MD5. RFC 1939 s7: it should be long, because an eavesdropper can try passwords.
 Result<> check_secret(std::string_view secret) {
     constexpr std::size_t kLeast = 16, kMost = 255;  // octets
     if (secret.size() < kLeast || secret.size() > kMost)
@@ -217,7 +217,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     co_return reply;
 }
 
-// What is left of an account that was removed, before its days are over; or of one that nobody knows of (verify).
+// Purges the mail of an account that was removed, before its days are over, or mail that belongs to nobody, as `verify`
+// finds it.
 Task<Result<api::AccountRemoval>> purge_removed(Context& context, std::string name) {
     auto id = co_await mailbox(context, name);
     if (!id) co_return pass_on(id);

@@ -1,3 +1,4 @@
+// From a request to the function that answers it, and its failure to a reply.
 #include "admin/api.h"
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
 #pragma once
-// Answers the operations of api/: finds the one that is asked for, who may, and the function that does it.
+// Answers requests: finds the operation of api/, checks the caller's right, and calls the function that does it.
 #include <functional>
 #include <memory>
 #include <optional>
@@ -53,13 +53,13 @@ struct Services {
     upkeep::Retention& retention;
     std::string hostname;
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
-    /// Told what Directory::strictest_settings() says after each change, for what is announced before a login.
+    /// Called with Directory::strictest_settings() after each change, because CAPA announces them before a login.
     std::function<void(const directory::AccountSettings&)> settings_changed = nullptr;
-    /// Fills what only the server itself knows.
+    /// Fills in the part of the status that only the server itself knows.
     std::function<void(api::Status&)> own_status = nullptr;
 };
 
-/// What the functions that do operations share. On one thread.
+/// Shared by the functions that do operations. On one thread.
 struct Context : Services {
     explicit Context(Services services) : Services(std::move(services)) {}
     bool verifying = false;
@@ -78,10 +78,10 @@ private:
 /// Every operation there is.
 std::vector<api::Group> operations();
 
-/// {"error": ...}, as every failure is answered.
+/// The answer to every failure: {"error": ...}.
 http::Reply refusal(const Error& error);
 
-/// What answers the requests of one connection.
+/// Answers the requests of one connection.
 std::unique_ptr<http::Handler> handler(Api& api, Caller caller);
 
 }  // namespace poplar::admin

@@ -11,10 +11,11 @@ namespace poplar::admin {
 /// Who asks, and so what they may ask for.
 struct Caller {
     bool administrator = false;
-    std::optional<std::uint64_t> account;  ///< the id of the one whose own affairs they may see to
+    std::optional<std::uint64_t> account;  ///< the id of the account that asks for itself
 };
 
-/// At the admin socket: root and the server's own user, who could read the data directory anyway; anybody else nothing.
+/// The caller at the admin socket. Root and the server's own user may do everything, because they could read the data
+/// directory anyway; anybody else may do nothing.
 Caller local_caller(std::optional<uid_t> user);
 
 bool may(const Caller& caller, api::Scope scope);

@@ -1,3 +1,4 @@
+// Devices: passwords of an account for one client each.
 #include "api/devices.h"
 
 #include <fmt/format.h>
@@ -43,7 +44,7 @@ api::Device described(const directory::Device& device, const directory::DeviceUs
     return out;
 }
 
-/// Puts what was asked for into the device. Errors: invalid.
+/// Writes the fields that the caller gave into the device. Errors: invalid.
 template <class Wanted>
 Result<> apply(const Wanted& wanted, directory::Device& device) {
     if (wanted.protocols) {
@@ -137,7 +138,7 @@ Task<Result<api::Device>> set_device(Context& context, Caller, api::SetDevice wa
     }
     auto set = co_await context.directory.set_device(account->id, std::move(*device));
     if (!set) co_return pass_on(set);
-    // What it may do from now on is for its next logins to find out.
+    // The device has to log in again, because it may be able to do less now.
     const bool restricted = wanted.protocols || wanted.from || wanted.expires;
     const auto ended = restricted ? context.open_sessions.end({account->id, set->id}) : 0;
     log::info("admin.device_set", {{"account", account->address},

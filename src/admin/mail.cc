@@ -111,7 +111,7 @@ Task<Result<api::MessageList>> list_retained(Context& context, Caller, api::List
 Task<Result<api::Message>> restore_message(Context& context, Caller, api::RestoreMessage wanted) {
     auto account = co_await mailbox(context, wanted.address);
     if (!account) co_return pass_on(account);
-    // The store takes a repeated restore for done; an operator has mistaken the message.
+    // For the store, restoring a live message is done already. An operator who asks for it has the wrong message.
     auto found = co_await find_message(context, *account, wanted.id);
     if (found && found->live) co_return fail(Errc::exists, fmt::format("the message {} is not deleted", wanted.id));
     auto restored = co_await context.mail.restore(*account, wanted.id);
@@ -121,7 +121,7 @@ Task<Result<api::Message>> restore_message(Context& context, Caller, api::Restor
     co_return co_await described(context, *account, *restored, false);
 }
 
-// Where the message goes. Errors: with a message for the caller.
+// The accounts that the message goes to. Errors: with a message for the caller.
 Task<Result<std::vector<directory::AccountId>>> resolve(Context& context, std::string text) {
     auto address = mail::parse_address(text);
     if (!address) co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", text));
@@ -157,7 +157,7 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
     envelope->received.id = random_text(12);
     auto id = envelope->received.id;
     auto incoming = context.delivery.begin(std::move(envelope), body.size_hint());
-    // A file on this machine: its line ends are LF more often than CRLF.
+    // Line ends are normalized, because files on this machine have LF more often than CRLF.
     mail::WireEncoder encoder(mail::BareNewlines::normalize);
     std::string wire;
     for (bool more = true; more;) {

@@ -42,7 +42,7 @@ api::Mailbox described(const mailstore::Mailbox& mailbox) {
     return out;
 }
 
-/// What a failure about a mailbox means to the caller.
+/// Adds a message for the caller to a failure about a mailbox.
 std::unexpected<Error> about(const Error& failed, const std::string& name) {
     switch (failed.code()) {
         case Errc::not_found: return fail(Errc::not_found, fmt::format("no mailbox {}", name));
@@ -127,7 +127,7 @@ Task<Result<Found>> find_live(Context& context, std::string address, std::string
     co_return Found{*account, std::move(message->message)};
 }
 
-/// Moves or copies by `transfer`; the message where it went.
+/// Moves or copies by `transfer`. Returns the message at its new place.
 template <class Transfer>
 Task<Result<api::Message>> transfer(Context& context, const Found& found, std::string name, Transfer transfer) {
     auto to = co_await context.mail.mailbox(found.account, name);

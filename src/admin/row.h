@@ -9,7 +9,7 @@
 
 namespace poplar::admin {
 
-/// What a function gets and gives beside its struct.
+/// All that belongs to one request, beside its struct.
 struct Exchange {
     Context& context;
     Caller caller;
@@ -25,7 +25,7 @@ struct Row {
     Task<Result<http::Reply>> (*run)(Exchange exchange);
 };
 
-// A failure behind the beginning of a stream can only break it off.
+// Notes whether the stream has begun: after that a failure can't be answered, and only breaks it off.
 class Begun final : public http::Stream {
 public:
     explicit Begun(http::Stream& stream) : stream_(stream) {}

@@ -1,4 +1,4 @@
-// The server as a whole: how it is, checking what is stored, the clock.
+// The server as a whole: its status, the check of what is stored, the clock.
 #include "api/server.h"
 
 #include "admin/names.h"

@@ -1,6 +1,6 @@
 #pragma once
-// What a verification says, as the API says it: to the admin socket's client, or to the command line with the server
-// stopped.
+// Turns the findings of a verification into api::VerifyEvents, for the admin socket's client or, with the server
+// stopped, for the command line.
 #include "api/server.h"
 #include "upkeep/verify.h"
 
