@@ -73,7 +73,7 @@ CallResult<> Client::ask(const api::Operation& operation, const void* request, c
         asked.fields = {{"Content-Type", "application/json"}};
         try {
             asked.body = body.dump();
-        } catch (const Json::type_error&) {  // never replaced: a password or a name would be another one
+        } catch (const Json::type_error&) {  // not UTF-8; replacing octets would make it another password or name
             return std::unexpected(
                 CallError{1, "what is not UTF-8 can't be sent: check the terminal's locale", "invalid"});
         }

@@ -12,7 +12,7 @@
 
 namespace poplar::cli {
 
-/// Why a call failed, ready for the operator.
+/// Why a call failed, in words for the operator.
 struct CallError {
     int exit_code = 1;
     std::string message;

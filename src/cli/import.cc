@@ -23,7 +23,7 @@ constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 struct ImportOptions {
     std::string file, default_domain;
-    std::vector<std::string> ignored;  ///< fields to import lines without
+    std::vector<std::string> ignored;  ///< names of --ignore-field
     bool add_domains = false;
 };
 
@@ -92,7 +92,7 @@ private:
         auto& account = entry.account;
         if (account.password.empty()) ++no_password_;
         for (const auto& name : entry.unused) ++unused_[name];
-        lines_[account.address] = line_;  // of an address that stands twice, the later line
+        lines_[account.address] = line_;  // the later line, if the address stands twice
         batch_.push_back({std::move(account.address), std::move(account.password)});
     }
 

@@ -135,7 +135,7 @@ int deliver(const Cli& cli, const api::Deliver& asked) {
     return 0;
 }
 
-// A command whose reply is no struct alone.
+// Adds a command that does more than call() does: its reply has pages, or is octets.
 template <class Request>
 void add(CLI::App* family, Cli& cli, const char* name, int (*run)(const Cli&, Request)) {
     auto request = std::make_shared<Request>();

@@ -45,7 +45,7 @@ void show_change(const api::Change& change) {
 int list_changes(const Cli& cli, api::ListChanges asked, bool follow) {
     auto server = cli.client();
     if (!server) return kExitConfig;
-    api::ChangeList all;  // for JSON: one answer, or, followed, one each time that something happened
+    api::ChangeList all;  // for JSON: all pages together; with --follow, printed each time that something happened
     for (;;) {
         auto reply = server->call(asked);
         if (!reply) return complain(reply.error());

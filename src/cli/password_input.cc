@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kLongest = 4096;
 
-// One line, octet by octet: what follows it in a pipe is not ours.
+// Reads one line octet by octet, because what follows it in a pipe is for others.
 Result<std::string> read_line(int fd) {
     std::string line;
     for (char c = 0;;) {
@@ -42,7 +42,7 @@ void restore_and_end(int signal) {
 
 constexpr int kEndings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-/// The terminal without echo; with it again at the end, Ctrl-C included.
+/// Turns the terminal's echo off, and on again at the end, even after Ctrl-C.
 class Terminal {
 public:
     Terminal() : fd_(::open("/dev/tty", O_RDWR | O_CLOEXEC)) {

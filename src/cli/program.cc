@@ -1,3 +1,4 @@
+// The whole program: common options, subcommands, exit codes.
 #include "cli/program.h"
 
 #include <fcntl.h>
@@ -34,7 +35,7 @@ std::string Cli::config_path() const { return config_file.empty() ? host.default
 
 std::optional<Client> Cli::client() const {
     if (!socket.empty()) return std::optional<Client>(std::in_place, socket);
-    // Without --config a machine may well have none, or none that this user may read: the default socket serves.
+    // Without --config the default file may be missing, or not for this user to read. Then the default socket is taken.
     if (config_file.empty() && access(config_path().c_str(), R_OK) != 0)
         return std::optional<Client>(std::in_place, host.default_socket);
     auto configured = host.admin_socket(config_path());

@@ -15,10 +15,10 @@ namespace poplar::cli {
 struct Cli;
 class VerifyPrinter;
 
-/// What the command line has from the program it is a part of.
+/// What the server's part of the program gives to the command line.
 struct Host {
     std::string default_config_file, default_socket, version;
-    /// The admin socket that a configuration names. On failure it has said why, and the exit code is kExitConfig.
+    /// The admin socket that a configuration names. On failure it has said why: exit with kExitConfig.
     std::function<std::optional<std::string>(const std::string& config_file)> admin_socket;
     /// Commands that are the server itself.
     std::function<void(CLI::App& app, Cli& cli)> add_commands;
@@ -36,11 +36,11 @@ struct Cli {
     std::string config_file, socket;
     bool json = false;
     std::function<int()> action;  ///< the chosen command
-    std::string wrong;            ///< about an option's value
+    std::string wrong;            ///< what is wrong with an option's value; else empty
 
     std::string config_path() const;
-    /// At --socket, else where the configuration says, else at the default. On failure it has said why: exit with
-    /// kExitConfig.
+    /// A client of the socket that --socket names, else the configuration, else the default. On failure it has said
+    /// why: exit with kExitConfig.
     std::optional<Client> client() const;
     void print_json(const api::Json& json) const;
 
@@ -96,8 +96,8 @@ CLI::App* add_command(CLI::App* family, Cli& cli, const char* name,
     return command;
 }
 
-/// Asks for page after page. `list` finds a reply's elements, `step` takes one and moves the request on, `page_done` is
-/// told whether it was the last. Returns the exit code.
+/// Asks for page after page. `list` is the reply's list. `step` takes an element and lets the request begin behind it;
+/// `page_done` is called with whether the page was the last. Returns the exit code.
 template <class Request, class Element>
 int each_page(const Cli& cli, Request request, std::vector<Element> Request::Reply::* list,
               const std::function<void(Request&, const Element&)>& step, const std::function<void(bool)>& page_done) {

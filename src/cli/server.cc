@@ -86,7 +86,7 @@ int verify(const Cli& cli) {
     };
     auto done = server->download(api::Verify(), take);
     if (done) return printer.exit_code();
-    // Only --socket: a running server was meant.
+    // The files are opened here if no server runs, but not with --socket, which means a running one.
     const bool may_open = done.error().exit_code == kExitUnavailable && cli.socket.empty();
     return may_open ? cli.host.verify_stopped(cli, printer) : complain(done.error());
 }

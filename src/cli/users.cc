@@ -12,7 +12,7 @@ namespace poplar::cli {
 
 namespace {
 
-/// Where a password comes from, if not from the options that the operation has.
+/// Ways to give a password beside the operation's own options.
 struct PasswordSource {
     bool from_stdin = false, none = false;
 };
@@ -26,7 +26,7 @@ CLI::Option_group* add_password_options(CLI::App* command, const std::shared_ptr
     return group;
 }
 
-// Asks for the password that the options have not said. Errors: invalid.
+// Fills in the password, if the operation's options did not give one. Errors: invalid.
 Result<> complete(const PasswordSource& source, auto& request) {
     if (source.none || request.generate || request.password_hash) return {};
     auto password = source.from_stdin ? password_from_stdin() : password_from_terminal();

@@ -1,3 +1,4 @@
+// How each kind of key takes a value, and shows it.
 #include "config/keys.h"
 
 #include <fmt/format.h>
@@ -19,7 +20,7 @@ std::string list_of(const std::vector<std::string>& values) {
     return list;
 }
 
-// What is wrong with it, or "".
+// Returns what is wrong with the value, or "".
 std::string check_text(const Value& given, Empty empty, std::string& value) {
     const auto* text = given.as<std::string>();
     if (!text) return wrong_type("a text in quotes", given);

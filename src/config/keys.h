@@ -14,11 +14,11 @@ namespace poplar::config {
 
 struct Value;
 
-/// Bound to the object that its value goes to, which outlives it.
+/// One key. It is bound to the object that its value goes to, which outlives it.
 struct Key {
     std::string name;   ///< "pop3.line_limit"
     std::string words;  ///< what it means, and what a client sees when a limit is hit; Markdown
-    /// What applies a new value at SIGHUP (server/server.cc has the functions by name); "": only the next start does.
+    /// The name of what applies a new value at SIGHUP (Server::reload); "": only the next start does.
     std::string_view applied_by = {};
     /// Takes the value over. Returns what is wrong with it, or "".
     std::function<std::string(const Value&)> set;
@@ -98,7 +98,7 @@ public:
         };
         return choices_key(std::move(name), set, get, words_of(values), std::move(words));
     }
-    /// One of a kind.
+    /// A key of a kind that no other has.
     Key& add(Key key);
 
     std::vector<Key> take() { return std::move(keys_); }

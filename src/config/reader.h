@@ -1,5 +1,6 @@
 #pragma once
-// Reads a TOML file into keys: what is unknown, misspelt or out of range is an error that names file, line and key.
+// Reads a TOML file into keys. A key that is unknown, misspelt or out of range is an error that names file, line and
+// key.
 #include <map>
 #include <string>
 #include <string_view>

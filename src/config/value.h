@@ -7,7 +7,7 @@
 
 namespace poplar::config {
 
-/// What stands behind a key.
+/// The value of a key, as the file has it.
 struct Value {
     struct Other {
         std::string_view name;  ///< "a section", "a date"
