@@ -1,3 +1,4 @@
+// Sockets and folders, made with the rights the server starts with.
 #include "server/bind.h"
 
 #include <fcntl.h>
@@ -25,17 +26,19 @@ std::string names_of_listeners() {
     return names;
 }
 
-// Where `identity` could put a link in root's way, its own rights must do: they are ours while the result lives.
+// If `identity` could put a link on the way to `path`, root must not act there. Takes identity's rights then, as long
+// as the result lives.
 std::optional<process::ActingAs> act_for(const std::optional<process::Identity>& identity, const std::string& path) {
     if (geteuid() != 0 || !identity || identity->uid == 0 || !process::may_redirect(*identity, path))
         return std::nullopt;
     return std::optional<process::ActingAs>(std::in_place, *identity);
 }
 
-// By name, which is safe: act_for() has seen that the name is root's affair, or else the file is theirs already.
+// Goes by the name, which is safe: act_for() has made sure that only root can change what it leads to, or else has
+// taken identity's rights, and the file is identity's already.
 void give_to(const std::string& path, const std::optional<process::Identity>& identity) {
     if (geteuid() == 0 && identity && ::lchown(path.c_str(), identity->uid, identity->gid) != 0) {
-        // Nothing is lost that a later error won't tell: the path can't be used then.
+        // A later error tells that the path can't be used.
     }
 }
 
@@ -49,8 +52,8 @@ bool make_folder(const std::string& path, mode_t mode) {
     return made;
 }
 
-// The folder of a local socket: /run/poplar is gone after each boot. It stays root's, so that the next start can trust
-// it.
+// Makes the folder of a local socket, because /run is empty after each boot. It stays root's, so that the next start
+// can trust it.
 void make_socket_folder(const std::string& path) { make_folder(parent_of(path), 0755); }
 
 }  // namespace
@@ -134,13 +137,14 @@ void prepare_log_file(const Config& config, const std::optional<process::Identit
     auto acting = act_for(identity, file);
     if (make_folder(parent_of(file), 0755)) give_to(parent_of(file), identity);
     if (geteuid() != 0 || !identity) return;
-    // Below /var/log, say, only root can make it. What is there and is no file, such as /dev/null, stays whose it is.
+    // In a folder such as /var/log only root can make the file. Anything but a plain file, such as /dev/null, keeps its
+    // owner.
     net::FileDescriptor log(
         ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600));
     struct stat found{};
     if (log && ::fstat(log.get(), &found) == 0 && S_ISREG(found.st_mode) &&
         ::fchown(log.get(), identity->uid, identity->gid) != 0) {
-        // The server says that it can't open it.
+        // The server will say that it can't open the file.
     }
 }
 

@@ -69,7 +69,8 @@ private:
     cli::VerifyPrinter& printer_;
 };
 
-// Files of root would lock the server out, and root must follow no link that the files' owner has put there.
+// Goes on as the owner of the data directory. Files of root's would lock the server out, and root must not follow a
+// link that the owner has put there.
 Result<> become_owner(const Config& config) {
     umask(0077);
     auto owner = process::owner_to_become(config.data_dir, config.user);
@@ -108,7 +109,7 @@ int verify_stopped(const Config& config, cli::VerifyPrinter& printer) {
     return printer.exit_code();
 }
 
-// What the lost records said of counters must not outlive them.
+// Counts every account's messages anew, because its counters may still contain records that were lost.
 Result<std::uint64_t> repair_all(engine::local::LocalEngine& engine, const Config& config) {
     directory::Directory directory(engine, system_clock(), config.directory);
     mailstore::MailStore store(engine, system_clock(), config.mailstore);

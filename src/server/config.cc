@@ -24,7 +24,7 @@ std::string machine_name() {
     return name;
 }
 
-/// Whether who listens at `one` takes what comes to `other`.
+/// Whether a listener at `one` takes the connections to `other`.
 bool covers(const net::Address& one, const net::Address& other) {
     using Family = net::Address::Family;
     if (one.family == Family::local || other.family == Family::local)
@@ -33,7 +33,8 @@ bool covers(const net::Address& one, const net::Address& other) {
     return one.host == other.host || one.host == "::" || (one.host == "0.0.0.0" && other.family == Family::ipv4);
 }
 
-// The start would say "address already in use", as if another program had it.
+// Finds addresses that are given twice. At the start they would fail with "address already in use", as if another
+// program had them.
 void check_listeners(const Config& config, std::vector<std::string>& errors) {
     std::vector<std::pair<std::string, net::Address>> seen;
     if (auto admin = net::parse_address("unix:" + config.admin_socket)) seen.emplace_back("admin_socket", *admin);
@@ -53,7 +54,7 @@ void check_listeners(const Config& config, std::vector<std::string>& errors) {
     }
 }
 
-// What only shows when all values are known.
+// Rules about several keys.
 void check_together(const Config& config, std::vector<std::string>& errors) {
     const auto& tls = config.tls;
     if (!tls.certificate.empty() && tls.private_key.empty())

@@ -29,7 +29,7 @@ inline constexpr std::string_view kDefaultConfigFile = "/etc/poplar/poplar.toml"
 /// Where to listen, for one protocol: "HOST:PORT", "[IPv6]:PORT" or "unix:PATH".
 using Addresses = std::vector<std::string>;
 
-/// "192.0.2.0/24", "2001:db8::1" or "unix"; good ones (base/networks.h).
+/// "192.0.2.0/24", "2001:db8::1" or "unix"; checked already (base/networks.h).
 using NetworkTexts = std::vector<std::string>;
 
 struct Config {

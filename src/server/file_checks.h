@@ -1,5 +1,5 @@
 #pragma once
-// What the operator should know of the configured files before it matters: who may read and change them.
+// Warns the operator at the start if the wrong users can read or change the configured files.
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +14,7 @@ struct Findings {
 };
 
 /// Looks at data_dir, if it is there, at the private key and at the secret. `server` is the user that the server runs
-/// as, if that is known. What can't be looked at is left to who opens it.
+/// as, if that is known. A file that can't be looked at is passed over; opening it fails later.
 Findings check_files(const Config& config, std::optional<uid_t> server);
 
 }  // namespace poplar::server

@@ -1,3 +1,4 @@
+// The life of the server: start, signals, reload, jobs, the end.
 #include "server/server.h"
 
 #include <fmt/format.h>
@@ -48,7 +49,7 @@ int complain_lines(const std::vector<std::string>& lines, int exit_code) {
     return exit_code;
 }
 
-/// What handshakes take. Null where TLS is not configured.
+/// The contexts of TLS handshakes. Null if TLS is not configured.
 struct TlsContexts {
     std::shared_ptr<const net::TlsContext> readers, smtp;
 };
@@ -130,7 +131,8 @@ Result<> open_log(const Config& config) {
     }
 }
 
-/// The admin socket's. Whoever may use it is trusted, and descriptors that mail must leave are there for it.
+/// The limits of the admin socket. Its users are trusted, and it may use the descriptors that connections of mail must
+/// leave free.
 net::ServerLimits admin_limits() {
     net::ServerLimits limits;
     limits.connections = kAdminConnections;
@@ -255,7 +257,7 @@ void Server::spawn(Task<> task) {
     });
 }
 
-// Before anybody may ask for it.
+// Called before the listeners open, because CAPA announces it.
 Task<> Server::announce() {
     auto strictest = co_await directory_.strictest_settings();
     if (strictest)
@@ -344,7 +346,8 @@ Task<> Server::stop() {
         log::warning("server.drain_timed_out", {{"connections", net_.live()}});
         net_.close_all();
         if (!co_await net_.idle(kCutPatience)) {
-            // Something waits for a disk that does not answer. What was acknowledged is safe: end as in a crash.
+            // Something waits for a disk that does not answer. The process ends as in a crash; acknowledged mail is
+            // safe.
             log::error("server.sessions_stuck", {{"connections", net_.live()}});
             std::_Exit(1);
         }
@@ -378,7 +381,7 @@ void Server::reload() {
         for (const auto& line : lines) log::error("server.reload_refused", {{"reason", line}});
         process::systemd::ready("Serving; the last reload was refused: see the log");
     };
-    // First, whatever the configuration is like by now: logrotate waits for nothing else.
+    // First, and even if the configuration is wrong, because logrotate sends SIGHUP only for this.
     try {
         log::reopen();
     } catch (const std::exception& e) {
@@ -396,13 +399,13 @@ void Server::reload() {
     auto changes = compare(config_, *config);
     if (changes.appliers.contains("log"))
         if (auto opened = open_log(*config); !opened) return refuse({opened.error().detail()});
-    // What each Key::applied_by names. A certificate is loaded anew in any case, and below.
+    // The settings that keys with a Key::applied_by change. A certificate, below, is loaded anew in any case.
     config_.log = config->log;
     config_.drain_time = config->drain_time;
     config_.smtp_ciphers = config->smtp_ciphers;
     auto needs_restart = changes.restart;
     if (config->tls.configured() != config_.tls.configured()) {
-        needs_restart.push_back("tls");  // who may offer TLS is settled at start
+        needs_restart.push_back("tls");  // the listeners learn only at the start whether there is TLS
     } else if (contexts.readers) {
         config_.tls = config->tls;
         set_tls(contexts);
@@ -415,7 +418,7 @@ void Server::reload() {
     process::systemd::ready("Serving");
 }
 
-// The rest is what admin/ asks for itself.
+// Fills in what only the server knows. admin/ asks for the rest itself.
 void Server::fill_status(api::Status& status) {
     status.version = version();
     status.pid = static_cast<std::uint64_t>(getpid());
@@ -439,7 +442,7 @@ void Server::fill_status(api::Status& status) {
 
 Findings check_environment(const Config& config) {
     auto identity = wanted_identity(config);
-    // Without `user` the server runs as whoever starts it, which need not be who asks now.
+    // Without `user` the server runs as the user who starts it, which need not be the one who runs check-config.
     auto findings = check_files(config, identity && *identity ? std::optional((*identity)->uid) : std::nullopt);
     if (!identity) findings.errors.push_back(identity.error().detail());
     auto tls = load_tls(config);
@@ -451,8 +454,9 @@ Findings check_environment(const Config& config) {
 
 namespace {
 
-// A message of up to 2 MB is in memory while it is sent. malloc would give that back to the kernel after each, page by
-// page, and have it cleared again for the next: a tenth of what 1 MB over TLS costs. Now an arena keeps 8 MB at most.
+// A message of up to 2 MB is in memory while it is sent. malloc would give that memory back to the kernel after each
+// one, and the kernel would clear it again for the next: a tenth of what 1 MB over TLS costs. So an arena keeps up to 8
+// MB.
 void keep_freed_memory() {
     mallopt(M_MMAP_THRESHOLD, 4 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
@@ -469,7 +473,7 @@ int serve(Config config) {
     };
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGHUP, SIG_IGN);  // until the server is ready: a reload asked for too early must not end it
-    umask(0077);                   // mail is nobody else's business
+    umask(0077);                   // no other user may read mail
     keep_freed_memory();
     auto tls = load_tls(config);
     if (!tls) return refuse(tls.error(), cli::kExitConfig);
@@ -496,7 +500,7 @@ int serve(Config config) {
     if (geteuid() == 0 && identity)
         if (auto dropped = process::drop_privileges(*identity); !dropped) return refuse(dropped.error(), 1);
     process::forbid_new_privileges();  // before the log has a thread
-    // Not before: whoever may write in the log's folder chooses by a link which file that is.
+    // Only now, without root's rights, because a user who may write in the log's folder could put a link there.
     if (auto opened = open_log(config); !opened) return refuse(opened.error(), cli::kExitConfig);
     if (geteuid() == 0) log::warning("server.running_as_root", {{"advice", "set user in the configuration"}});
     log_warnings(findings.warnings);

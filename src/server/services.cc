@@ -1,3 +1,4 @@
+// The rows of all listeners, and what the sessions of each protocol share.
 #include "server/services.h"
 
 #include <fmt/format.h>
@@ -15,7 +16,7 @@ namespace poplar::server {
 
 namespace {
 
-constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets that a network may have if the whole has room
+constexpr std::uint64_t kEnvelopesOfOnePeer = 256 * 1024;  // octets of a network, whatever its share
 constexpr std::uint64_t kUnfinishedOfOnePeer = 1u << 20;   // the same
 
 struct SessionCount {

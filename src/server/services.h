@@ -1,5 +1,5 @@
 #pragma once
-// What is listened for, and what runs a session for each client: one row a listener.
+// The listeners, one row each, and the function of each that serves a client.
 #include <atomic>
 #include <memory>
 #include <span>
@@ -35,7 +35,7 @@ namespace poplar::server {
 
 struct Config;
 
-/// What the parts of the server are to a session.
+/// The parts of the server that sessions use.
 struct Parts {
     auth::Authenticator& authenticator;
     auth::Sasl& sasl;
@@ -43,7 +43,7 @@ struct Parts {
     auth::DeviceUses& device_uses;
     mailstore::MailStore& store;
     delivery::Delivery& delivery;
-    const net::CurrentTls &tls, &smtp_tls;  ///< of readers, and of STARTTLS by SMTP
+    const net::CurrentTls &tls, &smtp_tls;  ///< for all but SMTP, and for SMTP's STARTTLS
 };
 
 /// The sessions of all protocols, with what they share among themselves.
@@ -55,7 +55,7 @@ public:
 
     /// By the index of a row.
     net::Service service(std::size_t listener);
-    /// What is announced before the login follows what accounts have of their own.
+    /// Lets POP3 announce the strictest settings that any account has.
     void announce(const directory::AccountSettings& strictest);
     /// Sessions by listener.
     void count_into(api::Connections& connections) const;
@@ -72,7 +72,7 @@ struct ListenerRow {
     bool tls;                           ///< from the first octet (RFC 8314 s3); needs a certificate
     std::vector<std::string> defaults;  ///< where, if the file has no [listen]
     std::string_view words, proxy_words;
-    /// What refuses a connection over a limit, and what serves one.
+    /// The reply that refuses a connection over a limit, and the function that serves one.
     std::string (*busy_reply)(const Services::Shared& shared);
     Task<> (*serve)(std::unique_ptr<net::Connection> connection, Services::Shared& shared);
 };
