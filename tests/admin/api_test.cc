@@ -1,4 +1,4 @@
-// The routes against the real directory and mail store, over an engine in memory; then once over the real socket.
+// The operations, on the real directory and mail store over an engine in memory. One test goes through the real socket.
 #include "admin/api.h"
 
 #include <gtest/gtest.h>
@@ -69,7 +69,7 @@ public:
     int scrubs = 0;
 };
 
-/// What the tests look at of a reply.
+/// The parts of a reply that the tests look at.
 struct Answer {
     unsigned status = 0;
     Json body;

@@ -6,7 +6,7 @@
 
 namespace poplar::test {
 
-/// A connection that lets something happen before its session reads the line with the given number (from 1).
+/// A connection that calls a function before its session reads the line with the given number (from 1).
 class Interrupted final : public net::Connection {
 public:
     Interrupted(std::unique_ptr<net::Connection> inner, int line, std::function<Task<>()> happen)

@@ -1,4 +1,4 @@
-// Listings kept from one session to the next say what a reading anew says, always; and they spare it.
+// Listings that are kept from one session to the next always say the same as ones made anew, and spare the reading.
 #include <fmt/format.h>
 
 #include <random>
@@ -15,7 +15,7 @@ protected:
     void append_many(int count) {
         for (int i = 0; i < count; ++i) append("S: x\r\n\r\n");
     }
-    /// Played with what is kept, then without; neither reaches QUIT.
+    /// Plays the script with the kept listings, then without them. Neither session reaches QUIT.
     void expect_as_read_anew(const std::string& script) {
         auto with = say(script);
         services_.listings = nullptr;

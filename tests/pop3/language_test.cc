@@ -50,7 +50,7 @@ TEST_F(Pop3Language, AnUnknownLanguageChangesNothing) {
               "-ERR occorre prima autenticarsi\r\n");
 }
 
-// RFC 6856 s7: somebody in between could have sent it.
+// RFC 6856 s7: an attacker on the way could have sent LANG.
 TEST_F(Pop3Language, ALanguageChosenBeforeTlsIsForgotten) {
     offer_tls();
     auto output = talk({.flights = {"LANG de\r\nSTLS\r\n", "STAT\r\n"}}).output;
@@ -107,12 +107,12 @@ protected:
         append(kUtf8, "utf8", 1);
         append(kOther, "other");
     }
-    /// After a login in UTF-8 mode; without the answers to it.
+    /// Logs in in UTF-8 mode first. Returns the answers to `input` alone.
     std::string say_in_utf8(const std::string& input) {
         auto output = say("UTF8\r\n" + std::string(kLogin) + input);
         return output.substr(output.find("octets)\r\n") + 9);
     }
-    // As RFC 1939 s11 counts: without what byte-stuffing added.
+    // As RFC 1939 s11 counts: without the octets that byte-stuffing added.
     const std::size_t utf8_ = kUtf8.size() - 1, ascii_ = kAscii.size() - 1, other_ = kOther.size();
 };
 
@@ -150,7 +150,7 @@ TEST_F(Pop3Utf8, DeletionsAreTakenOffByTheSizeOfTheSession) {
     EXPECT_TRUE(test::run(store_.check(fred_)));
 }
 
-// RFC 6858 s4 says whose lines they are; RFC 6857 is silent.
+// RFC 6858 s4: TOP's lines are those of the downgraded message. RFC 6857 is silent.
 TEST_F(Pop3Utf8, TopIsOfWhatRetrSends) {
     const auto top = [](const std::string& message, int lines) {
         auto end = message.find("\r\n\r\n") + 4;

@@ -10,7 +10,7 @@ using mailstore::ListVersion;
 using mailstore::OrderKey;
 using Kind = ListingCache::Kind;
 
-/// After so many deliveries and removals.
+/// The version of a maildrop after so many deliveries and removals.
 ListVersion version(std::uint64_t delivered, std::uint64_t removed = 0, std::string generation = "generation-1") {
     return {std::move(generation), OrderKey(1 + delivered), delivered - removed, 100 * (delivered - removed), removed};
 }

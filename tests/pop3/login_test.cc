@@ -1,3 +1,4 @@
+// The way to a login: USER and PASS, AUTH, STLS, and their order.
 #include "tests/pop3/world.h"
 
 namespace {

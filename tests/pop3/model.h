@@ -90,7 +90,7 @@ struct Reply {
     bool ok = false;
     std::string begins = {};                  ///< behind "+OK " or "-ERR "
     std::optional<std::string> follows = {};  ///< the lines behind the first, without the final "."
-    bool any_lines = false;                   ///< lines follow, and which is not ours to say
+    bool any_lines = false;                   ///< lines follow; any will do
 };
 
 struct Rules {

@@ -1,4 +1,4 @@
-// EXPIRE and LOGIN-DELAY (RFC 2449 s6.5, s6.7): what is announced, and that it is so.
+// EXPIRE and LOGIN-DELAY (RFC 2449 s6.5, s6.7): what is announced, and that the server keeps to it.
 #include "pop3/policy.h"
 
 #include "tests/pop3/world.h"
@@ -84,7 +84,7 @@ TEST_F(Pop3Policy, ALoginTooSoonAfterTheLastIsToldSo) {
     EXPECT_EQ(log_in(), in_);
 }
 
-// RFC 2449 s8.1.1: it would tell that the user exists.
+// RFC 2449 s8.1.1: [LOGIN-DELAY] would tell that the user exists.
 TEST_F(Pop3Policy, AWrongPasswordIsNotToldOfTheDelay) {
     options_.policy.login_delay = 900s;
     EXPECT_EQ(log_in(), in_);

@@ -1,6 +1,6 @@
-// Random sessions, one after the other on one maildrop, played to the server and to the model: every reply has to fit,
-// and so has what is stored in the end. What does not is made as short as it can be before it is shown.
-// POPLAR_SEEDS=FROM-TO plays others than those of every run.
+// Plays random sessions, one after the other on one maildrop, to the server and to the model. Every reply has to fit,
+// and so has what is stored in the end. A plan that fails is made as short as possible before it is shown.
+// POPLAR_SEEDS=FROM-TO plays other plans.
 #include <cstdlib>
 #include <random>
 
@@ -69,7 +69,7 @@ private:
             Step step{static_cast<Kind>(below(static_cast<std::size_t>(Kind::too_long) + 1))};
             step.number = below(20) == 0 ? 4'294'967'295u : static_cast<std::uint32_t>(below(messages + 3));
             step.lines = below(5) == 0 ? ~0ull : below(6);
-            if (step.kind == Kind::quit && below(3) != 0) step.kind = Kind::dele;  // not over at once
+            if (step.kind == Kind::quit && below(3) != 0) step.kind = Kind::dele;  // few sessions end early
             talk.steps.push_back(step);
         }
         if (below(2) == 0) talk.steps.push_back({Kind::quit});
@@ -88,7 +88,7 @@ class World final : public test::Pop3World {
 public:
     void TestBody() override {}
 
-    /// What does not fit, or "".
+    /// Returns what does not fit, or "".
     std::string play(const Plan& plan) {
         options_.bad_commands = 5;
         options_.policy.expire_days = plan.expire_zero ? 0 : directory::kNeverExpires;
@@ -180,7 +180,7 @@ private:
 
 std::string play(const Plan& plan) { return World().play(plan); }
 
-/// Leaves out of a plan that fails whatever it fails without.
+/// The shortest part of a failing plan that still fails.
 Plan shortest(Plan plan) {
     auto without = [&](auto member_of) {
         for (std::size_t i = member_of(plan).size(); i-- > 0;) {

@@ -34,7 +34,7 @@ protected:
         auto each = [&] { act(second++); };
         return test::seconds_of(context_, pop3::serve(std::move(connection), services_, options_, "timed"), each);
     }
-    /// Far more than the socket holds.
+    /// Asks for far more octets than the socket holds.
     void ask_for_much(std::string_view last = "", int times = 1000) {
         std::string commands(kLogin);
         for (int i = 0; i < times; ++i) commands += "RETR 1\r\n";
@@ -100,8 +100,8 @@ TEST_F(Pop3Time, WhoTakesNothingOfAnAnswerLosesTheSessionAndTheLock) {
     EXPECT_TRUE(maildrop_is_free());
 }
 
-// A session waits for the peer in the middle of its answers, behind the last, or for a command. (A farewell that no
-// longer fits into the socket may wait, the maildrop must not.)
+// The session waits for the peer in the middle of its answers, after the last one, or for a command. (Its farewell may
+// still wait for room in the socket, but the maildrop must be free.)
 TEST_F(Pop3Time, WhoTakesNothingLosesTheLockAtOnceWhenTheAccountChanges) {
     for (int times : {1000, 350, 300, 280, 260, 240, 220, 200, 10}) {
         connect();

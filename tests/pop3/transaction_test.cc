@@ -1,3 +1,4 @@
+// Commands after the login: what each says, and what QUIT leaves.
 #include <set>
 
 #include "mailstore/keys.h"
@@ -65,7 +66,7 @@ TEST_F(Pop3Transaction, ASessionThatWaitsForACommandHoldsNothingOfTheStoreOpen) 
         waiting = engine_.rests();
         co_return;
     };
-    // USER, PASS, RETR; the fourth line is waited for.
+    // Looks when the session waits for the fourth line, after USER, PASS and RETR.
     talk({.flights = {std::string(kLogin) + "RETR 1\r\n", "QUIT\r\n"}}, 4, look);
     EXPECT_EQ(waiting, 1u);
 }
@@ -132,7 +133,7 @@ TEST_F(Pop3Transaction, AnAccountsOwnExpireTakesThePlaceOfTheServers) {
 }
 
 TEST_F(Pop3Transaction, TotalsBeyondFourGibibytesAreExact) {
-    // No such message is stored: the counters of a mailbox whose messages are that large.
+    // No message is that large; only the counters say so.
     append(one_, "uid-one");
     auto message = *test::run(store_.find(fred_, "uid-one"));
     auto key = mailstore::keys::account();
@@ -185,7 +186,7 @@ TEST_F(Pop3Transaction, OfTwoLoginsAtOnceOneComesIn) {
     }
 }
 
-// Each is in, or told [IN-USE]. Were two in at once, both would delete the same message.
+// Each login succeeds or is told [IN-USE]. If two were in at once, both would delete the same message.
 TEST_F(Pop3Transaction, LoginsThatRaceAreInOneAtATime) {
     constexpr std::size_t kLogins = 24;
     for (std::size_t i = 0; i < kLogins; ++i) append(one_);

@@ -60,14 +60,14 @@ protected:
         EXPECT_TRUE(transcript->closed);
         return *transcript;
     }
-    /// All in one packet; what the session answered, without the greeting.
+    /// Sends all in one packet. Returns what the session answered, without the greeting.
     std::string say(std::string input) {
         auto output = talk({.flights = {std::move(input)}}).output;
         auto greeting = "+OK " + options_.greeting + "\r\n";
         EXPECT_TRUE(output.starts_with(greeting)) << output;
         return output.substr(greeting.size());
     }
-    /// As say, after a login; without the answers to it.
+    /// As say(), but logs in first. Returns the answers to `input` alone.
     std::string say_logged_in(const std::string& input) {
         auto output = say(std::string(kLogin) + input);
         auto end = output.find("\r\n", output.find("\r\n") + 2);

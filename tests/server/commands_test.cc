@@ -105,7 +105,7 @@ TEST(CommandLine, ABadConfigurationIsCode78) {
     }
 }
 
-// Replacing what is not UTF-8 would set another password than the one that was given.
+// Replacing octets that are not UTF-8 would set another password than the one that was given.
 TEST(CommandLine, RefusesToSendWhatIsNotUtf8) {
     for (std::vector<const char*> command : {std::vector<const char*>{"domain", "add",
                                                                       "b\xfc"

@@ -1,3 +1,4 @@
+// The configuration: keys, defaults, mistakes, and the page that is made from the keys.
 #include "server/config.h"
 
 #include <fmt/format.h>

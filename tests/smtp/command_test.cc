@@ -1,3 +1,4 @@
+// The grammar: what is understood, and what is refused with which code.
 #include "smtp/command.h"
 
 #include <gtest/gtest.h>

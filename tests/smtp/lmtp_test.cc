@@ -79,7 +79,7 @@ TEST(Lmtp, WithoutRecipientsAnswersDataAndEveryChunkWithOneRefusal) {
     EXPECT_EQ(lmtp(world, nobody + "BDAT 2 LAST\r\n\r\nHELP\r\n"), refused + "214 2.0.0");
     EXPECT_EQ(lmtp(world, nobody + "BDAT 0 LAST\r\nHELP\r\n"), refused + "214 2.0.0");
     EXPECT_EQ(lmtp(world, nobody + "BDAT 2\r\n\r\nBDAT 2 LAST\r\n\r\nHELP\r\n"), refused + "503 5.5.1, 214 2.0.0");
-    // What a client has in its pipeline: the next message must not suffer.
+    // A pipelining client has sent the next message already, which must not suffer.
     EXPECT_EQ(lmtp(world, nobody + "BDAT 2 LAST\r\n\r\n" + kMail + kDemo + "BDAT 2 LAST\r\n\r\n"),
               refused + "250 2.1.0, 250 2.1.5, 250 2.0.0");
     EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);

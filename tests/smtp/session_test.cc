@@ -1,3 +1,4 @@
+// Sessions of SMTP: the order of commands, recipients, sizes, limits, STARTTLS.
 #include "smtp/session.h"
 
 #include <gtest/gtest.h>
@@ -121,7 +122,7 @@ TEST(SmtpSession, TakesABareLfForNoEndOfACommand) {
             EXPECT_EQ(said(world, "NOOP\rNOOP\r\nNOOP\r\n"), "500 5.5.2, 250 2.0.0");
             EXPECT_EQ(said(world, "NOOP\r\r\nNOOP\r\n"), "500 5.5.2, 250 2.0.0");
             EXPECT_EQ(said(world, repeat("NOOP\nNOOP\r\n", 20)), repeat("500 5.5.2, ", 19) + "421 4.7.0") << "counted";
-            // A client that ends commands so goes on with its message whatever we say.
+            // A client that ends commands with LF sends its message, whatever we answered.
             auto rest = "Subject: x\r\n" + kEnvelope + "DATA\r\ninjected\r\n.\r\n";
             for (auto begin : {"DATA\n", "BDAT 90 LAST\n", "RCPT TO:<demo@example.test>\nDATA\n"})
                 EXPECT_EQ(said(world, kEnvelope + begin + rest), "250 2.1.0, 250 2.1.5, 500 5.5.2, 421 4.7.0") << begin;
@@ -401,7 +402,7 @@ TEST(SmtpSession, CountsEveryRecipientItRefuses) {
         EXPECT_EQ(found.back(), "421 4.7.0") << refused;
         EXPECT_EQ(found.size(), refused == demo ? 8u : 7u) << refused;
     }
-    // A front server's recipients are the world's.
+    // A front server may hand over any number of wrong recipients.
     auto lmtp = options_for(Protocol::lmtp);
     lmtp.limits.refused_recipients = 3;
     auto input = "LHLO c.example\r\nMAIL FROM:<a@b.example>\r\n" + repeat("RCPT TO:<no@example.test>\r\n", 10);

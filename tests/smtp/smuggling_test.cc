@@ -14,14 +14,14 @@ using namespace poplar::test;
 using Script = ScriptConnection::Script;
 using namespace std::string_literals;
 
-// What somebody somewhere has taken for the end of a message.
+// Octets that some server has taken for the end of a message.
 const std::string kFalseEnds[] = {
     "\n.\n"s,     "\n.\r\n"s,   "\r\n.\n"s,     "\r.\r"s,       "\r.\r\n"s,   "\r\n.\r"s,   "\n.\r"s,
     "\r.\n"s,     "\n\n.\n"s,   "\r\r\n.\n"s,   "\n\r.\n\r"s,   "\r\n.\r\r"s, "\r\n.\0\n"s, "\n.\0\r\n"s,
     "\r\n\n.\n"s, "\r\n\r.\r"s, "\r\n.\r\r\n"s, "\r\n.\n\r\n"s, "\0\n.\r\n"s, "\r\0.\r\n"s, "\r\n.\r\0\n"s,
 };
 
-// The same idea without a bare CR or LF: nothing is wrong with such a message.
+// Similar octets without a bare CR or LF: nothing is wrong with such a message.
 const std::string kHarmlessEnds[] = {
     "\r\n..\r\n"s, "\r\n .\r\n"s, "\r\n. \r\n"s, "\r\n.\0\r\n"s, "\r\n\0.\r\n"s, "\r\n.\t\r\n"s, "\xc2\x85.\xc2\x85"s,
 };
@@ -89,7 +89,7 @@ TEST(Smuggling, LmtpNormalizesAndStillStoresOneMessage) {
                 << printable(end) << " in blocks of " << cut;
             auto inbox = world.inbox("demo@example.test");
             ASSERT_EQ(inbox.size(), 1u) << printable(end);
-            // POP3 will send it as it is: it must hold no end of its own (RFC 1939 s3).
+            // POP3 will send it as it is, so it must not contain an end of its own (RFC 1939 s3).
             EXPECT_EQ(inbox[0].find("\r\n.\r\n"), std::string::npos) << printable(inbox[0]);
             for (std::size_t at = 0; (at = inbox[0].find_first_of("\r\n", at)) != std::string::npos; at += 2)
                 ASSERT_EQ(inbox[0].substr(at, 2), "\r\n") << "a bare newline is left in " << printable(inbox[0]);

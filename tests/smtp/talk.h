@@ -34,14 +34,14 @@ inline Transcript talk(World& world, ScriptConnection::Script script,
     return *transcript;
 }
 
-/// All in one packet.
+/// Sends all of `input` in one packet.
 inline Transcript talk(World& world, std::string input,
                        const smtp::Options& options = options_for(smtp::Protocol::smtp)) {
     return talk(world, ScriptConnection::Script{.flights = {std::move(input)}}, options);
 }
 
-/// The replies without their texts: "250 2.1.0", or "250" where there is no enhanced code. A reply of several lines
-/// counts once. What is no reply line at all stands as it is.
+/// The replies without their texts: "250 2.1.0", or "250" without an enhanced code. A reply of several lines counts
+/// once. A line that is no reply stands as it is.
 inline std::vector<std::string> codes(const std::string& output) {
     std::vector<std::string> found;
     std::istringstream lines(output);

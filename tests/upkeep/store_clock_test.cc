@@ -1,3 +1,4 @@
+// Clocks that jump: when the store doubts them, and when it believes them again.
 #include "upkeep/store_clock.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +14,7 @@ using std::chrono::days;
 using std::chrono::hours;
 using test::run;
 
-/// A machine whose clock can be set, and a server on it that is started and stopped.
+/// A machine whose clock can be set, and a server on it that can be restarted.
 class StoreClockTest : public testing::Test {
 protected:
     StoreClockTest() { start(); }
@@ -27,7 +28,7 @@ protected:
         wall_.advance(time);
         SteadyClock::move(time);
     }
-    /// Runs on, with a look once an hour.
+    /// Lets `time` pass; the clock is looked at once an hour.
     void run_for(hours time) {
         for (; time.count() > 0; time -= hours(1)) {
             pass(hours(1));
