@@ -66,7 +66,6 @@ def make_server(directory):
 @pytest.fixture(scope="module")
 def server():
     home = pathlib.Path(tempfile.mkdtemp(prefix="poplar-"))
-    # Every test of the file comes from one address: the limits that guard against strangers have tests of their own.
     server = Server(home).start()
     try:
         server.add_domain()

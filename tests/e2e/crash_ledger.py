@@ -1,8 +1,8 @@
-"""What a store must hold after any crash, told from what was acknowledged before it.
+"""Knows what a store must hold after any crash, from what was acknowledged before it.
 
-Messages are known by name: their octets follow from it, and it stands in each as X-Test-Name and as the subject. For each
-account the ledger says what is known of each message; what was under way when the server died is in a state in between, and
-`Account.check` settles it by looking: either is right, half is not.
+Each message has a name, from which its octets follow; X-Test-Name and the subject contain it. The ledger has the state of each
+message of an account. A change that was under way when the server died has a state in between: `Account.check` looks whether
+it was made. Made or not made is right, half made is not.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ class Message:
         self.state = SENDING
         self.unique_id = None    # as first seen
         self.order = None        # its place, as the admin API tells it
-        self.kept_until = 0.0    # deleted: so long it can be restored, at least
+        self.kept_until = 0.0    # deleted: it can be restored until then, at least
         self.delete_asked = 0.0
 
 
@@ -37,7 +37,7 @@ class Account:
         self.lock = threading.Lock()
         self.id = None
         self.messages = {}
-        # Whose each unique-id is, for ever: also of an address that was removed and made again.
+        # The message of each unique-id, for ever, even if the address was removed and made again.
         self.owners = {} if owners is None else owners
 
     # While the load runs.
@@ -51,7 +51,7 @@ class Account:
             self.messages[name].state = LIVE
 
     def named(self, unique_id, head):
-        """Whose message this is. It keeps the unique-id under which it was first seen, and nobody else gets that."""
+        """Checks that the message keeps the unique-id under which it was first seen, and that no other gets it."""
         name = NAME.search(head)[1].decode()
         with self.lock:
             owner = self.owners.setdefault(unique_id, name)
@@ -64,7 +64,7 @@ class Account:
             return message
 
     def fetched(self, unique_id, stored):
-        """A message that is there is one that was sent, byte-exact."""
+        """Checks that a message was sent, and is byte-exact."""
         message = self.named(unique_id, stored)
         self.same(message, stored)
         return message
@@ -88,7 +88,7 @@ class Account:
                 message.state, message.kept_until = RETAINED, message.delete_asked + self.retention
 
     def take_retained(self, rng, seconds):
-        """One that can be restored for so long at least, now in the state RESTORING."""
+        """A message that can be restored for so long at least. Its state becomes RESTORING."""
         with self.lock:
             kept = [m for m in self.messages.values() if m.state == RETAINED and m.kept_until > time.time() + seconds]
             if not kept:
@@ -136,7 +136,7 @@ class Account:
                 if message.state != RETAINED:
                     message.state = LIVE  # from here on it is certain
                 continue
-            # Under way and not there, or its days are over: gone for good.
+            # Its delivery was under way and was not made, or its days are over: gone for good.
             assert message.state != LIVE, f"{who}: {message.name} was acknowledged and is lost"
             until = message.delete_asked + self.retention if message.state == DELETING else message.kept_until
             assert message.state == SENDING or now >= until, f"{who}: {message.name} was deleted and is not kept"
@@ -155,7 +155,7 @@ class Account:
 
     def check_maildrop(self, server, live):
         """What POP3 serves is what the server's own list says, and each message is byte-exact."""
-        # The first try: the dead server had this maildrop open, and nothing of that must be left.
+        # Must succeed at the first try: the dead server had this maildrop open, and no lock may be left.
         with server.login(self.address) as client:
             ids, sizes = client.uidl(), client.listing()
             assert list(ids.values()) == [entry["unique_id"] for entry in live]
@@ -205,7 +205,7 @@ def pages(server, target, parameter, next_value, page=1000):
 
 
 def add_account(server, address):
-    """With a password that costs nothing to check. Returns the account's id."""
+    """Adds an account whose password costs nothing to check. Returns its id."""
     status, account = server.admin("POST", "/v1/accounts", {"address": address, "password_hash": "{PLAIN}" + PASSWORD})
     assert status == 201, account
     return account["id"]

@@ -1,4 +1,4 @@
-"""The mixed load of test_crash.py: everything that changes a store, at once, until somebody kills the server.
+"""The mixed load of test_crash.py: everything that changes a store, all at the same time, until the server is killed.
 
 Each actor is a thread with random numbers of its own, so a seed says what each does, though not how they interleave.
 """
@@ -18,7 +18,7 @@ RESTORABLE = 1.0  # seconds that a deleted message must still have to be chosen
 
 
 class Load:
-    """What the rounds have in common: the server, the ledgers, and what was done so far."""
+    """Shared by all rounds: the server, the ledgers, and counts of what was done."""
 
     def __init__(self, server, seed, retention):
         self.server, self.seed, self.retention = server, seed, retention
@@ -30,7 +30,7 @@ class Load:
         self.held = Account(f"held@{DOMAIN}", retention)
         self.held.id = add_account(server, self.held.address)
         self.churn = [ChurningAddress(f"churn{number}@{DOMAIN}", retention) for number in range(2)]
-        self.done = collections.Counter()  # what was seen to happen: a load that does not do it proves nothing
+        self.done = collections.Counter()  # what really happened: a load that leaves something out proves nothing
         self.number = 0
 
     def everybody(self):
@@ -73,7 +73,7 @@ class Round:
 # The actors.
 
 def random_message(rng, name):
-    """All sizes: none to speak of, a page, what goes beside the log, and what takes several writes."""
+    """Messages of all sizes: a line, a page, one with a file beside the log, and one that takes several writes."""
     kind = rng.random()
     if kind < 0.6:
         return make_message(name, rng.choice((0, 300, 1000, 3000)))
@@ -96,7 +96,7 @@ def deliver(this, label, rng, kind):
 
 
 def deliver_one(this, rng, client, kind, name, targets):
-    """True: it was acknowledged. False: the connection was cut."""
+    """True: the message was acknowledged. False: the connection was cut."""
     message = random_message(rng, name)
     client.envelope("a@elsewhere.example", [account.address for account in targets])
     cut = rng.random()
@@ -172,7 +172,7 @@ def fetch_and_delete(this, rng, client, account, most=None):
 
 
 def restore(this, label, rng):
-    """By the command line now and then; mostly by what it speaks, which is quicker."""
+    """Sometimes by the command line, mostly by the admin API itself, which is quicker."""
     while not this.dying.is_set():
         account = this.load.accounts[rng.choice(sorted(this.load.accounts))]
         message = account.take_retained(rng, RESTORABLE)
@@ -196,7 +196,7 @@ def restore(this, label, rng):
 
 
 def hold(this, label, rng):
-    """Has a maildrop open, with a deletion marked, when the server dies: neither may be left of it."""
+    """Has a maildrop open, with a deletion marked, when the server dies. Neither the lock nor the mark may be left."""
     account = this.load.held
     with this.server.lmtp() as client:
         client.hello()
@@ -217,7 +217,7 @@ def hold(this, label, rng):
 
 
 def watch(this, label, rng):
-    """What the server does by itself, as its status tells."""
+    """Counts what the server does by itself, as its status tells."""
     copies = 0
     while True:
         status, value = this.server.admin("GET", "/v1/status")
@@ -256,7 +256,7 @@ class ChurningAddress:
         self.account, self.state = None, ABSENT
 
     def check(self, server):
-        """After a restart: is it there or not, and what has it got. Settles what was under way."""
+        """After a restart: looks whether the address is there, and what it has. Settles what was under way."""
         status, value = server.admin("GET", "/v1/accounts/" + urllib.parse.quote(self.address, safe=""))
         assert status in (200, 404), value
         there = status == 200

@@ -1,4 +1,4 @@
-"""What mechanisms other than a password need: tokens, and certificates for clients, with who vouches for them."""
+"""Tokens with their issuer, and certificates for clients with their authority."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ def base64url(data):
 
 
 class Issuer:
-    """Who gives out tokens: a key and what it signs (JWT, RS256)."""
+    """An issuer of tokens: a key, and what it signs (JWT, RS256)."""
 
     def __init__(self, directory):
         self.key, self.public = directory / "issuer.key", directory / "issuer.pem"
@@ -31,7 +31,7 @@ class Issuer:
 
 
 class Authority:
-    """Who signs the certificates of clients."""
+    """The authority that signs the certificates of clients."""
 
     def __init__(self, directory):
         self.directory = directory / "ca"

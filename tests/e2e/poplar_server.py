@@ -384,7 +384,7 @@ class Pop3(Wire):
         return self
 
     def body(self):
-        """What follows a multi-line +OK, octet by octet as sent (stuffed), without the terminating line."""
+        """The lines behind a multi-line +OK, octet by octet as sent (stuffed), without the terminating line."""
         while len(self.input) < 3:
             self._fill()
         if self.input[:3] == b".\r\n":

@@ -1,7 +1,7 @@
-"""Whose turn it is when nothing moves: what servers, their connections and a client are at, for the text of a failure.
+"""Tells whose turn it is when nothing moves: what servers, their connections and a client do, for a failure's text.
 
-A connection with nothing queued at either end (Recv-Q, Send-Q) waits for whoever received last: see lastsnd and lastrcv, in
-milliseconds since then. Octets in a program's own Recv-Q wait for that program.
+If a connection has nothing queued at either end (Recv-Q, Send-Q), the side that received last has to go on: lastsnd and
+lastrcv are the milliseconds since then. Octets in a program's own Recv-Q wait for that program.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ _LOG_LINES = 60
 
 
 def watch(server):
-    """From now on it is part of describe() while its process runs."""
+    """describe() includes this server from now on, while its process runs."""
     _servers.add(server)
 
 

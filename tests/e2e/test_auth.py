@@ -122,7 +122,7 @@ def test_scram_and_its_channel_binding(world, algorithm, mechanism):
 
 
 def test_strangers_look_like_accounts_in_every_mechanism(world):
-    """Text for text. Times are equal by construction: a failure is answered `auth.failure_delay` after it began."""
+    """The texts are compared. Times are equal by construction: a failure is answered `auth.failure_delay` after it began."""
     world.add_user(f"keyless@{DOMAIN}", SIMPLE)
     names = (JANE, f"nobody@{DOMAIN}", f"keyless@{DOMAIN}")
 

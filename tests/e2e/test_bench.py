@@ -45,7 +45,7 @@ def test_what_deliver_puts_there_drain_finds_octet_by_octet(tool, server):
     for way in ([], ["--window", 16], ["--tls", "stls"]):
         said = bench(tool, "drain", *of(server), "-n", ACCOUNTS, *way)
         assert (said["operations"], said["verified"], said["failed"]) == (5 * ACCOUNTS, 5 * ACCOUNTS, 0)
-    # By one connection, which goes from maildrop to maildrop: of several, a quick one may find its own empty again.
+    # With one connection, which goes from maildrop to maildrop. Of several, a quick one could find its own empty again.
     said = bench(tool, "drain", *of(server, "pop3s", connections=1), "--tls", "tls", "--delete", "-n", ACCOUNTS)
     assert said["verified"] == 5 * ACCOUNTS
     with server.login(f"user0@{DOMAIN}") as client:

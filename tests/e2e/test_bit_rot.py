@@ -1,4 +1,4 @@
-"""Octets flipped in the files of a store that is being served: found, named, never served, and mended as far as can be.
+"""Octets are flipped in the files of a store that is being served. They are found, named, never served, and mended if possible.
 
 tests/store/flip_test.cc flips every kind of octet under the mail store; here are the program, its commands and POP3.
 POPLAR_SEED=n chooses other places, --long more of them.
@@ -49,7 +49,7 @@ class Store:
         return {account: self.server.fetch_all(account) for account in self.accounts}
 
     def files(self):
-        """All that verify looks at: (path, how many octets)."""
+        """All files that verify reads: (path, how many octets)."""
         for path in sorted(self.server.data.rglob("*")):
             relative = path.relative_to(self.server.data)
             if path.is_file() and path.name not in ("LOCK", "RESERVE") and not path.name.startswith("LOG"):
@@ -80,7 +80,7 @@ class Store:
         return found
 
     def check(self, damaged=frozenset(), lists_may_fail=False):
-        """POP3 gives every message as it was, but those with a damaged unique-id: for these it has its own answer.
+        """Checks that POP3 gives every message as it was, but for damaged ones an error of their own.
         Returns the unique-ids that could not be read."""
         unreadable = set()
         for account in self.accounts:
@@ -158,8 +158,8 @@ def test_a_flipped_octet_of_a_message_is_named_and_the_message_is_not_served(sto
 
 
 def kinds(store, sound):
-    """Files by what they are, so that small ones are chosen as often as large ones. `sound`: as they were stopped; a
-    running server has allocated more for its log."""
+    """The files by kind, so that small ones are chosen as often as large ones. `sound`: the files of the stopped server; a
+    running one has allocated more for its log."""
     found = {}
     for relative, size in store.files():
         if relative.suffix == ".seg":
@@ -231,7 +231,7 @@ def test_scrubbing_finds_damage_at_its_pace_and_goes_on_behind_a_restart(make_se
     wait_for(lambda: scrub_status(server)["octets"] > 400_000)
     middle = scrub_status(server)
     assert middle["under_way"] and middle["ended"] is None
-    # Slower than its pace it may be, faster never: 256 KiB are read between two rests.
+    # It may be slower than its pace, but never faster: 256 KiB are read between two pauses.
     assert middle["octets"] <= (time.monotonic() - begin) * rate + (512 << 10)
     store.check({unique_id})  # and all the while mail is served
 

@@ -28,7 +28,7 @@ def plain(account, password=PASSWORD):
 
 @pytest.mark.parametrize("command", (b"AUTH", b"AUTH ", b"auth"))
 def test_auth_without_an_argument_lists_the_mechanisms(server, command):
-    """K-9 Mail asks so before CAPA; so did Thunderbird. The list is CAPA's."""
+    """K-9 Mail asks for the mechanisms like this before CAPA; so did Thunderbird. The list is CAPA's."""
     with server.pop3s() as client:
         listed = client.multi(command).decode().split()
         capa = client.multi(b"CAPA").decode()
@@ -49,7 +49,7 @@ def test_after_a_mechanism_that_is_not_there_the_client_may_take_another(server,
 
 
 def test_auth_plain_waits_for_a_client_that_sends_its_response_in_a_second_line(server, filled):
-    """curl, mutt and Thunderbird do; the continuation is "+ " with its space, which strict parsers want (RFC 5034 s4)."""
+    """So do curl, mutt and Thunderbird. The continuation is "+ " with its space, which strict parsers want (RFC 5034 s4)."""
     with server.pop3() as client:
         assert client.command(b"AUTH PLAIN") == b"+ "
         client.ok(plain(filled))
@@ -57,7 +57,7 @@ def test_auth_plain_waits_for_a_client_that_sends_its_response_in_a_second_line(
 
 
 def test_capa_says_top_and_uidl_before_the_login_and_after(server, filled):
-    """Jakarta Mail decides by the first CAPA whether it may use them."""
+    """Jakarta Mail decides by the first CAPA whether it may use TOP and UIDL."""
     with server.pop3() as client:
         before = client.multi(b"CAPA").splitlines()
         client.login(filled)
@@ -90,7 +90,7 @@ def test_capabilities_asked_again_and_again(server, filled):
 @pytest.mark.parametrize("command", (b"LAST", b"XTND XLST", b"XTND ARCHIVE", b"XTND", b"RPOP x", b"XSENDER 1", b"HELP", b"XTP", b"CLNT x",
                                      b"STARTTLS", b"HELO x", b"NOOP now", b"STLS"))
 def test_obsolete_and_foreign_commands_are_refused_in_one_line_and_the_session_goes_on(server, filled, command):
-    """LAST is of RFC 1460 (mutt's pop_last, getmail of old); XTND XLST is how Netscape's heirs lived without UIDL and TOP."""
+    """LAST is from RFC 1460 (mutt's pop_last, old getmail); Netscape's heirs used XTND XLST in place of UIDL and TOP."""
     with server.login(filled) as client:
         client.err(command)
         assert client.stat()[0] == 3
@@ -194,7 +194,7 @@ def test_who_does_not_wait_for_the_reply_to_quit_has_deleted(server, filled):
 
 
 def test_polling_without_a_pause_never_meets_its_own_lock(server, filled):
-    """Scripts, and users with their finger on the button."""
+    """Scripts do so, and users who press the button again and again."""
     for _ in range(30):
         client = server.login(filled)
         assert client.stat()[0] == 3

@@ -148,7 +148,7 @@ def test_a_cut_connection_loses_nothing_and_the_next_run_gets_the_rest_once(serv
         assert held(server, account) == stored, "an unfinished session deletes nothing (RFC 1939 s6)"
         second = one.fetch(keep=False, port=wire.port)
     whole = [copy for copy in first if copy in list(map(kind.normal, stored))]
-    # Who keeps no record, or writes it only when all went well, gets all again.
+    # A client that keeps no record, or writes it only when all went well, gets all again.
     again = not kind.remembers or kind.forgets_when_cut
     assert_same(kind, second if again else whole + second, stored)
     assert held(server, account) == []
@@ -182,7 +182,7 @@ def test_awkward_messages_byte_for_byte(server, awkward, device, kind):
     stored = held(server, awkward)
     got = device(kind, awkward).fetch(keep=True, transport=kind.usual)
     assert len(got) == len(stored)
-    # What a client changes by itself is named in its module with the reason, and must still be so.
+    # Messages that a client changes by itself are named in its module, with the reason. That must still be true.
     changed = {name for name, octets in zip(content.AWKWARD, stored) if kind.normal(octets) not in got}
     assert changed == set(kind.without)
 
@@ -204,7 +204,7 @@ class World:
         self.server, self.issuer, self.authority = server, issuer, authority
 
     def what_proves(self, account, mechanism):
-        """What a client needs for a mechanism besides the account's name: (password, secret or token; certificate and key)."""
+        """What a client needs for a mechanism beside the account's name: (password, secret or token; certificate and key)."""
         if mechanism in TOKENS:
             return self.issuer.token(email=account), None
         if mechanism == "EXTERNAL":

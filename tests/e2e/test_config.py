@@ -1,4 +1,4 @@
-"""What is wrong with a configuration is said in one line with file, line and key, and the exit code is 78."""
+"""Each mistake in a configuration is told in one line with file, line and key, and the exit code is 78."""
 
 import json
 import re

@@ -60,19 +60,19 @@ def test_everything_enabled(make_server, directory):
 
 
 def test_no_passwords_in_the_clear(make_server):
-    """As it is by default for clients of other machines."""
+    """The default, as clients on other machines see it."""
     server = make_server(auth={"allow_plaintext": "never"})
     run_suite(server, "no passwords in the clear", accounts=accounts(server))
 
 
 def test_a_delay_between_logins(make_server):
-    """On a server of its own: everywhere else it would only make the suite wait."""
+    """LOGIN-DELAY has a server of its own, because on the others it would only make the suite wait."""
     server = make_server(pop3={"login_delay": "2s"})
     run_suite(server, "a delay between logins", accounts=accounts(server),
               cases=[case for case in CASES if "LOGIN-DELAY" in case.title or case.rfc == "RFC 2449" and case.section == "6.5"])
 
 
 def test_each_case_passed_in_one_configuration():
-    """What is skipped in all of them would be something that Poplar lacks."""
+    """A case that is skipped in all configurations would be something that Poplar lacks."""
     never = {case.id: _skipped.get(case.id, "not run") for case in CASES if case.id not in _passed}
     assert not never, "\n".join(f"{name}: {reason}" for name, reason in sorted(never.items()))

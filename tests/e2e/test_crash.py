@@ -1,11 +1,10 @@
-"""kill -9 under a mixed load, again and again: what was acknowledged holds, in every word of docs/operating/durability.md.
+"""kill -9 under a mixed load, again and again: everything that docs/operating/durability.md promises holds.
 
 crash_load.py has the load, crash_ledger.py what must hold. After each restart every account is compared with its ledger:
 each acknowledged message is there exactly once and byte-exact, one without an answer is there once and whole or not at
 all, acknowledged deletions stay deleted and are kept, unique-ids and places in the order are what they were, counters equal
 a recount. No lock is left: a session has a maildrop open whenever the server dies, and each first login behind the restart
-must succeed at its first try. That it is as quick as any needs no clock: locks live in the process alone, so there is
-nothing that a login could wait for, and it is not asked to try again.
+must succeed at its first try.
 
 POPLAR_SEED=n begins elsewhere, POPLAR_CRASH_ROUNDS=n makes so many rounds, --long 250.
 """

@@ -1,4 +1,4 @@
-"""Many peers at once, each with an address of its own, and somebody who only wants to poll."""
+"""Many peers at once, each with an address of its own, and one user who only wants to poll."""
 
 import statistics
 import threading
@@ -43,7 +43,7 @@ def test_a_flood_of_pop3_leaves_room_for_mail(crowd, make_server):
 
 
 def test_a_poll_takes_its_turn_among_peers_that_always_have_another_command(crowd, make_server):
-    """Each peer sends thousands of commands ahead, of which each is long work for the server."""
+    """Each peer sends thousands of commands ahead, and each command is long work for the server."""
     server = make_server(auth={"allow_plaintext": "always"})
     address, busy = server.add_user(f"bystander@{DOMAIN}"), [server.add_user(f"busy{i}@{DOMAIN}") for i in range(8)]
     for i, name in enumerate(busy):
@@ -82,6 +82,6 @@ def test_a_poll_takes_its_turn_among_peers_that_always_have_another_command(crow
             thread.join()
         for client in clients:
             client.close()
-    # Most of it is this program's: all its clients share one interpreter.
+    # This test takes most of that time itself, because all its clients share one interpreter.
     assert statistics.median(times) < 1 * PATIENCE, times
     assert max(times) < 3 * PATIENCE, times

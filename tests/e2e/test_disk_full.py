@@ -38,7 +38,7 @@ def small_disk(directory, as_root):
 
 
 def fill(path):
-    """Somebody else takes all there is, to the last octet."""
+    """Another program takes all space there is, to the last octet."""
     with open(path, "ab", buffering=0) as file:
         for size in (65536, 4096, 512, 1):
             try:

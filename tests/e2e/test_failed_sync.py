@@ -1,5 +1,5 @@
-"""A disk that fails a sync: the store stops rather than guess. Nothing more is taken or deleted, all that was
-acknowledged is read on, everybody is told what is wrong, and a restart, and only that, mends it."""
+"""The disk fails a sync: the store stops, because nobody can know what the kernel dropped. Nothing more is taken or deleted,
+acknowledged mail can still be read, everybody is told what is wrong, and only a restart mends it."""
 
 import os
 import pathlib
@@ -129,7 +129,7 @@ def test_a_failed_sync_of_the_log_stops_the_store_until_a_restart(make_server, d
 
 
 def test_a_large_body_that_cannot_be_synced_is_refused_and_stops_nothing(make_server, disk):
-    """No record speaks of it yet: the next one has a file of its own."""
+    """No record refers to the file whose sync failed, and the next message has a file of its own."""
     server, account = start(make_server, disk)
     first, second = make_message("first", LARGE), make_message("second", LARGE)
     disk.fail("/data/large/incoming/")

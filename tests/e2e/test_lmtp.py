@@ -70,8 +70,8 @@ def test_a_chunk_without_a_valid_recipient_is_refused_once(server, account):
 
 
 def test_bare_line_ends_from_a_front_server_become_crlf(server, account):
-    """The front server has taken the message already: refusing it would only make a bounce. What was one message stays
-    one, whatever its line ends."""
+    """The front server has taken the message already, so refusing it would only make a bounce. One message stays one,
+    whatever its line ends."""
     with session(server) as client:
         client.envelope("a@elsewhere.example", [account])
         client.expect(354, b"DATA")

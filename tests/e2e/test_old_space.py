@@ -1,4 +1,4 @@
-"""Deleted mail gives its space back while the server serves: how much is left, and how much is copied for it."""
+"""Deleted mail gives its space back while the server serves. Measures how much is left, and how much is copied for that."""
 
 import random
 import time
@@ -12,7 +12,7 @@ COPIED = 85 / 15  # octets copied for each that came back, at most: (100 - copy_
 
 
 def disk_octets(server):
-    """What the mail takes: the log and the large messages' files, as the file system counts them."""
+    """The space of the log and of the large messages' files, as the file system counts it."""
     return sum(path.stat().st_blocks * 512 for part in ("log", "large") for path in (server.data / part).rglob("*") if path.is_file())
 
 
@@ -44,7 +44,7 @@ def test_space_of_deleted_mail_comes_back_while_mail_is_served(make_server):
         kept[account] = [message for number, message in enumerate(before[account], 1) if number not in gone]
     live = sum(len(octets) for messages in kept.values() for _, octets in messages)
 
-    # It comes by itself, and all the while mail is taken and given.
+    # The space comes back by itself, while mail is delivered and fetched all the time.
     arrived = {account: [] for account in accounts}
     deadline = time.monotonic() + 60 * PATIENCE
     number = 0

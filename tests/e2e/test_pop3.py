@@ -379,7 +379,7 @@ def test_shutting_an_account_out_ends_its_sessions(server, account, shut_out):
 
 
 def test_expire_and_login_delay_are_announced_and_enforced(make_server):
-    """RFC 2449 s6.5, s6.7: before the login what holds for all, after it one's own."""
+    """RFC 2449 s6.5, s6.7: before the login the strictest of all accounts is announced, after it the account's own."""
     server = make_server(pop3={"expire": 30, "login_delay": "1h"})
     one, other = server.add_user(f"one@{DOMAIN}"), server.add_user(f"other@{DOMAIN}")
 

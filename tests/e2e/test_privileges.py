@@ -1,5 +1,5 @@
-"""Started as root for another user: nothing of root's is reached through folders of that user, and commands that root runs
-leave the store its owner's."""
+"""The server is started as root for another user. That user's folders never lead root to files of root's, and commands that
+root runs leave the store to its owner."""
 
 import os
 import pwd
@@ -99,7 +99,7 @@ def test_sockets_and_data_are_the_users_wherever_they_lie(make_server, theirs, r
         with server.lmtp(unix=True) as client:
             client.hello()
         server.stop()
-        server.start()  # sockets that were left in root's folder are in nobody's way
+        server.start()  # sockets that were left in root's folder do no harm
         server.stop()
 
 

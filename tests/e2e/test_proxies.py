@@ -1,4 +1,4 @@
-"""Behind a proxy: a connection from a trusted network says who its client is, and is that client's."""
+"""Behind a proxy: a connection from a trusted network names its client, and is treated as that client's."""
 
 import ipaddress
 import ssl
@@ -81,7 +81,7 @@ def test_a_client_behind_a_proxy_on_this_machine_is_not_this_machine(behind):
 
 
 def test_the_header_comes_before_tls(behind):
-    """Also in the same segment."""
+    """Even if it comes in the same TCP segment."""
     with Pop3(behind.port["pop3s"], greeting=False) as client:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = client_tls().wrap_bio(incoming, outgoing, server_hostname="localhost")
@@ -102,7 +102,7 @@ def test_the_header_comes_before_tls(behind):
 
 @pytest.mark.parametrize("octets", [b"CAPA\r\n", b"PROXY TCP4 192.0.2.7\r\n", b"\x16\x03\x01", SIGNATURE + b"\x21\x41\x00\x00", b""])
 def test_a_connection_of_a_proxy_without_a_header_is_closed_without_a_word(behind, octets):
-    """At the latest when its time is over."""
+    """At the latest when the time for the header is over."""
     with Pop3(behind.port["pop3"], greeting=False, timeout=10) as client:
         client.send(octets)
         assert client.closed() == b""

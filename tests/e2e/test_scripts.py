@@ -1,4 +1,4 @@
-"""scripts/lib.sh, which ./run and ./test stand on, on machines unlike ours: commands in front of PATH play them."""
+"""scripts/lib.sh, which ./run and ./test use, on other machines. Commands at the front of PATH play those machines."""
 
 import os
 import subprocess

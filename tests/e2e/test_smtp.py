@@ -282,7 +282,7 @@ def test_starttls_forgets_what_was_said(server, account):
         client.expect(503, b"DATA")
 
 
-# Smuggling: CVE-2023-51764, -51765, -51766 and kin. What is inside one message stays inside it.
+# Smuggling: CVE-2023-51764, -51765, -51766 and the like. One message never becomes two.
 
 LINE_ENDS = {"LF.LF": b"\n.\n", "LF.CRLF": b"\n.\r\n", "CRLF.LF": b"\r\n.\n", "CR.CR": b"\r.\r", "CR.CRLF": b"\r.\r\n",
              "CRLF.CR": b"\r\n.\r", "CR.LF": b"\r.\n", "LF.CR": b"\n.\r", "CRLFNUL.CRLF": b"\r\n\0.\r\n", "CRLF.NULCRLF": b"\r\n.\0\r\n",
@@ -510,7 +510,7 @@ def test_an_envelope_of_a_thousand_recipients_costs_little_memory(make_server):
 
 
 def test_short_commands_make_no_long_log(server, account):
-    """Whatever is refused: at most 20 octets of log for one sent, and of many refusals a few lines and their number."""
+    """At most 20 octets of log for each octet sent, whatever is refused; many refusals have a few lines and their number."""
     evil = "\u00e9".encode()
     begin = b"EHLO " + b"\xff" * 250 + b"\r\n"
     mail = b"MAIL FROM:<" + b"x" * 60 + b"@" + b"y" * 60 + b".example>\r\n"

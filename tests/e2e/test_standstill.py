@@ -1,4 +1,4 @@
-"""A failure for want of an answer says whose turn it was."""
+"""A test that fails because no answer came says whose turn it was."""
 
 import pytest
 

@@ -179,8 +179,8 @@ SIGNED = parts(b"s", lines("Content-Description: Übersicht", "", "ä"), lines("
 LONG_NAMES = ", ".join(f'"Empfänger Nummer {n}" <r{n}@example.net>' for n in range(2000))
 LONG_FILE = "Übersicht über die Größe und den Umfang aller Räume " * 8 + ".pdf"
 
-# What it is; the message; what it becomes at delivery, if not itself; what must be found in what a client without UTF8
-# gets: text that a reader can decode, or octets as they are.
+# Each row: a name; the message; what delivery makes of it, if not itself; what a client without UTF8 must find in what it
+# gets, as text that a reader can decode, or as octets.
 STRANGE = {row[0]: row[1:] for row in (
     ("a text without a header", lines("Störung: Kühlraum 3 über 8 °C", "请检查"), lambda m: b"\r\n" + m, ["Störung: Kühlraum 3 über 8 °C", "请检查"]),
     ("a text of which the second line has the letters", lines("Alarm", "Störung: x", "", "ä"), lambda m: b"\r\n" + m, ["Störung: x"]),
@@ -252,7 +252,7 @@ def encoded_word(match):
 
 
 def said(message):
-    """A message and, behind it, what its ASCII stands for: encoded-words, RFC 2231, A-labels, RFC 6533."""
+    """A message and its ASCII form, decoded: encoded-words, RFC 2231, A-labels, RFC 6533."""
     text = message.decode("utf-8", "replace")
     words = re.sub(r"(?i)=\?utf-8\?([BQ])\?([^?]*)\?=", encoded_word, re.sub(r"\?=(\r\n)?[ \t]+=\?", "?==?", text))
     flat = re.sub(r"\r\n([ \t])", r"\1", words)

@@ -131,7 +131,7 @@ def test_an_interrupted_rebuild_is_made_again_before_anything_else(filled):
     server, account, _ = filled
     before = server.fetch_all(account)
     server.stop()
-    # As one leaves it that died once the index was made, and the accounts were not yet counted.
+    # So a rebuild leaves it that died after it had made the index, and before it had counted the accounts.
     (server.data / "index.old").mkdir()
     for command in ("serve", "verify"):
         done = run_poplar(command, "--config", server.config_file)

@@ -1,8 +1,8 @@
 """Real mail clients, each driven as a device with a state of its own.
 
-A module a client. What they have in common is in device.py, the proxy that cuts connections in wire.py. A device fetches
-what is new to it and gives back what it stored, with only its own way of storing undone (line ends, mbox quoting, fields
-it adds); normal() does the same to what the server holds, so that the two can be compared octet by octet.
+There is a module for each client. device.py has what they share, wire.py the proxy that cuts connections. A device fetches
+what is new to it and returns what it stored, with only its own way of storing undone (line ends, mbox quoting, fields it
+adds). normal() does the same to the server's copy, so that the two can be compared octet by octet.
 """
 
 import os

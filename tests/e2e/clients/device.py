@@ -1,4 +1,4 @@
-"""What all clients have in common."""
+"""The base class of all clients."""
 
 import os
 import pathlib
@@ -46,11 +46,11 @@ class Device:
         raise NotImplementedError
 
     def close(self):
-        """Ends what the device left running."""
+        """Ends the processes that the device left running."""
 
     @staticmethod
     def normal(stored):
-        """A message of the server, in the form in which fetch() returns it."""
+        """A message as the server holds it, made to look like what fetch() returns."""
         return lf(stored)
 
     # Helpers.
@@ -70,7 +70,7 @@ class Device:
                 output, errors = command.communicate(input, (5 if fails else seconds) * PATIENCE)
             except subprocess.TimeoutExpired:
                 state = "" if fails else standstill.describe(command.pid)
-                os.killpg(command.pid, signal.SIGKILL)  # what it began may hold its output open
+                os.killpg(command.pid, signal.SIGKILL)  # its children may hold its output open
                 output, errors = command.communicate()
                 assert fails, f"{arguments[0]} did not end:\n{(output + errors).decode(errors='replace')[-3000:]}\n{state}"
         assert fails or command.returncode in codes, f"{arguments[0]} ended with {command.returncode}:\n" + \

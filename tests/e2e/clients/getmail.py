@@ -5,9 +5,9 @@ import shutil
 
 from .device import PLAIN, TLS, Device, Maildir
 
-# A process of its own stores each message. getmail sets its handler for that one's end after it has begun, and is woken only
-# if it waits already when the end comes. On a busy machine that is often over by then, and getmail stands still for `timeout`
-# (180 s) and gives up: docs/using/clients.md. Here it waits for the process itself.
+# getmail stores each message in a child process, and sets its handler for the child's end only after the child has begun. On a
+# busy machine the child has often ended by then; getmail then stands still for `timeout` (180 s) and gives up
+# (docs/using/clients.md). Here it waits for the child itself.
 PATIENT = """
 import os, runpy, sys
 from getmailcore.baseclasses import ForkingBase
