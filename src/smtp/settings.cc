@@ -39,9 +39,8 @@ void add_settings(config::Keys& keys, const std::string& section, Options& optio
                 "Commands that make no sense; then `421`.");
     keys.number(key("idle_commands"), options.limits.idle_commands, 1, kMillion,
                 "Commands between messages that lead nowhere (NOOP, RSET, VRFY, ...); then `421`.");
-    keys.number(
-        key("logged_refusals"), options.limits.logged_refusals, 0, kMillion,
-        "So many refused recipients of a connection have a line in the log; `" + section + ".end` has their number.");
+    keys.number(key("logged_refusals"), options.limits.logged_refusals, 0, kMillion,
+                "So many refused recipients of a connection have a line in the log; `smtp.end` has their number.");
     keys.duration(key("command_timeout"), options.timeouts.command, seconds(1), hours(24),
                   "For one command; then `421` and closed.");
     keys.duration(key("data_timeout"), options.timeouts.data_block, seconds(1), hours(24),
