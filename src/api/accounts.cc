@@ -196,12 +196,12 @@ const Operation& RemoveAccount::operation() {
 }
 
 const Shape& RemovedAccount::shape() {
-    static const Shape shape{
-        "RemovedAccount",
-        "",
-        {field<&RemovedAccount::id>("id", "Its mail is that of `id:NUMBER`"),
-         field<&RemovedAccount::address>("address", "It had"), field<&RemovedAccount::removed>("removed", "When"),
-         field<&RemovedAccount::mail_kept_until>("mail_kept_until", "Then its mail goes")}};
+    static const Shape shape{"RemovedAccount",
+                             "",
+                             {field<&RemovedAccount::id>("id", "Its mail is that of `id:NUMBER`"),
+                              field<&RemovedAccount::address>("address", "The address that it had"),
+                              field<&RemovedAccount::removed>("removed", "When"),
+                              field<&RemovedAccount::mail_kept_until>("mail_kept_until", "Then its mail goes")}};
     return shape;
 }
 

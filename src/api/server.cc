@@ -48,7 +48,7 @@ const Shape& PostmasterState::shape() {
     static const Shape shape{"PostmasterState",
                              "",
                              {field<&PostmasterState::named>("named", "Whether some domain has one"),
-                              field<&PostmasterState::kept_messages>("kept_messages", "For when it had none"),
+                              field<&PostmasterState::kept_messages>("kept_messages", "Kept while none was named"),
                               field<&PostmasterState::kept_octets>("kept_octets", "Of those"),
                               field<&PostmasterState::error>("error", "A code, if that can't be told")}};
     return shape;
@@ -87,8 +87,8 @@ const Shape& Copying::shape() {
         "Copying",
         "The copying of segments, since the start.",
         {field<&Copying::state>("state", "In words"), field<&Copying::copies>("copies", "How many"),
-         field<&Copying::copied_octets>("copied_octets", "Of what still counts"),
-         field<&Copying::freed_octets>("freed_octets", "Of what was left")}};
+         field<&Copying::copied_octets>("copied_octets", "Live octets that were copied"),
+         field<&Copying::freed_octets>("freed_octets", "Of the log that came back by that")}};
     return shape;
 }
 
@@ -103,8 +103,8 @@ const Shape& Storage::shape() {
          field<&Storage::index_octets>("index_octets", "Of the index"),
          field<&Storage::free_octets>("free_octets", "Of the disk"),
          field<&Storage::staged_octets>("staged_octets", "Incoming mail in memory"),
-         field<&Storage::used_octets>("used_octets", "What the log takes of the disk"),
-         field<&Storage::live_octets>("live_octets", "About what of it still counts"),
+         field<&Storage::used_octets>("used_octets", "Of the disk, taken by the log"),
+         field<&Storage::live_octets>("live_octets", "Of those, still needed; about"),
          field<&Storage::large_octets>("large_octets", "Large messages' own files"),
          field<&Storage::commits>("commits", "Since the start"),
          field<&Storage::groups>("groups", "Of commits that were made durable together"),
@@ -164,8 +164,9 @@ const Shape& Status::shape() {
          field<&Status::certificate_expires>("certificate_expires", "Null: no TLS"),
          field<&Status::connections>("connections", "Of clients"),
          field<&Status::directory>("directory", "What there is"),
-         field<&Status::postmaster>("postmaster", "Who gets its mail"), field<&Status::storage>("storage", "How it is"),
-         field<&Status::scrub>("scrub", "How far it is"), field<&Status::clock>("clock", "Whether it is believed"),
+         field<&Status::postmaster>("postmaster", "Whether one is named, and mail kept for it"),
+         field<&Status::storage>("storage", "How it is"), field<&Status::scrub>("scrub", "How far it is"),
+         field<&Status::clock>("clock", "Whether it is believed"),
          field<&Status::housekeeping>("housekeeping", "Null: none yet")}};
     return shape;
 }
