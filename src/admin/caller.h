@@ -8,7 +8,7 @@
 
 namespace poplar::admin {
 
-/// Who asks, and so what they may ask for.
+/// The one who asks, and so what they may ask for.
 struct Caller {
     bool administrator = false;
     std::optional<std::uint64_t> account;  ///< the id of the account that asks for itself

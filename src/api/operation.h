@@ -13,7 +13,7 @@ namespace poplar::api {
 enum class Method { get, post, put, remove };
 std::string_view to_string(Method method);  ///< "GET"; "DELETE" for remove
 
-/// Who may ask: an administrator, or also the account that it is about.
+/// The callers who may ask: an administrator alone, or also the account that it is about.
 enum class Scope { admin, self };
 
 /// Whether a body or a reply is JSON, or octets as they are.

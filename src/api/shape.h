@@ -104,7 +104,7 @@ struct Seconds {
 template <class T>
 const Type& type_of();
 
-// What follows is for the files that describe structs.
+// All below is for the files that describe structs.
 
 template <class T>
 struct Optional : std::false_type {

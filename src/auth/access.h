@@ -10,7 +10,7 @@
 
 namespace poplar::auth {
 
-/// What a login may be good for.
+/// A thing that a login may be good for.
 enum class Right : std::uint8_t {
     mail = 1,     ///< reading, changing and removing the account's mail
     filters = 2,  ///< what becomes of mail that arrives
@@ -39,7 +39,7 @@ struct DeviceInUse {
     DeviceUses::Session use;
 };
 
-/// Whose account, by which proof, and what for.
+/// The result of a login: the account, the proof, and the rights.
 struct Access {
     directory::AccountId account;
     std::string address;  ///< the account's

@@ -29,11 +29,11 @@ std::string grouped(const DevicePassword& password);
 /// The same without hyphens.
 std::string plain(const DevicePassword& password);
 
-/// What a person typed or pasted: with hyphens and spaces anywhere or nowhere, in either case, with `o` for 0 and `i`
-/// or `l` for 1. Nothing: it is no device's password, whatever else it may be.
+/// Reads a password as a person typed or pasted it: hyphens and spaces anywhere or nowhere, either case, `o` for 0, `i`
+/// or `l` for 1. Nothing: it is no device's password, but may be another.
 std::optional<DevicePassword> parse_device_password(std::string_view typed);
 
-/// What is stored: 16 random octets, and a hash (BLAKE2b, 32 octets) of the secret under them.
+/// The stored form: 16 random octets, and a hash (BLAKE2b, 32 octets) of the secret under them.
 std::string hash_device_secret(std::string_view secret);
 /// Compares in constant time.
 bool matches_device_secret(std::string_view stored, std::string_view secret);

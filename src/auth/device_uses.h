@@ -1,6 +1,6 @@
 #pragma once
-// What devices are used for: noted in memory by sessions, written now and then in the background, so that a login and a
-// poll wait for none of it. What was noted within the last seconds before a crash is lost; it is no mail.
+// The uses of devices. Sessions note them in memory, and they are written now and then in the background, so that a
+// login or a poll never waits for that. A crash loses the notes of the last minute; they are no mail.
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -21,7 +21,7 @@ class DeviceUses {
 public:
     DeviceUses(directory::Directory& directory, const Clock& clock) : directory_(directory), clock_(clock) {}
 
-    /// One session of a device. What it fetched and deleted is noted when it ends.
+    /// One session of a device. Its numbers of fetched and deleted messages are noted when it ends.
     class Session {
     public:
         Session(Session&& other) noexcept { swap(other); }

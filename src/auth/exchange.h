@@ -18,7 +18,7 @@ namespace poplar::auth {
 
 Proof proof_of(Mechanism mechanism);
 
-/// What mechanisms must know of the connection.
+/// The connection, as mechanisms must know it.
 class Channel {
 public:
     virtual ~Channel() = default;
@@ -54,7 +54,7 @@ public:
     virtual Task<Result<Step>> respond(std::string response) = 0;
 
     Mechanism mechanism() const { return mechanism_; }
-    /// Who the client says it is, as far as it has said so: for the log.
+    /// The name that the client gave, as far as it has: for the log.
     const std::string& name() const { return name_; }
 
 protected:

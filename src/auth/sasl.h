@@ -1,5 +1,5 @@
 #pragma once
-// What SASL's mechanisms are made of (RFC 4422): base64 and the messages of PLAIN and CRAM-MD5. Exchanges: exchange.h.
+// The parts of SASL's mechanisms (RFC 4422): base64, and the messages of PLAIN and CRAM-MD5. Exchanges: exchange.h.
 #include <optional>
 #include <string>
 #include <string_view>

@@ -13,7 +13,7 @@ namespace poplar::auth {
 
 enum class ScramHash { sha1, sha256 };
 
-/// What a server keeps of a password (RFC 5802 s3, s9). Octets, not base64.
+/// The keys that a server keeps of a password (RFC 5802 s3, s9). Octets, not base64.
 struct ScramKeys {
     ScramHash hash = ScramHash::sha256;
     std::uint32_t iterations = 0;

@@ -38,7 +38,7 @@ struct TokenOptions {
     bool enabled() const { return !key_files.empty() || !introspection_url.empty(); }
 };
 
-/// What a client sends.
+/// A client's message.
 struct BearerMessage {
     std::string name;  ///< the account it wants; empty: the token says
     std::string token;

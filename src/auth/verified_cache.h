@@ -13,7 +13,7 @@
 namespace poplar::auth {
 
 /// Remembers for a while that a password was right, so that a client that polls every minute does not cost an Argon2
-/// each time. What is kept is a hash (BLAKE2b) under a key that only this process has. One password an account; a
+/// each time. It keeps a hash (BLAKE2b) under a key that only this process has. One password an account; a
 /// changed credential_version makes it worthless. A wall clock that steps changes nothing. May be called from any
 /// thread.
 class VerifiedCache {

@@ -15,7 +15,7 @@ namespace poplar::cli {
 struct Cli;
 class VerifyPrinter;
 
-/// What the server's part of the program gives to the command line.
+/// Given to the command line by the server's part of the program.
 struct Host {
     std::string default_config_file, default_socket, version;
     /// The admin socket that a configuration names. On failure it has said why: exit with kExitConfig.
@@ -30,7 +30,7 @@ struct Host {
 /// configuration is wrong).
 int run(int argc, const char* const* argv, Host host);
 
-/// What every command may use.
+/// Shared by all commands.
 struct Cli {
     Host host;
     std::string config_file, socket;

@@ -10,7 +10,7 @@
 namespace poplar::delivery {
 
 /// Starts all `tasks` on the caller's executor, then waits until the last is done. Results are in the tasks' order.
-/// `T` can be default-constructed. What a task throws is thrown once all are done.
+/// `T` can be default-constructed. An exception of a task is thrown once all are done.
 template <class T>
 Task<std::vector<T>> gather(std::vector<Task<T>> tasks) {
     struct State {

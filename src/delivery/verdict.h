@@ -6,7 +6,7 @@
 
 namespace poplar::delivery {
 
-/// What became of a message, or of it for one recipient. Each protocol has its own reply for each.
+/// Tells what became of a message, or of it for one recipient. Each protocol has its own reply for each.
 struct Verdict {
     enum class Kind : std::uint8_t {
         stored,      ///< durable in every account
@@ -25,7 +25,7 @@ struct Verdict {
     bool stored() const { return kind == Kind::stored; }
 };
 
-/// What a failure of directory or store means for the message.
+/// The verdict for a failure of the directory or the store.
 Verdict verdict_of(const Error& error);
 /// For callers that know no verdicts, but errors.
 Error error_of(const Verdict& verdict);

@@ -1,5 +1,5 @@
 #pragma once
-// What the parts of Directory share: reading single records, and writing one change at a time.
+// Shared by the parts of Directory: reading single records, and writing one change at a time.
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,7 +30,7 @@ struct Draft {
     void add(const Domain& domain);
 };
 
-/// What an address leads to, and the detail that was cut off to find it.
+/// The account or alias that an address leads to, and the detail that was cut off to find it.
 struct Match {
     Entity entity;
     std::string detail;

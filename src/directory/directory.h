@@ -48,14 +48,14 @@ struct Account {
     AccountSettings settings = {};
 };
 
-/// What a login is for.
+/// The purpose of a login.
 enum class Service : std::uint8_t { pop3 = 1, imap = 2, submission = 4, sieve = 8 };
 
 inline constexpr std::uint32_t kDeviceIds = 1u << 20;  ///< a device's id is below
 inline constexpr std::size_t kDeviceNameLimit = 128;   ///< octets
 
-/// A password of an account for one client: a phone, a program. What it may do can be less than the account may, and it
-/// can be taken back alone.
+/// A password of an account for one client: a phone, a program. It may have fewer rights than the account, and can be
+/// taken back alone.
 struct Device {
     std::uint32_t id = 0;                    ///< within the account
     std::string name = {};                   ///< as the user calls it; no two of an account have the same
@@ -70,7 +70,7 @@ struct Device {
     bool serves(Service service) const { return (services & static_cast<std::uint8_t>(service)) != 0; }
 };
 
-/// What a device was used for. Noted in the background: a login waits for none of it.
+/// The uses of a device. Written in the background, so that no login waits for it.
 struct DeviceUse {
     Timestamp last{};
     std::string peer = {}, protocol = {}, client = {};  ///< of the last login

@@ -42,7 +42,7 @@ Result<> read_other_fields(std::string_view line, std::span<const std::string> i
         line.remove_prefix(std::min(field.size() + 1, line.size()));
         std::string name(field.substr(0, field.find('=')));
         if (name.empty()) continue;
-        // Whatever its value: Dovecot, too, only asks whether it is there.
+        // Its value does not matter: Dovecot, too, only asks whether it is there.
         if (name == "nologin")
             entry.account.password.clear();
         else if (std::ranges::find(kPlaces, name) != kPlaces.end() || std::ranges::find(ignored, name) != ignored.end())
@@ -71,7 +71,7 @@ Result<std::optional<PasswdEntry>> parse_passwd_line(std::string_view line, std:
     if (user.empty()) return fail(Errc::invalid, "passwd-file: no user name");
     if (std::ranges::any_of(user, is_control) || std::ranges::any_of(password, is_control))
         return fail(Errc::invalid, "passwd-file: a control character in the user name or the password");
-    // What a client sends is UTF-8 (RFC 4616 s2): a {PLAIN} password in another code would never match.
+    // Clients send UTF-8 (RFC 4616 s2), so a {PLAIN} password in another code would never match.
     if (!is_utf8(user) || !is_utf8(password))
         return fail(Errc::invalid, "passwd-file: the user name or the password is not UTF-8");
 

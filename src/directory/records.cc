@@ -132,7 +132,7 @@ std::string encode_familiar_peers(const Directory::PeerKeys& peers) {
     return std::move(out).bytes();
 }
 
-// What most devices don't have follows with a tag each, so that more kinds can be added.
+// Fields that most devices don't have follow with a tag each, so that more kinds can be added.
 std::string encode(const Device& device) {
     Encoder out;
     out.u8(kVersion).u64(to_number(device.created)).string(device.name).string(device.secret).u8(device.services);

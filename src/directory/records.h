@@ -34,7 +34,7 @@ struct Counters {
     bool operator==(const Counters&) const = default;
 };
 
-/// What an address stands for.
+/// The thing that an address stands for.
 using Entity = std::variant<Account, Alias>;
 
 std::string address_key(const mail::Address& canonical);

@@ -62,7 +62,7 @@ private:
     std::string_view text_;
 };
 
-/// What follows the keyword's space as it is; `given` tells an empty argument from none.
+/// The text behind the keyword's space, as it is; `given` tells an empty argument from none.
 struct Rest {
     std::string_view text;
     bool given;

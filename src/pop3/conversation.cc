@@ -153,7 +153,7 @@ std::shared_ptr<const net::TlsContext> Conversation::offered_tls() const {
     return options_.tls();
 }
 
-// What is available before the login is announced in both states (RFC 2449 s5), except STLS (RFC 2595 s8).
+// Capabilities before the login are announced in both states (RFC 2449 s5), except STLS (RFC 2595 s8).
 Task<Result<>> Conversation::say_capabilities(State state, std::string_view policy) {
     bool passwords = login_.passwords_allowed(), stls = state == State::authorization && offered_tls();
     bool named = !options_.implementation.empty();

@@ -1,5 +1,5 @@
 #pragma once
-// What both states of a session share: commands in, replies out. A failure of anything here ends the session.
+// Shared by both states of a session: commands in, replies out. A failure of anything here ends the session.
 #include <iterator>
 #include <optional>
 #include <span>

@@ -24,8 +24,8 @@ struct Policy {
 /// The server's policy, but the account's own settings where it has them.
 Policy policy_of(Policy server, const directory::AccountSettings& own);
 
-/// What CAPA announces. Before the login nobody is known yet, so it is the strictest policy that any account has. May
-/// be used from any thread.
+/// The policy that CAPA announces. Before the login nobody is known yet, so it is the strictest that any account has.
+/// May be used from any thread.
 class Announced {
 public:
     explicit Announced(Policy server) : server_(server) {}
@@ -34,7 +34,7 @@ public:
 
     /// The lines for CAPA, each with its CRLF, before the login.
     std::string lines() const;
-    /// The lines after the login. What was announced before stays announced (RFC 2449 s5).
+    /// The lines after the login. A capability that was announced before stays announced (RFC 2449 s5).
     std::string lines(Policy own) const;
 
 private:

@@ -25,7 +25,7 @@ struct Services {
     ListingCache* listings = nullptr;  ///< null: every listing is made anew
 };
 
-/// What a client that has not said UTF8 gets of a message with UTF-8 in its header (RFC 6856 s2.1).
+/// The answer to a client that has not said UTF8 and asks for a message with UTF-8 in its header (RFC 6856 s2.1).
 enum class WithoutUtf8 {
     downgrade,  ///< the same in ASCII (RFC 6857), with the sizes of that
     refuse,     ///< -ERR [UTF8]

@@ -18,7 +18,7 @@ config::Words<Language> languages() {
     return words;
 }
 
-/// What stands in a reply: at most 512 octets with what is around it (RFC 2449 s4), no "<" that announces APOP
+/// For text in a reply: at most 512 octets with what is around it (RFC 2449 s4), no "<" that announces APOP
 /// (RFC 1939 s7), no "[" that begins a response code (RFC 2449 s8).
 std::string check_reply_text(const std::string& text) {
     if (text.size() > 400) return "must have at most 400 octets";

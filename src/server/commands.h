@@ -3,7 +3,7 @@
 
 namespace poplar::server {
 
-/// What the command line has from the server: the configuration, and the commands that are the server itself.
+/// The server's part of the command line: the configuration, and the commands that are the server itself.
 cli::Host host();
 
 }  // namespace poplar::server

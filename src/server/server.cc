@@ -155,7 +155,7 @@ private:
     auth::DeviceUses& uses_;
 };
 
-/// What runs once everything is bound and privileges are dropped. Members are destroyed in reverse: the engine last.
+/// All that runs once sockets are bound and privileges are dropped. Members are destroyed in reverse: the engine last.
 class Server {
 public:
     Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,

@@ -24,7 +24,7 @@ namespace poplar::session {
 class Dialogue;  // session/sasl.h
 class Lines;     // session/lines.h
 
-/// What the logins of all protocols share.
+/// Shared by the logins of all protocols.
 struct LoginServices {
     auth::Authenticator& authenticator;
     const auth::Sasl& sasl;
@@ -33,7 +33,7 @@ struct LoginServices {
     AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
 };
 
-/// What a protocol asks of its logins. The names are the log's events.
+/// A protocol's terms for its logins. The names are the log's events.
 struct LoginTerms {
     std::string_view login_event, failure_event;
     directory::Service service = directory::Service::pop3;

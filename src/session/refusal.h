@@ -24,7 +24,7 @@ struct Refusal {
     Error error{Errc::denied, ""};  ///< of the first three: for the log
 };
 
-/// What auth/ says of an attempt that it judged.
+/// The refusal for an error of auth/.
 inline Refusal refusal_of(Error error) {
     switch (error.code()) {
         case Errc::denied: return {Refusal::Why::wrong, std::move(error)};

@@ -1,6 +1,6 @@
 #pragma once
-// A SASL exchange over a protocol's lines (RFC 4422 s4): base64, the empty initial response, cancelling. What is said
-// is the mechanism's affair (auth/exchange.h).
+// A SASL exchange over a protocol's lines (RFC 4422 s4): base64, the empty initial response, cancelling. The content of
+// the messages is the mechanism's affair (auth/exchange.h).
 #include <expected>
 #include <optional>
 #include <string>

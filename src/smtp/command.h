@@ -57,7 +57,7 @@ struct Vrfy {};
 struct Expn {};
 struct Help {};
 struct StartTls {};
-/// What a front server says about its client (Postfix' XCLIENT_README). Members that it does not say stay as they were.
+/// A front server's words about its client (Postfix' XCLIENT_README). Members that it does not give stay as they were.
 struct Xclient {
     std::optional<std::string> address;  ///< as given, without "IPV6:"; empty: the front does not know it
     std::optional<std::uint16_t> port;

@@ -23,7 +23,7 @@ void append(std::string& to, const Reply& reply, std::string_view more = {});
 
 namespace replies {
 
-// What goes well.
+// Success.
 inline constexpr Reply kOk{250, "2.0.0", "Ok"};
 inline constexpr Reply kStored{250, "2.0.0", "Ok: stored as "};
 inline constexpr Reply kChunk{250, "2.0.0", "Ok: octets received: "};

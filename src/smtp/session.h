@@ -62,7 +62,7 @@ struct Options {
     std::function<std::shared_ptr<const net::TlsContext>()> tls;
 };
 
-/// What is usual for `protocol`.
+/// The usual options of `protocol`.
 Options defaults(Protocol protocol);
 
 struct Services {

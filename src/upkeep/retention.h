@@ -47,7 +47,7 @@ public:
     /// One round over all accounts. Live mail is looked at once a day. That costs one read of the oldest message for an
     /// account that has EXPIRE, and nothing for any other. Errors: those of the directory; cancelled.
     Task<Result<>> round(jobs::Control& control) override;
-    /// What the last round that succeeded did.
+    /// The totals of the last round that succeeded.
     const std::optional<RetentionTotals>& last() const { return last_; }
 
 private:

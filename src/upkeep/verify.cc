@@ -178,7 +178,7 @@ private:
         }
     }
 
-    // What is wrong with the partition; "" if nothing is.
+    // Says what is wrong with the partition; "" if nothing is.
     Task<Result<std::string>> complaint_about(engine::PartitionId partition) {
         auto account = co_await directory_.account(partition);  // may be new
         if (account) co_return "";

@@ -102,7 +102,7 @@ TEST(Delivery, AnAccountRemovedSinceItsRecipientWasResolvedIsNoSuccess) {
     EXPECT_EQ(run(world.store.totals(id))->messages, 0u);
 }
 
-/// What a client without UTF-8 gets of the account's only message.
+/// The account's only message, as a client without UTF-8 gets it.
 std::string downgraded(World& world, const std::string& address) {
     std::string out;
     mail::Downgrader downgrader(&out);

@@ -154,7 +154,7 @@ class Account:
         return message
 
     def check_maildrop(self, server, live):
-        """What POP3 serves is what the server's own list says, and each message is byte-exact."""
+        """POP3 serves exactly the messages of the server's own list, and each is byte-exact."""
         # Must succeed at the first try: the dead server had this maildrop open, and no lock may be left.
         with server.login(self.address) as client:
             ids, sizes = client.uidl(), client.listing()

@@ -158,7 +158,7 @@ class Server:
             time.sleep(0.02)
 
     def log(self):
-        """What was logged since the last start."""
+        """The log since the last start."""
         with open(self.log_file, "rb") as file:
             file.seek(self.log_begin)
             return file.read().decode("utf-8", "replace")

@@ -72,7 +72,7 @@ class Store:
             file.write(bytes([octet ^ bits]))
 
     def verify(self):
-        """What `poplar verify` finds."""
+        """The findings of `poplar verify`."""
         done = self.server.run_cli("verify", "--json")
         events = [json.loads(line) for line in done.stdout.splitlines()]
         found = [event for event in events if event["type"] == "damage"]

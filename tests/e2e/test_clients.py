@@ -75,7 +75,7 @@ def free_login(server, account):
 
 
 def held(server, account):
-    """What the server holds, in order, octet by octet as a client gets it that does not ask for UTF8 (RFC 6856); none here does."""
+    """The server's messages in order, octet by octet as a client gets them without UTF8 (RFC 6856); none here asks for it."""
     with free_login(server, account) as client:
         messages = [client.retr(number) for number in client.uidl()]
         client.quit()
@@ -204,7 +204,7 @@ class World:
         self.server, self.issuer, self.authority = server, issuer, authority
 
     def what_proves(self, account, mechanism):
-        """What a client needs for a mechanism beside the account's name: (password, secret or token; certificate and key)."""
+        """The credentials of a mechanism, beside the account's name: (password, secret or token; certificate and key)."""
         if mechanism in TOKENS:
             return self.issuer.token(email=account), None
         if mechanism == "EXTERNAL":

@@ -49,7 +49,7 @@ def fill(path):
 
 
 def deliver(client, account, message):
-    """What the server says, be it to MAIL or to the message."""
+    """The server's answer, be it to MAIL or to the message."""
     code, lines = client.ask(b"MAIL FROM:<a@elsewhere.example>")
     if code == 250:
         client.expect(250, f"RCPT TO:<{account}>".encode())

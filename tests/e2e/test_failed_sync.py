@@ -48,7 +48,7 @@ def start(make_server, disk):
 
 
 def deliver(server, kind, account, message):
-    """What the server says to the message, or to what comes before it."""
+    """The server's answer to the message, or to the command before it that fails."""
     with getattr(server, kind)() as client:
         client.hello()
         for command in (b"MAIL FROM:<a@elsewhere.example>", f"RCPT TO:<{account}>".encode()):

@@ -7,7 +7,7 @@ import pytest
 from poplar_server import DOMAIN, big_message, without_trace
 
 MANY = 1000
-# What an account has of its own for each message: its trace fields, its record, its place in the index.
+# Octets that an account has of its own for each message: its trace fields, its record, its place in the index.
 OWN = 1200
 
 
