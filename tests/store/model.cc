@@ -98,6 +98,7 @@ public:
             case Kind::copy_some:
             case Kind::move_some: return transfer(step);
             case Kind::expunge: return expunge(step);
+            case Kind::describe: return describe(step);
             case Kind::follow: return follow(readers_[step.a % readers_.size()]);
         }
     }
@@ -196,7 +197,11 @@ private:
     void append(const ModelStep& step) {
         auto serial = ++serial_;
         auto size = step.b % 16 == 0 ? 70'000 + step.a % 100'000 : step.a % 9'000;
-        auto text = text_of(size, serial);
+        // Half of them answer one of the last before.
+        auto text = (step.b % 2 == 0
+                         ? fmt::format("Message-ID: <{}@x>\r\nReferences: <{}@x>\r\n\r\n", serial, serial - step.a % 5)
+                         : std::string()) +
+                    text_of(size, serial);
         std::string id = step.b % 5 == 1 ? fmt::format("given-{}", serial) : "";
         if (step.b % 5 == 2 && !known_.empty()) id = known_[step.a % known_.size()].message.unique_id;
         // For two accounts or one; half of those for two are told to be for so many that any body is worth sharing.
@@ -475,6 +480,22 @@ private:
             if (auto* one = by_uid(id, uid)) retain(one->message.unique_id);
     }
 
+    /// Structures fit the messages. A thread is a message's for ever, whatever was kept of others meanwhile.
+    void describe(const ModelStep& step) {
+        const auto id = any_mailbox(step.a);
+        const auto list = value_of(run(store_->list(kAccount, id, mailstore::OrderKey(0), 100'000)), "list");
+        if (step.b % 7 == 0) value_of(run(store_->drop_structures(kAccount)), "drop_structures");
+        const auto structures = run(store_->structures(kAccount, list));
+        const auto threads = run(store_->threads(kAccount, list));
+        for (std::size_t i = 0; i < list.size(); ++i) {
+            const auto& structure = value_of(structures[i], "structure");
+            const auto& whole = structure.parts.front();
+            expect(whole.header_octets + whole.body_octets == list[i].octets, "a structure is of another message");
+            const auto known = threads_.emplace(list[i].unique_id, value_of(threads[i], "thread")).first;
+            expect(known->second == *threads[i], "the thread of {} is another", list[i].unique_id);
+        }
+    }
+
     // Readers of the change log
 
     std::map<std::uint64_t, std::uint32_t> flags_in(MailboxId id) {
@@ -590,6 +611,7 @@ private:
         last_order_ = backup_->last_order;
         purged_ = backup_->purged;
         names_ = backup_->names;
+        threads_.clear();
         for (auto& reader : readers_) reader = {};  // numbers that were given out come again
         start();
     }
@@ -649,7 +671,8 @@ private:
     std::array<Reader, 3> readers_;
     std::vector<std::pair<Known*, StoredMessage>> moved_;
     std::optional<Backup> backup_;
-    std::set<std::string> given_;  // in all lives
+    std::map<std::string, mailstore::ThreadId> threads_;  // that were told, by unique-id
+    std::set<std::string> given_;                         // in all lives
     mailstore::OrderKey last_order_;
     bool purged_ = false;
     std::uint64_t serial_ = 0, turn_ = 0;
@@ -662,7 +685,7 @@ std::string to_string(const ModelStep& step) {
         {"append",    "open",      "list",     "quit",         "drop",           "remove",         "restore",
          "expire",    "purge",     "copy",     "scrub",        "reopen",         "crash",          "torn",
          "rebuild",   "back_up",   "put_back", "make_mailbox", "rename_mailbox", "remove_mailbox", "flags",
-         "copy_some", "move_some", "expunge",  "follow"});
+         "copy_some", "move_some", "expunge",  "describe",     "follow"});
     static_assert(kNames.size() == static_cast<std::size_t>(Kind::last) + 1);
     return fmt::format("{{Kind::{}, {}, {}}}", kNames[static_cast<std::size_t>(step.kind)], step.a, step.b);
 }

@@ -39,7 +39,8 @@ struct ModelStep {
         copy_some,  ///< some messages of a mailbox, to another or the same
         move_some,
         expunge,
-        follow,  ///< one of the readers of the change log catches up
+        describe,  ///< somebody asks for the structures and threads of a mailbox's messages; `a`: of which
+        follow,    ///< one of the readers of the change log catches up
         last = follow,
     };
     Kind kind;
