@@ -16,7 +16,9 @@
 #include "base/log.h"
 #include "base/networks.h"
 #include "base/printable.h"
+#include "base/units.h"
 #include "mail/address.h"
+#include "mailstore/mail_store.h"
 
 namespace poplar::admin {
 
@@ -35,6 +37,7 @@ api::Device described(const directory::Device& device, const directory::DeviceUs
     out.from = device.networks;
     if (device.expires) out.expires = time_text(*device.expires);
     out.read_only = device.read_only;
+    out.view = device.own_view ? "own" : "shared";
     if (use.logins != 0) out.last_used = time_text(use.last);
     out.last_from = use.peer;
     out.last_protocol = use.protocol;
@@ -83,6 +86,22 @@ Task<Result<directory::Device>> find_device(Context& context, const directory::A
     co_return std::move(*found);
 }
 
+/// What a new device is to have of INBOX. Nothing: it has no view of its own.
+Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const directory::Directory& directory) {
+    const auto view = wanted.view.value_or("own"), since = wanted.since.value_or("all");
+    if (view != "own" && view != "shared")
+        return fail(Errc::invalid, fmt::format("\"{}\" is no view: own or shared", view));
+    if (view == "shared") {
+        if (wanted.since) return fail(Errc::invalid, "\"since\" is for a view of its own");
+        return std::optional<Timestamp>();
+    }
+    if (since == "all") return std::optional(mailstore::kFromTheFirst);
+    if (since == "now") return std::optional(mailstore::kFromNowOn);
+    const auto time = parse_duration(since);
+    if (!time) return fail(Errc::invalid, fmt::format("\"{}\" is no time: all, now, or for example 30d", since));
+    return std::optional(directory.in(-std::chrono::duration_cast<std::chrono::seconds>(*time)));
+}
+
 Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wanted) {
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
@@ -97,8 +116,20 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
     if (auto good = apply(wanted, device); !good) co_return pass_on(good);
     if (wanted.expires) device.expires = context.directory.in(std::chrono::seconds(wanted.expires->count));
     device.read_only = wanted.read_only.has_value();
+    auto since = wanted_view(wanted, context.directory);
+    if (!since) co_return pass_on(since);
+    device.own_view = since->has_value();
+    // Before the device is there: what is delivered meanwhile is its own, too.
+    if (*since) {
+        auto made =
+            co_await context.mail.make_view(account->id, mailstore::view_of_device(*id), **since, !device.read_only);
+        if (!made) co_return pass_on(made);
+    }
     auto added = co_await context.directory.add_device(account->id, std::move(device));
-    if (!added) co_return pass_on(added);
+    if (!added) {
+        if (*since) co_await context.mail.drop_view(account->id, mailstore::view_of_device(*id));
+        co_return pass_on(added);
+    }
     log::info("admin.device_added",
               {{"account", account->address}, {"device", added->name}, {"id", auth::to_text(added->id)}});
     auto reply = described(*added);
@@ -156,6 +187,10 @@ Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api:
     auto removed = co_await context.directory.remove_device(account->id, device->id);
     if (!removed) co_return pass_on(removed);
     const auto ended = context.open_sessions.end({account->id, removed->id});
+    if (removed->own_view) {
+        auto dropped = co_await context.mail.drop_view(account->id, mailstore::view_of_device(removed->id));
+        if (!dropped) co_return pass_on(dropped);
+    }
     log::info("admin.device_revoked", {{"account", account->address},
                                        {"device", removed->name},
                                        {"id", auth::to_text(removed->id)},

@@ -25,6 +25,9 @@ const Shape& Device::shape() {
          field<&Device::from>("from", "The networks that it may be used from; none: anywhere"),
          field<&Device::expires>("expires", "Null: never"),
          field<&Device::read_only>("read_only", "It deletes nothing"),
+         field<&Device::view>("view",
+                              "`own`: what it deletes stays there for others; `shared`: it sees and deletes what "
+                              "the account's password does"),
          field<&Device::last_used>("last_used", "Null: not yet"),
          field<&Device::last_from>("last_from", "The address of the last login"),
          field<&Device::last_protocol>("last_protocol", "Of the last login"),
@@ -52,7 +55,13 @@ const Operation& AddDevice::operation() {
               field<&AddDevice::protocols>("protocols", kProtocols).called("NAME").up_to(4),
               field<&AddDevice::from>("from", kFrom).called("NETWORK").up_to(32),
               field<&AddDevice::expires>("expires", "When its time is over, from now").called("TIME").up_to(kMostTime),
-              field<&AddDevice::read_only>("read_only", "It can fetch and delete nothing")}},
+              field<&AddDevice::read_only>("read_only", "It can fetch and delete nothing"),
+              field<&AddDevice::view>("view",
+                                      "own (default): what it deletes stays there for others; shared: it sees "
+                                      "and deletes what the account's password does"),
+              field<&AddDevice::since>("since",
+                                       "Which mail it gets in a view of its own: all (default), now for what "
+                                       "comes from now on, or of so long, for example 30d")}},
         .method = Method::post,
         .route = "/v1/accounts/{address}/devices",
         .reply = &Device::shape(),

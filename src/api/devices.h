@@ -9,6 +9,7 @@ struct Device {
     std::vector<std::string> protocols, from;
     Nullable<std::string> expires;
     bool read_only = false;
+    std::string view;
     Nullable<std::string> last_used;
     std::string last_from, last_protocol;
     std::uint64_t logins = 0, fetched = 0, deleted = 0;
@@ -26,6 +27,7 @@ struct AddDevice {
     std::optional<std::vector<std::string>> protocols, from;
     std::optional<Seconds> expires;
     std::optional<Yes> read_only;
+    std::optional<std::string> view, since;
     using Reply = Device;
     static const Operation& operation();
 };

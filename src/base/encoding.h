@@ -50,4 +50,12 @@ private:
     bool ok_ = true;
 };
 
+/// Makes small numbers of small ones of either sign, for a varint: 0, -1, 1, -2 become 0, 1, 2, 3.
+constexpr std::uint64_t zigzag(std::int64_t value) {
+    return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);
+}
+constexpr std::int64_t unzigzag(std::uint64_t value) {
+    return static_cast<std::int64_t>(value >> 1 ^ (~(value & 1) + 1));
+}
+
 }  // namespace poplar

@@ -10,8 +10,8 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
-constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2;                           // tags of an account's settings
-constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4;  // tags of a device
+constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2;  // tags of an account's settings
+constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4, kOwnView = 5;  // tags of a device
 constexpr std::uint64_t kMostSeconds = 0xffff'ffff;
 
 std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
@@ -44,6 +44,12 @@ std::string domains_prefix() { return "d"; }
 std::string counters_key() { return "c"; }
 std::string account_id_key(AccountId id) { return Encoder().raw("i").u64_key(id.value).bytes(); }
 std::string familiar_peers_key(AccountId id) { return Encoder().raw("f").u64_key(id.value).bytes(); }
+std::string devices_prefix() { return "g"; }
+AccountId account_of_device(std::string_view key) {
+    Decoder in(key);
+    in.raw(1);
+    return AccountId(in.u64_key());
+}
 std::string devices_prefix(AccountId account) { return Encoder().raw("g").u64_key(account.value).bytes(); }
 std::string device_key(AccountId account, std::uint32_t device) {
     return Encoder().raw(devices_prefix(account)).u32_key(device).bytes();
@@ -138,6 +144,7 @@ std::string encode(const Device& device) {
     out.u8(kVersion).u64(to_number(device.created)).string(device.name).string(device.secret).u8(device.services);
     if (device.expires) out.varint(kExpires).varint(to_number(*device.expires));
     if (device.read_only) out.varint(kReadOnly).varint(1);
+    if (device.own_view) out.varint(kOwnView).varint(1);
     if (!device.scram_keys.empty()) out.varint(kScramKeys).string(device.scram_keys);
     for (const auto& network : device.networks) out.varint(kNetwork).string(network);
     return std::move(out).bytes();
@@ -238,6 +245,7 @@ Result<Device> decode_device(std::string_view key, std::string_view value) {
         switch (in.varint()) {
             case kExpires: device.expires = to_timestamp(in.varint()); break;
             case kReadOnly: device.read_only = in.varint() != 0; break;
+            case kOwnView: device.own_view = in.varint() != 0; break;
             case kScramKeys: device.scram_keys = in.string(); break;
             case kNetwork: device.networks.emplace_back(in.string()); break;
             default: return damaged("device");  // an unknown field may forbid something

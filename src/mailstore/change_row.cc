@@ -18,7 +18,7 @@ void append(std::vector<UidRange>& ranges, Uid uid) {
         ranges.push_back({uid, uid});
 }
 
-void encode(Encoder& out, const std::vector<UidRange>& ranges) {
+void encode_uids(Encoder& out, const std::vector<UidRange>& ranges) {
     out.varint(ranges.size());
     for (const auto& range : ranges) out.varint(range.first.value).varint(range.last.value - range.first.value);
 }
@@ -65,10 +65,10 @@ std::string ChangeRow::encode(Timestamp time) const {
     out.u8(kVersion).varint(static_cast<std::uint64_t>(time.time_since_epoch().count()));
     for (const auto& change : changes_) {
         out.u8(static_cast<std::uint8_t>(change.kind)).varint(change.mailbox.value);
-        if (has_uids(change.kind)) mailstore::encode(out, change.uids);
+        if (has_uids(change.kind)) encode_uids(out, change.uids);
         if (change.kind != Change::Kind::moved) continue;
         out.varint(change.to.value);
-        mailstore::encode(out, change.to_uids);
+        encode_uids(out, change.to_uids);
     }
     return std::move(out).bytes();
 }

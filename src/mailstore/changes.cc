@@ -75,6 +75,8 @@ Task<Result<>> Changes::commit(AccountId account, Hot& hot, Draft draft) {
         else
             draft.batch.erase(keys::name(name));
     }
+    for (const auto& [id, view] : draft.views)
+        if (view.changed) draft.batch.put(keys::view(id), encode(view.record));
     draft.batch.put(keys::account(), encode(state.record));
     hot.reset();  // not known until the commit's outcome is
     auto number = co_await engine_.commit(account, std::move(draft.batch), state.number);
@@ -137,6 +139,11 @@ void Changes::take_out(Draft& draft, MailboxRecord& from, const StoredMessage& m
         subtract(others->messages, 1);
         subtract(others->octets, message.octets);
     }
+    if (message.mailbox == kInbox)
+        for (auto& [id, view] : draft.views) {
+            view.record.forget(message);
+            view.changed = true;
+        }
     draft.batch.erase(keys::message(message.mailbox, message.order));
     if (message.own_uid.value != 0) draft.batch.erase(keys::uid(message.mailbox, message.own_uid));
 }

@@ -71,6 +71,19 @@ public:
     Task<Result<>> remove_document(AccountId account, Hot& hot, std::string name, std::optional<ModSequence> expected);
     Task<Result<bool>> remember(AccountId account, Hot& hot, std::string name, std::string value, Timestamp expires);
 
+    // views.cc
+    /// A POP session's deletions. `victims` as those of remove(). Errors: denied (the view is gone), too_large.
+    Task<Result<>> delete_in(AccountId account, Hot& hot, ViewId view, std::vector<Victim> victims,
+                             engine::Batch::Fence fence);
+    /// As MailStore::make_view.
+    Task<Result<>> make_view(AccountId account, Hot& hot, ViewId view, Timestamp since, bool counts);
+    /// Somebody has opened the view.
+    Task<> note_use(AccountId account, Hot& hot, ViewId view);
+    /// True: to be called again.
+    Task<Result<bool>> drop_view(AccountId account, Hot& hot, ViewId view);
+    /// As MailStore::let_go, Options::forget_messages at most.
+    Task<Result<std::uint64_t>> let_go(AccountId account, Hot& hot, std::vector<ViewId> ignored);
+
     // structures.cc
     /// A message, and its structure as it is stored.
     struct Described {
@@ -108,6 +121,11 @@ private:
         AccountState state;
         std::map<MailboxId, MailboxRecord> mailboxes = {};           // beside INBOX: those that were read or made
         std::map<std::string, std::optional<MailboxId>> names = {};  // those that change: whose they are going to be
+        struct View {
+            ViewRecord record = {};
+            bool changed = false;
+        };
+        std::map<ViewId, View> views = {};  // if they were read: begin_with_views()
         engine::Batch batch = {};
         ChangeRow row = {};
         AccountRecord& record() { return state.record; }
@@ -118,6 +136,8 @@ private:
     // changes.cc
     Task<Result<AccountState>> load(AccountId account, Hot& hot);
     Task<Result<Draft>> begin(AccountId account, Hot& hot);
+    /// For a change that may take messages out of INBOX or bring them back to their places.
+    Task<Result<Draft>> begin_with_views(AccountId account, Hot& hot);
     /// A mailbox's record, to be changed. Errors: not_found (there is none, or it was removed).
     Task<Result<MailboxRecord*>> mailbox(AccountId account, Draft& draft, MailboxId id);
     Task<Result<>> commit(AccountId account, Hot& hot, Draft draft);
@@ -185,11 +205,19 @@ private:
     Task<Result<>> release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages);
     /// With what was kept of the message that had it.
     Task<Result<>> release_body(AccountId account, Draft& draft, engine::BodyId body);
+    Task<Result<>> try_delete_in(AccountId account, Hot& hot, ViewId view, const std::vector<Victim>& victims,
+                                 const engine::Batch::Fence& fence);
+    Task<Result<>> join_ranges(AccountId account, ViewRecord& view, const std::vector<StoredMessage>& messages);
+    Task<Result<>> try_make_view(AccountId account, Hot& hot, ViewId view, Timestamp since, bool counts);
+    Task<Result<ViewRecord>> hidden_before(AccountId account, const MailboxRecord& inbox, Timestamp since);
+    Task<Result<bool>> try_drop_view(AccountId account, Hot& hot, ViewId view);
+    Task<Result<std::uint64_t>> hand_over(AccountId account, Draft& draft, std::vector<ViewId> views);
     Task<Result<>> try_keep_structures(AccountId account, Hot& hot, const std::vector<Described>& made);
     Task<Result<bool>> try_drop_structures(AccountId account, Hot& hot);
     Task<Result<std::vector<ThreadId>>> try_join_threads(AccountId account, Hot& hot,
                                                          const std::vector<Marked>& messages);
     Task<Result<>> try_purge(AccountId account, Hot& hot, Afterwards afterwards);
+    Task<Result<>> drop_views(AccountId account, Draft& draft);
     Task<Result<>> try_close(AccountId account, Hot& hot);
     Task<Result<>> purge_area(AccountId account, Hot& hot, Place::Area area);
     Task<Result<>> purge_remains(AccountId account, Hot& hot, AccountRecord last);

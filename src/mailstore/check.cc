@@ -43,9 +43,9 @@ public:
         if (!number) co_return pass_on(number);
         number_ = *number;
         using Step = Task<Result<>> (Check::*)();
-        for (Step step : {&Check::read_mailboxes, &Check::read_messages, &Check::read_retained, &Check::read_index,
-                          &Check::read_uids, &Check::read_names, &Check::read_copies, &Check::read_log,
-                          &Check::read_documents, &Check::read_facts, &Check::read_kept}) {
+        for (Step step : {&Check::read_mailboxes, &Check::read_views, &Check::read_messages, &Check::read_retained,
+                          &Check::read_index, &Check::read_uids, &Check::read_names, &Check::read_copies,
+                          &Check::read_log, &Check::read_documents, &Check::read_facts, &Check::read_kept}) {
             auto done = co_await (this->*step)();
             if (!done) co_return done;
         }
@@ -84,6 +84,21 @@ private:
         return walk(keys::mailboxes(), see);
     }
 
+    Task<Result<>> read_views() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto record = decode_view(entry.value);
+            if (!record) co_return pass_on(record);
+            const auto& ranges = record->hidden.ranges();
+            if (!ranges.empty() && ranges.back().last >= record_.inbox.next_order)
+                co_return fail(Errc::corrupt, "a view hides messages to come");
+            views_.push_back({std::move(*record), {}});
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::views(), see); !done) co_return done;
+        if (views_.size() != record_.views) co_return differs("views", record_.views, views_.size());
+        co_return Result<>{};
+    }
+
     Task<Result<>> read_messages() {
         auto see = [this](engine::EntryView entry) -> Task<Result<>> {
             auto message = decode_message(entry);
@@ -93,6 +108,10 @@ private:
                 co_return fail(Errc::corrupt, fmt::format("message {} is in no mailbox", message->unique_id));
             auto& counted = found->second;
             count_in(counted.totals, *message);
+            if (message->mailbox == kInbox)
+                for (auto& view : views_)
+                    if (view.record.hidden.range_with(message->order))
+                        count_in(view.counted, static_cast<const Message&>(*message));
             counted.last = std::max({counted.last, message->order.value, message->uid().value});
             if (message->own_uid.value != 0) ++expected_uids_;
             if (message->copied) ++copies_[message->body];
@@ -322,6 +341,9 @@ private:
             others.next = std::max(others.next, MailboxId(id.value + 1));
             others.last_uid_validity = std::max(others.last_uid_validity, mailbox.record.uid_validity);
         }
+        for (const auto& view : views_)
+            if (view.record.hidden_totals != view.counted)
+                return differs("messages that a view hides", view.record.hidden_totals.messages, view.counted.messages);
         if (record_.retained_messages != retained_messages_)
             return differs("retained messages", record_.retained_messages, retained_messages_);
         if (record_.retained_octets != retained_octets_)
@@ -346,6 +368,11 @@ private:
     std::shared_ptr<const engine::Snapshot> snapshot_;
     engine::ChangeNumber number_;
     AccountRecord record_;
+    struct CountedView {
+        ViewRecord record;
+        MailboxTotals counted;
+    };
+    std::vector<CountedView> views_;
     std::vector<engine::BodyId> bodies_;  // of all messages, if anything is kept of any
     std::map<MailboxId, Counted> mailboxes_;
     std::map<engine::BodyId, std::uint64_t> copies_;  // of bodies that several messages have

@@ -1,6 +1,8 @@
 // Reads of the list as of login: from a kept list, from a snapshot, or from a later one if nothing but deliveries came.
 #include "mailstore/inbox_maildrop.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -18,6 +20,48 @@ constexpr auto kSnapshotLife = std::chrono::seconds(5);
 constexpr std::uint64_t kReserve = 1'000'000;  // messages to make room for at once, whatever the counter says
 }  // namespace
 
+std::string lease_of(ViewId view) {
+    return view == kClassicView ? std::string("pop3:inbox") : fmt::format("pop3:inbox:{}", view.value);
+}
+
+ListVersion version_of(const AccountRecord& record, ViewId id, const ViewRecord* view) {
+    const auto& inbox = record.inbox;
+    ListVersion version{record.generation, inbox.next_order, inbox.totals.messages, inbox.totals.octets,
+                        inbox.list_changes};
+    if (!view) return version;
+    version.generation += fmt::format(":{}", id.value);
+    subtract(version.messages, view->hidden_totals.messages);
+    subtract(version.octets, view->hidden_totals.octets);
+    version.list_changes += view->changes;
+    return version;
+}
+
+InboxMaildrop::InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account,
+                             std::unique_ptr<engine::Lease> lease, const AccountRecord& record, ViewId view_id,
+                             std::unique_ptr<const ViewRecord> view, std::shared_ptr<const engine::Snapshot> snapshot,
+                             const Codec* codec, Remove remove)
+    : engine_(engine),
+      lists_(lists),
+      account_(account),
+      lease_(std::move(lease)),
+      view_id_(view_id),
+      view_(std::move(view)),
+      totals_(record.inbox.totals),
+      version_(version_of(record, view_id_, view_.get())),
+      snapshot_(std::move(snapshot)),
+      codec_(codec),
+      remove_(std::move(remove)) {
+    if (view_) take_out(totals_, view_->hidden_totals);
+    complete_ = totals_.messages == 0;
+    if (complete_) snapshot_.reset();
+}
+
+OrderKey InboxMaildrop::shown_from(OrderKey order) const {
+    if (!view_) return order;
+    const auto hidden = view_->hidden.range_with(order);
+    return hidden ? OrderKey(hidden->last.value + 1) : order;
+}
+
 Task<Result<const std::vector<Message>*>> InboxMaildrop::messages() {
     if (!complete_) {
         auto loaded = co_await load();
@@ -30,23 +74,24 @@ Task<Result<MessageLists::List>> InboxMaildrop::read(OrderKey first, std::uint64
     if (auto looked = co_await look_again(); !looked) co_return pass_on(looked);
     std::vector<Message> messages;
     messages.reserve(std::min(expected, kReserve));
-    auto range = keys::messages(kInbox, first);
+    auto range = keys::messages(kInbox, shown_from(first));
     if (later_) range.end = keys::message(kInbox, version_->next_order);
     const auto limit = std::clamp<std::uint64_t>(expected + 1, 16, kPage);  // no more than there should be
     for (;;) {
         auto page = co_await engine_.scan(account_, range, limit, snapshot_);
         if (!page) co_return pass_on(page);
         for (const auto entry : *page) {
+            if (view_ && view_->hidden.range_with(keys::order_of(entry.key))) continue;
             auto decoded = decode_message(entry, messages.emplace_back());
             if (!decoded) co_return pass_on(decoded);
         }
         if (page->size() < limit) co_return std::make_shared<const std::vector<Message>>(std::move(messages));
-        range.begin_behind(page->back().key);
+        range.begin = keys::message(kInbox, shown_from(OrderKey(keys::order_of(page->back().key).value + 1)));
     }
 }
 
 Task<Result<>> InboxMaildrop::load() {
-    const auto kept = version_ ? lists_.find(account_, *version_) : nullptr;
+    const auto kept = version_ ? lists_.find({account_, view_id_}, *version_) : nullptr;
     auto messages = kept;
     if (!kept) {
         auto all = co_await read(OrderKey(0), totals_.messages);
@@ -69,7 +114,7 @@ Task<Result<>> InboxMaildrop::load() {
     }
     totals_ = found;
     messages_ = std::move(messages);
-    if (version_ && !kept) lists_.keep(account_, *version_, messages_);
+    if (version_ && !kept) lists_.keep({account_, view_id_}, *version_, messages_);
     first_ = 1;
     complete_ = true;
     snapshot_.reset();
@@ -101,7 +146,9 @@ Task<Result<const Message*>> InboxMaildrop::message(std::uint32_t number, std::s
     if (auto looked = co_await look_again(); !looked) co_return pass_on(looked);
     auto found = co_await look_up(engine_, account_, std::move(unique_id), snapshot_);
     if (!found) co_return pass_on(found);
-    if (found->retained || found->message.mailbox != kInbox) co_return fail(Errc::not_found, "no such message");
+    const auto& there = found->message;
+    if (found->retained || there.mailbox != kInbox || (view_ && view_->hidden.range_with(there.order)))
+        co_return fail(Errc::not_found, "no such message");
     co_return &single_.emplace(number, std::move(found->message)).first->second;
 }
 
@@ -147,7 +194,15 @@ Task<Result<>> InboxMaildrop::look_again() {
     if (!value) co_return pass_on(value);
     auto record = decode_account(*value);
     if (!record) co_return pass_on(record);
-    if (!version_ || !version_of(*record).continues(*version_))
+    std::unique_ptr<const ViewRecord> view;
+    if (view_) {
+        auto row = co_await engine_.get(account_, keys::view(view_id_), snapshot);
+        if (!row) co_return pass_on(row);
+        auto read = decode_view(*row);
+        if (!read) co_return pass_on(read);
+        view = std::make_unique<const ViewRecord>(std::move(*read));
+    }
+    if (!version_ || !version_of(*record, view_id_, view.get()).continues(*version_))
         co_return fail(Errc::conflict, "messages were removed since the login, before they were listed");
     snapshot_ = std::move(snapshot);
     taken_ = SteadyClock::now();
@@ -169,7 +224,7 @@ Task<Result<>> InboxMaildrop::remove(std::vector<std::uint32_t> numbers) {
         victims.push_back({message->order, message->body});
     }
     if (victims.empty()) co_return Result<>{};
-    co_return co_await remove_(std::move(victims), {kMaildropLease, lease_->token()});
+    co_return co_await remove_(std::move(victims), {lease_of(view_id_), lease_->token()});
 }
 
 }  // namespace poplar::mailstore

@@ -1,5 +1,5 @@
 #pragma once
-// The classic view of INBOX that a POP session holds (RFC 1939 s4).
+// What a POP session holds of INBOX (RFC 1939 s4): the classic view, or another.
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,32 +16,23 @@ namespace poplar::mailstore {
 
 class Codec;
 
-inline constexpr char kMaildropLease[] = "pop3:inbox";
+/// The name of the lock that a session holds: a view has one of its own.
+std::string lease_of(ViewId view);
 
-inline ListVersion version_of(const AccountRecord& record) {
-    const auto& inbox = record.inbox;
-    return {record.generation, inbox.next_order, inbox.totals.messages, inbox.totals.octets, inbox.list_changes};
-}
+/// Of the list of all messages, or, with a view, of those that it shows.
+ListVersion version_of(const AccountRecord& record, ViewId id, const ViewRecord* view);
 
 class InboxMaildrop final : public Maildrop {
 public:
     using Remove = std::function<Task<Result<>>(std::vector<Victim> victims, engine::Batch::Fence fence)>;
 
-    /// `snapshot` is of the moment when `record` was true; null if there are no messages.
+    /// `view`: null for the classic view of an account that has no other. `snapshot` is of the moment when `record` and
+    /// `view` were true.
     InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account, std::unique_ptr<engine::Lease> lease,
-                  const AccountRecord& record, std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec,
-                  Remove remove)
-        : engine_(engine),
-          lists_(lists),
-          account_(account),
-          lease_(std::move(lease)),
-          totals_(record.inbox.totals),
-          version_(version_of(record)),
-          snapshot_(std::move(snapshot)),
-          complete_(record.inbox.totals.messages == 0),
-          codec_(codec),
-          remove_(std::move(remove)) {}
+                  const AccountRecord& record, ViewId view_id, std::unique_ptr<const ViewRecord> view,
+                  std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec, Remove remove);
 
+    ViewId view() const override { return view_id_; }
     std::uint64_t message_count() const override { return totals_.messages; }
     std::uint64_t octets() const override { return totals_.octets; }
     std::uint64_t ascii_octets() const override { return totals_.ascii_octets(); }
@@ -61,6 +52,8 @@ private:
     Task<Result<>> load();
     /// A snapshot to read the list from. Errors: conflict.
     Task<Result<>> look_again();
+    /// The first place from this one on that the view may show.
+    OrderKey shown_from(OrderKey order) const;
     engine::BodySeries& bodies();
     Task<Result<std::unique_ptr<engine::BodyReader>>> open_encoded(engine::BodyId body,
                                                                    std::shared_ptr<const std::string> key,
@@ -72,7 +65,9 @@ private:
     MessageLists& lists_;
     AccountId account_;
     std::unique_ptr<engine::Lease> lease_;
-    MailboxTotals totals_;  // of the live messages
+    const ViewId view_id_;
+    const std::unique_ptr<const ViewRecord> view_;  // as of login; null: all messages are shown
+    MailboxTotals totals_;                          // of the live messages
     std::optional<ListVersion> version_;
     // Held until all messages are loaded, but not for a session's whole life, because it keeps old versions of
     // everybody's entries. A later one does as well, if there were only deliveries since.

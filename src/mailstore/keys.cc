@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kMailbox = "M", kMessage = "m", kRetained = "r", kUniqueId = "u", kName = "N",
                            kKeywords = "k", kUid = "o", kCopies = "b", kChange = "c", kDocument = "d",
                            kDocumentContent = "D", kFact = "f", kFactExpiry = "x", kStructure = "s", kThread = "t",
-                           kThreadMark = "T";
+                           kThreadMark = "T", kView = "v";
 constexpr std::size_t kPrefix = 1 + 4;  // tag and mailbox
 
 // Rows of the whole account have INBOX's number, because that was the only mailbox once.
@@ -50,6 +50,7 @@ std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order) {
 }
 std::string unique_id(std::string_view unique_id) { return key_of(kUniqueId).raw(unique_id).bytes(); }
 std::string copies(engine::BodyId body) { return key_of(kCopies).u64_key(body.value).bytes(); }
+std::string view(ViewId view) { return key_of(kView).u32_key(view.value).bytes(); }
 std::string structure(engine::BodyId body) { return key_of(kStructure).u64_key(body.value).bytes(); }
 std::string thread(engine::BodyId body) { return key_of(kThread).u64_key(body.value).bytes(); }
 std::string thread_mark(std::string_view mark) { return key_of(kThreadMark).raw(mark).bytes(); }
@@ -76,7 +77,14 @@ std::string fact_of(std::string_view fact_expiry_key) {
     return std::string(fact_expiry_key.substr(std::min(fact_expiry_key.size(), kPrefix + 8)));
 }
 engine::BodyId body_of(std::string_view copies_key) { return engine::BodyId(number_in(copies_key)); }
+OrderKey order_of(std::string_view message_key) { return OrderKey(number_in(message_key)); }
 Uid uid_of(std::string_view uid_key) { return Uid(number_in(uid_key)); }
+
+ViewId view_of(std::string_view view_key) {
+    Decoder in(view_key);
+    in.raw(kPrefix);
+    return ViewId(in.u32_key());
+}
 
 engine::KeyRange mailboxes() { return {mailbox(MailboxId(kInbox.value + 1)), all_of(kMailbox).end}; }
 engine::KeyRange names() { return all_of(kName); }
@@ -98,6 +106,7 @@ engine::KeyRange retained_until(Timestamp last) {
 engine::KeyRange unique_ids() { return all_of(kUniqueId); }
 engine::KeyRange copies() { return all_of(kCopies); }
 engine::KeyRange changes() { return all_of(kChange); }
+engine::KeyRange views() { return all_of(kView); }
 engine::KeyRange structures() { return all_of(kStructure); }
 engine::KeyRange threads() { return all_of(kThread); }
 engine::KeyRange thread_marks() { return all_of(kThreadMark); }

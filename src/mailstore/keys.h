@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "mailstore/message.h"
+#include "mailstore/view.h"
 
 namespace poplar::mailstore::keys {
 
@@ -16,6 +17,7 @@ std::string uid(MailboxId mailbox, Uid uid);
 std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order);
 std::string unique_id(std::string_view unique_id);
 std::string copies(engine::BodyId body);
+std::string view(ViewId view);
 std::string structure(engine::BodyId body);
 std::string thread(engine::BodyId body);
 std::string thread_mark(std::string_view mark);
@@ -33,6 +35,8 @@ std::string_view name_of(std::string_view name_key);  // or of a document, or a 
 std::string fact_of(std::string_view fact_expiry_key);
 engine::BodyId body_of(std::string_view copies_key);  // or of a structure, or a thread
 Uid uid_of(std::string_view uid_key);
+OrderKey order_of(std::string_view message_key);
+ViewId view_of(std::string_view view_key);
 
 engine::KeyRange mailboxes();                                  ///< all but INBOX's
 engine::KeyRange names();                                      ///< all of them
@@ -48,6 +52,7 @@ engine::KeyRange retained_until(Timestamp last);  ///< those that expire at `las
 engine::KeyRange unique_ids();                    ///< the whole index
 engine::KeyRange copies();                        ///< the counts of all bodies that have one
 engine::KeyRange changes();                       ///< the whole change log
+engine::KeyRange views();
 engine::KeyRange structures();
 engine::KeyRange threads();
 engine::KeyRange thread_marks();

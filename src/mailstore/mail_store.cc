@@ -21,8 +21,9 @@ namespace poplar::mailstore {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;               // entries a scan
-constexpr auto kLogSlack = std::chrono::days(1);  // so that an account's log is trimmed once a day, not once a row
+constexpr std::size_t kPage = 1000;                 // entries a scan
+constexpr auto kUsedWithin = std::chrono::days(1);  // the time of a view's last use is so exact
+constexpr auto kLogSlack = std::chrono::days(1);    // so that an account's log is trimmed once a day, not once a row
 
 /// Runs a change and sends its result.
 template <class T, class Change>
@@ -88,6 +89,23 @@ struct MailStore::Impl {
         if (!value && value.error().code() == Errc::not_found) co_return AccountRecord{};
         if (!value) co_return pass_on(value);
         co_return decode_account(*value);
+    }
+
+    /// No login waits for it; if it fails, the next one does it.
+    void note_use(AccountId account, ViewId view, const Executor& executor) {
+        auto note = [](std::shared_ptr<AccountQueues> queues, Changes& changes, AccountId account,
+                       ViewId view) -> Task<> {
+            Exclusive turn = [&changes, account, view](Hot& hot) { return changes.note_use(account, hot, view); };
+            co_await queues->push(account, std::move(turn));
+        };
+        asio::co_spawn(executor, note(queues, changes, account, view), asio::detached);
+    }
+
+    Task<Result<ViewRecord>> read_view(AccountId account, ViewId view,
+                                       std::shared_ptr<const engine::Snapshot> snapshot) {
+        auto value = co_await engine.get(account, keys::view(view), std::move(snapshot));
+        if (!value) co_return pass_on(value);
+        co_return decode_view(*value);
     }
 
     /// The account's record, after the default mailboxes were made if it had none beside INBOX.
@@ -210,21 +228,79 @@ Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
     co_return co_await answer.receive();
 }
 
-Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account) {
-    auto lease = co_await impl_->engine.lease(account, kMaildropLease);
+Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account, ViewId view) {
+    auto lease = co_await impl_->engine.lease(account, lease_of(view));
     if (!lease) co_return pass_on(lease);
     auto snapshot = impl_->engine.snapshot(account);
     auto record = co_await impl_->record(account, snapshot);
     if (!record) co_return pass_on(record);
-    if (record->inbox.totals.messages == 0) snapshot.reset();
-    auto remove = [impl = impl_.get(), account](std::vector<Victim> victims, engine::Batch::Fence fence) {
-        auto change = [impl, account, victims = std::move(victims), fence = std::move(fence)](Hot& hot) {
-            return impl->changes.remove(account, hot, victims, "pop3", fence);
+    std::unique_ptr<const ViewRecord> shown;
+    if (view != kClassicView || record->views != 0) {
+        auto read = co_await impl_->read_view(account, view, snapshot);
+        if (!read && read.error().code() == Errc::not_found) {
+            if (auto made = co_await make_view(account, view, kFromTheFirst); !made) co_return pass_on(made);
+            snapshot = impl_->engine.snapshot(account);
+            record = co_await impl_->record(account, snapshot);
+            if (!record) co_return pass_on(record);
+            read = co_await impl_->read_view(account, view, snapshot);
+        }
+        if (!read) co_return pass_on(read);
+        if (impl_->clock.now() - read->used >= kUsedWithin)
+            impl_->note_use(account, view, co_await asio::this_coro::executor);
+        shown = std::make_unique<const ViewRecord>(std::move(*read));
+    }
+    auto remove = [impl = impl_.get(), account, view](std::vector<Victim> victims, engine::Batch::Fence fence) {
+        auto change = [impl, account, view, victims = std::move(victims), fence = std::move(fence)](Hot& hot) {
+            return impl->changes.delete_in(account, hot, view, victims, fence);
         };
         return impl->alone<void>(account, std::move(change));
     };
-    co_return std::make_unique<InboxMaildrop>(impl_->engine, impl_->lists, account, std::move(*lease), *record,
-                                              std::move(snapshot), impl_->options.codec.get(), std::move(remove));
+    co_return std::make_unique<InboxMaildrop>(impl_->engine, impl_->lists, account, std::move(*lease), *record, view,
+                                              std::move(shown), std::move(snapshot), impl_->options.codec.get(),
+                                              std::move(remove));
+}
+
+// Views
+
+Task<Result<>> MailStore::make_view(AccountId account, ViewId view, Timestamp since, bool counts) {
+    auto change = [impl = impl_.get(), account, view, since, counts](Hot& hot) {
+        return impl->changes.make_view(account, hot, view, since, counts);
+    };
+    co_return co_await impl_->alone<void>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::drop_view(AccountId account, ViewId view) {
+    for (;;) {
+        auto change = [impl = impl_.get(), account, view](Hot& hot) {
+            return impl->changes.drop_view(account, hot, view);
+        };
+        auto more = co_await impl_->alone<bool>(account, std::move(change));
+        if (!more) co_return pass_on(more);
+        if (!*more) co_return Result<>{};
+    }
+}
+
+Task<Result<std::vector<ViewId>>> MailStore::views(AccountId account) {
+    std::vector<ViewId> found;
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    auto entries = co_await impl_->engine.scan(account, keys::views(), record->views + 1);
+    if (!entries) co_return pass_on(entries);
+    for (const auto entry : *entries) found.push_back(keys::view_of(entry.key));
+    co_return found;
+}
+
+Task<Result<std::uint64_t>> MailStore::let_go(AccountId account, std::vector<ViewId> ignored) {
+    std::uint64_t all = 0;
+    for (;;) {
+        auto change = [impl = impl_.get(), account, ignored](Hot& hot) {
+            return impl->changes.let_go(account, hot, ignored);
+        };
+        auto gone = co_await impl_->alone<std::uint64_t>(account, std::move(change));
+        if (!gone) co_return pass_on(gone);
+        all += *gone;
+        if (*gone == 0) co_return all;
+    }
 }
 
 Task<Result<AccountTotals>> MailStore::totals(AccountId account) {

@@ -17,6 +17,7 @@
 #include "mailstore/document.h"
 #include "mailstore/maildrop.h"
 #include "mailstore/message.h"
+#include "mailstore/view.h"
 
 namespace poplar::mailstore {
 
@@ -46,6 +47,7 @@ struct Options {
     std::chrono::seconds change_log_age = std::chrono::days(30);  ///< and how long they are kept
     std::size_t mailboxes = 10'000;                               ///< of an account, at most
     std::vector<std::string> default_mailboxes = {};              ///< as parse_default_mailbox() has them
+    std::chrono::seconds view_unused = std::chrono::days(90);     ///< then a view holds back nothing any more
     std::size_t documents = 1000;                                 ///< of an account, at most
     std::shared_ptr<const Codec> codec = nullptr;                 ///< null: bodies are stored as they are
 };
@@ -99,8 +101,19 @@ public:
     /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
-    /// Opens the classic view of INBOX for POP3. Errors: busy (another session holds it).
-    Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account);
+    /// Opens a view of INBOX for POP3; one that is not there yet is made, and shows all. Errors: busy (another session
+    /// holds it).
+    Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account, ViewId view = kClassicView);
+    /// Makes a view that shows what was received at `since` or later, if there is none. `counts`: as
+    /// ViewRecord::counts, which is set in any case.
+    Task<Result<>> make_view(AccountId account, ViewId view, Timestamp since, bool counts = true);
+    /// With the last one beside the classic one, what was deleted in that leaves INBOX.
+    Task<Result<>> drop_view(AccountId account, ViewId view);
+    /// The account's views; none: there is the classic one alone.
+    Task<Result<std::vector<ViewId>>> views(AccountId account);
+    /// Moves what all views that count have deleted to the retained area: those that can delete, were used within
+    /// Options::view_unused, and are not among `ignored`. Returns how many messages.
+    Task<Result<std::uint64_t>> let_go(AccountId account, std::vector<ViewId> ignored = {});
 
     /// Zeros for an account that never got mail.
     Task<Result<AccountTotals>> totals(AccountId account);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "mailstore/message.h"
+#include "mailstore/view.h"
 
 namespace poplar::mailstore {
 
@@ -16,7 +17,8 @@ namespace poplar::mailstore {
 /// arrives or goes later changes nothing in it. Used by one session, on one thread.
 class Maildrop {
 public:
-    virtual ~Maildrop() = default;                    ///< gives the lock back
+    virtual ~Maildrop() = default;  ///< gives the lock back
+    virtual ViewId view() const = 0;
     virtual std::uint64_t message_count() const = 0;  ///< as of login
     virtual std::uint64_t octets() const = 0;         ///< as of login
     virtual std::uint64_t ascii_octets() const = 0;   ///< as of login, for a client without UTF-8
@@ -42,9 +44,10 @@ public:
     virtual std::unique_ptr<engine::BodyReader> try_open_whole(const Message& message) = 0;
     /// To be called when nothing may be wanted for a while: closes files, and drops a snapshot that has grown old.
     virtual void become_idle() {}
-    /// Moves the messages with these numbers (1-based, ascending) to the retained area: all or none, durable when it
-    /// returns. Those that somebody else removed meanwhile count as removed. Errors: invalid (not such numbers), denied
-    /// (the lock was lost).
+    /// Deletes the messages with these numbers (1-based, ascending): all or none, durable when it returns. They are
+    /// moved to the retained area, or, if the account has more than one view, hidden in this one. Those that somebody
+    /// else removed meanwhile count as removed. Errors: invalid (not such numbers), denied (the lock was lost, or the
+    /// view is gone), too_large (the view has too many gaps).
     virtual Task<Result<>> remove(std::vector<std::uint32_t> numbers) = 0;
 };
 

@@ -14,18 +14,18 @@ std::size_t memory_of(const std::vector<Message>& list) {
 
 }  // namespace
 
-MessageLists::List MessageLists::find(AccountId account, const ListVersion& version) {
+MessageLists::List MessageLists::find(ViewOf of, const ListVersion& version) {
     std::lock_guard guard(mutex_);
-    const auto* kept = cache_.find(account);
+    const auto* kept = cache_.find(of);
     return kept && kept->version == version ? kept->list : nullptr;
 }
 
-void MessageLists::keep(AccountId account, const ListVersion& version, List list) {
+void MessageLists::keep(ViewOf of, const ListVersion& version, List list) {
     const auto octets = memory_of(*list);
     if (octets > cache_.longest()) return;
     decltype(cache_)::Gone gone;
     std::lock_guard guard(mutex_);
-    gone = cache_.put(account, {version, std::move(list)}, octets);
+    gone = cache_.put(of, {version, std::move(list)}, octets);
 }
 
 std::size_t MessageLists::octets() const {

@@ -7,11 +7,12 @@
 
 #include "base/octet_cache.h"
 #include "mailstore/message.h"
+#include "mailstore/view.h"
 
 namespace poplar::mailstore {
 
-/// Keeps the last list of each account, up to so many octets in all; then the one not used for longest goes. May be
-/// used from any thread.
+/// Keeps the last list of each view, up to so many octets in all; then the one not used for longest goes.
+/// May be used from any thread.
 class MessageLists {
 public:
     using List = std::shared_ptr<const std::vector<Message>>;
@@ -20,9 +21,9 @@ public:
     explicit MessageLists(std::size_t octets) : cache_(octets) {}
 
     /// Of this version and no other; null: there is none.
-    List find(AccountId account, const ListVersion& version);
+    List find(ViewOf of, const ListVersion& version);
     /// In place of what was kept. One that is too long is not kept.
-    void keep(AccountId account, const ListVersion& version, List list);
+    void keep(ViewOf of, const ListVersion& version, List list);
     std::size_t octets() const;
 
 private:
@@ -32,7 +33,7 @@ private:
     };
 
     mutable std::mutex mutex_;
-    OctetCache<AccountId, Kept> cache_;
+    OctetCache<ViewOf, Kept> cache_;
 };
 
 }  // namespace poplar::mailstore

@@ -63,6 +63,7 @@ Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area
         auto draft = co_await begin(account, hot);
         if (!draft) co_return pass_on(draft);
         auto& record = draft->record();
+        if (auto dropped = co_await drop_views(account, *draft); !dropped) co_return dropped;
         std::vector<StoredMessage> gone;
         for (const auto entry : *entries) {
             Result<StoredMessage> message;
@@ -98,6 +99,16 @@ Task<Result<>> Changes::purge_area(AccountId account, Hot& hot, Place::Area area
         auto done = co_await commit(account, hot, std::move(*draft));
         if (!done) co_return done;
     }
+}
+
+/// Of views nothing is known any more, and damaged ones are in nobody's way.
+Task<Result<>> Changes::drop_views(AccountId account, Draft& draft) {
+    if (draft.record().views == 0) co_return Result<>{};
+    auto entries = co_await engine_.scan(account, keys::views(), draft.record().views + 1);
+    if (!entries) co_return pass_on(entries);
+    for (const auto entry : *entries) draft.batch.erase(std::string(entry.key));
+    draft.record().views = 0;
+    co_return Result<>{};
 }
 
 /// Erases what is left once all messages are gone: mailboxes, the index entries of damaged messages, the change log,

@@ -31,7 +31,8 @@ enum RecordField : std::uint64_t {
     kHasOthers = 32,
     kHasLog = 64,
     kHasKept = 128,
-    kAccountFields = 255,
+    kHasViews = 256,
+    kAccountFields = 511,
 };
 
 enum MessageField : std::uint64_t {
@@ -51,12 +52,6 @@ std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.ti
 Timestamp timestamp(std::uint64_t value) {
     return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
 }
-
-// Makes small numbers of either sign small ones without a sign.
-std::uint64_t zigzag(std::int64_t value) {
-    return static_cast<std::uint64_t>(value) << 1 ^ static_cast<std::uint64_t>(value >> 63);
-}
-std::int64_t unzigzag(std::uint64_t value) { return static_cast<std::int64_t>(value >> 1 ^ (~(value & 1) + 1)); }
 
 template <class Fields>
 constexpr std::uint64_t if_so(bool yes, Fields field) {
@@ -275,21 +270,32 @@ void count_in(MailboxTotals& totals, const StoredMessage& message) {
     if (message.flags.has(Flag::deleted)) ++totals.deleted;
 }
 
-void count_out(MailboxTotals& totals, const StoredMessage& message) {
+void count_out(MailboxTotals& totals, const Message& message) {
     subtract(totals.messages, 1);
     subtract(totals.octets, message.octets);
-    if (message.flags.has(Flag::seen)) subtract(totals.seen, 1);
-    if (message.flags.has(Flag::deleted)) subtract(totals.deleted, 1);
     if (message.ascii_octets == 0) return;
     subtract(totals.utf8_messages, 1);
     totals.ascii_growth -= static_cast<std::int64_t>(message.ascii_octets - message.octets);
     if (totals.utf8_messages == 0) totals.ascii_growth = 0;
 }
 
+void count_out(MailboxTotals& totals, const StoredMessage& message) {
+    count_out(totals, static_cast<const Message&>(message));
+    if (message.flags.has(Flag::seen)) subtract(totals.seen, 1);
+    if (message.flags.has(Flag::deleted)) subtract(totals.deleted, 1);
+}
+
+void take_out(MailboxTotals& totals, const MailboxTotals& hidden) {
+    subtract(totals.messages, hidden.messages);
+    subtract(totals.octets, hidden.octets);
+    subtract(totals.utf8_messages, hidden.utf8_messages);
+    totals.ascii_growth = totals.utf8_messages == 0 ? 0 : totals.ascii_growth - hidden.ascii_growth;
+}
+
 std::string encode(const AccountRecord& record) {
     const auto fields = fields_of(record.inbox) | if_so(record.closed, kIsClosed) |
                         if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog) |
-                        if_so(record.kept != KeptRows(), kHasKept);
+                        if_so(record.kept != KeptRows(), kHasKept) | if_so(record.views != 0, kHasViews);
     Encoder out(80);
     out.u8(kVersion).varint(fields).string(record.generation);
     encode_mailbox(out, record.inbox, fields);
@@ -301,6 +307,7 @@ std::string encode(const AccountRecord& record) {
     }
     if (record.log) out.varint(record.log->rows).varint(record.log->forgotten.value).varint(millis(record.log->oldest));
     if (record.kept != KeptRows()) out.varint(record.kept.structures).varint(record.kept.threads);
+    if (record.views != 0) out.varint(record.views);
     return std::move(out).bytes();
 }
 
@@ -374,6 +381,10 @@ Result<AccountRecord> decode_account(std::string_view value) {
             record.kept.structures = in.varint();
             record.kept.threads = in.varint();
             known = known && record.kept != KeptRows();
+        }
+        if (fields & kHasViews) {
+            record.views = in.varint();
+            known = known && record.views != 0;
         }
     } else if (version >= kPlain) {
         known = decode_early_account(in, version, record);

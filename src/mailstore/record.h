@@ -58,7 +58,8 @@ struct AccountRecord {
     std::optional<OtherMailboxes> others;  ///< nothing: none was ever made, not even the default ones
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
     KeptRows kept;
-    bool early = false;  ///< it was read from a record that is older than the change log
+    std::uint64_t views = 0;  ///< of INBOX, the classic one included; 0: that is the only one
+    bool early = false;       ///< it was read from a record that is older than the change log
 
     AccountTotals totals() const;
 };
@@ -66,7 +67,10 @@ struct AccountRecord {
 /// Counts a live message in, or out. Counters never wrap, even if damage has put them wrong; check() finds that.
 void count_in(MailboxTotals& totals, const Message& message);
 void count_in(MailboxTotals& totals, const StoredMessage& message);
+void count_out(MailboxTotals& totals, const Message& message);
 void count_out(MailboxTotals& totals, const StoredMessage& message);
+/// What a view hides, out of all.
+void take_out(MailboxTotals& totals, const MailboxTotals& hidden);
 void subtract(std::uint64_t& counter, std::uint64_t by);
 
 /// The UIDVALIDITY of a mailbox that is made now, or begins anew (RFC 9051 s2.3.1.1: later ones are greater).

@@ -21,7 +21,7 @@ Task<Result<>> Changes::remove(AccountId account, Hot& hot, std::vector<Victim> 
 
 Task<Result<>> Changes::try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims,
                                    std::string_view reason, const std::optional<engine::Batch::Fence>& fence) {
-    auto draft = co_await begin(account, hot);
+    auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     auto found = co_await still_there(account, kInbox, victims);
     if (!found) co_return pass_on(found);
@@ -94,7 +94,7 @@ Task<Result<>> Changes::remove_by_id(AccountId account, Hot& hot, std::vector<st
 
 Task<Result<>> Changes::try_remove_by_id(AccountId account, Hot& hot, const std::vector<std::string>& unique_ids,
                                          std::string_view reason) {
-    auto draft = co_await begin(account, hot);
+    auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     std::vector<StoredMessage> found;
     auto snapshot = engine_.snapshot(account);

@@ -38,11 +38,12 @@ public:
         start_from(before_);
 
         using Step = Task<Result<>> (Repair::*)();
-        for (Step step : {&Repair::read_mailboxes, &Repair::count_live, &Repair::count_retained, &Repair::sweep_index,
-                          &Repair::sweep_uids, &Repair::sweep_names, &Repair::sweep_copies, &Repair::drop_log,
-                          &Repair::sweep_facts, &Repair::sweep_kept})
+        for (Step step : {&Repair::read_mailboxes, &Repair::read_views, &Repair::count_live, &Repair::count_retained,
+                          &Repair::sweep_index, &Repair::sweep_uids, &Repair::sweep_names, &Repair::sweep_copies,
+                          &Repair::drop_log, &Repair::sweep_facts, &Repair::sweep_kept})
             if (auto done = co_await (this->*step)(); !done) co_return pass_on(done);
         put_mailboxes();
+        put_views();
         const bool fits = !changed_ && before && same_counts(before_, record_);
         // The lost commits may have given out unique-ids and UIDs that clients remember: those to come are of a new
         // generation.
@@ -75,7 +76,7 @@ private:
     static bool same_counts(const AccountRecord& a, const AccountRecord& b) {
         const auto others = [](const AccountRecord& r) { return r.others.value_or(OtherMailboxes()); };
         return a.inbox.totals == b.inbox.totals && a.inbox.next_order == b.inbox.next_order &&
-               a.totals() == b.totals() && others(a).mailboxes == others(b).mailboxes &&
+               a.totals() == b.totals() && a.views == b.views && others(a).mailboxes == others(b).mailboxes &&
                others(a).removed == others(b).removed && others(a).next == others(b).next;
     }
 
@@ -113,6 +114,32 @@ private:
         return walk(keys::mailboxes(), see);
     }
 
+    // One that can't be read shows all messages from now on.
+    Task<Result<>> read_views() {
+        auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            auto record = decode_view(entry.value);
+            auto& view = views_[keys::view_of(entry.key)];
+            view.had = entry.value;
+            if (record) view.record = std::move(*record);
+            view.record.hidden_totals = {};
+            ++view.record.changes;
+            co_return Result<>{};
+        };
+        if (auto done = co_await walk(keys::views(), see); !done) co_return done;
+        if (!views_.empty()) views_[kClassicView];
+        record_.views = views_.size();
+        co_return Result<>{};
+    }
+
+    void put_views() {
+        for (auto& [id, view] : views_) {
+            auto as_it_was = view.record;
+            --as_it_was.changes;
+            if (encode(as_it_was) != view.had) changed_ = true;
+            batch_.put(keys::view(id), encode(view.record));
+        }
+    }
+
     MailboxRecord& mailbox(MailboxId id) {
         if (id == kInbox) return record_.inbox;
         auto& record = mailboxes_[id].record;
@@ -138,6 +165,10 @@ private:
             auto message = decode_message(entry);  // unreadable: reported by check(), its bytes are kept
             if (!message || !count(*message, entry)) co_return Result<>{};
             count_in(mailbox(message->mailbox).totals, *message);
+            if (message->mailbox == kInbox)
+                for (auto& [id, view] : views_)
+                    if (view.record.hidden.range_with(message->order))
+                        count_in(view.record.hidden_totals, static_cast<const Message&>(*message));
             if (message->own_uid.value != 0)
                 uids_[keys::uid(message->mailbox, message->own_uid)] = encode_number(message->order.value);
             co_return co_await index(*message, live_place(*message));
@@ -299,6 +330,11 @@ private:
     std::unordered_set<std::string> seen_;  // unique-ids
     std::map<std::string, std::string> uids_;
     std::map<engine::BodyId, std::uint64_t> copies_;
+    struct SeenView {
+        ViewRecord record;
+        std::string had;
+    };
+    std::map<ViewId, SeenView> views_;
     std::set<engine::BodyId> bodies_;  // that messages have
     engine::Batch batch_;
     bool changed_ = false;  // what was there did not fit

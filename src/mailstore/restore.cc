@@ -13,7 +13,7 @@ Task<Result<StoredMessage>> Changes::restore(AccountId account, Hot& hot, std::s
 }
 
 Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, const std::string& unique_id) {
-    auto draft = co_await begin(account, hot);
+    auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
     if (!found) co_return pass_on(found);
@@ -39,6 +39,11 @@ Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, co
         message.own_uid = Uid(uid.value);
         message.changed = draft->number();
         ++(*to)->list_changes;
+        if (message.mailbox == kInbox)
+            for (auto& [id, view] : draft->views) {
+                view.record.show_again(message.order);
+                view.changed = true;
+            }
     } else {
         message.flags.keywords.clear();  // their names went with the mailbox
         message.mailbox = *home;

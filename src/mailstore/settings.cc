@@ -35,6 +35,10 @@ void add_settings(config::Keys& keys, Options& options) {
                 "later than that reads all of it anew. 100 to 10000000.");
     keys.duration("storage.change_log_age", options.change_log_age, days(1), days(36'500),
                   "And for how long. 1 to 36500 days.");
+    keys.duration(
+        "storage.view_unused", options.view_unused, days(1), days(36'500),
+        "A device that has a view of its own and did not come for so long holds back no mail any more that all "
+        "others have deleted. 1 to 36500 days.");
     keys.texts("mailboxes.default", options.default_mailboxes, "mailboxes like [\"Sent:sent\", \"Lists\"]",
                check_mailbox,
                "The mailboxes that an account gets when anybody first looks at more of it than INBOX: a name, and "

@@ -17,7 +17,7 @@ Task<Result<std::vector<Transferred>>> Changes::transfer(AccountId account, Hot&
 Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, Hot& hot, Transfer how,
                                                              MailboxId from_id, const std::vector<Uid>& uids,
                                                              MailboxId to_id) {
-    auto draft = co_await begin(account, hot);
+    auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     auto from = co_await mailbox(account, *draft, from_id);
     if (!from) co_return pass_on(from);
@@ -113,7 +113,7 @@ Task<Result<std::uint64_t>> Changes::expunge(AccountId account, Hot& hot, Mailbo
 
 Task<Result<std::uint64_t>> Changes::try_expunge(AccountId account, Hot& hot, MailboxId id,
                                                  const std::vector<Uid>& uids, std::string_view reason) {
-    auto draft = co_await begin(account, hot);
+    auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     auto from = co_await mailbox(account, *draft, id);
     if (!from) co_return pass_on(from);

@@ -11,6 +11,12 @@ namespace poplar::pop3 {
 
 namespace {
 
+/// A device may have a view of its own; everybody else has the classic one.
+mailstore::ViewId view_of(const session::Proved& proved) {
+    const auto* device = proved.device.get();
+    return device && device->own_view ? mailstore::view_of_device(device->id) : mailstore::kClassicView;
+}
+
 /// RFC 5034 s4: "+ " before what the server says.
 class Dialogue final : public session::Dialogue {
 public:
@@ -102,9 +108,9 @@ Task<Result<>> Authorization::log_in(Task<Result<session::Attempt>> attempting) 
     auto& proved = **attempted;
     // RFC 2449 s8.1.1: not before the password was right, or it would tell who exists.
     auto policy = policy_of(conversation_.options().policy, proved.settings);
-    if (!services_.login_delays.is_over(proved.account, policy.login_delay))
-        co_return co_await too_early(proved.address);
-    auto maildrop = co_await services_.store.open_maildrop(proved.account);
+    const mailstore::ViewOf of{proved.account, view_of(proved)};
+    if (!services_.login_delays.is_over(of, policy.login_delay)) co_return co_await too_early(proved.address);
+    auto maildrop = co_await services_.store.open_maildrop(proved.account, of.view);
     if (!maildrop) {
         if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
             conversation_.connection().log(log::Level::info, "pop3.in_use",
@@ -119,7 +125,7 @@ Task<Result<>> Authorization::log_in(Task<Result<session::Attempt>> attempting) 
     }
     auto access = conversation_.login().admit(proved, co_await asio::this_coro::executor);
     if (!access) co_return co_await conversation_.say_error("[SYS/TEMP]", "the account has changed, log in again");
-    if (!services_.login_delays.note(proved.account, policy.login_delay)) co_return co_await too_early(proved.address);
+    if (!services_.login_delays.note(of, policy.login_delay)) co_return co_await too_early(proved.address);
     auto messages = (*maildrop)->message_count();
     auto octets = conversation_.downgrades() ? (*maildrop)->ascii_octets() : (*maildrop)->octets();
     login_.emplace(std::move(*access), std::move(*maildrop), policy);

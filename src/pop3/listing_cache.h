@@ -10,8 +10,8 @@
 
 namespace poplar::pop3 {
 
-/// Keeps the last listing of each kind that an account was sent. Over so many octets in all, the least recently used
-/// one goes. May be used from any thread.
+/// Keeps the last listing of each kind that a view's client was sent. Over so many octets in all, the least recently
+/// used one goes. May be used from any thread.
 class ListingCache {
 public:
     enum class Kind : std::uint8_t { octets, unique_ids, ascii_octets };  ///< LIST, UIDL, LIST without UTF-8
@@ -27,9 +27,9 @@ public:
 
     /// A listing of this version of the maildrop, or of an earlier one that it continues: the caller adds what came
     /// since.
-    Kept find(mailstore::AccountId account, Kind kind, const mailstore::ListVersion& version);
+    Kept find(mailstore::ViewOf of, Kind kind, const mailstore::ListVersion& version);
     /// Replaces the one that was kept. Does not keep one that is too long; an empty one only takes the old one away.
-    void keep(mailstore::AccountId account, Kind kind, Kept kept);
+    void keep(mailstore::ViewOf of, Kind kind, Kept kept);
 
     /// The octets of the longest listing that is kept: no maildrop may push out all others.
     std::size_t longest() const { return cache_.longest(); }
@@ -37,13 +37,13 @@ public:
 
 private:
     struct Key {
-        mailstore::AccountId account;
+        mailstore::ViewOf of;
         Kind kind;
         bool operator==(const Key&) const = default;
     };
     struct Hash {
         std::size_t operator()(const Key& key) const {
-            return std::hash<std::uint64_t>{}(key.account.value * 4 + static_cast<std::uint64_t>(key.kind));
+            return std::hash<mailstore::ViewOf>{}(key.of) * 4 + static_cast<std::size_t>(key.kind);
         }
     };
 

@@ -23,7 +23,7 @@ void Listings::append_line(std::string& listing, MessageNumber number, const mai
 Task<Listings::ListingPointer> Listings::kept(Kind kind) {
     const auto* version = maildrop_.version();
     if (!version || !cache_) co_return nullptr;
-    auto kept = cache_->find(account_, kind, *version);
+    auto kept = cache_->find(of(), kind, *version);
     if (kept.listing && kept.version != *version) {
         auto since = co_await maildrop_.messages_since(kept.version);
         if (!since) co_return nullptr;  // the caller then reads all, and reports the error
@@ -41,7 +41,7 @@ Task<Listings::ListingPointer> Listings::kept(Kind kind) {
         }
         longer->append(block);
         kept = {*version, std::move(longer)};
-        cache_->keep(account_, kind, kept);
+        cache_->keep(of(), kind, kept);
     }
     if (kind == Kind::unique_ids) unique_ids_ = kept.listing;
     co_return kept.listing;
@@ -68,8 +68,7 @@ void Listings::Draft::keep() {
     if (!listings_ || listing_.octets() > listings_->cache_->longest()) return;
     const auto* version = listings_->maildrop_.version();
     if (!version) return;
-    listings_->cache_->keep(listings_->account_, kind_,
-                            {*version, std::make_shared<const Listing>(std::move(listing_))});
+    listings_->cache_->keep(listings_->of(), kind_, {*version, std::make_shared<const Listing>(std::move(listing_))});
 }
 
 // Later polls then need not read anew what is left. Only listings of this session's version are cut; completing an
@@ -80,11 +79,11 @@ Task<> Listings::cut(const std::vector<MessageNumber>& removed) {
     auto left = *version;
     for (auto number : removed) left.take_out(*numbers_.at_hand(number));
     for (auto kind : ListingCache::kKinds) {
-        auto kept = cache_->find(account_, kind, *version);
+        auto kept = cache_->find(of(), kind, *version);
         if (!kept.listing || kept.version != *version) continue;
         Listing listing;
         if (left.messages != 0) listing = co_await kept.listing->without(removed);
-        cache_->keep(account_, kind, {left, std::make_shared<const Listing>(std::move(listing))});
+        cache_->keep(of(), kind, {left, std::make_shared<const Listing>(std::move(listing))});
     }
 }
 

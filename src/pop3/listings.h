@@ -49,6 +49,8 @@ public:
     Task<> cut(const std::vector<MessageNumber>& removed);
 
 private:
+    mailstore::ViewOf of() const { return {account_, maildrop_.view()}; }
+
     ListingCache* cache_;
     mailstore::AccountId account_;
     mailstore::Maildrop& maildrop_;

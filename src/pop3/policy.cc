@@ -46,25 +46,25 @@ std::string Announced::lines(Policy own) const {
     return lines;
 }
 
-bool LoginDelays::waits(directory::AccountId account, std::chrono::seconds delay) const {
-    auto at = last_.find(account);
+bool LoginDelays::waits(mailstore::ViewOf of, std::chrono::seconds delay) const {
+    auto at = last_.find(of);
     return at != last_.end() && SteadyClock::now() - at->second < delay;
 }
 
-bool LoginDelays::is_over(directory::AccountId account, std::chrono::seconds delay) const {
+bool LoginDelays::is_over(mailstore::ViewOf of, std::chrono::seconds delay) const {
     if (delay.count() == 0) return true;
     std::lock_guard guard(mutex_);
-    return !waits(account, delay);
+    return !waits(of, delay);
 }
 
-bool LoginDelays::note(directory::AccountId account, std::chrono::seconds delay) {
+bool LoginDelays::note(mailstore::ViewOf of, std::chrono::seconds delay) {
     if (delay.count() == 0) return true;
     std::lock_guard guard(mutex_);
-    if (waits(account, delay)) return false;
+    if (waits(of, delay)) return false;
     auto now = SteadyClock::now();
     longest_ = std::max(longest_, delay);
-    last_[account] = now;
-    order_.emplace_back(now, account);
+    last_[of] = now;
+    order_.emplace_back(now, of);
     while (order_.front().first + longest_ <= now || order_.size() > kRemembered) {
         auto [time, old] = order_.front();
         order_.pop_front();

@@ -12,6 +12,7 @@
 
 #include "base/steady.h"
 #include "directory/directory.h"
+#include "mailstore/view.h"
 
 namespace poplar::pop3 {
 
@@ -43,23 +44,23 @@ private:
     std::atomic<std::uint64_t> expire_days_ = kNone, login_delay_ = kNone;  // the strictest own ones, if there are any
 };
 
-/// Remembers when accounts with a LOGIN-DELAY logged in last. In memory only: a restart lets everybody in. May be used
-/// from any thread.
+/// Remembers when views of accounts with a LOGIN-DELAY were logged in to last. In memory only: a restart lets everybody
+/// in. May be used from any thread.
 class LoginDelays {
 public:
-    /// Whether an account that has this delay may log in now.
-    bool is_over(directory::AccountId account, std::chrono::seconds delay) const;
+    /// Whether a view of an account that has this delay may be logged in to now.
+    bool is_over(mailstore::ViewOf of, std::chrono::seconds delay) const;
     /// Notes a login; to be called when it succeeds. False: another login came in between, and this one must be
     /// refused.
-    bool note(directory::AccountId account, std::chrono::seconds delay);
+    bool note(mailstore::ViewOf of, std::chrono::seconds delay);
 
 private:
     static constexpr std::size_t kRemembered = 1'000'000;  // logins; beyond, the oldest are let in early
-    bool waits(directory::AccountId account, std::chrono::seconds delay) const;
+    bool waits(mailstore::ViewOf of, std::chrono::seconds delay) const;
 
     mutable std::mutex mutex_;
-    std::unordered_map<directory::AccountId, SteadyTime> last_;
-    std::deque<std::pair<SteadyTime, directory::AccountId>> order_;
+    std::unordered_map<mailstore::ViewOf, SteadyTime> last_;
+    std::deque<std::pair<SteadyTime, mailstore::ViewOf>> order_;
     std::chrono::seconds longest_{0};  // after which a login does not matter any more
 };
 

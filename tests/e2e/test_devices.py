@@ -93,6 +93,102 @@ def test_the_list_says_what_each_did(server):
     assert devices(server)["phone"]["fetched"] == 1
 
 
+def fetch_all(server, password, delete=False):
+    """The subjects that a client with this password fetches; deleting them, as most do."""
+    subjects = []
+    with server.pop3() as client:
+        client.login(FRED, password)
+        count = int(client.ok(b"STAT").split()[1])
+        for number in range(1, count + 1):
+            subjects.append(re.search(rb"Subject: (.*)\r\n", client.retr(number))[1].decode())
+            if delete:
+                client.ok(b"DELE %d" % number)
+        client.quit()
+    return subjects
+
+
+def deliver(server, *subjects):
+    for subject in subjects:
+        server.deliver(FRED, f"Subject: {subject}\r\n\r\nx\r\n".encode())
+
+
+def in_inbox(server):
+    return [message["subject"] for message in server.cli("mail", "list", FRED)["messages"]]
+
+
+def test_every_device_gets_every_message(make_server):
+    server = make_server(auth={"failure_delay": "0s"}, storage={"expire_every": "200ms"})
+    server.add_user(FRED)
+    deliver(server, "one", "two")
+    laptop, phone, late = add(server, "laptop"), add(server, "phone"), add(server, "late", "--since", "now")
+    assert fetch_all(server, laptop, delete=True) == ["one", "two"]
+    assert fetch_all(server, laptop) == []
+    assert fetch_all(server, phone) == ["one", "two"], "what the laptop deleted is there for the phone"
+    assert fetch_all(server, late) == []
+    deliver(server, "three")
+    assert fetch_all(server, laptop, delete=True) == ["three"]
+    assert fetch_all(server, late, delete=True) == ["three"]
+    assert fetch_all(server, phone, delete=True) == ["one", "two", "three"]
+    assert in_inbox(server) == ["one", "two", "three"], "the account's own password has deleted nothing"
+    with server.pop3() as client:
+        client.login(FRED)
+        client.ok(b"DELE 1")
+        client.ok(b"DELE 3")
+        client.quit()
+    server.wait_log_match("views.done .*messages=[12]")
+    deadline = time.monotonic() + 10
+    while in_inbox(server) != ["two"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert in_inbox(server) == ["two"], "nobody wants the others any more"
+    deleted = server.cli("mail", "deleted", FRED)["messages"]
+    assert {message["subject"] for message in deleted} == {"one", "three"}
+    server.cli("mail", "restore", FRED, next(m["unique_id"] for m in deleted if m["subject"] == "one"))
+    assert fetch_all(server, laptop) == ["one"], "what was restored shows again"
+    server.stop()
+    server.start()
+    assert fetch_all(server, phone) == ["one"]
+
+
+def test_two_devices_fetch_at_the_same_time(server):
+    deliver(server, "one")
+    laptop, phone = add(server, "laptop"), add(server, "phone")
+    with server.pop3() as one, server.pop3() as other, server.pop3() as third:
+        one.login(FRED, laptop)
+        other.login(FRED, phone)
+        one.ok(b"DELE 1")
+        one.quit()
+        assert b"Subject: one" in other.retr(1)
+        third.ok(b"USER " + FRED.encode())
+        assert third.command(b"PASS " + phone.encode()).startswith(b"-ERR [IN-USE]"), "a view has one client at a time"
+
+
+def test_a_device_may_share_the_maildrop(server):
+    deliver(server, "one", "two")
+    shared = add(server, "old", "--view", "shared")
+    assert fetch_all(server, shared, delete=True) == ["one", "two"]
+    assert in_inbox(server) == []
+    with pytest.raises(CliError, match="since"):
+        add(server, "x", "--view", "shared", "--since", "now")
+    with pytest.raises(CliError, match="no view"):
+        add(server, "x", "--view", "other")
+    with pytest.raises(CliError, match="no time"):
+        add(server, "x", "--since", "yesterday")
+    assert set(devices(server)) == {"old"} and devices(server)["old"]["view"] == "shared"
+
+
+def test_with_the_last_device_what_was_deleted_goes(server):
+    deliver(server, "one", "two")
+    laptop = add(server, "laptop")
+    with server.pop3() as client:
+        client.login(FRED)
+        client.ok(b"DELE 1")
+        client.quit()
+    assert in_inbox(server) == ["one", "two"]
+    assert fetch_all(server, laptop) == ["one", "two"]
+    server.cli("device", "revoke", FRED, "laptop")
+    assert in_inbox(server) == ["two"]
+
+
 def test_devices_go_with_their_account(server):
     phone = add(server, "phone")
     server.cli("user", "remove", FRED)

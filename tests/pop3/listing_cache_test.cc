@@ -15,6 +15,8 @@ ListVersion version(std::uint64_t delivered, std::uint64_t removed = 0, std::str
     return {std::move(generation), OrderKey(1 + delivered), delivered - removed, 100 * (delivered - removed), removed};
 }
 
+mailstore::ViewOf of(std::uint64_t account) { return {AccountId(account), mailstore::kClassicView}; }
+
 ListingCache::Kept kept(ListVersion version, std::size_t octets) {
     auto listing = std::make_shared<Listing>();
     if (octets != 0) listing->append("1 " + std::string(octets - 7, 'x') + "\r\n");  // 3 for the final "."
@@ -43,61 +45,61 @@ TEST(ListVersion, ContinuesWhatHadOnlyDeliveriesSince) {
 
 TEST(ListingCache, FindsWhatTheVersionContinuesOfTheSameListing) {
     ListingCache cache(1 << 20);
-    cache.keep(AccountId(7), Kind::unique_ids, kept(version(3), 10));
-    auto same = cache.find(AccountId(7), Kind::unique_ids, version(3));
+    cache.keep(of(7), Kind::unique_ids, kept(version(3), 10));
+    auto same = cache.find(of(7), Kind::unique_ids, version(3));
     ASSERT_TRUE(same.listing);
-    auto beginning = cache.find(AccountId(7), Kind::unique_ids, version(4));
+    auto beginning = cache.find(of(7), Kind::unique_ids, version(4));
     EXPECT_EQ(beginning.listing, same.listing);
     EXPECT_EQ(beginning.version, version(3));
-    EXPECT_FALSE(cache.find(AccountId(7), Kind::unique_ids, version(2)).listing);
-    EXPECT_FALSE(cache.find(AccountId(7), Kind::unique_ids, version(4, 1)).listing);
-    EXPECT_FALSE(cache.find(AccountId(7), Kind::octets, version(3)).listing);
-    EXPECT_FALSE(cache.find(AccountId(8), Kind::unique_ids, version(3)).listing);
+    EXPECT_FALSE(cache.find(of(7), Kind::unique_ids, version(2)).listing);
+    EXPECT_FALSE(cache.find(of(7), Kind::unique_ids, version(4, 1)).listing);
+    EXPECT_FALSE(cache.find(of(7), Kind::octets, version(3)).listing);
+    EXPECT_FALSE(cache.find(of(8), Kind::unique_ids, version(3)).listing);
 }
 
 TEST(ListingCache, ALaterOneTakesItsPlaceAndAnEmptyOneTakesItAway) {
     ListingCache cache(1 << 20);
-    cache.keep(AccountId(7), Kind::octets, kept(version(3), 1000));
+    cache.keep(of(7), Kind::octets, kept(version(3), 1000));
     auto held = cache.octets();
-    cache.keep(AccountId(7), Kind::octets, kept(version(4, 1), 1000));
+    cache.keep(of(7), Kind::octets, kept(version(4, 1), 1000));
     EXPECT_EQ(cache.octets(), held);
-    EXPECT_FALSE(cache.find(AccountId(7), Kind::octets, version(3)).listing);
-    EXPECT_TRUE(cache.find(AccountId(7), Kind::octets, version(4, 1)).listing);
-    cache.keep(AccountId(7), Kind::octets, kept(version(4, 4), 0));
+    EXPECT_FALSE(cache.find(of(7), Kind::octets, version(3)).listing);
+    EXPECT_TRUE(cache.find(of(7), Kind::octets, version(4, 1)).listing);
+    cache.keep(of(7), Kind::octets, kept(version(4, 4), 0));
     EXPECT_EQ(cache.octets(), 0u);
-    EXPECT_FALSE(cache.find(AccountId(7), Kind::octets, version(4, 4)).listing);
+    EXPECT_FALSE(cache.find(of(7), Kind::octets, version(4, 4)).listing);
 }
 
 TEST(ListingCache, WhatWasNotUsedForLongestGoesFirst) {
     ListingCache cache(10'000);
     for (std::uint64_t account = 1; account <= 4; ++account)
-        cache.keep(AccountId(account), Kind::octets, kept(version(1), 2000));
-    EXPECT_TRUE(cache.find(AccountId(1), Kind::octets, version(1)).listing);
-    cache.keep(AccountId(5), Kind::octets, kept(version(1), 2000));
-    EXPECT_TRUE(cache.find(AccountId(1), Kind::octets, version(1)).listing);
-    EXPECT_FALSE(cache.find(AccountId(2), Kind::octets, version(1)).listing);
+        cache.keep(of(account), Kind::octets, kept(version(1), 2000));
+    EXPECT_TRUE(cache.find(of(1), Kind::octets, version(1)).listing);
+    cache.keep(of(5), Kind::octets, kept(version(1), 2000));
+    EXPECT_TRUE(cache.find(of(1), Kind::octets, version(1)).listing);
+    EXPECT_FALSE(cache.find(of(2), Kind::octets, version(1)).listing);
     EXPECT_LE(cache.octets(), 10'000u);
 }
 
 TEST(ListingCache, AListingInUseOutlivesItsPlace) {
     ListingCache cache(10'000);
-    cache.keep(AccountId(1), Kind::octets, kept(version(1), 2500));
-    auto used = cache.find(AccountId(1), Kind::octets, version(1)).listing;
+    cache.keep(of(1), Kind::octets, kept(version(1), 2500));
+    auto used = cache.find(of(1), Kind::octets, version(1)).listing;
     for (std::uint64_t account = 2; account < 20; ++account)
-        cache.keep(AccountId(account), Kind::octets, kept(version(1), 2500));
-    EXPECT_FALSE(cache.find(AccountId(1), Kind::octets, version(1)).listing);
+        cache.keep(of(account), Kind::octets, kept(version(1), 2500));
+    EXPECT_FALSE(cache.find(of(1), Kind::octets, version(1)).listing);
     EXPECT_EQ(used->find(1), std::string(2493, 'x'));
 }
 
 TEST(ListingCache, KeepsNothingThatWouldPushOutMostOthers) {
     ListingCache cache(10'000), none(0);
-    cache.keep(AccountId(1), Kind::octets, kept(version(1), 5001));
-    none.keep(AccountId(1), Kind::octets, kept(version(1), 10));
+    cache.keep(of(1), Kind::octets, kept(version(1), 5001));
+    none.keep(of(1), Kind::octets, kept(version(1), 10));
     EXPECT_EQ(cache.octets(), 0u);
     EXPECT_EQ(none.octets(), 0u);
-    cache.keep(AccountId(1), Kind::octets, kept(version(1), 5000));
-    cache.keep(AccountId(1), Kind::octets, kept(version(2), 5001));
-    EXPECT_EQ(cache.find(AccountId(1), Kind::octets, version(2)).version, version(1)) << "its beginning stays";
+    cache.keep(of(1), Kind::octets, kept(version(1), 5000));
+    cache.keep(of(1), Kind::octets, kept(version(2), 5001));
+    EXPECT_EQ(cache.find(of(1), Kind::octets, version(2)).version, version(1)) << "its beginning stays";
 }
 
 }  // namespace

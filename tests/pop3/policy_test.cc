@@ -45,7 +45,7 @@ TEST(Pop3Announced, SaysTheStrictestBeforeTheLoginAndOnesOwnAfterIt) {
 
 TEST(Pop3LoginDelays, CountFromTheLastLoginThatSucceeded) {
     LoginDelays delays;
-    AccountId one(1024), other(1025);
+    const mailstore::ViewOf one{AccountId(1024), mailstore::kClassicView}, other{AccountId(1025), mailstore::ViewId(1)};
     EXPECT_TRUE(delays.is_over(one, 60s));
     EXPECT_TRUE(delays.note(one, 60s));
     EXPECT_FALSE(delays.is_over(one, 60s));

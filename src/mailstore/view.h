@@ -1,0 +1,94 @@
+#pragma once
+// A view of INBOX (docs/architecture.md): a client that fetches by POP3 and deletes what it has must not take the mail
+// from another client. So each may have a view of its own, in which it deletes; the message itself leaves INBOX when
+// nobody wants it any more.
+//
+// A view keeps the orders that it does not show as ranges. They hold places that have no message any more, too, so that
+// a client that deletes all it fetches has a single range, however long it does so. Of the live messages in them it
+// keeps the counts: those of the view are those of INBOX less these, whatever INBOX holds.
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "mailstore/message.h"
+
+namespace poplar::mailstore {
+
+/// Names a view in its account.
+using ViewId = Strong<struct ViewIdTag, std::uint32_t>;
+/// That of whoever logs in with the account's own credentials (RFC 1939). An account that has no other needs no row
+/// for it: what is deleted there leaves INBOX.
+inline constexpr ViewId kClassicView{0};
+
+/// That of a device that has its own. Devices are numbered from 0 within an account.
+constexpr ViewId view_of_device(std::uint32_t device) { return ViewId(device + 1); }
+
+/// A view and its account: for those who keep something of many.
+struct ViewOf {
+    AccountId account;
+    ViewId view;
+    bool operator==(const ViewOf&) const = default;
+};
+
+/// What a view shows from its beginning.
+inline constexpr Timestamp kFromTheFirst = Timestamp::min(), kFromNowOn = Timestamp::max();
+
+/// Orders from first to last.
+struct OrderRange {
+    OrderKey first, last;
+    bool operator==(const OrderRange&) const = default;
+};
+
+/// Ascending ranges that neither overlap nor touch.
+class OrderRanges {
+public:
+    OrderRanges() = default;
+    explicit OrderRanges(std::vector<OrderRange> ranges) : ranges_(std::move(ranges)) {}
+
+    /// The range that has it. Null: none has.
+    const OrderRange* range_with(OrderKey order) const;
+    /// False: it is there already.
+    bool add(OrderKey order);
+    /// All of a gap between two ranges, or before the first.
+    void fill(OrderRange gap);
+    /// False: it is not there.
+    bool remove(OrderKey order);
+    const std::vector<OrderRange>& ranges() const { return ranges_; }
+    /// What is in both.
+    OrderRanges operator&(const OrderRanges& other) const;
+    bool operator==(const OrderRanges&) const = default;
+
+private:
+    std::vector<OrderRange> ranges_;
+};
+
+struct ViewRecord {
+    OrderRanges hidden;
+    MailboxTotals hidden_totals;  ///< of the live messages that are hidden; flags are not counted
+    Timestamp used{};             ///< when it was last opened, to a day
+    bool counts = true;           ///< false: it can delete nothing, and so holds nothing back
+    std::uint64_t changes = 0;    ///< messages that were hidden or shown again; never goes back
+    bool operator==(const ViewRecord&) const = default;
+
+    /// The view's own deletion of a live message. False: it is hidden already.
+    bool hide(const Message& message);
+    /// A message leaves INBOX, whoever took it.
+    void forget(const Message& message);
+    /// A message comes back to its old place.
+    void show_again(OrderKey order);
+};
+
+/// The most ranges that a view may have. Each of them beyond the first has a message before it that the view shows.
+inline constexpr std::size_t kMostRanges = 100'000;
+
+std::string encode(const ViewRecord& record);
+Result<ViewRecord> decode_view(std::string_view value);
+
+}  // namespace poplar::mailstore
+
+template <>
+struct std::hash<poplar::mailstore::ViewOf> {
+    std::size_t operator()(const poplar::mailstore::ViewOf& of) const noexcept {
+        return std::hash<std::uint64_t>()(of.account.value * 0x9e37'79b9'7f4a'7c15 + of.view.value);
+    }
+};
