@@ -76,17 +76,20 @@ void check_exchange(fuzz::Input in) {
     CHECK(!step || std::holds_alternative<Challenge>(*step));  // nobody gets in
 }
 
+/// Nobody proves that they know the password of such keys.
+void check_proof(const ScramClientFirst& first, const ScramKeys& keys, std::string_view in) {
+    if (auto proof = ScramServer(first, keys, "b", "").read_proof(in)) CHECK(!proof->answer(keys));
+}
+
 void check_messages(std::string_view in) {
     if (auto first = parse_scram_client_first(in)) {
         CHECK(first->gs2_text + first->bare == in);
         CHECK(!first->name.empty() && !first->nonce.empty() && first->nonce.find(',') == first->nonce.npos);
-        ScramServer server(*first, pretended_scram_keys(ScramHash::sha256, "s", "n", {4096}), "nonce", "");
-        CHECK(!server.finish(in));
+        check_proof(*first, pretended_scram_keys(ScramHash::sha256, "s", "n", {4096}), in);
     }
     ScramClientFirst first;
     first.nonce = "a";
-    ScramServer server(first, pretended_scram_keys(ScramHash::sha1, "s", "n", {4096}), "b", "");
-    CHECK(!server.finish(in));
+    check_proof(first, pretended_scram_keys(ScramHash::sha1, "s", "n", {4096}), in);
     for (auto message : {parse_oauthbearer(in), parse_xoauth2(in)})
         if (message) CHECK(!message->token.empty() && in.contains(message->token));
     if (auto cram = parse_cram(in)) CHECK(cram->digest.size() == 32 && in.starts_with(cram->name));

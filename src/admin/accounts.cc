@@ -56,9 +56,11 @@ Task<> announce_settings(Context& context) {
 }
 
 /// The password to store, empty if the caller wants none. One that was generated for the caller is put into `made`.
+/// `account`: the one that gets it, if it is there already.
 template <class Wanted>
 Task<Result<directory::Password>> wanted_password(Context& context, const Wanted& wanted,
-                                                  std::optional<std::string>& made) {
+                                                  std::optional<std::string>& made,
+                                                  std::optional<directory::AccountId> account = {}) {
     if (wanted.password.has_value() + wanted.password_hash.has_value() + wanted.generate.has_value() > 1)
         co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
     if (wanted.password_hash) {
@@ -73,7 +75,7 @@ Task<Result<directory::Password>> wanted_password(Context& context, const Wanted
         co_return fail(Errc::invalid, fmt::format("a password has 1 to {} octets", kPasswordOctets));
     if (password.find_first_of(std::string_view("\0\r\n", 3)) != std::string::npos)
         co_return fail(Errc::invalid, "a password can't contain line ends or NUL: no client could send it");
-    co_return co_await context.auth.hash_password(std::move(password));
+    co_return co_await context.auth.hash_password(std::move(password), account);
 }
 
 // For the secret of APOP and CRAM-MD5. RFC 1939 s7: it should be long, because an eavesdropper can try passwords.
@@ -134,7 +136,7 @@ Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::
     if (!account) co_return pass_on(account);
     if (!wanted.password && !wanted.password_hash && !wanted.generate)
         co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
-    auto password = co_await wanted_password(context, wanted, reply.password);
+    auto password = co_await wanted_password(context, wanted, reply.password, account->id);
     if (!password) co_return pass_on(password);
     auto set = co_await context.directory.set_password(wanted.address, std::move(*password));
     if (!set) co_return pass_on(set);

@@ -114,6 +114,9 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
     device.name = wanted.name;
     device.secret = auth::hash_device_secret(password.secret);
     if (auto good = apply(wanted, device); !good) co_return pass_on(good);
+    auto scram_keys = co_await context.auth.device_scram_keys(*account, password);
+    if (!scram_keys) co_return pass_on(scram_keys);
+    device.scram_keys = std::move(*scram_keys);
     if (wanted.expires) device.expires = context.directory.in(std::chrono::seconds(wanted.expires->count));
     device.read_only = wanted.read_only.has_value();
     auto since = wanted_view(wanted, context.directory);

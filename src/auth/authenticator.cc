@@ -10,7 +10,6 @@
 #include <new>
 #include <optional>
 
-#include "auth/device_password.h"
 #include "auth/familiar_peers.h"
 #include "auth/hash_places.h"
 #include "auth/password.h"
@@ -23,12 +22,14 @@
 #include "base/peer_network.h"
 #include "base/random.h"
 #include "base/steady.h"
+#include "base/turn.h"
 
 namespace poplar::auth {
 
 namespace {
 
 using directory::Account;
+using directory::AccountId;
 using directory::AccountStatus;
 using directory::Device;
 
@@ -39,6 +40,26 @@ constexpr auto kKindsFor = std::chrono::hours(1);
 std::optional<ScramKeys> keys_of(const Account& account, ScramHash hash) {
     if (auto keys = find_scram_keys(account.scram_keys, hash)) return keys;
     return find_scram_keys(account.password, hash);  // imported instead of another hash
+}
+
+/// How SCRAM keys are made of a password.
+struct ScramWay {
+    ScramHash hash;
+    std::uint32_t iterations;
+    std::string salt;  ///< empty: a new one
+};
+
+void append_scram_keys(std::string& to, const ScramWay& way, std::string_view password) {
+    to += to_string(way.salt.empty() ? derive_scram_keys(way.hash, password, way.iterations)
+                                     : derive_scram_keys(way.hash, password, way.salt, way.iterations));
+}
+
+/// The salt and the iterations that the devices' keys share.
+std::optional<ScramWay> way_of(const std::vector<Device>& devices, ScramHash hash) {
+    for (const auto& device : devices)
+        if (auto keys = find_scram_keys(device.scram_keys, hash))
+            return ScramWay{hash, keys->iterations, std::move(keys->salt)};
+    return std::nullopt;
 }
 
 /// A password as it was typed, and prepared (RFC 6856 s2.2). New hashes are made of the prepared form; imported ones
@@ -198,7 +219,7 @@ struct Authenticator::Impl {
         bool is_familiar = false;
         bool had_its_turn = false;
         bool upgrade = false;
-        std::vector<ScramHash> scram_make = {};  ///< keys that the account lacks
+        std::vector<ScramWay> scram_make = {};  ///< keys that the account lacks
     };
     enum class Verdict { right, wrong, limited };
     struct Outcome {
@@ -207,9 +228,16 @@ struct Authenticator::Impl {
         std::optional<directory::Password> better = {};  ///< to replace what is stored
     };
 
-    /// Appends keys of the password to `keys`, for each of `hashes`.
-    void add_scram_keys(std::string& keys, const std::vector<ScramHash>& hashes, std::string_view password) const {
-        for (auto hash : hashes) keys += to_string(derive_scram_keys(hash, password, options.scram_iterations));
+    /// How to make keys of a password of the account's own. They share the salt of its devices' keys, because a
+    /// challenge has one salt, and the devices' keys can't be made anew: the server does not know their passwords.
+    Task<Result<std::vector<ScramWay>>> ways(AccountId account, std::vector<ScramHash> hashes) {
+        std::vector<ScramWay> out;
+        if (hashes.empty()) co_return out;
+        auto devices = co_await directory.devices(account);
+        if (!devices) co_return pass_on(devices);
+        for (auto hash : hashes)
+            out.push_back(way_of(*devices, hash).value_or(ScramWay{hash, options.scram_iterations, {}}));
+        co_return out;
     }
 
     /// Runs on the pool. Looks at the limits again, because guesses that came together with this one may have failed
@@ -235,7 +263,7 @@ struct Authenticator::Impl {
         Outcome outcome{Verdict::right, *right};
         if (!attempt.upgrade && attempt.scram_make.empty()) return outcome;
         directory::Password better{account.password, account.scram_keys};
-        add_scram_keys(better.scram_keys, attempt.scram_make, attempt.password.typed());
+        for (const auto& way : attempt.scram_make) append_scram_keys(better.scram_keys, way, attempt.password.typed());
         if (attempt.upgrade) {
             try {
                 better.hash = hash_argon2id(attempt.password.prepared());
@@ -299,12 +327,35 @@ struct Authenticator::Impl {
     }
 
     /// For the log: why the device is not good for this login; "" if it is.
-    std::string why_not(const Device& device, const Credentials& credentials) const {
-        if (!device.serves(credentials.service)) return "the device is not for this protocol";
+    std::string why_not(const Device& device, directory::Service service, std::string_view peer) const {
+        if (!device.serves(service)) return "the device is not for this protocol";
         if (directory.has_expired(device)) return "the device has expired";
         if (device.networks.empty()) return "";
         auto networks = Networks::parse(device.networks);
-        return networks && networks->contains(credentials.peer) ? "" : "the device may not be used from there";
+        return networks && networks->contains(peer) ? "" : "the device may not be used from there";
+    }
+
+    /// Ends a login by the password of a device. Nobody can guess that, so no failures hold it up.
+    Task<Result<Verified>> conclude(Claim claim, Account account, std::unique_ptr<Device> device) {
+        auto why = why_not(*device, claim.service, claim.peer);
+        if (!why.empty()) co_return co_await deny(claim.begun, std::move(why));
+        auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
+        auto verified_by = welcome(std::move(account), keys.peer);
+        verified_by.device = std::move(device);
+        co_return verified_by;
+    }
+
+    Task<Result<std::optional<ProvenDevice>>> find_device(const std::optional<Account>& account, ScramProof proof) {
+        if (!account || account->status != AccountStatus::enabled) co_return std::nullopt;
+        auto devices = co_await directory.devices(account->id);
+        if (!devices) co_return pass_on(devices);
+        for (auto& device : *devices) {
+            for (std::string_view keys = device.scram_keys; auto one = take_scram_keys(keys, proof.hash());)
+                if (auto answer = proof.answer(*one))
+                    co_return ProvenDevice{std::make_unique<Device>(std::move(device)), std::move(*answer)};
+            if (turn::over()) co_await turn::let_others();
+        }
+        co_return std::nullopt;
     }
 
     static bool can_log_in(const std::optional<Account>& account, const Typed& password) {
@@ -312,13 +363,17 @@ struct Authenticator::Impl {
                !password.typed().empty();
     }
 
-    Attempt attempt_at(Account account, const Typed& password, const Keys& keys, bool is_familiar, bool had_its_turn) {
-        Attempt attempt{std::move(account), password, keys, is_familiar, had_its_turn};
-        if (attempt.account.password.empty()) return attempt;
+    Task<Result<Attempt>> attempt_at(Account account, Typed password, Keys keys, bool is_familiar, bool had_its_turn) {
+        Attempt attempt{std::move(account), std::move(password), keys, is_familiar, had_its_turn};
+        if (attempt.account.password.empty()) co_return attempt;
         attempt.upgrade = options.upgrade_hashes && is_outdated(attempt.account.password);
+        std::vector<ScramHash> lacking;
         for (auto hash : options.scram_keys)
-            if (!keys_of(attempt.account, hash)) attempt.scram_make.push_back(hash);
-        return attempt;
+            if (!keys_of(attempt.account, hash)) lacking.push_back(hash);
+        auto made = co_await ways(attempt.account.id, std::move(lacking));
+        if (!made) co_return pass_on(made);
+        attempt.scram_make = std::move(*made);
+        co_return attempt;
     }
 
     Task<Result<Verified>> verify(Credentials credentials) {
@@ -333,11 +388,10 @@ struct Authenticator::Impl {
             auto device = co_await device_of(account, password.typed());
             if (!device) co_return pass_on(device);
             if (*device) {
-                auto why = why_not(**device, credentials);
-                if (!why.empty()) co_return co_await deny(begun, std::move(why));
-                auto verified_by = welcome(std::move(*account), keys.peer);
-                verified_by.device = std::make_unique<Device>(std::move(**device));
-                co_return verified_by;
+                Claim claim{credentials.name, credentials.peer,    credentials.peer_is_loopback,
+                            Proof::password,  credentials.service, begun};
+                auto its = std::make_unique<Device>(std::move(**device));
+                co_return co_await conclude(std::move(claim), std::move(*account), std::move(its));
             }
             if (!had_its_turn && is_over(keys, Limits::all)) {
                 bool spared = co_await knows(account, keys.peer);
@@ -356,8 +410,10 @@ struct Authenticator::Impl {
             auto place = places.take(keys.account, share.standing);
             if (!place)
                 co_return co_await answer(begun, Error(Errc::busy, "too many logins of this account are waiting"));
-            auto attempt = attempt_at(usable ? *account : Account{}, password, keys, is_familiar, had_its_turn);
-            auto work = [this, attempt = std::move(attempt)] { return judge(attempt); };
+            auto attempt =
+                co_await attempt_at(usable ? *account : Account{}, password, keys, is_familiar, had_its_turn);
+            if (!attempt) co_return pass_on(attempt);
+            auto work = [this, attempt = std::move(*attempt)] { return judge(attempt); };
             auto judged = co_await pool.run(share, std::move(work));
             if (!judged) co_return co_await answer(begun, Error(Errc::busy, "too many logins are waiting"));
             if (judged->verdict == Verdict::limited) {
@@ -437,6 +493,9 @@ struct Authenticator::Impl {
     Task<Result<ScramKeys>> scram_keys(std::string name, const std::optional<Account>& account, ScramHash hash) {
         if (account)
             if (auto keys = keys_of(*account, hash)) co_return std::move(*keys);
+        // Also for a name that nobody has, whose answer must not come sooner.
+        auto devices = co_await directory.devices(account ? account->id : AccountId{});
+        if (!devices) co_return pass_on(devices);
         auto turn = co_await pretence.mutex.lock();
         if (pretence.secret.empty()) {
             auto secret = co_await directory.server_secret();
@@ -453,7 +512,12 @@ struct Authenticator::Impl {
         if (complete(name)) name = directory.canonical(std::move(name));
         const auto& kinds = pretence.kinds[hash];
         auto kind = choose_scram_kind(kinds, pretence.secret, name);
-        co_return pretended_scram_keys(hash, pretence.secret, name, kind);
+        auto keys = pretended_scram_keys(hash, pretence.secret, name, kind);
+        if (auto way = way_of(*devices, hash)) {
+            keys.iterations = way->iterations;
+            keys.salt = std::move(way->salt);
+        }
+        co_return keys;
     }
 
     /// How many of the accounts have keys of each kind; where none has, that of new keys.
@@ -485,15 +549,40 @@ struct Authenticator::Impl {
         co_return fresh.has_value();
     }
 
-    Task<Result<directory::Password>> hash(std::string password) {
-        auto work = [this, password = std::move(password)]() -> Result<directory::Password> {
+    Task<Result<directory::Password>> hash(std::string password, std::optional<AccountId> account) {
+        auto scram = co_await ways(account.value_or(AccountId{}), options.scram_keys);
+        if (!scram) co_return pass_on(scram);
+        auto work = [scram = std::move(*scram), password = std::move(password)]() -> Result<directory::Password> {
             try {
                 directory::Password made(hash_argon2id(sasl_prepare(password).value_or(password)));
-                add_scram_keys(made.scram_keys, options.scram_keys, password);
+                for (const auto& way : scram) append_scram_keys(made.scram_keys, way, password);
                 return made;
             } catch (const std::bad_alloc&) {
                 return fail(Errc::busy, "no memory for a password hash");
             }
+        };
+        auto made = co_await pool.run(Share{.standing = Standing::good}, std::move(work));
+        if (!made) co_return fail(Errc::busy, "too many logins are waiting");
+        co_return std::move(*made);
+    }
+
+    // The salt and the iterations are those that the account's challenge has already: it must not change when a device
+    // is added, because the challenge of a name that nobody has does not change.
+    Task<Result<std::string>> device_scram_keys(Account account, DevicePassword password) {
+        std::vector<ScramWay> scram;
+        for (auto hash : {ScramHash::sha256, ScramHash::sha1}) {
+            bool wanted = std::ranges::find(options.scram_keys, hash) != options.scram_keys.end();
+            if (!wanted && !keys_of(account, hash)) continue;
+            auto keys = co_await scram_keys(account.address, account, hash);
+            if (!keys) co_return pass_on(keys);
+            scram.emplace_back(hash, keys->iterations, std::move(keys->salt));
+        }
+        if (scram.empty()) co_return std::string();
+        auto work = [scram = std::move(scram), password = std::move(password)] {
+            std::string made;
+            for (const auto& way : scram)
+                for (const auto& form : {grouped(password), plain(password)}) append_scram_keys(made, way, form);
+            return made;
         };
         auto made = co_await pool.run(Share{.standing = Standing::good}, std::move(work));
         if (!made) co_return fail(Errc::busy, "too many logins are waiting");
@@ -548,8 +637,21 @@ Task<Result<Verified>> Authenticator::conclude(Claim claim, std::optional<Accoun
     return impl_->conclude(std::move(claim), std::move(account), std::move(judgement));
 }
 
-Task<Result<directory::Password>> Authenticator::hash_password(std::string password) {
-    return impl_->hash(std::move(password));
+Task<Result<Verified>> Authenticator::conclude(Claim claim, Account account, std::unique_ptr<Device> device) {
+    return impl_->conclude(std::move(claim), std::move(account), std::move(device));
+}
+
+Task<Result<std::optional<Authenticator::ProvenDevice>>> Authenticator::find_device(
+    const std::optional<Account>& account, ScramProof proof) {
+    return impl_->find_device(account, std::move(proof));
+}
+
+Task<Result<directory::Password>> Authenticator::hash_password(std::string password, std::optional<AccountId> account) {
+    return impl_->hash(std::move(password), account);
+}
+
+Task<Result<std::string>> Authenticator::device_scram_keys(Account account, DevicePassword password) {
+    return impl_->device_scram_keys(std::move(account), std::move(password));
 }
 
 void Authenticator::keep_familiar_peers_on(Executor background) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "auth/device_password.h"
 #include "auth/scram.h"
 #include "base/asio.h"
 #include "base/error.h"
@@ -57,7 +58,8 @@ struct Claim {
     std::string peer;
     bool peer_is_loopback = false;
     Proof proof = Proof::password;
-    SteadyTime begun = SteadyClock::now();  ///< the failure's delay counts from here
+    directory::Service service = directory::Service::pop3;  ///< what the login is for
+    SteadyTime begun = SteadyClock::now();                  ///< the failure's delay counts from here
 };
 
 /// Somebody who has shown who they are.
@@ -87,20 +89,38 @@ public:
     enum class NamedBy { client, proof };
     Task<Result<std::optional<directory::Account>>> find(std::string name, NamedBy named_by = NamedBy::client);
     /// The keys to challenge the claimant with: the account's, or, where it has none or there is no account, some that
-    /// nobody can prove, the same each time. Errors: the directory's.
+    /// nobody can prove, the same each time. They have the salt and the iterations of the keys of the account's
+    /// devices. Errors: the directory's.
     Task<Result<ScramKeys>> scram_keys(std::string name, const std::optional<directory::Account>& account,
                                        ScramHash hash);
+    /// A device whose password was proven, and the server's last message, which proves that it has the device's keys.
+    struct ProvenDevice {
+        std::unique_ptr<directory::Device> device;
+        std::string answer;
+    };
+    /// Holds the proof against the keys of the account's devices, one after the other; nothing if none fit. Errors: the
+    /// directory's.
+    Task<Result<std::optional<ProvenDevice>>> find_device(const std::optional<directory::Account>& account,
+                                                          ScramProof proof);
     /// Before a token is judged, which is not cheap: waits until it is the claimant's turn, at once if there were not
     /// too many bad ones. `claimed`: the account that the claimant names. Errors: busy.
     Task<Result<>> wait_for_turn(Claim claim, std::optional<directory::Account> claimed);
     /// Ends a login: `judgement` is the mechanism's, its error the reason for the log. As verify_password.
     Task<Result<Verified>> conclude(Claim claim, std::optional<directory::Account> account, Result<> judgement);
+    /// Ends a login by the password of a device, under the rules that verify_password has for it.
+    Task<Result<Verified>> conclude(Claim claim, directory::Account account, std::unique_ptr<directory::Device> device);
 
     /// Forgets what is remembered of an account: its password or status changed.
     void forget(directory::AccountId id);
 
-    /// A new `{ARGON2ID}...` hash and the SCRAM keys that are wanted, made on the hashing pool. Errors: busy.
-    Task<Result<directory::Password>> hash_password(std::string password);
+    /// A new `{ARGON2ID}...` hash and the SCRAM keys that are wanted, made on the hashing pool. `account`: the one that
+    /// gets the password, if it is there already; the keys share the salt and the iterations of its devices' keys.
+    /// Errors: busy, and the directory's.
+    Task<Result<directory::Password>> hash_password(std::string password,
+                                                    std::optional<directory::AccountId> account = {});
+    /// SCRAM keys of a new device's password, with and without hyphens, for the hashes that are wanted and those that
+    /// the account has keys of. Made on the hashing pool. Errors: busy, and the directory's.
+    Task<Result<std::string>> device_scram_keys(directory::Account account, DevicePassword password);
 
     /// Lets the familiar peers be written on `background`, which must be destroyed before this object. To be called
     /// before the first login.

@@ -66,7 +66,8 @@ protected:
     virtual bool takes_initial_response() const { return true; }
 
     Claim claim() const {
-        return {name_, std::string(channel_.peer()), channel_.peer_is_loopback(), proof_of(mechanism_)};
+        return {name_, std::string(channel_.peer()), channel_.peer_is_loopback(), proof_of(mechanism_),
+                channel_.service()};
     }
 
     Authenticator& authenticator_;

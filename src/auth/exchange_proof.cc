@@ -104,25 +104,42 @@ private:
         if (!keys) co_return pass_on(keys);
         account_ = std::move(*account);
         other_identity_ = !gs2.authorization_id.empty() && gs2.authorization_id != name_;
-        server_.emplace(std::move(*first), std::move(*keys), random_text(kNonceLength), std::move(binding));
+        server_.emplace(std::move(*first), *keys, random_text(kNonceLength), std::move(binding));
+        keys_ = std::move(*keys);
         state_ = State::proof;
         co_return Challenge{server_->first_message()};
     }
 
     Task<Result<Step>> proof(std::string message) {
-        auto signature = server_->finish(message);
-        if (!signature && signature.error().code() == Errc::invalid)
-            co_return fail(Errc::invalid, "not a valid SCRAM message");
-        Result<> judgement;
-        if (!signature)
-            judgement = pass_on(signature);
-        else if (other_identity_)
-            judgement = fail(Errc::denied, "the authorization identity is another one");
-        auto verified = co_await authenticator_.conclude(claim(), std::move(account_), std::move(judgement));
-        if (!verified) co_return pass_on(verified);
+        auto proof = server_->read_proof(message);
+        if (!proof && proof.error().code() == Errc::invalid) co_return fail(Errc::invalid, "not a valid SCRAM message");
+        auto claim = this->claim();  // the time of a failure's answer counts from before the devices are looked at
+        if (!proof) co_return co_await refuse(std::move(claim), std::move(proof.error()));
+        if (other_identity_)
+            co_return co_await refuse(std::move(claim), {Errc::denied, "the authorization identity is another one"});
+        if (auto answer = proof->answer(keys_)) {
+            auto done = co_await authenticator_.conclude(std::move(claim), std::move(account_), Result<>());
+            co_return welcome(std::move(done), std::move(*answer));
+        }
+        auto found = co_await authenticator_.find_device(account_, std::move(*proof));
+        if (!found) co_return pass_on(found);
+        if (!*found) co_return co_await refuse(std::move(claim), {Errc::denied, "wrong password"});
+        auto done =
+            co_await authenticator_.conclude(std::move(claim), std::move(*account_), std::move((*found)->device));
+        co_return welcome(std::move(done), std::move((*found)->answer));
+    }
+
+    Task<Result<Step>> refuse(Claim claim, Error why) {
+        Result<> judgement = std::unexpected(std::move(why));
+        auto refused = co_await authenticator_.conclude(std::move(claim), std::move(account_), std::move(judgement));
+        co_return pass_on(refused);
+    }
+
+    Result<Step> welcome(Result<Verified> verified, std::string answer) {
+        if (!verified) return pass_on(verified);
         verified_ = std::move(*verified);
         state_ = State::done;
-        co_return Challenge{std::move(*signature)};
+        return Challenge{std::move(answer)};
     }
 
     Task<Result<Step>> last(std::string message) {
@@ -136,6 +153,7 @@ private:
     std::optional<directory::Account> account_;
     std::optional<Verified> verified_;
     std::optional<ScramServer> server_;
+    ScramKeys keys_;  ///< that the challenge was made of
 };
 
 // RFC 4422 app. A. The certificate's mail addresses (rfc822Name) name accounts; the client may say which, and if it

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 #include <gsasl.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <algorithm>
 #include <charconv>
@@ -29,21 +31,33 @@ constexpr std::size_t kNonceLimit = 1024, kNameLimit = 1024;  // octets
 
 struct HashInfo {
     std::string_view prefix;
-    const EVP_MD* (*algorithm)();
+    const EVP_MD* algorithm;
     std::size_t octets;
 };
 
 const HashInfo& info(ScramHash hash) {
-    static constexpr HashInfo kSha1{"{SCRAM-SHA-1}", EVP_sha1, 20}, kSha256{"{SCRAM-SHA-256}", EVP_sha256, 32};
-    return hash == ScramHash::sha1 ? kSha1 : kSha256;
+    // Fetched once: OpenSSL would look for EVP_sha256() at each use, which costs more than the digest of a key.
+    static const HashInfo sha1{"{SCRAM-SHA-1}", EVP_MD_fetch(nullptr, "SHA1", nullptr), 20};
+    static const HashInfo sha256{"{SCRAM-SHA-256}", EVP_MD_fetch(nullptr, "SHA256", nullptr), 32};
+    return hash == ScramHash::sha1 ? sha1 : sha256;
 }
 
 const unsigned char* octets(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
+/// The hash that `{SCRAM-...}` names at the beginning.
+std::optional<ScramHash> prefix_of(std::string_view stored) {
+    for (auto hash : {ScramHash::sha1, ScramHash::sha256}) {
+        const auto& prefix = info(hash).prefix;
+        if (stored.size() >= prefix.size() && OPENSSL_strncasecmp(stored.data(), prefix.data(), prefix.size()) == 0)
+            return hash;
+    }
+    return std::nullopt;
+}
+
 std::string hmac(ScramHash hash, std::string_view key, std::string_view text) {
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    if (HMAC(info(hash).algorithm(), key.data(), static_cast<int>(key.size()), octets(text), text.size(), out, &size) ==
+    if (HMAC(info(hash).algorithm, key.data(), static_cast<int>(key.size()), octets(text), text.size(), out, &size) ==
         nullptr)
         std::abort();  // OpenSSL without SHA
     return {reinterpret_cast<const char*>(out), size};
@@ -52,7 +66,7 @@ std::string hmac(ScramHash hash, std::string_view key, std::string_view text) {
 std::string digest(ScramHash hash, std::string_view text) {
     unsigned char out[EVP_MAX_MD_SIZE];
     unsigned size = 0;
-    if (EVP_Digest(text.data(), text.size(), out, &size, info(hash).algorithm(), nullptr) != 1) std::abort();
+    if (EVP_Digest(text.data(), text.size(), out, &size, info(hash).algorithm, nullptr) != 1) std::abort();
     return {reinterpret_cast<const char*>(out), size};
 }
 
@@ -102,16 +116,10 @@ Result<std::string> decode_name(std::string_view text) {
 Result<ScramKeys> parse_scram_keys(std::string_view stored) {
     auto malformed = [] { return fail(Errc::invalid, "malformed SCRAM keys"); };
     ScramKeys keys;
-    auto prefix = stored.substr(0, std::min(stored.find('}'), stored.size() - 1) + 1);
-    auto is = [&](ScramHash hash) {
-        const auto& wanted = info(hash).prefix;
-        return prefix.size() == wanted.size() && OPENSSL_strncasecmp(prefix.data(), wanted.data(), prefix.size()) == 0;
-    };
-    if (is(ScramHash::sha1))
-        keys.hash = ScramHash::sha1;
-    else if (!is(ScramHash::sha256))
-        return malformed();
-    stored.remove_prefix(prefix.size());
+    auto hash = prefix_of(stored);
+    if (!hash) return malformed();
+    keys.hash = *hash;
+    stored.remove_prefix(info(*hash).prefix.size());
     if (std::ranges::count(stored, ',') != 3) return malformed();
     auto iterations = take_field(stored);
     auto [end, error] = std::from_chars(iterations.data(), iterations.data() + iterations.size(), keys.iterations);
@@ -136,10 +144,15 @@ std::string to_string(const ScramKeys& keys) {
 }
 
 std::optional<ScramKeys> find_scram_keys(std::string_view several, ScramHash hash) {
+    return take_scram_keys(several, hash);
+}
+
+std::optional<ScramKeys> take_scram_keys(std::string_view& several, ScramHash hash) {
     while (!several.empty()) {
-        auto next = std::min(several.find('{', 1), several.size());
-        if (auto keys = parse_scram_keys(several.substr(0, next)); keys && keys->hash == hash) return std::move(*keys);
-        several.remove_prefix(next);
+        auto one = several.substr(0, several.find('{', 1));
+        several.remove_prefix(one.size());
+        if (prefix_of(one) != hash) continue;
+        if (auto keys = parse_scram_keys(one)) return std::move(*keys);
     }
     return std::nullopt;
 }
@@ -174,7 +187,7 @@ ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::stri
     auto prepared = sasl_prepare(password).value_or(std::string(password));
     std::string salted(info(hash).octets, '\0');
     if (PKCS5_PBKDF2_HMAC(prepared.data(), static_cast<int>(prepared.size()), octets(salt),
-                          static_cast<int>(salt.size()), static_cast<int>(iterations), info(hash).algorithm(),
+                          static_cast<int>(salt.size()), static_cast<int>(iterations), info(hash).algorithm,
                           static_cast<int>(salted.size()), reinterpret_cast<unsigned char*>(salted.data())) != 1)
         std::abort();
     // RFC 5802 s3
@@ -264,19 +277,47 @@ Result<ScramClientFirst> parse_scram_client_first(std::string_view message) {
     return first;
 }
 
-ScramServer::ScramServer(ScramClientFirst first, ScramKeys keys, std::string_view nonce, std::string binding)
-    : first_(std::move(first)), keys_(std::move(keys)), nonce_(first_.nonce), binding_(std::move(binding)) {
-    nonce_.append(nonce);
-    first_message_ = fmt::format("r={},s={},i={}", nonce_, base64_encode(keys_.salt), keys_.iterations);
+void ScramProof::Free::operator()(evp_mac_ctx_st* hmac) const { EVP_MAC_CTX_free(hmac); }
+
+ScramProof::ScramProof(ScramHash hash, std::string message, std::string proof)
+    : hash_(hash), message_(std::move(message)), proof_(std::move(proof)) {
+    static EVP_MAC* const algorithm = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+    hmac_.reset(EVP_MAC_CTX_new(algorithm));
+    std::string name = EVP_MD_get0_name(info(hash).algorithm);
+    OSSL_PARAM digest[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
+                           OSSL_PARAM_construct_end()};
+    if (EVP_MAC_CTX_set_params(hmac_.get(), digest) != 1) std::abort();  // OpenSSL without SHA
 }
 
-// RFC 5802 s3, s5.1, s7.
-Result<std::string> ScramServer::finish(std::string_view client_final) const {
+// RFC 5802 s3.
+std::optional<std::string> ScramProof::answer(const ScramKeys& keys) {
+    std::string client_key(info(hash_).octets, '\0');  // the client's signature at first
+    std::size_t size = 0;
+    if (EVP_MAC_init(hmac_.get(), octets(keys.stored_key), keys.stored_key.size(), nullptr) != 1 ||
+        EVP_MAC_update(hmac_.get(), octets(message_), message_.size()) != 1 ||
+        EVP_MAC_final(hmac_.get(), reinterpret_cast<unsigned char*>(client_key.data()), &size, client_key.size()) != 1)
+        std::abort();  // as hmac()
+    for (std::size_t i = 0; i < client_key.size(); ++i) client_key[i] = static_cast<char>(client_key[i] ^ proof_[i]);
+    bool proven = equal(digest(hash_, client_key), keys.stored_key);
+    OPENSSL_cleanse(client_key.data(), client_key.size());
+    if (!proven) return std::nullopt;
+    return "v=" + base64_encode(hmac(hash_, keys.server_key, message_));
+}
+
+ScramServer::ScramServer(ScramClientFirst first, const ScramKeys& challenge, std::string_view nonce,
+                         std::string binding)
+    : first_(std::move(first)), hash_(challenge.hash), nonce_(first_.nonce), binding_(std::move(binding)) {
+    nonce_.append(nonce);
+    first_message_ = fmt::format("r={},s={},i={}", nonce_, base64_encode(challenge.salt), challenge.iterations);
+}
+
+// RFC 5802 s5.1, s7.
+Result<ScramProof> ScramServer::read_proof(std::string_view client_final) const {
     auto proof_at = client_final.rfind(",p=");
     if (proof_at == std::string_view::npos) return fail(Errc::invalid, "SCRAM: no proof");
     auto without_proof = client_final.substr(0, proof_at);
     auto proof = base64_decode(client_final.substr(proof_at + 3));
-    if (!proof || proof->size() != info(keys_.hash).octets) return fail(Errc::invalid, "SCRAM: a malformed proof");
+    if (!proof || proof->size() != info(hash_).octets) return fail(Errc::invalid, "SCRAM: a malformed proof");
     auto rest = without_proof;
     auto channel = value_of(take_field(rest), 'c');
     if (!channel) return pass_on(channel);
@@ -284,17 +325,10 @@ Result<std::string> ScramServer::finish(std::string_view client_final) const {
     if (!bound) return fail(Errc::invalid, "SCRAM: a malformed channel binding");
     auto nonce = value_of(take_field(rest), 'r');
     if (!nonce) return pass_on(nonce);
-
-    auto message = fmt::format("{},{},{}", first_.bare, first_message_, without_proof);
-    auto signature = hmac(keys_.hash, keys_.stored_key, message);
-    std::string client_key(proof->size(), '\0');
-    for (std::size_t i = 0; i < proof->size(); ++i) client_key[i] = static_cast<char>((*proof)[i] ^ signature[i]);
-    bool proven = equal(digest(keys_.hash, client_key), keys_.stored_key);
-    OPENSSL_cleanse(client_key.data(), client_key.size());
     if (!equal(*nonce, nonce_)) return fail(Errc::denied, "SCRAM: another nonce");
     if (!equal(*bound, first_.gs2_text + binding_)) return fail(Errc::denied, "SCRAM: another channel binding");
-    if (!proven) return fail(Errc::denied, "wrong password");
-    return "v=" + base64_encode(hmac(keys_.hash, keys_.server_key, message));
+    auto message = fmt::format("{},{},{}", first_.bare, first_message_, without_proof);
+    return ScramProof(hash_, std::move(message), std::move(*proof));
 }
 
 }  // namespace poplar::auth

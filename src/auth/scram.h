@@ -3,11 +3,14 @@
 // side of the exchange. Pure functions over bytes: no I/O, no accounts.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+
+struct evp_mac_ctx_st;
 
 namespace poplar::auth {
 
@@ -28,8 +31,10 @@ inline constexpr std::uint32_t kScramLeastIterations = 4096, kScramMostIteration
 /// invalid (also fewer or more iterations than the limits).
 Result<ScramKeys> parse_scram_keys(std::string_view stored);
 std::string to_string(const ScramKeys& keys);
-/// Finds the keys of `hash` in `several`, a text of keys one behind the other.
+/// Finds the first keys of `hash` in `several`, a text of keys one behind the other.
 std::optional<ScramKeys> find_scram_keys(std::string_view several, ScramHash hash);
+/// The same, and takes them and all before them off `several`: calls one after the other give all keys of `hash`.
+std::optional<ScramKeys> take_scram_keys(std::string_view& several, ScramHash hash);
 
 /// As slow as `iterations` say. Prepares the password first (RFC 5802 s2.2: SASLprep), or takes it as it is if it can't
 /// be prepared.
@@ -80,19 +85,40 @@ struct ScramClientFirst {
 /// Errors: invalid.
 Result<ScramClientFirst> parse_scram_client_first(std::string_view message);
 
+/// A client's proof that it knows a password. It can be held against the keys of several passwords, if they share the
+/// salt and the iterations that the client was told.
+class ScramProof {
+public:
+    /// `message`: what the proof signs; `proof`: as long as `hash` is.
+    ScramProof(ScramHash hash, std::string message, std::string proof);
+
+    ScramHash hash() const { return hash_; }
+    /// The server's last message, `v=...`, if the client knows the password of these keys, which are of hash().
+    std::optional<std::string> answer(const ScramKeys& keys);
+
+private:
+    struct Free {
+        void operator()(evp_mac_ctx_st* hmac) const;
+    };
+    ScramHash hash_;
+    std::string message_, proof_;
+    std::unique_ptr<evp_mac_ctx_st, Free> hmac_;  ///< OpenSSL's; making one costs three times as much as using it
+};
+
 /// One exchange, from the client's first message on.
 class ScramServer {
 public:
-    /// `nonce` is the server's part: printable, no comma. `binding`: the channel's data of the type the client named.
-    ScramServer(ScramClientFirst first, ScramKeys keys, std::string_view nonce, std::string binding);
+    /// `challenge`: keys with the salt and the iterations that the client is told. `nonce` is the server's part:
+    /// printable, no comma. `binding`: the channel's data of the type the client named.
+    ScramServer(ScramClientFirst first, const ScramKeys& challenge, std::string_view nonce, std::string binding);
 
     const std::string& first_message() const { return first_message_; }
-    /// The server's last message, `v=...`. Errors: invalid (malformed), denied (the proof or the binding is wrong).
-    Result<std::string> finish(std::string_view client_final) const;
+    /// Errors: invalid (malformed), denied (another nonce or channel binding).
+    Result<ScramProof> read_proof(std::string_view client_final) const;
 
 private:
     ScramClientFirst first_;
-    ScramKeys keys_;
+    ScramHash hash_;
     std::string nonce_, binding_, first_message_;
 };
 

@@ -6,14 +6,14 @@ namespace poplar::directory {
 
 namespace {
 
-constexpr std::size_t kLongestText = 1024;  // octets of what is stored of a device, each field
+constexpr std::size_t kLongestSecret = 1024, kLongestScramKeys = 2048;  // octets: four keys, salts of 256
 constexpr std::size_t kNetworks = 32;
 
 Result<> check(const Device& device) {
     if (device.name.empty() || device.name.size() > kDeviceNameLimit)
         return fail(Errc::invalid, fmt::format("a device's name has 1 to {} octets", kDeviceNameLimit));
-    if (device.secret.size() > kLongestText || device.scram_keys.size() > kLongestText)
-        return fail(Errc::invalid, "a device's stored secret is longer than 1024 octets");
+    if (device.secret.size() > kLongestSecret || device.scram_keys.size() > kLongestScramKeys)
+        return fail(Errc::invalid, "a device's stored secret or its SCRAM keys are too long");
     if (device.networks.size() > kNetworks)
         return fail(Errc::invalid, fmt::format("a device may have at most {} networks", kNetworks));
     return {};

@@ -28,10 +28,14 @@ constexpr Vector kVectors[] = {
     {ScramHash::sha256, "rOprNGfwEbeRWgbNEkqO", "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0", "W22ZaJ0SNY7soEsUEjb6gQ==",
      "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="}};
 
+ScramKeys keys_of(const Vector& v, std::string_view password = "pencil") {
+    return derive_scram_keys(v.hash, password, decoded(v.salt), 4096);
+}
+
 ScramServer server_of(const Vector& v) {
     auto first = parse_scram_client_first("n,,n=user,r=" + std::string(v.client_nonce));
     EXPECT_TRUE(first);
-    return {std::move(*first), derive_scram_keys(v.hash, "pencil", decoded(v.salt), 4096), v.server_nonce, ""};
+    return {std::move(*first), keys_of(v), v.server_nonce, ""};
 }
 
 std::string nonce_of(const Vector& v) { return std::string(v.client_nonce) + std::string(v.server_nonce); }
@@ -40,9 +44,10 @@ TEST(Scram, PlaysTheExchangesOfRfc5802AndRfc7677) {
     for (const auto& v : kVectors) {
         auto server = server_of(v);
         EXPECT_EQ(server.first_message(), "r=" + nonce_of(v) + ",s=" + std::string(v.salt) + ",i=4096");
-        auto last = server.finish("c=biws,r=" + nonce_of(v) + ",p=" + std::string(v.proof));
-        ASSERT_TRUE(last);
-        EXPECT_EQ(*last, v.signature);
+        auto proof = server.read_proof("c=biws,r=" + nonce_of(v) + ",p=" + std::string(v.proof));
+        ASSERT_TRUE(proof);
+        EXPECT_EQ(proof->answer(keys_of(v)), v.signature);
+        EXPECT_EQ(proof->answer(keys_of(v, "pencils")), std::nullopt);
     }
 }
 
@@ -51,8 +56,9 @@ TEST(Scram, RefusesAChangeAnywhereInTheLastMessage) {
         auto server = server_of(v);
         auto proof = std::string(v.proof), nonce = nonce_of(v);
         auto code = [&](const std::string& message) {
-            auto last = server.finish(message);
-            return last ? Errc::exists : last.error().code();
+            auto read = server.read_proof(message);
+            if (!read) return read.error().code();
+            return read->answer(keys_of(v)) ? Errc::exists : Errc::denied;
         };
         EXPECT_EQ(code("c=biws,r=" + nonce + ",p=" + proof), Errc::exists);
         auto other = proof;
@@ -119,6 +125,12 @@ TEST(Scram, FindsTheKeysOfAHashAmongSeveral) {
     EXPECT_EQ(find_scram_keys(both, ScramHash::sha256), two);
     EXPECT_EQ(find_scram_keys(to_string(one), ScramHash::sha256), std::nullopt);
     EXPECT_EQ(find_scram_keys("{PLAIN}x", ScramHash::sha1), std::nullopt);
+    auto third = derive_scram_keys(ScramHash::sha1, "b", 4096);
+    auto all = both + to_string(third);
+    std::string_view left = all;
+    EXPECT_EQ(take_scram_keys(left, ScramHash::sha1), one);
+    EXPECT_EQ(take_scram_keys(left, ScramHash::sha1), third);
+    EXPECT_EQ(take_scram_keys(left, ScramHash::sha1), std::nullopt);
 }
 
 TEST(Scram, PasswordsArePreparedAsRfc4013Says) {

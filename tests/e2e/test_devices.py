@@ -5,6 +5,9 @@ import time
 
 import pytest
 
+from clients.device import PLAIN, TLS
+from clients.mpop import Mpop
+from credentials import EVERY_MECHANISM
 from poplar_server import DOMAIN, CliError, Pop3
 
 FRED = f"fred@{DOMAIN}"
@@ -205,3 +208,28 @@ def test_wrong_wishes_are_refused_with_a_reason(server):
         with pytest.raises(CliError, match=reason):
             server.cli("device", "add", FRED, *arguments)
     assert set(devices(server)) == {"phone"}
+
+
+def test_a_program_that_insists_on_scram_logs_in_with_a_devices_password(make_server, directory, need):
+    need(*Mpop.programs)
+    server = make_server(auth={"failure_delay": "0s", "mechanisms": EVERY_MECHANISM, "scram_keys": ["SHA-256", "SHA-1"]})
+    server.add_user(FRED)
+    phone, tablet = add(server, "phone"), add(server, "tablet", "--read-only")
+    runs = [(mechanism, transport) for mechanism in ("SCRAM-SHA-1", "SCRAM-SHA-256") for transport in (PLAIN, TLS)]
+    logins = 0
+
+    def fetch(password, mechanism, transport, **more):
+        nonlocal logins
+        logins += 1
+        return Mpop(server, FRED, password, directory / f"mpop{logins}").fetch(True, transport, mechanism, **more)
+
+    server.deliver(FRED, b"Subject: one\r\n\r\nx\r\n")
+    for password in (phone, phone.replace("-", "")):
+        for mechanism, transport in runs:
+            assert len(fetch(password, mechanism, transport)) == 1
+    server.cli("user", "password", FRED, "--generate")
+    assert len(fetch(tablet, *runs[-1])) == 1, "a new password of the account leaves devices as they are"
+    used = devices(server)
+    assert (used["phone"]["logins"], used["phone"]["fetched"], used["tablet"]["logins"]) == (2 * len(runs), 2 * len(runs), 1)
+    server.cli("device", "revoke", FRED, "phone")
+    assert fetch(phone, *runs[-1], fails=True) == []
