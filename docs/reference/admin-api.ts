@@ -106,6 +106,7 @@ export interface Device {
   from: string[];
   expires: string | null;
   read_only: boolean;
+  view: string;
   last_used: string | null;
   last_from: string;
   last_protocol: string;
@@ -485,11 +486,13 @@ export interface AddDevice {
   from?: string[];
   expires?: number;
   read_only?: true;
+  view?: string;
+  since?: string;
 }
 
 /** Make a password for one device or program, and print it once. */
 export async function addDevice(call: Call, request: AddDevice): Promise<Device> {
-  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires, read_only: request.read_only })) as Device;
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires, read_only: request.read_only, view: request.view, since: request.since })) as Device;
 }
 
 export interface SetDevice {

@@ -122,7 +122,7 @@ TEST_F(HttpSession, TellsAHandlerWhyABodyIsMissing) {
     const std::string head = "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf";
     serve({.flights = {head}, .end = Errc::timed_out});
     serve({.flights = {head}, .end = Errc::cancelled});
-    serve({.flights = {"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}});
+    serve({.flights = {"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n"}});
     EXPECT_EQ(handler.failures, (std::vector{Errc::timed_out, Errc::cancelled, Errc::invalid}));
 }
 

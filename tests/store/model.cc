@@ -98,6 +98,7 @@ public:
             case Kind::copy_some:
             case Kind::move_some: return transfer(step);
             case Kind::expunge: return expunge(step);
+            case Kind::views: return change_views(step);
             case Kind::describe: return describe(step);
             case Kind::follow: return follow(readers_[step.a % readers_.size()]);
         }
@@ -154,7 +155,8 @@ private:
         std::string text;
         bool live = true;
         Timestamp expires{};
-        std::string retained_from;  // what its mailbox was called when it was deleted; "" for INBOX
+        std::set<mailstore::ViewId> deleted = {};  // in these views of INBOX, while it is there
+        std::string retained_from = {};            // what its mailbox was called when it was deleted; "" for INBOX
     };
     using Names = std::map<MailboxId, std::string>;
     struct Backup {
@@ -162,6 +164,7 @@ private:
         mailstore::OrderKey last_order;
         bool purged = false;
         Names names;
+        std::set<mailstore::ViewId> views;
     };
     /// The knowledge of somebody who only reads the account's change log: the flags of each UID of each mailbox.
     struct Reader {
@@ -222,7 +225,7 @@ private:
             purged_ = false;
         }
         StoredMessage as_stored{stored, message.mailbox};
-        known_.push_back({std::move(as_stored), "Delivered-To: x\r\n" + text, true, {}, ""});
+        known_.push_back({std::move(as_stored), "Delivered-To: x\r\n" + text});
         if (both) value_of(run(store_->append(kOther, {"", content, ""})), "append");
         if (step.b % 31 == 0) value_of(run(store_->purge(kOther, mailstore::Afterwards::open)), "purge");
     }
@@ -230,15 +233,20 @@ private:
     void open_session(const ModelStep& step) {
         auto& session = sessions_[step.a % 2];
         if (session) return;
-        bool other = sessions_[1 - step.a % 2].has_value();
-        auto opened = run(store_->open_maildrop(kAccount));
+        // Mostly the classic view: while it is the only one, what is deleted there leaves INBOX.
+        const mailstore::ViewId view(step.b % 7 < 2 ? 1 + step.b % 2 : 0);
+        const auto& beside = sessions_[1 - step.a % 2];
+        const bool other = beside && beside->maildrop->view() == view;
+        auto opened = run(store_->open_maildrop(kAccount, view));
         expect(opened.has_value() != other, "{}",
                other ? "a second session got the maildrop" : "the maildrop is in use");
         if (!opened) return;
+        if (view != mailstore::kClassicView) views_.insert({mailstore::kClassicView, view});
         session.emplace();
         session->maildrop = std::move(*opened);
         std::uint64_t octets = 0;
         for (const auto* one : live_in(mailstore::kInbox)) {
+            if (one->deleted.contains(view)) continue;
             session->ids.push_back(one->message.unique_id);
             octets += one->message.octets;
         }
@@ -282,10 +290,13 @@ private:
         value_of(run(session->maildrop->remove(numbers)), "the session's deletions");
         for (auto number : numbers) {
             // One that was moved meanwhile is not in the maildrop any more, even if it came back to another place.
-            const auto* one = find(session->ids[number - 1]);
+            auto* one = find(session->ids[number - 1]);
             const auto& listed = list[number - 1];
-            if (one && one->message.mailbox == mailstore::kInbox && one->message.order == listed.order)
+            if (!one || one->message.mailbox != mailstore::kInbox || one->message.order != listed.order) continue;
+            if (views_.empty())
                 retain(listed.unique_id);
+            else if (one->live)
+                one->deleted.insert(session->maildrop->view());
         }
         for (auto& one : sessions_)
             if (one && &*one == session) one.reset();
@@ -454,7 +465,7 @@ private:
             expect(there != list.end(), "UID {} is not there", target.value);
             if (copies) {
                 expect(given_.insert(there->unique_id).second, "the unique-id {} came back", there->unique_id);
-                copied.push_back({*there, one->text, true, {}, ""});
+                copied.push_back({*there, one->text});
                 copied.back().message.flags = one->message.flags;
             } else {
                 expect(there->unique_id == one->message.unique_id, "a moved message has another unique-id");
@@ -463,7 +474,10 @@ private:
                 moved_.back().second.flags = flags;
             }
         }
-        for (auto& [one, message] : moved_) one->message = message;
+        for (auto& [one, message] : moved_) {
+            one->message = message;
+            one->deleted.clear();
+        }
         moved_.clear();
         for (auto& one : copied) known_.push_back(std::move(one));
         for (const auto& one : known_)
@@ -478,6 +492,29 @@ private:
         expect(gone + 1 == uids.size(), "{} messages went, not {}", gone, uids.size() - 1);
         for (auto uid : uids)
             if (auto* one = by_uid(id, uid)) retain(one->message.unique_id);
+    }
+
+    void change_views(const ModelStep& step) {
+        auto retain_if = [this](auto is_unwanted) {
+            std::vector<std::string> unwanted;
+            for (const auto* one : live_in(mailstore::kInbox))
+                if (is_unwanted(one->deleted)) unwanted.push_back(one->message.unique_id);
+            for (const auto& id : unwanted) retain(id);
+        };
+        const mailstore::ViewId view(1 + step.b % 2);
+        for (const auto& session : sessions_)
+            if (session && session->maildrop->view() == view) return;
+        if (step.a % 4 != 0) {
+            value_of(run(store_->let_go(kAccount)), "let_go");
+            if (!views_.empty()) retain_if([this](const auto& deleted) { return deleted == views_; });
+            return;
+        }
+        value_of(run(store_->drop_view(kAccount, view)), "drop_view");
+        if (views_.erase(view) == 0) return;
+        for (auto& one : known_) one.deleted.erase(view);
+        if (views_.size() > 1) return;
+        retain_if([](const auto& deleted) { return !deleted.empty(); });
+        views_.clear();
     }
 
     /// Structures fit the messages. A thread is a message's for ever, whatever was kept of others meanwhile.
@@ -500,8 +537,9 @@ private:
 
     std::map<std::uint64_t, std::uint32_t> flags_in(MailboxId id) {
         std::map<std::uint64_t, std::uint32_t> flags;
-        for (const auto& one : value_of(run(store_->list_uids(kAccount, id)), "list_uids")->messages)
-            flags[one.uid] = one.flags;
+        auto list = run(store_->list_uids(kAccount, id));
+        if (!list && list.error().code() == Errc::not_found && !names_.contains(id)) return flags;  // it went since
+        for (const auto& one : value_of(std::move(list), "list_uids")->messages) flags[one.uid] = one.flags;
         return flags;
     }
 
@@ -570,6 +608,7 @@ private:
         known_.clear();
         purged_ = true;
         names_ = {{mailstore::kInbox, "INBOX"}};
+        views_.clear();
     }
 
     void scrub() {
@@ -598,7 +637,7 @@ private:
         stop();
         fs::remove_all(directory_.path() / "backup");
         copy_directory(options_.directory, directory_.path() / "backup");
-        backup_ = Backup{known_, last_order_, purged_, names_};
+        backup_ = Backup{known_, last_order_, purged_, names_, views_};
         start();
     }
 
@@ -611,6 +650,7 @@ private:
         last_order_ = backup_->last_order;
         purged_ = backup_->purged;
         names_ = backup_->names;
+        views_ = backup_->views;
         threads_.clear();
         for (auto& reader : readers_) reader = {};  // numbers that were given out come again
         start();
@@ -639,6 +679,7 @@ private:
         auto* one = find(id);
         if (!one || !one->live) return;
         one->live = false;
+        one->deleted.clear();
         one->expires = clock_.now() + mail_options_.retention;
         const auto from = one->message.mailbox;
         one->retained_from = from == mailstore::kInbox ? "" : names_.at(from);
@@ -660,6 +701,7 @@ private:
         mailstore::Options options;
         options.commit_messages = 25;
         options.change_log_rows = 40;
+        options.view_unused = std::chrono::days(36'500);
         options.codec = codec_of_tests();
         return options;
     }();
@@ -668,6 +710,7 @@ private:
     std::array<std::optional<Session>, 2> sessions_;
     std::vector<Known> known_;
     Names names_{{mailstore::kInbox, "INBOX"}};
+    std::set<mailstore::ViewId> views_;  // the classic one included; empty: that is the only one
     std::array<Reader, 3> readers_;
     std::vector<std::pair<Known*, StoredMessage>> moved_;
     std::optional<Backup> backup_;
@@ -685,7 +728,7 @@ std::string to_string(const ModelStep& step) {
         {"append",    "open",      "list",     "quit",         "drop",           "remove",         "restore",
          "expire",    "purge",     "copy",     "scrub",        "reopen",         "crash",          "torn",
          "rebuild",   "back_up",   "put_back", "make_mailbox", "rename_mailbox", "remove_mailbox", "flags",
-         "copy_some", "move_some", "expunge",  "describe",     "follow"});
+         "copy_some", "move_some", "expunge",  "views",        "describe",       "follow"});
     static_assert(kNames.size() == static_cast<std::size_t>(Kind::last) + 1);
     return fmt::format("{{Kind::{}, {}, {}}}", kNames[static_cast<std::size_t>(step.kind)], step.a, step.b);
 }
@@ -694,7 +737,7 @@ std::vector<ModelStep> random_history(std::uint64_t seed, std::size_t steps) {
     std::mt19937_64 random(seed);
     // How often of each kind.
     constexpr auto kWeights =
-        std::to_array<int>({40, 6, 6, 6, 2, 8, 6, 8, 1, 8, 1, 2, 3, 2, 1, 1, 2, 6, 3, 3, 12, 8, 8, 5, 12});
+        std::to_array<int>({40, 6, 6, 6, 2, 8, 6, 8, 1, 8, 1, 2, 3, 2, 1, 1, 2, 6, 3, 3, 12, 8, 8, 5, 6, 4, 12});
     static_assert(kWeights.size() == static_cast<std::size_t>(Kind::last) + 1);
     std::discrete_distribution<int> kinds(kWeights.begin(), kWeights.end());
     std::vector<ModelStep> history;

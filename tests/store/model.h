@@ -16,7 +16,7 @@ namespace poplar::test {
 struct ModelStep {
     enum class Kind {
         append,  ///< `a`: how many octets; `b`: with a given unique-id, or a large body
-        open,    ///< a POP session begins; `a`: which of two
+        open,    ///< a POP session begins; `a`: which of two; `b`: of which view of INBOX
         list,    ///< it loads its messages, and reads one
         quit,    ///< it deletes some, by the bits of `a`, and ends
         drop,    ///< it ends and deletes nothing
@@ -39,6 +39,7 @@ struct ModelStep {
         copy_some,  ///< some messages of a mailbox, to another or the same
         move_some,
         expunge,
+        views,     ///< what all views have deleted leaves INBOX, or one of the views goes
         describe,  ///< somebody asks for the structures and threads of a mailbox's messages; `a`: of which
         follow,    ///< one of the readers of the change log catches up
         last = follow,
