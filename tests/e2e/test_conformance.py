@@ -65,6 +65,15 @@ def test_no_passwords_in_the_clear(make_server):
     run_suite(server, "no passwords in the clear", accounts=accounts(server))
 
 
+def test_a_devices_view(make_server):
+    """A device's own view of INBOX is a maildrop like any other, whatever INBOX still holds for others."""
+    server = make_server(auth={"failures_per_pair": 1_000_000})
+    devices = accounts(server)
+    for account in devices:
+        account["password"] = server.cli("device", "add", account["name"], "--name", "suite")["password"]
+    run_suite(server, "a device's own view", accounts=devices)
+
+
 def test_a_delay_between_logins(make_server):
     """LOGIN-DELAY has a server of its own, because on the others it would only make the suite wait."""
     server = make_server(pop3={"login_delay": "2s"})
