@@ -87,8 +87,12 @@ Task<Result<directory::Device>> find_device(Context& context, const directory::A
 }
 
 /// What a new device is to have of INBOX. Nothing: it has no view of its own.
-Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const directory::Directory& directory) {
-    const auto view = wanted.view.value_or("own"), since = wanted.since.value_or("all");
+Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const directory::Device& device,
+                                             const directory::Directory& directory) {
+    const bool pop3 = device.serves(directory::Service::pop3);
+    if (!pop3 && (wanted.view || wanted.since))
+        return fail(Errc::invalid, "a view is for POP3, which the device is not good for");
+    const auto view = wanted.view.value_or(pop3 ? "own" : "shared"), since = wanted.since.value_or("all");
     if (view != "own" && view != "shared")
         return fail(Errc::invalid, fmt::format("\"{}\" is no view: own or shared", view));
     if (view == "shared") {
@@ -119,7 +123,7 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
     device.scram_keys = std::move(*scram_keys);
     if (wanted.expires) device.expires = context.directory.in(std::chrono::seconds(wanted.expires->count));
     device.read_only = wanted.read_only.has_value();
-    auto since = wanted_view(wanted, context.directory);
+    auto since = wanted_view(wanted, device, context.directory);
     if (!since) co_return pass_on(since);
     device.own_view = since->has_value();
     // Before the device is there: what is delivered meanwhile is its own, too.

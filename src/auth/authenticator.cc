@@ -54,12 +54,19 @@ void append_scram_keys(std::string& to, const ScramWay& way, std::string_view pa
                                      : derive_scram_keys(way.hash, password, way.salt, way.iterations));
 }
 
-/// The salt and the iterations that the devices' keys share.
+/// The salt and the iterations that the devices' keys share: those of the oldest device, if an imported password came
+/// between, so that it does not matter who asks.
 std::optional<ScramWay> way_of(const std::vector<Device>& devices, ScramHash hash) {
-    for (const auto& device : devices)
-        if (auto keys = find_scram_keys(device.scram_keys, hash))
-            return ScramWay{hash, keys->iterations, std::move(keys->salt)};
-    return std::nullopt;
+    std::optional<ScramWay> way;
+    Timestamp created{};
+    for (const auto& device : devices) {
+        if (way && device.created >= created) continue;
+        auto keys = find_scram_keys(device.scram_keys, hash);
+        if (!keys) continue;
+        way = ScramWay{hash, keys->iterations, std::move(keys->salt)};
+        created = device.created;
+    }
+    return way;
 }
 
 /// A password as it was typed, and prepared (RFC 6856 s2.2). New hashes are made of the prepared form; imported ones

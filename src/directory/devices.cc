@@ -122,20 +122,6 @@ Task<Result<Device>> Directory::remove_device(AccountId account, std::uint32_t i
     co_return co_await core_->write<Device>(prepare, AliasesLead::as_before);
 }
 
-Task<Result<std::vector<AccountId>>> Directory::accounts_with_devices(AccountId after, std::size_t limit) {
-    std::vector<AccountId> found;
-    auto range = engine::KeyRange::prefix(devices_prefix());
-    range.begin = devices_prefix(AccountId(after.value + 1));
-    while (found.size() < limit) {
-        auto page = co_await core_->engine.scan(kDirectoryPartition, range, 1);
-        if (!page) co_return pass_on(page);
-        if (page->empty()) break;
-        found.push_back(account_of_device(page->front().key));
-        range.begin = devices_prefix(AccountId(found.back().value + 1));
-    }
-    co_return found;
-}
-
 bool Directory::has_expired(const Device& device) const {
     return device.expires && core_->clock.now() >= *device.expires;
 }

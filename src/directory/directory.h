@@ -179,8 +179,6 @@ public:
     Task<Result<Device>> add_device(AccountId account, Device device);
     Task<Result<Device>> set_device(AccountId account, Device device);  ///< the one with this id
     Task<Result<Device>> remove_device(AccountId account, std::uint32_t id);
-    /// The accounts behind this one that have devices, by id, at most `limit`.
-    Task<Result<std::vector<AccountId>>> accounts_with_devices(AccountId after, std::size_t limit);
     bool has_expired(const Device& device) const;
     Timestamp in(std::chrono::seconds time) const;  ///< so long from now
     struct UsedDevice {

@@ -44,12 +44,6 @@ std::string domains_prefix() { return "d"; }
 std::string counters_key() { return "c"; }
 std::string account_id_key(AccountId id) { return Encoder().raw("i").u64_key(id.value).bytes(); }
 std::string familiar_peers_key(AccountId id) { return Encoder().raw("f").u64_key(id.value).bytes(); }
-std::string devices_prefix() { return "g"; }
-AccountId account_of_device(std::string_view key) {
-    Decoder in(key);
-    in.raw(1);
-    return AccountId(in.u64_key());
-}
 std::string devices_prefix(AccountId account) { return Encoder().raw("g").u64_key(account.value).bytes(); }
 std::string device_key(AccountId account, std::uint32_t device) {
     return Encoder().raw(devices_prefix(account)).u32_key(device).bytes();

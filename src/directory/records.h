@@ -44,9 +44,7 @@ std::string domains_prefix();
 std::string counters_key();
 std::string account_id_key(AccountId id);
 std::string familiar_peers_key(AccountId id);
-std::string devices_prefix();  ///< of all accounts
 std::string devices_prefix(AccountId account);
-AccountId account_of_device(std::string_view key);
 std::string device_key(AccountId account, std::uint32_t device);
 std::string device_uses_prefix(AccountId account);
 std::string device_use_key(AccountId account, std::uint32_t device);

@@ -92,7 +92,8 @@ public:
     };
     /// Of those that are still live.
     Task<Result<>> keep_structures(AccountId account, Hot& hot, std::vector<Described> made);
-    Task<Result<>> drop_structures(AccountId account, Hot& hot);
+    /// A commit's worth of them. True: there may be more.
+    Task<Result<bool>> drop_structures(AccountId account, Hot& hot);
     struct Marked {
         StoredMessage message;
         ThreadMarks marks;

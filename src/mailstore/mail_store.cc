@@ -21,9 +21,8 @@ namespace poplar::mailstore {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;                 // entries a scan
-constexpr auto kUsedWithin = std::chrono::days(1);  // the time of a view's last use is so exact
-constexpr auto kLogSlack = std::chrono::days(1);    // so that an account's log is trimmed once a day, not once a row
+constexpr std::size_t kPage = 1000;               // entries a scan
+constexpr auto kLogSlack = std::chrono::days(1);  // so that an account's log is trimmed once a day, not once a row
 
 /// Runs a change and sends its result.
 template <class T, class Change>
@@ -89,6 +88,35 @@ struct MailStore::Impl {
         if (!value && value.error().code() == Errc::not_found) co_return AccountRecord{};
         if (!value) co_return pass_on(value);
         co_return decode_account(*value);
+    }
+
+    /// Of as many messages as a commit may have.
+    Task<std::vector<Result<ThreadId>>> join_threads(MailStore& store, AccountId account,
+                                                     std::vector<StoredMessage> messages) {
+        auto described = co_await store.structures(account, messages);
+        std::vector<Changes::Marked> marked;
+        for (std::size_t i = 0; i < messages.size(); ++i)
+            if (described[i]) {
+                auto marks = thread_marks(*described[i], messages[i].unique_id);
+                marked.push_back({std::move(messages[i]), std::move(marks)});
+            }
+        Result<std::vector<ThreadId>> joined;
+        if (!marked.empty()) {
+            auto change = [this, account, marked = std::move(marked)](Hot& hot) mutable {
+                return changes.join_threads(account, hot, std::move(marked));
+            };
+            joined = co_await alone<std::vector<ThreadId>>(account, std::move(change));
+        }
+        std::vector<Result<ThreadId>> found;
+        std::size_t next = 0;
+        for (const auto& structure : described)
+            if (!structure)
+                found.push_back(std::unexpected(structure.error()));
+            else if (!joined)
+                found.push_back(std::unexpected(joined.error()));
+            else
+                found.push_back((*joined)[next++]);
+        co_return found;
     }
 
     /// No login waits for it; if it fails, the next one does it.
@@ -237,13 +265,6 @@ Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId accou
     std::unique_ptr<const ViewRecord> shown;
     if (view != kClassicView || record->views != 0) {
         auto read = co_await impl_->read_view(account, view, snapshot);
-        if (!read && read.error().code() == Errc::not_found) {
-            if (auto made = co_await make_view(account, view, kFromTheFirst); !made) co_return pass_on(made);
-            snapshot = impl_->engine.snapshot(account);
-            record = co_await impl_->record(account, snapshot);
-            if (!record) co_return pass_on(record);
-            read = co_await impl_->read_view(account, view, snapshot);
-        }
         if (!read) co_return pass_on(read);
         if (impl_->clock.now() - read->used >= kUsedWithin)
             impl_->note_use(account, view, co_await asio::this_coro::executor);
@@ -280,13 +301,18 @@ Task<Result<>> MailStore::drop_view(AccountId account, ViewId view) {
     }
 }
 
-Task<Result<std::vector<ViewId>>> MailStore::views(AccountId account) {
-    std::vector<ViewId> found;
+Task<Result<std::vector<UsedView>>> MailStore::views(AccountId account) {
+    std::vector<UsedView> found;
     auto record = co_await impl_->record(account);
     if (!record) co_return pass_on(record);
+    if (record->views == 0) co_return found;
     auto entries = co_await impl_->engine.scan(account, keys::views(), record->views + 1);
     if (!entries) co_return pass_on(entries);
-    for (const auto entry : *entries) found.push_back(keys::view_of(entry.key));
+    for (const auto entry : *entries) {
+        auto view = decode_view(entry.value);
+        if (!view) co_return pass_on(view);
+        found.push_back({keys::view_of(entry.key), view->used});
+    }
     co_return found;
 }
 
@@ -403,51 +429,34 @@ Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId accou
 }
 
 Task<Result<>> MailStore::drop_structures(AccountId account) {
-    auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.drop_structures(account, hot); };
-    co_return co_await impl_->alone<void>(account, std::move(change));
+    for (;;) {
+        auto change = [impl = impl_.get(), account](Hot& hot) { return impl->changes.drop_structures(account, hot); };
+        auto more = co_await impl_->alone<bool>(account, std::move(change));
+        if (!more) co_return pass_on(more);
+        if (!*more) co_return Result<>{};
+    }
 }
 
 Task<std::vector<Result<ThreadId>>> MailStore::threads(AccountId account, std::vector<StoredMessage> messages) {
-    std::vector<Result<ThreadId>> found(messages.size(), fail(Errc::not_found, ""));
-    std::vector<std::size_t> places;  // of those that have no thread yet
-    std::vector<StoredMessage> without;
+    std::vector<Result<ThreadId>> found;
+    std::vector<StoredMessage> without;  // those that have no thread yet, and their places in `found`
+    std::vector<std::size_t> places;
     for (std::size_t i = 0; i < messages.size(); ++i) {
         auto row = co_await impl_->engine.get(account, keys::thread(messages[i].body));
+        auto decoded = row ? decode_thread(*row) : Result<ThreadRow>(std::unexpected(row.error()));
+        if (decoded)
+            found.push_back(decoded->thread);
+        else
+            found.push_back(std::unexpected(decoded.error()));
         if (!row && row.error().code() == Errc::not_found) {
             places.push_back(i);
             without.push_back(std::move(messages[i]));
-            continue;
         }
-        auto decoded = row ? decode_thread(*row) : Result<ThreadRow>(std::unexpected(row.error()));
-        if (decoded)
-            found[i] = decoded->thread;
-        else
-            found[i] = std::unexpected(decoded.error());
-    }
-    if (places.empty()) co_return found;
-    auto described = co_await structures(account, without);
-    std::vector<Changes::Marked> marked;
-    std::vector<std::size_t> marked_places;
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        if (described[i]) {
-            auto marks = thread_marks(*described[i], without[i].unique_id);
-            marked.push_back({std::move(without[i]), std::move(marks)});
-            marked_places.push_back(places[i]);
-        } else {
-            found[places[i]] = std::unexpected(described[i].error());
-        }
-        if (marked.empty() || (i + 1 < places.size() && marked.size() < impl_->options.commit_messages)) continue;
-        auto change = [impl = impl_.get(), account, marked = std::exchange(marked, {})](Hot& hot) mutable {
-            return impl->changes.join_threads(account, hot, std::move(marked));
-        };
-        auto joined = co_await impl_->alone<std::vector<ThreadId>>(account, std::move(change));
-        for (std::size_t n = 0; n < marked_places.size(); ++n) {
-            if (joined)
-                found[marked_places[n]] = (*joined)[n];
-            else
-                found[marked_places[n]] = std::unexpected(joined.error());
-        }
-        marked_places.clear();
+        const bool last = i + 1 == messages.size();
+        if (without.empty() || (!last && without.size() < impl_->options.commit_messages)) continue;
+        auto joined = co_await impl_->join_threads(*this, account, std::exchange(without, {}));
+        for (std::size_t n = 0; n < places.size(); ++n) found[places[n]] = std::move(joined[n]);
+        places.clear();
     }
     co_return found;
 }

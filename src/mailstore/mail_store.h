@@ -72,6 +72,11 @@ struct MessageList {
     std::vector<std::string> keyword_sets{""};  ///< bits, which keywords() names
 };
 
+struct UsedView {
+    ViewId id;
+    Timestamp used{};  ///< when it was last opened, to a day
+};
+
 struct Document {
     DocumentInfo info;
     std::string content;
@@ -101,8 +106,7 @@ public:
     /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
-    /// Opens a view of INBOX for POP3; one that is not there yet is made, and shows all. Errors: busy (another session
-    /// holds it).
+    /// Opens a view of INBOX for POP3. Errors: busy (another session holds it), not_found (no such view).
     Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account, ViewId view = kClassicView);
     /// Makes a view that shows what was received at `since` or later, if there is none. `counts`: as
     /// ViewRecord::counts, which is set in any case.
@@ -110,7 +114,7 @@ public:
     /// With the last one beside the classic one, what was deleted in that leaves INBOX.
     Task<Result<>> drop_view(AccountId account, ViewId view);
     /// The account's views; none: there is the classic one alone.
-    Task<Result<std::vector<ViewId>>> views(AccountId account);
+    Task<Result<std::vector<UsedView>>> views(AccountId account);
     /// Moves what all views that count have deleted to the retained area: those that can delete, were used within
     /// Options::view_unused, and are not among `ignored`. Returns how many messages.
     Task<Result<std::uint64_t>> let_go(AccountId account, std::vector<ViewId> ignored = {});

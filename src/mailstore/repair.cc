@@ -120,13 +120,18 @@ private:
             auto record = decode_view(entry.value);
             auto& view = views_[keys::view_of(entry.key)];
             view.had = entry.value;
+            view.record.used = now_;
             if (record) view.record = std::move(*record);
             view.record.hidden_totals = {};
             ++view.record.changes;
             co_return Result<>{};
         };
         if (auto done = co_await walk(keys::views(), see); !done) co_return done;
-        if (!views_.empty()) views_[kClassicView];
+        if (!views_.empty() && !views_.contains(kClassicView)) views_[kClassicView].record.used = now_;
+        auto& next = record_.inbox.next_order;
+        for (const auto& [id, view] : views_)
+            if (const auto& ranges = view.record.hidden.ranges(); !ranges.empty())
+                next = std::max(next, OrderKey(ranges.back().last.value + 1));
         record_.views = views_.size();
         co_return Result<>{};
     }

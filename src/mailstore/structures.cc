@@ -35,13 +35,9 @@ Task<Result<>> Changes::try_keep_structures(AccountId account, Hot& hot, const s
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
-Task<Result<>> Changes::drop_structures(AccountId account, Hot& hot) {
+Task<Result<bool>> Changes::drop_structures(AccountId account, Hot& hot) {
     auto attempt = [&] { return try_drop_structures(account, hot); };
-    for (;;) {
-        auto more = co_await repeated(attempt);
-        if (!more) co_return pass_on(more);
-        if (!*more) co_return Result<>{};
-    }
+    co_return co_await repeated(attempt);
 }
 
 // A commit's worth. False: there are no more.

@@ -48,6 +48,34 @@ bool OrderRanges::add(OrderKey order) {
     return true;
 }
 
+std::vector<OrderKey> OrderRanges::add(const std::vector<OrderKey>& orders) {
+    std::vector<OrderKey> added;
+    std::vector<OrderRange> merged;
+    merged.reserve(ranges_.size() + orders.size());
+    auto take = [&merged](OrderRange range) {
+        if (!merged.empty() && next(merged.back().last) >= range.first)
+            merged.back().last = std::max(merged.back().last, range.last);
+        else
+            merged.push_back(range);
+    };
+    auto range = ranges_.begin();
+    for (auto order : orders) {
+        for (; range != ranges_.end() && range->first <= order; ++range) take(*range);
+        if (!merged.empty() && merged.back().last >= order) continue;
+        take({order, order});
+        added.push_back(order);
+    }
+    for (; range != ranges_.end(); ++range) take(*range);
+    ranges_ = std::move(merged);
+    return added;
+}
+
+bool OrderRanges::touches(OrderKey order) const {
+    const auto behind = first_behind(ranges_, order);
+    return (behind != ranges_.end() && behind->first == next(order)) ||
+           (behind != ranges_.begin() && next(std::prev(behind)->last) == order);
+}
+
 void OrderRanges::fill(OrderRange gap) {
     const auto behind = first_behind(ranges_, gap.last);
     behind->first = gap.first;
@@ -83,15 +111,24 @@ OrderRanges OrderRanges::operator&(const OrderRanges& other) const {
     return both;
 }
 
-bool ViewRecord::hide(const Message& message) {
-    if (!hidden.add(message.order)) return false;
-    count_in(hidden_totals, message);
-    ++changes;
-    return true;
+bool ViewRecord::hide(const std::vector<StoredMessage>& messages) {
+    std::vector<OrderKey> orders;
+    for (const auto& message : messages) orders.push_back(message.order);
+    const auto added = hidden.add(orders);
+    auto message = messages.begin();
+    for (auto order : added) {
+        while (message->order != order) ++message;
+        count_in(hidden_totals, static_cast<const Message&>(*message));
+    }
+    changes += added.size();
+    return !added.empty();
 }
 
 void ViewRecord::forget(const Message& message) {
-    if (!hidden.add(message.order)) count_out(hidden_totals, message);
+    if (hidden.range_with(message.order))
+        count_out(hidden_totals, message);
+    else if (hidden.touches(message.order))
+        hidden.add(message.order);
 }
 
 void ViewRecord::show_again(OrderKey order) {
@@ -105,6 +142,7 @@ std::string encode(const ViewRecord& record) {
     out.u8(kVersion)
         .u8(record.counts ? 1 : 0)
         .varint(millis(record.used))
+        .varint(record.begins.value)
         .varint(record.changes)
         .varint(totals.messages)
         .varint(totals.octets);
@@ -124,6 +162,7 @@ Result<ViewRecord> decode_view(std::string_view value) {
     const auto counts = in.u8();
     record.counts = counts != 0;
     record.used = timestamp(in.varint());
+    record.begins = OrderKey(in.varint());
     record.changes = in.varint();
     auto& totals = record.hidden_totals;
     totals.messages = in.varint();

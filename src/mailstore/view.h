@@ -20,6 +20,9 @@ using ViewId = Strong<struct ViewIdTag, std::uint32_t>;
 /// for it: what is deleted there leaves INBOX.
 inline constexpr ViewId kClassicView{0};
 
+/// How exact ViewRecord::used is.
+inline constexpr auto kUsedWithin = std::chrono::days(1);
+
 /// That of a device that has its own. Devices are numbered from 0 within an account.
 constexpr ViewId view_of_device(std::uint32_t device) { return ViewId(device + 1); }
 
@@ -49,6 +52,10 @@ public:
     const OrderRange* range_with(OrderKey order) const;
     /// False: it is there already.
     bool add(OrderKey order);
+    /// Those of `orders` (ascending, each once) that were not there yet.
+    std::vector<OrderKey> add(const std::vector<OrderKey>& orders);
+    /// Whether a range ends before it, or begins behind it.
+    bool touches(OrderKey order) const;
     /// All of a gap between two ranges, or before the first.
     void fill(OrderRange gap);
     /// False: it is not there.
@@ -66,19 +73,20 @@ struct ViewRecord {
     OrderRanges hidden;
     MailboxTotals hidden_totals;  ///< of the live messages that are hidden; flags are not counted
     Timestamp used{};             ///< when it was last opened, to a day
+    OrderKey begins{1};           ///< it never showed what came before, so hiding that is no wish of its user's
     bool counts = true;           ///< false: it can delete nothing, and so holds nothing back
     std::uint64_t changes = 0;    ///< messages that were hidden or shown again; never goes back
     bool operator==(const ViewRecord&) const = default;
 
-    /// The view's own deletion of a live message. False: it is hidden already.
-    bool hide(const Message& message);
+    /// The view's own deletion of live messages, ascending. False: all are hidden already.
+    bool hide(const std::vector<StoredMessage>& messages);
     /// A message leaves INBOX, whoever took it.
     void forget(const Message& message);
     /// A message comes back to its old place.
     void show_again(OrderKey order);
 };
 
-/// The most ranges that a view may have. Each of them beyond the first has a message before it that the view shows.
+/// A view that has more ranges takes no deletion that makes still more.
 inline constexpr std::size_t kMostRanges = 100'000;
 
 std::string encode(const ViewRecord& record);

@@ -45,32 +45,32 @@ Task<Result<>> Changes::try_delete_in(AccountId account, Hot& hot, ViewId view, 
     if (found == draft->views.end()) co_return fail(Errc::denied, "the view is gone");
     auto messages = co_await still_there(account, kInbox, victims);
     if (!messages) co_return pass_on(messages);
-    bool hid = false;
-    for (const auto& message : *messages) hid = found->second.record.hide(message) || hid;
-    if (!hid) co_return Result<>{};
+    const auto ranges = found->second.record.hidden.ranges().size();
+    if (!found->second.record.hide(*messages)) co_return Result<>{};
     if (auto joined = co_await join_ranges(account, found->second.record, *messages); !joined)
         co_return pass_on(joined);
-    if (found->second.record.hidden.ranges().size() > kMostRanges)
-        co_return fail(Errc::too_large, "the view has too many gaps");
+    const auto now = found->second.record.hidden.ranges().size();
+    if (now > kMostRanges && now > ranges) co_return fail(Errc::too_large, "the view has too many gaps");
     found->second.changed = true;
     draft->batch.fence = fence;
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
-/// Ranges that begin with one of these messages take in the places before them that have no message any more.
+/// Places that have no message any more, between ranges of which one ends or begins with one of these messages, or
+/// before the first, are taken in.
 Task<Result<>> Changes::join_ranges(AccountId account, ViewRecord& view, const std::vector<StoredMessage>& messages) {
+    auto is_one = [&](OrderKey order) { return std::ranges::binary_search(messages, order, {}, &Message::order); };
     std::vector<OrderRange> gaps;
-    OrderKey free{1};  // the first place behind the range before
+    OrderKey before{0};  // the last place of the range before
     for (const auto& range : view.hidden.ranges()) {
-        const bool begins =
-            free < range.first && std::ranges::binary_search(messages, range.first, {}, &Message::order);
-        if (begins) {
+        const OrderKey free(before.value + 1);
+        if (free < range.first && (is_one(range.first) || is_one(before))) {
             auto live =
                 co_await engine_.scan(account, {keys::message(kInbox, free), keys::message(kInbox, range.first)}, 1);
             if (!live) co_return pass_on(live);
             if (live->empty()) gaps.push_back({free, OrderKey(range.first.value - 1)});
         }
-        free = OrderKey(range.last.value + 1);
+        before = range.last;
     }
     for (const auto& gap : gaps) view.hidden.fill(gap);
     co_return Result<>{};
@@ -146,6 +146,7 @@ Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, const Mailbox
             if (more) range.begin_behind(page->back().key);
         }
     }
+    view.begins = end;
     if (end > OrderKey(1)) view.hidden = OrderRanges({{OrderKey(1), OrderKey(end.value - 1)}});
     co_return view;
 }
@@ -186,7 +187,7 @@ Task<Result<std::uint64_t>> Changes::let_go(AccountId account, Hot& hot, std::ve
         auto draft = co_await begin_with_views(account, hot);
         if (!draft) co_return pass_on(draft);
         std::vector<ViewId> counting;
-        const auto last = clock_.now() - options_.view_unused;
+        const auto last = clock_.now() - options_.view_unused - kUsedWithin;
         for (const auto& [id, view] : draft->views)
             if (view.record.counts && view.record.used > last && std::ranges::find(ignored, id) == ignored.end())
                 counting.push_back(id);
@@ -199,21 +200,25 @@ Task<Result<std::uint64_t>> Changes::let_go(AccountId account, Hot& hot, std::ve
     co_return co_await repeated(attempt);
 }
 
-/// A commit's worth of what all of these views hide.
+/// A commit's worth of what all of these views hide and one of them at least has shown.
 Task<Result<std::uint64_t>> Changes::hand_over(AccountId account, Draft& draft, std::vector<ViewId> views) {
     std::uint64_t count = 0;
     std::optional<OrderRanges> hidden;
+    OrderKey shown(~0ull);
     for (auto view : views) {
         const auto found = draft.views.find(view);
         if (found == draft.views.end()) continue;
         const auto& record = found->second.record;
         if (record.hidden_totals.messages == 0) co_return count;
         hidden = hidden ? *hidden & record.hidden : record.hidden;
+        shown = std::min(shown, record.begins);
     }
     if (!hidden) co_return count;
+    OrderKey live{0};  // no message is before it
     for (const auto& orders : hidden->ranges()) {
-        engine::KeyRange range{keys::message(kInbox, orders.first),
-                               keys::message(kInbox, OrderKey(orders.last.value + 1))};
+        if (orders.last < shown || orders.last < live) continue;
+        const engine::KeyRange range{keys::message(kInbox, std::max(orders.first, shown)),
+                                     keys::message(kInbox, OrderKey(orders.last.value + 1))};
         auto entries = co_await engine_.scan(account, range, options_.forget_messages - count);
         if (!entries) co_return pass_on(entries);
         for (const auto entry : *entries) {
@@ -223,6 +228,11 @@ Task<Result<std::uint64_t>> Changes::hand_over(AccountId account, Draft& draft, 
             ++count;
         }
         if (count == options_.forget_messages) break;
+        if (!entries->empty()) continue;
+        auto next = co_await engine_.scan(account, {range.end, keys::messages(kInbox).end}, 1);
+        if (!next) co_return pass_on(next);
+        if (next->empty()) break;
+        live = keys::order_of(next->front().key);
     }
     co_return count;
 }

@@ -28,7 +28,6 @@
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
 #include "upkeep/verify.h"
-#include "upkeep/views.h"
 
 namespace poplar::server {
 
@@ -186,7 +185,6 @@ private:
     delivery::Delivery delivery_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
-    upkeep::Views views_;
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};
@@ -223,7 +221,6 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days),
-      views_(directory_, store_, [this] { return clock_.to_forget_by(); }),
       api_({.directory = directory_,
             .mail = store_,
             .auth = authenticator_,
@@ -300,8 +297,6 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
-    jobs_.add(views_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
-                       .every = config_.expire_every});
     if (process::systemd::watchdog()) spawn(feed_watchdog());
     log::info("server.ready", {{"version", version()},
                                {"pid", getpid()},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "upkeep/views.h"
 
 namespace poplar::upkeep {
 
@@ -21,6 +22,7 @@ Task<Result<>> Retention::round(jobs::Control& control) {
         log::info("housekeeping.done", {{"accounts", totals.accounts},
                                         {"aged_messages", totals.aged},
                                         {"expired_messages", totals.expired},
+                                        {"unwanted_messages", totals.unwanted},
                                         {"purged_accounts", totals.purged},
                                         {"failures", totals.failures},
                                         {"suspended", totals.suspended ? "yes" : "no"}});
@@ -43,6 +45,11 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
         else
             failed(aged.error());
     }
+    auto unwanted = co_await tend_views(directory_, store_, account.id, now);
+    if (unwanted)
+        totals.unwanted += *unwanted;
+    else
+        failed(unwanted.error());
     if (live)
         if (auto mended = co_await store_.mend_times(account.id, now); !mended) failed(mended.error());
     auto expired = co_await store_.expire(account.id, now);

@@ -138,7 +138,7 @@ def test_every_device_gets_every_message(make_server):
         client.ok(b"DELE 1")
         client.ok(b"DELE 3")
         client.quit()
-    server.wait_log_match("views.done .*messages=[12]")
+    server.wait_log_match("housekeeping.done .*unwanted_messages=[12]")
     deadline = time.monotonic() + 10
     while in_inbox(server) != ["two"] and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -174,6 +174,8 @@ def test_a_device_may_share_the_maildrop(server):
         add(server, "x", "--view", "shared", "--since", "now")
     with pytest.raises(CliError, match="no view"):
         add(server, "x", "--view", "other")
+    with pytest.raises(CliError, match="POP3"):
+        add(server, "x", "--view", "own", "--protocols", "submission")
     with pytest.raises(CliError, match="no time"):
         add(server, "x", "--since", "yesterday")
     assert set(devices(server)) == {"old"} and devices(server)["old"]["view"] == "shared"

@@ -30,6 +30,25 @@ TEST(OrderRanges, AreJoinedAndSplit) {
     EXPECT_EQ(shown(ranges & OrderRanges()), "");
 }
 
+TEST(OrderRanges, TakeManyAtOnce) {
+    std::mt19937 random(9);
+    for (int round = 0; round < 300; ++round) {
+        OrderRanges one_by_one, at_once;
+        for (int n = 0; n < 10; ++n) {
+            const OrderKey order(1 + random() % 40);
+            one_by_one.add(order);
+            at_once.add(order);
+        }
+        std::set<OrderKey> more;
+        for (int n = 0; n < 10; ++n) more.insert(OrderKey(1 + random() % 40));
+        std::vector<OrderKey> expected;
+        for (auto order : more)
+            if (one_by_one.add(order)) expected.push_back(order);
+        EXPECT_EQ(at_once.add(std::vector<OrderKey>(more.begin(), more.end())), expected);
+        EXPECT_EQ(at_once, one_by_one);
+    }
+}
+
 TEST(OrderRanges, AreASetWhateverIsDone) {
     std::mt19937 random(5);
     OrderRanges ranges;
@@ -58,6 +77,7 @@ TEST(ViewRecord, IsDecodedAsItWasEncoded) {
     record.hidden_totals = {.messages = 3, .octets = 999, .utf8_messages = 1, .ascii_growth = -7};
     record.used = Timestamp(std::chrono::milliseconds(1234567));
     record.counts = false;
+    record.begins = OrderKey(77);
     record.changes = 1000;
     const auto bytes = encode(record);
     EXPECT_EQ(*decode_view(bytes), record);
@@ -73,6 +93,7 @@ protected:
     static constexpr ViewId kLaptop{8}, kPhone{9};
 
     std::unique_ptr<Maildrop> open(ViewId view) {
+        if (view != kClassicView) EXPECT_TRUE(run(store_.make_view(kAccount, view, kFromTheFirst)));
         auto maildrop = run(store_.open_maildrop(kAccount, view));
         EXPECT_TRUE(maildrop) << (maildrop ? "" : maildrop.error().detail());
         return maildrop ? std::move(*maildrop) : nullptr;
@@ -185,8 +206,11 @@ TEST_F(ViewsTest, BeginWhereTheyAreToldTo) {
     EXPECT_EQ(shown(kLaptop), "m5");
     EXPECT_EQ(shown(kClassicView), "m1 m2 m3 m4 m5");
     remove(kPhone, {1});
-    EXPECT_EQ(let_go({kClassicView}), 3u) << "what a view never showed it does not hold back";
-    EXPECT_EQ(live(), "m4 m5");
+    EXPECT_EQ(let_go({kClassicView}), 1u) << "what a view never showed it neither holds back nor gives away";
+    EXPECT_EQ(live(), "m1 m2 m4 m5");
+    remove(kClassicView, {1, 3});
+    EXPECT_EQ(let_go(), 1u);
+    EXPECT_EQ(live(), "m2 m4 m5");
     expect_sound();
 }
 
@@ -203,9 +227,31 @@ TEST_F(ViewsTest, CountIfTheyCanDeleteAndAreUsed) {
     shown(kLaptop);  // notes that it is used
     shown(kClassicView);
     EXPECT_EQ(let_go(), 0u);
-    clock_.advance(std::chrono::days(1));
+    clock_.advance(std::chrono::days(2));
     EXPECT_EQ(let_go(), 1u) << "the phone has not come for 90 days";
     EXPECT_EQ(live(), "m3");
+    expect_sound();
+}
+
+TEST_F(ViewsTest, AreNotMadeByALogin) {
+    EXPECT_EQ(code_of(run(store_.open_maildrop(kAccount, kLaptop))), Errc::not_found);
+    EXPECT_TRUE(run(store_.views(kAccount))->empty());
+}
+
+TEST_F(ViewsTest, RemovalsByOthersMakeNoRanges) {
+    append_some(100);
+    shown(kLaptop);
+    std::vector<std::string> every_other;
+    for (int n = 2; n <= 100; n += 2) every_other.push_back("m" + std::to_string(n));
+    ASSERT_TRUE(run(store_.remove(kAccount, every_other, "admin")));
+    const auto ranges = [&] {
+        return decode_view(*run(engine_.get(kAccount, keys::view(kLaptop), nullptr)))->hidden.ranges().size();
+    };
+    EXPECT_EQ(ranges(), 0u);
+    remove(kLaptop, {10, 11, 12});
+    EXPECT_EQ(ranges(), 1u) << "with the places between them";
+    remove(kLaptop, {1});
+    EXPECT_EQ(ranges(), 2u);
     expect_sound();
 }
 
@@ -272,6 +318,20 @@ TEST_F(ViewsTest, OfAClientThatDeletesEverythingAreOneRange) {
     expect_sound();
 }
 
+TEST_F(ViewsTest, ARepairGivesNoPlaceToMailToComeThatAViewHides) {
+    append_some(3);
+    remove(kLaptop, {1, 2, 3});
+    EXPECT_EQ(let_go({kClassicView}), 3u);
+    clock_.advance(options_.retention);
+    ASSERT_TRUE(run(store_.expire(kAccount, clock_.now())));
+    put(keys::account(), "damaged");
+    MailStore store(engine_, clock_, options_);
+    ASSERT_TRUE(run(store.repair(kAccount)));
+    ASSERT_TRUE(run(store.check(kAccount)));
+    ASSERT_TRUE(run(store.append(kAccount, message("new"))));
+    EXPECT_EQ((*run(store.open_maildrop(kAccount, kLaptop)))->message_count(), 1u);
+}
+
 TEST_F(ViewsTest, GoWithThePurgeOfTheirAccount) {
     append_some(2);
     remove(kLaptop, {1});
@@ -292,6 +352,7 @@ TEST_F(ViewsTest, ARepairMakesTheirCountsFit) {
     EXPECT_FALSE(run(store_.check(kAccount)));
     EXPECT_TRUE(*run(store_.repair(kAccount)));
     expect_sound();
+    EXPECT_EQ(let_go({kClassicView}), 0u) << "the one that was lost counts as used";
     MailStore store(engine_, clock_, options_);
     EXPECT_EQ((*run(store.open_maildrop(kAccount, kLaptop)))->message_count(), 2u);
     EXPECT_EQ((*run(store.open_maildrop(kAccount, kPhone)))->message_count(), 3u) << "rather twice than never";

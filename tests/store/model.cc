@@ -237,11 +237,13 @@ private:
         const mailstore::ViewId view(step.b % 7 < 2 ? 1 + step.b % 2 : 0);
         const auto& beside = sessions_[1 - step.a % 2];
         const bool other = beside && beside->maildrop->view() == view;
+        if (view != mailstore::kClassicView)
+            value_of(run(store_->make_view(kAccount, view, mailstore::kFromTheFirst)), "make_view");
         auto opened = run(store_->open_maildrop(kAccount, view));
+        if (view != mailstore::kClassicView) views_.insert({mailstore::kClassicView, view});
         expect(opened.has_value() != other, "{}",
                other ? "a second session got the maildrop" : "the maildrop is in use");
         if (!opened) return;
-        if (view != mailstore::kClassicView) views_.insert({mailstore::kClassicView, view});
         session.emplace();
         session->maildrop = std::move(*opened);
         std::uint64_t octets = 0;
