@@ -86,7 +86,7 @@ Task<Result<directory::Device>> find_device(Context& context, const directory::A
     co_return std::move(*found);
 }
 
-/// What a new device is to have of INBOX. Nothing: it has no view of its own.
+/// From when on a new device's own view shows mail. Nothing: it gets no view of its own.
 Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const directory::Device& device,
                                              const directory::Directory& directory) {
     const bool pop3 = device.serves(directory::Service::pop3);

@@ -7,7 +7,7 @@
 
 namespace poplar::mail {
 
-/// What stands in "<" and ">" of a Message-ID, In-Reply-To or References field (RFC 5322 s3.6.4), in order: at most
+/// The ids in "<" and ">" of a Message-ID, In-Reply-To or References field (RFC 5322 s3.6.4), in order: at most
 /// `limit`, the first one and the last ones, since References begins with the conversation's first message and ends
 /// with the one that is answered. One of more than 998 octets is none.
 std::vector<std::string_view> message_ids(std::string_view value, std::size_t limit);

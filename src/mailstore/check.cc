@@ -280,7 +280,7 @@ private:
         if (record_.kept != KeptRows()) bodies_.push_back(body);
     }
 
-    // What is kept of a message goes with its body; the marks of threads with the message that left them.
+    // Rows that are kept of a message go with its body; the marks of threads with the message that left them.
     Task<Result<>> read_kept() {
         std::ranges::sort(bodies_);
         std::uint64_t structures = 0, threads = 0, marks = 0, expected_marks = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// What a POP session holds of INBOX (RFC 1939 s4): the classic view, or another.
+// The view of INBOX that a POP session holds (RFC 1939 s4): the classic one, or another.
 #include <functional>
 #include <map>
 #include <memory>

@@ -172,8 +172,9 @@ public:
     Task<Result<std::uint64_t>> expunge(AccountId account, MailboxId mailbox, std::vector<Uid> uids,
                                         std::string reason);
 
-    // What is known of messages without reading them again. Each is of the message at the same place; one that can't be
-    // read has its error there. Of live messages it is kept: many are asked for together, so that they share a commit.
+    // Knowledge of messages that needs no reading of them again. Each is of the message at the same place; one that
+    // can't be read has its error there. Of live messages it is kept: many are asked for together, so that they share a
+    // commit.
 
     /// Errors: not_found (it was forgotten).
     Task<std::vector<Result<mail::Structure>>> structures(AccountId account, std::vector<StoredMessage> messages);

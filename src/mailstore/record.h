@@ -69,7 +69,7 @@ void count_in(MailboxTotals& totals, const Message& message);
 void count_in(MailboxTotals& totals, const StoredMessage& message);
 void count_out(MailboxTotals& totals, const Message& message);
 void count_out(MailboxTotals& totals, const StoredMessage& message);
-/// What a view hides, out of all.
+/// Takes the messages that a view hides out of all.
 void take_out(MailboxTotals& totals, const MailboxTotals& hidden);
 void subtract(std::uint64_t& counter, std::uint64_t by);
 

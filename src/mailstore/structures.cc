@@ -1,6 +1,6 @@
-// What is kept of a message once somebody asked for it: its structure, which can be made anew from its octets at any
-// time, and its thread, which is its for ever. Both belong to the body, so that they stay when the message is moved,
-// and copies share them. Nothing here is a change that others are told of.
+// Rows that are kept of a message once somebody asked for them: its structure, which can be made anew from its octets
+// at any time, and its thread, which is its for ever. Both belong to the body, so that they stay when the message is
+// moved, and copies share them. Nothing here is a change that others are told of.
 #include <map>
 #include <set>
 

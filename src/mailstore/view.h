@@ -33,7 +33,7 @@ struct ViewOf {
     bool operator==(const ViewOf&) const = default;
 };
 
-/// What a view shows from its beginning.
+/// From when on a view shows mail, beside any other time.
 inline constexpr Timestamp kFromTheFirst = Timestamp::min(), kFromNowOn = Timestamp::max();
 
 /// Orders from first to last.
@@ -61,7 +61,7 @@ public:
     /// False: it is not there.
     bool remove(OrderKey order);
     const std::vector<OrderRange>& ranges() const { return ranges_; }
-    /// What is in both.
+    /// The orders that are in both.
     OrderRanges operator&(const OrderRanges& other) const;
     bool operator==(const OrderRanges&) const = default;
 

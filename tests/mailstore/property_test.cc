@@ -60,7 +60,7 @@ protected:
                "\r\nSubject: s\r\n\r\n";
     }
 
-    /// What is asked of some messages is kept, and their threads are theirs for ever.
+    /// Asks for structures and threads of some messages. Threads are theirs for ever.
     void describe_some() {
         std::vector<StoredMessage> chosen;
         for (auto& one : *run(store_.list(kAccount, OrderKey(0), 10'000)))

@@ -1,4 +1,4 @@
-// What is kept of messages beside them: structures, and threads.
+// Rows that are kept of messages beside them: structures, and threads.
 #include "mailstore/keys.h"
 #include "mailstore/thread_row.h"
 #include "tests/mailstore/mailbox_fixture.h"
