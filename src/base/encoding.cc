@@ -1,5 +1,6 @@
 #include "base/encoding.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -27,11 +28,11 @@ Encoder& Encoder::u32_key(std::uint32_t v) { return append(out_, __builtin_bswap
 Encoder& Encoder::u64_key(std::uint64_t v) { return append(out_, __builtin_bswap64(v)), *this; }
 
 Encoder& Encoder::varint(std::uint64_t v) {
-    while (v >= 0x80) {
-        out_.push_back(static_cast<char>(v | 0x80));
-        v >>= 7;
-    }
-    out_.push_back(static_cast<char>(v));
+    std::array<char, 10> octets;
+    std::size_t n = 0;
+    for (; v >= 0x80; v >>= 7) octets[n++] = static_cast<char>(v | 0x80);
+    octets[n++] = static_cast<char>(v);
+    out_.append(octets.data(), n);
     return *this;
 }
 
@@ -49,13 +50,19 @@ std::string_view Decoder::take(std::size_t size) {
     return bytes;
 }
 
-std::uint8_t Decoder::u8() { return read<std::uint8_t>(take(1)); }
+std::uint8_t Decoder::u8() {
+    if (in_.empty()) return ok_ = false, 0;
+    const auto v = static_cast<std::uint8_t>(in_.front());
+    in_.remove_prefix(1);
+    return v;
+}
 std::uint32_t Decoder::u32() { return read<std::uint32_t>(take(4)); }
 std::uint64_t Decoder::u64() { return read<std::uint64_t>(take(8)); }
 std::uint32_t Decoder::u32_key() { return __builtin_bswap32(u32()); }
 std::uint64_t Decoder::u64_key() { return __builtin_bswap64(u64()); }
 
 std::uint64_t Decoder::varint() {
+    if (!in_.empty() && static_cast<std::uint8_t>(in_.front()) < 0x80) return u8();
     std::uint64_t v = 0;
     std::size_t n = 0;
     for (int shift = 0; shift < 64 && n < in_.size(); shift += 7) {

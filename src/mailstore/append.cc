@@ -70,13 +70,16 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
                 continue;
             }
         }
-        auto flags = co_await flags_of(account, tables, incoming);
-        if (!flags) {
-            results.push_back(pass_on(flags));
-            continue;
-        }
         StoredMessage message;
-        message.flags = std::move(*flags);
+        message.flags.system = incoming.flags & kAllFlags;
+        if (!incoming.keywords.empty()) {
+            auto bits = co_await keyword_bits(account, tables, incoming);
+            if (!bits) {
+                results.push_back(pass_on(bits));
+                continue;
+            }
+            message.flags.keywords = std::move(*bits);
+        }
         message.mailbox = incoming.mailbox;
         message.order = mailbox_record->next_order;
         message.unique_id = incoming.unique_id.empty() ? make_unique_id(generation, message.mailbox, message.order)
@@ -106,24 +109,22 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
-/// The flags that it comes with, by the tables of the mailboxes that the commit has messages for.
-Task<Result<Flags>> Changes::flags_of(AccountId account, std::map<MailboxId, KeywordTable>& tables,
-                                      const NewMessage& message) {
-    Flags flags;
-    flags.system = message.flags & kAllFlags;
-    if (message.keywords.empty()) co_return flags;
+/// Flags::keywords of those that it comes with, by the tables of the mailboxes that the commit has messages for.
+Task<Result<std::string>> Changes::keyword_bits(AccountId account, std::map<MailboxId, KeywordTable>& tables,
+                                                const NewMessage& message) {
     auto table = tables.find(message.mailbox);
     if (table == tables.end()) {
         auto read = co_await keywords(account, message.mailbox);
         if (!read) co_return pass_on(read);
         table = tables.emplace(message.mailbox, std::move(*read)).first;
     }
+    std::string bits;
     for (const auto& name : message.keywords) {
         auto n = table->second.add(name);
         if (!n) co_return pass_on(n);
-        set_bit(flags.keywords, *n);
+        set_bit(bits, *n);
     }
-    co_return flags;
+    co_return bits;
 }
 
 /// Whether a message may be given this unique-id, brought along from elsewhere.

@@ -188,8 +188,8 @@ private:
 
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);
-    Task<Result<Flags>> flags_of(AccountId account, std::map<MailboxId, KeywordTable>& tables,
-                                 const NewMessage& message);
+    Task<Result<std::string>> keyword_bits(AccountId account, std::map<MailboxId, KeywordTable>& tables,
+                                           const NewMessage& message);
     Task<Result<>> admit(AccountId account, std::string_view generation, const std::string& unique_id);
     Task<Result<bool>> is_stored(AccountId account, MailboxId mailbox, Message message);
     Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason,

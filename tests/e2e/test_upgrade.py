@@ -8,10 +8,12 @@ which none of these are."""
 import hashlib
 import json
 import pathlib
+import random
 import tarfile
+import threading
 
 import pytest
-from poplar_server import DOMAIN, make_message
+from poplar_server import DOMAIN, PATIENCE, make_message
 
 STORES = pathlib.Path(__file__).parent / "stores"
 
@@ -109,3 +111,46 @@ def test_an_earlier_store_opens_and_loses_nothing(upgraded):
     assert server.run_cli("rebuild").returncode in (0, 1)
     server.start()
     assert {address: server.cli("mail", "list", address) for address in expected["accounts"]} == before
+
+
+def test_kill_9_among_the_first_changes_costs_nothing(upgraded):
+    """Deliveries to every account, all at once, and the server dies somewhere among them; again, until each account has
+    had its first change and two more."""
+    server, expected = upgraded
+    accounts = list(expected["accounts"])
+    broken = broken_id(server, f"fred@{DOMAIN}")
+    before = {address: [list(m) for m in live(server, address, broken)] for address in accounts}
+    kept = {address: retained(server, address) for address in accounts}
+    acknowledged = {address: 0 for address in accounts}
+    sent = {address: 0 for address in accounts}
+    rng = random.Random(20)
+
+    def change(address):
+        try:
+            while acknowledged[address] < 3:
+                sent[address] += 1
+                server.deliver(address, make_message(f"after {sent[address]}"))
+                acknowledged[address] += 1
+                enough.release()
+        except (OSError, AssertionError, EOFError):
+            pass  # the server died
+
+    for _ in range(60):
+        if min(acknowledged.values()) == 3:
+            break
+        enough = threading.Semaphore(0)
+        senders = [threading.Thread(target=change, args=(address,)) for address in accounts]
+        for sender in senders:
+            sender.start()
+        for _ in range(rng.randint(1, len(accounts))):
+            enough.acquire(timeout=PATIENCE)
+        server.kill()
+        for sender in senders:
+            sender.join()
+        server.start()
+        for address in accounts:
+            now = live(server, address, broken)
+            assert now[:len(before[address])] == before[address], address
+            assert acknowledged[address] <= len(now) - len(before[address]) <= sent[address], address
+            assert retained(server, address) == kept[address], address
+    assert min(acknowledged.values()) == 3, acknowledged
