@@ -1,6 +1,5 @@
 #include "base/encoding.h"
 
-#include <array>
 #include <bit>
 #include <cstring>
 
@@ -28,41 +27,20 @@ Encoder& Encoder::u32_key(std::uint32_t v) { return append(out_, __builtin_bswap
 Encoder& Encoder::u64_key(std::uint64_t v) { return append(out_, __builtin_bswap64(v)), *this; }
 
 Encoder& Encoder::varint(std::uint64_t v) {
-    std::array<char, 10> octets;
-    std::size_t n = 0;
-    for (; v >= 0x80; v >>= 7) octets[n++] = static_cast<char>(v | 0x80);
-    octets[n++] = static_cast<char>(v);
-    out_.append(octets.data(), n);
+    for (; v >= 0x80; v >>= 7) out_.push_back(static_cast<char>(v | 0x80));
+    out_.push_back(static_cast<char>(v));
     return *this;
 }
 
 Encoder& Encoder::string(std::string_view bytes) { return varint(bytes.size()).raw(bytes); }
 Encoder& Encoder::raw(std::string_view bytes) { return out_.append(bytes), *this; }
 
-std::string_view Decoder::take(std::size_t size) {
-    if (!ok_ || in_.size() < size) {
-        ok_ = false;
-        in_ = {};
-        return {};
-    }
-    auto bytes = in_.substr(0, size);
-    in_.remove_prefix(size);
-    return bytes;
-}
-
-std::uint8_t Decoder::u8() {
-    if (in_.empty()) return ok_ = false, 0;
-    const auto v = static_cast<std::uint8_t>(in_.front());
-    in_.remove_prefix(1);
-    return v;
-}
 std::uint32_t Decoder::u32() { return read<std::uint32_t>(take(4)); }
 std::uint64_t Decoder::u64() { return read<std::uint64_t>(take(8)); }
 std::uint32_t Decoder::u32_key() { return __builtin_bswap32(u32()); }
 std::uint64_t Decoder::u64_key() { return __builtin_bswap64(u64()); }
 
-std::uint64_t Decoder::varint() {
-    if (!in_.empty() && static_cast<std::uint8_t>(in_.front()) < 0x80) return u8();
+std::uint64_t Decoder::long_varint() {
     std::uint64_t v = 0;
     std::size_t n = 0;
     for (int shift = 0; shift < 64 && n < in_.size(); shift += 7) {
@@ -76,8 +54,5 @@ std::uint64_t Decoder::varint() {
     in_ = {};
     return 0;
 }
-
-std::string_view Decoder::string() { return take(varint()); }
-std::string_view Decoder::raw(std::size_t size) { return take(size); }
 
 }  // namespace poplar

@@ -32,20 +32,37 @@ private:
 class Decoder {
 public:
     explicit Decoder(std::string_view in) : in_(in) {}
-    std::uint8_t u8();
+    std::uint8_t u8() {
+        const auto octet = take(1);
+        return octet.empty() ? 0 : static_cast<std::uint8_t>(octet.front());
+    }
     std::uint32_t u32();
     std::uint64_t u64();
     std::uint32_t u32_key();
     std::uint64_t u64_key();
-    std::uint64_t varint();
-    std::string_view string();
-    std::string_view raw(std::size_t size);
+    std::uint64_t varint() {
+        if (in_.empty() || static_cast<std::uint8_t>(in_.front()) >= 0x80) return long_varint();
+        return u8();
+    }
+    std::string_view string() { return take(varint()); }
+    std::string_view raw(std::size_t size) { return take(size); }
     bool ok() const { return ok_; }
     bool at_end() const { return in_.empty(); }
     std::string_view remaining() const { return in_; }
 
 private:
-    std::string_view take(std::size_t size);
+    std::string_view take(std::size_t size) {
+        if (!ok_ || in_.size() < size) {
+            ok_ = false;
+            in_ = {};
+            return {};
+        }
+        const auto bytes = in_.substr(0, size);
+        in_.remove_prefix(size);
+        return bytes;
+    }
+    std::uint64_t long_varint();
+
     std::string_view in_;
     bool ok_ = true;
 };

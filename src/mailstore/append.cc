@@ -38,8 +38,10 @@ Task<> Changes::append_all(AccountId account, Hot& hot, std::vector<Append> appe
 Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                                    std::vector<Result<Message>>& results) {
     results.clear();
+    results.reserve(appends.size());
     auto draft = co_await begin(account, hot);
     if (!draft) co_return pass_on(draft);
+    draft->batch.puts.reserve(appends.size() + 1);  // with the account's record
     auto& record = draft->record();
     if (record.closed) {  // between RCPT and the end of the message: nobody would ever find it
         for (std::size_t i = 0; i < appends.size(); ++i)
