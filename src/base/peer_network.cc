@@ -45,7 +45,23 @@ std::optional<PeerKey> ipv4_key(std::string_view text) {
     return kIpv4 | address;
 }
 
+// The upper half of an address, or an IPv4 address, as text.
+std::string text_of(PeerKey key, std::string_view address, std::string_view bits4, std::string_view bits6) {
+    if (key >= kText) return std::string(address.substr(0, kTextLimit));
+    const bool v4 = key >> 32 == kIpv4 >> 32;
+    std::array<unsigned char, 16> octets{};
+    for (std::size_t i = 0; i < (v4 ? 4 : 8); ++i)
+        octets[i] = static_cast<unsigned char>(key >> 8 * ((v4 ? 3 : 7) - i) & 0xff);
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    ::inet_ntop(v4 ? AF_INET : AF_INET6, octets.data(), text.data(), text.size());
+    return std::string(text.data()).append(v4 ? bits4 : bits6);
+}
+
 }  // namespace
+
+std::string peer_text(std::string_view address) { return text_of(peer_key(address), address, "", "/64"); }
+
+std::string network_text(std::string_view address) { return text_of(network_key(address), address, "/24", "/48"); }
 
 PeerKey peer_key(std::string_view peer) {
     peer = peer.substr(0, peer.find('%'));  // a zone names an interface, not a peer

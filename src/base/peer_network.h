@@ -1,6 +1,7 @@
 #pragma once
 // The part of the internet that a limit counts: one customer, and the network around it.
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace poplar {
@@ -18,6 +19,11 @@ PeerKey peer_key(std::string_view address);
 /// The network of that customer, which one party may hold as a whole: the /24 of an IPv4 address, the /48 of an IPv6
 /// address; others are networks of their own.
 PeerKey network_of(PeerKey peer);
+
+/// Both as text, for people: "192.0.2.7" and "192.0.2.0/24", "2001:db8:1:2::/64" and "2001:db8:1::/48"; another
+/// text is its own.
+std::string peer_text(std::string_view address);
+std::string network_text(std::string_view address);
 
 inline PeerKey network_key(std::string_view address) { return network_of(peer_key(address)); }
 

@@ -51,5 +51,18 @@ TEST(PeerKey, TakesForAnAddressWhatTheSystemDoes) {
         EXPECT_GE(peer_key(text), 0xff00'0000'0000'0000u) << text;
 }
 
+TEST(PeerKey, IsShownAsText) {
+    struct Case {
+        std::string_view address, peer, network;
+    };
+    for (auto [address, peer, network] : {Case{"192.0.2.77", "192.0.2.77", "192.0.2.0/24"},
+                                          {"::ffff:192.0.2.77", "192.0.2.77", "192.0.2.0/24"},
+                                          {"2001:db8:1:2::3", "2001:db8:1:2::/64", "2001:db8:1::/48"},
+                                          {"unix", "unix", "unix"}}) {
+        EXPECT_EQ(peer_text(address), peer);
+        EXPECT_EQ(network_text(address), network);
+    }
+}
+
 }  // namespace
 }  // namespace poplar
