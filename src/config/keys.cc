@@ -33,7 +33,8 @@ std::string check_text(const Value& given, Empty empty, std::string& value) {
 }  // namespace
 
 std::string_view Value::type_name() const {
-    static constexpr std::string_view kNames[] = {"a text", "an integer", "true or false", "a fraction", "a list"};
+    static constexpr std::string_view kNames[] = {"a text",     "an integer", "true or false",
+                                                  "a fraction", "a list",     "a section"};
     const auto* other = as<Other>();
     return other ? other->name : kNames[held.index()];
 }
@@ -106,6 +107,46 @@ Key& Keys::paths(std::string name, std::vector<std::string>& value, std::string 
         return path.starts_with('/') ? std::string() : std::string("must hold absolute paths");
     };
     return texts(std::move(name), value, "paths", absolute, std::move(words));
+}
+
+Key& Keys::tables_key(std::string name, std::function<std::string(const std::vector<Value>&)> take,
+                      std::function<std::string()> show, std::string words) {
+    auto set = [take, name](const Value& given) -> std::string {
+        const auto* list = given.as<std::vector<Value>>();
+        if (!list) return wrong_type("sections of the form [[" + name + "]]", given);
+        return take(*list);
+    };
+    return add({name, std::move(words), {}, set, std::move(show)});
+}
+
+std::string Keys::set_all(const Value& table) {
+    const auto* given = table.as<Value::Table>();
+    if (!given) return wrong_type("a section", table);
+    for (std::size_t i = 0; i < given->names.size(); ++i) {
+        const auto& name = given->names[i];
+        const auto known = std::ranges::find(keys_, name, &Key::name);
+        if (known == keys_.end()) {
+            std::vector<std::string_view> names;
+            for (const auto& key : keys_) names.push_back(key.name);
+            const auto meant = nearest(name, names);
+            const auto question = meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant);
+            return fmt::format("unknown key \"{}\"{}", name, question);
+        }
+        if (auto what = known->set(given->values[i]); !what.empty()) return fmt::format("{}: {}", name, what);
+    }
+    return {};
+}
+
+std::string Keys::show_all() const {
+    std::string all;
+    for (const auto& key : keys_) all += fmt::format("{}{} = {}", all.empty() ? "" : ", ", key.name, key.show());
+    return "{" + all + "}";
+}
+
+std::string Keys::ordinal(std::size_t number) {
+    const auto tens = number / 10 % 10, ones = number % 10;
+    const auto* ending = tens == 1 ? "th" : ones == 1 ? "st" : ones == 2 ? "nd" : ones == 3 ? "rd" : "th";
+    return std::to_string(number) + ending;
 }
 
 Key& Keys::number_key(std::string name, std::function<void(std::int64_t)> take, std::function<std::int64_t()> get,

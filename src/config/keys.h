@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-namespace poplar::config {
+#include "config/value.h"
 
-struct Value;
+namespace poplar::config {
 
 /// One key. It is bound to the object that its value goes to, which outlives it.
 struct Key {
@@ -98,6 +98,31 @@ public:
         };
         return choices_key(std::move(name), set, get, words_of(values), std::move(words));
     }
+    /// A list of tables (`[[NAME]]`). `members` declares the keys of one.
+    template <class T>
+    Key& tables(std::string name, std::vector<T>& value, void (*members)(Keys&, T&), std::string words) {
+        auto set = [&value, members, name](const std::vector<Value>& given) {
+            std::vector<T> found(given.size());
+            for (std::size_t i = 0; i < given.size(); ++i) {
+                Keys keys;
+                members(keys, found[i]);
+                if (auto what = keys.set_all(given[i]); !what.empty())
+                    return "the " + ordinal(i + 1) + " [[" + name + "]]: " + what;
+            }
+            value = std::move(found);
+            return std::string();
+        };
+        auto show = [&value, members] {
+            std::string all;
+            for (auto& one : value) {
+                Keys keys;
+                members(keys, one);
+                all += (all.empty() ? "" : ", ") + keys.show_all();
+            }
+            return "[" + all + "]";
+        };
+        return tables_key(std::move(name), set, show, std::move(words));
+    }
     /// A key of a kind that no other has.
     Key& add(Key key);
 
@@ -110,6 +135,12 @@ private:
         for (const auto& [word, value] : values) list.push_back(word);
         return list;
     }
+    Key& tables_key(std::string name, std::function<std::string(const std::vector<Value>&)> set,
+                    std::function<std::string()> show, std::string words);
+    /// Takes over a table. Returns what is wrong with it, or "".
+    std::string set_all(const Value& table);
+    std::string show_all() const;                    ///< as an inline table
+    static std::string ordinal(std::size_t number);  ///< "2nd"
     Key& number_key(std::string name, std::function<void(std::int64_t)> set, std::function<std::int64_t()> get,
                     std::int64_t least, std::int64_t most, std::string words);
     Key& size_key(std::string name, std::function<void(std::uint64_t)> set, std::function<std::uint64_t()> get,

@@ -13,13 +13,24 @@ namespace poplar::config {
 
 namespace {
 
+Value value_of(const toml::node& node);
+
+Value::Table table_of(const toml::table& table) {
+    Value::Table out;
+    for (const auto& [name, node] : table) {
+        out.names.emplace_back(name.str());
+        out.values.push_back(value_of(node));
+    }
+    return out;
+}
+
 Value value_of(const toml::node& node) {
     switch (node.type()) {
         case toml::node_type::string: return {node.as_string()->get()};
         case toml::node_type::integer: return {node.as_integer()->get()};
         case toml::node_type::boolean: return {node.as_boolean()->get()};
         case toml::node_type::floating_point: return {node.as_floating_point()->get()};
-        case toml::node_type::table: return {Value::Other{"a section"}};
+        case toml::node_type::table: return {table_of(*node.as_table())};
         case toml::node_type::array: break;
         default: return {Value::Other{"a date"}};
     }

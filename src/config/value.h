@@ -10,9 +10,13 @@ namespace poplar::config {
 /// The value of a key, as the file has it.
 struct Value {
     struct Other {
-        std::string_view name;  ///< "a section", "a date"
+        std::string_view name;  ///< "a date"
     };
-    std::variant<std::string, std::int64_t, bool, double, std::vector<Value>, Other> held;
+    struct Table {
+        std::vector<std::string> names;
+        std::vector<Value> values;  ///< one for each name
+    };
+    std::variant<std::string, std::int64_t, bool, double, std::vector<Value>, Table, Other> held;
 
     template <class T>
     const T* as() const {
