@@ -17,6 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(**known <= kProxyHeaderLimit);
     const auto header = parse_proxy_header(octets.substr(0, **known));
     if (!header) CHECK(header.error().code() == poplar::Errc::invalid);
+    if (header && header->tls)
+        for (const auto& text : {header->tls->version, header->tls->cipher})
+            CHECK(text.size() <= 64 && std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; }));
     if (!header || header->source != ProxyHeader::Source::client) return 0;
     CHECK(peer_at(header->client.address, header->client.port));
     return 0;

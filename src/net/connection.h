@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,6 +49,16 @@ inline std::optional<LineBounds> find_line(std::string_view received, LineEnd en
     if (at == received.npos) return std::nullopt;
     return LineBounds{at > 0 && received[at - 1] == '\r' ? at - 1 : at, at + 1};
 }
+
+/// What is known of the session on a connection, for a list of those that are open.
+struct SessionFacts {
+    std::string_view service;     ///< "pop3s"; "": none
+    std::string id;               ///< as the log has it; "": none has begun
+    std::string account, device;  ///< of a login; "": nobody has logged in, or no device
+    SteadyTime since = SteadyClock::now();
+    SteadyTime heard = since;   ///< when the peer last sent something
+    std::function<void()> end;  ///< ends it at once; null: nothing has begun that could end
+};
 
 /// agreed: the peer has said that it sends nothing more (QUIT).
 enum class Parting { abrupt, agreed };
@@ -109,6 +120,8 @@ public:
     virtual std::string local_address() const = 0;
     /// The user who connected, if the peer is a process of this machine at a local socket.
     virtual std::optional<uid_t> local_user() const { return std::nullopt; }
+    SessionFacts& session() { return session_; }
+    const SessionFacts& session() const { return session_; }
     /// A line about what the peer does, within its share of the log (log::Cause).
     void log(log::Level level, std::string_view event, std::initializer_list<log::Field> fields);
 
@@ -125,6 +138,7 @@ protected:
     virtual std::uint64_t octets_received() const { return 0; }
 
 private:
+    SessionFacts session_;
     std::uint64_t logged_up_to_ = 0;  // octets received that lines were written for
 };
 

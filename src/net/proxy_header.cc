@@ -63,16 +63,60 @@ Result<ProxyHeader> parse_text(std::string_view line) {
     return ProxyHeader{ProxyHeader::Source::client, std::move(*client)};
 }
 
+// s2.2: type, two octets of length, value. Takes the first off `octets`; nothing: none is left, or it is cut off.
+struct Addition {
+    unsigned type;
+    std::string_view value;
+};
+std::optional<Addition> next_addition(std::string_view& octets) {
+    if (octets.size() < 3) return std::nullopt;
+    const auto size = two_octets(octets, 1);
+    if (octets.size() - 3 < size) return std::nullopt;
+    Addition found{octet(octets, 0), octets.substr(3, size)};
+    octets.remove_prefix(3 + size);
+    return found;
+}
+
+std::string printable(std::string_view text) {
+    constexpr std::size_t kMost = 64;
+    std::string out(text.substr(0, kMost));
+    for (char& c : out)
+        if (c <= ' ' || c > '~') c = '?';
+    return out;
+}
+
+// s2.2.5: what is said about the client and about its certificate, then additions of its own.
+std::optional<ProxyHeader::Tls> tls_in(std::string_view additions) {
+    constexpr unsigned kSsl = 0x20, kVersion = 0x21, kCipher = 0x23;
+    constexpr unsigned kOverSsl = 1, kShownHere = 2, kShownBefore = 4;
+    constexpr std::size_t kFixed = 5;
+    while (auto addition = next_addition(additions)) {
+        auto& value = addition->value;
+        if (addition->type != kSsl || value.size() < kFixed || (octet(value, 0) & kOverSsl) == 0) continue;
+        ProxyHeader::Tls tls;
+        const bool shown = (octet(value, 0) & (kShownHere | kShownBefore)) != 0;
+        tls.certificate = shown && value.substr(1, 4) == "\0\0\0\0"sv;
+        value.remove_prefix(kFixed);
+        while (auto part = next_addition(value)) {
+            if (part->type == kVersion) tls.version = printable(part->value);
+            if (part->type == kCipher) tls.cipher = printable(part->value);
+        }
+        return tls;
+    }
+    return std::nullopt;
+}
+
 Result<ProxyHeader> parse_binary(std::string_view octets) {
     if (octet(octets, 12) == (kVersion2 << 4 | kLocal)) return ProxyHeader{ProxyHeader::Source::proxy};
     const auto addresses = octets.substr(kFixedOctets);
-    // Addresses of both ends, then their ports; what follows (s2.2.1) is of no use here.
+    // Addresses of both ends, then their ports; of what follows (s2.2.1) only the client's TLS is of use here.
     const auto client = [&](int family, std::size_t size) -> Result<ProxyHeader> {
         if (addresses.size() < 2 * size + 4) return fail(Errc::invalid, "is too short for its addresses");
         char text[INET6_ADDRSTRLEN] = "";
         inet_ntop(family, addresses.data(), text, sizeof text);
         const auto port = static_cast<std::uint16_t>(two_octets(addresses, 2 * size));
-        return ProxyHeader{ProxyHeader::Source::client, *peer_at(std::string(text), port)};
+        return ProxyHeader{ProxyHeader::Source::client, *peer_at(std::string(text), port),
+                           tls_in(addresses.substr(2 * size + 4))};
     };
     switch (octet(octets, 13)) {
         case kUnspecified:

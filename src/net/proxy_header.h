@@ -3,6 +3,7 @@
 // text) and 2 (binary), as HAProxy's proxy-protocol.txt defines them. Pure functions over octets.
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -21,6 +22,13 @@ struct ProxyHeader {
     };
     Source source = Source::unknown;
     Peer client = {};  ///< as the proxy sees it: its loopback is not ours
+
+    /// What the proxy says about the client's TLS.
+    struct Tls {
+        std::string version, cipher;  ///< printable, at most 64 octets; "": not said
+        bool certificate = false;     ///< the client showed one that the proxy found good
+    };
+    std::optional<Tls> tls = {};
 };
 
 /// How many octets the header has that `octets` begin with. None: that does not show yet, and all of `octets` belong to

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/intrusive/list.hpp>
+#include <iterator>
 #include <system_error>
 
 #include "base/log.h"
@@ -84,7 +85,7 @@ struct Server::Shared {
     std::atomic<std::size_t> accepting = 0;  // accept loops that have not ended
     std::atomic<bool> stopping = false;
     std::atomic<std::uint64_t> accepted = 0, refused_total = 0, refused_peer = 0;
-    Seldom refusals, exhaustion;
+    Seldom refusals, exhaustion, passers_by;
 
     std::mutex mutex;  // for what follows
     std::vector<std::string> local_paths;
@@ -142,7 +143,17 @@ Task<bool> Server::Shared::meet_client(const Service& service, StreamConnection&
     } else if (header->source == ProxyHeader::Source::unknown) {
         peer.loopback = false;
     }
+    const auto proxy = connection.peer().address;
     connection.set_peer(peer);
+    // For the log alone: what the proxy checked is no proof to us.
+    if (const auto& tls = header->tls)
+        connection.log(log::Level::info, "net.proxy_tls",
+                       {{"service", service.name},
+                        {"peer", peer.address},
+                        {"proxy", proxy},
+                        {"tls", tls->version.empty() ? "yes" : tls->version},
+                        {"cipher", tls->cipher},
+                        {"certificate", tls->certificate ? "yes" : "no"}});
     auto limit = place.count_for(peer);
     if (!limit) co_return true;
     note_refusal(service, peer, *limit);
@@ -174,6 +185,12 @@ Task<> Server::Shared::session(std::shared_ptr<Shared> self, std::shared_ptr<con
 
 void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
                              const std::shared_ptr<const Offer>& service, FileDescriptor socket, Peer peer) {
+    if (service->proxies_only && !service->proxies.contains(peer.address)) {
+        if (std::uint64_t held_back = 0; passers_by.now(held_back))
+            log::warning("net.not_a_proxy",
+                         {{"service", service->name}, {"peer", peer.address}, {"not_logged", held_back}});
+        return;
+    }
     auto place = places.enter(service->number, socket.get());
     if (!place) return refuse(*service, socket.get(), peer, place.error());
     // A proxy's connection counts for its client, once that is known.
@@ -182,6 +199,7 @@ void Server::Shared::welcome(std::shared_ptr<Shared> self, std::size_t worker,
     ++accepted;
     auto executor = workers.executor(worker);
     auto connection = make_connection(executor, std::move(socket), peer, connection_options);
+    connection->session().service = service->name;
     auto& station = stations[worker];
     station.connections.push_back(*connection);
     if (station.draining) connection->stop_reading();
@@ -295,6 +313,69 @@ Task<bool> Server::idle(std::chrono::milliseconds patience) {
         co_await timer.async_wait(asio::as_tuple(use_awaitable));
     }
     co_return true;
+}
+
+namespace {
+
+Server::OpenSession described(const Connection& connection) {
+    const auto& facts = connection.session();
+    return {.service = std::string(facts.service),
+            .id = facts.id,
+            .account = facts.account,
+            .device = facts.device,
+            .peer = connection.peer().address,
+            .since = facts.since,
+            .heard = facts.heard,
+            .tls = connection.tls() != nullptr,
+            .sending = connection.sending()};
+}
+
+// Both run on the worker of the station.
+
+Task<Server::OpenSessions> look_through(Station& station, std::string account, std::size_t limit) {
+    Server::OpenSessions found;
+    for (const auto& connection : station.connections) {
+        if (!account.empty() && connection.session().account != account) continue;
+        found.more = found.some.size() == limit;
+        if (found.more) break;
+        found.some.push_back(described(connection));
+    }
+    co_return found;
+}
+
+Task<std::optional<Server::OpenSession>> end_in(Station& station, std::string id) {
+    for (auto& connection : station.connections) {
+        const auto& facts = connection.session();
+        if (facts.id != id || !facts.end) continue;
+        auto was = described(connection);
+        facts.end();
+        co_return was;
+    }
+    co_return std::nullopt;
+}
+
+}  // namespace
+
+Task<Server::OpenSessions> Server::sessions(std::string account, std::size_t limit) {
+    OpenSessions all;
+    for (std::size_t i = 0; i < shared_->stations.size() && !all.more; ++i) {
+        auto look = look_through(shared_->stations[i], account, limit - all.some.size());
+        auto part = co_await asio::co_spawn(shared_->workers.executor(i), std::move(look), use_awaitable);
+        std::ranges::move(part.some, std::back_inserter(all.some));
+        all.more = part.more;
+    }
+    std::ranges::sort(all.some, {}, &OpenSession::since);
+    co_return all;
+}
+
+Task<std::optional<Server::OpenSession>> Server::end_session(std::string id) {
+    if (id.empty()) co_return std::nullopt;
+    for (std::size_t i = 0; i < shared_->stations.size(); ++i) {
+        auto ended =
+            co_await asio::co_spawn(shared_->workers.executor(i), end_in(shared_->stations[i], id), use_awaitable);
+        if (ended) co_return ended;
+    }
+    co_return std::nullopt;
 }
 
 Server::Counters Server::counters() const { return {shared_->accepted, shared_->refused_total, shared_->refused_peer}; }

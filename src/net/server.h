@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/asio.h"
 #include "base/networks.h"
@@ -20,7 +23,7 @@ namespace poplar::net {
 
 struct ServerLimits : PlaceLimits, HandshakeLimits {
     std::chrono::seconds tls_handshake{30};  ///< for implicit TLS
-    std::chrono::seconds proxy_header{10};   ///< for a proxy to say who its client is
+    std::chrono::seconds proxy_header{5};    ///< for a proxy to say who its client is
     ConnectionOptions connection{};
 };
 
@@ -36,6 +39,7 @@ struct Service {
     /// Proxies are in these networks: each connection from there begins with a header of the PROXY protocol (in front
     /// of TLS), and is then that of the client in it.
     Networks proxies = {};
+    bool proxies_only = false;  ///< nobody else may connect
 };
 
 /// Functions may be called from any thread. Order at the end: stop_accepting(), drain(), wait for live() to be 0 as
@@ -56,6 +60,23 @@ public:
     /// True once live() is 0 and, after stop_accepting(), nothing can begin any more; false if that took longer than
     /// `patience`.
     Task<bool> idle(std::chrono::milliseconds patience);
+
+    /// A connection and the session on it.
+    struct OpenSession {
+        std::string service, id, account, device, peer;
+        SteadyTime since{}, heard{};  ///< when it was accepted, and when the peer last sent something
+        bool tls = false;
+        bool sending = false;  ///< it waits for the peer to take what is sent
+    };
+    /// Those of an account; "": all. At most `limit`, and whether there are more. Each worker looks through its
+    /// connections once, which the sessions do not pay for.
+    struct OpenSessions {
+        std::vector<OpenSession> some;
+        bool more = false;
+    };
+    Task<OpenSessions> sessions(std::string account, std::size_t limit);
+    /// Ends the session with this id at once. What it was; nothing: there is none.
+    Task<std::optional<OpenSession>> end_session(std::string id);
 
     struct Counters {
         std::uint64_t accepted = 0;

@@ -102,6 +102,10 @@ private:
 
     std::string_view unconsumed() const { return std::string_view(input_).substr(begin_); }
     bool nothing_unread() const { return tls_ ? tls_->nothing_unread() : drained_; }
+    void count_received(std::size_t octets) {
+        received_ += octets;
+        if (octets != 0) session().heard = SteadyClock::now();
+    }
     Attempt receive(std::span<char> into);
     Attempt transmit(Unsent& unsent);
     Attempt send_pieces(const Unsent& unsent);
@@ -222,7 +226,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::await_octets(std::span<char> int
     if (tls_) {
         tls_->received(octets);
     } else {
-        received_ += octets;
+        count_received(octets);
         drained_ = octets < into.size();
     }
     if (own) input_.resize(before + octets);
@@ -261,7 +265,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::
         const auto target = own ? std::span<char>(t_scratch) : into;
         if (!nothing_unread() || stopping_) attempt = receive(target);
         if (attempt.outcome == Attempt::Outcome::moved) {
-            received_ += attempt.octets;
+            count_received(attempt.octets);
             drained_ = attempt.octets < target.size();
             if (own) input_.append(target.data(), attempt.octets);
             if (turn::over())

@@ -34,6 +34,11 @@ void Lines::oust() {
         connection_.abort();
 }
 
+void Lines::cut() {
+    cut_ = true;
+    connection_.abort();
+}
+
 Task<Result<>> Lines::guard(Task<Result<>> run, std::string_view event, std::string_view session_id) {
     try {
         co_return co_await std::move(run);
@@ -48,6 +53,7 @@ Task<Result<>> Lines::guard(Task<Result<>> run, std::string_view event, std::str
 }
 
 std::string_view Lines::reason(const Result<>& ended) const {
+    if (cut_) return "ended_by_operator";
     if (ousted_) return "account_changed";
     if (!reason_.empty()) return reason_;
     if (ended) return kQuit;

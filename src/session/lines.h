@@ -33,7 +33,7 @@ public:
     /// The next line, if all of it has come and it is at most `limit` octets long with its end. It stays the next one
     /// until consume(). Valid until the next read.
     std::optional<Line> at_hand(std::size_t limit, net::LineEnd end = net::LineEnd::crlf_or_lf) const {
-        if (ousted_) return std::nullopt;
+        if (ousted_ || cut_) return std::nullopt;
         const auto received = connection_.at_hand();
         const auto line = net::find_line(received, end);
         if (!line || line->whole > limit) return std::nullopt;
@@ -57,6 +57,8 @@ public:
     /// Ends the session because its account has changed since the login. If it waits for a command, read() fails at
     /// once; if it has a command under way, the connection is cut.
     void oust();
+    /// Ends the session because an operator wants it so: the connection is cut.
+    void cut();
 
     /// Awaits a session's whole run. An exception (no memory, or a mistake of ours) ends this session alone: it is
     /// logged as `event`, and the session's reason is kFailed.
@@ -71,7 +73,7 @@ private:
     std::string_view reason_;
     const std::uint32_t bad_commands_allowed_;
     std::uint32_t bad_commands_ = 0;
-    bool reading_ = false, ousted_ = false;
+    bool reading_ = false, ousted_ = false, cut_ = false;
 };
 
 }  // namespace poplar::session

@@ -105,4 +105,36 @@ TEST(ProxyHeader, IsRefusedIfItSaysSomethingElse) {
     }
 }
 
+TEST(ProxyHeader, SaysWhatTheProxyKnowsOfTheClientsTls) {
+    const auto noop = "\x04\0\x03zzz"s;
+    const auto parts =
+        "\x21\0\x07TLSv1.3\x22\0\x03"
+        "bob\x23\0\x16TLS_AES_128_GCM_SHA256"s;
+    auto ssl = [](char client, std::string_view verify, std::string_view inside) {
+        const auto size = 5 + inside.size();
+        return "\x20"s + static_cast<char>(size >> 8) + static_cast<char>(size & 0xff) + client + std::string(verify) +
+               std::string(inside);
+    };
+    auto tls_of = [](const std::string& more) { return parse_proxy_header(binary(0x21, 0x11, kV4, more))->tls; };
+    const auto good = "\0\0\0\0"s, bad = "\0\0\0\x01"s;
+    auto tls = tls_of(noop + ssl(3, good, parts));
+    ASSERT_TRUE(tls);
+    EXPECT_EQ(tls->version, "TLSv1.3");
+    EXPECT_EQ(tls->cipher, "TLS_AES_128_GCM_SHA256");
+    EXPECT_TRUE(tls->certificate);
+    EXPECT_FALSE(tls_of(ssl(3, bad, parts))->certificate) << "shown, and not good";
+    EXPECT_FALSE(tls_of(ssl(1, good, parts))->certificate) << "none shown";
+    EXPECT_FALSE(tls_of(ssl(0, good, parts))) << "no TLS";
+    EXPECT_FALSE(tls_of(noop));
+    EXPECT_FALSE(tls_of("\x20\0\x09"s)) << "cut off";
+    EXPECT_EQ(tls_of(ssl(1, good,
+                         "\x21\0\xff"
+                         "TLS"s))
+                  ->version,
+              "")
+        << "cut off within";
+    EXPECT_EQ(tls_of(ssl(1, good, "\x21\0\x04\x1b[0m"s))->version, "?[0m");
+    EXPECT_EQ(tls_of(ssl(1, good, "\x21\0\x64"s + std::string(100, 'x')))->version.size(), 64u);
+}
+
 }  // namespace

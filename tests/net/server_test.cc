@@ -226,6 +226,54 @@ TEST_F(ServerTest, AnExceptionEndsOnlyItsSession) {
     EXPECT_EQ(good.read_line(), "fine");
 }
 
+// What a session tells of itself is seen, and it can be ended, from any thread.
+TEST_F(ServerTest, ListsItsSessionsAndEndsOne) {
+    static std::atomic<int> number;
+    number = 0;
+    auto named = [](std::unique_ptr<Connection> connection) -> Task<> {
+        auto& facts = connection->session();
+        facts.id = "s" + std::to_string(++number);
+        facts.account = facts.id == "s2" ? "fred@example.org" : "";
+        facts.end = [&peer = *connection] { peer.abort(); };
+        return echo(std::move(connection));
+    };
+    start({}, {"echo", "busy\r\n", named, {}});
+    auto first = NetClient::connect(port_);
+    EXPECT_EQ(first.read_line(), "ready");
+    auto second = NetClient::connect(port_);
+    EXPECT_EQ(second.read_line(), "ready");
+    auto third = NetClient::connect(port_);
+    EXPECT_EQ(third.read_line(), "ready");
+    auto all = test::run(server_->sessions("", 10));
+    ASSERT_EQ(all.some.size(), 3u);
+    EXPECT_FALSE(all.more);
+    EXPECT_EQ(all.some[0].id, "s1") << "the oldest first";
+    EXPECT_EQ(all.some[0].service, "echo");
+    EXPECT_EQ(all.some[0].peer, "127.0.0.1");
+    EXPECT_TRUE(test::run(server_->sessions("", 2)).more);
+    auto freds = test::run(server_->sessions("fred@example.org", 10));
+    ASSERT_EQ(freds.some.size(), 1u);
+    EXPECT_EQ(freds.some[0].id, "s2");
+    EXPECT_FALSE(test::run(server_->end_session("s9")));
+    EXPECT_FALSE(test::run(server_->end_session("")));
+    auto ended = test::run(server_->end_session("s2"));
+    ASSERT_TRUE(ended);
+    EXPECT_EQ(ended->account, "fred@example.org");
+    EXPECT_EQ(second.read_all(), "");
+    first.send("still here\r\n");
+    EXPECT_EQ(first.read_line(), "still here");
+}
+
+TEST_F(ServerTest, LetsOnlyProxiesInWhereItIsTold) {
+    Service service{"echo", "busy\r\n", echo, {}};
+    service.proxies = *Networks::parse(std::vector<std::string>{"192.0.2.0/24"});
+    service.proxies_only = true;
+    start({}, std::move(service));
+    auto stranger = NetClient::connect(port_);
+    EXPECT_EQ(stranger.read_all(), "") << "not a word";
+    EXPECT_EQ(server_->counters().accepted, 0u);
+}
+
 TEST_F(ServerTest, DrainingLetsSessionsSayGoodbye) {
     start({});
     auto first = NetClient::connect(port_), second = NetClient::connect(port_);

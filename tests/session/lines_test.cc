@@ -125,5 +125,15 @@ TEST(SessionLines, WhoHasACommandUnderWayIsCutByAnOusting) {
     EXPECT_EQ(peer.lines.reason(fail(Errc::closed, "")), "account_changed");
 }
 
+TEST(SessionLines, AnOperatorEndsASessionWhateverItDoes) {
+    Peer peer({.flights = {"one\r\ntwo\r\n"}});
+    EXPECT_TRUE(test::run(peer.lines.read(100, 1s)));
+    peer.lines.cut();
+    EXPECT_FALSE(peer.lines.at_hand(100)) << "no command is obeyed any more";
+    EXPECT_FALSE(test::run(peer.lines.read(100, 1s)));
+    EXPECT_FALSE(test::run(peer.connection.write("+OK\r\n")));
+    EXPECT_EQ(peer.lines.reason(fail(Errc::closed, "")), "ended_by_operator");
+}
+
 }  // namespace
 }  // namespace poplar::session
