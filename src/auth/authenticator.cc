@@ -10,11 +10,14 @@
 #include <new>
 #include <optional>
 
+#include "auth/device_uses.h"
 #include "auth/familiar_peers.h"
 #include "auth/hash_places.h"
+#include "auth/kept_limits.h"
 #include "auth/password.h"
 #include "auth/throttle.h"
 #include "auth/verified_cache.h"
+#include "auth/waiters.h"
 #include "base/async_mutex.h"
 #include "base/fair_pool.h"
 #include "base/log.h"
@@ -23,6 +26,7 @@
 #include "base/random.h"
 #include "base/steady.h"
 #include "base/turn.h"
+#include "directory/server_records.h"
 
 namespace poplar::auth {
 
@@ -35,6 +39,8 @@ using directory::Device;
 
 constexpr std::size_t kKindsFrom = 1000;  // accounts that are looked at for what SCRAM keys look like here
 constexpr auto kKindsFor = std::chrono::hours(1);
+constexpr std::string_view kRecord = "limits";
+constexpr std::size_t kKeptLimits = 2'000;
 
 /// The account's SCRAM keys. They stand beside a hash, or in its place.
 std::optional<ScramKeys> keys_of(const Account& account, ScramHash hash) {
@@ -96,31 +102,43 @@ ThrottleOptions throttle(const Options& options, std::uint32_t failures) {
     return {failures, options.failure_window, options.longest_delay, options.failure_entries};
 }
 
+/// A name as it may stand in a list: what strangers make up can be long.
+std::string shortened(std::string_view name) { return std::string(name.substr(0, 320)); }
+
 }  // namespace
 
 struct Authenticator::Impl {
-    Impl(directory::Directory& d, const Options& o)
+    Impl(directory::Directory& d, const Options& o, activity::Ledger* l)
         : directory(d),
           options(o),
+          ledger(l),
           verified(o.cache_ttl, o.cache_entries),
           familiar(d, o.familiar_peers, o.cache_entries),
           pairs(throttle(o, o.failures_per_pair)),
           peers(throttle(o, o.failures_per_peer)),
+          networks(throttle(o, o.failures_per_network)),
           accounts(throttle(o, o.failures_per_account)),
+          passwords(throttle(o, o.failures_per_password)),
+          wrong_before(throttle(o, 1)),
           tokens(throttle(o, o.failures_per_peer)),
+          waiters(o.waiting_per_network),
           places(o.hashes_per_account),
           pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {
         random_bytes(key.data(), key.size());
     }
 
     // The limits. A peer that the account was logged in from lately is held up only by failures of that pair. Any other
-    // peer is held up by the pair's failures, by all failures of the peer, and by those of all strangers at the
-    // account. A name that nobody has is counted as an account, so that the limits don't tell which names exist.
+    // peer is held up by the pair's failures, by all failures of the peer and of its network, by those of all strangers
+    // at the account, and by those of the same password at other accounts. A name that nobody has is counted as an
+    // account, so that the limits don't tell which names exist.
 
     struct Keys {
         PeerKey peer;
         bool peer_counts;  ///< this machine's does not: a front end may have many users
-        Throttle::Key account, pair;
+        Throttle::Key account, pair, network;
+        Throttle::Key password = 0;      ///< what was typed, from that network; 0: not known
+        Throttle::Key attempt = 0;       ///< the same at this account, as long as its credential stays
+        std::string_view name, address;  ///< the account's or what was given, and the peer's; the caller keeps them
     };
     enum class Limits { pair, others, all };
 
@@ -138,10 +156,25 @@ struct Authenticator::Impl {
 
     Keys counted(const std::string& name, const std::optional<Account>& account, std::string_view peer,
                  bool loopback) const {
-        Keys keys{.peer = loopback ? kThisMachine : peer_key(peer), .peer_counts = !loopback, .account = 0, .pair = 0};
+        Keys keys{.peer = loopback ? kThisMachine : peer_key(peer),
+                  .peer_counts = !loopback,
+                  .account = 0,
+                  .pair = 0,
+                  .network = 0,
+                  .name = account ? account->address : name,
+                  .address = peer};
         keys.account = account ? hashed(account->id.value, 0) : hashed(unknown(name));
         keys.pair = hashed(keys.account, keys.peer);
+        keys.network = network_of(keys.peer);
         return keys;
+    }
+
+    /// With what was typed, so that the same wrong password from the same network counts once: a telephone that was
+    /// not told the new one tries the old one again and again.
+    void add_password(Keys& keys, const std::optional<Account>& account, std::string_view typed) const {
+        const auto password = hashed(hashed(typed), keys.network);
+        if (keys.peer_counts) keys.password = password;
+        keys.attempt = hashed(hashed(keys.account, account ? account->credential_version : 0), password);
     }
 
     /// The one spelling of a name that nobody has.
@@ -153,19 +186,23 @@ struct Authenticator::Impl {
     bool is_over(const Keys& keys, Limits limits) const {
         if (limits != Limits::others && pairs.is_over(keys.pair)) return true;
         if (limits == Limits::pair) return false;
-        return (keys.peer_counts && peers.is_over(keys.peer)) || accounts.is_over(keys.account);
+        if (keys.peer_counts && (peers.is_over(keys.peer) || networks.is_over(keys.network))) return true;
+        return accounts.is_over(keys.account) || (keys.password != 0 && passwords.is_over(keys.password));
     }
 
     /// Waits until the next attempt may be judged. Errors: busy (it would take too long).
     Task<Result<>> wait_for_turn(Keys keys, Limits limits) {
-        std::array<std::pair<Throttle*, Throttle::Key>, 3> used;
-        std::size_t count = 0;
-        if (limits != Limits::others) used[count++] = {&pairs, keys.pair};
-        if (limits != Limits::pair) used[count++] = {&accounts, keys.account};
-        if (limits != Limits::pair && keys.peer_counts) used[count++] = {&peers, keys.peer};
-        co_return co_await wait_for_turn(std::vector(used.begin(), used.begin() + static_cast<std::ptrdiff_t>(count)));
+        std::vector<std::pair<Throttle*, Throttle::Key>> used;
+        if (limits != Limits::others) used.emplace_back(&pairs, keys.pair);
+        if (limits != Limits::pair) used.emplace_back(&accounts, keys.account);
+        if (limits != Limits::pair && keys.password != 0) used.emplace_back(&passwords, keys.password);
+        if (limits != Limits::pair && keys.peer_counts) used.emplace_back(&peers, keys.peer);
+        if (limits != Limits::pair && keys.peer_counts) used.emplace_back(&networks, keys.network);
+        co_return co_await wait_for_turn(std::move(used), keys);
     }
-    Task<Result<>> wait_for_turn(std::vector<std::pair<Throttle*, Throttle::Key>> used) {
+    Task<Result<>> wait_for_turn(std::vector<std::pair<Throttle*, Throttle::Key>> used, Keys keys) {
+        auto waiting = keys.peer_counts ? waiters.enter(keys.network) : waiters.enter_any();
+        if (!waiting) co_return fail(Errc::busy, "too many logins from this network wait for a turn");
         for (auto [throttle, at] : used)
             if (throttle->wait(at) > options.longest_wait) co_return fail(Errc::busy, "too many failures");
         auto turn = SteadyClock::now();
@@ -176,10 +213,98 @@ struct Authenticator::Impl {
     }
 
     void record_failure(const Keys& keys, bool is_familiar) {
-        pairs.record_failure(keys.pair);
+        if (keys.attempt != 0) {
+            if (wrong_before.has_failed(keys.attempt)) return;
+            wrong_before.record_failure(keys.attempt);
+        }
+        const auto name = shortened(keys.name), peer = peer_text(keys.address), network = network_text(keys.address);
+        pairs.record_failure(keys.pair, {name, peer});
         if (is_familiar) return;
-        accounts.record_failure(keys.account);
-        if (keys.peer_counts) peers.record_failure(keys.peer);
+        if (accounts.record_failure(keys.account, {name, ""})) tell("account", keys, options.failures_per_account);
+        if (keys.password != 0 && passwords.record_failure(keys.password, {"", network}))
+            tell("password", keys, options.failures_per_password);
+        if (!keys.peer_counts) return;
+        if (peers.record_failure(keys.peer, {"", peer})) tell("peer", keys, options.failures_per_peer);
+        if (networks.record_failure(keys.network, {"", network})) tell("network", keys, options.failures_per_network);
+    }
+
+    /// Tells the operator that somebody guesses: once while a limit is passed, and not about each failure.
+    static void tell(std::string_view limit, const Keys& keys, std::uint32_t failures) {
+        log::warning("auth.guessing", {{"peer", keys.address},
+                                       {"network", network_text(keys.address)},
+                                       {"limit", limit},
+                                       {"failures", failures},
+                                       {"name", shortened(keys.name)}});
+    }
+
+    /// For the account's own ledger.
+    void note_refused(const Account& account, std::string_view peer, directory::Service service, std::string_view why,
+                      const Device* device = nullptr) const {
+        if (ledger == nullptr) return;
+        activity::Origin origin{.peer = std::string(peer), .protocol = std::string(to_string(service))};
+        if (device != nullptr) origin.device = device->id, origin.device_name = device->name;
+        ledger->note(account.id, activity::Kind::refused, origin, why);
+    }
+
+    std::vector<std::pair<std::string_view, Throttle*>> limits() {
+        return {{"pair", &pairs},       {"peer", &peers},         {"network", &networks},
+                {"account", &accounts}, {"password", &passwords}, {"token", &tokens}};
+    }
+
+    std::vector<HeldUp> held_up() {
+        std::vector<HeldUp> all;
+        for (const auto& [limit, throttle] : limits())
+            for (auto& one : throttle->held())
+                all.push_back({limit, std::move(one.subject.account), std::move(one.subject.peer), one.failures,
+                               one.delay, one.lasts});
+        std::ranges::sort(all, std::ranges::greater(), &HeldUp::lasts);
+        return all;
+    }
+
+    // The keys of the throttles are made with a secret of the store's, so that they mean the same after a restart.
+    Task<Result<>> load_limits(directory::ServerRecords& records, const Clock& clock) {
+        auto secret = co_await directory.server_secret();
+        if (!secret) co_return pass_on(secret);
+        constexpr std::string_view kPurpose = "limits of logins";
+        crypto_generichash(key.data(), key.size(), reinterpret_cast<const unsigned char*>(kPurpose.data()),
+                           kPurpose.size(), reinterpret_cast<const unsigned char*>(secret->data()), secret->size());
+        auto stored = co_await records.get(std::string(kRecord));
+        if (!stored) co_return pass_on(stored);
+        if (stored->empty()) co_return Result<>();
+        auto kept = decode_limits(*stored);
+        if (!kept) co_return pass_on(kept);
+        const auto down = std::clamp<std::chrono::milliseconds>(clock.now() - kept->kept, {}, options.failure_window);
+        for (auto& one : kept->limits) {
+            one.entry.age += down;
+            for (auto [limit, throttle] : limits())
+                if (limit == one.limit && throttle != &passwords) throttle->take_up(one.entry);
+        }
+        keeps_limits = !kept->limits.empty();
+        co_return Result<>();
+    }
+
+    Task<Result<>> keep_limits(directory::ServerRecords& records, const Clock& clock) {
+        KeptLimits kept{.kept = clock.now(), .limits = {}};
+        for (auto [limit, throttle] : limits()) {
+            if (throttle == &passwords) continue;
+            for (auto& entry : throttle->keep()) kept.limits.push_back({std::string(limit), std::move(entry)});
+        }
+        if (kept.limits.empty() && !keeps_limits) co_return Result<>();
+        std::ranges::sort(kept.limits, {}, [](const KeptLimits::One& one) { return one.entry.age; });
+        if (kept.limits.size() > kKeptLimits) kept.limits.resize(kKeptLimits);
+        keeps_limits = !kept.limits.empty();
+        co_return co_await records.put(std::string(kRecord), encode(kept));
+    }
+
+    std::size_t release(const std::string& who) {
+        const auto canonical = unknown(who), peer = peer_text(who), network = network_text(who);
+        auto is_meant = [&](const Throttle::Subject& subject) {
+            if (!subject.account.empty() && (subject.account == who || subject.account == canonical)) return true;
+            return !subject.peer.empty() && (subject.peer == peer || subject.peer == network || subject.peer == who);
+        };
+        std::size_t over = 0;
+        for (auto [limit, throttle] : limits()) over += throttle->forget(is_meant);
+        return over;
     }
 
     Task<bool> knows(const std::optional<Account>& account, PeerKey peer) {
@@ -228,7 +353,7 @@ struct Authenticator::Impl {
         bool upgrade = false;
         std::vector<ScramWay> scram_make = {};  ///< keys that the account lacks
     };
-    enum class Verdict { right, wrong, limited };
+    enum class Verdict { right, wrong, limited, no_memory };
     struct Outcome {
         Verdict verdict = Verdict::wrong;
         std::optional<std::string> right = {};           ///< the form of the password that was right
@@ -258,7 +383,11 @@ struct Authenticator::Impl {
             auto known = [&](const std::string& form) { return verified.contains(account, form); };
             if (attempt.password.find(known) != nullptr) return {Verdict::right};
             auto begun = SteadyClock::now();
-            right = attempt.password.find([&](const std::string& form) { return matches(account.password, form); });
+            try {
+                right = attempt.password.find([&](const std::string& form) { return matches(account.password, form); });
+            } catch (const std::bad_alloc&) {
+                return {Verdict::no_memory};  // not wrong, or the right password would be remembered as wrong
+            }
             note_cost(SteadyClock::now() - begun);
             if (sasl_prohibits(attempt.password.typed())) right = nullptr;
         }
@@ -338,14 +467,17 @@ struct Authenticator::Impl {
         if (!device.serves(service)) return "the device is not for this protocol";
         if (directory.has_expired(device)) return "the device has expired";
         if (device.networks.empty()) return "";
-        auto networks = Networks::parse(device.networks);
-        return networks && networks->contains(peer) ? "" : "the device may not be used from there";
+        auto allowed = Networks::parse(device.networks);
+        return allowed && allowed->contains(peer) ? "" : "the device may not be used from there";
     }
 
     /// Ends a login by the password of a device. Nobody can guess that, so no failures hold it up.
     Task<Result<Verified>> conclude(Claim claim, Account account, std::unique_ptr<Device> device) {
         auto why = why_not(*device, claim.service, claim.peer);
-        if (!why.empty()) co_return co_await deny(claim.begun, std::move(why));
+        if (!why.empty()) {
+            note_refused(account, claim.peer, claim.service, why, device.get());
+            co_return co_await deny(claim.begun, std::move(why));
+        }
         auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
         auto verified_by = welcome(std::move(account), keys.peer);
         verified_by.device = std::move(device);
@@ -392,6 +524,7 @@ struct Authenticator::Impl {
             if (!found) co_return pass_on(found);
             auto& account = *found;
             auto keys = counted(credentials.name, account, credentials.peer, credentials.peer_is_loopback);
+            add_password(keys, account, password.typed());
             auto device = co_await device_of(account, password.typed());
             if (!device) co_return pass_on(device);
             if (*device) {
@@ -408,7 +541,8 @@ struct Authenticator::Impl {
                     continue;
                 }
             }
-            bool usable = can_log_in(account, password);
+            // What was wrong a moment ago is not hashed again, or it would be a way to keep the threads busy.
+            bool usable = can_log_in(account, password) && !wrong_before.has_failed(keys.attempt);
             auto known = [&](const std::string& form) { return verified.contains(*account, form); };
             if (usable && password.find(known) != nullptr) co_return welcome(std::move(*account), keys.peer);
 
@@ -429,6 +563,8 @@ struct Authenticator::Impl {
                 if (!turn) co_return co_await answer(begun, std::move(turn.error()));
                 continue;
             }
+            if (judged->verdict == Verdict::no_memory)
+                co_return co_await answer(begun, Error(Errc::busy, "no memory for a password hash"));
             if (judged->verdict == Verdict::wrong) {
                 // If nothing was hashed, the place stays taken and the answer comes as late as if it had been.
                 auto cost = SteadyClock::duration(hash_cost.load(std::memory_order_relaxed));
@@ -441,8 +577,9 @@ struct Authenticator::Impl {
                     if (!turn) co_return co_await answer(begun, std::move(turn.error()));
                 }
                 if (!account) co_return co_await deny(begun, "unknown user");
-                bool enabled = account->status == AccountStatus::enabled;
-                co_return co_await deny(begun, enabled ? "wrong password" : "account is disabled");
+                std::string why = account->status == AccountStatus::enabled ? "wrong password" : "account is disabled";
+                note_refused(*account, credentials.peer, credentials.service, why);
+                co_return co_await deny(begun, std::move(why));
             }
             if (judged->better && co_await upgrade(*account, std::move(*judged->better)))
                 verified.remember(*account, *judged->right);
@@ -458,7 +595,7 @@ struct Authenticator::Impl {
         std::vector<std::pair<Throttle*, Throttle::Key>> used;
         if (!claim.name.empty()) used.emplace_back(&tokens, keys.pair);
         if (by_peer) used.emplace_back(&tokens, keys.peer);
-        auto turn = co_await wait_for_turn(std::move(used));
+        auto turn = co_await wait_for_turn(std::move(used), keys);
         if (turn) co_return Result<>();
         auto refused = co_await answer(claim.begun, std::move(turn.error()));
         co_return pass_on(refused);
@@ -486,15 +623,18 @@ struct Authenticator::Impl {
         const bool is_familiar = co_await knows(account, keys.peer);
         if (guessable) record_failure(keys, is_familiar);
         if (claim.proof == Proof::token && !judgement) {
-            if (!claim.name.empty()) tokens.record_failure(keys.pair);
-            if (keys.peer_counts && !is_familiar) tokens.record_failure(keys.peer);
+            const auto peer = peer_text(claim.peer);
+            if (!claim.name.empty()) tokens.record_failure(keys.pair, {shortened(keys.name), peer});
+            if (keys.peer_counts && !is_familiar) tokens.record_failure(keys.peer, {"", peer});
         }
         if (guessable && is_familiar && is_over(keys, Limits::others)) {
             auto turn = co_await wait_for_turn(keys, Limits::others);
             if (!turn) co_return co_await answer(claim.begun, std::move(turn.error()));
         }
         if (!account) co_return co_await deny(claim.begun, "unknown user");
-        co_return co_await deny(claim.begun, enabled ? judgement.error().detail() : "account is disabled");
+        auto why = enabled ? judgement.error().detail() : "account is disabled";
+        note_refused(*account, claim.peer, claim.service, why);
+        co_return co_await deny(claim.begun, std::move(why));
     }
 
     Task<Result<ScramKeys>> scram_keys(std::string name, const std::optional<Account>& account, ScramHash hash) {
@@ -598,14 +738,18 @@ struct Authenticator::Impl {
 
     directory::Directory& directory;
     const Options options;
+    activity::Ledger* const ledger;
     VerifiedCache verified;
     FamiliarPeers familiar;
-    Throttle pairs, peers, accounts;
-    Throttle tokens;  ///< bad ones, by pair and by peer
+    Throttle pairs, peers, networks, accounts, passwords;
+    Throttle wrong_before;  ///< what was typed lately, at which account, from which network, and was wrong
+    Throttle tokens;        ///< bad ones, by pair and by peer
+    Waiters waiters;        ///< for a turn
     HashPlaces places;
     std::array<unsigned char, crypto_shorthash_KEYBYTES> key;  ///< so that nobody can choose whom to share a count with
     std::atomic<SteadyClock::rep> hash_cost = SteadyClock::duration(std::chrono::milliseconds(50)).count();
     std::atomic<bool> stopping = false;
+    bool keeps_limits = false;  ///< the stored record is not empty; of the one who calls keep_limits()
     /// Answers about accounts that don't exist are made of this.
     struct Pretence {
         AsyncMutex mutex;
@@ -616,14 +760,26 @@ struct Authenticator::Impl {
     FairPool pool;  // last: its threads end before what they use
 };
 
-Authenticator::Authenticator(directory::Directory& directory, Options options)
-    : impl_(std::make_unique<Impl>(directory, options)) {}
+Authenticator::Authenticator(directory::Directory& directory, Options options, activity::Ledger* ledger)
+    : impl_(std::make_unique<Impl>(directory, options, ledger)) {}
 
 Authenticator::~Authenticator() = default;
 
 Task<Result<Verified>> Authenticator::verify_password(Credentials credentials) {
     return impl_->verify(std::move(credentials));
 }
+
+Task<Result<>> Authenticator::load_limits(directory::ServerRecords& records, const Clock& clock) {
+    return impl_->load_limits(records, clock);
+}
+
+Task<Result<>> Authenticator::keep_limits(directory::ServerRecords& records, const Clock& clock) {
+    return impl_->keep_limits(records, clock);
+}
+
+std::vector<HeldUp> Authenticator::held_up() const { return impl_->held_up(); }
+
+std::size_t Authenticator::release(std::string who) { return impl_->release(who); }
 
 void Authenticator::forget(directory::AccountId id) { impl_->verified.forget(id); }
 

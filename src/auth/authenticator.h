@@ -8,12 +8,17 @@
 #include <string>
 #include <vector>
 
+#include "activity/ledger.h"
 #include "auth/device_password.h"
 #include "auth/scram.h"
 #include "base/asio.h"
 #include "base/error.h"
 #include "base/steady.h"
 #include "directory/directory.h"
+
+namespace poplar::directory {
+class ServerRecords;
+}
 
 namespace poplar::auth {
 
@@ -27,15 +32,18 @@ struct Options {
     std::size_t hash_queue = 256;         ///< logins waiting for a hash; more are answered busy
     std::size_t hashes_per_account = 32;  ///< of those, of one account and standing; more are answered busy
     // So many failures cost nothing. After them attempts take turns, which come ever further apart. 0: no limit.
-    std::uint32_t failures_per_pair = 10;     ///< of one account from one peer
-    std::uint32_t failures_per_peer = 20;     ///< from one peer, to accounts that were not logged in from there lately
-    std::uint32_t failures_per_account = 50;  ///< of one account, from peers it was not logged in from lately
+    std::uint32_t failures_per_pair = 10;      ///< of one account from one peer
+    std::uint32_t failures_per_peer = 20;      ///< from one peer, to accounts that were not logged in from there lately
+    std::uint32_t failures_per_network = 500;  ///< the same as `failures_per_peer` for its /24 or /48
+    std::uint32_t failures_per_account = 50;   ///< of one account, from peers it was not logged in from lately
+    std::uint32_t failures_per_password = 10;  ///< of one password from one network, each account once
     std::chrono::seconds failure_window = std::chrono::minutes(10);  ///< in which so many are forgiven, one by one
     std::size_t failure_entries = 100'000;  ///< pairs, peers and accounts whose failures are counted; the oldest go
     std::chrono::milliseconds longest_delay = std::chrono::seconds(10);  ///< between two turns
     std::chrono::milliseconds longest_wait =
-        std::chrono::seconds(20);     ///< for a turn; an attempt that would wait longer is answered busy
-    std::size_t familiar_peers = 16;  ///< kept for each account; only their own failures hold them up
+        std::chrono::seconds(20);          ///< for a turn; an attempt that would wait longer is answered busy
+    std::size_t waiting_per_network = 64;  ///< attempts that wait for a turn; more are answered busy at once
+    std::size_t familiar_peers = 16;       ///< kept for each account; only their own failures hold them up
     /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
@@ -62,6 +70,15 @@ struct Claim {
     SteadyTime begun = SteadyClock::now();                  ///< the failure's delay counts from here
 };
 
+/// A limit that holds somebody up at present.
+struct HeldUp {
+    std::string_view limit;     ///< "pair", "peer", "network", "account", "password" or "token"
+    std::string account, peer;  ///< "": any. The account's address, or a name that nobody has; an address or a network.
+    std::uint32_t failures = 0;
+    SteadyClock::duration delay{};  ///< until the next attempt is judged
+    SteadyClock::duration lasts{};  ///< until the limit holds nobody up, if no more failures come
+};
+
 /// Somebody who has shown who they are.
 struct Verified {
     directory::Account account;
@@ -70,7 +87,8 @@ struct Verified {
 
 class Authenticator {
 public:
-    Authenticator(directory::Directory& directory, Options options);
+    /// `ledger`: where refused logins are noted; null: nowhere.
+    Authenticator(directory::Directory& directory, Options options, activity::Ledger* ledger = nullptr);
     ~Authenticator();
 
     /// Errors: denied (wrong, unknown, disabled: the client can't tell which; the detail, for the log, says), busy (too
@@ -109,6 +127,19 @@ public:
     Task<Result<Verified>> conclude(Claim claim, std::optional<directory::Account> account, Result<> judgement);
     /// Ends a login by the password of a device, under the rules that verify_password has for it.
     Task<Result<Verified>> conclude(Claim claim, directory::Account account, std::unique_ptr<directory::Device> device);
+
+    /// All that is held up at present, the longest first.
+    std::vector<HeldUp> held_up() const;
+    /// Forgets the failures that hold up `who`: an account's address, an address or a network. Returns how many limits
+    /// held it up.
+    std::size_t release(std::string who);
+
+    /// Takes up the limits that were passed when the server stopped; to be called before the first login. Only what was
+    /// typed is never stored, and so neither is the limit of a password. Errors: the directory's; corrupt.
+    Task<Result<>> load_limits(directory::ServerRecords& records, const Clock& clock);
+    /// Stores them, the ones that last longest first; to be called every minute or so, and at the end. Errors: the
+    /// directory's.
+    Task<Result<>> keep_limits(directory::ServerRecords& records, const Clock& clock);
 
     /// Forgets what is remembered of an account: its password or status changed.
     void forget(directory::AccountId id);

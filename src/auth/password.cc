@@ -350,7 +350,11 @@ bool matches(std::string_view stored, std::string_view password) {
     prepare_sodium();
     switch (parts->scheme->family) {
         case Family::argon2:
-            return crypto_pwhash_str_verify(std::string(parts->data).c_str(), password.data(), password.size()) == 0;
+            errno = 0;
+            if (crypto_pwhash_str_verify(std::string(parts->data).c_str(), password.data(), password.size()) == 0)
+                return true;
+            if (errno == ENOMEM) throw std::bad_alloc();
+            return false;
         case Family::crypt: return crypt_matches(parts->data, password);
         case Family::digest: return digest_matches(*parts, password);
         case Family::scram: return matches(*scram_keys(*parts), password);

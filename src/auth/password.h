@@ -16,7 +16,7 @@ namespace poplar::auth {
 bool is_valid_hash(std::string_view stored);
 
 /// Slow by design (up to a second): call it on a pool. Any bytes are allowed in both; a malformed or unknown `stored`
-/// never matches. Compares in constant time.
+/// never matches. Compares in constant time. Throws std::bad_alloc if there is no memory for Argon2.
 bool matches(std::string_view stored, std::string_view password);
 
 /// `{ARGON2ID}$argon2id$...` (libsodium, interactive limits: 64 MiB, 2 passes). As slow as matches(). Throws

@@ -73,8 +73,13 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
     keys.number("auth.failures_per_peer", options.failures_per_peer, 1, kMillion,
                 "The same for one address and all accounts that were not logged in from there lately. This machine "
                 "(loopback) has no such limit.");
+    keys.number("auth.failures_per_network", options.failures_per_network, 1, kMillion,
+                "The same for the network around it (IPv4: /24, IPv6: /48).");
     keys.number("auth.failures_per_account", options.failures_per_account, 1, kMillion,
                 "The same for one account and all addresses from which it was not logged in to lately.");
+    keys.number("auth.failures_per_password", options.failures_per_password, 1, kMillion,
+                "The same for one password from one network: accounts that it was wrong for. Against guessers who try "
+                "a usual password at everybody.");
     keys.duration("auth.failure_window", options.failure_window, seconds(1), days(30),
                   "In this time as many failures are forgiven as each limit allows, one after the other.");
     keys.duration("auth.longest_delay", options.longest_delay, milliseconds(1), minutes(5),
@@ -82,6 +87,9 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
     keys.duration(
         "auth.longest_wait", options.longest_wait, milliseconds(0), minutes(5),
         "For a turn. An attempt that would wait for longer is answered `-ERR [SYS/TEMP]` after `auth.failure_delay`.");
+    keys.number("auth.waiting_per_network", options.waiting_per_network, 1, kMillion,
+                "Attempts from one network (/24, /48) that may wait for a turn. More are answered `-ERR [SYS/TEMP]` "
+                "after `auth.failure_delay`.");
     keys.number("auth.familiar_peers", options.familiar_peers, 0, 1000,
                 "Addresses kept for each account from which it was logged in to last, by whatever mechanism: only its "
                 "own failures from there hold up logins from there. 0: none.");

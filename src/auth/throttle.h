@@ -4,10 +4,13 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/steady.h"
 
@@ -36,7 +39,34 @@ public:
     SteadyClock::duration wait(Key key) const;
     /// Takes a turn if one is needed; returns when it comes.
     SteadyTime take_turn(Key key);
-    void record_failure(Key key);
+    /// What a key stands for, for people. Empty: any.
+    struct Subject {
+        std::string account, peer;
+    };
+    /// True if the key has come over the limit by this one, and had not been over it for a window's time: worth a word.
+    bool record_failure(Key key, const Subject& subject = {});
+
+    /// A key that is over the limit.
+    struct Held {
+        Subject subject;
+        std::uint32_t failures = 0;
+        SteadyClock::duration delay{};  ///< until the next attempt is judged
+        SteadyClock::duration lasts{};  ///< until it is under the limit again, if no more failures come
+    };
+    std::vector<Held> held() const;
+    /// What is over the limit, for another throttle that goes on with it.
+    struct Kept {
+        Key key = 0;
+        std::uint32_t failures = 0;
+        SteadyClock::duration age{};  ///< since they were that many
+        Subject subject = {};
+    };
+    std::vector<Kept> keep() const;
+    void take_up(const Kept& kept);
+
+    /// Forgets the failures of all keys whose subject is meant. Returns how many of them were over the limit.
+    std::size_t forget(const std::function<bool(const Subject&)>& is_meant);
+
     bool empty() const { return size() == 0; }
     std::size_t size() const { return size_.load(std::memory_order_relaxed); }  ///< keys held
 
@@ -46,6 +76,8 @@ private:
         SteadyTime counted;  ///< `failures` are those of then
         SteadyTime next;     ///< when the next turn is free
         std::list<Key>::iterator order;
+        Subject subject = {};
+        std::optional<SteadyTime> told = {};  ///< when it was last over the limit
     };
     std::uint32_t failures_now(const Entry& entry, SteadyTime now) const;
     const Entry* find_over(Key key, SteadyTime now) const;

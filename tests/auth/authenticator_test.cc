@@ -6,8 +6,11 @@
 #include <map>
 #include <thread>
 
+#include "activity/ledger.h"
+#include "auth/kept_limits.h"
 #include "auth/password.h"
 #include "directory/records.h"
+#include "directory/server_records.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/moved_time.h"
@@ -49,6 +52,8 @@ protected:
         return result.error().detail();
     }
     static constexpr std::string_view kRefused = "too many failures";
+    /// A wrong password, each time another one.
+    static std::string guess(int number) { return "guess " + std::to_string(number); }
     Account find(const std::string& address) {
         auto found = run(directory.find_account(address));
         EXPECT_TRUE(found);
@@ -81,6 +86,7 @@ TEST_F(AuthenticatorTest, LetsTheRightPasswordIn) {
 }
 
 TEST_F(AuthenticatorTest, TakesAnAccountsAddressInAnySpellingAndNothingElse) {
+    options.failures_per_password = 0;  // one is tried at many names
     ASSERT_TRUE(run(directory.add_alias("sales@example.org", {"bob@example.org"})));
     EXPECT_EQ(outcome("Bob@Example.ORG", "secret"), "");
     for (const char* name : {" bob@example.org", "bob@example.org ", "bob+x@example.org", "sales@example.org", "bob",
@@ -189,9 +195,9 @@ TEST_F(AuthenticatorTest, RemembersOnlyAsManyAsItsEntries) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "wrong password");
 }
 
-TEST_F(AuthenticatorTest, RemembersNoWrongPassword) {
+TEST_F(AuthenticatorTest, RemembersNoWrongPasswordOnceThereIsAnother) {
     EXPECT_EQ(outcome("bob@example.org", "other"), "wrong password");
-    swap_stored("bob", "{PLAIN}other");
+    ASSERT_TRUE(run(directory.set_password("bob@example.org", "{PLAIN}other")));
     EXPECT_EQ(outcome("bob@example.org", "other"), "");
     EXPECT_EQ(outcome("bob@example.org", "another"), "wrong password") << "while it remembers the right one";
 }
@@ -238,7 +244,7 @@ TEST_F(AuthenticatorTest, RefusesAPeerAfterTooManyFailuresAndForgivesThemOneByOn
 TEST_F(AuthenticatorTest, TakesAnIpv6NetworkForOnePeer) {
     options.failures_per_peer = 2;
     EXPECT_EQ(outcome("bob@example.org", "wrong", "2001:db8::1"), "wrong password");
-    EXPECT_EQ(outcome("bob@example.org", "wrong", "2001:db8::ffff:1"), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "wrong too", "2001:db8::ffff:1"), "wrong password");
     EXPECT_EQ(outcome("bob@example.org", "secret", "2001:db8::2"), kRefused);
     EXPECT_EQ(outcome("bob@example.org", "secret", "2001:db8:0:1::2"), "");
 }
@@ -246,7 +252,7 @@ TEST_F(AuthenticatorTest, TakesAnIpv6NetworkForOnePeer) {
 TEST_F(AuthenticatorTest, RefusesAnAccountAfterTooManyFailuresFromAnywhere) {
     options.failures_per_account = 3;
     for (int i = 0; i < 3; ++i)
-        EXPECT_EQ(outcome("bob@example.org", "wrong", "192.0.2." + std::to_string(i)), "wrong password");
+        EXPECT_EQ(outcome("bob@example.org", guess(i), "192.0.2." + std::to_string(i)), "wrong password");
     EXPECT_EQ(outcome("BOB@example.org", "secret", "192.0.2.9"), kRefused);
     EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.9"), "");
     SteadyClock::move(201s);
@@ -262,7 +268,7 @@ TEST_F(AuthenticatorTest, ANameThatNobodyHasIsRefusedLikeAnAccount) {
 
 TEST_F(AuthenticatorTest, LimitsAPairBeforeAnythingElse) {
     options.failures_per_pair = 2;
-    for (int i = 0; i < 2; ++i) EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(outcome("bob@example.org", guess(i)), "wrong password");
     EXPECT_EQ(outcome("bob@example.org", "secret"), kRefused);
     EXPECT_EQ(outcome("carol@example.org", "hidden"), "") << "another account from there";
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "") << "the account from elsewhere";
@@ -287,8 +293,8 @@ TEST_F(AuthenticatorTest, WaitsForItsTurnAndIsJudgedThen) {
     EXPECT_EQ(wait("secret"), "");
     EXPECT_GE(waited, 9);
     EXPECT_LE(waited, 14) << "an eighth of the longest";
-    EXPECT_EQ(wait("wrong"), "wrong password");
-    EXPECT_EQ(wait("wrong"), "wrong password");
+    EXPECT_EQ(wait("another"), "wrong password");
+    EXPECT_EQ(wait("and one more"), "wrong password");
     EXPECT_GE(waited, 18) << "ever longer";
 }
 
@@ -317,14 +323,14 @@ TEST_F(AuthenticatorTest, LooksAtTheAccountAgainAfterAWait) {
 /// bob was logged in from 192.0.2.1; then strangers fail, from there and from elsewhere.
 class FamiliarTest : public AuthenticatorTest {
 protected:
-    void guess(const std::string& name = "bob@example.org", int times = 60) {
-        for (int i = 0; i < times; ++i) outcome(name, "guess", "198.51.100." + std::to_string(i));
+    void guess_at(const std::string& name = "bob@example.org", int times = 60) {
+        for (int i = 0; i < times; ++i) outcome(name, guess(i), "198.51.100." + std::to_string(i));
     }
 };
 
 TEST_F(FamiliarTest, NoStrangerLocksTheOwnerOut) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
-    guess();
+    guess_at();
     EXPECT_EQ(outcome("bob@example.org", "secret", "203.0.113.1"), kRefused) << "from a new place, cached or not";
     EXPECT_EQ(outcome("bob@example.org", "secret"), "") << "from where he always comes";
     authenticator().forget(find("bob@example.org").id);
@@ -336,21 +342,21 @@ TEST_F(FamiliarTest, ALoginThatIsRememberedMakesItsPeerFamiliarToo) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
     swap_stored("bob", "{PLAIN}other");  // no hash is looked at from here on
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
-    guess();
+    guess_at();
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.1"), "");
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
 }
 
 TEST_F(FamiliarTest, OthersBehindTheSameAddressDoNotLockTheOwnerOut) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
-    for (int i = 0; i < 25; ++i) outcome("user" + std::to_string(i) + "@example.org", "x");
+    for (int i = 0; i < 25; ++i) outcome("user" + std::to_string(i) + "@example.org", guess(i));
     EXPECT_EQ(outcome("carol@example.org", "hidden"), kRefused) << "who was never here";
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
 }
 
 TEST_F(FamiliarTest, AWrongPasswordIsAnsweredLikeAStrangersWhereStrangersAreRefused) {
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
-    for (int i = 0; i < 25; ++i) outcome("user" + std::to_string(i) + "@example.org", "x");
+    for (int i = 0; i < 25; ++i) outcome("user" + std::to_string(i) + "@example.org", guess(i));
     EXPECT_EQ(outcome("bob@example.org", "wrong"), kRefused) << "or it would tell who is at home here";
     EXPECT_EQ(outcome("carol@example.org", "wrong"), kRefused);
     EXPECT_EQ(outcome("nobody@example.org", "wrong"), kRefused);
@@ -359,7 +365,7 @@ TEST_F(FamiliarTest, AWrongPasswordIsAnsweredLikeAStrangersWhereStrangersAreRefu
 TEST_F(FamiliarTest, ItsOwnFailuresHoldAFamiliarPeerUp) {
     options.failures_per_pair = 3;
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(outcome("bob@example.org", guess(i)), "wrong password");
     EXPECT_EQ(outcome("bob@example.org", "secret"), kRefused);
     EXPECT_EQ(outcome("carol@example.org", "hidden"), "") << "and nobody else";
     EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.2"), "");
@@ -371,11 +377,11 @@ TEST_F(FamiliarTest, ThisMachineIsAPeerLikeOthersButForALimitOfItsOwn) {
         return result ? "" : result.error().detail();
     };
     EXPECT_EQ(local("bob@example.org", "secret"), "");
-    for (int i = 0; i < 30; ++i) local("user" + std::to_string(i) + "@example.org", "x");
+    for (int i = 0; i < 30; ++i) local("user" + std::to_string(i) + "@example.org", guess(i));
     EXPECT_EQ(local("carol@example.org", "hidden"), "");
-    guess();
+    guess_at();
     EXPECT_EQ(local("bob@example.org", "secret"), "") << "the webmail's users are not locked out from elsewhere";
-    for (int i = 0; i < 10; ++i) EXPECT_EQ(local("carol@example.org", "wrong"), "wrong password");
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(local("carol@example.org", guess(i)), "wrong password");
     EXPECT_EQ(local("carol@example.org", "hidden"), kRefused) << "the limit of the pair";
     EXPECT_EQ(local("bob@example.org", "secret"), "");
 }
@@ -387,7 +393,7 @@ TEST_F(FamiliarTest, TheyOutliveTheServerAndClocksThatAreSet) {
         clock.advance(by);
         Authenticator next(directory, options);
         for (int i = 0; i < 60; ++i)
-            EXPECT_FALSE(run(next.verify_password({"bob@example.org", "guess", "198.51.100." + std::to_string(i)})));
+            EXPECT_FALSE(run(next.verify_password({"bob@example.org", guess(i), "198.51.100." + std::to_string(i)})));
         EXPECT_FALSE(run(next.verify_password({"bob@example.org", "secret", "203.0.113.1"})));
         EXPECT_TRUE(run(next.verify_password({"bob@example.org", "secret", "192.0.2.1"})));
     }
@@ -402,7 +408,7 @@ TEST_F(FamiliarTest, WhoComesEveryHourForMonthsStaysFamiliar) {
     auto before = engine.commits();
     run(authenticator().flush());
     EXPECT_EQ(engine.commits(), before) << "and costs one write";
-    guess();
+    guess_at();
     EXPECT_EQ(outcome("bob@example.org", "secret"), "");
 }
 
@@ -415,7 +421,7 @@ TEST_F(FamiliarTest, OneUserPushesOutNobodyElsesPlaces) {
     }
     run(authenticator().flush());
     EXPECT_EQ(run(directory.familiar_peers(find("bob@example.org").id))->size(), 4u);
-    guess("carol@example.org");
+    guess_at("carol@example.org");
     EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.77"), "");
 }
 
@@ -452,10 +458,160 @@ TEST_F(AuthenticatorTest, LetsNoCrowdOfGuessesPastTheLimit) {
     std::map<std::string, int> outcomes;
     asio::io_context context(1);
     for (int i = 0; i < 200; ++i)
-        asio::co_spawn(context, count(authenticator(), {"bob@example.org", "wrong", "192.0.2.1"}, outcomes),
+        asio::co_spawn(context, count(authenticator(), {"bob@example.org", guess(i), "192.0.2.1"}, outcomes),
                        asio::detached);
     context.run();
     EXPECT_EQ(outcomes, (std::map<std::string, int>{{"wrong password", 5}, {"too many failures", 195}}));
+}
+
+// Guessing is told apart from mistakes, and told.
+
+TEST_F(AuthenticatorTest, TheSameWrongPasswordFromTheSameNetworkCountsOnce) {
+    options.failures_per_pair = options.failures_per_account = 3;
+    options.failure_window = 600s;
+    for (int i = 0; i < 50; ++i)
+        EXPECT_EQ(outcome("bob@example.org", "of last year", "192.0.2." + std::to_string(i % 5)), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "") << "a telephone with the old one holds nobody up";
+    EXPECT_EQ(outcome("bob@example.org", "of last year", "198.51.100.1"), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "guess", "198.51.100.1"), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "secret", "198.51.100.9"), kRefused) << "but it counts in each network";
+}
+
+TEST_F(AuthenticatorTest, WhatWasWrongIsRightOnceItIsThePassword) {
+    EXPECT_EQ(outcome("bob@example.org", "next"), "wrong password");
+    EXPECT_EQ(outcome("bob@example.org", "next"), "wrong password");
+    ASSERT_TRUE(run(directory.set_password("bob@example.org", "{PLAIN}next")));
+    EXPECT_EQ(outcome("bob@example.org", "next"), "");
+    EXPECT_EQ(outcome("late@example.org", "early"), "unknown user");
+    ASSERT_TRUE(run(directory.add_account("late@example.org", "{PLAIN}early")));
+    EXPECT_EQ(outcome("late@example.org", "early"), "");
+}
+
+// The attack: a usual password, tried at everybody, so that no account sees more than one failure.
+TEST_F(AuthenticatorTest, OnePasswordTriedAtManyAccountsIsSlowedDown) {
+    options.failures_per_password = 5;
+    ASSERT_TRUE(run(directory.add_account("weak@example.org", "{PLAIN}123456")));
+    for (int i = 0; i < 5; ++i)
+        outcome("user" + std::to_string(i) + "@example.org", "123456", "192.0.2." + std::to_string(i));
+    EXPECT_EQ(outcome("weak@example.org", "123456", "192.0.2.77"), kRefused) << "from the whole network";
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.77"), "") << "another password";
+    EXPECT_EQ(outcome("weak@example.org", "123456", "198.51.100.1"), "") << "from elsewhere";
+}
+
+TEST_F(AuthenticatorTest, ANetworkThatGuessesFromManyAddressesIsSlowedDown) {
+    options.failures_per_network = 6;
+    for (int i = 0; i < 6; ++i)
+        outcome("user" + std::to_string(i) + "@example.org", guess(i), "192.0.2." + std::to_string(i));
+    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.2.200"), kRefused);
+    EXPECT_EQ(outcome("carol@example.org", "hidden", "192.0.3.1"), "");
+}
+
+TEST_F(AuthenticatorTest, ShowsWhatIsHeldUpAndReleasesIt) {
+    options.failures_per_pair = 3;
+    options.failures_per_peer = 4;
+    EXPECT_TRUE(authenticator().held_up().empty());
+    for (int i = 0; i < 3; ++i) outcome("bob@example.org", guess(i));
+    outcome("carol@example.org", "guess", "192.0.2.1");
+    auto held = authenticator().held_up();
+    ASSERT_EQ(held.size(), 2u);
+    std::map<std::string_view, HeldUp> by_limit;
+    for (const auto& one : held) by_limit[one.limit] = one;
+    EXPECT_EQ(by_limit["pair"].account, "bob@example.org");
+    EXPECT_EQ(by_limit["pair"].peer, "192.0.2.1");
+    EXPECT_EQ(by_limit["pair"].failures, 3u);
+    EXPECT_GT(by_limit["pair"].delay, 0s);
+    EXPECT_GT(by_limit["pair"].lasts, 0s);
+    EXPECT_EQ(by_limit["peer"].account, "");
+    EXPECT_EQ(by_limit["peer"].failures, 4u);
+    EXPECT_EQ(authenticator().release("carol@example.org"), 0u);
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), kRefused);
+    EXPECT_EQ(authenticator().release("192.0.2.1"), 2u);
+    EXPECT_TRUE(authenticator().held_up().empty());
+    EXPECT_EQ(outcome("carol@example.org", "hidden"), "");
+    EXPECT_EQ(outcome("bob@example.org", "secret"), "");
+    for (int i = 0; i < 3; ++i) outcome("bob@example.org", guess(10 + i), "198.51.100.1");
+    EXPECT_EQ(authenticator().release("BOB@example.org"), 1u) << "in any spelling";
+    EXPECT_EQ(outcome("bob@example.org", "secret", "198.51.100.1"), "");
+}
+
+TEST_F(AuthenticatorTest, APassedLimitOutlivesTheServerAndIsForgivenMeanwhile) {
+    options.failures_per_pair = 3;
+    options.failure_window = 600s;
+    directory::ServerRecords records(engine);
+    ASSERT_TRUE(run(authenticator().load_limits(records, clock)));
+    ASSERT_TRUE(run(authenticator().keep_limits(records, clock)));
+    EXPECT_EQ(run(records.get("limits")), "") << "nothing to keep";
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(outcome("bob@example.org", guess(i)), "wrong password");
+    outcome("carol@example.org", "once");
+    ASSERT_TRUE(run(authenticator().keep_limits(records, clock)));
+    auto refused_after = [&](std::chrono::milliseconds down) {
+        clock.advance(down);
+        Authenticator next(directory, options);
+        EXPECT_TRUE(run(next.load_limits(records, clock)));
+        return !run(next.verify_password({"bob@example.org", "secret", "192.0.2.1"}));
+    };
+    EXPECT_TRUE(refused_after(100s));
+    EXPECT_TRUE(refused_after(-1h)) << "a clock that is set back forgives nothing, and locks nobody out for longer";
+    EXPECT_FALSE(refused_after(1h + 101s));
+    Authenticator last(directory, options);
+    ASSERT_TRUE(run(last.load_limits(records, clock)));
+    ASSERT_TRUE(run(last.keep_limits(records, clock)));
+    EXPECT_TRUE(decode_limits(*run(records.get("limits")))->limits.empty());
+    ASSERT_TRUE(run(records.put("limits", "damaged")));
+    EXPECT_EQ(run(last.load_limits(records, clock)).error().code(), Errc::corrupt);
+}
+
+TEST(KeptLimits, ComeBackAsTheyWereAndNotIfTheyAreDamaged) {
+    KeptLimits limits{Timestamp(std::chrono::milliseconds(1'767'225'600'123)),
+                      {{"pair", {7, 12, 90s, {"bob@example.org", "192.0.2.1"}}}, {"network", {9, 500, 0s, {"", "x"}}}}};
+    const auto octets = encode(limits);
+    auto again = decode_limits(octets);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->kept, limits.kept);
+    ASSERT_EQ(again->limits.size(), 2u);
+    EXPECT_EQ(again->limits[0].limit, "pair");
+    EXPECT_EQ(again->limits[0].entry.key, 7u);
+    EXPECT_EQ(again->limits[0].entry.failures, 12u);
+    EXPECT_EQ(again->limits[0].entry.age, 90s);
+    EXPECT_EQ(again->limits[0].entry.subject.account, "bob@example.org");
+    for (std::size_t cut : {std::size_t(0), octets.size() - 1, octets.size() - 3})
+        EXPECT_FALSE(decode_limits(octets.substr(0, cut))) << cut;
+    EXPECT_FALSE(decode_limits("\x02" + octets.substr(1)));
+}
+
+TEST_F(AuthenticatorTest, OfOneNetworkSoManyWaitForATurn) {
+    options.failures_per_pair = 1;
+    options.longest_delay = 80s;
+    options.longest_wait = 24h;
+    options.waiting_per_network = 3;
+    EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    std::map<std::string, int> outcomes;
+    asio::io_context context(1);
+    for (int i = 0; i < 10; ++i)
+        asio::co_spawn(context, count(authenticator(), {"bob@example.org", guess(i), "192.0.2.1"}, outcomes),
+                       asio::detached);
+    for (int i = 0; i < 3'000 && (outcomes["wrong password"] < 3 || i == 0); ++i) {
+        context.run_for(10ms);
+        SteadyClock::move(1s);
+    }
+    EXPECT_EQ(outcomes["too many logins from this network wait for a turn"], 7);
+    EXPECT_EQ(outcomes["wrong password"], 3);
+}
+
+TEST_F(AuthenticatorTest, RefusedLoginsStandInTheAccountsLedgerAndInNobodyElses) {
+    activity::Ledger ledger(engine, clock, {});
+    Authenticator noting(directory, options, &ledger);
+    run(noting.verify_password({"bob@example.org", "wrong", "192.0.2.1"}));
+    run(noting.verify_password({"bob@example.org", "wrong", "192.0.2.1"}));
+    run(noting.verify_password({"nobody@example.org", "wrong", "192.0.2.1"}));
+    EXPECT_TRUE(run(noting.verify_password({"bob@example.org", "secret", "192.0.2.1"})));
+    auto entries = run(ledger.list(find("bob@example.org").id, {}));
+    ASSERT_TRUE(entries);
+    ASSERT_EQ(entries->size(), 1u);
+    EXPECT_EQ(entries->front().kind, activity::Kind::refused);
+    EXPECT_EQ(entries->front().times, 2u);
+    EXPECT_EQ(entries->front().origin.peer, "192.0.2.1");
+    EXPECT_EQ(entries->front().detail, "wrong password");
 }
 
 // Hashes.
@@ -526,6 +682,14 @@ TEST_F(HashTest, OneHashIsEnoughForTheRightPasswordAndItsVariants) {
     for (const char* variant : {"s\u00ad\u00e9cret", "s\u00e9c\u00adret", "se\u0301cret", "s\u00e9cret"})
         EXPECT_EQ(outcome("bob@example.org", variant), "") << variant;
     EXPECT_EQ(outcome("bob@example.org", "secret"), "wrong password");
+}
+
+TEST_F(HashTest, WhatWasWrongAMomentAgoCostsNoHash) {
+    EXPECT_EQ(outcome("bob@example.org", "of last year"), "wrong password");
+    swap_stored("bob", "{PLAIN}of last year");  // it would be right if it were looked at
+    EXPECT_EQ(outcome("bob@example.org", "of last year"), "wrong password");
+    SteadyClock::move(601s);
+    EXPECT_EQ(outcome("bob@example.org", "of last year"), "");
 }
 
 TEST_F(HashTest, ManyRightOnesAtATimeCostOneHash) {

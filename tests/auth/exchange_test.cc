@@ -410,7 +410,8 @@ protected:
         return play_gnu("CRAM-MD5", {{GSASL_AUTHID, "bob@example.org"}, {GSASL_PASSWORD, secret}});
     }
     void guess_passwords(int times) {
-        for (int i = 0; i < times; ++i) play("PLAIN", {"\0user"s + std::to_string(i) + "@example.org\0x"s});
+        for (int i = 0; i < times; ++i)
+            play("PLAIN", {"\0user"s + std::to_string(i) + "@example.org\0x"s + std::to_string(i)});
     }
 };
 
@@ -420,7 +421,8 @@ TEST_F(ExchangeLimits, BindWhatCanBeGuessedTogether) {
         for (int i = 0; i < 2; ++i) {
             if (wrong == 0) EXPECT_EQ(scram("x"), "denied: wrong password");
             if (wrong == 1) EXPECT_EQ(cram("x"), "denied: wrong digest");
-            if (wrong == 2) EXPECT_TRUE(play("PLAIN", {"\0nobody@example.org\0x"s}).starts_with("denied: "));
+            if (wrong == 2)
+                EXPECT_TRUE(play("PLAIN", {"\0nobody@example.org\0x"s + std::to_string(i)}).starts_with("denied: "));
         }
         EXPECT_EQ(scram("pencil"), "busy: too many failures");
         EXPECT_EQ(challenges.size(), 2u) << "the dialogue is the same to its end";
@@ -437,7 +439,7 @@ TEST_F(ExchangeLimits, OfPasswordsDoNotBindWhatCanNotBeGuessed) {
     guess_passwords(30);
     for (int i = 0; i < 60; ++i) {
         channel.peer_address = "198.51.100." + std::to_string(i);
-        play("PLAIN", {"\0bob@example.org\0x"s});
+        play("PLAIN", {"\0bob@example.org\0x"s + std::to_string(i)});
     }
     channel.peer_address = "192.0.2.1";
     EXPECT_EQ(play("PLAIN", ways[0].right), "busy: too many failures");

@@ -109,5 +109,36 @@ TEST_F(ThrottleTest, CountsNothingWithoutALimit) {
     EXPECT_TRUE(none.empty());
 }
 
+TEST_F(ThrottleTest, TellsOnceThatALimitIsPassed) {
+    EXPECT_FALSE(throttle.record_failure(1));
+    EXPECT_FALSE(throttle.record_failure(1));
+    EXPECT_TRUE(throttle.record_failure(1));
+    for (int i = 0; i < 10; ++i) {
+        SteadyClock::move(201s);
+        EXPECT_FALSE(throttle.record_failure(1)) << "it goes on";
+    }
+    SteadyClock::move(6'000s);
+    EXPECT_FALSE(throttle.record_failure(1));
+    EXPECT_FALSE(throttle.record_failure(1));
+    EXPECT_TRUE(throttle.record_failure(1)) << "and after a pause it is news again";
+}
+
+TEST_F(ThrottleTest, ShowsWhatIsOverTheLimitAndForgetsWhatIsMeant) {
+    for (int i = 0; i < 3; ++i) throttle.record_failure(1, {"bob", "192.0.2.1"});
+    throttle.record_failure(2, {"bob", "192.0.2.2"});
+    auto held = throttle.held();
+    ASSERT_EQ(held.size(), 1u);
+    EXPECT_EQ(held[0].subject.account, "bob");
+    EXPECT_EQ(held[0].failures, 3u);
+    EXPECT_EQ(std::chrono::round<std::chrono::seconds>(held[0].delay), 1'000s);
+    EXPECT_EQ(std::chrono::round<std::chrono::seconds>(held[0].lasts), 200s);
+    auto is_bob = [](const Throttle::Subject& subject) { return subject.account == "bob"; };
+    EXPECT_EQ(throttle.forget(is_bob), 1u);
+    EXPECT_FALSE(throttle.has_failed(2));
+    EXPECT_TRUE(throttle.empty());
+    fail(3);
+    EXPECT_TRUE(throttle.is_over(1));
+}
+
 }  // namespace
 }  // namespace poplar::auth
