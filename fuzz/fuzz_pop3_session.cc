@@ -217,8 +217,9 @@ struct Session {
         auth::DeviceUses device_uses(people.directory, system_clock());
         LoginDelays delays;
         Announced announced(options.policy);
-        session::LoginServices logins{people.authenticator, people.sasl, open_sessions, device_uses,
-                                      session::AllowPlaintext::always};
+        activity::Ledger ledger(engine, system_clock(), {});
+        session::LoginServices logins{people.authenticator, people.sasl, open_sessions,
+                                      device_uses,          ledger,      session::AllowPlaintext::always};
         Services services{logins, store, delays, announced};
         auto connection = std::make_unique<Fed>(std::move(pieces), end, transcript, encrypted);
         test::run(serve(std::move(connection), services, options, "fuzz"));

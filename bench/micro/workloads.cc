@@ -81,8 +81,9 @@ private:
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, clock_};
-    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, device_uses_,
-                                   session::AllowPlaintext::always};
+    activity::Ledger ledger_{engine_, clock_, {}};
+    session::LoginServices logins_{authenticator_, sasl_,   open_sessions_,
+                                   device_uses_,   ledger_, session::AllowPlaintext::always};
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_{{}};
     mailstore::MailStore store_{engine_, clock_, {}};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "activity/ledger.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "auth/authenticator.h"
@@ -110,6 +111,7 @@ Task<Result<api::Account>> add_account(Context& context, Caller, api::AddAccount
             co_return fail(code, fmt::format("\"{}\": {}", wanted.address, account.error().detail()));
         co_return pass_on(account);
     }
+    note(context, account->id, activity::Kind::credential, "account added");
     log::info("admin.account_added", {{"account", account->address}});
     auto reply = described(*account);
     reply.password = std::move(made);
@@ -141,6 +143,7 @@ Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::
     auto set = co_await context.directory.set_password(wanted.address, std::move(*password));
     if (!set) co_return pass_on(set);
     reply.sessions_ended = credentials_changed(context, account->id);
+    note(context, account->id, activity::Kind::credential, "password set");
     log::info("admin.password_set", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
     co_return reply;
 }
@@ -165,6 +168,7 @@ Task<Result<api::CredentialChange>> set_shared_secret(Context& context, Caller, 
     reply.address = wanted.address;
     auto account = co_await change_secret(context, wanted.address, secret, reply.sessions_ended);
     if (!account) co_return pass_on(account);
+    note(context, account->id, activity::Kind::credential, "shared secret set");
     log::info("admin.shared_secret_set", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
     if (wanted.generate) reply.secret = std::move(secret);
     co_return reply;
@@ -175,6 +179,7 @@ Task<Result<api::CredentialChange>> remove_shared_secret(Context& context, Calle
     reply.address = wanted.address;
     auto account = co_await change_secret(context, wanted.address, "", reply.sessions_ended);
     if (!account) co_return pass_on(account);
+    note(context, account->id, activity::Kind::credential, "shared secret removed");
     log::info("admin.shared_secret_removed", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
     co_return reply;
 }
@@ -188,6 +193,8 @@ Task<Result<api::Account>> set_status(Context& context, Caller, api::SetStatus w
     auto set = co_await context.directory.set_status(wanted.address, status);
     if (!set) co_return pass_on(set);
     const auto ended = account->status == status ? 0 : credentials_changed(context, account->id);
+    if (account->status != status)
+        note(context, account->id, activity::Kind::credential, enabled ? "account enabled" : "account disabled");
     account->status = status;
     auto reply = described(*account);
     reply.sessions_ended = ended;
@@ -233,6 +240,7 @@ Task<Result<api::AccountRemoval>> purge_removed(Context& context, std::string na
     if (!record) co_return pass_on(record);
     if (!record->empty() && record->front().id == *id)
         if (auto forgotten = co_await context.removed.forget(record->front()); !forgotten) co_return pass_on(forgotten);
+    if (auto forgotten = co_await context.ledger.forget(*id); !forgotten) co_return pass_on(forgotten);
     log::info("admin.removed_account_purged", {{"account_id", id->value}});
     api::AccountRemoval reply;
     reply.removed = std::move(name);
@@ -253,6 +261,7 @@ Task<Result<api::AccountRemoval>> remove_account(Context& context, Caller, api::
     reply.removed = removed->address;
     reply.id = removed->id.value;
     reply.sessions_ended = credentials_changed(context, removed->id);
+    note(context, removed->id, activity::Kind::credential, "account removed");
     co_await announce_settings(context);
     if (!purge)
         if (auto closed = co_await context.mail.close(removed->id); !closed) co_return pass_on(closed);
@@ -262,6 +271,7 @@ Task<Result<api::AccountRemoval>> remove_account(Context& context, Caller, api::
     if (purge) {
         auto purged = co_await context.mail.purge(removed->id);
         if (!purged) co_return pass_on(purged);  // the record stays: housekeeping tries again
+        if (auto cleared = co_await context.ledger.forget(removed->id); !cleared) co_return pass_on(cleared);
         auto forgotten = co_await context.removed.forget(*kept);
         if (!forgotten) co_return pass_on(forgotten);
     } else {
@@ -297,7 +307,10 @@ Task<Result<api::ImportCounts>> import_accounts(Context& context, Caller, api::I
     }
     using Add = directory::Directory::AddDomains;
     const auto add = wanted.add_domains.value_or(false) ? Add::yes : Add::no;
-    auto changed = [&](directory::AccountId account) { reply.sessions_ended += credentials_changed(context, account); };
+    auto changed = [&](directory::AccountId account) {
+        reply.sessions_ended += credentials_changed(context, account);
+        note(context, account, activity::Kind::credential, "password imported");
+    };
     auto counts = co_await context.directory.import_accounts(std::move(accounts), add, changed);
     if (!counts) co_return pass_on(counts);
     for (auto& [address, why] : counts->refused) reply.refused.push_back({std::move(address), std::move(why)});

@@ -43,6 +43,7 @@ const std::vector<Section>& sections() {
          "name.",
          device_rows()},
         {"Aliases", "", alias_rows()},
+        {"Activity and sessions", "", activity_rows()},
         {"Mail",
          "In place of an address `id:NUMBER` names the mail of an account that was removed, and `postmaster` the "
          "mailbox of "

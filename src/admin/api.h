@@ -11,6 +11,9 @@
 #include "base/asio.h"
 #include "http/message.h"
 
+namespace poplar::activity {
+class Ledger;
+}
 namespace poplar::auth {
 class Authenticator;
 class DeviceUses;
@@ -35,8 +38,10 @@ class Retention;
 class StoreClock;
 }  // namespace poplar::upkeep
 namespace poplar::api {
+struct Session;
+struct SessionList;
 struct Status;
-}
+}  // namespace poplar::api
 
 namespace poplar::admin {
 
@@ -46,6 +51,7 @@ struct Services {
     auth::Authenticator& auth;
     auth::OpenSessions& open_sessions;
     auth::DeviceUses& device_uses;
+    activity::Ledger& ledger;
     delivery::Delivery& delivery;
     directory::RemovedAccounts& removed;
     engine::Inspection& engine;
@@ -57,6 +63,10 @@ struct Services {
     std::function<void(const directory::AccountSettings&)> settings_changed = nullptr;
     /// Fills in the part of the status that only the server itself knows.
     std::function<void(api::Status&)> own_status = nullptr;
+    /// The open sessions of an account ("": of all), at most so many; and ending one by its id: what it was, or nothing
+    /// if there is none. Null: there are no sessions.
+    std::function<Task<api::SessionList>(std::string account, std::size_t limit)> sessions = nullptr;
+    std::function<Task<std::optional<api::Session>>(std::string id)> end_session = nullptr;
 };
 
 /// Shared by the functions that do operations. On one thread.

@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 
+#include "activity/ledger.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "auth/authenticator.h"
@@ -137,6 +138,7 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
         if (*since) co_await context.mail.drop_view(account->id, mailstore::view_of_device(*id));
         co_return pass_on(added);
     }
+    note(context, account->id, activity::Kind::credential, "device added", 0, &*added);
     log::info("admin.device_added",
               {{"account", account->address}, {"device", added->name}, {"id", auth::to_text(added->id)}});
     auto reply = described(*added);
@@ -179,6 +181,7 @@ Task<Result<api::Device>> set_device(Context& context, Caller, api::SetDevice wa
     // The device has to log in again, because it may be able to do less now.
     const bool restricted = wanted.protocols || wanted.from || wanted.expires;
     const auto ended = restricted ? context.open_sessions.end({account->id, set->id}) : 0;
+    note(context, account->id, activity::Kind::credential, "device changed", 0, &*set);
     log::info("admin.device_set", {{"account", account->address},
                                    {"device", set->name},
                                    {"id", auth::to_text(set->id)},
@@ -194,6 +197,7 @@ Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api:
     auto removed = co_await context.directory.remove_device(account->id, device->id);
     if (!removed) co_return pass_on(removed);
     const auto ended = context.open_sessions.end({account->id, removed->id});
+    note(context, account->id, activity::Kind::credential, "device revoked", 0, &*removed);
     if (removed->own_view) {
         auto dropped = co_await context.mail.drop_view(account->id, mailstore::view_of_device(removed->id));
         if (!dropped) co_return pass_on(dropped);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "activity/ledger.h"
 #include "admin/described.h"
 #include "admin/names.h"
 #include "admin/row.h"
@@ -88,6 +89,7 @@ Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveM
     if (!found) co_return pass_on(found);
     auto removed = co_await context.mail.remove(found->account, {wanted.id}, "admin");
     if (!removed) co_return pass_on(removed);
+    note(context, found->account, activity::Kind::deleted, "", 1);
     log::info("admin.message_removed", {{"account_id", found->account.value}, {"unique_id", wanted.id}});
     co_return api::Removal{wanted.id};
 }
@@ -117,8 +119,42 @@ Task<Result<api::Message>> restore_message(Context& context, Caller, api::Restor
     auto restored = co_await context.mail.restore(*account, wanted.id);
     if (!restored)
         co_return explain(restored.error(), Errc::not_found, fmt::format("no deleted message {} is kept", wanted.id));
+    note(context, *account, activity::Kind::restored, "", 1);
     log::info("admin.message_restored", {{"account_id", account->value}, {"unique_id", wanted.id}});
     co_return co_await described(context, *account, *restored, false);
+}
+
+Task<Result<api::Restoration>> restore_messages(Context& context, Caller, api::RestoreMessages wanted) {
+    constexpr std::size_t kPage = 1000;
+    auto account = co_await mailbox(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    const auto now = context.directory.in(std::chrono::seconds(0));
+    auto since = time_of(wanted.since, now);
+    if (!since) co_return pass_on(since);
+    auto until = wanted.until ? time_of(*wanted.until, now) : now;
+    if (!until) co_return pass_on(until);
+    const auto end = *until + std::chrono::seconds(1);  // times are told in whole seconds
+    std::vector<std::string> ids;
+    for (std::size_t offset = 0; ids.size() < api::RestoreMessages::kAtOnce; offset += kPage) {
+        auto page = co_await context.mail.list_retained(*account, offset, kPage);
+        if (!page) co_return pass_on(page);
+        for (const auto& one : *page)
+            if (one.deleted >= *since && one.deleted < end && ids.size() < api::RestoreMessages::kAtOnce)
+                ids.push_back(one.message.unique_id);
+        if (page->size() < kPage) break;
+    }
+    api::Restoration reply;
+    reply.more = ids.size() == api::RestoreMessages::kAtOnce;
+    for (const auto& id : ids) {
+        auto restored = co_await context.mail.restore(*account, id);
+        if (restored)
+            ++reply.restored;
+        else if (restored.error().code() != Errc::not_found)  // it may have gone for good meanwhile
+            co_return pass_on(restored);
+    }
+    if (reply.restored != 0) note(context, *account, activity::Kind::restored, "", reply.restored);
+    log::info("admin.messages_restored", {{"account_id", account->value}, {"messages", reply.restored}});
+    co_return reply;
 }
 
 // The accounts that the message goes to. Errors: with a message for the caller.
@@ -186,13 +222,10 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
 
 const std::vector<Row>& mail_rows() {
     static const std::vector<Row> rows = {
-        row<api::ListMessages, list_messages>(),
-        row<api::ShowMessage, show_message>(),
-        row<api::FetchMessage, fetch_message>(),
-        row<api::RemoveMessage, remove_message>(),
-        row<api::ListRetained, list_retained>(),
-        row<api::RestoreMessage, restore_message>(),
-        row<api::Deliver, deliver>(),
+        row<api::ListMessages, list_messages>(),       row<api::ShowMessage, show_message>(),
+        row<api::FetchMessage, fetch_message>(),       row<api::RemoveMessage, remove_message>(),
+        row<api::ListRetained, list_retained>(),       row<api::RestoreMessage, restore_message>(),
+        row<api::RestoreMessages, restore_messages>(), row<api::Deliver, deliver>(),
     };
     return rows;
 }

@@ -5,6 +5,9 @@
 #include <charconv>
 #include <chrono>
 
+#include "activity/ledger.h"
+#include "base/units.h"
+
 namespace poplar::admin {
 
 Task<Result<directory::Account>> find_account(Context& context, std::string address) {
@@ -34,6 +37,53 @@ std::string time_text(Timestamp time) {
     std::chrono::hh_mm_ss clock(seconds - day);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int(date.year()), unsigned(date.month()),
                        unsigned(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
+namespace {
+
+// A number of so many digits. Takes it and `behind` off the text.
+std::optional<int> take_number(std::string_view& text, std::size_t digits, std::string_view behind) {
+    const auto number = text.substr(0, digits);
+    int value = 0;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    if (number.size() != digits || error != std::errc{} || end != number.data() + digits || value < 0)
+        return std::nullopt;
+    text.remove_prefix(digits);
+    if (!text.starts_with(behind)) return std::nullopt;
+    text.remove_prefix(behind.size());
+    return value;
+}
+
+std::optional<Timestamp> date_of(std::string_view text) {
+    const bool whole = text.contains('T');
+    const auto year = take_number(text, 4, "-"), month = year ? take_number(text, 2, "-") : year;
+    const auto day = month ? take_number(text, 2, whole ? "T" : "") : month;
+    if (!day) return std::nullopt;
+    const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+                                           std::chrono::day(static_cast<unsigned>(*day))};
+    if (!date.ok()) return std::nullopt;
+    const Timestamp begin = std::chrono::sys_days(date);
+    if (!whole) return text.empty() ? std::optional(begin) : std::nullopt;
+    const auto hour = take_number(text, 2, ":"), minute = hour ? take_number(text, 2, ":") : hour;
+    const auto second = minute ? take_number(text, 2, "Z") : minute;
+    if (!second || !text.empty() || *hour > 23 || *minute > 59 || *second > 59) return std::nullopt;
+    return begin + std::chrono::hours(*hour) + std::chrono::minutes(*minute) + std::chrono::seconds(*second);
+}
+
+}  // namespace
+
+Result<Timestamp> time_of(std::string_view text, Timestamp now) {
+    if (auto date = date_of(text)) return *date;
+    if (auto before = parse_duration(text)) return now - *before;
+    return fail(Errc::invalid,
+                fmt::format("\"{}\" is no time: 2026-11-22T03:05:09Z, 2026-11-22, or for example 7d", text));
+}
+
+void note(Context& context, directory::AccountId account, activity::Kind kind, std::string_view what,
+          std::uint64_t messages, const directory::Device* device) {
+    activity::Origin origin{.protocol = "admin"};
+    if (device != nullptr) origin.device = device->id, origin.device_name = device->name;
+    context.ledger.note(account, kind, origin, what, messages);
 }
 
 std::unexpected<Error> explain(const Error& failed, Errc code, std::string message) {

@@ -116,6 +116,29 @@ const Operation& RestoreMessage::operation() {
     return operation;
 }
 
+const Shape& Restoration::shape() {
+    static const Shape shape{"Restoration",
+                             "",
+                             {field<&Restoration::restored>("restored", "How many messages are back"),
+                              field<&Restoration::more>("more", "There may be more: ask again")}};
+    return shape;
+}
+
+const Operation& RestoreMessages::operation() {
+    static const Operation operation{
+        .request = {"RestoreMessages",
+                    "Put back what was deleted in some time, as the account's activity tells it",
+                    {field<&RestoreMessages::address>("address", kAccount),
+                     field<&RestoreMessages::since>("since",
+                                                    "A time like 2026-11-22T03:05:09Z, or 7d for the last 7 days"),
+                     field<&RestoreMessages::until>("until", "The same; now if it is not said")}},
+        .method = Method::post,
+        .route = "/v1/accounts/{address}/retained/restore",
+        .reply = &Restoration::shape(),
+        .answer = "At most 1,000 at a time."};
+    return operation;
+}
+
 const Shape& Delivered::shape() {
     static const Shape shape{"Delivered",
                              "",

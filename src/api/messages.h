@@ -61,6 +61,20 @@ struct RestoreMessage {
     static const Operation& operation();
 };
 
+struct Restoration {
+    std::uint64_t restored = 0;
+    bool more = false;
+    static const Shape& shape();
+};
+
+struct RestoreMessages {
+    static constexpr std::size_t kAtOnce = 1000;
+    std::string address, since;
+    std::optional<std::string> until;
+    using Reply = Restoration;
+    static const Operation& operation();
+};
+
 struct Delivered {
     std::string recipient, transaction;
     std::uint64_t octets = 0;

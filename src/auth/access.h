@@ -4,9 +4,11 @@
 #include <memory>
 #include <string>
 
+#include "activity/ledger.h"
 #include "auth/authenticator.h"
 #include "auth/device_uses.h"
 #include "auth/open_sessions.h"
+#include "base/clock.h"
 
 namespace poplar::auth {
 
@@ -47,9 +49,22 @@ struct Access {
     Rights rights;
     std::unique_ptr<DeviceInUse> device;  ///< null: a credential of the account's own
     OpenSessions::Entry place;            ///< in the list of sessions
+    activity::Visit visit;                ///< in the account's ledger
 
     /// Whether this session may delete mail. The device's password may be for reading only.
     bool may_delete() const { return !device || !device->device.read_only; }
+
+    // To be called when the messages are fetched, and when their deletion is durable.
+    void note_fetched(std::uint64_t messages) {
+        if (messages == 0) return;
+        if (device) device->use.add(messages, 0);
+        visit.note(activity::Kind::fetched, "", messages);
+    }
+    /// `begun`: before the first was deleted. `detail`: where, if not in the mailbox itself.
+    void note_deleted(std::uint64_t messages, Timestamp begun, std::string_view detail) {
+        if (device) device->use.add(0, messages);
+        visit.note(activity::Kind::deleted, detail, messages, begun);
+    }
 };
 
 }  // namespace poplar::auth

@@ -135,6 +135,49 @@ int deliver(const Cli& cli, const api::Deliver& asked) {
     return 0;
 }
 
+/// What `poplar mail restore` was asked for: one message, or all that was deleted in some time.
+struct Restoring {
+    api::RestoreMessages several;
+    std::string id;
+};
+
+int restore(const Cli& cli, const Restoring& asked) {
+    if (asked.id.empty() == asked.several.since.empty() || (!asked.id.empty() && asked.several.until))
+        return complain("name one message, or give --since (and --until)", 2);
+    if (!asked.id.empty())
+        return cli.call<api::RestoreMessage>({asked.several.address, asked.id}, [](const api::Message& message) {
+            fmt::print("restored {}\n", message.unique_id);
+        });
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    api::Restoration all;
+    do {
+        auto some = server->call(asked.several);
+        if (!some) return complain(some.error());
+        all.restored += some->restored;
+        all.more = some->more && some->restored != 0;
+    } while (all.more);
+    if (cli.json)
+        cli.print_json(api::to_json(all));
+    else
+        fmt::print("restored {} messages\n", all.restored);
+    return 0;
+}
+
+void add_restore_command(CLI::App* mail, Cli& cli) {
+    auto asked = std::make_shared<Restoring>();
+    auto* command = mail->add_subcommand("restore", "Put deleted mail back where it was");
+    command->add_option("ADDRESS", asked->several.address, "The account, id:NUMBER or postmaster")->required();
+    command->add_option("ID", asked->id, "One message, by its unique-id");
+    command
+        ->add_option("--since", asked->several.since,
+                     "All that was deleted since then: a time like 2026-11-22T03:05:09Z, or 7d for the last 7 days")
+        ->type_name("TIME");
+    command->add_option("--until", asked->several.until, "And not later than then; now if it is not said")
+        ->type_name("TIME");
+    command->callback([&cli, asked] { cli.action = [&cli, asked] { return restore(cli, *asked); }; });
+}
+
 // Adds a command that does more than call() does: its reply has pages, or is octets.
 template <class Request>
 void add(CLI::App* family, Cli& cli, const char* name, int (*run)(const Cli&, Request)) {
@@ -153,9 +196,7 @@ CLI::App* add_mail_commands(CLI::App& app, Cli& cli) {
     add<api::FetchMessage>(mail, cli, "show",
                            [](const Cli& c, api::FetchMessage asked) { return show_mail(c, asked); });
     add<api::ListRetained>(mail, cli, "deleted", list_deleted);
-    add_command<api::RestoreMessage>(mail, cli, "restore", [](const api::RestoreMessage&, const api::Message& message) {
-        fmt::print("restored {}\n", message.unique_id);
-    });
+    add_restore_command(mail, cli);
     add_command<api::RemoveMessage>(mail, cli, "remove", [](const api::RemoveMessage&, const api::Removal& removal) {
         fmt::print("deleted {}\n", removal.removed);
     });

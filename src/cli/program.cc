@@ -92,7 +92,8 @@ void add_options(CLI::App* command, Cli& cli, const api::Operation& operation, v
             };
             command->add_option_function<std::vector<std::string>>(name, take_all, words)->required(positional);
         } else {
-            auto* option = command->add_option_function<std::string>(name, take, words)->required(positional);
+            const bool required = positional && !member.optional;
+            auto* option = command->add_option_function<std::string>(name, take, words)->required(required);
             if (!positional) option->type_name(label);
         }
     }
@@ -133,6 +134,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_directory_commands(app, cli);
     add_user_commands(app, cli);
     add_device_commands(app, cli);
+    add_activity_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));

@@ -41,6 +41,8 @@ Task<> serve(std::unique_ptr<net::Connection> connection, const Services& servic
              std::string session_id) {
     Conversation conversation(*connection, options, services.logins, session_id);
     auto& lines = conversation.lines();
+    connection->session().id = session_id;
+    connection->session().end = [&lines] { lines.cut(); };
     Report report;
     const auto ended = co_await lines.guard(run(conversation, services, report), "pop3.failed", session_id);
     co_await connection->close(lines.parting());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mail/downgrade.h"
 #include "mail/wire_form.h"
@@ -293,6 +294,8 @@ Task<Result<>> Transaction::on(Quit) {
     Result<> removed;
     auto numbers = to_remove();
     auto count = numbers.size();
+    const auto begun = system_clock().now();
+    const bool own_view = access_.device && access_.device->device.own_view;
     if (count != 0) removed = co_await maildrop_->remove(numbers);
     if (count != 0 && removed) co_await listings_.cut(numbers);
     maildrop_.reset();
@@ -302,6 +305,7 @@ Task<Result<>> Transaction::on(Quit) {
         said = co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
     } else {
         done_.deleted = count;
+        if (count != 0) access_.note_deleted(count, begun, own_view ? "in its own view" : "");
         if (count == 0)
             said = co_await conversation_.say_ok("goodbye");
         else

@@ -36,10 +36,8 @@ public:
 
     /// The failure ends the session.
     Task<Result<>> run();
-    /// To be called after run(): notes what the device did that logged in.
-    void note_use() {
-        if (access_.device) access_.device->use.add(done_.retrieved, done_.deleted);
-    }
+    /// To be called after run(), however that ended.
+    void note_use() { access_.note_fetched(done_.retrieved); }
 
 private:
     using Message = mailstore::Message;

@@ -84,20 +84,30 @@ Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t wo
         bound.push_back({index, std::move(*listener)});
         given.push_back(index);
     }
+    auto bind = [&](std::size_t row, const std::string& key, const std::string& text,
+                    std::optional<std::size_t> own) -> Result<> {
+        auto address = net::parse_address(text);
+        if (!address) return fail(Errc::invalid, config.error_at(key, address.error().detail()));
+        bool local = address->family == net::Address::Family::local;
+        auto acting = local ? act_for(identity, address->path) : std::nullopt;
+        if (local) make_socket_folder(address->path);
+        auto listener = net::listen_on(*address, {.workers = workers});
+        if (!listener) return fail(Errc::invalid, config.error_at(key, listener.error().detail()));
+        if (local) give_to(address->path, identity);
+        bound.push_back({row, std::move(*listener), own});
+        return {};
+    };
     for (std::size_t i = 0; i < rows.size(); ++i) {
         if (std::ranges::find(given, i) != given.end()) continue;
-        auto key = fmt::format("listen.{}", rows[i].name);
-        for (const auto& text : config.listen.at(std::string(rows[i].name))) {
-            auto address = net::parse_address(text);
-            if (!address) return fail(Errc::invalid, config.error_at(key, address.error().detail()));
-            bool local = address->family == net::Address::Family::local;
-            auto acting = local ? act_for(identity, address->path) : std::nullopt;
-            if (local) make_socket_folder(address->path);
-            auto listener = net::listen_on(*address, {.workers = workers});
-            if (!listener) return fail(Errc::invalid, config.error_at(key, listener.error().detail()));
-            if (local) give_to(address->path, identity);
-            bound.push_back({i, std::move(*listener)});
-        }
+        for (const auto& text : config.listen.at(std::string(rows[i].name)))
+            if (auto done = bind(i, fmt::format("listen.{}", rows[i].name), text, std::nullopt); !done)
+                return pass_on(done);
+    }
+    for (std::size_t i = 0; i < config.listeners.size(); ++i) {
+        const auto& wanted = config.listeners[i];
+        const auto row = std::ranges::find(rows, wanted.protocol, &ListenerRow::name) - rows.begin();
+        auto done = bind(static_cast<std::size_t>(row), "listener", wanted.address, i);
+        if (!done) return pass_on(done);
     }
     return bound;
 }

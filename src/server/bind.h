@@ -14,9 +14,11 @@ namespace poplar::server {
 struct BoundListener {
     std::size_t row;  ///< of listener_rows()
     net::Listener listener;
+    std::optional<std::size_t> own = {};  ///< of Config::listeners
 };
 
-/// Opens all sockets. Those that systemd hands over take the place of the addresses configured for their listener.
+/// Opens all sockets. Those that systemd hands over take the place of the addresses that [listen] has for their
+/// listener.
 /// Errors: invalid; the detail is a whole line for the operator.
 Result<std::vector<BoundListener>> bind_all(const Config& config, std::size_t workers,
                                             const std::optional<process::Identity>& identity);

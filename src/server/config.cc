@@ -38,20 +38,36 @@ bool covers(const net::Address& one, const net::Address& other) {
 void check_listeners(const Config& config, std::vector<std::string>& errors) {
     std::vector<std::pair<std::string, net::Address>> seen;
     if (auto admin = net::parse_address("unix:" + config.admin_socket)) seen.emplace_back("admin_socket", *admin);
-    for (const auto& row : listener_rows()) {
-        const auto key = "listen." + std::string(row.name);
-        for (const auto& text : config.listen.at(std::string(row.name))) {
-            auto address = net::parse_address(text);
-            if (!address) continue;
-            auto other = std::ranges::find_if(seen, [&](const auto& earlier) {
-                return covers(earlier.second, *address) || covers(*address, earlier.second);
-            });
-            if (other != seen.end())
-                errors.push_back(config.error_at(
-                    key, fmt::format("{}: {} has {} already", address->text(), other->first, other->second.text())));
-            seen.emplace_back(key, std::move(*address));
-        }
-    }
+    auto see = [&](const std::string& key, const std::string& text) {
+        auto address = net::parse_address(text);
+        if (!address) return;
+        auto other = std::ranges::find_if(seen, [&](const auto& earlier) {
+            return covers(earlier.second, *address) || covers(*address, earlier.second);
+        });
+        if (other != seen.end())
+            errors.push_back(config.error_at(
+                key, fmt::format("{}: {} has {} already", address->text(), other->first, other->second.text())));
+        seen.emplace_back(key, std::move(*address));
+    };
+    for (const auto& row : listener_rows())
+        for (const auto& text : config.listen.at(std::string(row.name))) see("listen." + std::string(row.name), text);
+    for (const auto& listener : config.listeners) see("listener", listener.address);
+}
+
+// What one [[listener]] needs beside keys that are right by themselves.
+void check_listener(const Config& config, const ListenerSettings& listener, std::vector<std::string>& errors) {
+    auto wrong = [&](std::string_view what) { errors.push_back(config.error_at("listener", what)); };
+    const auto row = std::ranges::find(listener_rows(), listener.protocol, &ListenerRow::name);
+    if (row == listener_rows().end() || listener.address.empty())
+        return wrong("each [[listener]] needs a protocol and an address");
+    if (row->tls && !config.lines.contains("tls"))
+        wrong(fmt::format("{} needs a certificate: add a [tls] section", listener.address));
+    if (!listener.xclient.empty() && row->smtp_options == nullptr)
+        wrong(fmt::format("{}: xclient is for smtp and lmtp", listener.address));
+    // RFC 2033 s5
+    if (auto address = net::parse_address(listener.address);
+        listener.protocol == "lmtp" && address && address->port == 25)
+        wrong("LMTP must not be served on port 25, which is SMTP's");
 }
 
 // Rules about several keys.
@@ -78,6 +94,7 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
         if (row.tls && !config.listen.at(std::string(row.name)).empty() && !config.lines.contains("tls"))
             errors.push_back(
                 config.error_at("listen." + std::string(row.name), "needs a certificate: add a [tls] section"));
+    for (const auto& listener : config.listeners) check_listener(config, listener, errors);
     check_listeners(config, errors);
     // RFC 2033 s5
     for (const auto& where : config.listen.at("lmtp"))
@@ -86,7 +103,7 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     if (!config.group.empty() && config.user.empty()) errors.push_back(config.error_at("group", "needs user too"));
 }
 
-// The addresses of a real installation, if the file has no [listen].
+// The addresses of a real installation, if the file has no [listen] and no [[listener]].
 void default_listeners(Config& config) {
     for (const auto& row : listener_rows())
         if (!row.tls || config.tls.configured()) config.listen[std::string(row.name)] = row.defaults;
@@ -106,7 +123,7 @@ std::expected<Config, ConfigErrors> parse_config(std::string_view text, const st
     errors.lines = config::read(text, file, keys_of(config), config.lines, is_toml);
     if (!is_toml) return std::unexpected(std::move(errors));
     if (config.hostname.empty()) config.hostname = machine_name();
-    if (!config.lines.contains("listen")) default_listeners(config);
+    if (!config.lines.contains("listen") && !config.lines.contains("listener")) default_listeners(config);
     config.engine.directory = config.data_dir;
     config.mailstore.inline_octets = config.engine.large_body;
     if (errors.lines.empty()) check_together(config, errors.lines);

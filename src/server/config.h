@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "activity/ledger.h"
 #include "auth/exchange.h"
 #include "base/log.h"
 #include "config/reader.h"
@@ -32,6 +33,14 @@ using Addresses = std::vector<std::string>;
 /// "192.0.2.0/24", "2001:db8::1" or "unix"; checked already (base/networks.h).
 using NetworkTexts = std::vector<std::string>;
 
+/// A listener beside those of [listen]: one address with its own proxies and front servers.
+struct ListenerSettings {
+    std::string protocol;  ///< the name of a row (server/services.h)
+    std::string address;
+    NetworkTexts proxies;  ///< if any, only these may connect, and each connection begins with a header
+    NetworkTexts xclient;
+};
+
 struct Config {
     std::string hostname;  ///< the machine's name if the file has none
     std::string data_dir = "/var/lib/poplar";
@@ -40,6 +49,8 @@ struct Config {
     std::size_t workers = 0;  ///< 0: one a core
 
     std::map<std::string, Addresses> listen;  ///< by the listener's name
+
+    std::vector<ListenerSettings> listeners;  ///< further ones
 
     /// The networks whose connections begin with the PROXY protocol's header, for each listener.
     std::map<std::string, NetworkTexts> proxies;
@@ -51,6 +62,7 @@ struct Config {
     net::TlsSettings tls;
 
     auth::Options auth;
+    activity::Options activity;
     session::AllowPlaintext allow_plaintext = session::AllowPlaintext::loopback;
     auth::SaslOptions sasl;  ///< `hostname` is put in when the server starts
     directory::Options directory;

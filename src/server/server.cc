@@ -10,8 +10,10 @@
 #include <csignal>
 #include <cstdio>
 
+#include "activity/keeper.h"
 #include "admin/api.h"
 #include "admin/names.h"
+#include "api/activity.h"
 #include "api/server.h"
 #include "auth/open_sessions.h"
 #include "base/log.h"
@@ -19,6 +21,7 @@
 #include "base/version.h"
 #include "cli/exit_codes.h"
 #include "directory/removed.h"
+#include "directory/server_records.h"
 #include "http/session.h"
 #include "jobs/runner.h"
 #include "process/privileges.h"
@@ -39,6 +42,8 @@ constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
 constexpr auto kDeviceUsesEvery = std::chrono::minutes(1);
+constexpr auto kActivityEvery = std::chrono::minutes(1);
+constexpr auto kLimitsEvery = std::chrono::minutes(1);
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr auto kCutPatience = seconds(10);             // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
@@ -155,6 +160,27 @@ private:
     auth::DeviceUses& uses_;
 };
 
+/// Writes which limits of logins were passed, so that a restart does not forget them.
+class KeepLimits final : public jobs::Job {
+public:
+    KeepLimits(auth::Authenticator& authenticator, directory::ServerRecords& records)
+        : authenticator_(authenticator), records_(records) {}
+    std::string_view name() const override { return "login-limits"; }
+    Task<Result<>> round(jobs::Control&) override {
+        auto kept = co_await authenticator_.keep_limits(records_, system_clock());
+        if (!kept) log::warning("auth.limits_not_kept", {{"reason", kept.error().detail()}});
+        co_return kept;
+    }
+    Task<> load() {
+        auto loaded = co_await authenticator_.load_limits(records_, system_clock());
+        if (!loaded) log::error("auth.limits_unreadable", {{"reason", loaded.error().detail()}});
+    }
+
+private:
+    auth::Authenticator& authenticator_;
+    directory::ServerRecords& records_;
+};
+
 /// All that runs once sockets are bound and privileges are dropped. Members are destroyed in reverse: the engine last.
 class Server {
 public:
@@ -173,6 +199,8 @@ private:
     Task<> announce();
     void reload();
     void fill_status(api::Status& status);
+    Task<api::SessionList> list_sessions(std::string account, std::size_t limit);
+    Task<std::optional<api::Session>> end_session(std::string id);
     void spawn(Task<> task);
 
     Config config_;
@@ -180,7 +208,11 @@ private:
     upkeep::StoreClock clock_;
     directory::Directory directory_;
     mailstore::MailStore store_;
+    activity::Ledger ledger_;
+    activity::Keeper keeper_;
     auth::Authenticator authenticator_;
+    directory::ServerRecords server_records_{*engine_};
+    KeepLimits keep_limits_{authenticator_, server_records_};
     auth::Sasl sasl_;
     delivery::Delivery delivery_;
     directory::RemovedAccounts removed_;
@@ -189,8 +221,8 @@ private:
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};
     KeepDeviceUses keep_device_uses_{device_uses_};
-    Services services_{config_,
-                       {authenticator_, sasl_, open_sessions_, device_uses_, store_, delivery_, tls_, smtp_tls_}};
+    Services services_{
+        config_, {authenticator_, sasl_, open_sessions_, device_uses_, ledger_, store_, delivery_, tls_, smtp_tls_}};
     std::vector<api::ListeningAddress> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
@@ -215,17 +247,21 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       clock_(*engine_, system_clock(), config_.believe_clock_after),
       directory_(*engine_, system_clock(), config_.directory),
       store_(*engine_, clock_, config_.mailstore),
-      authenticator_(directory_, config_.auth),
+      ledger_(*engine_, system_clock(), config_.activity),
+      keeper_(ledger_, [this] { return clock_.to_forget_by(); }),
+      authenticator_(directory_, config_.auth, &ledger_),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       delivery_(directory_, store_, system_clock(), config_.delivery),
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
-          directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days),
+          directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days, {},
+          &ledger_),
       api_({.directory = directory_,
             .mail = store_,
             .auth = authenticator_,
             .open_sessions = open_sessions_,
             .device_uses = device_uses_,
+            .ledger = ledger_,
             .delivery = delivery_,
             .removed = removed_,
             .engine = *engine_,
@@ -234,7 +270,10 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .settings_changed = [this](const directory::AccountSettings& strictest) { services_.announce(strictest); },
-            .own_status = [this](api::Status& status) { fill_status(status); }}),
+            .own_status = [this](api::Status& status) { fill_status(status); },
+            .sessions = [this](std::string account,
+                               std::size_t limit) { return list_sessions(std::move(account), limit); },
+            .end_session = [this](std::string id) { return end_session(std::move(id)); }}),
       admin_(control_worker_, admin_limits()),
       workers_(workers),
       net_(workers_, config_.net) {
@@ -274,17 +313,18 @@ Task<> Server::load_clock() {
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
     spawn(load_clock());
+    spawn(keep_limits_.load());
     spawn(announce());
     control_.run();
     control_.restart();
     workers_.start();
     std::string where;
-    for (auto& [row, listener] : listeners) {
+    for (auto& [row, listener, own] : listeners) {
         auto address = listener.address.text();
         const std::string name(listener_rows()[row].name);
         where += fmt::format("{}{}={}", where.empty() ? "" : " ", name, address);
         bound_.push_back({name, address});
-        net_.add(std::move(listener), services_.service(row));
+        net_.add(std::move(listener), services_.service(row, own ? &config_.listeners[*own] : nullptr));
     }
     net::Service service;
     service.name = "admin";
@@ -295,6 +335,8 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     spawn(watch_signals());
     jobs_.add(clock_, {.every = kClockEvery});
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
+    jobs_.add(keep_limits_, {.first = kLimitsEvery, .every = kLimitsEvery});
+    jobs_.add(keeper_, {.first = kActivityEvery, .every = kActivityEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
     if (process::systemd::watchdog()) spawn(feed_watchdog());
@@ -360,6 +402,9 @@ Task<> Server::stop() {
     }
     co_await authenticator_.flush();
     co_await device_uses_.flush();
+    co_await ledger_.flush_all();
+    if (auto kept = co_await authenticator_.keep_limits(server_records_, system_clock()); !kept)
+        log::warning("auth.limits_not_kept", {{"reason", kept.error().detail()}});
     jobs_.stop();
     watchdog_timer_.cancel();
     stopped_ = true;
@@ -416,6 +461,41 @@ void Server::reload() {
     if (!needs_restart.empty())
         log::warning("server.restart_needed", {{"keys", fmt::format("{}", fmt::join(needs_restart, ","))}});
     process::systemd::ready("Serving");
+}
+
+namespace {
+
+api::Session described(const net::Server::OpenSession& session) {
+    const auto now = SteadyClock::now();
+    const auto since = system_clock().now() - std::chrono::duration_cast<milliseconds>(now - session.since);
+    const auto idle = std::chrono::duration_cast<seconds>(now - session.heard);
+    api::Session out;
+    out.id = session.id;
+    out.protocol = session.service;
+    out.account = session.account;
+    out.device = session.device;
+    out.from = session.peer;
+    out.since = admin::time_text(since);
+    out.state = session.sending ? "sending" : "waiting";
+    out.idle_seconds = static_cast<std::uint64_t>(idle.count());
+    out.tls = session.tls;
+    return out;
+}
+
+}  // namespace
+
+Task<api::SessionList> Server::list_sessions(std::string account, std::size_t limit) {
+    auto open = co_await net_.sessions(std::move(account), limit);
+    api::SessionList list;
+    for (const auto& session : open.some) list.sessions.push_back(described(session));
+    list.more = open.more;
+    co_return list;
+}
+
+Task<std::optional<api::Session>> Server::end_session(std::string id) {
+    auto ended = co_await net_.end_session(std::move(id));
+    if (!ended) co_return std::nullopt;
+    co_return described(*ended);
 }
 
 // Fills in what only the server knows. admin/ asks for the rest itself.

@@ -39,7 +39,8 @@ struct Services::Shared {
         : config(c),
           announced(c.pop3.policy),
           listings(c.pop3.listing_cache),
-          logins{parts.authenticator, parts.sasl, parts.open_sessions, parts.device_uses, c.allow_plaintext},
+          logins{parts.authenticator, parts.sasl,   parts.open_sessions,
+                 parts.device_uses,   parts.ledger, c.allow_plaintext},
           pop3{logins, parts.store, login_delays, announced, &listings},
           unknown_recipients({.free = c.unknown_recipients_per_peer}),
           envelopes(c.envelope_memory, kEnvelopesOfOnePeer),
@@ -76,18 +77,18 @@ using Shared = Services::Shared;
 using Connection = std::unique_ptr<net::Connection>;
 
 std::string pop3_busy(const Shared&) { return pop3::kBusyReply; }
-Task<> serve_pop3(Connection connection, Shared& shared) {
+Task<> serve_pop3(Connection connection, Shared& shared, const smtp::Options*) {
     return pop3::serve(std::move(connection), shared.pop3, shared.config.pop3, random_text(10));
 }
 
 std::string smtp_busy(const Shared& shared) {
     return fmt::format("421 4.3.2 {} too many connections, try again later\r\n", shared.config.hostname);
 }
-Task<> serve_smtp(Connection connection, Shared& shared) {
-    return smtp::serve(std::move(connection), shared.smtp, shared.config.smtp, random_text(10));
+Task<> serve_smtp(Connection connection, Shared& shared, const smtp::Options* own) {
+    return smtp::serve(std::move(connection), shared.smtp, own ? *own : shared.config.smtp, random_text(10));
 }
-Task<> serve_lmtp(Connection connection, Shared& shared) {
-    return smtp::serve(std::move(connection), shared.lmtp, shared.config.lmtp, random_text(10));
+Task<> serve_lmtp(Connection connection, Shared& shared, const smtp::Options* own) {
+    return smtp::serve(std::move(connection), shared.lmtp, own ? *own : shared.config.lmtp, random_text(10));
 }
 
 }  // namespace
@@ -100,6 +101,7 @@ std::span<const ListenerRow> listener_rows() {
          {"[::]:110"},
          "POP3, with STLS when TLS is configured.",
          "Proxies in front of `listen.pop3`.",
+         nullptr,
          pop3_busy,
          serve_pop3},
         {"pop3s",
@@ -108,6 +110,7 @@ std::span<const ListenerRow> listener_rows() {
          {"[::]:995"},
          "POP3 in TLS from the first octet. Needs `[tls]`.",
          "Of `listen.pop3s`. The header comes before the handshake.",
+         nullptr,
          pop3_busy,
          serve_pop3},
         {"smtp",
@@ -116,6 +119,7 @@ std::span<const ListenerRow> listener_rows() {
          {"[::]:25"},
          "SMTP for mail to our own domains, with STARTTLS when TLS is configured.",
          "Of `listen.smtp`.",
+         &Config::smtp,
          smtp_busy,
          serve_smtp},
         {"lmtp",
@@ -124,6 +128,7 @@ std::span<const ListenerRow> listener_rows() {
          {"unix:/run/poplar/lmtp.sock", "127.0.0.1:24"},
          "LMTP for a front mail server. Anyone who can connect can deliver: keep it on loopback or a local socket.",
          "Of `listen.lmtp`.",
+         &Config::lmtp,
          smtp_busy,
          serve_lmtp},
     };
@@ -134,17 +139,23 @@ Services::Services(Config& config, const Parts& parts) : shared_(std::make_uniqu
 
 Services::~Services() = default;
 
-net::Service Services::service(std::size_t listener) {
+net::Service Services::service(std::size_t listener, const ListenerSettings* own) {
     const auto& row = listener_rows()[listener];
     net::Service service;
     service.name = row.name;
     service.protocol = row.protocol;
     service.busy_reply = row.busy_reply(*shared_);
-    service.session = [&row, &shared = *shared_, &count = shared_->counts[listener]](Connection connection) {
-        return counted(count, row.serve(std::move(connection), shared));
+    std::shared_ptr<smtp::Options> options;
+    if (own && row.smtp_options) {
+        options = std::make_shared<smtp::Options>(shared_->config.*row.smtp_options);
+        options->xclient = *Networks::parse(own->xclient);
+    }
+    service.session = [&row, &shared = *shared_, &count = shared_->counts[listener], options](Connection connection) {
+        return counted(count, row.serve(std::move(connection), shared, options.get()));
     };
     if (row.tls) service.tls = [&tls = shared_->tls] { return tls.get(); };
-    service.proxies = *Networks::parse(shared_->config.proxies.at(std::string(row.name)));
+    service.proxies = *Networks::parse(own ? own->proxies : shared_->config.proxies.at(std::string(row.name)));
+    service.proxies_only = own && !own->proxies.empty();
     return service;
 }
 

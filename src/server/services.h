@@ -9,6 +9,9 @@
 
 #include "net/server.h"
 
+namespace poplar::activity {
+class Ledger;
+}
 namespace poplar::api {
 struct Connections;
 }
@@ -30,10 +33,14 @@ class MailStore;
 namespace poplar::net {
 class CurrentTls;
 }
+namespace poplar::smtp {
+struct Options;
+}
 
 namespace poplar::server {
 
 struct Config;
+struct ListenerSettings;
 
 /// The parts of the server that sessions use.
 struct Parts {
@@ -41,6 +48,7 @@ struct Parts {
     auth::Sasl& sasl;
     auth::OpenSessions& open_sessions;
     auth::DeviceUses& device_uses;
+    activity::Ledger& ledger;
     mailstore::MailStore& store;
     delivery::Delivery& delivery;
     const net::CurrentTls &tls, &smtp_tls;  ///< for all but SMTP, and for SMTP's STARTTLS
@@ -53,8 +61,8 @@ public:
     Services(Config& config, const Parts& parts);
     ~Services();
 
-    /// By the index of a row.
-    net::Service service(std::size_t listener);
+    /// By the index of a row. `own`: the settings of a [[listener]]; null: those of [listen] and [proxy_protocol].
+    net::Service service(std::size_t listener, const ListenerSettings* own = nullptr);
     /// Lets POP3 announce the strictest settings that any account has.
     void announce(const directory::AccountSettings& strictest);
     /// Sessions by listener.
@@ -70,11 +78,14 @@ struct ListenerRow {
     std::string_view name;              ///< `listen.NAME`, `proxy_protocol.NAME`, and a socket's name from systemd
     std::string_view protocol;          ///< listeners of the same one share their part of the connections
     bool tls;                           ///< from the first octet (RFC 8314 s3); needs a certificate
-    std::vector<std::string> defaults;  ///< where, if the file has no [listen]
+    std::vector<std::string> defaults;  ///< where, if the file has no [listen] and no [[listener]]
     std::string_view words, proxy_words;
-    /// The reply that refuses a connection over a limit, and the function that serves one.
+    smtp::Options Config::*
+        smtp_options;  ///< the options of SMTP or LMTP, which a [[listener]] may have of its own; null: neither
+    /// The reply that refuses a connection over a limit, and the function that serves one. `own`: the listener's own
+    /// options, if it has some.
     std::string (*busy_reply)(const Services::Shared& shared);
-    Task<> (*serve)(std::unique_ptr<net::Connection> connection, Services::Shared& shared);
+    Task<> (*serve)(std::unique_ptr<net::Connection> connection, Services::Shared& shared, const smtp::Options* own);
 };
 
 std::span<const ListenerRow> listener_rows();

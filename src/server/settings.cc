@@ -1,12 +1,14 @@
 // The list of all keys. Each folder declares its own; those of the server itself are here.
 #include "server/settings.h"
 
+#include "activity/settings.h"
 #include "auth/settings.h"
 #include "delivery/settings.h"
 #include "directory/settings.h"
 #include "engine/local/settings.h"
 #include "mail/address.h"
 #include "mailstore/settings.h"
+#include "net/listener.h"
 #include "net/settings.h"
 #include "pop3/settings.h"
 #include "server/services.h"
@@ -44,6 +46,19 @@ void add_general(config::Keys& keys, Config& config) {
     keys.number("workers", config.workers, 0, 1024, "Threads that serve connections. 0: one for each processor.");
 }
 
+void add_listener(config::Keys& keys, ListenerSettings& listener) {
+    config::Words<std::string> protocols;
+    for (const auto& row : listener_rows()) protocols.emplace_back(row.name, row.name);
+    keys.choice<std::string>("protocol", listener.protocol, protocols, "");
+    auto check = [](const std::string& text) {
+        auto parsed = net::parse_address(text);
+        return parsed ? std::string() : parsed.error().detail();
+    };
+    keys.text("address", listener.address, "", config::Empty::refused, check);
+    net::add_networks(keys, "proxy_protocol", listener.proxies, "");
+    net::add_networks(keys, "xclient", listener.xclient, "");
+}
+
 void add_listeners(config::Keys& keys, Config& config) {
     auto key = [](const char* section, std::string_view name) { return section + std::string(name); };
     for (const auto& row : listener_rows())
@@ -53,6 +68,8 @@ void add_listeners(config::Keys& keys, Config& config) {
         net::add_networks(keys, key("proxy_protocol.", row.name), config.proxies[std::string(row.name)],
                           std::string(row.proxy_words));
     net::add_proxy_settings(keys, config.net);
+    keys.tables<ListenerSettings>("listener", config.listeners, add_listener,
+                                  "Further listeners, one section each. See [below](#more-listeners).");
 }
 
 void add_upkeep(config::Keys& keys, Config& config) {
@@ -125,6 +142,7 @@ std::vector<config::Key> keys_of(Config& config) {
     session::add_settings(keys, config.allow_plaintext);
     auth::add_settings(keys, config.auth, config.sasl);
     auth::add_settings(keys, config.sasl.tokens);
+    activity::add_settings(keys, config.activity);
     directory::add_settings(keys, config.directory);
     mailstore::add_settings(keys, config.mailstore);
     add_upkeep(keys, config);

@@ -93,13 +93,19 @@ std::optional<auth::Access> Login::admit(Proved& proved, Executor executor) {
                      {"tls", tls ? std::string_view(tls->version) : "no"},
                      {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
                      {"mechanism", proved.mechanism}});
+    activity::Origin from{.peer = connection_.peer().address, .protocol = std::string(auth::to_string(terms_.service))};
+    if (device) from.device = device->id, from.device_name = device->name;
+    activity::Visit visit(services_.ledger, proved.account, std::move(from));
+    visit.note(activity::Kind::login, proved.mechanism);
+    connection_.session().account = proved.address;
+    if (device) connection_.session().device = device->name;
     std::unique_ptr<auth::DeviceInUse> in_use;
     if (device) {
         auto use = services_.device_uses.begin(proved.account, device->id, connection_.peer().address, terms_.service);
         in_use = std::make_unique<auth::DeviceInUse>(std::move(*device), std::move(use));
     }
-    return auth::Access{proved.account,    proved.address,  proved.proof, auth::rights_of(proved.proof),
-                        std::move(in_use), std::move(place)};
+    return auth::Access{proved.account,    proved.address,   proved.proof,    auth::rights_of(proved.proof),
+                        std::move(in_use), std::move(place), std::move(visit)};
 }
 
 }  // namespace poplar::session

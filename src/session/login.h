@@ -30,6 +30,7 @@ struct LoginServices {
     const auth::Sasl& sasl;
     auth::OpenSessions& open_sessions;
     auth::DeviceUses& device_uses;
+    activity::Ledger& ledger;
     AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
 };
 

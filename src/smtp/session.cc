@@ -543,6 +543,8 @@ Options defaults(Protocol protocol) {
 Task<> serve(std::unique_ptr<net::Connection> connection, const Services& services, const Options& options,
              std::string id) {
     Session session(*connection, services, options, id);
+    connection->session().id = id;
+    connection->session().end = [&session] { session.lines().cut(); };
     const auto ended = co_await session.lines().guard(session.run(), "smtp.failed", id);
     const auto reason = session.lines().reason(ended);
     const auto goodbye = reason == session::kFailed ? format(replies::kFailure) : std::string();

@@ -40,16 +40,20 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
     auto days = account.settings.expire_days.value_or(expire_days_);
     if (live && days != 0 && days != directory::kNeverExpires) {
         auto aged = co_await store_.expire_live(account.id, now - std::chrono::days(days));
-        if (aged)
+        if (aged) {
             totals.aged += *aged;
-        else
+            note_deleted(account.id, "its days were over", *aged);
+        } else {
             failed(aged.error());
+        }
     }
     auto unwanted = co_await tend_views(directory_, store_, account.id, now);
-    if (unwanted)
+    if (unwanted) {
         totals.unwanted += *unwanted;
-    else
+        note_deleted(account.id, "every view had deleted it", *unwanted);
+    } else {
         failed(unwanted.error());
+    }
     if (live)
         if (auto mended = co_await store_.mend_times(account.id, now); !mended) failed(mended.error());
     auto expired = co_await store_.expire(account.id, now);
@@ -57,6 +61,11 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
         totals.expired += *expired;
     else
         failed(expired.error());
+}
+
+void Retention::note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages) {
+    if (ledger_ != nullptr && messages != 0)
+        ledger_->note(account, activity::Kind::deleted, {.protocol = "housekeeping"}, why, messages);
 }
 
 Task<Result<>> Retention::expire(RetentionTotals& totals, jobs::Control& control) {
@@ -130,6 +139,8 @@ Task<Result<bool>> Retention::purge(directory::RemovedAccount one, Timestamp now
         log::warning("housekeeping.purge_failed", {{"account", one.address}, {"reason", purged.error().detail()}});
         co_return false;
     }
+    if (ledger_ != nullptr)
+        if (auto forgotten = co_await ledger_->forget(one.id); !forgotten) co_return pass_on(forgotten);
     ++totals.purged;
     log::info("housekeeping.account_purged", {{"account", one.address}, {"account_id", one.id.value}});
     co_return true;

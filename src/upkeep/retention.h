@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 
+#include "activity/ledger.h"
 #include "base/asio.h"
 #include "base/clock.h"
 #include "directory/directory.h"
@@ -36,13 +37,14 @@ public:
     using Now = std::function<std::optional<Timestamp>()>;
 
     Retention(directory::Directory& directory, mailstore::MailStore& store, directory::RemovedAccounts& removed,
-              Now now, std::uint32_t expire_days, RetentionPace pace = {})
+              Now now, std::uint32_t expire_days, RetentionPace pace = {}, activity::Ledger* ledger = nullptr)
         : directory_(directory),
           store_(store),
           removed_(removed),
           now_(std::move(now)),
           expire_days_(expire_days),
-          pace_(pace) {}
+          pace_(pace),
+          ledger_(ledger) {}
 
     std::string_view name() const override { return "housekeeping"; }
     /// One round over all accounts. Live mail is looked at once a day. That costs one read of the oldest message for an
@@ -53,6 +55,7 @@ public:
 
 private:
     Task<> expire_mail(directory::Account account, RetentionTotals& totals, Timestamp now, bool live);
+    void note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages);
     Task<Result<>> expire(RetentionTotals& totals, jobs::Control& control);
     Task<Result<>> purge_removed(RetentionTotals& totals, jobs::Control& control);
     /// True if the account was purged, or there was nothing to purge: its record can go.
@@ -64,6 +67,7 @@ private:
     const Now now_;
     const std::uint32_t expire_days_;  ///< of accounts that have none of their own
     RetentionPace pace_;
+    activity::Ledger* const ledger_;      ///< where is noted what left a mailbox; null: nowhere
     std::optional<Timestamp> live_done_;  ///< when live mail was last looked at
     std::optional<RetentionTotals> last_;
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "activity/ledger.h"
 #include "api/json.h"
 #include "auth/authenticator.h"
 #include "auth/device_uses.h"
@@ -87,7 +88,8 @@ struct AdminApiTest : testing::Test {
         options.failure_delay = std::chrono::milliseconds(0);
         return options;
     }();
-    auth::Authenticator auth{directory, auth_options};
+    activity::Ledger ledger{engine, clock, {}};
+    auth::Authenticator auth{directory, auth_options, &ledger};
     delivery::Delivery delivery{directory, store, clock, {}};
     directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
@@ -103,6 +105,7 @@ struct AdminApiTest : testing::Test {
              .auth = auth,
              .open_sessions = open_sessions,
              .device_uses = device_uses,
+             .ledger = ledger,
              .delivery = delivery,
              .removed = removed,
              .engine = inspection,
@@ -565,6 +568,94 @@ TEST_F(AdminApiTest, TellsHowTheServerIs) {
     EXPECT_TRUE(status["housekeeping"].is_null());
     ASSERT_TRUE(round(retention));
     EXPECT_EQ(ask("GET", "/v1/status").body["housekeeping"]["accounts"], 1);
+}
+
+TEST_F(AdminApiTest, ShowsWhatHappenedToAnAccount) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    clock.advance(std::chrono::hours(2));
+    ledger.note(id, activity::Kind::deleted,
+                {.device = 5, .device_name = "phone", .peer = "192.0.2.1", .protocol = "pop3"}, "", 12);
+    auto all = ask("GET", "/v1/accounts/jane@example.org/activity").body;
+    ASSERT_EQ(all["entries"].size(), 2u);
+    EXPECT_EQ(all["entries"][0]["detail"], "account added");
+    EXPECT_FALSE(all["entries"][0].contains("device"));
+    const auto& deleted = all["entries"][1];
+    EXPECT_EQ(deleted["kind"], "deleted");
+    EXPECT_EQ(deleted["messages"], 12);
+    EXPECT_EQ(deleted["device_name"], "phone");
+    EXPECT_EQ(deleted["from"], "192.0.2.1");
+    EXPECT_EQ(deleted["last"], "2026-01-01T02:00:00Z");
+    auto later = [&](std::string_view query) {
+        return ask("GET", "/v1/accounts/jane@example.org/activity?" + std::string(query)).body["entries"].size();
+    };
+    EXPECT_EQ(later("after=" + dump(all["next"])), 0u);
+    EXPECT_EQ(later("since=1h"), 1u);
+    EXPECT_EQ(later("since=2026-01-01T01:00:00Z"), 1u);
+    EXPECT_EQ(later("since=2025-12-31"), 2u);
+    EXPECT_EQ(later("kind=login,deleted"), 1u);
+    for (const char* wrong : {"since=yesterday", "since=2026-13-01", "since=2026-01-01T25:00:00Z",
+                              "since=2026-01-01T01:00Z", "kind=logins", "kind=,"})
+        EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org/activity?" + std::string(wrong)).status, 400u) << wrong;
+    EXPECT_EQ(ask("GET", "/v1/accounts/none@example.org/activity").status, 404u);
+}
+
+TEST_F(AdminApiTest, RestoresWhatWasDeletedInSomeTime) {
+    add_jane();
+    auto remove = [&] {
+        auto id = deliver("Subject: x\n\nx\n");
+        auto list = ask("GET", "/v1/accounts/jane@example.org/messages").body["messages"];
+        EXPECT_EQ(
+            ask("DELETE", "/v1/accounts/jane@example.org/messages/" + list[0]["unique_id"].get<std::string>()).status,
+            200u);
+    };
+    remove();
+    clock.advance(std::chrono::hours(1));
+    remove();
+    remove();
+    clock.advance(std::chrono::hours(1));
+    remove();
+    auto restore = [&](const Json& body) {
+        return ask("POST", "/v1/accounts/jane@example.org/retained/restore", body).body["restored"];
+    };
+    EXPECT_EQ(restore({{"since", "2026-01-01T00:30:00Z"}, {"until", "2026-01-01T01:00:00Z"}}), 2);
+    EXPECT_EQ(restore({{"since", "2026-01-01T00:30:00Z"}, {"until", "2026-01-01T01:00:00Z"}}), 0) << "nothing twice";
+    EXPECT_EQ(restore({{"since", "30m"}}), 1);
+    EXPECT_EQ(restore({{"since", "2025-01-01"}}), 1);
+    EXPECT_EQ(ask("POST", "/v1/accounts/jane@example.org/retained/restore", Json{{"since", "soon"}}).status, 400u);
+    auto restored = ask("GET", "/v1/accounts/jane@example.org/activity?kind=restored").body["entries"];
+    ASSERT_EQ(restored.size(), 1u);
+    EXPECT_EQ(restored[0]["messages"], 4);
+}
+
+TEST_F(AdminApiTest, APurgeTakesTheLedgerWithIt) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    EXPECT_EQ(ask("DELETE", "/v1/accounts/jane@example.org").status, 200u);
+    auto kept = run(ledger.list(id, {}));
+    EXPECT_EQ(kept->size(), 2u) << "added, removed";
+    EXPECT_EQ(ask("DELETE", "/v1/accounts/id:" + std::to_string(id.value) + "?purge=yes").status, 200u);
+    EXPECT_TRUE(run(ledger.list(id, {}))->empty());
+}
+
+TEST_F(AdminApiTest, ShowsWhatIsHeldUpAndReleasesIt) {
+    add_jane();
+    EXPECT_EQ(ask("GET", "/v1/blocked").body["total"], 0);
+    for (int i = 0; i < 10; ++i)
+        EXPECT_FALSE(run(auth.verify_password({"jane@example.org", "guess " + std::to_string(i), "192.0.2.1"})));
+    auto held = ask("GET", "/v1/blocked").body;
+    ASSERT_EQ(held["total"], 1);
+    EXPECT_EQ(held["blocked"][0]["limit"], "pair");
+    EXPECT_EQ(held["blocked"][0]["account"], "jane@example.org");
+    EXPECT_EQ(held["blocked"][0]["from"], "192.0.2.1");
+    EXPECT_EQ(held["blocked"][0]["failures"], 10);
+    EXPECT_EQ(ask("DELETE", "/v1/blocked/192.0.2.1").body["released"], 1);
+    EXPECT_EQ(ask("GET", "/v1/blocked").body["total"], 0);
+}
+
+TEST_F(AdminApiTest, ListsAndEndsSessions) {
+    EXPECT_EQ(ask("GET", "/v1/sessions").body["sessions"].size(), 0u);
+    EXPECT_EQ(ask("DELETE", "/v1/sessions/abc").status, 404u);
 }
 
 }  // namespace

@@ -57,13 +57,23 @@ def client_tls():
 
 
 def to_toml(config):
-    """Tables of scalars and lists, as this configuration has them: {"listen": {"pop3": [...]}, "hostname": ...}."""
+    """Tables of scalars and lists, as this configuration has them: {"listen": {"pop3": [...]}, "hostname": ...}; and lists
+    of tables: {"listener": [{"protocol": ...}]}."""
     def value(v):
         return json.dumps(v, ensure_ascii=False)
-    lines = [f"{k} = {value(v)}" for k, v in config.items() if not isinstance(v, dict)]
+
+    def members(table):
+        return [f"{k} = {value(v)}" for k, v in table.items()]
+
+    def is_list_of_tables(v):
+        return isinstance(v, list) and any(isinstance(one, dict) for one in v)
+    lines = [f"{k} = {value(v)}" for k, v in config.items() if not isinstance(v, dict) and not is_list_of_tables(v)]
     for name, table in config.items():
         if isinstance(table, dict):
-            lines += ["", f"[{name}]"] + [f"{k} = {value(v)}" for k, v in table.items()]
+            lines += ["", f"[{name}]"] + members(table)
+        elif is_list_of_tables(table):
+            for one in table:
+                lines += ["", f"[[{name}]]"] + members(one)
     return "\n".join(lines) + "\n"
 
 

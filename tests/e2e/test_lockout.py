@@ -1,6 +1,7 @@
 """Guesses from many addresses, and who may still log in."""
 
 import concurrent.futures
+import itertools
 import time
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import netns
 from poplar_server import DOMAIN, PATIENCE, PASSWORD
 
+_numbers = itertools.count(1)
 HOME, SECOND_HOME, ABROAD, *STRANGERS = netns.sources(400)
 BOB, CAROL = f"bob@{DOMAIN}", f"carol@{DOMAIN}"
 
@@ -23,9 +25,9 @@ def login(server, name, password, source):
 
 
 def guess(server, attempts):
-    """Logs in with [(name, source)] and a wrong password, many at a time; the replies."""
+    """Logs in with [(name, source)] and a wrong password, each time another one, many at a time; the replies."""
     with concurrent.futures.ThreadPoolExecutor(64) as pool:
-        return list(pool.map(lambda attempt: login(server, attempt[0], "guess", attempt[1]), attempts))
+        return list(pool.map(lambda attempt: login(server, attempt[0], f"guess {next(_numbers)}", attempt[1]), attempts))
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_a_first_login_is_not_held_back_by_guesses_from_hundreds_of_addresses_or
 
     def attack(i):
         if i % 2:
-            return login(server, f"user{i}@{DOMAIN}", "guess", STRANGERS[i % len(STRANGERS)])
+            return login(server, f"user{i}@{DOMAIN}", f"guess {i}", STRANGERS[i % len(STRANGERS)])
         return login(server, CAROL, variants[i // 2 % len(variants)], ABROAD)
 
     with concurrent.futures.ThreadPoolExecutor(100) as pool:
@@ -87,3 +89,65 @@ def test_a_first_login_is_not_held_back_by_guesses_from_hundreds_of_addresses_or
         for one in attacks:
             one.result()
     assert took < 10 * PATIENCE, "each of them had taken a hash once: half a minute"
+
+
+def blocked(server):
+    """{limit: [(account, from)]} of what is held up at present."""
+    limits = {}
+    for one in server.cli("blocked", "list")["blocked"]:
+        limits.setdefault(one["limit"], []).append((one["account"], one["from"]))
+    return limits
+
+
+def test_a_telephone_with_the_old_password_holds_up_nobody(server):
+    for _ in range(15):
+        assert login(server, BOB, "of last year", ABROAD).startswith("-ERR [AUTH]")
+    assert login(server, BOB, PASSWORD, ABROAD).startswith("+OK")
+    assert blocked(server) == {}
+
+
+def test_one_password_tried_at_everybody_is_slowed_down_and_told(server):
+    names = [f"user{i}@{DOMAIN}" for i in range(9)] + [BOB]
+    for name, source in zip(names, STRANGERS):
+        assert login(server, name, "123456", source).startswith("-ERR [AUTH]")
+    server.wait_log_match(r"auth\.guessing peer=\S+ network=\S+/24 limit=password ")
+    limits = blocked(server)
+    assert set(limits) == {"password"} and limits["password"][0][1].endswith(".0/24")
+    server.cli("user", "password", CAROL, "--password-stdin", input="123456\n")
+    begun = time.monotonic()
+    login(server, CAROL, "123456", STRANGERS[20])
+    assert time.monotonic() - begun > 0.09, "even the right one takes a turn: an eighth of the longest delay at least"
+
+
+def test_one_account_tried_from_everywhere_is_told_and_can_be_released(crowd, make_server):
+    server = make_server(auth={"allow_plaintext": "always", "longest_delay": "800ms", "failures_per_account": 20})
+    server.add_user(BOB)
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK")
+    guess(server, [(BOB, stranger) for stranger in STRANGERS[:60]])
+    server.wait_log_match(r"auth\.guessing .*limit=account .*name=" + BOB)
+    assert (BOB, "") in blocked(server)["account"]
+    shown = server.run_cli("blocked", "list").stdout
+    assert "NEXT ATTEMPT IN" in shown and BOB in shown
+    assert login(server, BOB, PASSWORD, HOME).startswith("+OK"), "at home nobody notices"
+    assert server.cli("blocked", "clear", BOB)["released"] >= 1
+    assert "account" not in blocked(server)
+    server.wait_log(f"admin.blocked_cleared who={BOB}")
+
+
+def test_an_address_can_be_released(server):
+    for i in range(20):
+        login(server, f"user{i}@{DOMAIN}", f"guess {i}", ABROAD)
+    assert ("", ABROAD) in blocked(server)["peer"]
+    assert server.cli("blocked", "clear", ABROAD)["released"] == 1
+    begun = time.monotonic()
+    assert login(server, BOB, PASSWORD, ABROAD).startswith("+OK")
+    assert blocked(server) == {} and time.monotonic() - begun < 2 * PATIENCE
+
+
+def test_a_restart_forgets_no_limit(server):
+    """The attack: wait until the server is started again, and guess on."""
+    for i in range(20):
+        login(server, f"user{i}@{DOMAIN}", f"guess {i}", ABROAD)
+    server.stop()
+    server.start()
+    assert blocked(server) == {"peer": [("", ABROAD)]}

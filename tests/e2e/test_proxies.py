@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from poplar_server import DOMAIN, Lmtp, Pop3, Smtp, client_tls
+from poplar_server import DOMAIN, Lmtp, Pop3, Smtp, client_tls, free_port
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -149,3 +149,86 @@ def test_a_front_server_says_for_whom_it_speaks(crowd, make_server):
     with server.smtp(source="192.0.2.2") as stranger:
         assert not any(line.startswith("XCLIENT") for line in stranger.hello())
         stranger.expect(550, b"XCLIENT ADDR=198.51.100.9")
+
+
+TLS_FACTS = b"\x20\0\x29\x03\0\0\0\0" + b"\x21\0\x07TLSv1.3" + b"\x23\0\x17TLS_AES_128_GCM_SHA256\n"
+
+
+def at(port, header, kind=Pop3, **options):
+    """A client behind a proxy at a port of its own; its greeting has come."""
+    client = kind(port, greeting=False, **options)
+    client.send(header)
+    client.greeting = client.line()
+    return client
+
+
+@pytest.fixture
+def listeners(crowd, make_server):
+    """A server with a port for proxies alone, for POP3 and SMTP, and one for front servers beside the usual ones."""
+    ports = {name: free_port() for name in ("pop3", "smtp", "front")}
+    proxies = ["192.0.2.0/30"]
+    server = make_server(proxy_protocol={"timeout": "1s"}, listener=[
+        {"protocol": "pop3", "address": f"127.0.0.1:{ports['pop3']}", "proxy_protocol": proxies},
+        {"protocol": "smtp", "address": f"127.0.0.1:{ports['smtp']}", "proxy_protocol": proxies, "xclient": ["198.51.100.7"]},
+        {"protocol": "smtp", "address": f"127.0.0.1:{ports['front']}", "xclient": ["192.0.2.9"]}])
+    server.extra = ports
+    return server
+
+
+def test_a_listener_of_its_own_is_for_its_proxies_alone(listeners):
+    port = listeners.extra["pop3"]
+    for header in (text("198.51.100.1"), binary("198.51.100.1")):
+        with at(port, header, source="192.0.2.1") as client:
+            assert client.greeting.startswith(b"+OK")
+            client.quit()
+    listeners.wait_log("peer=198.51.100.1")
+    for octets in (text("198.51.100.2"), b"CAPA\r\n", b""):
+        with Pop3(port, greeting=False, source="192.0.2.9") as stranger:
+            try:
+                stranger.send(octets)
+            except OSError:
+                pass
+            assert stranger.closed() == b"", "nobody goes round the proxy"
+    listeners.wait_log("net.not_a_proxy service=pop3 peer=192.0.2.9")
+    assert "peer=198.51.100.2" not in listeners.log()
+    with Pop3(port, greeting=False, source="192.0.2.1", timeout=10) as silent:
+        assert silent.closed() == b"", "the time for the header is over"
+    listeners.wait_log("net.proxy_header_refused service=pop3 peer=192.0.2.1")
+    with listeners.pop3(source="192.0.2.1") as direct:
+        direct.err(text("198.51.100.1")[:-2])  # the usual port knows no proxies
+
+
+def test_what_a_proxy_says_of_tls_is_logged_and_opens_nothing(listeners):
+    """The attack: a client behind a proxy that terminates TLS must not get what only a TLS connection to us may have."""
+    fred = listeners.add_user(f"fred@{DOMAIN}")
+    with at(listeners.extra["pop3"], binary("198.51.100.1", more=TLS_FACTS), source="192.0.2.1") as client:
+        client.err(b"USER " + fred.encode())  # no password over a connection that is not encrypted for us
+        client.ok(b"CAPA")
+        assert b"EXTERNAL" not in client.body()
+        client.err(b"AUTH EXTERNAL =")
+        client.quit()
+    listeners.wait_log_match(r"net\.proxy_tls service=pop3 peer=198\.51\.100\.1 proxy=192\.0\.2\.1 tls=TLSv1\.3 "
+                             r"cipher=TLS_AES_128_GCM_SHA256\? certificate=yes")
+    listeners.wait_log_match(r"pop3\.end .*peer=198\.51\.100\.1")
+
+
+def test_the_proxy_itself_may_look_whether_the_server_is_there(listeners):
+    for header in (binary("198.51.100.1", command=0), b"PROXY UNKNOWN\r\n"):
+        with at(listeners.extra["pop3"], header, source="192.0.2.2") as client:
+            assert client.greeting.startswith(b"+OK")
+            client.quit()
+    assert listeners.log().count("pop3.end") == 0 or "peer=198.51.100.1" not in listeners.log()
+    listeners.wait_log_match(r"pop3\.end .*peer=192\.0\.2\.2")
+
+
+def test_a_listener_of_its_own_has_its_own_front_servers(listeners):
+    with at(listeners.extra["smtp"], text("198.51.100.7"), Smtp, source="192.0.2.1") as front:
+        assert any(line.startswith("XCLIENT ") for line in front.hello()), "behind the proxy, too"
+    with Smtp(listeners.extra["front"], source="192.0.2.9") as front:
+        assert any(line.startswith("XCLIENT ") for line in front.hello())
+        front.expect(220, b"XCLIENT ADDR=198.51.100.99 LOGIN=fred")
+        assert not any("AUTH" in line for line in front.hello())
+    with Smtp(listeners.extra["front"], source="192.0.2.8") as other:
+        assert not any(line.startswith("XCLIENT") for line in other.hello()), "but it may send mail"
+    with listeners.smtp(source="192.0.2.9") as usual:
+        assert not any(line.startswith("XCLIENT") for line in usual.hello())

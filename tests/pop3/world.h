@@ -108,7 +108,8 @@ protected:
     auth::DeviceUses device_uses_{directory_, clock_};
     pop3::LoginDelays login_delays_;
     pop3::Announced announced_{{}};
-    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, device_uses_};
+    activity::Ledger ledger_{engine_, clock_, {}};
+    session::LoginServices logins_{authenticator_, sasl_, open_sessions_, device_uses_, ledger_};
     pop3::Services services_{logins_, store_, login_delays_, announced_, &listings_};
 };
 

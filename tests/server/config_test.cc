@@ -107,6 +107,26 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
              {"[tls]\ncertificate = \"/c\"", "p.toml:2: tls.certificate: needs tls.private_key too"},
              {"[tls]", "p.toml:1: tls: needs certificate and private_key"},
              {"group = \"mail\"", "p.toml:1: group: needs user too"},
+             {"listener = 5", "p.toml:1: listener: must be sections of the form [[listener]], not an integer"},
+             {"[listener]\nprotocol = \"pop3\"",
+              "p.toml:1: listener: must be sections of the form [[listener]], not a section"},
+             {"[[listener]]\nprotocol = \"pop3\"",
+              "p.toml:1: listener: each [[listener]] needs a protocol and an address"},
+             {"[[listener]]\naddress = \"[::]:1\"",
+              "p.toml:1: listener: each [[listener]] needs a protocol and an address"},
+             {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:1\"\n[[listener]]\nadress = \"[::]:2\"",
+              "p.toml:1: listener: the 2nd [[listener]]: unknown key \"adress\"; did you mean \"address\"?"},
+             {"[[listener]]\nprotocol = \"imap\"",
+              "p.toml:1: listener: the 1st [[listener]]: protocol: must be one of \"pop3\", \"pop3s\", \"smtp\", "
+              "\"lmtp\""},
+             {"[[listener]]\nprotocol = \"smtp\"\naddress = \"[::]:1\"\nxclient = [\"10.0.0.1/8\"]",
+              "p.toml:1: listener: the 1st [[listener]]: xclient: \"10.0.0.1/8\" has bits set behind its 8"},
+             {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:1\"\nxclient = [\"10.0.0.0/8\"]",
+              "p.toml:1: listener: [::]:1: xclient is for smtp and lmtp"},
+             {"[[listener]]\nprotocol = \"pop3s\"\naddress = \"[::]:1\"",
+              "p.toml:1: listener: [::]:1 needs a certificate: add a [tls] section"},
+             {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:110\"\n[listen]\npop3 = [\"127.0.0.1:110\"]",
+              "p.toml:1: listener: [::]:110: listen.pop3 has 127.0.0.1:110 already"},
              {"[pop3]\ngreeting = \"hello <1@x>\"",
               "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
              {"[pop3]\ngreeting = \"[IN-USE]\"", "p.toml:2: pop3.greeting: must not begin with \"[\" or contain \"<\""},
@@ -118,6 +138,26 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
         ASSERT_EQ(config.error().lines.size(), 1u) << text;
         EXPECT_EQ(config.error().lines.front(), line);
     }
+}
+
+TEST(Config, ReadsFurtherListeners) {
+    auto config = good(R"([[listener]]
+protocol = "pop3"
+address = "10.0.0.5:1110"
+proxy_protocol = ["10.0.0.0/28"]
+[[listener]]
+protocol = "smtp"
+address = "unix:/s"
+xclient = ["unix"]
+)");
+    ASSERT_EQ(config.listeners.size(), 2u);
+    EXPECT_EQ(config.listeners[0].protocol, "pop3");
+    EXPECT_EQ(config.listeners[0].address, "10.0.0.5:1110");
+    EXPECT_EQ(config.listeners[0].proxies, NetworkTexts{"10.0.0.0/28"});
+    EXPECT_EQ(config.listeners[1].xclient, NetworkTexts{"unix"});
+    EXPECT_TRUE(config.listen.at("pop3").empty()) << "and nothing else is listened on";
+    auto changes = compare(config, good("[[listener]]\nprotocol = \"smtp\"\naddress = \"unix:/s\""));
+    EXPECT_TRUE(std::ranges::find(changes.restart, "listener") != changes.restart.end());
 }
 
 TEST(Config, NamesTheLineOfASyntaxError) {

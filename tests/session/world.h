@@ -40,8 +40,9 @@ protected:
     auth::Sasl sasl_{authenticator_, clock_, {}, nullptr};
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, clock_};
-    session::LoginServices services_{authenticator_, sasl_, open_sessions_, device_uses_,
-                                     session::AllowPlaintext::always};
+    activity::Ledger ledger_{engine_, clock_, {}};
+    session::LoginServices services_{authenticator_, sasl_,   open_sessions_,
+                                     device_uses_,   ledger_, session::AllowPlaintext::always};
     directory::AccountId fred_;
     std::shared_ptr<Transcript> transcript_ = std::make_shared<Transcript>();
 };
