@@ -131,6 +131,60 @@ export interface Alias {
   targets: string[];
 }
 
+export interface ActivityList {
+  entries: Activity[];
+  next: number;
+}
+
+export interface Activity {
+  kind: string;
+  first: string;
+  last: string;
+  times: number;
+  messages: number;
+  device?: string;
+  device_name?: string;
+  from: string;
+  protocol: string;
+  detail: string;
+  sum?: true;
+}
+
+export interface SessionList {
+  sessions: Session[];
+  more: boolean;
+}
+
+export interface Session {
+  id: string;
+  protocol: string;
+  account: string;
+  device: string;
+  from: string;
+  since: string;
+  state: string;
+  idle_seconds: number;
+  tls: boolean;
+}
+
+export interface BlockedList {
+  blocked: Blocked[];
+  total: number;
+}
+
+export interface Blocked {
+  limit: string;
+  account: string;
+  from: string;
+  failures: number;
+  delay_seconds: number;
+  lasts_seconds: number;
+}
+
+export interface Release {
+  released: number;
+}
+
 export interface MessageList {
   messages: Message[];
 }
@@ -150,6 +204,11 @@ export interface Message {
   deleted?: string;
   expires?: string;
   reason?: string;
+}
+
+export interface Restoration {
+  restored: number;
+  more: boolean;
 }
 
 export interface Delivered {
@@ -549,6 +608,56 @@ export async function removeAlias(call: Call, request: RemoveAlias): Promise<Rem
   return (await call("DELETE", `/v1/aliases/${encodeURIComponent(request.address)}`)) as Removal;
 }
 
+export interface ListActivity {
+  address: string;
+  since?: string;
+  kind?: string;
+  after?: number;
+  limit?: number;
+}
+
+/** Show what happened to an account: logins, refused logins, fetched and deleted mail, by device and place. */
+export async function listActivity(call: Call, request: ListActivity): Promise<ActivityList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/activity` + query({ since: request.since, kind: request.kind, after: request.after, limit: request.limit }))) as ActivityList;
+}
+
+export interface ListSessions {
+  address?: string;
+  limit?: number;
+}
+
+/** List open sessions of all protocols. */
+export async function listSessions(call: Call, request: ListSessions): Promise<SessionList> {
+  return (await call("GET", `/v1/sessions` + query({ address: request.address, limit: request.limit }))) as SessionList;
+}
+
+export interface EndSession {
+  id: string;
+}
+
+/** End a session at once; what a client had marked for deletion is not deleted. */
+export async function endSession(call: Call, request: EndSession): Promise<Session> {
+  return (await call("DELETE", `/v1/sessions/${encodeURIComponent(request.id)}`)) as Session;
+}
+
+export interface ListBlocked {
+  limit?: number;
+}
+
+/** List accounts, addresses and networks whose logins are held up after failures. */
+export async function listBlocked(call: Call, request: ListBlocked): Promise<BlockedList> {
+  return (await call("GET", `/v1/blocked` + query({ limit: request.limit }))) as BlockedList;
+}
+
+export interface ClearBlocked {
+  who: string;
+}
+
+/** Forget the failures that hold up an account, an address or a network. */
+export async function clearBlocked(call: Call, request: ClearBlocked): Promise<Release> {
+  return (await call("DELETE", `/v1/blocked/${encodeURIComponent(request.who)}`)) as Release;
+}
+
 export interface ListMessages {
   address: string;
   mailbox?: string;
@@ -602,6 +711,17 @@ export interface RestoreMessage {
 /** Put a deleted message back where it was. */
 export async function restoreMessage(call: Call, request: RestoreMessage): Promise<Message> {
   return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/retained/${encodeURIComponent(request.id)}/restore`)) as Message;
+}
+
+export interface RestoreMessages {
+  address: string;
+  since: string;
+  until?: string;
+}
+
+/** Put back what was deleted in some time, as the account's activity tells it. */
+export async function restoreMessages(call: Call, request: RestoreMessages): Promise<Restoration> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/retained/restore`, { since: request.since, until: request.until })) as Restoration;
 }
 
 export interface ListMailboxes {

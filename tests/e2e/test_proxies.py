@@ -95,7 +95,9 @@ def test_the_header_comes_before_tls(behind):
             except ssl.SSLWantReadError:
                 if outgoing.pending:
                     client.send(outgoing.read())
-                incoming.write(client.socket.recv(1 << 16))
+                received_now = client.socket.recv(1 << 16)
+                assert received_now, "the server closed the connection"
+                incoming.write(received_now)
         assert received.startswith(b"+OK")
     behind.wait_log("peer=192.0.2.9")
 

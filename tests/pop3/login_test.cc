@@ -213,7 +213,8 @@ TEST_F(Pop3Login, AStoreThatFailsIsTemporary) {
 
 // RFC 3206 s4: clients drop the stored password at [AUTH].
 TEST_F(Pop3Login, WhatIsNotJudgedAfterTooManyFailuresIsTemporary) {
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(say("USER fred@example.test\r\nPASS x\r\n").ends_with(kWrong));
+    for (int i = 0; i < 10; ++i)
+        EXPECT_TRUE(say("USER fred@example.test\r\nPASS x" + std::to_string(i) + "\r\n").ends_with(kWrong));
     EXPECT_EQ(
         say(std::string(kLogin) + "QUIT\r\n"),
         "+OK send the password\r\n-ERR [SYS/TEMP] can't check the password now, try again later\r\n+OK goodbye\r\n");
