@@ -42,6 +42,9 @@ const std::vector<Section>& sections() {
          "its "
          "name.",
          device_rows()},
+        {"Second factors",
+         "When an account needs one is a setting of the account or its domain (docs/using/second-factor.md).",
+         second_factor_rows()},
         {"Aliases", "", alias_rows()},
         {"Mail",
          "In place of an address `id:NUMBER` names the mail of an account that was removed, and `postmaster` the "
