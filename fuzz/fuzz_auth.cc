@@ -4,6 +4,7 @@
 #include "auth/jwt.h"
 #include "auth/sasl.h"
 #include "auth/scram.h"
+#include "auth/second_code.h"
 #include "fuzz/check.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
@@ -24,7 +25,7 @@ struct OpenChannel final : Channel {
 };
 
 struct NoTokens final : TokenVerifier {
-    Task<Result<std::string>> account_of(std::string) override { co_return fail(Errc::denied, "token: no good"); }
+    Task<Result<TokenHolder>> holder_of(std::string) override { co_return fail(Errc::denied, "token: no good"); }
 };
 
 struct World {
@@ -93,6 +94,10 @@ void check_messages(std::string_view in) {
     for (auto message : {parse_oauthbearer(in), parse_xoauth2(in)})
         if (message) CHECK(!message->token.empty() && in.contains(message->token));
     if (auto cram = parse_cram(in)) CHECK(cram->digest.size() == 32 && in.starts_with(cram->name));
+    if (auto split = split_code(in)) {
+        CHECK(!split->password.empty() && in.starts_with(split->password));
+        CHECK(split_code(split->password + split->code)->code == split->code);
+    }
     if (auto keys = parse_scram_keys(in)) CHECK(parse_scram_keys(to_string(*keys)) == *keys);
 }
 
@@ -104,7 +109,7 @@ void check_jwt(std::string_view in) {
                                             "-----END PUBLIC KEY-----\n",
                                             "key");
     CHECK(keys);
-    CHECK(!keys->account_of(in, Timestamp(std::chrono::seconds(1'000'000'000))));
+    CHECK(!keys->holder_of(in, Timestamp(std::chrono::seconds(1'000'000'000))));
     (void)looks_like_jwt(in);
 }
 

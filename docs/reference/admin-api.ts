@@ -18,6 +18,8 @@ export interface Domain {
   name: string;
   catch_all: string | null;
   created: string;
+  second_factor: "none" | "optional" | "required" | null;
+  second_factor_ways: "totp" | "approval" | "device" | "certificate"[];
 }
 
 export interface Removal {
@@ -43,6 +45,11 @@ export interface Account {
   created: string;
   expire_days: number | "never" | null;
   login_delay: number | null;
+  second_factor: "none" | "optional" | "required" | null;
+  second_factor_ways: "totp" | "approval" | "device" | "certificate"[];
+  needs_second_factor?: boolean;
+  authenticator?: string;
+  recovery_codes?: number;
   messages?: number;
   octets?: number;
   retained_messages?: number;
@@ -119,6 +126,49 @@ export interface Device {
 export interface DeviceRevocation {
   id: string;
   name: string;
+  sessions_ended: number;
+}
+
+export interface Enrollment {
+  address: string;
+  secret: string;
+  uri: string;
+  recovery_codes: string[];
+}
+
+export interface TotpConfirmation {
+  address: string;
+  second_factor: "none" | "optional" | "required";
+}
+
+export interface TotpRemoval {
+  address: string;
+  sessions_ended: number;
+}
+
+export interface RecoveryCodes {
+  address: string;
+  recovery_codes: string[];
+}
+
+export interface SiteList {
+  sites: Site[];
+}
+
+export interface Site {
+  id: number;
+  kind: "window" | "accepted" | "denied" | "pending";
+  network: string;
+  peer: string;
+  protocol: string;
+  since: string;
+  until: string;
+}
+
+export interface SiteDenial {
+  id: number;
+  network: string;
+  until: string;
   sessions_ended: number;
 }
 
@@ -419,6 +469,17 @@ export async function setCatchAll(call: Call, request: SetCatchAll): Promise<Cat
   return (await call("PUT", `/v1/domains/${encodeURIComponent(request.name)}/catch-all`, { address: request.address })) as CatchAll;
 }
 
+export interface SetDomain {
+  name: string;
+  second_factor?: "none" | "optional" | "required" | null;
+  second_factor_ways?: "totp" | "approval" | "device" | "certificate"[];
+}
+
+/** Set what holds for a domain's accounts that have no setting of their own. */
+export async function setDomain(call: Call, request: SetDomain): Promise<Domain> {
+  return (await call("PUT", `/v1/domains/${encodeURIComponent(request.name)}/settings`, { second_factor: request.second_factor, second_factor_ways: request.second_factor_ways })) as Domain;
+}
+
 export interface ListAccounts {
   domain?: string;
   after?: string;
@@ -517,11 +578,13 @@ export interface SetSettings {
   address: string;
   expire_days?: number | "never" | null;
   login_delay?: number | null;
+  second_factor?: "none" | "optional" | "required" | null;
+  second_factor_ways?: "totp" | "approval" | "device" | "certificate"[];
 }
 
 /** Set what an account has of its own in place of the configuration. */
 export async function setSettings(call: Call, request: SetSettings): Promise<Account> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay })) as Account;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay, second_factor: request.second_factor, second_factor_ways: request.second_factor_ways })) as Account;
 }
 
 /** List removed accounts whose mail is still kept. */
@@ -576,6 +639,72 @@ export interface RevokeDevice {
 /** Take a device's password back, at once, and end its sessions. */
 export async function revokeDevice(call: Call, request: RevokeDevice): Promise<DeviceRevocation> {
   return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`)) as DeviceRevocation;
+}
+
+export interface EnrollTotp {
+  address: string;
+}
+
+/** Give an account an authenticator (TOTP): prints its secret and ten recovery codes once. */
+export async function enrollTotp(call: Call, request: EnrollTotp): Promise<Enrollment> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/totp`)) as Enrollment;
+}
+
+export interface ConfirmTotp {
+  address: string;
+  code: string;
+}
+
+/** Confirm an authenticator by a code of it; from now on it counts. */
+export async function confirmTotp(call: Call, request: ConfirmTotp): Promise<TotpConfirmation> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/totp/confirm`, { code: request.code })) as TotpConfirmation;
+}
+
+export interface RemoveTotp {
+  address: string;
+}
+
+/** Take an account's authenticator away, with its recovery codes and the windows that codes opened. */
+export async function removeTotp(call: Call, request: RemoveTotp): Promise<TotpRemoval> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/totp`)) as TotpRemoval;
+}
+
+export interface MakeRecoveryCodes {
+  address: string;
+}
+
+/** Make ten new recovery codes; the earlier ones are void. */
+export async function makeRecoveryCodes(call: Call, request: MakeRecoveryCodes): Promise<RecoveryCodes> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/totp/codes`)) as RecoveryCodes;
+}
+
+export interface ListSites {
+  address: string;
+}
+
+/** List the networks that wait to be accepted for an account, and those that are decided. */
+export async function listSites(call: Call, request: ListSites): Promise<SiteList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/sites`)) as SiteList;
+}
+
+export interface AcceptSite {
+  address: string;
+  id: number;
+}
+
+/** Let an account's password in from a network, until it was not used from there for auth.accepted_site. */
+export async function acceptSite(call: Call, request: AcceptSite): Promise<Site> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/sites/accept`, { id: request.id })) as Site;
+}
+
+export interface DenySite {
+  address: string;
+  id: number;
+}
+
+/** Refuse an account's password from a network, for auth.denied_site; an accepted one, too. */
+export async function denySite(call: Call, request: DenySite): Promise<SiteDenial> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/sites/deny`, { id: request.id })) as SiteDenial;
 }
 
 export interface ListAliases {

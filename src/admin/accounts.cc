@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "activity/ledger.h"
+#include "admin/factor_policy.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "auth/authenticator.h"
@@ -36,6 +37,7 @@ api::Account described(const directory::Account& account) {
     out.shared_secret = !account.shared_secret.empty();
     if (auto days = account.settings.expire_days) out.expire_days = api::Days{*days, *days == directory::kNeverExpires};
     if (auto delay = account.settings.login_delay) out.login_delay = api::Seconds{*delay};
+    describe(account.settings.second_factor, out);
     return out;
 }
 
@@ -128,6 +130,16 @@ Task<Result<api::Account>> show_account(Context& context, Caller, api::ShowAccou
     reply.octets = totals->octets;
     reply.retained_messages = totals->retained_messages;
     reply.retained_octets = totals->retained_octets;
+    auto policy = co_await context.auth.second_factors().policy_of(*account);
+    if (!policy) co_return pass_on(policy);
+    auto factors = co_await context.directory.factors(account->id);
+    if (!factors) co_return pass_on(factors);
+    const auto& totp = factors->totp;
+    using directory::SecondFactor;
+    reply.needs_second_factor =
+        policy->need == SecondFactor::required || (policy->need == SecondFactor::optional && totp && totp->confirmed);
+    reply.authenticator = !totp ? "none" : totp->confirmed ? "confirmed" : "unconfirmed";
+    reply.recovery_codes = totp ? totp->recovery.size() : 0;
     co_return reply;
 }
 
@@ -215,6 +227,9 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
         settings.login_delay.reset();
         if (*given) settings.login_delay = static_cast<std::uint32_t>((*given)->count);
     }
+    auto policy = wanted_policy(wanted, settings.second_factor);
+    if (!policy) co_return pass_on(policy);
+    settings.second_factor = *policy;
     auto set = co_await context.directory.set_settings(wanted.address, settings);
     if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
     co_await announce_settings(context);
@@ -222,7 +237,9 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     const auto json = api::to_json(reply);
     log::info("admin.settings_set", {{"account", account->address},
                                      {"expire_days", api::dump(json["expire_days"])},
-                                     {"login_delay", api::dump(json["login_delay"])}});
+                                     {"login_delay", api::dump(json["login_delay"])},
+                                     {"second_factor", api::dump(json["second_factor"])},
+                                     {"ways", api::dump(json["second_factor_ways"])}});
     co_return reply;
 }
 

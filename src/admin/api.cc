@@ -42,6 +42,9 @@ const std::vector<Section>& sections() {
          "its "
          "name.",
          device_rows()},
+        {"Second factors",
+         "When an account needs one is a setting of the account or its domain (docs/using/second-factor.md).",
+         second_factor_rows()},
         {"Aliases", "", alias_rows()},
         {"Activity and sessions", "", activity_rows()},
         {"Mail",

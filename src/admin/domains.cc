@@ -3,16 +3,21 @@
 
 #include <fmt/format.h>
 
+#include "admin/factor_policy.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "base/log.h"
+#include "mail/address.h"
 
 namespace poplar::admin {
 
 namespace {
 
 api::Domain described(const directory::Domain& domain) {
-    api::Domain out{domain.name, {}, time_text(domain.created)};
+    api::Domain out;
+    out.name = domain.name;
+    out.created = time_text(domain.created);
+    describe(domain.second_factor, out);
     if (!domain.catch_all.empty()) out.catch_all = domain.catch_all;
     return out;
 }
@@ -52,6 +57,24 @@ Task<Result<api::CatchAll>> set_catch_all(Context& context, Caller, api::SetCatc
     co_return api::CatchAll{wanted.name, wanted.address};
 }
 
+Task<Result<api::Domain>> set_domain(Context& context, Caller, api::SetDomain wanted) {
+    auto domains = co_await context.directory.domains();
+    if (!domains) co_return pass_on(domains);
+    const auto name = mail::canonical_domain(wanted.name);
+    auto domain = std::ranges::find(*domains, name.value_or(""), &directory::Domain::name);
+    if (domain == domains->end()) co_return fail(Errc::not_found, fmt::format("no domain {}", wanted.name));
+    auto policy = wanted_policy(wanted, domain->second_factor);
+    if (!policy) co_return pass_on(policy);
+    auto set = co_await context.directory.set_second_factor(domain->name, *policy);
+    if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no domain {}", wanted.name));
+    auto reply = described(*set);
+    const auto json = api::to_json(reply);
+    log::info("admin.domain_set", {{"domain", reply.name},
+                                   {"second_factor", api::dump(json["second_factor"])},
+                                   {"ways", api::dump(json["second_factor_ways"])}});
+    co_return reply;
+}
+
 Task<Result<api::AliasList>> list_aliases(Context& context, Caller, api::ListAliases wanted) {
     auto aliases = co_await context.directory.aliases(wanted.domain, wanted.after, wanted.limit);
     if (!aliases) co_return pass_on(aliases);
@@ -78,10 +101,9 @@ Task<Result<api::Removal>> remove_alias(Context& context, Caller, api::RemoveAli
 
 const std::vector<Row>& domain_rows() {
     static const std::vector<Row> rows = {
-        row<api::ListDomains, list_domains>(),
-        row<api::AddDomain, add_domain>(),
-        row<api::RemoveDomain, remove_domain>(),
-        row<api::SetCatchAll, set_catch_all>(),
+        row<api::ListDomains, list_domains>(),   row<api::AddDomain, add_domain>(),
+        row<api::RemoveDomain, remove_domain>(), row<api::SetCatchAll, set_catch_all>(),
+        row<api::SetDomain, set_domain>(),
     };
     return rows;
 }

@@ -32,7 +32,8 @@ const Shape& Account::shape() {
     static const Shape shape{
         "Account",
         "An account. A hash is never given out.",
-        {field<&Account::id>("id", "For ever its own"), field<&Account::address>("address", "In its one spelling"),
+        {field<&Account::id>("id", "For ever its own"),
+         field<&Account::address>("address", "In its one spelling"),
          field<&Account::status>("status", "Disabled: neither logs in nor receives mail"),
          field<&Account::password_scheme>("password_scheme", "Null: nobody can log in with a password"),
          field<&Account::scram>("scram", "The hashes it has SCRAM keys for"),
@@ -40,6 +41,14 @@ const Shape& Account::shape() {
          field<&Account::created>("created", "When"),
          field<&Account::expire_days>("expire_days", "Null: as the configuration has it (`pop3.expire`)"),
          field<&Account::login_delay>("login_delay", "Null: as the configuration has it (`pop3.login_delay`)"),
+         field<&Account::second_factor>("second_factor", "Null: as its domain has it"),
+         field<&Account::second_factor_ways>("second_factor_ways", "What counts as one, if it has its own setting"),
+         field<&Account::needs_second_factor>(
+             "needs_second_factor",
+             "Whether its password alone opens nothing, its domain's setting included; when one "
+             "account is shown, as the next two"),
+         field<&Account::authenticator>("authenticator", "`none`, `unconfirmed` or `confirmed`"),
+         field<&Account::recovery_codes>("recovery_codes", "How many were not used yet"),
          field<&Account::messages>("messages", "How many it has; when one account is shown"),
          field<&Account::octets>("octets", "Of those messages"),
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
@@ -152,17 +161,23 @@ const Operation& SetStatus::operation() {
 
 const Operation& SetSettings::operation() {
     static const Operation operation{
-        .request = {"SetSettings",
-                    "Set what an account has of its own in place of the configuration",
-                    {field<&SetSettings::address>("address", kAddress),
-                     field<&SetSettings::expire_days>(
-                         "expire_days",
-                         "Days that its mail stays (pop3.expire); 0: until it was retrieved; never; default")
-                         .called("DAYS"),
-                     field<&SetSettings::login_delay>("login_delay",
-                                                      "Time between two logins (pop3.login_delay), as in 15m; default")
-                         .called("TIME")
-                         .up_to(kMostDelay)}},
+        .request =
+            {"SetSettings",
+             "Set what an account has of its own in place of the configuration",
+             {field<&SetSettings::address>("address", kAddress),
+              field<&SetSettings::expire_days>(
+                  "expire_days", "Days that its mail stays (pop3.expire); 0: until it was retrieved; never; default")
+                  .called("DAYS"),
+              field<&SetSettings::login_delay>("login_delay",
+                                               "Time between two logins (pop3.login_delay), as in 15m; default")
+                  .called("TIME")
+                  .up_to(kMostDelay),
+              field<&SetSettings::second_factor>(
+                  "second_factor",
+                  "none; optional: an account with an authenticator needs a second factor; required; default: as the "
+                  "account's domain has it")
+                  .called("WHEN"),
+              field<&SetSettings::second_factor_ways>("second_factor_ways", kFactorWays).called("WAY").up_to(4)}},
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),

@@ -1,6 +1,6 @@
 #pragma once
 // Accounts and aliases: who receives mail and logs in.
-#include "api/operation.h"
+#include "api/second_factor.h"
 
 namespace poplar::api {
 
@@ -16,6 +16,11 @@ struct Account {
     std::string created;
     Nullable<Days> expire_days;
     Nullable<Seconds> login_delay;
+    Nullable<SecondFactor> second_factor;
+    std::vector<FactorWay> second_factor_ways;
+    std::optional<bool> needs_second_factor;
+    std::optional<std::string> authenticator;
+    std::optional<std::uint64_t> recovery_codes;
     std::optional<std::uint64_t> messages, octets, retained_messages, retained_octets;
     std::optional<std::string> password;
     std::optional<std::uint64_t> sessions_ended;
@@ -88,6 +93,8 @@ struct SetSettings {
     std::string address;
     std::optional<Nullable<Days>> expire_days;
     std::optional<Nullable<Seconds>> login_delay;
+    std::optional<Nullable<SecondFactor>> second_factor;
+    std::optional<std::vector<FactorWay>> second_factor_ways;
     using Reply = Account;
     static const Operation& operation();
 };

@@ -14,7 +14,10 @@ const Shape& Domain::shape() {
         "A domain that mail is taken for.",
         {field<&Domain::name>("name", "In its one spelling"),
          field<&Domain::catch_all>("catch_all", "The address that gets mail to unknown ones; null: none"),
-         field<&Domain::created>("created", "When")}};
+         field<&Domain::created>("created", "When"),
+         field<&Domain::second_factor>("second_factor",
+                                       "Of accounts that have no setting of their own; null: they need none"),
+         field<&Domain::second_factor_ways>("second_factor_ways", "What counts as one, if the domain has a setting")}};
     return shape;
 }
 
@@ -85,6 +88,24 @@ const Operation& SetCatchAll::operation() {
         .route = "/v1/domains/{name}/catch-all",
         .reply = &CatchAll::shape(),
         .answer = "An empty `address`: none."};
+    return operation;
+}
+
+const Operation& SetDomain::operation() {
+    static const Operation operation{
+        .request =
+            {"SetDomain",
+             "Set what holds for a domain's accounts that have no setting of their own",
+             {field<&SetDomain::name>("name", kName),
+              field<&SetDomain::second_factor>(
+                  "second_factor",
+                  "none; optional: an account with an authenticator needs a second factor; required; default: none")
+                  .called("WHEN"),
+              field<&SetDomain::second_factor_ways>("second_factor_ways", kFactorWays).called("WAY").up_to(4)}},
+        .method = Method::put,
+        .route = "/v1/domains/{name}/settings",
+        .reply = &Domain::shape(),
+        .answer = "What is not named stays. It holds from each account's next login on."};
     return operation;
 }
 

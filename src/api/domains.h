@@ -1,6 +1,6 @@
 #pragma once
 // Domains, and aliases, which lead from an address to others.
-#include "api/operation.h"
+#include "api/second_factor.h"
 
 namespace poplar::api {
 
@@ -8,6 +8,8 @@ struct Domain {
     std::string name;
     Nullable<std::string> catch_all;
     std::string created;
+    Nullable<SecondFactor> second_factor;
+    std::vector<FactorWay> second_factor_ways;
     static const Shape& shape();
 };
 
@@ -48,6 +50,14 @@ struct CatchAll {
 struct SetCatchAll {
     std::string name, address;
     using Reply = CatchAll;
+    static const Operation& operation();
+};
+
+struct SetDomain {
+    std::string name;
+    std::optional<Nullable<SecondFactor>> second_factor;
+    std::optional<std::vector<FactorWay>> second_factor_ways;
+    using Reply = Domain;
     static const Operation& operation();
 };
 

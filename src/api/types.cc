@@ -223,8 +223,12 @@ void set_array(Json& json) { json = Json::array(); }
 void set_object(Json& json) { json = Json::object(); }
 
 Result<> read_word(const Json& json, const std::vector<std::string_view>& words, std::size_t& index) {
-    auto at = words.end();
-    if (json.is_string()) at = std::ranges::find(words, std::string_view(json.get_ref<const std::string&>()));
+    if (!json.is_string()) return must_be(one_of(words, " or "));
+    return find_word(json.get_ref<const std::string&>(), words, index);
+}
+
+Result<> find_word(std::string_view text, const std::vector<std::string_view>& words, std::size_t& index) {
+    const auto at = std::ranges::find(words, text);
     if (at == words.end()) return must_be(one_of(words, " or "));
     index = static_cast<std::size_t>(at - words.begin());
     return {};

@@ -20,6 +20,7 @@ Result<> read_map(const Json& json, const Type& type, const Member& member,
                   const std::function<void*(const std::string&)>& insert);
 Result<> read_word(const Json& json, const std::vector<std::string_view>& words, std::size_t& index);
 void write_word(Json& json, std::string_view word);
+Result<> find_word(std::string_view text, const std::vector<std::string_view>& words, std::size_t& index);
 std::string one_of(const std::vector<std::string_view>& words, std::string_view separator);
 
 template <>
@@ -124,6 +125,12 @@ public:
     }
     void write(Json& json, const void* value) const override {
         write_word(json, words_[static_cast<std::size_t>(*static_cast<const T*>(value))]);
+    }
+    Result<> read_text(std::string_view text, void* value, const Member&) const override {
+        std::size_t index = 0;
+        auto done = find_word(text, words_, index);
+        if (done) *static_cast<T*>(value) = static_cast<T>(index);
+        return done;
     }
     std::string words() const override { return one_of(words_, " or "); }
     std::string typescript() const override { return one_of(words_, " | "); }

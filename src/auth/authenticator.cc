@@ -15,6 +15,7 @@
 #include "auth/hash_places.h"
 #include "auth/kept_limits.h"
 #include "auth/password.h"
+#include "auth/second_code.h"
 #include "auth/throttle.h"
 #include "auth/verified_cache.h"
 #include "auth/waiters.h"
@@ -122,6 +123,7 @@ struct Authenticator::Impl {
           wrong_before(throttle(o, 1)),
           tokens(throttle(o, o.failures_per_peer)),
           waiters(o.waiting_per_network),
+          second_factors(d, o.factors),
           places(o.hashes_per_account),
           pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {
         random_bytes(key.data(), key.size());
@@ -312,10 +314,17 @@ struct Authenticator::Impl {
         co_return co_await familiar.knows(account->id, peer);
     }
 
-    /// Every good login comes through here, by whatever mechanism.
-    Verified welcome(Account account, PeerKey peer) {
-        familiar.note(account.id, peer);
-        return {std::move(account)};
+    /// Every login whose proof was right comes through here, by whatever mechanism. `code`: typed behind the password.
+    /// One that lacks its second factor leaves no trace of having been good.
+    Task<Result<Verified>> welcome(Claim claim, Account account, PeerKey peer, std::unique_ptr<Device> device,
+                                   std::string code) {
+        auto judged = co_await second_factors.judge(account, claim, device != nullptr, code);
+        if (!judged) co_return co_await answer(claim.begun, std::move(judged.error()));
+        if (judged->missing)
+            note_refused(account, claim.peer, claim.service, "right password, no second factor", device.get());
+        else
+            familiar.note(account.id, peer);
+        co_return Verified{std::move(account), std::move(device), judged->missing, judged->by};
     }
 
     /// In steps, as the server may stop meanwhile.
@@ -351,12 +360,15 @@ struct Authenticator::Impl {
         bool is_familiar = false;
         bool had_its_turn = false;
         bool upgrade = false;
-        std::vector<ScramWay> scram_make = {};  ///< keys that the account lacks
+        std::vector<ScramWay> scram_make = {};   ///< keys that the account lacks
+        bool takes_code = false;                 ///< a code may stand behind the password
+        std::optional<Typed> without_code = {};  ///< the password, if one does
     };
     enum class Verdict { right, wrong, limited, no_memory };
     struct Outcome {
         Verdict verdict = Verdict::wrong;
         std::optional<std::string> right = {};           ///< the form of the password that was right
+        bool with_code = false;                          ///< it was what stood before a code
         std::optional<directory::Password> better = {};  ///< to replace what is stored
     };
 
@@ -379,30 +391,39 @@ struct Authenticator::Impl {
             return {Verdict::limited};
         const auto& account = attempt.account;
         const std::string* right = nullptr;
+        const Typed* proven = &attempt.password;
         if (!account.password.empty()) {
             auto known = [&](const std::string& form) { return verified.contains(account, form); };
             if (attempt.password.find(known) != nullptr) return {Verdict::right};
+            if (attempt.without_code && attempt.without_code->find(known) != nullptr)
+                return {.verdict = Verdict::right, .with_code = true};
             auto begun = SteadyClock::now();
+            auto good = [&](const std::string& form) { return matches(account.password, form); };
             try {
-                right = attempt.password.find([&](const std::string& form) { return matches(account.password, form); });
+                right = attempt.password.find(good);
+                note_cost(SteadyClock::now() - begun);
+                if (attempt.takes_code) {
+                    const auto& before = attempt.without_code ? *attempt.without_code : attempt.password;
+                    const auto* before_code = before.find(good);
+                    if (right == nullptr && attempt.without_code) right = before_code, proven = &*attempt.without_code;
+                }
             } catch (const std::bad_alloc&) {
                 return {Verdict::no_memory};  // not wrong, or the right password would be remembered as wrong
             }
-            note_cost(SteadyClock::now() - begun);
-            if (sasl_prohibits(attempt.password.typed())) right = nullptr;
+            if (sasl_prohibits(proven->typed())) right = nullptr;
         }
         if (right == nullptr) {
             record_failure(attempt.keys, attempt.is_familiar);
             return {Verdict::wrong};
         }
         verified.remember(account, *right);
-        Outcome outcome{Verdict::right, *right};
+        Outcome outcome{.verdict = Verdict::right, .right = *right, .with_code = proven != &attempt.password};
         if (!attempt.upgrade && attempt.scram_make.empty()) return outcome;
         directory::Password better{account.password, account.scram_keys};
-        for (const auto& way : attempt.scram_make) append_scram_keys(better.scram_keys, way, attempt.password.typed());
+        for (const auto& way : attempt.scram_make) append_scram_keys(better.scram_keys, way, proven->typed());
         if (attempt.upgrade) {
             try {
-                better.hash = hash_argon2id(attempt.password.prepared());
+                better.hash = hash_argon2id(proven->prepared());
             } catch (const std::bad_alloc&) {
                 return outcome;  // another login will upgrade it
             }
@@ -479,9 +500,7 @@ struct Authenticator::Impl {
             co_return co_await deny(claim.begun, std::move(why));
         }
         auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
-        auto verified_by = welcome(std::move(account), keys.peer);
-        verified_by.device = std::move(device);
-        co_return verified_by;
+        co_return co_await welcome(std::move(claim), std::move(account), keys.peer, std::move(device), "");
     }
 
     Task<Result<std::optional<ProvenDevice>>> find_device(const std::optional<Account>& account, ScramProof proof) {
@@ -502,6 +521,25 @@ struct Authenticator::Impl {
                !password.typed().empty();
     }
 
+    /// The password and the code behind it, where the account may have one there.
+    struct Split {
+        bool takes_code = false;
+        std::optional<Typed> without = {};  ///< the password, if what was typed ends like a code
+        std::string code = {};
+    };
+    Task<Result<Split>> split_off_code(bool usable, const std::optional<Account>& account, const Typed& password) {
+        Split split;
+        if (!usable) co_return split;
+        auto takes_code = co_await second_factors.takes_code(*account);
+        if (!takes_code) co_return pass_on(takes_code);
+        split.takes_code = *takes_code;
+        auto parts = split.takes_code ? split_code(password.typed()) : std::nullopt;
+        if (!parts) co_return split;
+        split.without.emplace(std::move(parts->password));
+        split.code = std::move(parts->code);
+        co_return split;
+    }
+
     Task<Result<Attempt>> attempt_at(Account account, Typed password, Keys keys, bool is_familiar, bool had_its_turn) {
         Attempt attempt{std::move(account), std::move(password), keys, is_familiar, had_its_turn};
         if (attempt.account.password.empty()) co_return attempt;
@@ -518,6 +556,8 @@ struct Authenticator::Impl {
     Task<Result<Verified>> verify(Credentials credentials) {
         const auto begun = SteadyClock::now();
         const Typed password(std::move(credentials.password));
+        const Claim claim{credentials.name, credentials.peer,    credentials.peer_is_loopback,
+                          Proof::password,  credentials.service, begun};
         // After a turn all is looked at again: the account may have changed meanwhile.
         for (bool had_its_turn = false;; had_its_turn = true) {
             auto found = co_await find(credentials.name, NamedBy::client);
@@ -528,10 +568,8 @@ struct Authenticator::Impl {
             auto device = co_await device_of(account, password.typed());
             if (!device) co_return pass_on(device);
             if (*device) {
-                Claim claim{credentials.name, credentials.peer,    credentials.peer_is_loopback,
-                            Proof::password,  credentials.service, begun};
                 auto its = std::make_unique<Device>(std::move(**device));
-                co_return co_await conclude(std::move(claim), std::move(*account), std::move(its));
+                co_return co_await conclude(claim, std::move(*account), std::move(its));
             }
             if (!had_its_turn && is_over(keys, Limits::all)) {
                 bool spared = co_await knows(account, keys.peer);
@@ -544,7 +582,12 @@ struct Authenticator::Impl {
             // What was wrong a moment ago is not hashed again, or it would be a way to keep the threads busy.
             bool usable = can_log_in(account, password) && !wrong_before.has_failed(keys.attempt);
             auto known = [&](const std::string& form) { return verified.contains(*account, form); };
-            if (usable && password.find(known) != nullptr) co_return welcome(std::move(*account), keys.peer);
+            if (usable && password.find(known) != nullptr)
+                co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, "");
+            auto split = co_await split_off_code(usable, account, password);
+            if (!split) co_return co_await answer(begun, std::move(split.error()));
+            if (split->without && split->without->find(known) != nullptr)
+                co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
 
             bool is_familiar = co_await knows(account, keys.peer);
             auto share = share_of(keys, is_familiar);
@@ -554,6 +597,8 @@ struct Authenticator::Impl {
             auto attempt =
                 co_await attempt_at(usable ? *account : Account{}, password, keys, is_familiar, had_its_turn);
             if (!attempt) co_return pass_on(attempt);
+            attempt->takes_code = split->takes_code;
+            attempt->without_code = std::move(split->without);
             auto work = [this, attempt = std::move(*attempt)] { return judge(attempt); };
             auto judged = co_await pool.run(share, std::move(work));
             if (!judged) co_return co_await answer(begun, Error(Errc::busy, "too many logins are waiting"));
@@ -583,7 +628,8 @@ struct Authenticator::Impl {
             }
             if (judged->better && co_await upgrade(*account, std::move(*judged->better)))
                 verified.remember(*account, *judged->right);
-            co_return welcome(std::move(*account), keys.peer);
+            if (!judged->with_code) split->code.clear();
+            co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
         }
     }
 
@@ -603,7 +649,7 @@ struct Authenticator::Impl {
 
     Task<Result<Verified>> conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
         auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
-        const bool guessable = claim.proof == Proof::password;
+        const bool guessable = claim.proof == Proof::password || claim.proof == Proof::shared_secret;
         if (guessable && is_over(keys, Limits::all)) {
             bool spared = co_await knows(account, keys.peer);
             auto limits = spared ? Limits::pair : Limits::all;
@@ -618,7 +664,8 @@ struct Authenticator::Impl {
             }
         }
         bool enabled = account && account->status == AccountStatus::enabled;
-        if (enabled && judgement) co_return welcome(std::move(*account), keys.peer);
+        if (enabled && judgement)
+            co_return co_await welcome(std::move(claim), std::move(*account), keys.peer, nullptr, "");
 
         const bool is_familiar = co_await knows(account, keys.peer);
         if (guessable) record_failure(keys, is_familiar);
@@ -745,6 +792,7 @@ struct Authenticator::Impl {
     Throttle wrong_before;  ///< what was typed lately, at which account, from which network, and was wrong
     Throttle tokens;        ///< bad ones, by pair and by peer
     Waiters waiters;        ///< for a turn
+    SecondFactors second_factors;
     HashPlaces places;
     std::array<unsigned char, crypto_shorthash_KEYBYTES> key;  ///< so that nobody can choose whom to share a count with
     std::atomic<SteadyClock::rep> hash_cost = SteadyClock::duration(std::chrono::milliseconds(50)).count();
@@ -821,6 +869,8 @@ void Authenticator::keep_familiar_peers_on(Executor background) {
     auto flush = [this, background] { asio::co_spawn(background, impl_->familiar.flush(), asio::detached); };
     impl_->familiar.on_noted(std::move(flush));
 }
+
+SecondFactors& Authenticator::second_factors() { return impl_->second_factors; }
 
 Task<> Authenticator::flush() { return impl_->familiar.flush(); }
 

@@ -11,6 +11,7 @@
 #include "activity/ledger.h"
 #include "auth/device_password.h"
 #include "auth/scram.h"
+#include "auth/second_factor.h"
 #include "base/asio.h"
 #include "base/error.h"
 #include "base/steady.h"
@@ -47,6 +48,7 @@ struct Options {
     /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
+    FactorOptions factors;
 };
 
 struct Credentials {
@@ -57,8 +59,9 @@ struct Credentials {
 };
 
 /// The kind of proof that somebody brings. A password can be guessed, whichever mechanism shows that it is known; a
-/// token can't, but is costly to judge; a certificate has been judged already.
-enum class Proof { password, token, certificate };
+/// token can't, but is costly to judge; a certificate has been judged already. The shared secret is that of APOP and
+/// CRAM-MD5: a password, too, but one behind which no code can stand.
+enum class Proof { password, token, certificate, shared_secret };
 
 /// Somebody says who they are, by a mechanism that judges the proof itself.
 struct Claim {
@@ -68,6 +71,7 @@ struct Claim {
     Proof proof = Proof::password;
     directory::Service service = directory::Service::pop3;  ///< what the login is for
     SteadyTime begun = SteadyClock::now();                  ///< the failure's delay counts from here
+    bool vouched = false;                                   ///< the token's issuer says that a second factor was shown
 };
 
 /// A limit that holds somebody up at present.
@@ -83,6 +87,10 @@ struct HeldUp {
 struct Verified {
     directory::Account account;
     std::unique_ptr<directory::Device> device = {};  ///< whose password it was; null: a credential of the account's own
+    /// Not empty: the proof was right, but the account needs a second factor, and this is what is wrong with it. Nobody
+    /// is in: only session::Login may look at the account then, to say so.
+    std::optional<MissingFactor> missing = {};
+    std::string_view second_factor = {};  ///< for the log; "": none was needed
 };
 
 class Authenticator {
@@ -94,6 +102,8 @@ public:
     /// Errors: denied (wrong, unknown, disabled: the client can't tell which; the detail, for the log, says), busy (too
     /// many failures, which may be others', or too many logins are waiting), and those of the directory. `denied` and
     /// `busy` come back a multiple of `failure_delay` after the call, the first that the check allows.
+    /// A code of a second factor may stand behind the password (auth/second_code.h). Then two hashes are made, of what
+    /// was typed as a whole and without the code, so that the time does not tell which of them was right.
     /// The password of a device needs no turn and no hash that costs anything: nobody can guess it.
     /// A name is an account's own address in any spelling: no alias, no `user+detail@`, no white space around it.
     Task<Result<Verified>> verify_password(Credentials credentials);
@@ -156,6 +166,7 @@ public:
     /// Lets the familiar peers be written on `background`, which must be destroyed before this object. To be called
     /// before the first login.
     void keep_familiar_peers_on(Executor background);
+    SecondFactors& second_factors();
     /// Writes the familiar peers that are not written yet.
     Task<> flush();
     /// The server stops: attempts that wait for a turn or an answer end within a second.

@@ -48,7 +48,7 @@ bool is_verified(const Json& claims) {
 
 }  // namespace
 
-Result<std::string> account_claim(const Json& claims, const TokenOptions& options, Timestamp now) {
+Result<TokenHolder> holder_by_claims(const Json& claims, const TokenOptions& options, Timestamp now) {
     if (!options.issuer.empty() && text_of(claims, "iss") != options.issuer)
         return fail(Errc::denied, "token: another issuer");
     if (options.audience != kAnyAudience && !names(claims, "aud", options.audience))
@@ -67,7 +67,11 @@ Result<std::string> account_claim(const Json& claims, const TokenOptions& option
     // OpenID Connect Core s5.1: the issuer has not checked that the address is its user's.
     if (options.account_claim == "email" && !is_verified(claims))
         return fail(Errc::denied, "token: the address is not verified");
-    return name;
+    auto claims_one = [&](const char* member, const std::vector<std::string>& wanted) {
+        return std::ranges::any_of(wanted, [&](const std::string& one) { return names(claims, member, one); });
+    };
+    return TokenHolder(std::move(name),
+                       claims_one("acr", options.required_acr) || claims_one("amr", options.required_amr));
 }
 
 }  // namespace poplar::auth

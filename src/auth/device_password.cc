@@ -4,28 +4,17 @@
 
 #include <array>
 
-#include "base/ascii.h"
+#include "auth/symbols.h"
 #include "base/random.h"
 
 namespace poplar::auth {
 
 namespace {
 
-constexpr std::string_view kAlphabet = "0123456789abcdefghjkmnpqrstvwxyz";  // without i, l, o, u
 constexpr std::size_t kIdSymbols = 4, kSecretSymbols = 24, kGroup = 7;
-constexpr std::size_t kSymbols = kIdSymbols + kSecretSymbols;
+constexpr std::size_t kLength = kIdSymbols + kSecretSymbols;
 constexpr std::size_t kLongest = 100;  // octets typed: spaces and hyphens are no reason to look at more
 constexpr std::size_t kSalt = 16, kHash = 32;
-
-/// Nothing: not a symbol.
-std::optional<unsigned> value_of(char typed) {
-    char c = ascii::lower(typed);
-    if (c == 'o') c = '0';
-    if (c == 'i' || c == 'l') c = '1';
-    auto at = kAlphabet.find(c);
-    if (at == std::string_view::npos) return std::nullopt;
-    return static_cast<unsigned>(at);
-}
 
 std::array<unsigned char, kHash> hash(std::string_view salt, std::string_view secret) {
     auto octets = [](std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); };
@@ -38,7 +27,7 @@ std::array<unsigned char, kHash> hash(std::string_view salt, std::string_view se
 
 std::string to_text(DeviceId device) {
     std::string out(kIdSymbols, '0');
-    for (auto symbol = out.rbegin(); symbol != out.rend(); ++symbol, device >>= 5) *symbol = kAlphabet[device & 31];
+    for (auto symbol = out.rbegin(); symbol != out.rend(); ++symbol, device >>= 5) *symbol = kSymbols[device & 31];
     return out;
 }
 
@@ -46,7 +35,7 @@ DevicePassword make_device_password(DeviceId device) {
     std::array<unsigned char, kSecretSymbols> octets;
     random_bytes(octets.data(), octets.size());
     DevicePassword made{device, {}};
-    for (auto octet : octets) made.secret.push_back(kAlphabet[octet & 31]);
+    for (auto octet : octets) made.secret.push_back(kSymbols[octet & 31]);
     sodium_memzero(octets.data(), octets.size());
     return made;
 }
@@ -64,19 +53,19 @@ std::string grouped(const DevicePassword& password) {
 }
 
 std::optional<DevicePassword> parse_device_password(std::string_view typed) {
-    if (typed.size() < kSymbols || typed.size() > kLongest) return std::nullopt;
+    if (typed.size() < kLength || typed.size() > kLongest) return std::nullopt;
     DevicePassword out;
     std::size_t symbols = 0;
     for (char c : typed) {
         if (c == '-' || c == ' ') continue;
-        auto value = value_of(c);
-        if (!value || ++symbols > kSymbols) return std::nullopt;
+        auto value = symbol_of(c);
+        if (!value || ++symbols > kLength) return std::nullopt;
         if (symbols <= kIdSymbols)
             out.device = out.device << 5 | *value;
         else
-            out.secret.push_back(kAlphabet[*value]);
+            out.secret.push_back(kSymbols[*value]);
     }
-    if (symbols != kSymbols) return std::nullopt;
+    if (symbols != kLength) return std::nullopt;
     return out;
 }
 

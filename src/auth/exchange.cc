@@ -20,6 +20,7 @@ Proof proof_of(Mechanism mechanism) {
         case Mechanism::external: return Proof::certificate;
         case Mechanism::oauthbearer:
         case Mechanism::xoauth2: return Proof::token;
+        case Mechanism::cram_md5: return Proof::shared_secret;
         default: return Proof::password;
     }
 }

@@ -193,7 +193,7 @@ public:
 
 Task<Result<Verified>> check_apop(Authenticator& authenticator, const Channel& channel, std::string name,
                                   std::string timestamp, std::string digest) {
-    Claim claim{name, std::string(channel.peer()), channel.peer_is_loopback()};
+    Claim claim{name, std::string(channel.peer()), channel.peer_is_loopback(), Proof::shared_secret, channel.service()};
     auto account = co_await authenticator.find(std::move(name));
     if (!account) co_return pass_on(account);
     auto judgement = judge_secret(*account, apop_matches(digest, timestamp, secret_of(*account)));

@@ -36,16 +36,17 @@ private:
         }
         auto turn = co_await authenticator_.wait_for_turn(who, wanted);
         if (!turn) co_return pass_on(turn);
-        auto named = co_await tokens_->account_of(std::move(message.token));
-        if (!named && named.error().code() != Errc::denied) co_return pass_on(named);
+        auto holder = co_await tokens_->holder_of(std::move(message.token));
+        if (!holder && holder.error().code() != Errc::denied) co_return pass_on(holder);
         Result<> judgement;
-        if (!named) {
-            judgement = pass_on(named);
+        if (!holder) {
+            judgement = pass_on(holder);
         } else {
-            auto found = co_await authenticator_.find(*named, Authenticator::NamedBy::proof);
+            auto found = co_await authenticator_.find(holder->name, Authenticator::NamedBy::proof);
             if (!found) co_return pass_on(found);
             account = std::move(*found);
-            if (name_.empty()) name_ = who.name = *named;
+            if (name_.empty()) name_ = who.name = holder->name;
+            who.vouched = holder->second_factor;
             bool same = message.name.empty() || (wanted && account && wanted->id == account->id);
             if (!same) judgement = fail(Errc::denied, "the token is for another account");
         }

@@ -36,18 +36,18 @@ class Answers {
 public:
     Answers(std::chrono::seconds ttl, std::size_t entries) : ttl_(ttl), entries_(ttl.count() > 0 ? entries : 0) {}
 
-    std::optional<std::string> find(const std::string& key, Timestamp now) {
+    std::optional<TokenHolder> find(const std::string& key, Timestamp now) {
         std::lock_guard hold(mutex_);
         auto found = answers_.find(key);
         if (found == answers_.end()) return std::nullopt;
         bool fresh = now < found->second.until && now >= found->second.since;
-        return fresh ? std::optional(found->second.name) : std::nullopt;
+        return fresh ? std::optional(found->second.holder) : std::nullopt;
     }
 
-    void remember(const std::string& key, const std::string& name, Timestamp now, Timestamp expires) {
+    void remember(const std::string& key, const TokenHolder& holder, Timestamp now, Timestamp expires) {
         if (entries_ == 0) return;
         std::lock_guard hold(mutex_);
-        auto [place, added] = answers_.insert_or_assign(key, Answer{name, now, std::min(now + ttl_, expires)});
+        auto [place, added] = answers_.insert_or_assign(key, Answer{holder, now, std::min(now + ttl_, expires)});
         if (!added) return;
         order_.push_back(key);
         if (order_.size() <= entries_) return;
@@ -57,7 +57,7 @@ public:
 
 private:
     struct Answer {
-        std::string name;
+        TokenHolder holder;
         Timestamp since, until;
     };
     const std::chrono::seconds ttl_;
@@ -109,7 +109,7 @@ struct Introspection::Impl {
         co_return json;
     }
 
-    Task<Result<std::string>> account_of(std::string token) {
+    Task<Result<TokenHolder>> holder_of(std::string token) {
         auto key = digest(token);
         if (auto known = answers.find(key, clock.now())) co_return std::move(*known);
         struct Place {
@@ -123,15 +123,15 @@ struct Introspection::Impl {
         // RFC 7662 s2.2
         if (json->value("active", Json(false)) != true) co_return fail(Errc::denied, "token: not active");
         auto now = clock.now();
-        auto name = account_claim(*json, options, now);
-        if (!name) co_return name;
+        auto holder = holder_by_claims(*json, options, now);
+        if (!holder) co_return holder;
         auto expires = now + options.cache_ttl;
         if (auto stated = json->find("exp"); stated != json->end() && stated->is_number()) {
             auto seconds = std::chrono::duration<double>(std::min(stated->get<double>(), 1e11));
             expires = Timestamp(std::chrono::duration_cast<std::chrono::milliseconds>(seconds));
         }
-        answers.remember(key, *name, now, expires);
-        co_return name;
+        answers.remember(key, *holder, now, expires);
+        co_return holder;
     }
 
     const TokenOptions options;
@@ -160,6 +160,6 @@ Result<std::unique_ptr<Introspection>> Introspection::load(const TokenOptions& o
     return std::unique_ptr<Introspection>(new Introspection(std::move(impl)));
 }
 
-Task<Result<std::string>> Introspection::account_of(std::string token) { return impl_->account_of(std::move(token)); }
+Task<Result<TokenHolder>> Introspection::holder_of(std::string token) { return impl_->holder_of(std::move(token)); }
 
 }  // namespace poplar::auth

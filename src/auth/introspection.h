@@ -15,7 +15,7 @@ public:
     ~Introspection();
 
     /// Errors: denied, busy (too many requests are under way), timed_out, io.
-    Task<Result<std::string>> account_of(std::string token);
+    Task<Result<TokenHolder>> holder_of(std::string token);
 
 private:
     struct Impl;

@@ -182,7 +182,7 @@ Result<> JwtKeys::add(std::shared_ptr<EVP_PKEY> key, const std::string& file) {
     return {};
 }
 
-Result<std::string> JwtKeys::account_of(std::string_view token, Timestamp now) const {
+Result<TokenHolder> JwtKeys::holder_of(std::string_view token, Timestamp now) const {
     auto denied = [](std::string_view why) { return fail(Errc::denied, fmt::format("token: {}", why)); };
     if (token.size() > kTokenLimit) return denied("too long");
     auto parts = split(token);
@@ -201,7 +201,7 @@ Result<std::string> JwtKeys::account_of(std::string_view token, Timestamp now) c
     if (!claims) return denied("malformed claims");
     // A JWT without an expiry could never be taken back, because the issuer is not asked about it.
     if (!claims->contains("exp")) return denied("no expiry");
-    return account_claim(*claims, options_, now);
+    return holder_by_claims(*claims, options_, now);
 }
 
 bool looks_like_jwt(std::string_view token) {

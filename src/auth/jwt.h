@@ -27,8 +27,8 @@ public:
     JwtKeys(JwtKeys&&) = default;
     ~JwtKeys();
 
-    /// The account's name. Errors: denied; the detail says why, for the log.
-    Result<std::string> account_of(std::string_view token, Timestamp now) const;
+    /// Errors: denied; the detail says why, for the log.
+    Result<TokenHolder> holder_of(std::string_view token, Timestamp now) const;
 
 private:
     struct Key {

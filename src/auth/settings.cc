@@ -95,6 +95,17 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
                 "own failures from there hold up logins from there. 0: none.");
     keys.duration("auth.failure_delay", options.failure_delay, milliseconds(0), minutes(1),
                   "A failed login is answered at a multiple of this after it began, so that the time tells nothing.");
+    auto& factors = options.factors;
+    keys.duration("auth.second_factor_window", factors.window, seconds(1), days(30),
+                  "After a code was typed behind the password, the password alone is taken from the same network (/24, "
+                  "/64) for so long. Then: `-ERR [AUTH]`, which asks for a code.");
+    keys.number("auth.wrong_codes", factors.wrong_codes, 1, 1000,
+                "Wrong codes behind the right password that are looked at, of an account in a day, from all networks. "
+                "Further ones of six digits, right ones too, are answered `-ERR [SYS/TEMP]`.");
+    keys.duration("auth.accepted_site", factors.accepted, seconds(1), days(3650),
+                  "How long a network that a user has accepted stays so after its last use. Then: `-ERR [AUTH]`.");
+    keys.duration("auth.denied_site", factors.denied, seconds(1), days(3650),
+                  "How long the account's password is refused from a network that a user has denied: `-ERR [AUTH]`.");
 }
 
 void add_settings(config::Keys& keys, TokenOptions& tokens) {
@@ -118,6 +129,13 @@ void add_settings(config::Keys& keys, TokenOptions& tokens) {
               "The claim that names the account, as a login name. `email` with an `email_verified` other than true is "
               "refused.",
               config::Empty::refused);
+    auto any = [](std::string&) { return std::string(); };
+    keys.texts(
+        "oauth.required_acr", tokens.required_acr, "texts", any,
+        "A token whose `acr` is one of these shows a second factor ([security.md](../security.md)). Accounts that "
+        "need none take other tokens, too.");
+    keys.texts("oauth.required_amr", tokens.required_amr, "texts like \"mfa\"", any,
+               "The same for a token with one of these in its `amr` (RFC 8176).");
     keys.duration("oauth.leeway", tokens.leeway, seconds(0), hours(1),
                   "By how much clocks may differ for `exp` and `nbf`. A JWT without `exp` is refused.");
     keys.text("oauth.configuration_url", tokens.configuration_url,

@@ -75,11 +75,11 @@ public:
     Verifier(std::optional<JwtKeys> keys, std::unique_ptr<Introspection> introspection, const Clock& clock)
         : keys_(std::move(keys)), introspection_(std::move(introspection)), clock_(clock) {}
 
-    Task<Result<std::string>> account_of(std::string token) override {
+    Task<Result<TokenHolder>> holder_of(std::string token) override {
         // Where both are configured, a token of ours that is no JWT, or that no key fits, may still be its issuer's.
-        Result<std::string> found = fail(Errc::denied, "token: not a JWT");
-        if (keys_ && (!introspection_ || looks_like_jwt(token))) found = keys_->account_of(token, clock_.now());
-        if (!found && introspection_) co_return co_await introspection_->account_of(std::move(token));
+        Result<TokenHolder> found = fail(Errc::denied, "token: not a JWT");
+        if (keys_ && (!introspection_ || looks_like_jwt(token))) found = keys_->holder_of(token, clock_.now());
+        if (!found && introspection_) co_return co_await introspection_->holder_of(std::move(token));
         co_return found;
     }
 

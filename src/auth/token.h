@@ -20,6 +20,9 @@ struct TokenOptions {
     std::string audience;  ///< must be in its `aud`; kAnyAudience: whatever that says
     std::string scope;     ///< must be among its scopes, if not empty; named in the answer to a bad token
     std::string account_claim = "email";
+    // Whether a token shows a second factor: one of these in its `acr` (OpenID Connect Core s2), or in its `amr` (RFC
+    // 8176 s2). Both empty: none does.
+    std::vector<std::string> required_acr, required_amr;
     std::vector<std::string> key_files;  ///< PEM public keys or certificates for JWTs; empty: none are checked here
     std::vector<std::string> algorithms{"RS256", "ES256", "EdDSA"};
     std::chrono::seconds leeway{60};  ///< for clocks that differ
@@ -53,6 +56,13 @@ std::string token_failure(const TokenOptions& options);
 /// The same for XOAUTH2, whose clients look for "401".
 std::string xoauth2_failure(const TokenOptions& options);
 
+/// Somebody whom a token stands for.
+struct TokenHolder {
+    TokenHolder(std::string claim = {}, bool shown = false) : name(std::move(claim)), second_factor(shown) {}
+    std::string name;            ///< of the account, as the token's claim has it
+    bool second_factor = false;  ///< the issuer says that they showed one
+};
+
 /// Tells who a token stands for. May be used from any thread with an executor.
 class TokenVerifier {
 public:
@@ -60,9 +70,9 @@ public:
     static Result<std::shared_ptr<TokenVerifier>> load(const TokenOptions& options, const Clock& clock);
     virtual ~TokenVerifier() = default;
 
-    /// The name of the account, as the token's claim has it. Errors: denied (the token is no good; the detail says why,
+    /// Errors: denied (the token is no good; the detail says why,
     /// for the log), busy, timed_out, io (its issuer can't be asked).
-    virtual Task<Result<std::string>> account_of(std::string token) = 0;
+    virtual Task<Result<TokenHolder>> holder_of(std::string token) = 0;
 };
 
 }  // namespace poplar::auth

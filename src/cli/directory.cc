@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "api/domains.h"
+#include "cli/factor_words.h"
 #include "cli/program.h"
 #include "cli/table.h"
 
@@ -35,6 +36,11 @@ void show_catch_all(const api::SetCatchAll&, const api::CatchAll& set) {
         fmt::print("{}: unknown addresses lead to {}\n", set.name, set.catch_all);
 }
 
+void show_set_domain(const api::SetDomain&, const api::Domain& domain) {
+    fmt::print("set {}: second_factor {}\n", domain.name,
+               shown_policy(domain.second_factor, domain.second_factor_ways));
+}
+
 void add_domain_commands(CLI::App& app, Cli& cli) {
     auto* domain = app.add_subcommand("domain", "Domains that mail is taken for");
     domain->require_subcommand(1);
@@ -42,6 +48,7 @@ void add_domain_commands(CLI::App& app, Cli& cli) {
     add_command<api::ListDomains>(domain, cli, "list", show_domains);
     add_command<api::RemoveDomain>(domain, cli, "remove", show_removal<api::RemoveDomain>);
     add_command<api::SetCatchAll>(domain, cli, "catch-all", show_catch_all)->get_option("ADDRESS")->required(false);
+    add_command<api::SetDomain>(domain, cli, "set", show_set_domain);
 }
 
 int list_aliases(const Cli& cli, const api::ListAliases& asked) {

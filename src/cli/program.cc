@@ -90,7 +90,9 @@ void add_options(CLI::App* command, Cli& cli, const api::Operation& operation, v
             auto take_all = [take](const std::vector<std::string>& all) {
                 for (const auto& one : all) take(one);
             };
-            command->add_option_function<std::vector<std::string>>(name, take_all, words)->required(positional);
+            auto* option =
+                command->add_option_function<std::vector<std::string>>(name, take_all, words)->required(positional);
+            if (!positional) option->delimiter(',');
         } else {
             const bool required = positional && !member.optional;
             auto* option = command->add_option_function<std::string>(name, take, words)->required(required);
@@ -135,6 +137,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_user_commands(app, cli);
     add_device_commands(app, cli);
     add_activity_commands(app, cli);
+    add_second_factor_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));

@@ -4,6 +4,7 @@
 
 #include "api/accounts.h"
 #include "base/units.h"
+#include "cli/factor_words.h"
 #include "cli/password_input.h"
 #include "cli/program.h"
 #include "cli/table.h"
@@ -61,6 +62,9 @@ void show_user(const api::ShowAccount&, const api::Account& account) {
     fmt::print("password  {}\n", account.password_scheme.value_or("none"));
     fmt::print("scram     {}\n", fmt::join(account.scram, ", "));
     fmt::print("apop      {}\n", account.shared_secret ? "shared secret set" : "no shared secret");
+    fmt::print("factor    {}; authenticator: {}; recovery codes left: {}\n",
+               account.needs_second_factor.value_or(false) ? "needed beside the password" : "none needed",
+               account.authenticator.value_or("none"), account.recovery_codes.value_or(0));
     fmt::print("created   {}\n", account.created);
     if (const auto& days = account.expire_days)
         fmt::print("expire    {}\n", days->never ? std::string("never") : fmt::format("{} days", days->count));
@@ -171,11 +175,13 @@ void add_set_command(CLI::App* user, Cli& cli) {
     add_options(set, cli, api::SetSettings::operation(), request.get());
     set->callback([&cli, request] {
         cli.action = [&cli, request] {
-            if (!request->expire_days && !request->login_delay)
+            if (!request->expire_days && !request->login_delay && !request->second_factor &&
+                !request->second_factor_ways)
                 return complain("say what to set: see poplar user set --help");
             return cli.call<api::SetSettings>(*request, [](const api::Account& account) {
-                fmt::print("set {}: expire_days {}, login_delay {}\n", account.address, shown(account.expire_days),
-                           shown(account.login_delay));
+                fmt::print("set {}: expire_days {}, login_delay {}, second_factor {}\n", account.address,
+                           shown(account.expire_days), shown(account.login_delay),
+                           shown_policy(account.second_factor, account.second_factor_ways));
             });
         };
     });

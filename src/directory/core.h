@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "base/async_mutex.h"
 #include "base/octet_cache.h"
@@ -47,6 +48,22 @@ struct Expansion {
 /// as such a change, each login from a new place would make the kept answers worthless.
 enum class AliasesLead { anew, as_before };
 
+/// The domains' policies for second factors, so that no login reads its domain. This process alone changes the
+/// directory, so what it forgets after each of its own changes is enough. May be used from any thread.
+class KnownPolicies {
+public:
+    std::optional<FactorPolicy> find(const std::string& domain);
+    /// Counts the calls of forget(). Taken before the record is read, so that an old one is not remembered.
+    std::uint64_t changes();
+    void remember(const std::string& domain, FactorPolicy policy, std::uint64_t changes_before);
+    void forget();
+
+private:
+    std::mutex mutex_;
+    std::uint64_t changes_ = 0;
+    std::unordered_map<std::string, FactorPolicy> known_;  ///< of domains that there are
+};
+
 struct Core {
     engine::Engine& engine;
     const Clock& clock;
@@ -55,6 +72,7 @@ struct Core {
     std::mutex expansions_mutex;                    ///< for the three that follow
     engine::ChangeNumber alike_from{}, alike_to{};  ///< no change between the two altered where an alias leads
     OctetCache<std::string, Expansion> expansions{options.alias_cache};  ///< by the alias
+    KnownPolicies policies{};
 
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
     Result<mail::Address> normalize(const mail::Address& address) const;
@@ -74,6 +92,9 @@ struct Core {
     /// An id whose partition was never written to, so that no account gets another's mail, even if the counter was lost
     /// by damage.
     Task<Result<AccountId>> new_account_id(Draft& draft);
+    Task<Result<Factors>> factors(AccountId account);
+    /// For a new password: what was opened with the old one ends.
+    Task<Result<>> close_windows(Draft& draft, AccountId account);
     /// The address of an account. Errors: not_found.
     Task<Result<Account>> account(mail::Address address);
 

@@ -39,6 +39,7 @@ void Draft::remove(const mail::Address& address, const Entity& entity) {
     if (auto* account = std::get_if<Account>(&entity)) {
         batch.erase(account_id_key(account->id));
         batch.erase(familiar_peers_key(account->id));
+        batch.erase(factors_key(account->id));
         for (auto& key : settings_keys(*account)) batch.erase(std::move(key));
         --counters.accounts;
     } else {
@@ -200,7 +201,9 @@ Task<Result<>> Directory::remove_domain(std::string name) {
         --draft.counters.domains;
         co_return Result<>();
     };
-    co_return co_await core_->write<void>(prepare);
+    auto removed = co_await core_->write<void>(prepare);
+    core_->policies.forget();
+    co_return removed;
 }
 
 Task<Result<std::vector<Domain>>> Directory::domains() {
@@ -305,7 +308,7 @@ Task<Result<>> Directory::set_password(std::string address, Password password) {
         account->scram_keys = password.scram_keys;
         ++account->credential_version;
         draft.put(*name, *account);
-        co_return Result<>();
+        co_return co_await core_->close_windows(draft, account->id);
     };
     co_return co_await core_->write<void>(prepare);
 }

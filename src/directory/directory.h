@@ -10,6 +10,7 @@
 #include "base/asio.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "directory/factors.h"
 #include "engine/engine.h"
 #include "mail/address.h"
 
@@ -29,8 +30,9 @@ inline constexpr std::uint32_t kNeverExpires = 0xffff'ffff;  ///< in place of a 
 
 /// Settings of one account, which go before the server's configuration.
 struct AccountSettings {
-    std::optional<std::uint32_t> expire_days = {};  ///< pop3.expire: days that mail stays, 0, or kNeverExpires
-    std::optional<std::uint32_t> login_delay = {};  ///< pop3.login_delay: seconds
+    std::optional<std::uint32_t> expire_days = {};   ///< pop3.expire: days that mail stays, 0, or kNeverExpires
+    std::optional<std::uint32_t> login_delay = {};   ///< pop3.login_delay: seconds
+    std::optional<FactorPolicy> second_factor = {};  ///< in place of its domain's
     bool operator==(const AccountSettings&) const = default;
 };
 
@@ -93,6 +95,7 @@ struct Domain {
     std::string name;       ///< canonical
     std::string catch_all;  ///< the address that gets what no account or alias of the domain takes; empty: none
     Timestamp created{};
+    std::optional<FactorPolicy> second_factor = {};  ///< of accounts that have none of their own; nothing: none
 };
 
 struct Alias {
@@ -145,6 +148,9 @@ public:
     Task<Result<std::vector<Domain>>> domains();
     /// "" takes it away. Errors: not_found (also if `address` is no account or alias).
     Task<Result<>> set_catch_all(std::string domain, std::string address);
+    Task<Result<Domain>> set_second_factor(std::string domain, std::optional<FactorPolicy> policy);
+    /// The domain's; SecondFactor::none if it says nothing, or is not there. `domain` is canonical.
+    Task<Result<FactorPolicy>> second_factor_of(std::string domain);
 
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
     Task<Result<Account>> add_account(std::string address, Password password);
@@ -189,6 +195,15 @@ public:
     Task<Result<std::vector<UsedDevice>>> device_uses(AccountId account);
     /// Adds to what is noted, many in one commit; devices that are gone are passed over.
     Task<Result<>> note_device_uses(std::vector<UsedDevice> uses);
+    // Second factors. A new password, an imported one too, closes the account's windows and forgets sites that wait, in
+    // the same commit.
+    Task<Result<Factors>> factors(AccountId account);  ///< nothing in it if there is no such account
+    using ChangeFactors = std::function<Result<>(Factors& factors, Timestamp now)>;
+    /// Changes them in one commit; one that changes nothing writes nothing. `change` may be called more than once, each
+    /// time with what is stored. Returns what is stored then. `credential_version`: the account must still have it.
+    /// Errors: those of `change`, after which nothing is written; not_found, conflict (the account has changed).
+    Task<Result<Factors>> change_factors(AccountId account, std::optional<std::uint64_t> credential_version,
+                                         ChangeFactors change);
     /// The shortest `expire_days` and the longest `login_delay` of all accounts that have their own, in O(1); nothing
     /// where no account has.
     Task<Result<AccountSettings>> strictest_settings();

@@ -84,6 +84,7 @@ private:
                 ++account->credential_version;
                 changed_.push_back(account->id);
                 draft.put(item.address, *account);
+                if (auto closed = co_await core_.close_windows(draft, account->id); !closed) co_return closed;
                 ++counts.updated;
             }
             co_return Result<>();

@@ -10,7 +10,10 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
-constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2;  // tags of an account's settings
+constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3;  // tags of an account's settings
+constexpr std::uint64_t kDomainSecondFactor = 1;                              // tag of a domain
+// Tags of what an account has for second factors.
+constexpr std::uint64_t kTotp = 1, kRecovery = 2, kWrongCodes = 3, kSite = 4, kNextSite = 5, kMailed = 6, kTaken = 7;
 constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4, kOwnView = 5;  // tags of a device
 constexpr std::uint64_t kMostSeconds = 0xffff'ffff;
 
@@ -29,6 +32,17 @@ Result<mail::Address> parse_location(std::string_view text) {
 
 std::unexpected<Error> damaged(std::string_view what) {
     return fail(Errc::corrupt, "directory: damaged or newer record: " + std::string(what));
+}
+
+/// One number, as the other settings are: the ways, and behind them when one is needed.
+std::uint64_t to_number(const FactorPolicy& policy) {
+    return static_cast<std::uint64_t>(policy.ways) << 2 | static_cast<std::uint64_t>(policy.need);
+}
+/// Nothing: a newer program's. A way that this one does not know could be the only one.
+std::optional<FactorPolicy> to_policy(std::uint64_t number) {
+    constexpr std::uint64_t kWays = 15;
+    if ((number & 3) > static_cast<std::uint64_t>(SecondFactor::required) || number >> 2 > kWays) return std::nullopt;
+    return FactorPolicy{static_cast<SecondFactor>(number & 3), static_cast<std::uint8_t>(number >> 2)};
 }
 
 }  // namespace
@@ -58,6 +72,7 @@ std::uint32_t device_of(std::string_view key) {
     in.u64_key();
     return in.u32_key();
 }
+std::string factors_key(AccountId account) { return Encoder().raw("m").u64_key(account.value).bytes(); }
 std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }
@@ -98,6 +113,7 @@ std::string encode(const Account& account) {
     if (secrets) out.string(account.scram_keys).string(account.shared_secret);
     if (account.settings.expire_days) out.varint(kExpireDays).varint(*account.settings.expire_days);
     if (account.settings.login_delay) out.varint(kLoginDelay).varint(*account.settings.login_delay);
+    if (const auto& policy = account.settings.second_factor) out.varint(kSecondFactor).varint(to_number(*policy));
     return std::move(out).bytes();
 }
 
@@ -111,6 +127,7 @@ std::string encode(const Alias& alias) {
 std::string encode(const Domain& domain) {
     Encoder out;
     out.u8(kVersion).u64(to_number(domain.created)).string(domain.catch_all);
+    if (domain.second_factor) out.varint(kDomainSecondFactor).varint(to_number(*domain.second_factor));
     return std::move(out).bytes();
 }
 
@@ -151,6 +168,26 @@ std::string encode(const DeviceUse& use) {
     return std::move(out).bytes();
 }
 
+std::string encode(const Factors& factors) {
+    Encoder out;
+    out.u8(kVersion);
+    if (const auto& totp = factors.totp) {
+        out.varint(kTotp).string(totp->secret).u8(totp->confirmed ? 1 : 0);
+        for (auto step : totp->taken) out.varint(kTaken).varint(step);
+        for (const auto& hash : totp->recovery) out.varint(kRecovery).string(hash);
+    }
+    if (factors.wrong_codes != 0)
+        out.varint(kWrongCodes).varint(factors.wrong_codes).u64(to_number(factors.wrong_counted));
+    for (const auto& site : factors.sites) {
+        out.varint(kSite).u8(static_cast<std::uint8_t>(site.kind)).varint(site.id);
+        out.string(site.network).string(site.peer).u8(static_cast<std::uint8_t>(site.service));
+        out.u64(to_number(site.since)).u64(to_number(site.until));
+    }
+    if (factors.next_site != 1) out.varint(kNextSite).varint(factors.next_site);
+    if (factors.mailed != Timestamp{}) out.varint(kMailed).string(factors.mailed_code).u64(to_number(factors.mailed));
+    return std::move(out).bytes();
+}
+
 std::string encode_server_secret(std::string_view secret) { return Encoder().u8(kVersion).raw(secret).bytes(); }
 
 std::string encode_mark() { return Encoder().u8(kVersion).bytes(); }
@@ -177,6 +214,11 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
         }
         while (in.ok() && !in.at_end()) {
             auto tag = in.varint(), setting = in.varint();
+            if (tag == kSecondFactor) {
+                account.settings.second_factor = to_policy(setting);
+                if (!account.settings.second_factor) return damaged(text);
+                continue;
+            }
             if (setting > kMostSeconds || (tag != kExpireDays && tag != kLoginDelay)) return damaged(text);
             auto& slot = tag == kExpireDays ? account.settings.expire_days : account.settings.login_delay;
             slot = static_cast<std::uint32_t>(setting);
@@ -201,6 +243,11 @@ Result<Domain> decode_domain(std::string_view key, std::string_view value) {
     std::uint8_t version = in.u8();
     domain.created = to_timestamp(in.u64());
     domain.catch_all = in.string();
+    while (in.ok() && !in.at_end()) {
+        if (in.varint() != kDomainSecondFactor) return damaged(domain.name);
+        domain.second_factor = to_policy(in.varint());
+        if (!domain.second_factor) return damaged(domain.name);
+    }
     if (version != kVersion || !in.ok() || !in.at_end()) return damaged(domain.name);
     return domain;
 }
@@ -262,6 +309,55 @@ Result<DeviceUse> decode_device_use(std::string_view value) {
     use.deleted = in.varint();
     if (version != kVersion || !in.ok()) return damaged("use of a device");
     return use;
+}
+
+Result<Factors> decode_factors(std::string_view value) {
+    Decoder in(value);
+    const auto version = in.u8();
+    Factors factors;
+    while (in.ok() && !in.at_end()) {
+        switch (in.varint()) {
+            case kTotp: {
+                auto& totp = factors.totp.emplace();
+                totp.secret = in.string();
+                totp.confirmed = in.u8() != 0;
+                break;
+            }
+            case kTaken:
+                if (!factors.totp) return damaged("second factors");
+                factors.totp->taken.push_back(in.varint());
+                break;
+            case kRecovery:
+                if (!factors.totp) return damaged("second factors");
+                factors.totp->recovery.emplace_back(in.string());
+                break;
+            case kWrongCodes:
+                factors.wrong_codes = static_cast<std::uint32_t>(in.varint());
+                factors.wrong_counted = to_timestamp(in.u64());
+                break;
+            case kSite: {
+                auto& site = factors.sites.emplace_back();
+                const auto kind = in.u8();
+                if (kind < 1 || kind > static_cast<std::uint8_t>(Site::Kind::pending)) return damaged("second factors");
+                site.kind = static_cast<Site::Kind>(kind);
+                site.id = static_cast<std::uint32_t>(in.varint());
+                site.network = in.string();
+                site.peer = in.string();
+                site.service = static_cast<Service>(in.u8());
+                site.since = to_timestamp(in.u64());
+                site.until = to_timestamp(in.u64());
+                break;
+            }
+            case kNextSite: factors.next_site = static_cast<std::uint32_t>(in.varint()); break;
+            case kMailed:
+                factors.mailed_code = in.string();
+                factors.mailed = to_timestamp(in.u64());
+                break;
+            default: return damaged("second factors");
+        }
+    }
+    if (version != kVersion || !in.ok()) return damaged("second factors");
+    return factors;
 }
 
 Result<std::string> decode_server_secret(std::string_view value) {

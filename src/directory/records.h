@@ -9,6 +9,7 @@
 //   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
 //   j <account id, 8 octets BE> <device, 4 octets BE>   what that device was used for
 //   k                             the server's secret
+//   m <account id, 8 octets BE>   what the account has for second factors
 //   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
 //   s e <days, 4 octets BE> <account id, 8 octets BE>            the account has its own expire_days
 //   s l <2^32-1 - seconds, 4 octets BE> <account id, 8 octets BE>  the account has its own login_delay
@@ -49,6 +50,7 @@ std::string device_key(AccountId account, std::uint32_t device);
 std::string device_uses_prefix(AccountId account);
 std::string device_use_key(AccountId account, std::uint32_t device);
 std::uint32_t device_of(std::string_view key);  ///< of either
+std::string factors_key(AccountId account);
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();
@@ -67,6 +69,7 @@ std::string encode_location(const mail::Address& canonical);  ///< value of acco
 std::string encode_familiar_peers(const Directory::PeerKeys& peers);
 std::string encode(const Device& device);
 std::string encode(const DeviceUse& use);
+std::string encode(const Factors& factors);
 std::string encode_server_secret(std::string_view secret);
 std::string encode_mark();  ///< value of postmaster_key and settings_keys
 
@@ -78,6 +81,7 @@ Result<mail::Address> decode_location(std::string_view value);
 Result<Directory::PeerKeys> decode_familiar_peers(std::string_view value);
 Result<Device> decode_device(std::string_view key, std::string_view value);
 Result<DeviceUse> decode_device_use(std::string_view value);
+Result<Factors> decode_factors(std::string_view value);
 Result<std::string> decode_server_secret(std::string_view value);
 
 }  // namespace poplar::directory

@@ -141,6 +141,11 @@ Task<Result<>> Authorization::too_early(std::string_view account) {
 Task<Result<>> Authorization::refuse(session::Refusal why) {
     switch (why.why) {
         case session::Refusal::Why::wrong: break;
+        case session::Refusal::Why::needs_second_factor: {
+            if (auto said = co_await ask_for_factor(why.missing); !said) co_return said;
+            if (conversation_.login().exhausted()) co_return conversation_.lines().end("login_failures");
+            co_return Result<>();
+        }
         case session::Refusal::Why::unavailable:
             co_return co_await conversation_.say_failure(why.error, "can't check the password now, try again later");
         case session::Refusal::Why::bad_response:
@@ -159,6 +164,28 @@ Task<Result<>> Authorization::refuse(session::Refusal why) {
     if (auto said = co_await conversation_.say_error("[AUTH]", "wrong name or password"); !said) co_return said;
     if (conversation_.login().exhausted()) co_return conversation_.lines().end("login_failures");
     co_return Result<>();
+}
+
+// Only for who had the right password. RFC 3206 s5, s4: clients ask for another password at [AUTH], not at [SYS/TEMP].
+Task<Result<>> Authorization::ask_for_factor(auth::MissingFactor missing) {
+    using Missing = auth::MissingFactor;
+    switch (missing) {
+        case Missing::code:
+            return conversation_.say_error("[AUTH]", "a code is needed: type the password with the code behind it");
+        case Missing::wrong_code:
+            return conversation_.say_error("[AUTH]", "the code is wrong or was used already, wait for the next one");
+        case Missing::too_many_codes:
+            return conversation_.say_error("[SYS/TEMP]", "too many codes were wrong, try again in some hours");
+        case Missing::approval:
+            return conversation_.say_error("[AUTH]",
+                                           "you were not here before: type the password with the code behind it that "
+                                           "was mailed to you, or have this network accepted");
+        case Missing::device:
+            return conversation_.say_error("[AUTH]", "use the password of a device here, not the account's");
+        case Missing::denied: return conversation_.say_error("[AUTH]", "logins from this network were denied");
+        case Missing::other: break;
+    }
+    return conversation_.say_error("[AUTH]", "the account needs a second factor, which this login does not show");
 }
 
 Task<Result<>> Authorization::refuse_plaintext() {

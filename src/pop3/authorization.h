@@ -45,6 +45,7 @@ private:
     Task<Result<>> log_in(Task<Result<session::Attempt>> attempting);
     Task<Result<>> too_early(std::string_view account);
     Task<Result<>> refuse(session::Refusal why);
+    Task<Result<>> ask_for_factor(auth::MissingFactor missing);
     Task<Result<>> refuse_plaintext();
 
     Conversation& conversation_;

@@ -27,6 +27,7 @@
 #include "process/privileges.h"
 #include "process/systemd.h"
 #include "server/bind.h"
+#include "server/new_site_mail.h"
 #include "server/services.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
@@ -312,6 +313,10 @@ Task<> Server::load_clock() {
 
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
+    auto tell = [this](auth::NewSite site) {
+        return deliver_new_site_mail(delivery_, config_.hostname, std::move(site));
+    };
+    authenticator_.second_factors().on_new_site(tell);
     spawn(load_clock());
     spawn(keep_limits_.load());
     spawn(announce());

@@ -59,22 +59,34 @@ Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::P
                       auth::OpenSessions::Mark seen, auth::Verified verified) {
     if (!auth::rights_of(proof).has(terms_.needed))
         return refuse(name, mechanism, {Refusal::Why::wrong, {Errc::denied, "this credential is not good for that"}});
+    if (verified.missing)
+        return refuse(name, mechanism,
+                      {.why = Refusal::Why::needs_second_factor,
+                       .error = {Errc::denied, std::string(auth::to_string(*verified.missing))},
+                       .missing = *verified.missing});
     auto& account = verified.account;
-    return Proved{
-        account.id, std::move(account.address), account.settings, std::move(verified.device), proof, mechanism, seen};
+    return Proved{account.id,
+                  std::move(account.address),
+                  account.settings,
+                  std::move(verified.device),
+                  proof,
+                  mechanism,
+                  verified.second_factor,
+                  seen};
 }
 
 Attempt Login::refuse(std::string_view name, std::string_view mechanism, Refusal why) {
     using Why = Refusal::Why;
-    if (why.why == Why::wrong || why.why == Why::unavailable || why.why == Why::bad_response)
+    const bool right = why.why == Why::needs_second_factor;
+    if (right || why.why == Why::wrong || why.why == Why::unavailable || why.why == Why::bad_response)
         connection_.log(log::Level::info, terms_.failure_event,
                         {{"session", session_id_},
                          {"peer", connection_.peer().address},
                          {"name", name},
                          {"mechanism", mechanism},
-                         {"error", to_string(why.error.code())},
+                         {"error", right ? "second_factor" : to_string(why.error.code())},
                          {"reason", why.error.detail()}});
-    if (why.why == Why::wrong) ++failures_;
+    if (right || why.why == Why::wrong) ++failures_;
     return std::unexpected(std::move(why));
 }
 
@@ -92,7 +104,8 @@ std::optional<auth::Access> Login::admit(Proved& proved, Executor executor) {
                      {"device", device ? std::string_view(device->name) : ""},
                      {"tls", tls ? std::string_view(tls->version) : "no"},
                      {"cipher", tls ? std::string_view(tls->cipher) : ""},  // RFC 8314 s4
-                     {"mechanism", proved.mechanism}});
+                     {"mechanism", proved.mechanism},
+                     {"second_factor", proved.second_factor}});
     activity::Origin from{.peer = connection_.peer().address, .protocol = std::string(auth::to_string(terms_.service))};
     if (device) from.device = device->id, from.device_name = device->name;
     activity::Visit visit(services_.ledger, proved.account, std::move(from));

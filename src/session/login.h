@@ -49,7 +49,7 @@ struct Proved {
     directory::AccountSettings settings;
     std::unique_ptr<directory::Device> device;  ///< whose password it was; null: a credential of the account's own
     auth::Proof proof;
-    std::string_view mechanism;  ///< for the log
+    std::string_view mechanism, second_factor;  ///< for the log
     auth::OpenSessions::Mark seen;
 };
 

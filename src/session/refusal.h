@@ -1,6 +1,7 @@
 #pragma once
 #include <utility>
 
+#include "auth/second_factor.h"
 #include "base/error.h"
 
 namespace poplar::session {
@@ -8,9 +9,10 @@ namespace poplar::session {
 /// Why an attempt to log in came to nothing. Each protocol has its own reply for each; none of them ends the session.
 struct Refusal {
     enum class Why {
-        wrong,         ///< name, password, token or account: the client can't tell which, and must not
-        unavailable,   ///< it can't be judged now; the error's code says whether later is better
-        bad_response,  ///< against the mechanism's rules
+        wrong,                ///< name, password, token or account: the client can't tell which, and must not
+        unavailable,          ///< it can't be judged now; the error's code says whether later is better
+        bad_response,         ///< against the mechanism's rules
+        needs_second_factor,  ///< the proof was right; `missing` says what the client is to be told
         // The exchange ended without a verdict, ...
         not_base64,
         cancelled,
@@ -22,6 +24,7 @@ struct Refusal {
     };
     Why why;
     Error error{Errc::denied, ""};  ///< of the first three: for the log
+    auth::MissingFactor missing{};
 };
 
 /// The refusal for an error of auth/.

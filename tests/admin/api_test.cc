@@ -2,6 +2,7 @@
 #include "admin/api.h"
 
 #include <gtest/gtest.h>
+#include <liboath/oath.h>
 
 #include "activity/ledger.h"
 #include "api/json.h"
@@ -206,6 +207,94 @@ TEST_F(AdminApiTest, AChangedPasswordCountsAtOnce) {
     ASSERT_EQ(reply.status, 200u);
     EXPECT_FALSE(login("secret"));
     EXPECT_TRUE(login(reply.body["password"]));
+}
+
+TEST_F(AdminApiTest, AnAuthenticatorCountsOnceItWasConfirmed) {
+    add_jane();
+    const std::string totp = "/v1/accounts/jane@example.org/totp";
+    EXPECT_EQ(ask("POST", totp + "/confirm", Json{{"code", "123456"}}).status, 404u);
+    EXPECT_EQ(ask("DELETE", totp).status, 404u);
+    EXPECT_EQ(ask("POST", totp, Json::object()).status, 201u);
+    auto enrolled = ask("POST", totp, Json::object());
+    ASSERT_EQ(enrolled.status, 201u) << "an earlier one that nobody confirmed is replaced";
+    EXPECT_EQ(enrolled.body["recovery_codes"].size(), 10u);
+    EXPECT_EQ(enrolled.body["uri"], "otpauth://totp/mail.example.org:jane%40example.org?secret=" +
+                                        enrolled.body["secret"].get<std::string>() + "&issuer=mail.example.org");
+    EXPECT_EQ(ask("POST", totp + "/codes", Json::object()).status, 404u) << "not confirmed";
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["authenticator"], "unconfirmed");
+
+    const auto account = *run(directory.find_account("jane@example.org"));
+    const auto secret = run(directory.factors(account.id))->totp->secret;
+    EXPECT_EQ(dump(enrolled.body).find(secret), std::string::npos);
+    char shown_now[7] = {};
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(clock.now()).time_since_epoch().count();
+    ASSERT_EQ(oath_totp_generate(secret.data(), secret.size(), seconds, 30, 0, 6, shown_now), OATH_OK);
+    const std::string code = shown_now;
+    const auto wrong = code == "000000" ? "000001" : "000000";
+    EXPECT_EQ(ask("POST", totp + "/confirm", Json{{"code", wrong}}).status, 403u);
+    auto confirmed = ask("POST", totp + "/confirm", Json{{"code", code}});
+    ASSERT_EQ(confirmed.status, 200u);
+    EXPECT_EQ(confirmed.body["second_factor"], "none");
+    EXPECT_EQ(ask("POST", totp + "/confirm", Json{{"code", code}}).status, 409u);
+    EXPECT_EQ(ask("POST", totp, Json::object()).status, 409u) << "who has one removes it first";
+
+    auto shown = ask("GET", "/v1/accounts/jane@example.org").body;
+    EXPECT_EQ(shown["authenticator"], "confirmed");
+    EXPECT_EQ(shown["recovery_codes"], 10);
+    EXPECT_EQ(shown["needs_second_factor"], false);
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/settings", Json{{"second_factor", "optional"}})
+                  .body["second_factor_ways"],
+              Json({"totp", "device", "certificate"}));
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["needs_second_factor"], true);
+    auto codes = ask("POST", totp + "/codes", Json::object());
+    EXPECT_EQ(codes.body["recovery_codes"].size(), 10u);
+    EXPECT_NE(codes.body["recovery_codes"], enrolled.body["recovery_codes"]);
+    EXPECT_EQ(ask("DELETE", totp).status, 200u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["needs_second_factor"], false);
+}
+
+TEST_F(AdminApiTest, WhenASecondFactorIsNeededIsSetForAccountsAndDomains) {
+    add_jane();
+    const std::string account = "/v1/accounts/jane@example.org/settings", domain = "/v1/domains/Example.org/settings";
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor_ways", {"totp"}}}).status, 400u) << "when?";
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor", "always"}}).status, 400u);
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor", "required"}, {"second_factor_ways", {"sms"}}}).status, 400u);
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor", "required"}, {"second_factor_ways", Json::array()}}).status,
+              400u);
+    EXPECT_EQ(ask("PUT", domain, Json{{"second_factor", "required"}, {"second_factor_ways", {"approval"}}}).status,
+              200u);
+    EXPECT_EQ(ask("GET", "/v1/domains").body["domains"][0]["second_factor"], "required");
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["needs_second_factor"], true);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["second_factor"], nullptr);
+    auto set = ask("PUT", account, Json{{"second_factor", "none"}, {"login_delay", 60}});
+    EXPECT_EQ(set.body["second_factor"], "none");
+    EXPECT_EQ(set.body["login_delay"], 60);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["needs_second_factor"], false);
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor", nullptr}}).body["second_factor"], nullptr);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["needs_second_factor"], true);
+    EXPECT_EQ(ask("PUT", "/v1/domains/nowhere.test/settings", Json{{"second_factor", "none"}}).status, 404u);
+}
+
+TEST_F(AdminApiTest, SitesAreListedAcceptedAndDenied) {
+    add_jane();
+    const std::string sites = "/v1/accounts/jane@example.org/sites";
+    ask("PUT", "/v1/accounts/jane@example.org/settings",
+        Json{{"second_factor", "required"}, {"second_factor_ways", {"approval"}}});
+    auto missing = [&] {
+        return run(auth.verify_password({"jane@example.org", "secret", "192.0.2.1", false}))->missing;
+    };
+    EXPECT_EQ(missing(), auth::MissingFactor::approval);
+    auto listed = ask("GET", sites).body["sites"];
+    ASSERT_EQ(listed.size(), 1u);
+    EXPECT_EQ(listed[0]["kind"], "pending");
+    EXPECT_EQ(listed[0]["network"], "192.0.2.0/24");
+    EXPECT_EQ(listed[0]["protocol"], "pop3");
+    EXPECT_EQ(ask("POST", sites + "/accept", Json{{"id", 99}}).status, 404u);
+    EXPECT_EQ(ask("POST", sites + "/accept", Json{{"id", listed[0]["id"]}}).body["kind"], "accepted");
+    EXPECT_EQ(missing(), std::nullopt);
+    EXPECT_EQ(ask("POST", sites + "/deny", Json{{"id", listed[0]["id"]}}).status, 200u);
+    EXPECT_EQ(missing(), auth::MissingFactor::denied);
+    EXPECT_EQ(ask("GET", sites).body["sites"][0]["kind"], "denied");
 }
 
 TEST_F(AdminApiTest, ADisabledAccountNeitherLogsInNorReceives) {

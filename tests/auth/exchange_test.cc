@@ -21,7 +21,7 @@ using test::run;
 
 /// Says who a token stands for: "token:NAME" is NAME's.
 struct FakeTokens final : TokenVerifier {
-    Task<Result<std::string>> account_of(std::string token) override {
+    Task<Result<TokenHolder>> holder_of(std::string token) override {
         ++asked;
         if (token == "down") co_return fail(Errc::io, "the issuer is down");
         if (!token.starts_with("for.")) co_return fail(Errc::denied, "token: no good");

@@ -135,8 +135,8 @@ protected:
     std::string outcome(const std::string& token, const Signer& trusted) {
         auto keys = JwtKeys::parse(options, trusted.public_pem(), "key.pem");
         if (!keys) return keys.error().detail();
-        auto name = keys->account_of(token, now);
-        return name ? *name : name.error().detail();
+        auto holder = keys->holder_of(token, now);
+        return holder ? holder->name : holder.error().detail();
     }
     std::string outcome(const Json& json) { return outcome(ed.token("EdDSA", json), ed); }
 
@@ -210,6 +210,27 @@ TEST_F(JwtTest, ChecksTheClaims) {
     EXPECT_EQ(outcome(with("scope", "mail")), "token: no claim \"upn\"");
 }
 
+TEST_F(JwtTest, TellsWhetherTheIssuerSawASecondFactor) {
+    auto shown = [&](const Json& json) {
+        auto keys = JwtKeys::parse(options, ed.public_pem(), "key.pem");
+        auto holder = keys->holder_of(ed.token("EdDSA", json), now);
+        return holder && holder->second_factor;
+    };
+    options.audience = "*";
+    const auto amr = with("amr", {"pwd", "mfa"}), acr = with("acr", "urn:two");
+    EXPECT_FALSE(shown(amr)) << "nobody configured what counts";
+    options.required_amr = {"hwk", "mfa"};
+    EXPECT_TRUE(shown(amr));
+    EXPECT_FALSE(shown(with("amr", {"pwd"})));
+    EXPECT_FALSE(shown(with("amr", {"mfax"})));
+    EXPECT_FALSE(shown(claims()));
+    EXPECT_FALSE(shown(acr));
+    options.required_acr = {"urn:two"};
+    EXPECT_TRUE(shown(acr));
+    EXPECT_TRUE(shown(amr)) << "one of them is enough";
+    EXPECT_FALSE(shown(with("acr", "urn:one")));
+}
+
 TEST_F(JwtTest, RefusesWhatIsMalformedOrChanged) {
     auto token = ed.token("EdDSA", claims());
     for (std::size_t i = 0; i < token.size(); ++i) {
@@ -232,8 +253,8 @@ TEST_F(JwtTest, KeysThatAreTooWeakOrUnknownAreRefused) {
     EXPECT_FALSE(JwtKeys::parse(options, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "x"));
     auto two = JwtKeys::parse(options, rsa.public_pem() + ed.public_pem(), "x");
     ASSERT_TRUE(two);
-    EXPECT_TRUE(two->account_of(ed.token("EdDSA", claims()), now));
-    EXPECT_TRUE(two->account_of(rsa.token("RS256", claims()), now));
+    EXPECT_TRUE(two->holder_of(ed.token("EdDSA", claims()), now));
+    EXPECT_TRUE(two->holder_of(rsa.token("RS256", claims()), now));
 }
 
 }  // namespace

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from poplar_server import DOMAIN, ROOT
+from poplar_server import DOMAIN, PASSWORD, ROOT
 
 FILTER = ROOT / "packaging" / "fail2ban" / "filter.conf"
 FRED = f"fred@{DOMAIN}"
@@ -41,6 +41,9 @@ def test_guesses_count_and_names_cannot_pass_for_fields(make_server, directory):
         client.login(FRED)
         client.quit()
     server.wait_log("pop3.login")
+    server.cli("user", "set", FRED, "--second-factor", "required")
+    guess(server, FRED.encode(), PASSWORD.encode())
+    server.wait_log("error=second_factor")  # the password was right: nobody guessed
     assert matched(server.log_file, directory) == ["127.0.0.1"] * 6
 
 

@@ -101,6 +101,19 @@ TEST_F(SessionLogin, AProofIsAccessToOneAccount) {
     EXPECT_EQ(open_sessions_.count(), 0u);
 }
 
+TEST_F(SessionLogin, ARightPasswordWithoutItsSecondFactorIsRefusedAndCounted) {
+    directory::AccountSettings settings{.second_factor = directory::FactorPolicy{directory::SecondFactor::required}};
+    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", settings)));
+    begin({}, {.login_event = "test.login", .failure_event = "test.failed", .failures = 2});
+    auto refused = password("fred@example.test", "pass word");
+    ASSERT_EQ(why(refused), Why::needs_second_factor);
+    EXPECT_EQ(refused.error().missing, auth::MissingFactor::device);
+    EXPECT_FALSE(login_->exhausted());
+    EXPECT_EQ(why(*sasl("PLAIN", kPlain)), Why::needs_second_factor) << "by whatever mechanism";
+    EXPECT_TRUE(login_->exhausted());
+    EXPECT_EQ(open_sessions_.count(), 0u);
+}
+
 TEST_F(SessionLogin, ThoseWhoAreInAreOustedWhenTheAccountChanges) {
     begin({});
     auto proved = password("fred@example.test", "pass word");

@@ -1,0 +1,180 @@
+// Second factors: authenticators with their recovery codes, and the sites that users accept or deny.
+#include "api/second_factor.h"
+
+#include <fmt/format.h>
+
+#include "admin/names.h"
+#include "admin/row.h"
+#include "auth/authenticator.h"
+#include "auth/device_password.h"
+#include "auth/device_uses.h"
+#include "auth/open_sessions.h"
+#include "auth/second_code.h"
+#include "auth/second_factor.h"
+#include "auth/totp.h"
+#include "base/log.h"
+
+namespace poplar::admin {
+
+namespace {
+
+using directory::Factors;
+using directory::Site;
+
+/// New recovery codes: as they are shown, and their hashes.
+struct NewCodes {
+    NewCodes() {
+        for (std::size_t i = 0; i < auth::SecondFactors::kRecoveryCodes; ++i) {
+            const auto code = auth::make_word_code();
+            shown.push_back(auth::grouped_code(code));
+            hashes.push_back(auth::hash_device_secret(code));
+        }
+    }
+    std::vector<std::string> shown, hashes;
+};
+
+/// Errors: not_found, with a message for the caller.
+Result<> need_confirmed(const Factors& factors, const directory::Account& account) {
+    if (factors.totp && factors.totp->confirmed) return {};
+    return fail(Errc::not_found, fmt::format("{} has no authenticator that was confirmed", account.address));
+}
+
+Task<Result<api::Enrollment>> enroll(Context& context, Caller, api::EnrollTotp wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    const auto secret = auth::make_totp_secret();
+    NewCodes codes;
+    auto begin = [&](Factors& factors, Timestamp) -> Result<> {
+        if (factors.totp && factors.totp->confirmed)
+            return fail(Errc::exists,
+                        fmt::format("{} has an authenticator already: remove it first", account->address));
+        factors.totp = directory::Totp{.secret = secret, .recovery = codes.hashes};
+        return {};
+    };
+    auto begun = co_await context.directory.change_factors(account->id, std::nullopt, begin);
+    if (!begun) co_return pass_on(begun);
+    log::info("admin.totp_enrolled", {{"account", account->address}});
+    co_return api::Enrollment{account->address, auth::totp_secret_text(secret),
+                              auth::totp_uri(context.hostname, account->address, secret), std::move(codes.shown)};
+}
+
+Task<Result<api::TotpConfirmation>> confirm(Context& context, Caller, api::ConfirmTotp wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto policy = co_await context.auth.second_factors().policy_of(*account);
+    if (!policy) co_return pass_on(policy);
+    auto confirm = [&](Factors& factors, Timestamp now) -> Result<> {
+        if (!factors.totp)
+            return fail(Errc::not_found, fmt::format("{} has no authenticator: enroll one first", account->address));
+        auto& totp = *factors.totp;
+        if (totp.confirmed)
+            return fail(Errc::exists, fmt::format("the authenticator of {} is confirmed already", account->address));
+        const auto step = auth::totp_step(totp.secret, wanted.code, now, totp.last_step());
+        if (!step) return fail(Errc::denied, "not the code that the authenticator shows now; are both clocks right?");
+        totp.confirmed = true;
+        totp.taken = {*step};
+        return {};
+    };
+    auto confirmed = co_await context.directory.change_factors(account->id, std::nullopt, confirm);
+    if (!confirmed) co_return pass_on(confirmed);
+    log::info("admin.totp_confirmed", {{"account", account->address}});
+    co_return api::TotpConfirmation{account->address, static_cast<api::SecondFactor>(policy->need)};
+}
+
+Task<Result<api::TotpRemoval>> remove(Context& context, Caller, api::RemoveTotp wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto remove = [&](Factors& factors, Timestamp) -> Result<> {
+        if (!factors.totp) return fail(Errc::not_found, fmt::format("{} has no authenticator", account->address));
+        factors.totp.reset();
+        factors.wrong_codes = 0;
+        factors.wrong_counted = {};
+        std::erase_if(factors.sites, [](const Site& site) { return site.kind == Site::Kind::window; });
+        return {};
+    };
+    auto removed = co_await context.directory.change_factors(account->id, std::nullopt, remove);
+    if (!removed) co_return pass_on(removed);
+    const auto ended = context.open_sessions.end(account->id);
+    log::info("admin.totp_removed", {{"account", account->address}, {"sessions_ended", ended}});
+    co_return api::TotpRemoval{account->address, ended};
+}
+
+Task<Result<api::RecoveryCodes>> make_codes(Context& context, Caller, api::MakeRecoveryCodes wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    NewCodes codes;
+    auto replace = [&](Factors& factors, Timestamp) -> Result<> {
+        if (auto good = need_confirmed(factors, *account); !good) return good;
+        factors.totp->recovery = codes.hashes;
+        return {};
+    };
+    auto replaced = co_await context.directory.change_factors(account->id, std::nullopt, replace);
+    if (!replaced) co_return pass_on(replaced);
+    log::info("admin.recovery_codes_made", {{"account", account->address}});
+    co_return api::RecoveryCodes{account->address, std::move(codes.shown)};
+}
+
+api::Site described(const Site& site) {
+    return {site.id,
+            static_cast<api::SiteKind>(static_cast<int>(site.kind) - static_cast<int>(Site::Kind::window)),
+            site.network,
+            site.peer,
+            std::string(auth::to_string(site.service)),
+            time_text(site.since),
+            time_text(site.until)};
+}
+
+Task<Result<api::SiteList>> list_sites(Context& context, Caller, api::ListSites wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto factors = co_await context.directory.factors(account->id);
+    if (!factors) co_return pass_on(factors);
+    const auto now = context.directory.in(std::chrono::seconds(0));
+    api::SiteList list;
+    for (const auto& site : factors->sites)
+        if (auth::holds(site, now)) list.sites.push_back(described(site));
+    co_return list;
+}
+
+Task<Result<Site>> decide(Context& context, const directory::Account& account, std::uint64_t id, Site::Kind decision) {
+    const auto known = static_cast<std::uint32_t>(id);
+    auto missing = fmt::format("{} has no site {}", account.address, id);
+    if (known != id) co_return fail(Errc::not_found, std::move(missing));
+    auto decided = co_await context.auth.second_factors().decide(account.id, known, decision);
+    if (!decided) co_return explain(decided.error(), Errc::not_found, std::move(missing));
+    co_return decided;
+}
+
+Task<Result<api::Site>> accept(Context& context, Caller, api::AcceptSite wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto site = co_await decide(context, *account, wanted.id, Site::Kind::accepted);
+    if (!site) co_return pass_on(site);
+    log::info("admin.site_accepted", {{"account", account->address}, {"network", site->network}});
+    co_return described(*site);
+}
+
+Task<Result<api::SiteDenial>> deny(Context& context, Caller, api::DenySite wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto site = co_await decide(context, *account, wanted.id, Site::Kind::denied);
+    if (!site) co_return pass_on(site);
+    const auto ended = context.open_sessions.end(account->id);
+    log::info("admin.site_denied",
+              {{"account", account->address}, {"network", site->network}, {"sessions_ended", ended}});
+    co_return api::SiteDenial{site->id, site->network, time_text(site->until), ended};
+}
+
+}  // namespace
+
+const std::vector<Row>& second_factor_rows() {
+    static const std::vector<Row> rows = {
+        row<api::EnrollTotp, enroll>(),    row<api::ConfirmTotp, confirm>(),
+        row<api::RemoveTotp, remove>(),    row<api::MakeRecoveryCodes, make_codes>(),
+        row<api::ListSites, list_sites>(), row<api::AcceptSite, accept>(),
+        row<api::DenySite, deny>(),
+    };
+    return rows;
+}
+
+}  // namespace poplar::admin

@@ -1,0 +1,96 @@
+// Second factors of accounts, in records of their own beside the accounts'; and their domains' policies.
+#include "directory/core.h"
+
+namespace poplar::directory {
+
+std::optional<FactorPolicy> KnownPolicies::find(const std::string& domain) {
+    std::lock_guard hold(mutex_);
+    auto found = known_.find(domain);
+    if (found == known_.end()) return std::nullopt;
+    return found->second;
+}
+
+std::uint64_t KnownPolicies::changes() {
+    std::lock_guard hold(mutex_);
+    return changes_;
+}
+
+void KnownPolicies::remember(const std::string& domain, FactorPolicy policy, std::uint64_t changes_before) {
+    std::lock_guard hold(mutex_);
+    if (changes_ == changes_before) known_.insert_or_assign(domain, policy);
+}
+
+void KnownPolicies::forget() {
+    std::lock_guard hold(mutex_);
+    ++changes_;
+    known_.clear();
+}
+
+Task<Result<Factors>> Core::factors(AccountId account) {
+    auto value = co_await read(factors_key(account));
+    if (!value) co_return pass_on(value);
+    if (!*value) co_return Factors{};
+    co_return decode_factors(**value);
+}
+
+Task<Result<>> Core::close_windows(Draft& draft, AccountId account) {
+    auto there = co_await factors(account);
+    if (!there) co_return pass_on(there);
+    auto opened = [](const Site& site) { return site.kind == Site::Kind::window || site.kind == Site::Kind::pending; };
+    const bool changed = std::erase_if(there->sites, opened) != 0 || !there->mailed_code.empty();
+    there->mailed_code.clear();
+    if (changed) draft.batch.put(factors_key(account), encode(*there));
+    co_return Result<>();
+}
+
+Task<Result<Factors>> Directory::factors(AccountId account) { return core_->factors(account); }
+
+Task<Result<Factors>> Directory::change_factors(AccountId id, std::optional<std::uint64_t> credential_version,
+                                                ChangeFactors change) {
+    auto prepare = [&](Draft& draft) -> Task<Result<Factors>> {
+        auto owner = co_await account(id);
+        if (!owner) co_return pass_on(owner);
+        if (credential_version && owner->credential_version != *credential_version)
+            co_return fail(Errc::conflict, "the account has changed");
+        auto before = co_await core_->factors(id);
+        if (!before) co_return pass_on(before);
+        auto after = *before;
+        if (auto changed = change(after, core_->clock.now()); !changed) co_return pass_on(changed);
+        if (after == *before) co_return after;
+        if (after == Factors{})
+            draft.batch.erase(factors_key(id));
+        else
+            draft.batch.put(factors_key(id), encode(after));
+        co_return after;
+    };
+    co_return co_await core_->write<Factors>(prepare, AliasesLead::as_before);
+}
+
+Task<Result<Domain>> Directory::set_second_factor(std::string domain, std::optional<FactorPolicy> policy) {
+    auto canonical = mail::canonical_domain(domain);
+    if (!canonical) co_return pass_on(canonical);
+    auto prepare = [&](Draft& draft) -> Task<Result<Domain>> {
+        auto record = co_await core_->domain(*canonical);
+        if (!record) co_return pass_on(record);
+        if (!*record) co_return fail(Errc::not_found, "no domain " + *canonical);
+        (*record)->second_factor = policy;
+        draft.batch.put(domain_key(*canonical), encode(**record));
+        co_return std::move(**record);
+    };
+    auto set = co_await core_->write<Domain>(prepare, AliasesLead::as_before);
+    core_->policies.forget();  // also after a failure: nobody knows whether that was stored
+    co_return set;
+}
+
+Task<Result<FactorPolicy>> Directory::second_factor_of(std::string domain) {
+    if (auto known = core_->policies.find(domain)) co_return *known;
+    const auto changes = core_->policies.changes();
+    auto record = co_await core_->domain(domain);
+    if (!record) co_return pass_on(record);
+    if (!*record) co_return FactorPolicy{};
+    const auto policy = (*record)->second_factor.value_or(FactorPolicy{});
+    core_->policies.remember(domain, policy, changes);
+    co_return policy;
+}
+
+}  // namespace poplar::directory
