@@ -462,7 +462,7 @@ Task<std::vector<Result<ThreadId>>> MailStore::threads(AccountId account, std::v
 }
 
 Task<Result<ChangeList>> MailStore::changes_since(AccountId account, ModSequence since, std::size_t limit) {
-    return read_changes(impl_->engine, account, since, limit);
+    return read_changes(impl_->engine, account, since, limit, impl_->engine.snapshot(account));
 }
 
 std::unique_ptr<engine::Watch> MailStore::watch(AccountId account, std::function<void()> hint) {
