@@ -21,6 +21,7 @@ namespace poplar::admin {
 namespace {
 
 constexpr std::size_t kPasswordOctets = 1024;  // what a client can send (auth/sasl.h)
+constexpr int kAttempts = 8;                   // to set a password before others that add devices win
 
 api::Account described(const directory::Account& account) {
     api::Account out;
@@ -136,9 +137,13 @@ Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::
     if (!account) co_return pass_on(account);
     if (!wanted.password && !wanted.password_hash && !wanted.generate)
         co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
-    auto password = co_await wanted_password(context, wanted, reply.password, account->id);
-    if (!password) co_return pass_on(password);
-    auto set = co_await context.directory.set_password(wanted.address, std::move(*password));
+    Result<> set;
+    for (int attempt = 1;; ++attempt) {  // SCRAM keys are made anew if a device came while they were made
+        auto password = co_await wanted_password(context, wanted, reply.password, account->id);
+        if (!password) co_return pass_on(password);
+        set = co_await context.directory.set_password(wanted.address, std::move(*password));
+        if (set || set.error().code() != Errc::conflict || attempt == kAttempts) break;
+    }
     if (!set) co_return pass_on(set);
     reply.sessions_ended = credentials_changed(context, account->id);
     log::info("admin.password_set", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});

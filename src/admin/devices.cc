@@ -27,6 +27,8 @@ namespace {
 constexpr std::array kServices{directory::Service::pop3, directory::Service::imap, directory::Service::submission,
                                directory::Service::sieve};
 
+constexpr int kAttempts = 8;  // to add a device before others that change the account's keys win
+
 api::Device described(const directory::Device& device, const directory::DeviceUse& use = {}) {
     api::Device out;
     out.id = auth::to_text(device.id);
@@ -106,6 +108,24 @@ Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const
     return std::optional(directory.in(-std::chrono::duration_cast<std::chrono::seconds>(*time)));
 }
 
+/// With SCRAM keys that fit those of the account and its other devices. Making them takes a while, in which a password
+/// may be set or a device added: then they are made anew.
+Task<Result<directory::Device>> add_with_keys(Context& context, directory::AccountId id, directory::Device device,
+                                              auth::DevicePassword password) {
+    for (int attempt = 1;; ++attempt) {
+        auto beside = co_await context.directory.keys_stamp(id);
+        if (!beside) co_return pass_on(beside);
+        auto account = co_await context.directory.account(id);
+        if (!account) co_return pass_on(account);
+        auto scram_keys = co_await context.auth.device_scram_keys(std::move(*account), password);
+        if (!scram_keys) co_return pass_on(scram_keys);
+        device.scram_keys = std::move(*scram_keys);
+        const auto expected = device.scram_keys.empty() ? std::nullopt : std::optional(*beside);
+        auto added = co_await context.directory.add_device(id, device, expected);
+        if (added || added.error().code() != Errc::conflict || attempt == kAttempts) co_return added;
+    }
+}
+
 Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wanted) {
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
@@ -118,9 +138,6 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
     device.name = wanted.name;
     device.secret = auth::hash_device_secret(password.secret);
     if (auto good = apply(wanted, device); !good) co_return pass_on(good);
-    auto scram_keys = co_await context.auth.device_scram_keys(*account, password);
-    if (!scram_keys) co_return pass_on(scram_keys);
-    device.scram_keys = std::move(*scram_keys);
     if (wanted.expires) device.expires = context.directory.in(std::chrono::seconds(wanted.expires->count));
     device.read_only = wanted.read_only.has_value();
     auto since = wanted_view(wanted, device, context.directory);
@@ -132,7 +149,7 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
             co_await context.mail.make_view(account->id, mailstore::view_of_device(*id), **since, !device.read_only);
         if (!made) co_return pass_on(made);
     }
-    auto added = co_await context.directory.add_device(account->id, std::move(device));
+    auto added = co_await add_with_keys(context, account->id, std::move(device), password);
     if (!added) {
         if (*since) co_await context.mail.drop_view(account->id, mailstore::view_of_device(*id));
         co_return pass_on(added);

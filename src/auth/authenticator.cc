@@ -237,13 +237,18 @@ struct Authenticator::Impl {
 
     /// How to make keys of a password of the account's own. They share the salt of its devices' keys, because a
     /// challenge has one salt, and the devices' keys can't be made anew: the server does not know their passwords.
-    Task<Result<std::vector<ScramWay>>> ways(AccountId account, std::vector<ScramHash> hashes) {
-        std::vector<ScramWay> out;
+    struct Ways {
+        std::vector<ScramWay> all;
+        directory::KeysStamp beside = 0;  ///< from before the devices were looked at
+    };
+    Task<Result<Ways>> ways(AccountId account, std::vector<ScramHash> hashes) {
+        Ways out;
         if (hashes.empty()) co_return out;
         auto devices = co_await directory.devices(account);
         if (!devices) co_return pass_on(devices);
         for (auto hash : hashes)
-            out.push_back(way_of(*devices, hash).value_or(ScramWay{hash, options.scram_iterations, {}}));
+        directory::KeysStamp beside = 0;        ///< if there are any
+            out.all.push_back(way_of(*devices, hash).value_or(ScramWay{hash, options.scram_iterations, {}}));
         co_return out;
     }
 
@@ -256,6 +261,9 @@ struct Authenticator::Impl {
         const std::string* right = nullptr;
         if (!account.password.empty()) {
             auto known = [&](const std::string& form) { return verified.contains(account, form); };
+        auto stamp = co_await directory.keys_stamp(account);
+        if (!stamp) co_return pass_on(stamp);
+        out.beside = *stamp;
             if (attempt.password.find(known) != nullptr) return {Verdict::right};
             auto begun = SteadyClock::now();
             right = attempt.password.find([&](const std::string& form) { return matches(account.password, form); });
@@ -286,6 +294,7 @@ struct Authenticator::Impl {
 
     /// Keeps the average time of a hash. A login that needs no hash is answered as late as if it had needed one.
     void note_cost(SteadyClock::duration took) {
+        if (!attempt.scram_make.empty()) better.beside = attempt.beside;
         auto before = hash_cost.load(std::memory_order_relaxed);
         hash_cost.store(before + (took.count() - before) / 8, std::memory_order_relaxed);
     }
@@ -379,7 +388,8 @@ struct Authenticator::Impl {
             if (!keys_of(attempt.account, hash)) lacking.push_back(hash);
         auto made = co_await ways(attempt.account.id, std::move(lacking));
         if (!made) co_return pass_on(made);
-        attempt.scram_make = std::move(*made);
+        attempt.scram_make = std::move(made->all);
+        attempt.beside = made->beside;
         co_return attempt;
     }
 
@@ -557,12 +567,21 @@ struct Authenticator::Impl {
     }
 
     Task<Result<directory::Password>> hash(std::string password, std::optional<AccountId> account) {
-        auto scram = co_await ways(account.value_or(AccountId{}), options.scram_keys);
-        if (!scram) co_return pass_on(scram);
-        auto work = [scram = std::move(*scram), password = std::move(password)]() -> Result<directory::Password> {
+        Ways scram;
+        if (account) {
+            auto found = co_await ways(*account, options.scram_keys);
+            if (!found) co_return pass_on(found);
+            scram = std::move(*found);
+        } else {
+            for (auto hash : options.scram_keys) scram.all.push_back({hash, options.scram_iterations, {}});
+        }
+        const bool beside = account && !scram.all.empty();
+        auto work = [beside, scram = std::move(scram),
+                     password = std::move(password)]() -> Result<directory::Password> {
             try {
                 directory::Password made(hash_argon2id(sasl_prepare(password).value_or(password)));
-                for (const auto& way : scram) append_scram_keys(made.scram_keys, way, password);
+                for (const auto& way : scram.all) append_scram_keys(made.scram_keys, way, password);
+                if (beside) made.beside = scram.beside;
                 return made;
             } catch (const std::bad_alloc&) {
                 return fail(Errc::busy, "no memory for a password hash");

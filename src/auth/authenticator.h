@@ -114,12 +114,13 @@ public:
     void forget(directory::AccountId id);
 
     /// A new `{ARGON2ID}...` hash and the SCRAM keys that are wanted, made on the hashing pool. `account`: the one that
-    /// gets the password, if it is there already; the keys share the salt and the iterations of its devices' keys.
-    /// Errors: busy, and the directory's.
+    /// gets the password, if it is there already; the keys share the salt and the iterations of its devices' keys, and
+    /// Password::beside is set. Errors: busy, and the directory's.
     Task<Result<directory::Password>> hash_password(std::string password,
                                                     std::optional<directory::AccountId> account = {});
     /// SCRAM keys of a new device's password, with and without hyphens, for the hashes that are wanted and those that
-    /// the account has keys of. Made on the hashing pool. Errors: busy, and the directory's.
+    /// the account has keys of. `account` is read behind the KeysStamp that the device is added with. Made on the
+    /// hashing pool. Errors: busy, and the directory's.
     Task<Result<std::string>> device_scram_keys(directory::Account account, DevicePassword password);
 
     /// Lets the familiar peers be written on `background`, which must be destroyed before this object. To be called

@@ -74,6 +74,12 @@ struct Core {
     /// An id whose partition was never written to, so that no account gets another's mail, even if the counter was lost
     /// by damage.
     Task<Result<AccountId>> new_account_id(Draft& draft);
+    /// Of the account and its devices as they are.
+    Task<Result<KeysStamp>> keys_stamp(Account account);
+    /// Errors: conflict (there are other SCRAM keys now).
+    Task<Result<>> expect_keys(Account account, std::optional<KeysStamp> beside);
+    Task<Result<std::vector<Device>>> devices(AccountId account);
+
     /// The address of an account. Errors: not_found.
     Task<Result<Account>> account(mail::Address address);
 

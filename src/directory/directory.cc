@@ -301,6 +301,7 @@ Task<Result<>> Directory::set_password(std::string address, Password password) {
     auto prepare = [&](Draft& draft) -> Task<Result<>> {
         auto account = co_await core_->account(*name);
         if (!account) co_return pass_on(account);
+        if (auto good = co_await core_->expect_keys(*account, password.beside); !good) co_return good;
         account->password = password.hash;
         account->scram_keys = password.scram_keys;
         ++account->credential_version;
@@ -316,6 +317,7 @@ Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, Passwo
         auto current = co_await account(id);
         if (!current) co_return pass_on(current);
         if (current->password != old) co_return fail(Errc::conflict, "the password has changed");
+        if (auto good = co_await core_->expect_keys(*current, password.beside); !good) co_return good;
         auto name = core_->normalize(current->address);
         if (!name) co_return pass_on(name);
         current->password = password.hash;

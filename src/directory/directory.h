@@ -82,11 +82,16 @@ struct DeviceUse {
 /// A password as it is stored.
 struct Password {
     Password() = default;
+/// What the SCRAM keys of an account and its devices were, in one number: keys that are made anew get the salt that the
+/// others have, and are not stored if those have changed meanwhile.
+using KeysStamp = std::uint64_t;
+
     Password(std::string hash_text, std::string scram = {})
         : hash(std::move(hash_text)), scram_keys(std::move(scram)) {}
     Password(const char* hash_text) : hash(hash_text) {}
-    std::string hash;        ///< `{SCHEME}hash`; empty: nobody can log in
-    std::string scram_keys;  ///< of the same password; empty: none
+    std::string hash;                      ///< `{SCHEME}hash`; empty: nobody can log in
+    std::string scram_keys;                ///< of the same password; empty: none
+    std::optional<KeysStamp> beside = {};  ///< if scram_keys were made: from before that
 };
 
 struct Domain {
@@ -156,6 +161,7 @@ public:
     Task<Result<>> set_password(std::string address, Password password);
     /// As set_password, but only if the stored hash is still `old`: a login calls it, and the password may have been
     /// changed meanwhile. Errors: conflict.
+    /// Errors: conflict (other SCRAM keys have come since Password::beside; make these anew).
     Task<Result<>> upgrade_password(AccountId id, std::string old, Password password);
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
@@ -176,12 +182,15 @@ public:
     Task<Result<std::vector<Device>>> devices(AccountId account);  ///< none if there is no such account
     Task<Result<std::optional<Device>>> device(AccountId account, std::uint32_t id);
     Task<Result<std::uint32_t>> free_device_id(AccountId account);
-    Task<Result<Device>> add_device(AccountId account, Device device);
+    /// `beside`: as Password::beside. Errors: conflict.
+    Task<Result<Device>> add_device(AccountId account, Device device, std::optional<KeysStamp> beside = {});
     Task<Result<Device>> set_device(AccountId account, Device device);  ///< the one with this id
     Task<Result<Device>> remove_device(AccountId account, std::uint32_t id);
     bool has_expired(const Device& device) const;
     Timestamp in(std::chrono::seconds time) const;  ///< so long from now
     struct UsedDevice {
+    /// Of the account and its devices as they are. Errors: not_found.
+    Task<Result<KeysStamp>> keys_stamp(AccountId account);
         AccountId account;
         std::uint32_t device;
         DeviceUse use;
