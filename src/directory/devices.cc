@@ -14,6 +14,8 @@ Result<> check(const Device& device) {
         return fail(Errc::invalid, fmt::format("a device's name has 1 to {} octets", kDeviceNameLimit));
     if (device.secret.size() > kLongestSecret || device.scram_keys.size() > kLongestScramKeys)
         return fail(Errc::invalid, "a device's stored secret or its SCRAM keys are too long");
+    if (device.mailboxes.size() > kDeviceMailboxes)
+        return fail(Errc::invalid, fmt::format("a device may have at most {} mailboxes", kDeviceMailboxes));
     if (device.networks.size() > kNetworks)
         return fail(Errc::invalid, fmt::format("a device may have at most {} networks", kNetworks));
     return {};
@@ -53,8 +55,6 @@ Task<Result<std::vector<Device>>> Core::devices(AccountId id) {
     co_return out;
 }
 
-Task<Result<std::optional<Device>>> Directory::device(AccountId account, std::uint32_t id) {
-    auto key = device_key(account, id);
 Task<Result<KeysStamp>> Core::keys_stamp(Account account) {
     auto there = co_await devices(account.id);
     if (!there) co_return pass_on(there);
@@ -78,6 +78,8 @@ Task<Result<KeysStamp>> Directory::keys_stamp(AccountId id) {
     co_return co_await core_->keys_stamp(std::move(*there));
 }
 
+Task<Result<std::optional<Device>>> Directory::device(AccountId account, std::uint32_t id) {
+    auto key = device_key(account, id);
     auto value = co_await core_->read(key);
     if (!value) co_return pass_on(value);
     if (!*value) co_return std::nullopt;

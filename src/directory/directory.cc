@@ -458,6 +458,14 @@ Task<Result<>> Directory::remove_alias(std::string address) {
     co_return co_await core_->write<void>(prepare);
 }
 
+std::optional<Directory::WithDetail> Directory::split_detail(std::string_view text) const {
+    const auto at = std::min(text.rfind('@'), text.size());
+    const auto separator = text.find(core_->options.detail_separator, 1);
+    if (separator == std::string_view::npos || separator > at || text.front() == '"') return std::nullopt;
+    return WithDetail{std::string(text.substr(0, separator)).append(text.substr(at)),
+                      std::string(text.substr(separator + 1, at - separator - 1))};
+}
+
 std::string Directory::canonical(std::string text) const {
     auto address = core_->normalize(text);
     return address ? mail::to_string(*address) : text;

@@ -45,7 +45,7 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
         else
             failed(aged.error());
     }
-    auto unwanted = co_await tend_views(directory_, store_, account.id, now);
+    auto unwanted = co_await tend_views(directory_, store_, account, now);
     if (unwanted)
         totals.unwanted += *unwanted;
     else
