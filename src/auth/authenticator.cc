@@ -144,10 +144,12 @@ struct Authenticator::Impl {
         return keys;
     }
 
-    /// The one spelling of a name that nobody has.
+    /// The one spelling of a name that nobody has. It is that without a detail, as it would be if somebody had it.
     std::string unknown(std::string name) const {
         if (auto prepared = sasl_prepare(name)) name = std::move(*prepared);
-        return complete(name) ? directory.canonical(std::move(name)) : name;
+        if (!complete(name)) return name;
+        if (auto parts = directory.split_detail(name)) name = std::move(parts->address);
+        return directory.canonical(std::move(name));
     }
 
     bool is_over(const Keys& keys, Limits limits) const {
@@ -188,9 +190,23 @@ struct Authenticator::Impl {
     }
 
     /// Every good login comes through here, by whatever mechanism.
-    Verified welcome(Account account, PeerKey peer) {
+    Verified welcome(const std::string& name, Account account, PeerKey peer) {
         familiar.note(account.id, peer);
-        return {std::move(account)};
+        auto mailbox = mailbox_in(name, account);
+        return {std::move(account), nullptr, std::move(mailbox)};
+    }
+
+    /// The detail of a name that the account was found by, if the account is not called so with the detail. Whatever
+    /// else the name is, it is no other spelling of the account's, so it never stands for INBOX.
+    std::optional<std::string> mailbox_in(const std::string& typed, const Account& account) const {
+        auto parts = directory.split_detail(typed);
+        if (!parts) return std::nullopt;
+        auto name = typed;
+        complete(name);
+        auto is_its = [&](const std::string& spelling) { return directory.canonical(spelling) == account.address; };
+        if (is_its(name)) return std::nullopt;
+        if (auto prepared = sasl_prepare(name); prepared && is_its(*prepared)) return std::nullopt;
+        return std::move(parts->detail);
     }
 
     /// In steps, as the server may stop meanwhile.
@@ -227,6 +243,7 @@ struct Authenticator::Impl {
         bool had_its_turn = false;
         bool upgrade = false;
         std::vector<ScramWay> scram_make = {};  ///< keys that the account lacks
+        directory::KeysStamp beside = 0;        ///< if there are any
     };
     enum class Verdict { right, wrong, limited };
     struct Outcome {
@@ -244,10 +261,12 @@ struct Authenticator::Impl {
     Task<Result<Ways>> ways(AccountId account, std::vector<ScramHash> hashes) {
         Ways out;
         if (hashes.empty()) co_return out;
+        auto stamp = co_await directory.keys_stamp(account);
+        if (!stamp) co_return pass_on(stamp);
+        out.beside = *stamp;
         auto devices = co_await directory.devices(account);
         if (!devices) co_return pass_on(devices);
         for (auto hash : hashes)
-        directory::KeysStamp beside = 0;        ///< if there are any
             out.all.push_back(way_of(*devices, hash).value_or(ScramWay{hash, options.scram_iterations, {}}));
         co_return out;
     }
@@ -261,9 +280,6 @@ struct Authenticator::Impl {
         const std::string* right = nullptr;
         if (!account.password.empty()) {
             auto known = [&](const std::string& form) { return verified.contains(account, form); };
-        auto stamp = co_await directory.keys_stamp(account);
-        if (!stamp) co_return pass_on(stamp);
-        out.beside = *stamp;
             if (attempt.password.find(known) != nullptr) return {Verdict::right};
             auto begun = SteadyClock::now();
             right = attempt.password.find([&](const std::string& form) { return matches(account.password, form); });
@@ -278,6 +294,7 @@ struct Authenticator::Impl {
         Outcome outcome{Verdict::right, *right};
         if (!attempt.upgrade && attempt.scram_make.empty()) return outcome;
         directory::Password better{account.password, account.scram_keys};
+        if (!attempt.scram_make.empty()) better.beside = attempt.beside;
         for (const auto& way : attempt.scram_make) append_scram_keys(better.scram_keys, way, attempt.password.typed());
         if (attempt.upgrade) {
             try {
@@ -294,7 +311,6 @@ struct Authenticator::Impl {
 
     /// Keeps the average time of a hash. A login that needs no hash is answered as late as if it had needed one.
     void note_cost(SteadyClock::duration took) {
-        if (!attempt.scram_make.empty()) better.beside = attempt.beside;
         auto before = hash_cost.load(std::memory_order_relaxed);
         hash_cost.store(before + (took.count() - before) / 8, std::memory_order_relaxed);
     }
@@ -318,6 +334,13 @@ struct Authenticator::Impl {
     Task<Result<std::optional<Account>>> find(std::string name, NamedBy named_by) {
         bool whole = named_by == NamedBy::client ? complete(name) : name.contains('@');
         if (!whole || sasl_prohibits(name)) co_return std::nullopt;
+        auto account = co_await find_whole(name);
+        if (!account || *account || named_by == NamedBy::proof) co_return account;
+        auto parts = directory.split_detail(name);
+        if (!parts) co_return account;
+        co_return co_await find_whole(std::move(parts->address));
+    }
+    Task<Result<std::optional<Account>>> find_whole(std::string name) {
         auto account = co_await directory.find_account(name);
         // RFC 6856 s2.2. The directory's own spelling does most of it, and knows names that SASLprep would change.
         if (!account && account.error().code() == Errc::not_found)
@@ -356,7 +379,7 @@ struct Authenticator::Impl {
         auto why = why_not(*device, claim.service, claim.peer);
         if (!why.empty()) co_return co_await deny(claim.begun, std::move(why));
         auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
-        auto verified_by = welcome(std::move(account), keys.peer);
+        auto verified_by = welcome(claim.name, std::move(account), keys.peer);
         verified_by.device = std::move(device);
         co_return verified_by;
     }
@@ -420,7 +443,8 @@ struct Authenticator::Impl {
             }
             bool usable = can_log_in(account, password);
             auto known = [&](const std::string& form) { return verified.contains(*account, form); };
-            if (usable && password.find(known) != nullptr) co_return welcome(std::move(*account), keys.peer);
+            if (usable && password.find(known) != nullptr)
+                co_return welcome(credentials.name, std::move(*account), keys.peer);
 
             bool is_familiar = co_await knows(account, keys.peer);
             auto share = share_of(keys, is_familiar);
@@ -456,7 +480,7 @@ struct Authenticator::Impl {
             }
             if (judged->better && co_await upgrade(*account, std::move(*judged->better)))
                 verified.remember(*account, *judged->right);
-            co_return welcome(std::move(*account), keys.peer);
+            co_return welcome(credentials.name, std::move(*account), keys.peer);
         }
     }
 
@@ -491,7 +515,7 @@ struct Authenticator::Impl {
             }
         }
         bool enabled = account && account->status == AccountStatus::enabled;
-        if (enabled && judgement) co_return welcome(std::move(*account), keys.peer);
+        if (enabled && judgement) co_return welcome(claim.name, std::move(*account), keys.peer);
 
         const bool is_familiar = co_await knows(account, keys.peer);
         if (guessable) record_failure(keys, is_familiar);
@@ -525,8 +549,7 @@ struct Authenticator::Impl {
             pretence.kinds = kinds_of(*some);
             pretence.look_again = now + kKindsFor;
         }
-        // An account has the same keys in whatever spelling it is named.
-        if (complete(name)) name = directory.canonical(std::move(name));
+        name = unknown(std::move(name));  // an account has the same keys in whatever spelling it is named
         const auto& kinds = pretence.kinds[hash];
         auto kind = choose_scram_kind(kinds, pretence.secret, name);
         auto keys = pretended_scram_keys(hash, pretence.secret, name, kind);

@@ -66,6 +66,7 @@ struct Claim {
 struct Verified {
     directory::Account account;
     std::unique_ptr<directory::Device> device = {};  ///< whose password it was; null: a credential of the account's own
+    std::optional<std::string> mailbox = {};         ///< the detail of the login name; no mailbox need be called so
 };
 
 class Authenticator {
@@ -77,15 +78,16 @@ public:
     /// many failures, which may be others', or too many logins are waiting), and those of the directory. `denied` and
     /// `busy` come back a multiple of `failure_delay` after the call, the first that the check allows.
     /// The password of a device needs no turn and no hash that costs anything: nobody can guess it.
-    /// A name is an account's own address in any spelling: no alias, no `user+detail@`, no white space around it.
+    /// A name is an account's own address in any spelling, no alias, without white space around it; or, where no
+    /// account is called so, `user+detail@` for that of `user@`: Verified::mailbox has the detail.
     Task<Result<Verified>> verify_password(Credentials credentials);
 
     // For mechanisms that need the account before they can judge (auth/exchange.h): find(), then conclude() in any
     // case, so that the limits, the status and the delay are the same for all.
 
-    /// The account that a login name names, disabled ones too; nothing if there is none. The default domain completes
-    /// only what a person may have typed: a certificate or a token that names `alice` names nobody of ours. Errors: the
-    /// directory's.
+    /// The account that a login name names, disabled ones too; nothing if there is none. The default domain completes,
+    /// and a detail is cut off, only where a person may have typed the name: a certificate or a token that names
+    /// `alice`, or `alice+junk@...`, names nobody of ours. Errors: the directory's.
     enum class NamedBy { client, proof };
     Task<Result<std::optional<directory::Account>>> find(std::string name, NamedBy named_by = NamedBy::client);
     /// The keys to challenge the claimant with: the account's, or, where it has none or there is no account, some that

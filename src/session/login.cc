@@ -59,9 +59,17 @@ Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::P
                       auth::OpenSessions::Mark seen, auth::Verified verified) {
     if (!auth::rights_of(proof).has(terms_.needed))
         return refuse(name, mechanism, {Refusal::Why::wrong, {Errc::denied, "this credential is not good for that"}});
+    if (verified.mailbox && terms_.details == LoginTerms::Details::refused)
+        return refuse(name, mechanism, {Refusal::Why::wrong, {Errc::denied, "no mailbox is named here"}});
     auto& account = verified.account;
-    return Proved{
-        account.id, std::move(account.address), account.settings, std::move(verified.device), proof, mechanism, seen};
+    return Proved{account.id,
+                  std::move(account.address),
+                  account.settings,
+                  std::move(verified.device),
+                  std::move(verified.mailbox),
+                  proof,
+                  mechanism,
+                  seen};
 }
 
 Attempt Login::refuse(std::string_view name, std::string_view mechanism, Refusal why) {
