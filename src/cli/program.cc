@@ -90,7 +90,9 @@ void add_options(CLI::App* command, Cli& cli, const api::Operation& operation, v
             auto take_all = [take](const std::vector<std::string>& all) {
                 for (const auto& one : all) take(one);
             };
-            command->add_option_function<std::vector<std::string>>(name, take_all, words)->required(positional);
+            auto* option = command->add_option_function<std::vector<std::string>>(name, take_all, words);
+            option->required(positional);
+            if (!positional) option->delimiter(',');
         } else {
             auto* option = command->add_option_function<std::string>(name, take, words)->required(positional);
             if (!positional) option->type_name(label);
