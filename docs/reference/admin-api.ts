@@ -43,6 +43,7 @@ export interface Account {
   created: string;
   expire_days: number | "never" | null;
   login_delay: number | null;
+  when_all_deleted: string;
   messages?: number;
   octets?: number;
   retained_messages?: number;
@@ -107,6 +108,7 @@ export interface Device {
   expires: string | null;
   read_only: boolean;
   view: string;
+  mailboxes: string[];
   last_used: string | null;
   last_from: string;
   last_protocol: string;
@@ -458,11 +460,12 @@ export interface SetSettings {
   address: string;
   expire_days?: number | "never" | null;
   login_delay?: number | null;
+  when_all_deleted?: string;
 }
 
 /** Set what an account has of its own in place of the configuration. */
 export async function setSettings(call: Call, request: SetSettings): Promise<Account> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay })) as Account;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay, when_all_deleted: request.when_all_deleted })) as Account;
 }
 
 /** List removed accounts whose mail is still kept. */
@@ -484,6 +487,7 @@ export interface AddDevice {
   name: string;
   protocols?: string[];
   from?: string[];
+  mailbox?: string[];
   expires?: number;
   read_only?: true;
   view?: string;
@@ -492,7 +496,7 @@ export interface AddDevice {
 
 /** Make a password for one device or program, and print it once. */
 export async function addDevice(call: Call, request: AddDevice): Promise<Device> {
-  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires, read_only: request.read_only, view: request.view, since: request.since })) as Device;
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, mailbox: request.mailbox, expires: request.expires, read_only: request.read_only, view: request.view, since: request.since })) as Device;
 }
 
 export interface SetDevice {
@@ -501,12 +505,13 @@ export interface SetDevice {
   name?: string;
   protocols?: string[];
   from?: string[];
+  mailbox?: string[];
   expires?: number | null;
 }
 
 /** Change what a device is called or may do; its password stays. */
 export async function setDevice(call: Call, request: SetDevice): Promise<Device> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires })) as Device;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`, { name: request.name, protocols: request.protocols, from: request.from, mailbox: request.mailbox, expires: request.expires })) as Device;
 }
 
 export interface RevokeDevice {

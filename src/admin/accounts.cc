@@ -36,6 +36,7 @@ api::Account described(const directory::Account& account) {
     out.shared_secret = !account.shared_secret.empty();
     if (auto days = account.settings.expire_days) out.expire_days = api::Days{*days, *days == directory::kNeverExpires};
     if (auto delay = account.settings.login_delay) out.login_delay = api::Seconds{*delay};
+    out.when_all_deleted = account.settings.keep_deleted ? "keep" : "remove";
     return out;
 }
 
@@ -213,6 +214,11 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
         settings.login_delay.reset();
         if (*given) settings.login_delay = static_cast<std::uint32_t>((*given)->count);
     }
+    if (const auto& given = wanted.when_all_deleted) {
+        if (*given != "remove" && *given != "keep")
+            co_return fail(Errc::invalid, fmt::format("\"{}\" is neither remove nor keep", *given));
+        settings.keep_deleted = *given == "keep";
+    }
     auto set = co_await context.directory.set_settings(wanted.address, settings);
     if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
     co_await announce_settings(context);
@@ -220,7 +226,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     const auto json = api::to_json(reply);
     log::info("admin.settings_set", {{"account", account->address},
                                      {"expire_days", api::dump(json["expire_days"])},
-                                     {"login_delay", api::dump(json["login_delay"])}});
+                                     {"login_delay", api::dump(json["login_delay"])},
+                                     {"when_all_deleted", reply.when_all_deleted}});
     co_return reply;
 }
 

@@ -40,6 +40,9 @@ const Shape& Account::shape() {
          field<&Account::created>("created", "When"),
          field<&Account::expire_days>("expire_days", "Null: as the configuration has it (`pop3.expire`)"),
          field<&Account::login_delay>("login_delay", "Null: as the configuration has it (`pop3.login_delay`)"),
+         field<&Account::when_all_deleted>("when_all_deleted",
+                                           "A message that all have deleted by POP3: `remove`: it leaves its mailbox; "
+                                           "`keep`: it stays there, and POP3 does not show it any more"),
          field<&Account::messages>("messages", "How many it has; when one account is shown"),
          field<&Account::octets>("octets", "Of those messages"),
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
@@ -162,7 +165,12 @@ const Operation& SetSettings::operation() {
                      field<&SetSettings::login_delay>("login_delay",
                                                       "Time between two logins (pop3.login_delay), as in 15m; default")
                          .called("TIME")
-                         .up_to(kMostDelay)}},
+                         .up_to(kMostDelay),
+                     field<&SetSettings::when_all_deleted>(
+                         "when_all_deleted",
+                         "A message that all have deleted by POP3: remove (default): it leaves its mailbox; keep: it "
+                         "stays there, and POP3 does not show it any more")
+                         .called("FATE")}},
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),

@@ -16,6 +16,7 @@ struct Account {
     std::string created;
     Nullable<Days> expire_days;
     Nullable<Seconds> login_delay;
+    std::string when_all_deleted;
     std::optional<std::uint64_t> messages, octets, retained_messages, retained_octets;
     std::optional<std::string> password;
     std::optional<std::uint64_t> sessions_ended;
@@ -88,6 +89,7 @@ struct SetSettings {
     std::string address;
     std::optional<Nullable<Days>> expire_days;
     std::optional<Nullable<Seconds>> login_delay;
+    std::optional<std::string> when_all_deleted;
     using Reply = Account;
     static const Operation& operation();
 };
