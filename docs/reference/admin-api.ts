@@ -114,6 +114,7 @@ export interface Device {
   expires: string | null;
   read_only: boolean;
   view: string;
+  mailboxes: string[];
   last_used: string | null;
   last_from: string;
   last_protocol: string;
@@ -606,6 +607,7 @@ export interface AddDevice {
   name: string;
   protocols?: string[];
   from?: string[];
+  mailbox?: string[];
   expires?: number;
   read_only?: true;
   view?: string;
@@ -614,7 +616,7 @@ export interface AddDevice {
 
 /** Make a password for one device or program, and print it once. */
 export async function addDevice(call: Call, request: AddDevice): Promise<Device> {
-  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires, read_only: request.read_only, view: request.view, since: request.since })) as Device;
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/devices`, { name: request.name, protocols: request.protocols, from: request.from, mailbox: request.mailbox, expires: request.expires, read_only: request.read_only, view: request.view, since: request.since })) as Device;
 }
 
 export interface SetDevice {
@@ -623,12 +625,13 @@ export interface SetDevice {
   name?: string;
   protocols?: string[];
   from?: string[];
+  mailbox?: string[];
   expires?: number | null;
 }
 
 /** Change what a device is called or may do; its password stays. */
 export async function setDevice(call: Call, request: SetDevice): Promise<Device> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`, { name: request.name, protocols: request.protocols, from: request.from, expires: request.expires })) as Device;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/devices/${encodeURIComponent(request.id)}`, { name: request.name, protocols: request.protocols, from: request.from, mailbox: request.mailbox, expires: request.expires })) as Device;
 }
 
 export interface RevokeDevice {

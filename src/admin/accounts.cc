@@ -23,6 +23,7 @@ namespace poplar::admin {
 namespace {
 
 constexpr std::size_t kPasswordOctets = 1024;  // what a client can send (auth/sasl.h)
+constexpr int kAttempts = 8;                   // to set a password before others that add devices win
 
 api::Account described(const directory::Account& account) {
     api::Account out;
@@ -38,6 +39,7 @@ api::Account described(const directory::Account& account) {
     if (auto days = account.settings.expire_days) out.expire_days = api::Days{*days, *days == directory::kNeverExpires};
     if (auto delay = account.settings.login_delay) out.login_delay = api::Seconds{*delay};
     describe(account.settings.second_factor, out);
+    out.when_all_deleted = account.settings.keep_deleted ? "keep" : "remove";
     return out;
 }
 
@@ -150,9 +152,13 @@ Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::
     if (!account) co_return pass_on(account);
     if (!wanted.password && !wanted.password_hash && !wanted.generate)
         co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
-    auto password = co_await wanted_password(context, wanted, reply.password, account->id);
-    if (!password) co_return pass_on(password);
-    auto set = co_await context.directory.set_password(wanted.address, std::move(*password));
+    Result<> set;
+    for (int attempt = 1;; ++attempt) {  // SCRAM keys are made anew if a device came while they were made
+        auto password = co_await wanted_password(context, wanted, reply.password, account->id);
+        if (!password) co_return pass_on(password);
+        set = co_await context.directory.set_password(wanted.address, std::move(*password));
+        if (set || set.error().code() != Errc::conflict || attempt == kAttempts) break;
+    }
     if (!set) co_return pass_on(set);
     reply.sessions_ended = credentials_changed(context, account->id);
     note(context, account->id, activity::Kind::credential, "password set");
@@ -230,6 +236,11 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     auto policy = wanted_policy(wanted, settings.second_factor);
     if (!policy) co_return pass_on(policy);
     settings.second_factor = *policy;
+    if (const auto& given = wanted.when_all_deleted) {
+        if (*given != "remove" && *given != "keep")
+            co_return fail(Errc::invalid, fmt::format("\"{}\" is neither remove nor keep", *given));
+        settings.keep_deleted = *given == "keep";
+    }
     auto set = co_await context.directory.set_settings(wanted.address, settings);
     if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
     co_await announce_settings(context);
@@ -239,7 +250,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
                                      {"expire_days", api::dump(json["expire_days"])},
                                      {"login_delay", api::dump(json["login_delay"])},
                                      {"second_factor", api::dump(json["second_factor"])},
-                                     {"ways", api::dump(json["second_factor_ways"])}});
+                                     {"ways", api::dump(json["second_factor_ways"])},
+                                     {"when_all_deleted", reply.when_all_deleted}});
     co_return reply;
 }
 

@@ -20,6 +20,7 @@
 #include "base/units.h"
 #include "mail/address.h"
 #include "mailstore/mail_store.h"
+#include "mailstore/mailbox_name.h"
 
 namespace poplar::admin {
 
@@ -28,7 +29,25 @@ namespace {
 constexpr std::array kServices{directory::Service::pop3, directory::Service::imap, directory::Service::submission,
                                directory::Service::sieve};
 
-api::Device described(const directory::Device& device, const directory::DeviceUse& use = {}) {
+constexpr int kAttempts = 8;  // to add a device before others that change the account's keys win
+
+/// What the mailboxes of an account are called, by their numbers.
+using MailboxNames = std::map<std::uint32_t, std::string>;
+
+/// Of an account with these devices. Most have INBOX alone.
+Task<Result<MailboxNames>> mailbox_names(Context& context, directory::AccountId account,
+                                         std::vector<directory::Device> devices) {
+    MailboxNames names;
+    auto has_none = [](const directory::Device& device) { return device.mailboxes.empty(); };
+    if (std::ranges::all_of(devices, has_none)) co_return names;
+    auto all = co_await context.mail.mailboxes(account);
+    if (!all) co_return pass_on(all);
+    for (auto& one : *all) names.emplace(one.id.value, std::move(one.name));
+    co_return names;
+}
+
+api::Device described(const directory::Device& device, const MailboxNames& names,
+                      const directory::DeviceUse& use = {}) {
     api::Device out;
     out.id = auth::to_text(device.id);
     out.name = device.name;
@@ -39,6 +58,11 @@ api::Device described(const directory::Device& device, const directory::DeviceUs
     if (device.expires) out.expires = time_text(*device.expires);
     out.read_only = device.read_only;
     out.view = device.own_view ? "own" : "shared";
+    for (auto id : device.mailboxes) {
+        const auto name = names.find(id);
+        out.mailboxes.push_back(name != names.end() ? name->second : fmt::format("(removed: {})", id));
+    }
+    if (device.mailboxes.empty()) out.mailboxes.emplace_back(mailstore::kInboxName);
     if (use.logins != 0) out.last_used = time_text(use.last);
     out.last_from = use.peer;
     out.last_protocol = use.protocol;
@@ -68,6 +92,51 @@ Result<> apply(const Wanted& wanted, directory::Device& device) {
     return {};
 }
 
+/// Of views and of the device: the mailboxes of its maildrop.
+std::vector<mailstore::MailboxId> mailboxes_of(const directory::Device& device) {
+    std::vector<mailstore::MailboxId> mailboxes(device.mailboxes.begin(), device.mailboxes.end());
+    if (mailboxes.empty()) mailboxes.push_back(mailstore::kInbox);
+    return mailboxes;
+}
+
+/// Those that a caller names, as the device has them. Errors: not_found; invalid.
+Task<Result<std::vector<std::uint32_t>>> wanted_mailboxes(Context& context, directory::AccountId account,
+                                                          std::vector<std::string> names) {
+    std::vector<std::uint32_t> found;
+    for (const auto& name : names) {
+        auto mailbox = co_await context.mail.find_mailbox(account, name);
+        if (!mailbox) co_return explain(mailbox.error(), Errc::not_found, fmt::format("no mailbox {}", name));
+        found.push_back(mailbox->id.value);
+    }
+    std::ranges::sort(found);
+    const auto same = std::ranges::unique(found);
+    found.erase(same.begin(), same.end());
+    if (found == std::vector{mailstore::kInbox.value}) found.clear();
+    co_return found;
+}
+
+/// Makes the device's views of these mailboxes. If that fails, upkeep takes away what was made.
+Task<Result<>> make_views(Context& context, directory::AccountId account, std::uint32_t device,
+                          std::vector<mailstore::MailboxId> mailboxes, Timestamp since, bool counts) {
+    for (auto id : mailboxes) {
+        const mailstore::MailboxView view(mailstore::view_of_device(device), id);
+        if (auto made = co_await context.mail.make_view(account, view, since, counts); !made) co_return made;
+    }
+    co_return Result<>();
+}
+
+/// Takes away the device's views of these mailboxes.
+Task<Result<>> drop_views(Context& context, directory::Account account, std::uint32_t device,
+                          std::vector<mailstore::MailboxId> mailboxes) {
+    const auto when =
+        account.settings.keep_deleted ? mailstore::WhenAllDeleted::keep : mailstore::WhenAllDeleted::remove;
+    for (auto id : mailboxes) {
+        const mailstore::MailboxView view(mailstore::view_of_device(device), id);
+        if (auto dropped = co_await context.mail.drop_view(account.id, view, when); !dropped) co_return dropped;
+    }
+    co_return Result<>();
+}
+
 Result<> check_name(const std::string& name) {
     if (name.empty() || name.size() > directory::kDeviceNameLimit || with_hidden_shown(name) != name ||
         !mail::is_utf8(name))
@@ -91,8 +160,8 @@ Task<Result<directory::Device>> find_device(Context& context, const directory::A
 Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const directory::Device& device,
                                              const directory::Directory& directory) {
     const bool pop3 = device.serves(directory::Service::pop3);
-    if (!pop3 && (wanted.view || wanted.since))
-        return fail(Errc::invalid, "a view is for POP3, which the device is not good for");
+    if (!pop3 && (wanted.view || wanted.since || wanted.mailbox))
+        return fail(Errc::invalid, "views and mailboxes are for POP3, which the device is not good for");
     const auto view = wanted.view.value_or(pop3 ? "own" : "shared"), since = wanted.since.value_or("all");
     if (view != "own" && view != "shared")
         return fail(Errc::invalid, fmt::format("\"{}\" is no view: own or shared", view));
@@ -107,6 +176,24 @@ Result<std::optional<Timestamp>> wanted_view(const api::AddDevice& wanted, const
     return std::optional(directory.in(-std::chrono::duration_cast<std::chrono::seconds>(*time)));
 }
 
+/// With SCRAM keys that fit those of the account and its other devices. Making them takes a while, in which a password
+/// may be set or a device added: then they are made anew.
+Task<Result<directory::Device>> add_with_keys(Context& context, directory::AccountId id, directory::Device device,
+                                              auth::DevicePassword password) {
+    for (int attempt = 1;; ++attempt) {
+        auto beside = co_await context.directory.keys_stamp(id);
+        if (!beside) co_return pass_on(beside);
+        auto account = co_await context.directory.account(id);
+        if (!account) co_return pass_on(account);
+        auto scram_keys = co_await context.auth.device_scram_keys(std::move(*account), password);
+        if (!scram_keys) co_return pass_on(scram_keys);
+        device.scram_keys = std::move(*scram_keys);
+        const auto expected = device.scram_keys.empty() ? std::nullopt : std::optional(*beside);
+        auto added = co_await context.directory.add_device(id, device, expected);
+        if (added || added.error().code() != Errc::conflict || attempt == kAttempts) co_return added;
+    }
+}
+
 Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wanted) {
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
@@ -119,29 +206,33 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
     device.name = wanted.name;
     device.secret = auth::hash_device_secret(password.secret);
     if (auto good = apply(wanted, device); !good) co_return pass_on(good);
-    auto scram_keys = co_await context.auth.device_scram_keys(*account, password);
-    if (!scram_keys) co_return pass_on(scram_keys);
-    device.scram_keys = std::move(*scram_keys);
+    if (wanted.mailbox) {
+        auto mailboxes = co_await wanted_mailboxes(context, account->id, *wanted.mailbox);
+        if (!mailboxes) co_return pass_on(mailboxes);
+        device.mailboxes = std::move(*mailboxes);
+    }
     if (wanted.expires) device.expires = context.directory.in(std::chrono::seconds(wanted.expires->count));
     device.read_only = wanted.read_only.has_value();
     auto since = wanted_view(wanted, device, context.directory);
     if (!since) co_return pass_on(since);
     device.own_view = since->has_value();
+    const auto mailboxes = mailboxes_of(device);
     // Before the device is there: what is delivered meanwhile is its own, too.
     if (*since) {
-        auto made =
-            co_await context.mail.make_view(account->id, mailstore::view_of_device(*id), **since, !device.read_only);
+        auto made = co_await make_views(context, account->id, *id, mailboxes, **since, !device.read_only);
         if (!made) co_return pass_on(made);
     }
-    auto added = co_await context.directory.add_device(account->id, std::move(device));
+    auto added = co_await add_with_keys(context, account->id, std::move(device), password);
     if (!added) {
-        if (*since) co_await context.mail.drop_view(account->id, mailstore::view_of_device(*id));
+        if (*since) co_await drop_views(context, *account, *id, mailboxes);
         co_return pass_on(added);
     }
     note(context, account->id, activity::Kind::credential, "device added", 0, &*added);
     log::info("admin.device_added",
               {{"account", account->address}, {"device", added->name}, {"id", auth::to_text(added->id)}});
-    auto reply = described(*added);
+    auto names = co_await mailbox_names(context, account->id, std::vector{*added});
+    if (!names) co_return pass_on(names);
+    auto reply = described(*added, *names);
     reply.password = auth::grouped(password);
     co_return reply;
 }
@@ -158,7 +249,9 @@ Task<Result<api::DeviceList>> list_devices(Context& context, Caller, api::ListDe
     for (auto& one : *uses) by_id.emplace(one.device, std::move(one.use));
     std::ranges::sort(*devices, {}, &directory::Device::name);
     api::DeviceList list;
-    for (const auto& device : *devices) list.devices.push_back(described(device, by_id[device.id]));
+    auto names = co_await mailbox_names(context, account->id, *devices);
+    if (!names) co_return pass_on(names);
+    for (const auto& device : *devices) list.devices.push_back(described(device, *names, by_id[device.id]));
     co_return list;
 }
 
@@ -176,17 +269,37 @@ Task<Result<api::Device>> set_device(Context& context, Caller, api::SetDevice wa
         device->expires.reset();
         if (*wanted.expires) device->expires = context.directory.in(std::chrono::seconds((*wanted.expires)->count));
     }
+    auto gone = mailboxes_of(*device);
+    if (wanted.mailbox) {
+        if (!device->serves(directory::Service::pop3))
+            co_return fail(Errc::invalid, "mailboxes are for POP3, which the device is not good for");
+        auto mailboxes = co_await wanted_mailboxes(context, account->id, *wanted.mailbox);
+        if (!mailboxes) co_return pass_on(mailboxes);
+        device->mailboxes = std::move(*mailboxes);
+    }
+    const auto mailboxes = mailboxes_of(*device);
+    std::erase_if(gone, [&](auto id) { return std::ranges::find(mailboxes, id) != mailboxes.end(); });
+    if (wanted.mailbox && device->own_view) {
+        auto made = co_await make_views(context, account->id, device->id, mailboxes, mailstore::kFromTheFirst,
+                                        !device->read_only);
+        if (!made) co_return pass_on(made);
+    }
     auto set = co_await context.directory.set_device(account->id, std::move(*device));
     if (!set) co_return pass_on(set);
     // The device has to log in again, because it may be able to do less now.
-    const bool restricted = wanted.protocols || wanted.from || wanted.expires;
+    const bool restricted = wanted.protocols || wanted.from || wanted.expires || wanted.mailbox;
     const auto ended = restricted ? context.open_sessions.end({account->id, set->id}) : 0;
     note(context, account->id, activity::Kind::credential, "device changed", 0, &*set);
     log::info("admin.device_set", {{"account", account->address},
                                    {"device", set->name},
                                    {"id", auth::to_text(set->id)},
                                    {"sessions_ended", ended}});
-    co_return described(*set);
+    if (set->own_view)
+        if (auto dropped = co_await drop_views(context, *account, set->id, std::move(gone)); !dropped)
+            co_return pass_on(dropped);
+    auto names = co_await mailbox_names(context, account->id, std::vector{*set});
+    if (!names) co_return pass_on(names);
+    co_return described(*set, *names);
 }
 
 Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api::RevokeDevice wanted) {
@@ -199,7 +312,7 @@ Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api:
     const auto ended = context.open_sessions.end({account->id, removed->id});
     note(context, account->id, activity::Kind::credential, "device revoked", 0, &*removed);
     if (removed->own_view) {
-        auto dropped = co_await context.mail.drop_view(account->id, mailstore::view_of_device(removed->id));
+        auto dropped = co_await drop_views(context, *account, removed->id, mailboxes_of(*removed));
         if (!dropped) co_return pass_on(dropped);
     }
     log::info("admin.device_revoked", {{"account", account->address},

@@ -49,6 +49,9 @@ const Shape& Account::shape() {
              "account is shown, as the next two"),
          field<&Account::authenticator>("authenticator", "`none`, `unconfirmed` or `confirmed`"),
          field<&Account::recovery_codes>("recovery_codes", "How many were not used yet"),
+         field<&Account::when_all_deleted>("when_all_deleted",
+                                           "A message that all have deleted by POP3: `remove`: it leaves its mailbox; "
+                                           "`keep`: it stays there, and POP3 does not show it any more"),
          field<&Account::messages>("messages", "How many it has; when one account is shown"),
          field<&Account::octets>("octets", "Of those messages"),
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
@@ -177,7 +180,12 @@ const Operation& SetSettings::operation() {
                   "none; optional: an account with an authenticator needs a second factor; required; default: as the "
                   "account's domain has it")
                   .called("WHEN"),
-              field<&SetSettings::second_factor_ways>("second_factor_ways", kFactorWays).called("WAY").up_to(4)}},
+              field<&SetSettings::second_factor_ways>("second_factor_ways", kFactorWays).called("WAY").up_to(4),
+              field<&SetSettings::when_all_deleted>(
+                  "when_all_deleted",
+                  "A message that all have deleted by POP3: remove (default): it leaves its mailbox; keep: it stays "
+                  "there, and POP3 does not show it any more")
+                  .called("FATE")}},
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),

@@ -21,6 +21,7 @@ struct Account {
     std::optional<bool> needs_second_factor;
     std::optional<std::string> authenticator;
     std::optional<std::uint64_t> recovery_codes;
+    std::string when_all_deleted;
     std::optional<std::uint64_t> messages, octets, retained_messages, retained_octets;
     std::optional<std::string> password;
     std::optional<std::uint64_t> sessions_ended;
@@ -95,6 +96,7 @@ struct SetSettings {
     std::optional<Nullable<Seconds>> login_delay;
     std::optional<Nullable<SecondFactor>> second_factor;
     std::optional<std::vector<FactorWay>> second_factor_ways;
+    std::optional<std::string> when_all_deleted;
     using Reply = Account;
     static const Operation& operation();
 };

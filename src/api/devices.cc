@@ -11,6 +11,9 @@ constexpr std::string_view kId = "The device: its id, or its name";
 constexpr std::string_view kProtocols = "What it is good for: pop3, imap, submission, sieve; all if none is said";
 constexpr std::string_view kFrom =
     "A network that it may be used from, for example 192.0.2.0/24; anywhere if none is said";
+constexpr std::string_view kMailbox =
+    "A mailbox by name or special use that its maildrop has the messages of, beside the others that are named; INBOX "
+    "alone if none is said";
 constexpr std::uint64_t kMostTime = 100ULL * 366 * 24 * 3600;
 
 }  // namespace
@@ -28,6 +31,7 @@ const Shape& Device::shape() {
          field<&Device::view>("view",
                               "`own`: what it deletes stays there for others; `shared`: it sees and deletes what "
                               "the account's password does"),
+         field<&Device::mailboxes>("mailboxes", "What its maildrop has the messages of"),
          field<&Device::last_used>("last_used", "Null: not yet"),
          field<&Device::last_from>("last_from", "The address of the last login"),
          field<&Device::last_protocol>("last_protocol", "Of the last login"),
@@ -54,6 +58,7 @@ const Operation& AddDevice::operation() {
               field<&AddDevice::name>("name", "As the user calls it, for example \"old laptop\""),
               field<&AddDevice::protocols>("protocols", kProtocols).called("NAME").up_to(4),
               field<&AddDevice::from>("from", kFrom).called("NETWORK").up_to(32),
+              field<&AddDevice::mailbox>("mailbox", kMailbox).called("NAME").up_to(32),
               field<&AddDevice::expires>("expires", "When its time is over, from now").called("TIME").up_to(kMostTime),
               field<&AddDevice::read_only>("read_only", "It can fetch and delete nothing"),
               field<&AddDevice::view>("view",
@@ -87,6 +92,7 @@ const Operation& SetDevice::operation() {
                      field<&SetDevice::name>("name", "A new name"),
                      field<&SetDevice::protocols>("protocols", kProtocols).called("NAME").up_to(4),
                      field<&SetDevice::from>("from", kFrom).called("NETWORK").up_to(32),
+                     field<&SetDevice::mailbox>("mailbox", kMailbox).called("NAME").up_to(32),
                      field<&SetDevice::expires>("expires", "When its time is over, from now; null (default): never")
                          .called("TIME")
                          .up_to(kMostTime)}},

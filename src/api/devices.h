@@ -6,7 +6,7 @@ namespace poplar::api {
 
 struct Device {
     std::string id, name, created;
-    std::vector<std::string> protocols, from;
+    std::vector<std::string> protocols, from, mailboxes;
     Nullable<std::string> expires;
     bool read_only = false;
     std::string view;
@@ -24,7 +24,7 @@ struct DeviceList {
 
 struct AddDevice {
     std::string address, name;
-    std::optional<std::vector<std::string>> protocols, from;
+    std::optional<std::vector<std::string>> protocols, from, mailbox;
     std::optional<Seconds> expires;
     std::optional<Yes> read_only;
     std::optional<std::string> view, since;
@@ -41,7 +41,7 @@ struct ListDevices {
 struct SetDevice {
     std::string address, id;
     std::optional<std::string> name;
-    std::optional<std::vector<std::string>> protocols, from;
+    std::optional<std::vector<std::string>> protocols, from, mailbox;
     std::optional<Nullable<Seconds>> expires;
     using Reply = Device;
     static const Operation& operation();

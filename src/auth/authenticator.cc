@@ -179,10 +179,12 @@ struct Authenticator::Impl {
         keys.attempt = hashed(hashed(keys.account, account ? account->credential_version : 0), password);
     }
 
-    /// The one spelling of a name that nobody has.
+    /// The one spelling of a name that nobody has. It is that without a detail, as it would be if somebody had it.
     std::string unknown(std::string name) const {
         if (auto prepared = sasl_prepare(name)) name = std::move(*prepared);
-        return complete(name) ? directory.canonical(std::move(name)) : name;
+        if (!complete(name)) return name;
+        if (auto parts = directory.split_detail(name)) name = std::move(parts->address);
+        return directory.canonical(std::move(name));
     }
 
     bool is_over(const Keys& keys, Limits limits) const {
@@ -324,7 +326,21 @@ struct Authenticator::Impl {
             note_refused(account, claim.peer, claim.service, "right password, no second factor", device.get());
         else
             familiar.note(account.id, peer);
-        co_return Verified{std::move(account), std::move(device), judged->missing, judged->by};
+        auto mailbox = mailbox_in(claim.name, account);
+        co_return Verified{std::move(account), std::move(device), judged->missing, judged->by, std::move(mailbox)};
+    }
+
+    /// The detail of a name that the account was found by, if the account is not called so with the detail. Whatever
+    /// else the name is, it is no other spelling of the account's, so it never stands for INBOX.
+    std::optional<std::string> mailbox_in(const std::string& typed, const Account& account) const {
+        auto parts = directory.split_detail(typed);
+        if (!parts) return std::nullopt;
+        auto name = typed;
+        complete(name);
+        auto is_its = [&](const std::string& spelling) { return directory.canonical(spelling) == account.address; };
+        if (is_its(name)) return std::nullopt;
+        if (auto prepared = sasl_prepare(name); prepared && is_its(*prepared)) return std::nullopt;
+        return std::move(parts->detail);
     }
 
     /// In steps, as the server may stop meanwhile.
@@ -363,6 +379,7 @@ struct Authenticator::Impl {
         std::vector<ScramWay> scram_make = {};   ///< keys that the account lacks
         bool takes_code = false;                 ///< a code may stand behind the password
         std::optional<Typed> without_code = {};  ///< the password, if one does
+        directory::KeysStamp beside = 0;         ///< if there are any
     };
     enum class Verdict { right, wrong, limited, no_memory };
     struct Outcome {
@@ -374,13 +391,20 @@ struct Authenticator::Impl {
 
     /// How to make keys of a password of the account's own. They share the salt of its devices' keys, because a
     /// challenge has one salt, and the devices' keys can't be made anew: the server does not know their passwords.
-    Task<Result<std::vector<ScramWay>>> ways(AccountId account, std::vector<ScramHash> hashes) {
-        std::vector<ScramWay> out;
+    struct Ways {
+        std::vector<ScramWay> all;
+        directory::KeysStamp beside = 0;  ///< from before the devices were looked at
+    };
+    Task<Result<Ways>> ways(AccountId account, std::vector<ScramHash> hashes) {
+        Ways out;
         if (hashes.empty()) co_return out;
+        auto stamp = co_await directory.keys_stamp(account);
+        if (!stamp) co_return pass_on(stamp);
+        out.beside = *stamp;
         auto devices = co_await directory.devices(account);
         if (!devices) co_return pass_on(devices);
         for (auto hash : hashes)
-            out.push_back(way_of(*devices, hash).value_or(ScramWay{hash, options.scram_iterations, {}}));
+            out.all.push_back(way_of(*devices, hash).value_or(ScramWay{hash, options.scram_iterations, {}}));
         co_return out;
     }
 
@@ -420,6 +444,7 @@ struct Authenticator::Impl {
         Outcome outcome{.verdict = Verdict::right, .right = *right, .with_code = proven != &attempt.password};
         if (!attempt.upgrade && attempt.scram_make.empty()) return outcome;
         directory::Password better{account.password, account.scram_keys};
+        if (!attempt.scram_make.empty()) better.beside = attempt.beside;
         for (const auto& way : attempt.scram_make) append_scram_keys(better.scram_keys, way, proven->typed());
         if (attempt.upgrade) {
             try {
@@ -459,6 +484,13 @@ struct Authenticator::Impl {
     Task<Result<std::optional<Account>>> find(std::string name, NamedBy named_by) {
         bool whole = named_by == NamedBy::client ? complete(name) : name.contains('@');
         if (!whole || sasl_prohibits(name)) co_return std::nullopt;
+        auto account = co_await find_whole(name);
+        if (!account || *account || named_by == NamedBy::proof) co_return account;
+        auto parts = directory.split_detail(name);
+        if (!parts) co_return account;
+        co_return co_await find_whole(std::move(parts->address));
+    }
+    Task<Result<std::optional<Account>>> find_whole(std::string name) {
         auto account = co_await directory.find_account(name);
         // RFC 6856 s2.2. The directory's own spelling does most of it, and knows names that SASLprep would change.
         if (!account && account.error().code() == Errc::not_found)
@@ -549,7 +581,8 @@ struct Authenticator::Impl {
             if (!keys_of(attempt.account, hash)) lacking.push_back(hash);
         auto made = co_await ways(attempt.account.id, std::move(lacking));
         if (!made) co_return pass_on(made);
-        attempt.scram_make = std::move(*made);
+        attempt.scram_make = std::move(made->all);
+        attempt.beside = made->beside;
         co_return attempt;
     }
 
@@ -702,8 +735,7 @@ struct Authenticator::Impl {
             pretence.kinds = kinds_of(*some);
             pretence.look_again = now + kKindsFor;
         }
-        // An account has the same keys in whatever spelling it is named.
-        if (complete(name)) name = directory.canonical(std::move(name));
+        name = unknown(std::move(name));  // an account has the same keys in whatever spelling it is named
         const auto& kinds = pretence.kinds[hash];
         auto kind = choose_scram_kind(kinds, pretence.secret, name);
         auto keys = pretended_scram_keys(hash, pretence.secret, name, kind);
@@ -744,12 +776,21 @@ struct Authenticator::Impl {
     }
 
     Task<Result<directory::Password>> hash(std::string password, std::optional<AccountId> account) {
-        auto scram = co_await ways(account.value_or(AccountId{}), options.scram_keys);
-        if (!scram) co_return pass_on(scram);
-        auto work = [scram = std::move(*scram), password = std::move(password)]() -> Result<directory::Password> {
+        Ways scram;
+        if (account) {
+            auto found = co_await ways(*account, options.scram_keys);
+            if (!found) co_return pass_on(found);
+            scram = std::move(*found);
+        } else {
+            for (auto hash : options.scram_keys) scram.all.push_back({hash, options.scram_iterations, {}});
+        }
+        const bool beside = account && !scram.all.empty();
+        auto work = [beside, scram = std::move(scram),
+                     password = std::move(password)]() -> Result<directory::Password> {
             try {
                 directory::Password made(hash_argon2id(sasl_prepare(password).value_or(password)));
-                for (const auto& way : scram) append_scram_keys(made.scram_keys, way, password);
+                for (const auto& way : scram.all) append_scram_keys(made.scram_keys, way, password);
+                if (beside) made.beside = scram.beside;
                 return made;
             } catch (const std::bad_alloc&) {
                 return fail(Errc::busy, "no memory for a password hash");

@@ -90,7 +90,8 @@ struct Verified {
     /// Not empty: the proof was right, but the account needs a second factor, and this is what is wrong with it. Nobody
     /// is in: only session::Login may look at the account then, to say so.
     std::optional<MissingFactor> missing = {};
-    std::string_view second_factor = {};  ///< for the log; "": none was needed
+    std::string_view second_factor = {};      ///< for the log; "": none was needed
+    std::optional<std::string> mailbox = {};  ///< the detail of the login name; no mailbox need be called so
 };
 
 class Authenticator {
@@ -105,15 +106,16 @@ public:
     /// A code of a second factor may stand behind the password (auth/second_code.h). Then two hashes are made, of what
     /// was typed as a whole and without the code, so that the time does not tell which of them was right.
     /// The password of a device needs no turn and no hash that costs anything: nobody can guess it.
-    /// A name is an account's own address in any spelling: no alias, no `user+detail@`, no white space around it.
+    /// A name is an account's own address in any spelling, no alias, without white space around it; or, where no
+    /// account is called so, `user+detail@` for that of `user@`: Verified::mailbox has the detail.
     Task<Result<Verified>> verify_password(Credentials credentials);
 
     // For mechanisms that need the account before they can judge (auth/exchange.h): find(), then conclude() in any
     // case, so that the limits, the status and the delay are the same for all.
 
-    /// The account that a login name names, disabled ones too; nothing if there is none. The default domain completes
-    /// only what a person may have typed: a certificate or a token that names `alice` names nobody of ours. Errors: the
-    /// directory's.
+    /// The account that a login name names, disabled ones too; nothing if there is none. The default domain completes,
+    /// and a detail is cut off, only where a person may have typed the name: a certificate or a token that names
+    /// `alice`, or `alice+junk@...`, names nobody of ours. Errors: the directory's.
     enum class NamedBy { client, proof };
     Task<Result<std::optional<directory::Account>>> find(std::string name, NamedBy named_by = NamedBy::client);
     /// The keys to challenge the claimant with: the account's, or, where it has none or there is no account, some that
@@ -155,12 +157,13 @@ public:
     void forget(directory::AccountId id);
 
     /// A new `{ARGON2ID}...` hash and the SCRAM keys that are wanted, made on the hashing pool. `account`: the one that
-    /// gets the password, if it is there already; the keys share the salt and the iterations of its devices' keys.
-    /// Errors: busy, and the directory's.
+    /// gets the password, if it is there already; the keys share the salt and the iterations of its devices' keys, and
+    /// Password::beside is set. Errors: busy, and the directory's.
     Task<Result<directory::Password>> hash_password(std::string password,
                                                     std::optional<directory::AccountId> account = {});
     /// SCRAM keys of a new device's password, with and without hyphens, for the hashes that are wanted and those that
-    /// the account has keys of. Made on the hashing pool. Errors: busy, and the directory's.
+    /// the account has keys of. `account` is read behind the KeysStamp that the device is added with. Made on the
+    /// hashing pool. Errors: busy, and the directory's.
     Task<Result<std::string>> device_scram_keys(directory::Account account, DevicePassword password);
 
     /// Lets the familiar peers be written on `background`, which must be destroyed before this object. To be called

@@ -179,6 +179,7 @@ public:
             if (!found) co_return pass_on(found);
             if (!*found || (!response.empty() && (!wanted || wanted->id != (*found)->id))) continue;
             account = std::move(*found);
+            if (name_.empty()) name_ = address;
             break;
         }
         if (name_.empty()) name_ = channel_.certificate_addresses().front();

@@ -30,6 +30,8 @@ void show_devices(const api::ListDevices&, const api::DeviceList& list) {
         auto may = fmt::format("{}", fmt::join(device.protocols, ", "));
         if (device.read_only) may += "; read only";
         if (device.view == "shared") may += "; shares the maildrop";
+        if (device.mailboxes != std::vector<std::string>{"INBOX"})
+            may += fmt::format("; sees {}", fmt::join(device.mailboxes, ", "));
         if (!device.from.empty()) may += fmt::format("; from {}", fmt::join(device.from, ", "));
         if (device.expires) may += fmt::format("; until {}", *device.expires);
         table.add({device.id, device.name, device.created, device.last_used.value_or("never"), device.last_from,

@@ -90,8 +90,8 @@ void add_options(CLI::App* command, Cli& cli, const api::Operation& operation, v
             auto take_all = [take](const std::vector<std::string>& all) {
                 for (const auto& one : all) take(one);
             };
-            auto* option =
-                command->add_option_function<std::vector<std::string>>(name, take_all, words)->required(positional);
+            auto* option = command->add_option_function<std::vector<std::string>>(name, take_all, words);
+            option->required(positional);
             if (!positional) option->delimiter(',');
         } else {
             const bool required = positional && !member.optional;

@@ -95,6 +95,12 @@ struct Core {
     Task<Result<Factors>> factors(AccountId account);
     /// For a new password: what was opened with the old one ends.
     Task<Result<>> close_windows(Draft& draft, AccountId account);
+    /// Of the account and its devices as they are.
+    Task<Result<KeysStamp>> keys_stamp(Account account);
+    /// Errors: conflict (there are other SCRAM keys now).
+    Task<Result<>> expect_keys(Account account, std::optional<KeysStamp> beside);
+    Task<Result<std::vector<Device>>> devices(AccountId account);
+
     /// The address of an account. Errors: not_found.
     Task<Result<Account>> account(mail::Address address);
 

@@ -14,6 +14,8 @@ Result<> check(const Device& device) {
         return fail(Errc::invalid, fmt::format("a device's name has 1 to {} octets", kDeviceNameLimit));
     if (device.secret.size() > kLongestSecret || device.scram_keys.size() > kLongestScramKeys)
         return fail(Errc::invalid, "a device's stored secret or its SCRAM keys are too long");
+    if (device.mailboxes.size() > kDeviceMailboxes)
+        return fail(Errc::invalid, fmt::format("a device may have at most {} mailboxes", kDeviceMailboxes));
     if (device.networks.size() > kNetworks)
         return fail(Errc::invalid, fmt::format("a device may have at most {} networks", kNetworks));
     return {};
@@ -38,9 +40,11 @@ void DeviceUse::add(const DeviceUse& other) {
     client = other.client;
 }
 
-Task<Result<std::vector<Device>>> Directory::devices(AccountId id) {
+Task<Result<std::vector<Device>>> Directory::devices(AccountId id) { return core_->devices(id); }
+
+Task<Result<std::vector<Device>>> Core::devices(AccountId id) {
     auto range = engine::KeyRange::prefix(devices_prefix(id));
-    auto found = co_await core_->engine.scan(kDirectoryPartition, std::move(range), core_->options.devices + 1);
+    auto found = co_await engine.scan(kDirectoryPartition, std::move(range), options.devices + 1);
     if (!found) co_return pass_on(found);
     std::vector<Device> out;
     for (const auto [key, value] : *found) {
@@ -49,6 +53,29 @@ Task<Result<std::vector<Device>>> Directory::devices(AccountId id) {
         out.push_back(std::move(*device));
     }
     co_return out;
+}
+
+Task<Result<KeysStamp>> Core::keys_stamp(Account account) {
+    auto there = co_await devices(account.id);
+    if (!there) co_return pass_on(there);
+    auto all = account.password + '\0' + account.scram_keys;
+    for (const auto& device : *there)
+        if (!device.scram_keys.empty()) all.append(1, '\0').append(device.scram_keys);
+    co_return std::hash<std::string>()(all);
+}
+
+Task<Result<>> Core::expect_keys(Account account, std::optional<KeysStamp> beside) {
+    if (!beside) co_return Result<>();
+    auto now = co_await keys_stamp(std::move(account));
+    if (!now) co_return pass_on(now);
+    if (*now != *beside) co_return fail(Errc::conflict, "the account or a device has got other SCRAM keys");
+    co_return Result<>();
+}
+
+Task<Result<KeysStamp>> Directory::keys_stamp(AccountId id) {
+    auto there = co_await account(id);
+    if (!there) co_return pass_on(there);
+    co_return co_await core_->keys_stamp(std::move(*there));
 }
 
 Task<Result<std::optional<Device>>> Directory::device(AccountId account, std::uint32_t id) {
@@ -70,13 +97,13 @@ Task<Result<std::uint32_t>> Directory::free_device_id(AccountId account) {
     }
 }
 
-Task<Result<Device>> Directory::add_device(AccountId account, Device device) {
+Task<Result<Device>> Directory::add_device(AccountId id, Device device, std::optional<KeysStamp> beside) {
     if (auto good = check(device); !good) co_return pass_on(good);
     auto prepare = [&](Draft& draft) -> Task<Result<Device>> {
-        auto there = co_await core_->read(account_id_key(account));
+        auto there = co_await account(id);
         if (!there) co_return pass_on(there);
-        if (!*there) co_return fail(Errc::not_found, "no account with id " + std::to_string(account.value));
-        auto others = co_await devices(account);
+        if (auto good = co_await core_->expect_keys(std::move(*there), beside); !good) co_return pass_on(good);
+        auto others = co_await devices(id);
         if (!others) co_return pass_on(others);
         for (const auto& other : *others) {
             if (other.id == device.id) co_return fail(Errc::exists, "a device has this id already");
@@ -86,7 +113,7 @@ Task<Result<Device>> Directory::add_device(AccountId account, Device device) {
         if (others->size() >= core_->options.devices)
             co_return fail(Errc::busy, fmt::format("an account may have at most {} devices", core_->options.devices));
         device.created = core_->clock.now();
-        draft.batch.put(device_key(account, device.id), encode(device));
+        draft.batch.put(device_key(id, device.id), encode(device));
         co_return device;
     };
     co_return co_await core_->write<Device>(prepare, AliasesLead::as_before);

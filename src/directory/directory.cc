@@ -304,6 +304,7 @@ Task<Result<>> Directory::set_password(std::string address, Password password) {
     auto prepare = [&](Draft& draft) -> Task<Result<>> {
         auto account = co_await core_->account(*name);
         if (!account) co_return pass_on(account);
+        if (auto good = co_await core_->expect_keys(*account, password.beside); !good) co_return good;
         account->password = password.hash;
         account->scram_keys = password.scram_keys;
         ++account->credential_version;
@@ -319,6 +320,7 @@ Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, Passwo
         auto current = co_await account(id);
         if (!current) co_return pass_on(current);
         if (current->password != old) co_return fail(Errc::conflict, "the password has changed");
+        if (auto good = co_await core_->expect_keys(*current, password.beside); !good) co_return good;
         auto name = core_->normalize(current->address);
         if (!name) co_return pass_on(name);
         current->password = password.hash;
@@ -457,6 +459,14 @@ Task<Result<>> Directory::remove_alias(std::string address) {
         co_return Result<>();
     };
     co_return co_await core_->write<void>(prepare);
+}
+
+std::optional<Directory::WithDetail> Directory::split_detail(std::string_view text) const {
+    const auto at = std::min(text.rfind('@'), text.size());
+    const auto separator = text.find(core_->options.detail_separator, 1);
+    if (separator == std::string_view::npos || separator > at || text.front() == '"') return std::nullopt;
+    return WithDetail{std::string(text.substr(0, separator)).append(text.substr(at)),
+                      std::string(text.substr(separator + 1, at - separator - 1))};
 }
 
 std::string Directory::canonical(std::string text) const {

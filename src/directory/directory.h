@@ -33,6 +33,7 @@ struct AccountSettings {
     std::optional<std::uint32_t> expire_days = {};   ///< pop3.expire: days that mail stays, 0, or kNeverExpires
     std::optional<std::uint32_t> login_delay = {};   ///< pop3.login_delay: seconds
     std::optional<FactorPolicy> second_factor = {};  ///< in place of its domain's
+    bool keep_deleted = false;                       ///< a message that all have deleted by POP stays in its mailbox
     bool operator==(const AccountSettings&) const = default;
 };
 
@@ -55,6 +56,7 @@ enum class Service : std::uint8_t { pop3 = 1, imap = 2, submission = 4, sieve = 
 
 inline constexpr std::uint32_t kDeviceIds = 1u << 20;  ///< a device's id is below
 inline constexpr std::size_t kDeviceNameLimit = 128;   ///< octets
+inline constexpr std::size_t kDeviceMailboxes = 32;    ///< of one device, at most
 
 /// A password of an account for one client: a phone, a program. It may have fewer rights than the account, and can be
 /// taken back alone.
@@ -66,8 +68,9 @@ struct Device {
     std::uint8_t services = 0xff;            ///< a bit for each Service that it is good for
     std::vector<std::string> networks = {};  ///< CIDR; from where it may be used; none: from anywhere
     std::optional<Timestamp> expires = {};
-    bool read_only = false;  ///< it deletes nothing
-    bool own_view = false;   ///< what it deletes stays there for the others
+    bool read_only = false;                     ///< it deletes nothing
+    bool own_view = false;                      ///< what it deletes stays there for the others
+    std::vector<std::uint32_t> mailboxes = {};  ///< the mail store's numbers of those that it sees; none: INBOX alone
     Timestamp created{};
 
     bool serves(Service service) const { return (services & static_cast<std::uint8_t>(service)) != 0; }
@@ -81,14 +84,19 @@ struct DeviceUse {
     void add(const DeviceUse& other);  ///< sums the counts; the later of the two logins is the last
 };
 
+/// What the SCRAM keys of an account and its devices were, in one number: keys that are made anew get the salt that the
+/// others have, and are not stored if those have changed meanwhile.
+using KeysStamp = std::uint64_t;
+
 /// A password as it is stored.
 struct Password {
     Password() = default;
     Password(std::string hash_text, std::string scram = {})
         : hash(std::move(hash_text)), scram_keys(std::move(scram)) {}
     Password(const char* hash_text) : hash(hash_text) {}
-    std::string hash;        ///< `{SCHEME}hash`; empty: nobody can log in
-    std::string scram_keys;  ///< of the same password; empty: none
+    std::string hash;                      ///< `{SCHEME}hash`; empty: nobody can log in
+    std::string scram_keys;                ///< of the same password; empty: none
+    std::optional<KeysStamp> beside = {};  ///< if scram_keys were made: from before that
 };
 
 struct Domain {
@@ -159,6 +167,7 @@ public:
     /// Accounts in order of domain and local part, at most `limit`, after the address `after` ("" from the start);
     /// with `domain` not empty only that domain's.
     Task<Result<std::vector<Account>>> accounts(std::string domain, std::string after, std::size_t limit);
+    /// Errors: conflict (other SCRAM keys have come since Password::beside; make these anew).
     Task<Result<>> set_password(std::string address, Password password);
     /// As set_password, but only if the stored hash is still `old`: a login calls it, and the password may have been
     /// changed meanwhile. Errors: conflict.
@@ -182,9 +191,12 @@ public:
     Task<Result<std::vector<Device>>> devices(AccountId account);  ///< none if there is no such account
     Task<Result<std::optional<Device>>> device(AccountId account, std::uint32_t id);
     Task<Result<std::uint32_t>> free_device_id(AccountId account);
-    Task<Result<Device>> add_device(AccountId account, Device device);
+    /// `beside`: as Password::beside. Errors: conflict.
+    Task<Result<Device>> add_device(AccountId account, Device device, std::optional<KeysStamp> beside = {});
     Task<Result<Device>> set_device(AccountId account, Device device);  ///< the one with this id
     Task<Result<Device>> remove_device(AccountId account, std::uint32_t id);
+    /// Of the account and its devices as they are. Errors: not_found.
+    Task<Result<KeysStamp>> keys_stamp(AccountId account);
     bool has_expired(const Device& device) const;
     Timestamp in(std::chrono::seconds time) const;  ///< so long from now
     struct UsedDevice {
@@ -238,6 +250,13 @@ public:
         std::uint64_t domains = 0, accounts = 0, aliases = 0;
     };
     Task<Result<Totals>> totals();  ///< from counters, O(1)
+
+    /// `user+detail@domain` as `user@domain` and `detail`, at the first separator behind the first octet; nothing if
+    /// there is none. What people type at a login need be no address: the detail may have spaces, and may be empty.
+    struct WithDetail {
+        std::string address, detail;
+    };
+    std::optional<WithDetail> split_detail(std::string_view text) const;
 
     /// The one spelling of an address. Text that is no address comes back as it is.
     std::string canonical(std::string text) const;

@@ -10,11 +10,13 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
-constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3;  // tags of an account's settings
-constexpr std::uint64_t kDomainSecondFactor = 1;                              // tag of a domain
+constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3,
+                        kKeepDeleted = 4;         // tags of an account's settings
+constexpr std::uint64_t kDomainSecondFactor = 1;  // tag of a domain
 // Tags of what an account has for second factors.
 constexpr std::uint64_t kTotp = 1, kRecovery = 2, kWrongCodes = 3, kSite = 4, kNextSite = 5, kMailed = 6, kTaken = 7;
-constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4, kOwnView = 5;  // tags of a device
+// Tags of a device.
+constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4, kOwnView = 5, kMailbox = 6;
 constexpr std::uint64_t kMostSeconds = 0xffff'ffff;
 
 std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
@@ -114,6 +116,7 @@ std::string encode(const Account& account) {
     if (account.settings.expire_days) out.varint(kExpireDays).varint(*account.settings.expire_days);
     if (account.settings.login_delay) out.varint(kLoginDelay).varint(*account.settings.login_delay);
     if (const auto& policy = account.settings.second_factor) out.varint(kSecondFactor).varint(to_number(*policy));
+    if (account.settings.keep_deleted) out.varint(kKeepDeleted).varint(1);
     return std::move(out).bytes();
 }
 
@@ -158,6 +161,7 @@ std::string encode(const Device& device) {
     if (device.own_view) out.varint(kOwnView).varint(1);
     if (!device.scram_keys.empty()) out.varint(kScramKeys).string(device.scram_keys);
     for (const auto& network : device.networks) out.varint(kNetwork).string(network);
+    for (auto mailbox : device.mailboxes) out.varint(kMailbox).varint(mailbox);
     return std::move(out).bytes();
 }
 
@@ -213,15 +217,18 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
             account.shared_secret = in.string();
         }
         while (in.ok() && !in.at_end()) {
-            auto tag = in.varint(), setting = in.varint();
-            if (tag == kSecondFactor) {
-                account.settings.second_factor = to_policy(setting);
-                if (!account.settings.second_factor) return damaged(text);
-                continue;
+            const auto tag = in.varint(), setting = in.varint();
+            if (setting > kMostSeconds) return damaged(text);
+            switch (tag) {
+                case kSecondFactor:
+                    account.settings.second_factor = to_policy(setting);
+                    if (!account.settings.second_factor) return damaged(text);
+                    break;
+                case kExpireDays: account.settings.expire_days = static_cast<std::uint32_t>(setting); break;
+                case kLoginDelay: account.settings.login_delay = static_cast<std::uint32_t>(setting); break;
+                case kKeepDeleted: account.settings.keep_deleted = setting != 0; break;
+                default: return damaged(text);
             }
-            if (setting > kMostSeconds || (tag != kExpireDays && tag != kLoginDelay)) return damaged(text);
-            auto& slot = tag == kExpireDays ? account.settings.expire_days : account.settings.login_delay;
-            slot = static_cast<std::uint32_t>(setting);
         }
         if (!in.ok() || !in.at_end() || status > static_cast<std::uint8_t>(AccountStatus::disabled))
             return damaged(text);
@@ -289,6 +296,7 @@ Result<Device> decode_device(std::string_view key, std::string_view value) {
             case kOwnView: device.own_view = in.varint() != 0; break;
             case kScramKeys: device.scram_keys = in.string(); break;
             case kNetwork: device.networks.emplace_back(in.string()); break;
+            case kMailbox: device.mailboxes.push_back(static_cast<std::uint32_t>(in.varint())); break;
             default: return damaged("device");  // an unknown field may forbid something
         }
     }

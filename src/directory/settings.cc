@@ -30,7 +30,8 @@ void add_settings(config::Keys& keys, Options& options) {
         "addresses.local_part_case", options.local_case,
         config::Words<mail::LocalPartCase>{{"fold", mail::LocalPartCase::fold}, {"keep", mail::LocalPartCase::keep}},
         "`fold`: `Jane@` and `jane@` are the same account. `keep`: they differ.");
-    keys.add(detail_separator(options.detail_separator, "`jane+anything@` is delivered to `jane@`."));
+    keys.add(detail_separator(options.detail_separator,
+                              "`jane+anything@` is delivered to `jane@`, and opens the mailbox `anything` by POP3."));
     keys.number("addresses.alias_depth", options.alias_depth, 1, 100,
                 "Aliases that lead to aliases, at most; more: `451 4.3.5`, as for a circle.");
     keys.number("addresses.alias_targets", options.alias_targets, 1, 100'000,

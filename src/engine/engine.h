@@ -145,7 +145,7 @@ struct Batch {
     std::vector<Entry> puts;
     std::vector<NewBody> bodies;
     std::vector<BodyId> erased_bodies;  ///< the space comes back later
-    std::optional<Fence> fence;         ///< commit only while this lease is held
+    std::vector<Fence> fences;          ///< commit only while these leases are held
 };
 
 class Engine {
@@ -169,7 +169,7 @@ public:
 
     /// Makes `batch` true, atomically. When it succeeds the changes survive loss of power, and every read that starts
     /// later sees them. Returns the partition's new change number.
-    /// Errors: conflict (the partition's number is no longer `expected`; nothing happened), denied (the fence's lease
+    /// Errors: conflict (the partition's number is no longer `expected`; nothing happened), denied (a fence's lease
     /// is not held any more; nothing happened), no_space (nothing happened; may work later), io (a failed sync: after
     /// a restart the batch is there whole or not at all), outcome_unknown (cluster only: repeat the batch).
     virtual Task<Result<ChangeNumber>> commit(PartitionId partition, Batch batch,

@@ -16,12 +16,13 @@ constexpr std::size_t kPage = 500;  // entries a scan
 
 class Reader {
 public:
-    Reader(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit)
+    Reader(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit,
+           std::shared_ptr<const engine::Snapshot> snapshot)
         : engine_(engine),
           account_(account),
           since_(since),
           limit_(std::max<std::size_t>(limit, 1)),
-          snapshot_(engine.snapshot(account)) {}
+          snapshot_(std::move(snapshot)) {}
 
     Task<Result<ChangeList>> run() {
         auto number = co_await engine_.change_number(account_, snapshot_);
@@ -148,8 +149,9 @@ private:
 
 }  // namespace
 
-Task<Result<ChangeList>> read_changes(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit) {
-    Reader reader(engine, account, since, limit);
+Task<Result<ChangeList>> read_changes(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit,
+                                      std::shared_ptr<const engine::Snapshot> snapshot) {
+    Reader reader(engine, account, since, limit, std::move(snapshot));
     co_return co_await reader.run();
 }
 

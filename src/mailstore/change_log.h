@@ -6,7 +6,8 @@
 
 namespace poplar::mailstore {
 
-/// MailStore::changes_since.
-Task<Result<ChangeList>> read_changes(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit);
+/// MailStore::changes_since, as of the snapshot.
+Task<Result<ChangeList>> read_changes(engine::Engine& engine, AccountId account, ModSequence since, std::size_t limit,
+                                      std::shared_ptr<const engine::Snapshot> snapshot);
 
 }  // namespace poplar::mailstore

@@ -139,11 +139,11 @@ void Changes::take_out(Draft& draft, MailboxRecord& from, const StoredMessage& m
         subtract(others->messages, 1);
         subtract(others->octets, message.octets);
     }
-    if (message.mailbox == kInbox)
-        for (auto& [id, view] : draft.views) {
-            view.record.forget(message);
-            view.changed = true;
-        }
+    for (auto& [id, view] : draft.views) {
+        if (id.mailbox != message.mailbox) continue;
+        view.record.forget(message);
+        view.changed = true;
+    }
     draft.batch.erase(keys::message(message.mailbox, message.order));
     if (message.own_uid.value != 0) draft.batch.erase(keys::uid(message.mailbox, message.own_uid));
 }

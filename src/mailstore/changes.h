@@ -22,6 +22,14 @@ namespace poplar::mailstore {
 struct Victim {
     OrderKey order;
     engine::BodyId body;
+    std::string unique_id = {};  ///< to find it in another mailbox of the same maildrop; "": that is not wanted
+};
+
+/// The deletions of a POP session in one mailbox.
+struct Deletions {
+    MailboxView of;
+    std::vector<Victim> victims;  ///< in ascending order of their keys, each once
+    engine::Batch::Fence fence;
 };
 
 /// Times further ahead than this are of a wrong clock.
@@ -36,8 +44,7 @@ public:
 
     // remove.cc
     /// From INBOX. `victims` in ascending order of their keys, each once.
-    Task<Result<>> remove(AccountId account, Hot& hot, std::vector<Victim> victims, std::string reason,
-                          std::optional<engine::Batch::Fence> fence);
+    Task<Result<>> remove(AccountId account, Hot& hot, std::vector<Victim> victims, std::string reason);
     Task<Result<>> remove_by_id(AccountId account, Hot& hot, std::vector<std::string> unique_ids, std::string reason);
 
     // restore.cc
@@ -72,15 +79,15 @@ public:
     Task<Result<bool>> remember(AccountId account, Hot& hot, std::string name, std::string value, Timestamp expires);
 
     // views.cc
-    /// A POP session's deletions. `victims` as those of remove(). Errors: denied (the view is gone), too_large.
-    Task<Result<>> delete_in(AccountId account, Hot& hot, ViewId view, std::vector<Victim> victims,
-                             engine::Batch::Fence fence);
+    /// A POP session's deletions: one for each mailbox of its maildrop, all of views of one name. Errors: denied (the
+    /// view is gone), too_large.
+    Task<Result<>> delete_in(AccountId account, Hot& hot, std::vector<Deletions> deletions, WhenAllDeleted when);
     /// As MailStore::make_view.
-    Task<Result<>> make_view(AccountId account, Hot& hot, ViewId view, Timestamp since, bool counts);
+    Task<Result<>> make_view(AccountId account, Hot& hot, MailboxView view, Timestamp since, bool counts);
     /// Somebody has opened the view.
-    Task<> note_use(AccountId account, Hot& hot, ViewId view);
+    Task<> note_use(AccountId account, Hot& hot, MailboxView view);
     /// True: to be called again.
-    Task<Result<bool>> drop_view(AccountId account, Hot& hot, ViewId view);
+    Task<Result<bool>> drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
     /// As MailStore::let_go, Options::forget_messages at most.
     Task<Result<std::uint64_t>> let_go(AccountId account, Hot& hot, std::vector<ViewId> ignored);
 
@@ -126,7 +133,7 @@ private:
             ViewRecord record = {};
             bool changed = false;
         };
-        std::map<ViewId, View> views = {};  // if they were read: begin_with_views()
+        std::map<MailboxView, View> views = {};  // of all mailboxes, if they were read: begin_with_views()
         engine::Batch batch = {};
         ChangeRow row = {};
         AccountRecord& record() { return state.record; }
@@ -137,8 +144,9 @@ private:
     // changes.cc
     Task<Result<AccountState>> load(AccountId account, Hot& hot);
     Task<Result<Draft>> begin(AccountId account, Hot& hot);
-    /// For a change that may take messages out of INBOX or bring them back to their places.
+    /// For a change that may take messages out of a mailbox or bring them back to their places.
     Task<Result<Draft>> begin_with_views(AccountId account, Hot& hot);
+    Task<Result<>> load_views(AccountId account, Hot& hot, Draft& draft);
     /// A mailbox's record, to be changed. Errors: not_found (there is none, or it was removed).
     Task<Result<MailboxRecord*>> mailbox(AccountId account, Draft& draft, MailboxId id);
     Task<Result<>> commit(AccountId account, Hot& hot, Draft draft);
@@ -192,8 +200,7 @@ private:
                                            const NewMessage& message);
     Task<Result<>> admit(AccountId account, std::string_view generation, const std::string& unique_id);
     Task<Result<bool>> is_stored(AccountId account, MailboxId mailbox, Message message);
-    Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason,
-                              const std::optional<engine::Batch::Fence>& fence);
+    Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason);
     Task<Result<std::vector<StoredMessage>>> still_there(AccountId account, MailboxId mailbox,
                                                          const std::vector<Victim>& victims);
     Task<Result<>> try_remove_by_id(AccountId account, Hot& hot, const std::vector<std::string>& unique_ids,
@@ -206,13 +213,26 @@ private:
     Task<Result<>> release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages);
     /// With what was kept of the message that had it.
     Task<Result<>> release_body(AccountId account, Draft& draft, engine::BodyId body);
-    Task<Result<>> try_delete_in(AccountId account, Hot& hot, ViewId view, const std::vector<Victim>& victims,
-                                 const engine::Batch::Fence& fence);
-    Task<Result<>> join_ranges(AccountId account, ViewRecord& view, const std::vector<StoredMessage>& messages);
-    Task<Result<>> try_make_view(AccountId account, Hot& hot, ViewId view, Timestamp since, bool counts);
-    Task<Result<ViewRecord>> hidden_before(AccountId account, const MailboxRecord& inbox, Timestamp since);
-    Task<Result<bool>> try_drop_view(AccountId account, Hot& hot, ViewId view);
-    Task<Result<std::uint64_t>> hand_over(AccountId account, Draft& draft, std::vector<ViewId> views);
+    static bool has_views(const Draft& draft, MailboxId mailbox);
+    /// Of one name: those that hide the message, which is in the mailbox still.
+    static std::vector<ViewId> hiding(const Draft& draft, const StoredMessage& message);
+    /// A message came to its mailbox from another, where these had deleted it: for them it stays deleted.
+    static void hide_in(Draft& draft, const std::vector<ViewId>& views, const StoredMessage& message);
+    static void erase_view(Draft& draft, MailboxView view);
+    Task<Result<>> try_delete_in(AccountId account, Hot& hot, const std::vector<Deletions>& deletions,
+                                 WhenAllDeleted when);
+    Task<Result<>> find_moved(AccountId account, const std::vector<Deletions>& deletions,
+                              std::map<MailboxId, std::vector<StoredMessage>>& found);
+    Task<Result<bool>> delete_from(AccountId account, Draft& draft, MailboxView view,
+                                   std::vector<StoredMessage> messages, WhenAllDeleted when);
+    Task<Result<>> join_ranges(AccountId account, MailboxId mailbox, ViewRecord& view,
+                               const std::vector<StoredMessage>& messages);
+    Task<Result<>> try_make_view(AccountId account, Hot& hot, MailboxView view, Timestamp since, bool counts);
+    Task<Result<ViewRecord>> hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox, Timestamp since);
+    Task<Result<bool>> try_drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
+    Task<Result<std::uint64_t>> try_let_go(AccountId account, Hot& hot, const std::vector<ViewId>& ignored);
+    Task<Result<std::uint64_t>> hand_over(AccountId account, Draft& draft, MailboxId id, std::vector<ViewId> views,
+                                          std::uint64_t most);
     Task<Result<>> try_keep_structures(AccountId account, Hot& hot, const std::vector<Described>& made);
     Task<Result<bool>> try_drop_structures(AccountId account, Hot& hot);
     Task<Result<std::vector<ThreadId>>> try_join_threads(AccountId account, Hot& hot,

@@ -59,6 +59,12 @@ private:
         std::uint64_t last = 0;  // order or UID
     };
 
+    struct CountedView {
+        MailboxView of;
+        ViewRecord record;
+        MailboxTotals counted;
+    };
+
     /// `see(entry)` for each entry of a range: a Task of Result<>.
     template <class See>
     Task<Result<>> walk(engine::KeyRange range, See see) {
@@ -88,14 +94,25 @@ private:
         auto see = [this](engine::EntryView entry) -> Task<Result<>> {
             auto record = decode_view(entry.value);
             if (!record) co_return pass_on(record);
+            const auto of = keys::view_of(entry.key);
+            const auto mailbox = mailboxes_.find(of.mailbox);
+            if (mailbox == mailboxes_.end() || mailbox->second.record.removed)
+                co_return fail(Errc::corrupt, "a view is of a mailbox that is not there");
             const auto& ranges = record->hidden.ranges();
-            if (!ranges.empty() && ranges.back().last >= record_.inbox.next_order)
+            if (!ranges.empty() && ranges.back().last >= mailbox->second.record.next_order)
                 co_return fail(Errc::corrupt, "a view hides messages to come");
-            views_.push_back({std::move(*record), {}});
+            views_.push_back({of, std::move(*record), {}});
             co_return Result<>{};
         };
         if (auto done = co_await walk(keys::views(), see); !done) co_return done;
         if (views_.size() != record_.views) co_return differs("views", record_.views, views_.size());
+        for (const auto& view : views_) {
+            auto is_classic = [&](const CountedView& one) {
+                return one.of == MailboxView(kClassicView, view.of.mailbox);
+            };
+            if (std::ranges::none_of(views_, is_classic))
+                co_return fail(Errc::corrupt, "a mailbox with views has no classic one");
+        }
         co_return Result<>{};
     }
 
@@ -108,10 +125,9 @@ private:
                 co_return fail(Errc::corrupt, fmt::format("message {} is in no mailbox", message->unique_id));
             auto& counted = found->second;
             count_in(counted.totals, *message);
-            if (message->mailbox == kInbox)
-                for (auto& view : views_)
-                    if (view.record.hidden.range_with(message->order))
-                        count_in(view.counted, static_cast<const Message&>(*message));
+            for (auto& view : views_)
+                if (view.of.mailbox == message->mailbox && view.record.hidden.range_with(message->order))
+                    count_in(view.counted, static_cast<const Message&>(*message));
             counted.last = std::max({counted.last, message->order.value, message->uid().value});
             if (message->own_uid.value != 0) ++expected_uids_;
             if (message->copied) ++copies_[message->body];
@@ -368,10 +384,6 @@ private:
     std::shared_ptr<const engine::Snapshot> snapshot_;
     engine::ChangeNumber number_;
     AccountRecord record_;
-    struct CountedView {
-        ViewRecord record;
-        MailboxTotals counted;
-    };
     std::vector<CountedView> views_;
     std::vector<engine::BodyId> bodies_;  // of all messages, if anything is kept of any
     std::map<MailboxId, Counted> mailboxes_;

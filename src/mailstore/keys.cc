@@ -50,7 +50,7 @@ std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order) {
 }
 std::string unique_id(std::string_view unique_id) { return key_of(kUniqueId).raw(unique_id).bytes(); }
 std::string copies(engine::BodyId body) { return key_of(kCopies).u64_key(body.value).bytes(); }
-std::string view(ViewId view) { return key_of(kView).u32_key(view.value).bytes(); }
+std::string view(MailboxView view) { return key_of(kView, view.mailbox).u32_key(view.view.value).bytes(); }
 std::string structure(engine::BodyId body) { return key_of(kStructure).u64_key(body.value).bytes(); }
 std::string thread(engine::BodyId body) { return key_of(kThread).u64_key(body.value).bytes(); }
 std::string thread_mark(std::string_view mark) { return key_of(kThreadMark).raw(mark).bytes(); }
@@ -80,10 +80,10 @@ engine::BodyId body_of(std::string_view copies_key) { return engine::BodyId(numb
 OrderKey order_of(std::string_view message_key) { return OrderKey(number_in(message_key)); }
 Uid uid_of(std::string_view uid_key) { return Uid(number_in(uid_key)); }
 
-ViewId view_of(std::string_view view_key) {
+MailboxView view_of(std::string_view view_key) {
     Decoder in(view_key);
     in.raw(kPrefix);
-    return ViewId(in.u32_key());
+    return {ViewId(in.u32_key()), mailbox_of(view_key)};
 }
 
 engine::KeyRange mailboxes() { return {mailbox(MailboxId(kInbox.value + 1)), all_of(kMailbox).end}; }

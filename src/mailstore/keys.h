@@ -17,7 +17,7 @@ std::string uid(MailboxId mailbox, Uid uid);
 std::string retained(Timestamp expires, MailboxId mailbox, OrderKey order);
 std::string unique_id(std::string_view unique_id);
 std::string copies(engine::BodyId body);
-std::string view(ViewId view);
+std::string view(MailboxView view);
 std::string structure(engine::BodyId body);
 std::string thread(engine::BodyId body);
 std::string thread_mark(std::string_view mark);
@@ -36,7 +36,7 @@ std::string fact_of(std::string_view fact_expiry_key);
 engine::BodyId body_of(std::string_view copies_key);  // or of a structure, or a thread
 Uid uid_of(std::string_view uid_key);
 OrderKey order_of(std::string_view message_key);
-ViewId view_of(std::string_view view_key);
+MailboxView view_of(std::string_view view_key);
 
 engine::KeyRange mailboxes();                                  ///< all but INBOX's
 engine::KeyRange names();                                      ///< all of them

@@ -59,7 +59,8 @@ Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::stri
 }
 
 Task<Result<std::vector<StoredMessage>>> look_up(engine::Engine& engine, AccountId account, MailboxId mailbox,
-                                                 std::vector<Uid> uids) {
+                                                 std::vector<Uid> uids,
+                                                 std::shared_ptr<const engine::Snapshot> snapshot) {
     std::vector<StoredMessage> found;
     if (uids.empty()) co_return found;
     const Uid first = uids.front(), last = uids.back();
@@ -72,7 +73,7 @@ Task<Result<std::vector<StoredMessage>>> look_up(engine::Engine& engine, Account
     if (uids.size() <= kFewGets || last.value - first.value > kSparse * uids.size()) {
         for (auto uid : uids) {
             const auto key = keys::message(mailbox, OrderKey(uid.value));
-            auto value = co_await engine.get(account, key);
+            auto value = co_await engine.get(account, key, snapshot);
             if (!value && value.error().code() == Errc::not_found) continue;
             if (!value) co_return pass_on(value);
             if (auto taken = take({key, *value}); !taken) co_return pass_on(taken);
@@ -82,7 +83,7 @@ Task<Result<std::vector<StoredMessage>>> look_up(engine::Engine& engine, Account
         range.end = keys::message(mailbox, OrderKey(last.value + 1));
         auto next = uids.begin();
         for (bool more = true; more;) {
-            auto page = co_await engine.scan(account, range, kPage);
+            auto page = co_await engine.scan(account, range, kPage, snapshot);
             if (!page) co_return pass_on(page);
             for (const auto entry : *page) {
                 const auto uid = keys::uid_of(entry.key);  // of a message that has its order for its UID
@@ -99,14 +100,14 @@ Task<Result<std::vector<StoredMessage>>> look_up(engine::Engine& engine, Account
     auto range = keys::uids(mailbox);
     range = {keys::uid(mailbox, first), std::min(range.end, keys::uid(mailbox, Uid(last.value + 1)))};
     for (bool more = true; more;) {
-        auto page = co_await engine.scan(account, range, kPage);
+        auto page = co_await engine.scan(account, range, kPage, snapshot);
         if (!page) co_return pass_on(page);
         for (const auto entry : *page) {
             if (!std::ranges::binary_search(uids, keys::uid_of(entry.key))) continue;
             auto order = decode_number(entry.value);
             if (!order) co_return pass_on(order);
             const auto key = keys::message(mailbox, OrderKey(*order));
-            auto value = co_await engine.get(account, key);
+            auto value = co_await engine.get(account, key, snapshot);
             if (!value && value.error().code() == Errc::not_found)
                 co_return fail(Errc::corrupt, "a UID leads to a message that is not there");
             if (!value) co_return pass_on(value);

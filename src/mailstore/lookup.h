@@ -27,8 +27,10 @@ Result<Found> decode_found(Place::Area area, engine::EntryView entry);
 Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::string unique_id,
                             std::shared_ptr<const engine::Snapshot> snapshot);
 
-/// Those of a mailbox's messages that have one of these UIDs (ascending, each once), by UID.
+/// Those of a mailbox's messages that have one of these UIDs (ascending, each once), by UID; as of the snapshot, if
+/// there is one.
 Task<Result<std::vector<StoredMessage>>> look_up(engine::Engine& engine, AccountId account, MailboxId mailbox,
-                                                 std::vector<Uid> uids);
+                                                 std::vector<Uid> uids,
+                                                 std::shared_ptr<const engine::Snapshot> snapshot = nullptr);
 
 }  // namespace poplar::mailstore

@@ -8,9 +8,10 @@
 #include "mailstore/change_log.h"
 #include "mailstore/changes.h"
 #include "mailstore/check.h"
-#include "mailstore/inbox_maildrop.h"
+#include "mailstore/joined_maildrop.h"
 #include "mailstore/keys.h"
 #include "mailstore/lookup.h"
+#include "mailstore/mailbox_maildrop.h"
 #include "mailstore/mailbox_name.h"
 #include "mailstore/message_lists.h"
 #include "mailstore/record.h"
@@ -120,20 +121,94 @@ struct MailStore::Impl {
     }
 
     /// No login waits for it; if it fails, the next one does it.
-    void note_use(AccountId account, ViewId view, const Executor& executor) {
+    void note_use(AccountId account, MailboxView view, const Executor& executor) {
         auto note = [](std::shared_ptr<AccountQueues> queues, Changes& changes, AccountId account,
-                       ViewId view) -> Task<> {
+                       MailboxView view) -> Task<> {
             Exclusive turn = [&changes, account, view](Hot& hot) { return changes.note_use(account, hot, view); };
             co_await queues->push(account, std::move(turn));
         };
         asio::co_spawn(executor, note(queues, changes, account, view), asio::detached);
     }
 
-    Task<Result<ViewRecord>> read_view(AccountId account, ViewId view,
+    Task<Result<ViewRecord>> read_view(AccountId account, MailboxView view,
                                        std::shared_ptr<const engine::Snapshot> snapshot) {
         auto value = co_await engine.get(account, keys::view(view), std::move(snapshot));
         if (!value) co_return pass_on(value);
         co_return decode_view(*value);
+    }
+
+    /// Of a mailbox that is not removed, INBOX too. Errors: not_found.
+    Task<Result<MailboxRecord>> read_mailbox(AccountId account, MailboxId id,
+                                             std::shared_ptr<const engine::Snapshot> snapshot) {
+        auto value = co_await engine.get(account, keys::mailbox(id), std::move(snapshot));
+        if (!value) co_return pass_on(value);
+        auto mailbox = decode_mailbox(*value);
+        if (mailbox && mailbox->removed) co_return fail(Errc::not_found, "the mailbox was removed");
+        co_return mailbox;
+    }
+
+    MailboxMaildrop::Remove remover(AccountId account, WhenAllDeleted when) {
+        return [this, account, when](std::vector<Deletions> deletions) {
+            auto change = [this, account, when, deletions = std::move(deletions)](Hot& hot) {
+                return changes.delete_in(account, hot, deletions, when);
+            };
+            return alone<void>(account, std::move(change));
+        };
+    }
+
+    /// A view of which the session holds the lock. `record` and `snapshot` are of the same moment.
+    Task<Result<std::unique_ptr<MailboxMaildrop>>> open_view(ViewOf of, std::unique_ptr<engine::Lease> lease,
+                                                             AccountRecord record,
+                                                             std::shared_ptr<const engine::Snapshot> snapshot,
+                                                             WhenAllDeleted when) {
+        const MailboxView view(of.view, of.mailbox);
+        if (of.mailbox != kInbox) {
+            auto mailbox = co_await read_mailbox(of.account, of.mailbox, snapshot);
+            if (!mailbox) co_return pass_on(mailbox);
+            record.inbox = std::move(*mailbox);
+        }
+        std::unique_ptr<const ViewRecord> shown;
+        if (of.view != kClassicView || record.views != 0) {
+            auto read = co_await read_view(of.account, view, snapshot);
+            const bool none = !read && of.view == kClassicView && read.error().code() == Errc::not_found;
+            if (!read && !none) co_return pass_on(read);
+            if (read) {
+                if (clock.now() - read->used >= kUsedWithin)
+                    note_use(of.account, view, co_await asio::this_coro::executor);
+                shown = std::make_unique<const ViewRecord>(std::move(*read));
+            }
+        }
+        co_return std::make_unique<MailboxMaildrop>(engine, lists, of, std::move(lease), std::move(record.generation),
+                                                    record.inbox, std::move(shown), std::move(snapshot),
+                                                    options.codec.get(), remover(of.account, when));
+    }
+
+    /// All locks come before the snapshot, so that nobody changes a view behind it. They are taken in one order, though
+    /// nobody waits for one.
+    Task<Result<std::unique_ptr<Maildrop>>> open_several(AccountId account, WantedMaildrop wanted) {
+        std::ranges::sort(wanted.mailboxes);
+        const auto same = std::ranges::unique(wanted.mailboxes);
+        wanted.mailboxes.erase(same.begin(), same.end());
+        std::vector<std::unique_ptr<engine::Lease>> leases;
+        for (auto id : wanted.mailboxes) {
+            auto lease = co_await engine.lease(account, lease_of({wanted.view, id}));
+            if (!lease) co_return pass_on(lease);
+            leases.push_back(std::move(*lease));
+        }
+        auto snapshot = engine.snapshot(account);
+        auto found = co_await record(account, snapshot);
+        if (!found) co_return pass_on(found);
+        std::vector<JoinedMaildrop::Part> parts;
+        for (std::size_t n = 0; n < leases.size(); ++n) {
+            const ViewOf of{account, wanted.view, wanted.mailboxes[n]};
+            auto part = co_await open_view(of, std::move(leases[n]), *found, snapshot, wanted.when_all_deleted);
+            const bool gone = !part && of.mailbox != kInbox && part.error().code() == Errc::not_found;
+            if (!part && !gone) co_return pass_on(part);
+            if (part) parts.push_back(std::move(*part));
+        }
+        if (parts.empty()) co_return fail(Errc::not_found, "all mailboxes of the maildrop were removed");
+        if (parts.size() == 1) co_return std::move(parts.front());
+        co_return std::make_unique<JoinedMaildrop>(std::move(parts), remover(account, wanted.when_all_deleted));
     }
 
     /// The account's record, after the default mailboxes were made if it had none beside INBOX.
@@ -256,44 +331,33 @@ Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
     co_return co_await answer.receive();
 }
 
-Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account, ViewId view) {
-    auto lease = co_await impl_->engine.lease(account, lease_of(view));
+Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account, WantedMaildrop wanted) {
+    if (wanted.mailboxes.size() > 1) co_return co_await impl_->open_several(account, std::move(wanted));
+    const ViewOf of{account, wanted.view, wanted.mailboxes.empty() ? kInbox : wanted.mailboxes.front()};
+    auto lease = co_await impl_->engine.lease(account, lease_of({of.view, of.mailbox}));
     if (!lease) co_return pass_on(lease);
     auto snapshot = impl_->engine.snapshot(account);
     auto record = co_await impl_->record(account, snapshot);
     if (!record) co_return pass_on(record);
-    std::unique_ptr<const ViewRecord> shown;
-    if (view != kClassicView || record->views != 0) {
-        auto read = co_await impl_->read_view(account, view, snapshot);
-        if (!read) co_return pass_on(read);
-        if (impl_->clock.now() - read->used >= kUsedWithin)
-            impl_->note_use(account, view, co_await asio::this_coro::executor);
-        shown = std::make_unique<const ViewRecord>(std::move(*read));
-    }
-    auto remove = [impl = impl_.get(), account, view](std::vector<Victim> victims, engine::Batch::Fence fence) {
-        auto change = [impl, account, view, victims = std::move(victims), fence = std::move(fence)](Hot& hot) {
-            return impl->changes.delete_in(account, hot, view, victims, fence);
-        };
-        return impl->alone<void>(account, std::move(change));
-    };
-    co_return std::make_unique<InboxMaildrop>(impl_->engine, impl_->lists, account, std::move(*lease), *record, view,
-                                              std::move(shown), std::move(snapshot), impl_->options.codec.get(),
-                                              std::move(remove));
+    auto opened = co_await impl_->open_view(of, std::move(*lease), std::move(*record), std::move(snapshot),
+                                            wanted.when_all_deleted);
+    if (!opened) co_return pass_on(opened);
+    co_return std::move(*opened);
 }
 
 // Views
 
-Task<Result<>> MailStore::make_view(AccountId account, ViewId view, Timestamp since, bool counts) {
+Task<Result<>> MailStore::make_view(AccountId account, MailboxView view, Timestamp since, bool counts) {
     auto change = [impl = impl_.get(), account, view, since, counts](Hot& hot) {
         return impl->changes.make_view(account, hot, view, since, counts);
     };
     co_return co_await impl_->alone<void>(account, std::move(change));
 }
 
-Task<Result<>> MailStore::drop_view(AccountId account, ViewId view) {
+Task<Result<>> MailStore::drop_view(AccountId account, MailboxView view, WhenAllDeleted when) {
     for (;;) {
-        auto change = [impl = impl_.get(), account, view](Hot& hot) {
-            return impl->changes.drop_view(account, hot, view);
+        auto change = [impl = impl_.get(), account, view, when](Hot& hot) {
+            return impl->changes.drop_view(account, hot, view, when);
         };
         auto more = co_await impl_->alone<bool>(account, std::move(change));
         if (!more) co_return pass_on(more);
@@ -462,7 +526,7 @@ Task<std::vector<Result<ThreadId>>> MailStore::threads(AccountId account, std::v
 }
 
 Task<Result<ChangeList>> MailStore::changes_since(AccountId account, ModSequence since, std::size_t limit) {
-    return read_changes(impl_->engine, account, since, limit);
+    return read_changes(impl_->engine, account, since, limit, impl_->engine.snapshot(account));
 }
 
 std::unique_ptr<engine::Watch> MailStore::watch(AccountId account, std::function<void()> hint) {
@@ -512,6 +576,22 @@ Task<Result<Mailbox>> MailStore::mailbox(AccountId account, std::string name) {
     auto mailbox = decode_mailbox(*row);
     if (!mailbox) co_return pass_on(mailbox);
     co_return described(id, std::move(*mailbox));
+}
+
+Task<Result<Mailbox>> MailStore::find_mailbox(AccountId account, std::string text) {
+    auto exact = co_await mailbox(account, text);
+    const auto none = fail(Errc::not_found, "no mailbox is called so");
+    if (!exact && exact.error().code() == Errc::invalid) co_return none;
+    if (exact || exact.error().code() != Errc::not_found) co_return exact;
+    auto all = co_await mailboxes(account);
+    if (!all) co_return pass_on(all);
+    auto found = std::ranges::find_if(*all, [&](const Mailbox& one) { return is_same_in_any_case(one.name, text); });
+    auto has_use = [&](const Mailbox& one) {
+        return one.use != SpecialUse::none && is_same_in_any_case(to_string(one.use), text);
+    };
+    if (found == all->end()) found = std::ranges::find_if(*all, has_use);
+    if (found == all->end()) co_return none;
+    co_return std::move(*found);
 }
 
 Task<Result<Mailbox>> MailStore::add_mailbox(AccountId account, std::string name, SpecialUse use) {
@@ -740,7 +820,7 @@ Task<Result<std::uint64_t>> MailStore::expire_live(AccountId account, Timestamp 
         victims.resize(due);
         if (due != 0) {
             auto change = [impl = impl_.get(), account, victims = std::move(victims)](Hot& hot) {
-                return impl->changes.remove(account, hot, victims, "expire", std::nullopt);
+                return impl->changes.remove(account, hot, victims, "expire");
             };
             auto removed = co_await impl_->alone<void>(account, std::move(change));
             if (!removed) co_return pass_on(removed);

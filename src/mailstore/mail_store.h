@@ -1,6 +1,6 @@
 #pragma once
-// The mail of all accounts, over any engine: mailboxes with messages, what was deleted and is still kept, and the POP
-// view of INBOX.
+// The mail of all accounts, over any engine: mailboxes with messages, what was deleted and is still kept, and POP's
+// views of them.
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -73,8 +73,18 @@ struct MessageList {
 };
 
 struct UsedView {
-    ViewId id;
+    MailboxView id;
     Timestamp used{};  ///< when it was last opened, to a day
+};
+
+/// The maildrop that a POP session asks for.
+struct WantedMaildrop {
+    WantedMaildrop(ViewId view_id = kClassicView, std::vector<MailboxId> ids = {},
+                   WhenAllDeleted when = WhenAllDeleted::remove)
+        : view(view_id), mailboxes(std::move(ids)), when_all_deleted(when) {}
+    ViewId view;
+    std::vector<MailboxId> mailboxes;  ///< none: INBOX; several: one maildrop with the messages of all
+    WhenAllDeleted when_all_deleted;   ///< ... if it is the only view: then its deletions are all there are
 };
 
 struct Document {
@@ -106,17 +116,19 @@ public:
     /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
-    /// Opens a view of INBOX for POP3. Errors: busy (another session holds it), not_found (no such view).
-    Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account, ViewId view = kClassicView);
+    /// Opens views of mailboxes for POP3. Of several mailboxes, those that are gone are passed over. Errors: busy
+    /// (another session holds one of the views), not_found (no such mailbox, or view).
+    Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account, WantedMaildrop wanted = {});
     /// Makes a view that shows what was received at `since` or later, if there is none. `counts`: as
-    /// ViewRecord::counts, which is set in any case.
-    Task<Result<>> make_view(AccountId account, ViewId view, Timestamp since, bool counts = true);
-    /// With the last one beside the classic one, what was deleted in that leaves INBOX.
-    Task<Result<>> drop_view(AccountId account, ViewId view);
-    /// The account's views; none: there is the classic one alone.
+    /// ViewRecord::counts, which is set in any case. Errors: not_found (no such mailbox).
+    Task<Result<>> make_view(AccountId account, MailboxView view, Timestamp since, bool counts = true);
+    /// With the last one of a mailbox beside the classic one, what was deleted in that leaves the mailbox, if it is
+    /// wanted so.
+    Task<Result<>> drop_view(AccountId account, MailboxView view, WhenAllDeleted when = WhenAllDeleted::remove);
+    /// The account's views. A mailbox of which there is none has the classic one alone.
     Task<Result<std::vector<UsedView>>> views(AccountId account);
-    /// Moves what all views that count have deleted to the retained area: those that can delete, were used within
-    /// Options::view_unused, and are not among `ignored`. Returns how many messages.
+    /// Moves what all views of a mailbox that count have deleted to the retained area: those that can delete, were used
+    /// within Options::view_unused, and are not among `ignored`. Returns how many messages.
     Task<Result<std::uint64_t>> let_go(AccountId account, std::vector<ViewId> ignored = {});
 
     /// Zeros for an account that never got mail.
@@ -139,6 +151,9 @@ public:
     /// INBOX, then the others by name.
     Task<Result<std::vector<Mailbox>>> mailboxes(AccountId account);
     Task<Result<Mailbox>> mailbox(AccountId account, std::string name);
+    /// The one that somebody means who types a name for POP: by its name, in any case if none is called exactly so, or
+    /// by its special use. Errors: not_found, but no others of the above.
+    Task<Result<Mailbox>> find_mailbox(AccountId account, std::string text);
     /// Adds those above it, too, that are not there. Errors: exists, too_large (it has Options::mailboxes).
     Task<Result<Mailbox>> add_mailbox(AccountId account, std::string name, SpecialUse use = SpecialUse::none);
     /// Renames what is below it, too, in one commit. Errors: exists, denied (INBOX), too_large.

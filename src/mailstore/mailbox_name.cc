@@ -1,5 +1,6 @@
 #include "mailstore/mailbox_name.h"
 
+#include <unicase.h>
 #include <uninorm.h>
 #include <unistr.h>
 
@@ -54,6 +55,12 @@ Result<std::string> canonical_name(std::string_view name) {
 std::string_view parent_of(std::string_view name) {
     const auto slash = name.rfind('/');
     return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
+}
+
+bool is_same_in_any_case(std::string_view a, std::string_view b) {
+    int order = 0;
+    const int failed = u8_casecmp(octets(a), a.size(), octets(b), b.size(), nullptr, UNINORM_NFC, &order);
+    return failed == 0 && order == 0;
 }
 
 std::string_view to_string(SpecialUse use) { return kUses[static_cast<std::size_t>(use)]; }

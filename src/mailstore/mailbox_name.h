@@ -18,6 +18,9 @@ Result<std::string> canonical_name(std::string_view name);
 /// The name above it: "a/b" of "a/b/c", "" of "a".
 std::string_view parent_of(std::string_view name);
 
+/// Whether two names differ in nothing but case (Unicode's). False for what is not UTF-8.
+bool is_same_in_any_case(std::string_view a, std::string_view b);
+
 /// The name of a special use: "drafts", ...; "" for none.
 std::string_view to_string(SpecialUse use);
 std::optional<SpecialUse> parse_special_use(std::string_view text);

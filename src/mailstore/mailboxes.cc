@@ -200,6 +200,10 @@ Task<Result<MailboxId>> Changes::remove_mailbox(AccountId account, Hot& hot, std
         if (!id) co_return pass_on(id);
         auto record = co_await mailbox(account, *draft, *id);
         if (!record) co_return pass_on(record);
+        if (auto loaded = co_await load_views(account, hot, *draft); !loaded) co_return pass_on(loaded);
+        const auto views = draft->views;
+        for (const auto& [view, its] : views)
+            if (view.mailbox == *id) erase_view(*draft, view);
         (*record)->removed = true;
         draft->names[name] = std::nullopt;
         draft->row.add(Change::Kind::mailbox_removed, *id);

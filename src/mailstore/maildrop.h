@@ -18,7 +18,8 @@ namespace poplar::mailstore {
 class Maildrop {
 public:
     virtual ~Maildrop() = default;  ///< gives the lock back
-    virtual ViewId view() const = 0;
+    /// Names it among all maildrops, for those who keep something of each.
+    virtual ViewOf of() const = 0;
     virtual std::uint64_t message_count() const = 0;  ///< as of login
     virtual std::uint64_t octets() const = 0;         ///< as of login
     virtual std::uint64_t ascii_octets() const = 0;   ///< as of login, for a client without UTF-8

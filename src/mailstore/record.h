@@ -58,7 +58,7 @@ struct AccountRecord {
     std::optional<OtherMailboxes> others;  ///< nothing: none was ever made, not even the default ones
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
     KeptRows kept;
-    std::uint64_t views = 0;  ///< of INBOX, the classic one included; 0: that is the only one
+    std::uint64_t views = 0;  ///< rows of views, of all mailboxes; a mailbox without any has the classic one alone
     bool early = false;       ///< it was read from a record that is older than the change log
 
     AccountTotals totals() const;

@@ -13,20 +13,18 @@ constexpr std::size_t kFewGets = 16;  // more messages are found faster by a sca
 constexpr std::size_t kPage = 1000;   // entries a scan
 }  // namespace
 
-Task<Result<>> Changes::remove(AccountId account, Hot& hot, std::vector<Victim> victims, std::string reason,
-                               std::optional<engine::Batch::Fence> fence) {
-    auto attempt = [&] { return try_remove(account, hot, victims, reason, fence); };
+Task<Result<>> Changes::remove(AccountId account, Hot& hot, std::vector<Victim> victims, std::string reason) {
+    auto attempt = [&] { return try_remove(account, hot, victims, reason); };
     co_return co_await repeated(attempt);
 }
 
 Task<Result<>> Changes::try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims,
-                                   std::string_view reason, const std::optional<engine::Batch::Fence>& fence) {
+                                   std::string_view reason) {
     auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     auto found = co_await still_there(account, kInbox, victims);
     if (!found) co_return pass_on(found);
     if (found->empty()) co_return Result<>{};
-    draft->batch.fence = fence;
     for (auto& message : *found) retain(*draft, draft->record().inbox, std::move(message), reason);
     co_return co_await commit(account, hot, std::move(*draft));
 }

@@ -114,11 +114,17 @@ private:
         return walk(keys::mailboxes(), see);
     }
 
-    // One that can't be read shows all messages from now on.
+    // One that can't be read shows all messages from now on. One of a mailbox whose record is lost goes with that.
     Task<Result<>> read_views() {
         auto see = [this](engine::EntryView entry) -> Task<Result<>> {
+            const auto of = keys::view_of(entry.key);
+            const auto home = mailboxes_.find(of.mailbox);
+            if (of.mailbox != kInbox && (home == mailboxes_.end() || home->second.record.removed)) {
+                erase(entry.key);
+                co_return Result<>{};
+            }
             auto record = decode_view(entry.value);
-            auto& view = views_[keys::view_of(entry.key)];
+            auto& view = views_[of];
             view.had = entry.value;
             view.record.used = now_;
             if (record) view.record = std::move(*record);
@@ -127,11 +133,17 @@ private:
             co_return Result<>{};
         };
         if (auto done = co_await walk(keys::views(), see); !done) co_return done;
-        if (!views_.empty() && !views_.contains(kClassicView)) views_[kClassicView].record.used = now_;
-        auto& next = record_.inbox.next_order;
-        for (const auto& [id, view] : views_)
+        std::set<MailboxId> with_views;
+        for (const auto& [of, view] : views_) {
+            with_views.insert(of.mailbox);
+            auto& next = mailbox(of.mailbox).next_order;
             if (const auto& ranges = view.record.hidden.ranges(); !ranges.empty())
                 next = std::max(next, OrderKey(ranges.back().last.value + 1));
+        }
+        for (auto id : with_views) {
+            const MailboxView classic(kClassicView, id);
+            if (!views_.contains(classic)) views_[classic].record.used = now_;
+        }
         record_.views = views_.size();
         co_return Result<>{};
     }
@@ -170,10 +182,9 @@ private:
             auto message = decode_message(entry);  // unreadable: reported by check(), its bytes are kept
             if (!message || !count(*message, entry)) co_return Result<>{};
             count_in(mailbox(message->mailbox).totals, *message);
-            if (message->mailbox == kInbox)
-                for (auto& [id, view] : views_)
-                    if (view.record.hidden.range_with(message->order))
-                        count_in(view.record.hidden_totals, static_cast<const Message&>(*message));
+            for (auto& [of, view] : views_)
+                if (of.mailbox == message->mailbox && view.record.hidden.range_with(message->order))
+                    count_in(view.record.hidden_totals, static_cast<const Message&>(*message));
             if (message->own_uid.value != 0)
                 uids_[keys::uid(message->mailbox, message->own_uid)] = encode_number(message->order.value);
             co_return co_await index(*message, live_place(*message));
@@ -339,7 +350,7 @@ private:
         ViewRecord record;
         std::string had;
     };
-    std::map<ViewId, SeenView> views_;
+    std::map<MailboxView, SeenView> views_;
     std::set<engine::BodyId> bodies_;  // that messages have
     engine::Batch batch_;
     bool changed_ = false;  // what was there did not fit

@@ -39,11 +39,11 @@ Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, co
         message.own_uid = Uid(uid.value);
         message.changed = draft->number();
         ++(*to)->list_changes;
-        if (message.mailbox == kInbox)
-            for (auto& [id, view] : draft->views) {
-                view.record.show_again(message.order);
-                view.changed = true;
-            }
+        for (auto& [id, view] : draft->views) {
+            if (id.mailbox != message.mailbox) continue;
+            view.record.show_again(message.order);
+            view.changed = true;
+        }
     } else {
         message.flags.keywords.clear();  // their names went with the mailbox
         message.mailbox = *home;

@@ -36,6 +36,7 @@ Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, 
     for (std::size_t i = 0; i < messages->size(); ++i) {
         auto& message = (*messages)[i];
         const auto source = message.uid();
+        const auto hidden_in = how == Transfer::move ? hiding(*draft, message) : std::vector<ViewId>();
         if (how == Transfer::move) take_out(*draft, **from, message);
         message.mailbox = to_id;
         message.order = (*to)->next_order;
@@ -46,6 +47,7 @@ Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, 
         message.changed = {};
         if (how == Transfer::copy) message.unique_id = make_unique_id(generation, to_id, message.order);
         add(*draft, **to, message);
+        hide_in(*draft, hidden_in, message);
         if (!is_found_by_place(message))
             draft->batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
         else if (how == Transfer::move)

@@ -44,7 +44,7 @@ private:
 
 /// The change that the mailbox was last part of.
 Task<Result<ModSequence>> last_change(engine::Engine& engine, AccountId account, MailboxId mailbox,
-                                      std::shared_ptr<const engine::Snapshot> snapshot = nullptr) {
+                                      std::shared_ptr<const engine::Snapshot> snapshot) {
     const bool inbox = mailbox == kInbox;
     auto value = co_await engine.get(account, inbox ? keys::account() : keys::mailbox(mailbox), std::move(snapshot));
     if (!value && value.error().code() == Errc::not_found) {
@@ -104,10 +104,11 @@ std::vector<Uid> spoken_of(const std::vector<Change>& changes, MailboxId mailbox
     return uids;
 }
 
-/// `old` with these messages as they are now: with other flags, new, or gone. Null: it is better read anew.
+/// `old` with these messages as they are in the snapshot: with other flags, new, or gone. Null: it is better read anew.
 Task<Result<std::shared_ptr<const MessageList>>> renewed(engine::Engine& engine, AccountId account, MailboxId mailbox,
-                                                         const MessageList& old, std::vector<Uid> uids) {
-    auto found = co_await look_up(engine, account, mailbox, uids);
+                                                         const MessageList& old, std::vector<Uid> uids,
+                                                         std::shared_ptr<const engine::Snapshot> snapshot) {
+    auto found = co_await look_up(engine, account, mailbox, uids, std::move(snapshot));
     if (!found) co_return pass_on(found);
     Builder builder(old);
     std::vector<ListedMessage> fresh;
@@ -140,12 +141,12 @@ Task<Result<std::shared_ptr<const MessageList>>> UidLists::read(engine::Engine& 
     if (*last == ModSequence()) kept.list = nullptr;  // it has nothing, perhaps since a purge
     if (kept.list && *last <= kept.number) co_return kept.list;
     if (kept.list) {
-        auto told = co_await read_changes(engine, account, kept.number, kMostChanges);
+        auto told = co_await read_changes(engine, account, kept.number, kMostChanges, snapshot);
         if (!told) co_return pass_on(told);
         if (!told->forgotten && told->number >= *last) {
             auto uids = spoken_of(told->changes, mailbox);
             if (uids.size() <= kMostChanges + kept.list->messages.size() / 8) {
-                auto list = co_await renewed(engine, account, mailbox, *kept.list, std::move(uids));
+                auto list = co_await renewed(engine, account, mailbox, *kept.list, std::move(uids), snapshot);
                 if (!list) co_return pass_on(list);
                 if (*list) {
                     keep({account, mailbox}, {told->number, *list});

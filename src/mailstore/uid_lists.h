@@ -20,7 +20,7 @@ public:
     Task<Result<std::shared_ptr<const MessageList>>> read(engine::Engine& engine, AccountId account, MailboxId mailbox);
 
 private:
-    /// A list, as it was at this change of the account or later.
+    /// A list, as it was at this change of the account.
     struct Kept {
         ModSequence number;
         std::shared_ptr<const MessageList> list;

@@ -124,6 +124,12 @@ bool ViewRecord::hide(const std::vector<StoredMessage>& messages) {
     return !added.empty();
 }
 
+void ViewRecord::hide(const Message& message) {
+    if (!hidden.add(message.order)) return;
+    count_in(hidden_totals, message);
+    ++changes;
+}
+
 void ViewRecord::forget(const Message& message) {
     if (hidden.range_with(message.order))
         count_out(hidden_totals, message);

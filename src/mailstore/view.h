@@ -1,11 +1,11 @@
 #pragma once
-// A view of INBOX (docs/architecture.md): a client that fetches by POP3 and deletes what it has must not take the mail
-// from another client. So each may have a view of its own, in which it deletes; the message itself leaves INBOX when
-// nobody wants it any more.
+// A view of a mailbox (docs/architecture.md): a client that fetches by POP3 and deletes what it has must not take the
+// mail from another client. So each may have a view of its own, in which it deletes; the message itself leaves the
+// mailbox when nobody wants it any more.
 //
 // A view keeps the orders that it does not show as ranges. They hold places that have no message any more, too, so that
 // a client that deletes all it fetches has a single range, however long it does so. Of the live messages in them it
-// keeps the counts: those of the view are those of INBOX less these, whatever INBOX holds.
+// keeps the counts: those of the view are those of the mailbox less these, whatever that holds.
 #include <string>
 #include <vector>
 
@@ -14,10 +14,10 @@
 
 namespace poplar::mailstore {
 
-/// Names a view in its account.
+/// Names a client's views in its account: it has one of each mailbox that it opens.
 using ViewId = Strong<struct ViewIdTag, std::uint32_t>;
-/// That of whoever logs in with the account's own credentials (RFC 1939). An account that has no other needs no row
-/// for it: what is deleted there leaves INBOX.
+/// That of whoever logs in with the account's own credentials (RFC 1939). A mailbox that has no other needs no row for
+/// it: what is deleted there leaves the mailbox.
 inline constexpr ViewId kClassicView{0};
 
 /// How exact ViewRecord::used is.
@@ -26,12 +26,28 @@ inline constexpr auto kUsedWithin = std::chrono::days(1);
 /// That of a device that has its own. Devices are numbered from 0 within an account.
 constexpr ViewId view_of_device(std::uint32_t device) { return ViewId(device + 1); }
 
+/// One view.
+struct MailboxView {
+    MailboxView(ViewId view_id = kClassicView, MailboxId mailbox_id = kInbox) : view(view_id), mailbox(mailbox_id) {}
+    ViewId view;
+    MailboxId mailbox;
+    auto operator<=>(const MailboxView&) const = default;
+};
+
+/// In place of a mailbox: several, as one maildrop.
+inline constexpr MailboxId kSeveral{0};
+
 /// A view and its account: for those who keep something of many.
 struct ViewOf {
     AccountId account;
     ViewId view;
+    MailboxId mailbox = kInbox;
     bool operator==(const ViewOf&) const = default;
 };
+
+/// The fate of a message that all views that count have deleted: it leaves its mailbox, or stays there, where POP does
+/// not see it any more.
+enum class WhenAllDeleted { remove, keep };
 
 /// From when on a view shows mail, beside any other time.
 inline constexpr Timestamp kFromTheFirst = Timestamp::min(), kFromNowOn = Timestamp::max();
@@ -80,7 +96,9 @@ struct ViewRecord {
 
     /// The view's own deletion of live messages, ascending. False: all are hidden already.
     bool hide(const std::vector<StoredMessage>& messages);
-    /// A message leaves INBOX, whoever took it.
+    /// The same, of a message that comes to the mailbox and was deleted elsewhere.
+    void hide(const Message& message);
+    /// A message leaves the mailbox, whoever took it.
     void forget(const Message& message);
     /// A message comes back to its old place.
     void show_again(OrderKey order);
@@ -97,6 +115,7 @@ Result<ViewRecord> decode_view(std::string_view value);
 template <>
 struct std::hash<poplar::mailstore::ViewOf> {
     std::size_t operator()(const poplar::mailstore::ViewOf& of) const noexcept {
-        return std::hash<std::uint64_t>()(of.account.value * 0x9e37'79b9'7f4a'7c15 + of.view.value);
+        return std::hash<std::uint64_t>()((of.account.value * 0x9e37'79b9'7f4a'7c15 + of.view.value) * 31 +
+                                          of.mailbox.value);
     }
 };

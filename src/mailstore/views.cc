@@ -1,9 +1,10 @@
-// Views of INBOX: what they hide, and when a message leaves INBOX because of it. Every change that takes a message out
-// of INBOX, or brings one back, corrects them in the same commit (changes.cc).
+// Views of mailboxes: what they hide, and when a message leaves its mailbox because of it. Every change that takes a
+// message out of a mailbox, or brings one back, corrects them in the same commit (changes.cc).
 #include <algorithm>
 
 #include "mailstore/changes.h"
 #include "mailstore/keys.h"
+#include "mailstore/lookup.h"
 
 namespace poplar::mailstore {
 
@@ -13,52 +14,142 @@ constexpr std::size_t kPage = 1000;  // entries a scan
 
 Task<Result<Changes::Draft>> Changes::begin_with_views(AccountId account, Hot& hot) {
     auto draft = co_await begin(account, hot);
-    if (!draft || draft->record().views == 0) co_return draft;
-    auto entries = co_await engine_.scan(account, keys::views(), draft->record().views + 1);
+    if (!draft) co_return draft;
+    if (auto loaded = co_await load_views(account, hot, *draft); !loaded) co_return pass_on(loaded);
+    co_return draft;
+}
+
+Task<Result<>> Changes::load_views(AccountId account, Hot& hot, Draft& draft) {
+    if (draft.record().views == 0) co_return Result<>{};
+    auto entries = co_await engine_.scan(account, keys::views(), draft.record().views + 1);
     if (!entries) co_return pass_on(entries);
     for (const auto entry : *entries) {
         auto record = decode_view(entry.value);
         if (!record) co_return pass_on(record);
-        draft->views.emplace(keys::view_of(entry.key), Draft::View{std::move(*record)});
+        draft.views.emplace(keys::view_of(entry.key), Draft::View{std::move(*record)});
     }
-    if (draft->views.size() == draft->record().views) co_return draft;
+    if (draft.views.size() == draft.record().views) co_return Result<>{};
     auto number = co_await engine_.change_number(account);
     if (!number) co_return pass_on(number);
+    const bool changed = *number != draft.state.number;
     hot.reset();
-    if (*number != draft->state.number) co_return fail(Errc::conflict, "somebody else changed the account");
+    if (changed) co_return fail(Errc::conflict, "somebody else changed the account");
     co_return fail(Errc::corrupt, "the account's record knows of more views, or fewer");
 }
 
-Task<Result<>> Changes::delete_in(AccountId account, Hot& hot, ViewId view, std::vector<Victim> victims,
-                                  engine::Batch::Fence fence) {
-    auto attempt = [&] { return try_delete_in(account, hot, view, victims, fence); };
+bool Changes::has_views(const Draft& draft, MailboxId mailbox) {
+    return std::ranges::any_of(draft.views, [&](const auto& view) { return view.first.mailbox == mailbox; });
+}
+
+std::vector<ViewId> Changes::hiding(const Draft& draft, const StoredMessage& message) {
+    std::vector<ViewId> found;
+    for (const auto& [id, view] : draft.views)
+        if (id.mailbox == message.mailbox && view.record.hidden.range_with(message.order)) found.push_back(id.view);
+    return found;
+}
+
+// A view that has too many gaps shows the message once more.
+void Changes::hide_in(Draft& draft, const std::vector<ViewId>& views, const StoredMessage& message) {
+    for (auto view : views) {
+        const auto found = draft.views.find({view, message.mailbox});
+        if (found == draft.views.end() || found->second.record.hidden.ranges().size() > kMostRanges) continue;
+        found->second.record.hide(message);
+        found->second.changed = true;
+    }
+}
+
+void Changes::erase_view(Draft& draft, MailboxView view) {
+    draft.views.erase(view);
+    draft.batch.erase(keys::view(view));
+    draft.record().views = draft.views.size();
+}
+
+Task<Result<>> Changes::delete_in(AccountId account, Hot& hot, std::vector<Deletions> deletions, WhenAllDeleted when) {
+    auto attempt = [&] { return try_delete_in(account, hot, deletions, when); };
     co_return co_await repeated(attempt);
 }
 
-Task<Result<>> Changes::try_delete_in(AccountId account, Hot& hot, ViewId view, const std::vector<Victim>& victims,
-                                      const engine::Batch::Fence& fence) {
+Task<Result<>> Changes::try_delete_in(AccountId account, Hot& hot, const std::vector<Deletions>& deletions,
+                                      WhenAllDeleted when) {
     auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
-    if (view == kClassicView && draft->views.empty())
-        co_return co_await try_remove(account, hot, victims, "pop3", fence);
-    const auto found = draft->views.find(view);
-    if (found == draft->views.end()) co_return fail(Errc::denied, "the view is gone");
-    auto messages = co_await still_there(account, kInbox, victims);
-    if (!messages) co_return pass_on(messages);
-    const auto ranges = found->second.record.hidden.ranges().size();
-    if (!found->second.record.hide(*messages)) co_return Result<>{};
-    if (auto joined = co_await join_ranges(account, found->second.record, *messages); !joined)
-        co_return pass_on(joined);
-    const auto now = found->second.record.hidden.ranges().size();
+    std::map<MailboxId, std::vector<StoredMessage>> found;
+    for (const auto& part : deletions) {
+        auto there = co_await still_there(account, part.of.mailbox, part.victims);
+        if (!there) co_return pass_on(there);
+        found[part.of.mailbox] = std::move(*there);
+        draft->batch.fences.push_back(part.fence);
+    }
+    if (deletions.size() > 1)
+        if (auto more = co_await find_moved(account, deletions, found); !more) co_return pass_on(more);
+    bool changed = false;
+    for (auto& [mailbox, messages] : found) {
+        const MailboxView view(deletions.front().of.view, mailbox);
+        auto deleted = co_await delete_from(account, *draft, view, std::move(messages), when);
+        if (!deleted) co_return pass_on(deleted);
+        changed |= *deleted;
+    }
+    if (!changed) co_return Result<>{};
+    co_return co_await commit(account, hot, std::move(*draft));
+}
+
+/// Adds those that somebody moved meanwhile from one of these mailboxes to another.
+Task<Result<>> Changes::find_moved(AccountId account, const std::vector<Deletions>& deletions,
+                                   std::map<MailboxId, std::vector<StoredMessage>>& found) {
+    auto snapshot = engine_.snapshot(account);
+    std::vector<StoredMessage> moved;
+    for (const auto& part : deletions) {
+        const auto& there = found.at(part.of.mailbox);
+        for (const auto& victim : part.victims) {
+            if (std::ranges::binary_search(there, victim.order, {}, &Message::order)) continue;
+            auto now = co_await look_up(engine_, account, victim.unique_id, snapshot);
+            if (!now && now.error().code() == Errc::not_found) continue;
+            if (!now) co_return pass_on(now);
+            if (!now->retained && now->message.body == victim.body) moved.push_back(std::move(now->message));
+        }
+    }
+    for (auto& message : moved) {
+        const auto home = found.find(message.mailbox);
+        if (home == found.end()) continue;
+        auto& messages = home->second;
+        messages.insert(std::ranges::lower_bound(messages, message.order, {}, &Message::order), std::move(message));
+    }
+    co_return Result<>{};
+}
+
+/// A view's deletion of these messages, ascending. False: it changes nothing.
+Task<Result<bool>> Changes::delete_from(AccountId account, Draft& draft, MailboxView view,
+                                        std::vector<StoredMessage> messages, WhenAllDeleted when) {
+    auto from = co_await mailbox(account, draft, view.mailbox);
+    if (!from && from.error().code() == Errc::not_found) co_return false;  // removed, with all that was in it
+    if (!from) co_return pass_on(from);
+    auto found = draft.views.find(view);
+    const bool alone = view.view == kClassicView && !has_views(draft, view.mailbox);
+    if (!alone && found == draft.views.end()) co_return fail(Errc::denied, "the view is gone");
+    if (messages.empty()) co_return false;
+    if (alone && when == WhenAllDeleted::remove) {
+        for (auto& message : messages) retain(draft, **from, std::move(message), "pop3");
+        co_return true;
+    }
+    if (alone) {
+        found = draft.views.emplace(view, Draft::View()).first;
+        found->second.record.used = clock_.now();
+        draft.record().views = draft.views.size();
+    }
+    auto& record = found->second.record;
+    const auto ranges = record.hidden.ranges().size();
+    if (!record.hide(messages)) co_return false;
+    if (auto joined = co_await join_ranges(account, view.mailbox, record, messages); !joined) co_return pass_on(joined);
+    const auto now = record.hidden.ranges().size();
     if (now > kMostRanges && now > ranges) co_return fail(Errc::too_large, "the view has too many gaps");
     found->second.changed = true;
-    draft->batch.fence = fence;
-    co_return co_await commit(account, hot, std::move(*draft));
+    co_return true;
 }
 
 /// Places that have no message any more, between ranges of which one ends or begins with one of these messages, or
 /// before the first, are taken in.
-Task<Result<>> Changes::join_ranges(AccountId account, ViewRecord& view, const std::vector<StoredMessage>& messages) {
+Task<Result<>> Changes::join_ranges(AccountId account, MailboxId mailbox, ViewRecord& view,
+                                    const std::vector<StoredMessage>& messages) {
     auto is_one = [&](OrderKey order) { return std::ranges::binary_search(messages, order, {}, &Message::order); };
     std::vector<OrderRange> gaps;
     OrderKey before{0};  // the last place of the range before
@@ -66,7 +157,7 @@ Task<Result<>> Changes::join_ranges(AccountId account, ViewRecord& view, const s
         const OrderKey free(before.value + 1);
         if (free < range.first && (is_one(range.first) || is_one(before))) {
             auto live =
-                co_await engine_.scan(account, {keys::message(kInbox, free), keys::message(kInbox, range.first)}, 1);
+                co_await engine_.scan(account, {keys::message(mailbox, free), keys::message(mailbox, range.first)}, 1);
             if (!live) co_return pass_on(live);
             if (live->empty()) gaps.push_back({free, OrderKey(range.first.value - 1)});
         }
@@ -76,12 +167,12 @@ Task<Result<>> Changes::join_ranges(AccountId account, ViewRecord& view, const s
     co_return Result<>{};
 }
 
-Task<Result<>> Changes::make_view(AccountId account, Hot& hot, ViewId view, Timestamp since, bool counts) {
+Task<Result<>> Changes::make_view(AccountId account, Hot& hot, MailboxView view, Timestamp since, bool counts) {
     auto attempt = [&] { return try_make_view(account, hot, view, since, counts); };
     co_return co_await repeated(attempt);
 }
 
-Task<Result<>> Changes::try_make_view(AccountId account, Hot& hot, ViewId view, Timestamp since, bool counts) {
+Task<Result<>> Changes::try_make_view(AccountId account, Hot& hot, MailboxView view, Timestamp since, bool counts) {
     auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     if (draft->record().closed) co_return fail(Errc::not_found, "the account is gone");
@@ -92,12 +183,15 @@ Task<Result<>> Changes::try_make_view(AccountId account, Hot& hot, ViewId view, 
         found->second.changed = true;
         co_return co_await commit(account, hot, std::move(*draft));
     }
-    auto made = co_await hidden_before(account, draft->record().inbox, since);
+    auto of = co_await mailbox(account, *draft, view.mailbox);
+    if (!of) co_return pass_on(of);
+    auto made = co_await hidden_before(account, view.mailbox, **of, since);
     if (!made) co_return pass_on(made);
     made->counts = counts;
     made->used = clock_.now();
-    if (views.empty()) {
-        auto& classic = views[kClassicView];
+    const MailboxView beside(kClassicView, view.mailbox);
+    if (!views.contains(beside)) {
+        auto& classic = views[beside];
         classic.record.used = clock_.now();
         classic.changed = true;
     }
@@ -106,7 +200,7 @@ Task<Result<>> Changes::try_make_view(AccountId account, Hot& hot, ViewId view, 
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
-Task<> Changes::note_use(AccountId account, Hot& hot, ViewId view) {
+Task<> Changes::note_use(AccountId account, Hot& hot, MailboxView view) {
     auto attempt = [&]() -> Task<Result<>> {
         auto draft = co_await begin_with_views(account, hot);
         if (!draft) co_return pass_on(draft);
@@ -119,16 +213,18 @@ Task<> Changes::note_use(AccountId account, Hot& hot, ViewId view) {
     co_await repeated(attempt);
 }
 
-// Messages of before count from INBOX's beginning up to the first that was received later, so that it is one range.
-Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, const MailboxRecord& inbox, Timestamp since) {
+// Messages of before count from the mailbox's beginning up to the first that was received later, so that it is one
+// range.
+Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox,
+                                                Timestamp since) {
     ViewRecord view;
-    if (since == kFromTheFirst || inbox.next_order == OrderKey(1)) co_return view;
-    OrderKey end = inbox.next_order;
+    if (since == kFromTheFirst || mailbox.next_order == OrderKey(1)) co_return view;
+    OrderKey end = mailbox.next_order;
     if (since == kFromNowOn) {
-        view.hidden_totals = inbox.totals;
+        view.hidden_totals = mailbox.totals;
         view.hidden_totals.seen = view.hidden_totals.deleted = 0;
     } else {
-        auto range = keys::messages(kInbox);
+        auto range = keys::messages(id);
         for (bool more = true; more;) {
             auto page = co_await engine_.scan(account, range, kPage);
             if (!page) co_return pass_on(page);
@@ -151,29 +247,28 @@ Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, const Mailbox
     co_return view;
 }
 
-Task<Result<bool>> Changes::drop_view(AccountId account, Hot& hot, ViewId view) {
-    auto attempt = [&] { return try_drop_view(account, hot, view); };
+Task<Result<bool>> Changes::drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when) {
+    auto attempt = [&] { return try_drop_view(account, hot, view, when); };
     co_return co_await repeated(attempt);
 }
 
-// When the last one beside the classic one goes, what was deleted there leaves INBOX, as if it had never been hidden.
-Task<Result<bool>> Changes::try_drop_view(AccountId account, Hot& hot, ViewId view) {
+// When the last one of a mailbox beside the classic one goes, what was deleted there leaves the mailbox, as if it had
+// never been hidden.
+Task<Result<bool>> Changes::try_drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when) {
     auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     bool more = false;
-    if (view != kClassicView && draft->views.erase(view) > 0) {
-        draft->batch.erase(keys::view(view));
-        draft->record().views = draft->views.size();
+    const MailboxView classic(kClassicView, view.mailbox);
+    auto is_beside = [&](const auto& one) { return one.first.mailbox == view.mailbox && one.first != classic; };
+    if (view != classic && draft->views.contains(view)) {
+        erase_view(*draft, view);
         more = true;
-    } else if (draft->views.size() == 1) {
-        auto gone = co_await hand_over(account, *draft, {kClassicView});
+    } else if (when == WhenAllDeleted::remove && draft->views.contains(classic) &&
+               std::ranges::none_of(draft->views, is_beside)) {
+        auto gone = co_await hand_over(account, *draft, view.mailbox, {kClassicView}, options_.forget_messages);
         if (!gone) co_return pass_on(gone);
         more = *gone == options_.forget_messages;
-        if (!more) {
-            draft->views.clear();
-            draft->batch.erase(keys::view(kClassicView));
-            draft->record().views = 0;
-        }
+        if (!more) erase_view(*draft, classic);
     } else {
         co_return false;
     }
@@ -183,30 +278,40 @@ Task<Result<bool>> Changes::try_drop_view(AccountId account, Hot& hot, ViewId vi
 }
 
 Task<Result<std::uint64_t>> Changes::let_go(AccountId account, Hot& hot, std::vector<ViewId> ignored) {
-    auto attempt = [&]() -> Task<Result<std::uint64_t>> {
-        auto draft = co_await begin_with_views(account, hot);
-        if (!draft) co_return pass_on(draft);
-        std::vector<ViewId> counting;
-        const auto last = clock_.now() - options_.view_unused - kUsedWithin;
-        for (const auto& [id, view] : draft->views)
-            if (view.record.counts && view.record.used > last && std::ranges::find(ignored, id) == ignored.end())
-                counting.push_back(id);
-        auto gone = co_await hand_over(account, *draft, std::move(counting));
-        if (!gone || *gone == 0) co_return gone;
-        auto done = co_await commit(account, hot, std::move(*draft));
-        if (!done) co_return pass_on(done);
-        co_return gone;
-    };
+    auto attempt = [&] { return try_let_go(account, hot, ignored); };
     co_return co_await repeated(attempt);
 }
 
-/// A commit's worth of what all of these views hide and one of them at least has shown.
-Task<Result<std::uint64_t>> Changes::hand_over(AccountId account, Draft& draft, std::vector<ViewId> views) {
+Task<Result<std::uint64_t>> Changes::try_let_go(AccountId account, Hot& hot, const std::vector<ViewId>& ignored) {
+    auto draft = co_await begin_with_views(account, hot);
+    if (!draft) co_return pass_on(draft);
+    std::map<MailboxId, std::vector<ViewId>> counting;
+    const auto last = clock_.now() - options_.view_unused - kUsedWithin;
+    for (const auto& [id, view] : draft->views)
+        if (view.record.counts && view.record.used > last && std::ranges::find(ignored, id.view) == ignored.end())
+            counting[id.mailbox].push_back(id.view);
+    std::uint64_t all = 0;
+    for (auto& [mailbox, views] : counting) {
+        auto gone = co_await hand_over(account, *draft, mailbox, std::move(views), options_.forget_messages - all);
+        if (!gone) co_return gone;
+        all += *gone;
+        if (all == options_.forget_messages) break;
+    }
+    if (all == 0) co_return all;
+    auto done = co_await commit(account, hot, std::move(*draft));
+    if (!done) co_return pass_on(done);
+    co_return all;
+}
+
+/// Takes out of the mailbox what all of these views hide and one of them at least has shown, `most` at most. Returns
+/// how many messages.
+Task<Result<std::uint64_t>> Changes::hand_over(AccountId account, Draft& draft, MailboxId id, std::vector<ViewId> views,
+                                               std::uint64_t most) {
     std::uint64_t count = 0;
     std::optional<OrderRanges> hidden;
     OrderKey shown(~0ull);
     for (auto view : views) {
-        const auto found = draft.views.find(view);
+        const auto found = draft.views.find({view, id});
         if (found == draft.views.end()) continue;
         const auto& record = found->second.record;
         if (record.hidden_totals.messages == 0) co_return count;
@@ -214,22 +319,24 @@ Task<Result<std::uint64_t>> Changes::hand_over(AccountId account, Draft& draft, 
         shown = std::min(shown, record.begins);
     }
     if (!hidden) co_return count;
+    auto from = co_await mailbox(account, draft, id);
+    if (!from) co_return pass_on(from);
     OrderKey live{0};  // no message is before it
     for (const auto& orders : hidden->ranges()) {
         if (orders.last < shown || orders.last < live) continue;
-        const engine::KeyRange range{keys::message(kInbox, std::max(orders.first, shown)),
-                                     keys::message(kInbox, OrderKey(orders.last.value + 1))};
-        auto entries = co_await engine_.scan(account, range, options_.forget_messages - count);
+        const engine::KeyRange range{keys::message(id, std::max(orders.first, shown)),
+                                     keys::message(id, OrderKey(orders.last.value + 1))};
+        auto entries = co_await engine_.scan(account, range, most - count);
         if (!entries) co_return pass_on(entries);
         for (const auto entry : *entries) {
             auto message = decode_message(entry);
             if (!message) co_return pass_on(message);
-            retain(draft, draft.record().inbox, std::move(*message), "pop3");
+            retain(draft, **from, std::move(*message), "pop3");
             ++count;
         }
-        if (count == options_.forget_messages) break;
+        if (count == most) break;
         if (!entries->empty()) continue;
-        auto next = co_await engine_.scan(account, {range.end, keys::messages(kInbox).end}, 1);
+        auto next = co_await engine_.scan(account, {range.end, keys::messages(id).end}, 1);
         if (!next) co_return pass_on(next);
         if (next->empty()) break;
         live = keys::order_of(next->front().key);

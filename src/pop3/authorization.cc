@@ -1,6 +1,8 @@
 // The AUTHORIZATION state (RFC 1939 s4): greeting, STLS, UTF8, and the ways to log in.
 #include "pop3/authorization.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -11,10 +13,32 @@ namespace poplar::pop3 {
 
 namespace {
 
-/// A device may have a view of its own; everybody else has the classic one.
-mailstore::ViewId view_of(const session::Proved& proved) {
+/// A device may have views of its own, and mailboxes beside INBOX or in its place; everybody else has the classic view
+/// of INBOX.
+mailstore::WantedMaildrop wanted_by(const session::Proved& proved) {
+    mailstore::WantedMaildrop wanted;
+    if (proved.settings.keep_deleted) wanted.when_all_deleted = mailstore::WhenAllDeleted::keep;
     const auto* device = proved.device.get();
-    return device && device->own_view ? mailstore::view_of_device(device->id) : mailstore::kClassicView;
+    if (!device) return wanted;
+    if (device->own_view) wanted.view = mailstore::view_of_device(device->id);
+    for (auto id : device->mailboxes) wanted.mailboxes.emplace_back(id);
+    return wanted;
+}
+
+/// A device opens by name what it has, and nothing else.
+bool may_open(const session::Proved& proved, mailstore::MailboxId mailbox) {
+    if (!proved.device) return true;
+    const auto& its = proved.device->mailboxes;
+    if (its.empty()) return mailbox == mailstore::kInbox;
+    return std::ranges::find(its, mailbox.value) != its.end();
+}
+
+/// The views that make up the maildrop.
+std::vector<mailstore::ViewOf> views_of(mailstore::AccountId account, const mailstore::WantedMaildrop& wanted) {
+    std::vector<mailstore::ViewOf> views;
+    for (auto mailbox : wanted.mailboxes) views.push_back({account, wanted.view, mailbox});
+    if (views.empty()) views.push_back({account, wanted.view});
+    return views;
 }
 
 /// RFC 5034 s4: "+ " before what the server says.
@@ -108,28 +132,54 @@ Task<Result<>> Authorization::log_in(Task<Result<session::Attempt>> attempting) 
     auto& proved = **attempted;
     // RFC 2449 s8.1.1: not before the password was right, or it would tell who exists.
     auto policy = policy_of(conversation_.options().policy, proved.settings);
-    const mailstore::ViewOf of{proved.account, view_of(proved)};
-    if (!services_.login_delays.is_over(of, policy.login_delay)) co_return co_await too_early(proved.address);
-    auto maildrop = co_await services_.store.open_maildrop(proved.account, of.view);
+    auto wanted = wanted_by(proved);
+    if (proved.mailbox) {
+        auto named = co_await services_.store.find_mailbox(proved.account, *proved.mailbox);
+        if (named && !may_open(proved, named->id)) named = fail(Errc::not_found, "the device has not this mailbox");
+        if (!named && named.error().code() == Errc::not_found)
+            co_return co_await no_mailbox(proved.address, *proved.mailbox, named.error().detail());
+        if (!named) co_return co_await unopened(proved.address, named.error());
+        wanted.mailboxes = {named->id};
+    }
+    const auto views = views_of(proved.account, wanted);
+    auto may_enter = [&](const auto& of) { return services_.login_delays.is_over(of, policy.login_delay); };
+    if (!std::ranges::all_of(views, may_enter)) co_return co_await too_early(proved.address);
+    auto maildrop = co_await services_.store.open_maildrop(proved.account, std::move(wanted));
     if (!maildrop) {
         if (maildrop.error().code() == Errc::busy) {  // RFC 2449 s8.1.2
             conversation_.connection().log(log::Level::info, "pop3.in_use",
                                            {{"session", conversation_.session_id()}, {"account", proved.address}});
             co_return co_await conversation_.say_error("[IN-USE]", "another session has the maildrop open");
         }
-        log::warning("pop3.maildrop_failed", {{"session", conversation_.session_id()},
-                                              {"account", proved.address},
-                                              {"error", to_string(maildrop.error().code())},
-                                              {"reason", maildrop.error().detail()}});
-        co_return co_await conversation_.say_failure(maildrop.error(), "the maildrop can't be opened");
+        co_return co_await unopened(proved.address, maildrop.error());
     }
     auto access = conversation_.login().admit(proved, co_await asio::this_coro::executor);
     if (!access) co_return co_await conversation_.say_error("[SYS/TEMP]", "the account has changed, log in again");
-    if (!services_.login_delays.note(of, policy.login_delay)) co_return co_await too_early(proved.address);
+    auto note = [&](const auto& of) { return services_.login_delays.note(of, policy.login_delay); };
+    if (!std::ranges::all_of(views, note)) co_return co_await too_early(proved.address);
     auto messages = (*maildrop)->message_count();
     auto octets = conversation_.downgrades() ? (*maildrop)->ascii_octets() : (*maildrop)->octets();
     login_.emplace(std::move(*access), std::move(*maildrop), policy);
     co_return co_await conversation_.say_ok("{} messages ({} octets)", messages, octets);
+}
+
+Task<Result<>> Authorization::unopened(std::string_view account, const Error& why) {
+    log::warning("pop3.maildrop_failed", {{"session", conversation_.session_id()},
+                                          {"account", account},
+                                          {"error", to_string(why.code())},
+                                          {"reason", why.detail()}});
+    return conversation_.say_failure(why, "the maildrop can't be opened");
+}
+
+// Only somebody who has the password hears it, so it tells nobody else which mailboxes there are.
+Task<Result<>> Authorization::no_mailbox(std::string_view account, std::string_view mailbox, std::string_view reason) {
+    conversation_.connection().log(log::Level::info, "pop3.no_mailbox",
+                                   {{"session", conversation_.session_id()},
+                                    {"peer", conversation_.connection().peer().address},
+                                    {"account", account},
+                                    {"mailbox", mailbox},
+                                    {"reason", reason}});
+    return conversation_.say_error("[AUTH]", "there is no such mailbox");
 }
 
 Task<Result<>> Authorization::too_early(std::string_view account) {

@@ -44,6 +44,8 @@ private:
     /// Awaits the proof, by whatever mechanism, and opens the maildrop; else says why not.
     Task<Result<>> log_in(Task<Result<session::Attempt>> attempting);
     Task<Result<>> too_early(std::string_view account);
+    Task<Result<>> unopened(std::string_view account, const Error& why);
+    Task<Result<>> no_mailbox(std::string_view account, std::string_view mailbox, std::string_view reason);
     Task<Result<>> refuse(session::Refusal why);
     Task<Result<>> ask_for_factor(auth::MissingFactor missing);
     Task<Result<>> refuse_plaintext();

@@ -40,7 +40,8 @@ Conversation::Conversation(net::Connection& connection, const Options& options, 
              {.login_event = "pop3.login",
               .failure_event = "pop3.auth_failed",
               .needed = auth::Right::mail,
-              .failures = options.login_failures},
+              .failures = options.login_failures,
+              .details = session::LoginTerms::Details::name_mailbox},
              connection, lines_, session_id),
       session_id_(session_id) {}
 

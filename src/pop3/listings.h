@@ -17,8 +17,8 @@ public:
     using ListingPointer = std::shared_ptr<const Listing>;
 
     /// All outlive it. `cache` null: nothing is kept.
-    Listings(ListingCache* cache, mailstore::AccountId account, mailstore::Maildrop& maildrop, MessageNumbers& numbers)
-        : cache_(cache), account_(account), maildrop_(maildrop), numbers_(numbers) {}
+    Listings(ListingCache* cache, mailstore::Maildrop& maildrop, MessageNumbers& numbers)
+        : cache_(cache), maildrop_(maildrop), numbers_(numbers) {}
 
     /// `number SP octets` or `number SP unique-id`, with its CRLF (RFC 1939 s5, s7).
     static void append_line(std::string& listing, MessageNumber number, const mailstore::Message& message, Kind kind);
@@ -49,10 +49,9 @@ public:
     Task<> cut(const std::vector<MessageNumber>& removed);
 
 private:
-    mailstore::ViewOf of() const { return {account_, maildrop_.view()}; }
+    mailstore::ViewOf of() const { return maildrop_.of(); }
 
     ListingCache* cache_;
-    mailstore::AccountId account_;
     mailstore::Maildrop& maildrop_;
     MessageNumbers& numbers_;
     ListingPointer unique_ids_;  // as of the login; null: none was kept, or not looked for yet

@@ -31,7 +31,7 @@ public:
           maildrop_(std::move(login.maildrop)),
           policy_(login.policy),
           numbers_(*maildrop_),
-          listings_(services.listings, access_.account, *maildrop_, numbers_),
+          listings_(services.listings, *maildrop_, numbers_),
           done_(done) {}
 
     /// The failure ends the session.

@@ -64,11 +64,14 @@ Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::P
                       {.why = Refusal::Why::needs_second_factor,
                        .error = {Errc::denied, std::string(auth::to_string(*verified.missing))},
                        .missing = *verified.missing});
+    if (verified.mailbox && terms_.details == LoginTerms::Details::refused)
+        return refuse(name, mechanism, {Refusal::Why::wrong, {Errc::denied, "no mailbox is named here"}});
     auto& account = verified.account;
     return Proved{account.id,
                   std::move(account.address),
                   account.settings,
                   std::move(verified.device),
+                  std::move(verified.mailbox),
                   proof,
                   mechanism,
                   verified.second_factor,

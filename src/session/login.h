@@ -40,6 +40,9 @@ struct LoginTerms {
     directory::Service service = directory::Service::pop3;
     auth::Right needed = auth::Right::mail;
     std::uint32_t failures = 3;  ///< of a connection; then exhausted()
+    /// Whether a login name may have a detail: `user+detail` opens the mailbox of that name. Where a client chooses a
+    /// mailbox later, or none, such a name is nobody's.
+    enum class Details { refused, name_mailbox } details = Details::refused;
 };
 
 /// Somebody has shown who they are, and is not in yet.
@@ -48,6 +51,7 @@ struct Proved {
     std::string address;  ///< the account's
     directory::AccountSettings settings;
     std::unique_ptr<directory::Device> device;  ///< whose password it was; null: a credential of the account's own
+    std::optional<std::string> mailbox;         ///< the detail of the login name, where LoginTerms allow one
     auth::Proof proof;
     std::string_view mechanism, second_factor;  ///< for the log
     auth::OpenSessions::Mark seen;

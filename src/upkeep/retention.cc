@@ -47,7 +47,7 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
             failed(aged.error());
         }
     }
-    auto unwanted = co_await tend_views(directory_, store_, account.id, now);
+    auto unwanted = co_await tend_views(directory_, store_, account, now);
     if (unwanted) {
         totals.unwanted += *unwanted;
         note_deleted(account.id, "every view had deleted it", *unwanted);

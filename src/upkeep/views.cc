@@ -1,46 +1,64 @@
 #include "upkeep/views.h"
 
 #include <algorithm>
+#include <set>
 
 namespace poplar::upkeep {
 
 namespace {
 constexpr auto kBeingAdded = std::chrono::hours(24) + mailstore::kUsedWithin;  // a view is made before its device
+
+/// The views that the device ought to have.
+std::vector<mailstore::MailboxView> views_of(const directory::Device& device) {
+    std::vector<mailstore::MailboxView> views;
+    if (!device.own_view) return views;
+    const auto name = mailstore::view_of_device(device.id);
+    for (auto id : device.mailboxes) views.emplace_back(name, mailstore::MailboxId(id));
+    if (views.empty()) views.emplace_back(name);
+    return views;
+}
+
 }  // namespace
 
 Task<Result<std::uint64_t>> tend_views(directory::Directory& directory, mailstore::MailStore& store,
-                                       directory::AccountId account, Timestamp now) {
-    auto views = co_await store.views(account);
+                                       directory::Account account, Timestamp now) {
+    auto views = co_await store.views(account.id);
     if (!views) co_return pass_on(views);
     if (views->empty()) co_return 0;
-    auto devices = co_await directory.devices(account);
+    auto devices = co_await directory.devices(account.id);
     if (!devices) co_return pass_on(devices);
     std::vector<mailstore::ViewId> ignored;
     for (const auto& device : *devices) {
-        if (!device.own_view) continue;
-        const auto view = mailstore::view_of_device(device.id);
-        if (std::ranges::find(*views, view, &mailstore::UsedView::id) == views->end())
-            if (auto made = co_await store.make_view(account, view, mailstore::kFromTheFirst); !made)
-                co_return pass_on(made);
+        for (const auto& view : views_of(device)) {
+            if (std::ranges::find(*views, view, &mailstore::UsedView::id) != views->end()) continue;
+            auto made = co_await store.make_view(account.id, view, mailstore::kFromTheFirst);
+            if (!made && made.error().code() != Errc::not_found) co_return pass_on(made);  // else its mailbox is gone
+        }
         if (directory.has_expired(device) || device.read_only || !device.serves(directory::Service::pop3))
-            ignored.push_back(view);
+            ignored.push_back(mailstore::view_of_device(device.id));
     }
-    bool own_views = false;
+    const bool keeps = account.settings.keep_deleted;
+    const auto when = keeps ? mailstore::WhenAllDeleted::keep : mailstore::WhenAllDeleted::remove;
+    std::set<mailstore::MailboxId> with_views, with_own;
     for (const auto& view : *views) {
-        if (view.id == mailstore::kClassicView) continue;
+        with_views.insert(view.id.mailbox);
+        if (view.id.view == mailstore::kClassicView) continue;
         auto is_its = [&](const directory::Device& device) {
-            return device.own_view && mailstore::view_of_device(device.id) == view.id;
+            const auto its = views_of(device);
+            return std::ranges::find(its, view.id) != its.end();
         };
         if (std::ranges::any_of(*devices, is_its) || now - view.used < kBeingAdded) {
-            own_views = true;
+            with_own.insert(view.id.mailbox);
             continue;
         }
-        if (auto dropped = co_await store.drop_view(account, view.id); !dropped) co_return pass_on(dropped);
+        if (auto dropped = co_await store.drop_view(account.id, view.id, when); !dropped) co_return pass_on(dropped);
     }
-    if (!own_views)  // a crash came before the last step
-        if (auto dropped = co_await store.drop_view(account, mailstore::kClassicView); !dropped)
-            co_return pass_on(dropped);
-    co_return co_await store.let_go(account, std::move(ignored));
+    for (auto mailbox : with_views)  // a crash came before the last step, or the account kept what was deleted
+        if (!with_own.contains(mailbox))
+            if (auto dropped = co_await store.drop_view(account.id, {mailstore::kClassicView, mailbox}, when); !dropped)
+                co_return pass_on(dropped);
+    if (keeps) co_return 0;
+    co_return co_await store.let_go(account.id, std::move(ignored));
 }
 
 }  // namespace poplar::upkeep

@@ -89,12 +89,52 @@ TEST_F(AuthenticatorTest, TakesAnAccountsAddressInAnySpellingAndNothingElse) {
     options.failures_per_password = 0;  // one is tried at many names
     ASSERT_TRUE(run(directory.add_alias("sales@example.org", {"bob@example.org"})));
     EXPECT_EQ(outcome("Bob@Example.ORG", "secret"), "");
-    for (const char* name : {" bob@example.org", "bob@example.org ", "bob+x@example.org", "sales@example.org", "bob",
+    for (const char* name : {" bob@example.org", "bob@example.org ", "sales+x@example.org", "sales@example.org", "bob",
                              "", "@", "bob@", "@example.org", "bob@elsewhere.example", "bob@example.org@example.org"})
         EXPECT_EQ(outcome(name, "secret", "unix"), "unknown user") << '"' << name << '"';
 }
 
 // RFC 6856 s2.2, RFC 4013.
+TEST_F(AuthenticatorTest, TakesTheDetailOfANameForAMailbox) {
+    ASSERT_TRUE(run(directory.add_account("bob+own@example.org", "{PLAIN}other")));
+    auto opened = [&](const std::string& name, const std::string& password) {
+        auto verified = login(name, password);
+        if (!verified) return verified.error().detail();
+        return verified->account.address.substr(0, verified->account.address.find('@')) + "/" +
+               verified->mailbox.value_or("-");
+    };
+    EXPECT_EQ(opened("bob@example.org", "secret"), "bob/-");
+    EXPECT_EQ(opened("BOB+Junk@Example.ORG", "secret"), "bob/Junk") << "in the case that was typed";
+    EXPECT_EQ(opened("bob+lists/a b@example.org", "secret"), "bob/lists/a b");
+    EXPECT_EQ(opened("bob+@example.org", "secret"), "bob/") << "a detail, though an empty one";
+    EXPECT_EQ(opened("bob+a+b@example.org", "secret"), "bob/a+b");
+    EXPECT_EQ(opened("bob+\xc3\xa4@example.org", "secret"), "bob/\xc3\xa4");
+    EXPECT_EQ(opened("bob+junk@example.org", "wrong"), "wrong password");
+    EXPECT_EQ(opened("Bob+Own@example.org", "other"), "bob+own/-") << "an account of that very name goes first";
+    EXPECT_EQ(opened("bob+own@example.org", "secret"), "wrong password");
+    EXPECT_EQ(opened("bob+own+x@example.org", "other"), "wrong password") << "the name is cut at its first separator";
+    EXPECT_EQ(opened("nobody+x@example.org", "secret"), "unknown user");
+    EXPECT_EQ(opened("+bob@example.org", "secret"), "unknown user");
+    EXPECT_EQ(opened("bob+x", "secret"), "unknown user");
+}
+
+TEST_F(AuthenticatorTest, TakesADetailBeforeTheDefaultDomain) {
+    options.default_domain = "example.org";
+    EXPECT_EQ(login("bob+junk", "secret")->mailbox, "junk");
+    EXPECT_EQ(login("bob", "secret")->mailbox, std::nullopt);
+}
+
+TEST_F(AuthenticatorTest, CostsANameWithADetailOneReadMore) {
+    EXPECT_EQ(outcome("bob+junk@example.org", "secret"), "");
+    auto reads = [&](const std::string& name) {
+        const auto before = engine.reads();
+        EXPECT_EQ(outcome(name, "secret"), "");
+        return engine.reads() - before;
+    };
+    EXPECT_EQ(reads("bob+junk@example.org"), 2u);
+    EXPECT_EQ(reads("bob@example.org"), 1u);
+}
+
 TEST_F(AuthenticatorTest, PreparesNamesAndPasswordsThatAreNotAscii) {
     const std::string composed = "se\u00f1or", decomposed = "sen\u0303or", hyphenated = "se\u00ad\u00f1or";
     ASSERT_TRUE(run(directory.add_account("j\u00f6rg@example.org", "{PLAIN}" + composed)));
@@ -264,6 +304,16 @@ TEST_F(AuthenticatorTest, ANameThatNobodyHasIsRefusedLikeAnAccount) {
     for (const char* name : {"nobody@example.org", "NOBODY@example.org", "nobody@EXAMPLE.org"})
         EXPECT_EQ(outcome(name, "x", name), "unknown user");
     EXPECT_EQ(outcome("nobody@example.org", "x", "192.0.2.9"), kRefused);
+}
+
+TEST_F(AuthenticatorTest, OtherDetailsAreNoWayAroundTheLimits) {
+    options.failures_per_account = 3;
+    for (std::string name : {"bob", "nobody"}) {
+        for (int i = 0; i < 3; ++i)
+            outcome(name + "+" + std::to_string(i) + "@example.org", "wrong", "192.0.2." + std::to_string(i));
+        EXPECT_EQ(outcome(name + "+9@example.org", "secret", "192.0.2.9"), kRefused) << "whether there is an account";
+        EXPECT_EQ(outcome(name + "@example.org", "secret", "192.0.2.9"), kRefused);
+    }
 }
 
 TEST_F(AuthenticatorTest, LimitsAPairBeforeAnythingElse) {

@@ -157,6 +157,39 @@ TEST_F(DeviceScram, GoesOnWhenThePasswordChanges) {
     EXPECT_NE(salt(), before);
 }
 
+TEST_F(DeviceScram, KeysThatWereOvertakenWhileTheyWereMadeAreNotStored) {
+    auto make = [&](DevicePassword password) {
+        Device device{.id = password.device, .name = "device " + std::to_string(password.device)};
+        device.secret = hash_device_secret(password.secret);
+        device.scram_keys = *run(authenticator().device_scram_keys(*run(directory.account(bob)), password));
+        return device;
+    };
+    auto conflicts = [](const auto& result) { return !result && result.error().code() == Errc::conflict; };
+    // A password is set while a device's keys are made with the salt that the account had.
+    auto stamp = *run(directory.keys_stamp(bob));
+    auto phone = make_device_password(1);
+    auto late = make(phone);
+    set_password("another");
+    EXPECT_TRUE(conflicts(run(directory.add_device(bob, late, stamp))));
+    stamp = *run(directory.keys_stamp(bob));
+    ASSERT_TRUE(run(directory.add_device(bob, make(phone), stamp)));
+    EXPECT_EQ(outcome(grouped(phone)), "device 1");
+    // A device is added while a password's keys are made with a salt of their own.
+    ASSERT_TRUE(run(directory.remove_device(bob, 1)));
+    auto password = *run(authenticator().hash_password("third", bob));
+    auto tablet = make_device_password(2);
+    ASSERT_TRUE(run(directory.add_device(bob, make(tablet), *run(directory.keys_stamp(bob)))));
+    EXPECT_TRUE(conflicts(run(directory.set_password(kBob, password))));
+    set_password("third");
+    EXPECT_EQ(outcome(grouped(tablet)), "device 2");
+    EXPECT_EQ(outcome("third"), "account");
+    // Two devices at a time, of an account without keys: what both would be challenged with may have changed between.
+    stamp = *run(directory.keys_stamp(bob));
+    auto one = make(make_device_password(3)), two = make(make_device_password(4));
+    ASSERT_TRUE(run(directory.add_device(bob, one, stamp)));
+    EXPECT_TRUE(conflicts(run(directory.add_device(bob, two, stamp))));
+}
+
 TEST_F(DeviceScram, ADeviceChangesNoChallengeOfAnAccountWithoutKeys) {
     ASSERT_TRUE(run(directory.set_password(kBob, "")));
     auto challenge = [&] {

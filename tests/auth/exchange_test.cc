@@ -62,8 +62,12 @@ protected:
         return *sasl_;
     }
 
+    static std::string shown(const Verified& verified) {
+        return "ok " + verified.account.address + (verified.mailbox ? " in " + *verified.mailbox : "");
+    }
+
     /// Plays `responses`, the first as initial response; what came of it: "ok NAME", "challenge", or the error's code
-    /// and detail. Challenges are kept.
+    /// and detail. A mailbox that the name has follows: "ok NAME in MAILBOX". Challenges are kept.
     std::string play(const std::string& mechanism, std::vector<std::optional<std::string>> responses) {
         challenges.clear();
         auto begun = sasl().begin(mechanism, channel);
@@ -72,7 +76,7 @@ protected:
         auto step = run(exchange.start(responses[0]));
         for (std::size_t i = 1;; ++i) {
             if (!step) return std::string(to_string(step.error().code())) + ": " + step.error().detail();
-            if (auto* verified = std::get_if<Verified>(&*step)) return "ok " + verified->account.address;
+            if (auto* verified = std::get_if<Verified>(&*step)) return shown(*verified);
             challenges.push_back(std::get<Challenge>(*step).text);
             if (i == responses.size()) return "challenge";
             step = run(exchange.respond(*responses[i]));
@@ -90,7 +94,7 @@ protected:
             if (!step) return std::string(to_string(step.error().code())) + ": " + step.error().detail();
             if (auto* verified = std::get_if<Verified>(&*step)) {
                 EXPECT_EQ(client.result, GSASL_OK) << "the client is content with the server too";
-                return "ok " + verified->account.address;
+                return shown(*verified);
             }
             challenges.push_back(std::get<Challenge>(*step).text);
             auto answer = client.answer(challenges.back());
@@ -341,6 +345,46 @@ TEST_F(ExchangeTest, TheDefaultDomainCompletesWhatAPersonTypedAndNoCertificateOr
     channel.addresses = {"bob@example.org"};
     EXPECT_EQ(play("EXTERNAL", {"bob"}), "ok bob@example.org");
     EXPECT_EQ(play("PLAIN", {"\0bob\0pencil"s}), "ok bob@example.org");
+}
+
+TEST_F(ExchangeTest, TheNameThatAuthenticatesMayHaveAMailbox) {
+    add("bob+own", "other");
+    const std::string name = "bob+Junk@example.org";
+    std::map<Gsasl_property, std::string> who{{GSASL_AUTHID, name}, {GSASL_PASSWORD, "pencil"}};
+    for (auto mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"})
+        EXPECT_EQ(play_gnu(mechanism, who), "ok bob@example.org in Junk") << mechanism;
+    who[GSASL_PASSWORD] = "wrong";
+    for (auto mechanism : {"PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"})
+        EXPECT_EQ(play_gnu(mechanism, who), "denied: wrong password") << mechanism;
+    who[GSASL_PASSWORD] = "a secret of both";
+    EXPECT_EQ(play_gnu("CRAM-MD5", who), "ok bob@example.org in Junk");
+    who[GSASL_AUTHID] = "bob+own@example.org";
+    who[GSASL_PASSWORD] = "other";
+    EXPECT_EQ(play_gnu("SCRAM-SHA-256", who), "ok bob+own@example.org") << "an account goes first";
+    who[GSASL_PASSWORD] = "pencil";
+    EXPECT_EQ(play_gnu("SCRAM-SHA-256", who), "denied: wrong password");
+    EXPECT_EQ(play("PLAIN", {name + "\0"s + name + "\0pencil"s}), "ok bob@example.org in Junk");
+    EXPECT_EQ(play("PLAIN", {"bob@example.org\0"s + name + "\0pencil"s}), "denied: unknown user")
+        << "the other identity has to be the same name";
+    channel.addresses = {"nobody+x@example.org", "bob@example.org"};
+    EXPECT_EQ(play("EXTERNAL", {name}), "ok bob@example.org in Junk");
+    EXPECT_EQ(play("EXTERNAL", {""}), "ok bob@example.org");
+    EXPECT_EQ(play("XOAUTH2", {"user=" + name + "\1auth=Bearer for.bob\1\1"}), "ok bob@example.org in Junk");
+    // What somebody else says of an account has no detail.
+    channel.addresses = {name};
+    EXPECT_EQ(play("EXTERNAL", {""}), "denied: unknown user");
+    EXPECT_EQ(play("OAUTHBEARER", {"n,,\1auth=Bearer for.bob+Junk\1\1", "\1"}), "denied: unknown user");
+    auto apop = run(check_apop(authenticator(), channel, name, "<1@x>", "0123456789abcdef0123456789abcdef"));
+    EXPECT_EQ(apop.error().detail(), "wrong digest");
+}
+
+TEST_F(ExchangeTest, AChallengeIsTheSameWhateverMailboxIsNamed) {
+    auto ask = [&](const std::string& name) {
+        EXPECT_EQ(play("SCRAM-SHA-256", {"n,,n=" + name + ",r=abc"}), "challenge") << name;
+        return challenges.back().substr(challenges.back().find(",s="));
+    };
+    for (std::string name : {"bob", "carol", "off", "nobody"})
+        EXPECT_EQ(ask(name + "+x@example.org"), ask(name + "@example.org")) << "whether there is such an account";
 }
 
 TEST_F(ExchangeTest, BearerTokensNameTheAccount) {

@@ -51,7 +51,8 @@ TEST_F(Devices, AreKeptAsTheyWereAdded) {
                   .services = static_cast<std::uint8_t>(Service::pop3),
                   .networks = {"192.0.2.0/24", "2001:db8::/32"},
                   .expires = clock.now() + std::chrono::hours(24),
-                  .read_only = true};
+                  .read_only = true,
+                  .mailboxes = {1, 7, 1u << 31}};
     ASSERT_TRUE(run(directory.add_device(bob, wanted)));
     auto found = *run(directory.device(bob, 77));
     ASSERT_TRUE(found);
@@ -63,6 +64,7 @@ TEST_F(Devices, AreKeptAsTheyWereAdded) {
     EXPECT_EQ(found->networks, wanted.networks);
     EXPECT_EQ(found->expires, wanted.expires);
     EXPECT_TRUE(found->read_only);
+    EXPECT_EQ(found->mailboxes, wanted.mailboxes);
     EXPECT_EQ(found->created, clock.now());
     EXPECT_FALSE(*run(directory.device(carol, 77))) << "another account's";
 }
@@ -80,6 +82,27 @@ TEST_F(Devices, HaveANameAndAnIdOfTheirOwn) {
     tablet.name = "old tablet";
     ASSERT_TRUE(run(directory.set_device(bob, tablet)));
     EXPECT_EQ(names(bob), (std::set<std::string>{"phone", "old tablet"}));
+}
+
+TEST_F(Devices, HaveOnlySoManyMailboxes) {
+    std::vector<std::uint32_t> mailboxes(kDeviceMailboxes + 1, 1);
+    EXPECT_EQ(refused(bob, {.id = 1, .name = "phone", .mailboxes = mailboxes}), Errc::invalid);
+    mailboxes.pop_back();
+    EXPECT_TRUE(run(directory.add_device(bob, {.id = 1, .name = "phone", .mailboxes = mailboxes})));
+}
+
+TEST_F(Devices, AStampChangesWithTheKeysAlone) {
+    auto stamp = [&] { return *run(directory.keys_stamp(bob)); };
+    const auto before = stamp();
+    auto phone = add(bob, "phone");
+    EXPECT_EQ(stamp(), before) << "it has no SCRAM keys";
+    EXPECT_TRUE(run(directory.set_password("bob@example.org", {"{PLAIN}y", "keys"})));
+    const auto after = stamp();
+    EXPECT_NE(after, before);
+    phone.scram_keys = "others";
+    EXPECT_TRUE(run(directory.set_device(bob, phone)));
+    EXPECT_NE(stamp(), after);
+    EXPECT_EQ(run(directory.keys_stamp(AccountId(999'999))).error().code(), Errc::not_found);
 }
 
 TEST_F(Devices, AreOnlySoMany) {

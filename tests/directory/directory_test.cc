@@ -442,11 +442,32 @@ TEST_F(DirectoryTest, TellsTheOneSpellingOfAnAddress) {
     EXPECT_EQ(directory.canonical("no address"), "no address");
 }
 
+TEST_F(DirectoryTest, SplitsTheDetailFromWhatPeopleType) {
+    struct Case {
+        std::string_view text, address, detail;
+    };
+    for (auto [text, address, detail] : {
+             Case{"bob+junk@example.org", "bob@example.org", "junk"},
+             {"bob+a+b@example.org", "bob@example.org", "a+b"},
+             {"bob+@example.org", "bob@example.org", ""},
+             {"bob+a b/c@example.org", "bob@example.org", "a b/c"},
+             {"bob+junk", "bob", "junk"},
+             {"++x@example.org", "+@example.org", "x"},
+         }) {
+        auto parts = directory.split_detail(text);
+        ASSERT_TRUE(parts) << text;
+        EXPECT_EQ(parts->address, address);
+        EXPECT_EQ(parts->detail, detail);
+    }
+    for (auto text : {"bob@example.org", "", "@", "+", "+bob@example.org", "bob@example+org", "\"bob+x\"@example.org"})
+        EXPECT_FALSE(directory.split_detail(text)) << text;
+}
+
 }  // namespace
 TEST_F(DirectoryTest, AnAccountsSettingsStayUntilTheyAreTakenBack) {
     domain("example.org");
     account("jane@example.org", "{PLAIN}x");
-    AccountSettings settings{.expire_days = 30, .login_delay = 900};
+    AccountSettings settings{.expire_days = 30, .login_delay = 900, .keep_deleted = true};
     ASSERT_TRUE(test::run(directory.set_settings("Jane@Example.org", settings)));
     ASSERT_TRUE(test::run(directory.set_password("jane@example.org", "{PLAIN}y")));
     EXPECT_EQ(find("jane@example.org").settings, settings);

@@ -74,6 +74,27 @@ def test_a_devices_view(make_server):
     run_suite(server, "a device's own view", accounts=devices)
 
 
+def test_a_device_that_sees_several_mailboxes(make_server):
+    """What comes to INBOX is numbered among what Junk holds, in its own view of both; the suite empties it first."""
+    server = make_server(auth={"failures_per_pair": 1_000_000})
+    devices = accounts(server)
+    for account in devices:
+        server.cli("deliver", account["name"], "--mailbox", "Junk", input="Subject: junk\n\nText.\n")
+        device = server.cli("device", "add", account["name"], "--name", "suite", "--mailbox", "INBOX,Junk")
+        account["password"] = device["password"]
+    run_suite(server, "a device that sees INBOX and Junk", accounts=devices)
+
+
+def test_a_mailbox_by_the_login_name(make_server):
+    """The suite's mail to user+Junk@ is filed into that mailbox, and fetched from there."""
+    server = make_server(auth={"failures_per_pair": 1_000_000}, addresses={"detail_files": True})
+    named = accounts(server)
+    for account in named:
+        server.cli("mailbox", "list", account["name"])  # makes the default ones
+        account["name"] = account["name"].replace("@", "+Junk@")
+    run_suite(server, "a mailbox by the login name", accounts=named)
+
+
 def test_a_delay_between_logins(make_server):
     """LOGIN-DELAY has a server of its own, because on the others it would only make the suite wait."""
     server = make_server(pop3={"login_delay": "2s"})

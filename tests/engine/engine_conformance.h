@@ -452,7 +452,7 @@ TYPED_TEST_P(EngineConformance, AFencedCommitNeedsItsLease) {
     auto fenced = [&](FencingToken token) {
         Batch batch;
         batch.put("k" + std::to_string(token.value), "v");
-        batch.fence = Batch::Fence{"pop3", token};
+        batch.fences.push_back({"pop3", token});
         return d.commit(this->one_, std::move(batch));
     };
     auto lease = d.lease(this->one_, "pop3");
@@ -467,6 +467,16 @@ TYPED_TEST_P(EngineConformance, AFencedCommitNeedsItsLease) {
     EXPECT_EQ(code_of(fenced(token)), Errc::denied) << "another holder's lease is not ours";
     EXPECT_EQ(*d.number(this->one_), *number);
     EXPECT_TRUE(fenced((*next)->token()));
+    auto twice = [&](FencingToken other) {
+        Batch batch;
+        batch.put("twice", "v");
+        batch.fences = {{"pop3", (*next)->token()}, {"other", other}};
+        return d.commit(this->one_, std::move(batch));
+    };
+    EXPECT_EQ(code_of(twice((*next)->token())), Errc::denied) << "each lease counts";
+    auto other = d.lease(this->one_, "other");
+    ASSERT_TRUE(other);
+    EXPECT_TRUE(twice((*other)->token()));
 }
 
 TYPED_TEST_P(EngineConformance, WatchersHearOfCommitsToTheirPartition) {

@@ -67,7 +67,7 @@ TEST(MemoryEngine, ABrokenLeaseDeniesItsHolder) {
     engine.break_lease(PartitionId(1), "pop3");
     Batch batch;
     batch.put("k", "v");
-    batch.fence = Batch::Fence{"pop3", (*lease)->token()};
+    batch.fences.push_back({"pop3", (*lease)->token()});
     EXPECT_EQ(code_of(d.commit(PartitionId(1), std::move(batch))), Errc::denied);
     auto next = d.lease(PartitionId(1), "pop3");
     ASSERT_TRUE(next);

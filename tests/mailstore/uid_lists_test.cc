@@ -78,6 +78,33 @@ TEST_F(UidListsTest, AreReadAnewWhenTheLogDoesNotReachBack) {
     EXPECT_EQ(read(store, kInbox)->messages.size(), 1u);
 }
 
+// A commit that flags two messages shows in both or in neither, whenever it comes while the list is brought up to date.
+TEST_F(UidListsTest, AreAsOfOneMoment) {
+    append("x");
+    append("y");
+    read(store_, kInbox);
+    for (int delay = 0; delay < 40; ++delay) {
+        const auto how = delay % 2 ? FlagChange::How::remove : FlagChange::How::add;
+        ASSERT_TRUE(run(store_.change_flags(kAccount, kInbox, uids({1}), {how, bits_of(Flag::seen), {}, {}})));
+        asio::io_context context(1);
+        std::shared_ptr<const MessageList> list;
+        auto read_list = [&]() -> Task<> { list = *co_await store_.list_uids(kAccount, kInbox); };
+        auto flag_both = [&]() -> Task<> {
+            const auto executor = co_await asio::this_coro::executor;
+            for (int n = 0; n < delay; ++n) co_await asio::post(executor, use_awaitable);
+            EXPECT_TRUE(
+                co_await store_.change_flags(kAccount, kInbox, uids({1, 2}), {how, bits_of(Flag::flagged), {}, {}}));
+        };
+        asio::co_spawn(context, read_list(), asio::detached);
+        asio::co_spawn(context, flag_both(), asio::detached);
+        context.run();
+        ASSERT_EQ(list->messages.size(), 2u);
+        EXPECT_EQ(list->messages[0].flags & bits_of(Flag::flagged), list->messages[1].flags & bits_of(Flag::flagged))
+            << "after " << delay << " steps";
+        expect_as_read_anew(kInbox);
+    }
+}
+
 TEST_F(UidListsTest, OfAMailboxThatIsGoneAreNotGivenOut) {
     const auto other = add("Other").id;
     append_to("Other", "x");

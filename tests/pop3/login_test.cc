@@ -1,4 +1,5 @@
 // The way to a login: USER and PASS, AUTH, STLS, and their order.
+#include "auth/device_password.h"
 #include "tests/pop3/world.h"
 
 namespace {
@@ -228,6 +229,138 @@ TEST_F(Pop3Login, SaysGoodbyeWhenTheServerStopsAndNothingWhenTheTimeIsUp) {
     EXPECT_EQ(talk({.flights = {}, .end = Errc::timed_out}).output, "+OK Poplar ready\r\n");
     EXPECT_EQ(talk({.flights = {"AUTH PLAIN\r\n"}, .end = Errc::cancelled}).output,
               "+OK Poplar ready\r\n+ \r\n-ERR [SYS/TEMP] server is shutting down, try again later\r\n");
+}
+
+/// fred's mailboxes, and what devices of his see of them.
+class Pop3Mailboxes : public test::Pop3World {
+protected:
+    Pop3Mailboxes() {
+        for (auto [name, use] : {std::pair("Spam", mailstore::SpecialUse::junk), {"Lists/asio", {}}})
+            ids_[name] = test::run(store_.add_mailbox(fred_, name, use))->id;
+        deliver(mailstore::kInbox, 1);
+        deliver(ids_["Spam"], 2);
+        deliver(ids_["Lists/asio"], 3);
+    }
+    /// A message of so many octets.
+    void deliver(mailstore::MailboxId mailbox, std::size_t octets) {
+        auto writer = store_.stage();
+        ASSERT_TRUE(test::run(writer->write(std::string(octets, 'x'))));
+        mailstore::NewMessage message{"", *test::run(writer->finish(octets, 1)), ""};
+        message.mailbox = mailbox;
+        ASSERT_TRUE(test::run(store_.append(fred_, std::move(message))));
+        clock_.advance(std::chrono::seconds(1));
+    }
+    /// The answer to PASS.
+    std::string log_in(const std::string& name, const std::string& password = " pass word ") {
+        auto output = say("USER " + name + "\r\nPASS " + password + "\r\nQUIT\r\n");
+        output.erase(0, output.find("\r\n") + 2);
+        return output.substr(0, output.find("\r\n") + 2);
+    }
+    /// With a view of its own of these mailboxes. Returns its password.
+    std::string add_device(const std::vector<std::string>& mailboxes, bool own_view = true) {
+        auto password = auth::make_device_password(*test::run(directory_.free_device_id(fred_)));
+        directory::Device device{.id = password.device, .name = std::to_string(password.device)};
+        device.secret = auth::hash_device_secret(password.secret);
+        device.own_view = own_view;
+        for (const auto& name : mailboxes) device.mailboxes.push_back(ids_.at(name).value);
+        EXPECT_TRUE(test::run(directory_.add_device(fred_, device)));
+        auto its = mailboxes;
+        if (its.empty()) its = {"INBOX"};
+        for (const auto& name : its)
+            EXPECT_TRUE(test::run(store_.make_view(fred_, {mailstore::view_of_device(device.id), ids_.at(name)},
+                                                   mailstore::kFromTheFirst)));
+        return auth::grouped(password);
+    }
+
+    static constexpr std::string_view kNone = "-ERR [AUTH] there is no such mailbox\r\n";
+    std::map<std::string, mailstore::MailboxId> ids_{{"INBOX", mailstore::kInbox}};
+};
+
+TEST_F(Pop3Mailboxes, AreOpenedByTheDetailOfTheLoginName) {
+    EXPECT_EQ(log_in("fred@example.test"), "+OK 1 messages (1 octets)\r\n");
+    EXPECT_EQ(log_in("fred+spam@example.test"), "+OK 1 messages (2 octets)\r\n");
+    EXPECT_EQ(log_in("Fred+JUNK@example.test"), "+OK 1 messages (2 octets)\r\n") << "by its use";
+    EXPECT_EQ(log_in("fred+lists/ASIO@example.test"), "+OK 1 messages (3 octets)\r\n");
+    EXPECT_EQ(log_in("fred+inbox@example.test"), "+OK 1 messages (1 octets)\r\n");
+    // base64 of NUL "fred+spam@example.test" NUL " pass word "
+    EXPECT_TRUE(say("AUTH PLAIN AGZyZWQrc3BhbUBleGFtcGxlLnRlc3QAIHBhc3Mgd29yZCA=\r\n").contains("(2 octets)"));
+}
+
+TEST_F(Pop3Mailboxes, AnUnknownOneIsToldToNobodyWithoutThePassword) {
+    for (std::string detail : {"nowhere", "", "trash", "spam/", "%", "none"}) {
+        const auto name = "fred+" + detail + "@example.test";
+        EXPECT_EQ(log_in(name), kNone) << "never INBOX";
+        EXPECT_EQ(log_in(name, "wrong"), kWrong);
+    }
+    EXPECT_EQ(log_in("fred+spam@example.test", "wrong"), kWrong);
+    EXPECT_EQ(log_in("nobody+spam@example.test"), kWrong);
+}
+
+TEST_F(Pop3Mailboxes, HaveDeletionsOfTheirOwn) {
+    EXPECT_EQ(say("USER fred+spam@example.test\r\nPASS  pass word \r\nDELE 1\r\nQUIT\r\n"),
+              "+OK send the password\r\n+OK 1 messages (2 octets)\r\n+OK deleted\r\n"
+              "+OK goodbye, messages deleted: 1\r\n");
+    EXPECT_EQ(log_in("fred+spam@example.test"), "+OK 0 messages (0 octets)\r\n");
+    EXPECT_EQ(log_in("fred@example.test"), "+OK 1 messages (1 octets)\r\n");
+    EXPECT_EQ(test::run(store_.list_retained(fred_, 0, 10))->front().mailbox, "Spam");
+}
+
+TEST_F(Pop3Mailboxes, HaveLocksAndLoginDelaysOfTheirOwn) {
+    options_.policy.login_delay = std::chrono::seconds(900);
+    auto held = test::run(store_.open_maildrop(fred_, {mailstore::kClassicView, {ids_["Spam"]}}));
+    ASSERT_TRUE(held);
+    EXPECT_TRUE(log_in("fred+spam@example.test").starts_with("-ERR [IN-USE] "));
+    EXPECT_TRUE(log_in("fred@example.test").starts_with("+OK "));
+    held->reset();
+    EXPECT_TRUE(log_in("fred+spam@example.test").starts_with("+OK "));
+    EXPECT_TRUE(log_in("fred+spam@example.test").starts_with("-ERR [LOGIN-DELAY] "));
+    EXPECT_TRUE(log_in("fred+junk@example.test").starts_with("-ERR [LOGIN-DELAY] ")) << "by whatever name";
+    EXPECT_TRUE(log_in("fred@example.test").starts_with("-ERR [LOGIN-DELAY] "));
+    EXPECT_TRUE(log_in("fred+lists@example.test").starts_with("+OK "));
+    EXPECT_TRUE(log_in("fred@example.test", add_device({"INBOX", "Spam"})).starts_with("+OK ")) << "other views";
+    EXPECT_TRUE(log_in("fred@example.test", add_device({"INBOX", "Spam"}, false)).starts_with("-ERR [LOGIN-DELAY] "));
+}
+
+TEST_F(Pop3Mailboxes, OfADeviceAreItsMaildrop) {
+    const auto phone = add_device({}), filter = add_device({"Spam"}), all = add_device({"Spam", "INBOX", "Lists/asio"});
+    EXPECT_EQ(log_in("fred@example.test", phone), "+OK 1 messages (1 octets)\r\n");
+    EXPECT_EQ(log_in("fred@example.test", filter), "+OK 1 messages (2 octets)\r\n");
+    EXPECT_EQ(log_in("fred@example.test", all), "+OK 3 messages (6 octets)\r\n");
+    EXPECT_EQ(log_in("fred+junk@example.test", all), "+OK 1 messages (2 octets)\r\n");
+    EXPECT_EQ(log_in("fred+junk@example.test", filter), "+OK 1 messages (2 octets)\r\n");
+    EXPECT_EQ(log_in("fred+inbox@example.test", phone), "+OK 1 messages (1 octets)\r\n");
+    EXPECT_EQ(log_in("fred+junk@example.test", phone), kNone) << "it was not given to it";
+    EXPECT_EQ(log_in("fred+inbox@example.test", filter), kNone);
+    ASSERT_TRUE(test::run(store_.remove_mailbox(fred_, "Spam", "imap")));
+    EXPECT_TRUE(log_in("fred@example.test", filter).starts_with("-ERR [SYS/PERM] ")) << "never INBOX in its place";
+    EXPECT_EQ(log_in("fred@example.test", all), "+OK 2 messages (4 octets)\r\n");
+}
+
+TEST_F(Pop3Mailboxes, OfADeviceAreListedInOrderOfArrivalAndCutAtTheEnd) {
+    const auto password = add_device({"Lists/asio", "Spam", "INBOX"});
+    deliver(mailstore::kInbox, 4);
+    auto say_as_device = [&](const std::string& input) {
+        auto output = say("USER fred@example.test\r\nPASS " + password + "\r\n" + input + "QUIT\r\n");
+        return output.substr(output.find("\r\n", output.find("\r\n") + 2) + 2);
+    };
+    const std::string first = say_as_device("LIST\r\nUIDL\r\n");
+    EXPECT_TRUE(first.starts_with("+OK number and octets follow\r\n1 1\r\n2 2\r\n3 3\r\n4 4\r\n.\r\n")) << first;
+    EXPECT_EQ(say_as_device("LIST\r\nUIDL\r\n"), first) << "as it was kept";
+    EXPECT_EQ(say_as_device("DELE 2\r\nDELE 4\r\n"),
+              "+OK deleted\r\n+OK deleted\r\n+OK goodbye, messages deleted: 2\r\n");
+    EXPECT_EQ(say_as_device("LIST\r\nRETR 2\r\n"),
+              "+OK number and octets follow\r\n1 1\r\n2 3\r\n.\r\n+OK 3 octets\r\nxxx.\r\n+OK goodbye\r\n");
+    EXPECT_EQ(log_in("fred+spam@example.test"), "+OK 1 messages (2 octets)\r\n") << "hidden in the device's view alone";
+}
+
+TEST_F(Pop3Mailboxes, KeepWhatIsDeletedWhereTheAccountWantsIt) {
+    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.keep_deleted = true})));
+    for (auto name : {"fred@example.test", "fred+spam@example.test"}) {
+        say("USER " + std::string(name) + "\r\nPASS  pass word \r\nDELE 1\r\nQUIT\r\n");
+        EXPECT_EQ(log_in(name), "+OK 0 messages (0 octets)\r\n");
+    }
+    EXPECT_EQ(stored_messages(), 3u);
+    EXPECT_TRUE(test::run(store_.list_retained(fred_, 0, 10))->empty());
 }
 
 }  // namespace

@@ -114,6 +114,20 @@ TEST_F(SessionLogin, ARightPasswordWithoutItsSecondFactorIsRefusedAndCounted) {
     EXPECT_EQ(open_sessions_.count(), 0u);
 }
 
+TEST_F(SessionLogin, ANameHasADetailWhereTheProtocolOpensMailboxesByIt) {
+    begin({});
+    EXPECT_EQ(why(password("fred+junk@example.test", "pass word")), Why::wrong);
+    EXPECT_EQ(why(password("fred+junk@example.test", "wrong")), Why::wrong);
+    begin({},
+          {.login_event = "test.login", .failure_event = "test.failed", .details = LoginTerms::Details::name_mailbox});
+    auto proved = password("fred+Junk@example.test", "pass word");
+    ASSERT_TRUE(proved);
+    EXPECT_EQ(proved->account, fred_);
+    EXPECT_EQ(proved->mailbox, "Junk");
+    EXPECT_EQ(password("fred@example.test", "pass word")->mailbox, std::nullopt);
+    EXPECT_EQ(why(password("fred+Junk@example.test", "wrong")), Why::wrong);
+}
+
 TEST_F(SessionLogin, ThoseWhoAreInAreOustedWhenTheAccountChanges) {
     begin({});
     auto proved = password("fred@example.test", "pass word");

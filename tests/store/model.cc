@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "engine/local/local_engine.h"
 #include "tests/engine/local_store.h"
@@ -155,16 +156,17 @@ private:
         std::string text;
         bool live = true;
         Timestamp expires{};
-        std::set<mailstore::ViewId> deleted = {};  // in these views of INBOX, while it is there
+        std::set<mailstore::ViewId> deleted = {};  // in these views of the mailbox that it is in
         std::string retained_from = {};            // what its mailbox was called when it was deleted; "" for INBOX
     };
     using Names = std::map<MailboxId, std::string>;
+    using Views = std::map<MailboxId, std::set<mailstore::ViewId>>;  // those that have a row; of some mailboxes none
     struct Backup {
         std::vector<Known> known;
         mailstore::OrderKey last_order;
         bool purged = false;
         Names names;
-        std::set<mailstore::ViewId> views;
+        Views views;
     };
     /// The knowledge of somebody who only reads the account's change log: the flags of each UID of each mailbox.
     struct Reader {
@@ -174,7 +176,10 @@ private:
     };
     struct Session {
         std::unique_ptr<Maildrop> maildrop;
-        std::vector<std::string> ids;  // as of its login
+        mailstore::WantedMaildrop wanted;
+        std::vector<std::string> ids = {};  // as of its login
+
+        bool sees(MailboxId id) const { return std::ranges::find(wanted.mailboxes, id) != wanted.mailboxes.end(); }
     };
 
     void start() {
@@ -233,22 +238,34 @@ private:
     void open_session(const ModelStep& step) {
         auto& session = sessions_[step.a % 2];
         if (session) return;
-        // Mostly the classic view: while it is the only one, what is deleted there leaves INBOX.
-        const mailstore::ViewId view(step.b % 7 < 2 ? 1 + step.b % 2 : 0);
+        // Mostly the classic view of INBOX: while it is the only one, what is deleted there leaves the mailbox.
+        mailstore::WantedMaildrop wanted(mailstore::ViewId(step.b % 7 < 2 ? 1 + step.b % 2 : 0), {mailstore::kInbox});
+        if (step.a % 5 == 0) wanted.mailboxes = {any_mailbox(step.b)};
+        if (step.a % 5 == 1) wanted.mailboxes.push_back(any_mailbox(step.b));
+        if (step.b % 11 == 0) wanted.when_all_deleted = mailstore::WhenAllDeleted::keep;
         const auto& beside = sessions_[1 - step.a % 2];
-        const bool other = beside && beside->maildrop->view() == view;
-        if (view != mailstore::kClassicView)
-            value_of(run(store_->make_view(kAccount, view, mailstore::kFromTheFirst)), "make_view");
-        auto opened = run(store_->open_maildrop(kAccount, view));
-        if (view != mailstore::kClassicView) views_.insert({mailstore::kClassicView, view});
-        expect(opened.has_value() != other, "{}",
-               other ? "a second session got the maildrop" : "the maildrop is in use");
+        auto is_held = [&](MailboxId id) { return beside && beside->wanted.view == wanted.view && beside->sees(id); };
+        const bool held = std::ranges::any_of(wanted.mailboxes, is_held);
+        if (wanted.view != mailstore::kClassicView)
+            for (auto id : wanted.mailboxes) {
+                value_of(run(store_->make_view(kAccount, {wanted.view, id}, mailstore::kFromTheFirst)), "make_view");
+                views_[id].insert({mailstore::kClassicView, wanted.view});
+            }
+        auto opened = run(store_->open_maildrop(kAccount, wanted));
+        expect(opened.has_value() != held, "{}", held ? "a second session got the maildrop" : "the maildrop is in use");
         if (!opened) return;
-        session.emplace();
-        session->maildrop = std::move(*opened);
+        session.emplace(std::move(*opened), wanted);
+        std::vector<const Known*> shown;
+        for (const auto& [id, name] : names_)
+            for (const auto* one : live_in(id))
+                if (session->sees(id) && !one->deleted.contains(wanted.view)) shown.push_back(one);
+        // One mailbox has its own order; several together have that of arrival.
+        if (wanted.mailboxes.front() != wanted.mailboxes.back())
+            std::ranges::sort(shown, {}, [](const Known* one) {
+                return std::tuple(one->message.received, one->message.mailbox, one->message.order);
+            });
         std::uint64_t octets = 0;
-        for (const auto* one : live_in(mailstore::kInbox)) {
-            if (one->deleted.contains(view)) continue;
+        for (const auto* one : shown) {
             session->ids.push_back(one->message.unique_id);
             octets += one->message.octets;
         }
@@ -290,15 +307,22 @@ private:
         for (std::size_t i = 0; i < list.size(); ++i)
             if (step.a >> (i * 7 % 61) & 1) numbers.push_back(static_cast<std::uint32_t>(i + 1));
         value_of(run(session->maildrop->remove(numbers)), "the session's deletions");
+        const auto& wanted = session->wanted;
+        const bool several = wanted.mailboxes.front() != wanted.mailboxes.back();
         for (auto number : numbers) {
-            // One that was moved meanwhile is not in the maildrop any more, even if it came back to another place.
+            // One that was moved meanwhile is not in a maildrop of one mailbox any more, even if it came back to
+            // another place. In one of several it is, as long as it is in one of them.
             auto* one = find(session->ids[number - 1]);
             const auto& listed = list[number - 1];
-            if (!one || one->message.mailbox != mailstore::kInbox || one->message.order != listed.order) continue;
-            if (views_.empty())
+            if (!one || !one->live || !session->sees(one->message.mailbox)) continue;
+            if (!several && one->message.order != listed.order) continue;
+            auto& views = views_[one->message.mailbox];
+            if (views.empty() && wanted.when_all_deleted == mailstore::WhenAllDeleted::keep)
+                views.insert(mailstore::kClassicView);
+            if (views.empty())
                 retain(listed.unique_id);
-            else if (one->live)
-                one->deleted.insert(session->maildrop->view());
+            else
+                one->deleted.insert(wanted.view);
         }
         for (auto& one : sessions_)
             if (one && &*one == session) one.reset();
@@ -431,6 +455,7 @@ private:
         if (!done) return;
         for (const auto* one : live_in(id)) retain(one->message.unique_id);
         names_.erase(id);
+        views_.erase(id);
     }
 
     void change_flags(const ModelStep& step) {
@@ -478,7 +503,7 @@ private:
         }
         for (auto& [one, message] : moved_) {
             one->message = message;
-            one->deleted.clear();
+            std::erase_if(one->deleted, [&](auto view) { return !views_[to].contains(view); });
         }
         moved_.clear();
         for (auto& one : copied) known_.push_back(std::move(one));
@@ -497,26 +522,31 @@ private:
     }
 
     void change_views(const ModelStep& step) {
-        auto retain_if = [this](auto is_unwanted) {
+        auto retain_if = [this](MailboxId id, auto is_unwanted) {
             std::vector<std::string> unwanted;
-            for (const auto* one : live_in(mailstore::kInbox))
+            for (const auto* one : live_in(id))
                 if (is_unwanted(one->deleted)) unwanted.push_back(one->message.unique_id);
-            for (const auto& id : unwanted) retain(id);
+            for (const auto& unique_id : unwanted) retain(unique_id);
         };
         const mailstore::ViewId view(1 + step.b % 2);
         for (const auto& session : sessions_)
-            if (session && session->maildrop->view() == view) return;
+            if (session && session->wanted.view == view) return;
         if (step.a % 4 != 0) {
             value_of(run(store_->let_go(kAccount)), "let_go");
-            if (!views_.empty()) retain_if([this](const auto& deleted) { return deleted == views_; });
+            for (const auto& [id, views] : views_)
+                if (!views.empty()) retain_if(id, [&](const auto& deleted) { return deleted == views; });
             return;
         }
-        value_of(run(store_->drop_view(kAccount, view)), "drop_view");
-        if (views_.erase(view) == 0) return;
-        for (auto& one : known_) one.deleted.erase(view);
-        if (views_.size() > 1) return;
-        retain_if([](const auto& deleted) { return !deleted.empty(); });
-        views_.clear();
+        const auto id = any_mailbox(step.a / 4);
+        auto& views = views_[id];
+        const bool alone = views == std::set{mailstore::kClassicView};  // what was deleted was kept
+        value_of(run(store_->drop_view(kAccount, {view, id})), "drop_view");
+        if (views.erase(view) == 0 && !alone) return;
+        for (auto& one : known_)
+            if (one.message.mailbox == id) one.deleted.erase(view);
+        if (views.size() > 1) return;
+        retain_if(id, [](const auto& deleted) { return !deleted.empty(); });
+        views.clear();
     }
 
     /// Structures fit the messages. A thread is a message's for ever, whatever was kept of others meanwhile.
@@ -712,7 +742,7 @@ private:
     std::array<std::optional<Session>, 2> sessions_;
     std::vector<Known> known_;
     Names names_{{mailstore::kInbox, "INBOX"}};
-    std::set<mailstore::ViewId> views_;  // the classic one included; empty: that is the only one
+    Views views_;
     std::array<Reader, 3> readers_;
     std::vector<std::pair<Known*, StoredMessage>> moved_;
     std::optional<Backup> backup_;

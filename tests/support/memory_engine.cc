@@ -253,9 +253,9 @@ Task<Result<ChangeNumber>> MemoryEngine::commit(PartitionId partition, Batch bat
         std::lock_guard lock(state_->mutex);
         auto& to = state_->partitions[partition];
         if (expected && to.number != *expected) co_return fail(Errc::conflict, "the change number is another");
-        if (batch.fence) {
-            auto held = to.leases.find(batch.fence->lease);
-            if (held == to.leases.end() || held->second != batch.fence->token)
+        for (const auto& fence : batch.fences) {
+            auto held = to.leases.find(fence.lease);
+            if (held == to.leases.end() || held->second != fence.token)
                 co_return fail(Errc::denied, "the lease is not held any more");
         }
         for (const auto& put : batch.puts)

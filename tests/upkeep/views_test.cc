@@ -48,7 +48,7 @@ protected:
     }
     std::uint64_t in_inbox(directory::AccountId account) { return run(store_.totals(account))->messages; }
     std::uint64_t tend() {
-        auto gone = run(tend_views(directory_, store_, account_, clock_.now()));
+        auto gone = run(tend_views(directory_, store_, *run(directory_.account(account_)), clock_.now()));
         EXPECT_TRUE(gone);
         return gone ? *gone : 0;
     }
@@ -106,6 +106,53 @@ TEST_F(TendViewsTest, DevicesThatDoNotFetchOrDeleteHoldNothingBack) {
     device.read_only = true;
     ASSERT_TRUE(run(directory_.set_device(account_, device)));
     EXPECT_EQ(tend(), 1u);
+}
+
+TEST_F(TendViewsTest, WhatAllHaveDeletedStaysWhereTheAccountKeepsIt) {
+    ASSERT_TRUE(run(directory_.set_settings("jane@example.org", {.keep_deleted = true})));
+    add_device(account_, 0);
+    append(account_);
+    delete_all(account_, view_of_device(0));
+    delete_all(account_, kClassicView);
+    EXPECT_EQ(tend(), 0u);
+    ASSERT_TRUE(run(directory_.remove_device(account_, 0)));
+    clock_.advance(std::chrono::hours(48));
+    EXPECT_EQ(tend(), 0u);
+    EXPECT_EQ(run(store_.views(account_))->size(), 1u) << "the classic one remembers what was deleted";
+    EXPECT_EQ((*run(store_.open_maildrop(account_)))->message_count(), 0u);
+    EXPECT_EQ(in_inbox(account_), 1u);
+    ASSERT_TRUE(run(directory_.set_settings("jane@example.org", {})));
+    tend();
+    EXPECT_EQ(in_inbox(account_), 0u);
+    EXPECT_EQ(run(store_.totals(account_))->retained_messages, 1u);
+    EXPECT_TRUE(run(store_.views(account_))->empty());
+}
+
+TEST_F(TendViewsTest, EachMailboxOfADeviceHasItsView) {
+    const auto junk = run(store_.add_mailbox(account_, "Junk"))->id,
+               lists = run(store_.add_mailbox(account_, "Lists"))->id;
+    add_device(account_, 0);
+    auto device = **run(directory_.device(account_, 0));
+    device.mailboxes = {mailstore::kInbox.value, junk.value, lists.value};
+    ASSERT_TRUE(run(directory_.set_device(account_, device)));
+    ASSERT_TRUE(run(store_.remove_mailbox(account_, "Lists", "imap")));
+    tend();
+    EXPECT_EQ(run(store_.views(account_))->size(), 4u) << "of INBOX and Junk";
+    mailstore::NewMessage message;
+    message.head = "Subject: x\r\n\r\n";
+    message.mailbox = junk;
+    ASSERT_TRUE(run(store_.append(account_, std::move(message))));
+    for (auto view : {view_of_device(0), kClassicView}) {
+        auto maildrop = run(store_.open_maildrop(account_, {view, {junk}}));
+        ASSERT_TRUE(maildrop);
+        ASSERT_TRUE(run((*maildrop)->remove({1})));
+    }
+    EXPECT_EQ(tend(), 1u);
+    device.mailboxes = {};
+    ASSERT_TRUE(run(directory_.set_device(account_, device)));
+    clock_.advance(std::chrono::hours(48));
+    tend();
+    EXPECT_EQ(run(store_.views(account_))->size(), 2u) << "of INBOX";
 }
 
 TEST_F(TendViewsTest, AViewWithoutItsDeviceGoesAfterADay) {

@@ -335,7 +335,8 @@ Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
         directory_.health().set(Health::Part::log, kNearlyFull);
         return fail(Errc::no_space, "less than min_free_space is left");
     }
-    if (batch.fence && !leases_.held(request.partition, *batch.fence)) return fail(Errc::denied, "the lease is lost");
+    for (const auto& fence : batch.fences)
+        if (!leases_.held(request.partition, fence)) return fail(Errc::denied, "the lease is lost");
     auto [it, fresh] = group.changes.try_emplace(request.partition);
     if (auto known = known_.find(request.partition); fresh && known != known_.end()) {
         it->second = known->second;

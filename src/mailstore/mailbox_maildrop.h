@@ -1,5 +1,5 @@
 #pragma once
-// The view of INBOX that a POP session holds (RFC 1939 s4): the classic one, or another.
+// The view of a mailbox that a POP session holds (RFC 1939 s4): the classic one, or another.
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,22 +17,23 @@ namespace poplar::mailstore {
 class Codec;
 
 /// The name of the lock that a session holds: a view has one of its own.
-std::string lease_of(ViewId view);
+std::string lease_of(MailboxView view);
 
 /// Of the list of all messages, or, with a view, of those that it shows.
-ListVersion version_of(const AccountRecord& record, ViewId id, const ViewRecord* view);
+ListVersion version_of(std::string generation, const MailboxRecord& mailbox, ViewId id, const ViewRecord* view);
 
-class InboxMaildrop final : public Maildrop {
+class MailboxMaildrop final : public Maildrop {
 public:
-    using Remove = std::function<Task<Result<>>(std::vector<Victim> victims, engine::Batch::Fence fence)>;
+    /// Changes::delete_in.
+    using Remove = std::function<Task<Result<>>(std::vector<Deletions> deletions)>;
 
-    /// `view`: null for the classic view of an account that has no other. `snapshot` is of the moment when `record` and
-    /// `view` were true.
-    InboxMaildrop(engine::Engine& engine, MessageLists& lists, AccountId account, std::unique_ptr<engine::Lease> lease,
-                  const AccountRecord& record, ViewId view_id, std::unique_ptr<const ViewRecord> view,
-                  std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec, Remove remove);
+    /// `view`: null for the classic view of a mailbox that has no other. `snapshot` is of the moment when `mailbox`,
+    /// which is the account's of this generation, and `view` were true.
+    MailboxMaildrop(engine::Engine& engine, MessageLists& lists, ViewOf of, std::unique_ptr<engine::Lease> lease,
+                    std::string generation, const MailboxRecord& mailbox, std::unique_ptr<const ViewRecord> view,
+                    std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec, Remove remove);
 
-    ViewId view() const override { return view_id_; }
+    ViewOf of() const override { return of_; }
     std::uint64_t message_count() const override { return totals_.messages; }
     std::uint64_t octets() const override { return totals_.octets; }
     std::uint64_t ascii_octets() const override { return totals_.ascii_octets(); }
@@ -46,12 +47,17 @@ public:
     void become_idle() override;
     Task<Result<>> remove(std::vector<std::uint32_t> numbers) override;
 
+    /// To be filled with what goes.
+    Deletions no_deletions() const;
+
 private:
     /// The messages of the snapshot from this place on; about so many are expected.
     Task<Result<MessageLists::List>> read(OrderKey first, std::uint64_t expected);
     Task<Result<>> load();
     /// A snapshot to read the list from. Errors: conflict.
     Task<Result<>> look_again();
+    /// Errors: not_found (the mailbox or the view is gone).
+    Task<Result<ListVersion>> version_in(std::shared_ptr<const engine::Snapshot> snapshot);
     /// The first place from this one on that the view may show.
     OrderKey shown_from(OrderKey order) const;
     engine::BodySeries& bodies();
@@ -63,9 +69,9 @@ private:
 
     engine::Engine& engine_;
     MessageLists& lists_;
-    AccountId account_;
+    const ViewOf of_;
+    const AccountId account_;
     std::unique_ptr<engine::Lease> lease_;
-    const ViewId view_id_;
     const std::unique_ptr<const ViewRecord> view_;  // as of login; null: all messages are shown
     MailboxTotals totals_;                          // of the live messages
     std::optional<ListVersion> version_;
