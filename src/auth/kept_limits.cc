@@ -25,11 +25,12 @@ std::string encode(const KeptLimits& limits) {
 }
 
 Result<KeptLimits> decode_limits(std::string_view octets) {
-    constexpr std::uint64_t kLongest = 1'000ULL * 366 * 24 * 3600 * 1000;  // of a time, so that it can be counted with
+    // So that they can be counted with, in nanoseconds, too.
+    constexpr std::uint64_t kLatest = 1'000ULL * 366 * 24 * 3600 * 1000, kLongest = kLatest / 10;
     KeptLimits limits;
     Decoder in(octets);
     const auto version = in.u8();
-    limits.kept = Timestamp(milliseconds(std::min(in.varint(), kLongest)));
+    limits.kept = Timestamp(milliseconds(std::min(in.varint(), kLatest)));
     while (in.ok() && !in.at_end()) {
         KeptLimits::One one;
         one.limit = in.string();
