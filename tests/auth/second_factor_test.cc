@@ -205,7 +205,10 @@ TEST_F(SecondFactorLogin, TwoHashesAreMadeHoweverAPasswordIsTypedAndOneWhereNoCo
     auto cost = [&](const std::string& typed) {
         constexpr int kRounds = 3;
         const auto begun = std::clock();
-        for (int i = 0; i < kRounds; ++i) login(typed);
+        for (int i = 0; i < kRounds; ++i) {
+            SteadyClock::move(options.failure_window + 1s);  // what was wrong a moment ago is not hashed again
+            login(typed);
+        }
         return static_cast<double>(std::clock() - begun) / kRounds;
     };
     const auto one = cost("secret");
