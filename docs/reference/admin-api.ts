@@ -50,6 +50,7 @@ export interface Account {
   needs_second_factor?: boolean;
   authenticator?: string;
   recovery_codes?: number;
+  when_all_deleted: string;
   messages?: number;
   octets?: number;
   retained_messages?: number;
@@ -581,11 +582,12 @@ export interface SetSettings {
   login_delay?: number | null;
   second_factor?: "none" | "optional" | "required" | null;
   second_factor_ways?: "totp" | "approval" | "device" | "certificate"[];
+  when_all_deleted?: string;
 }
 
 /** Set what an account has of its own in place of the configuration. */
 export async function setSettings(call: Call, request: SetSettings): Promise<Account> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay, second_factor: request.second_factor, second_factor_ways: request.second_factor_ways })) as Account;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay, second_factor: request.second_factor, second_factor_ways: request.second_factor_ways, when_all_deleted: request.when_all_deleted })) as Account;
 }
 
 /** List removed accounts whose mail is still kept. */
