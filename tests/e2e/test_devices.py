@@ -29,10 +29,13 @@ def devices(server):
 
 
 def log_in(server, password, **options):
-    """The reply to PASS."""
+    """The reply to PASS. The session is over then, and its lock free."""
     with server.pop3(**options) as client:
         client.ok(b"USER " + FRED.encode())
-        return client.command(b"PASS " + password.encode())
+        reply = client.command(b"PASS " + password.encode())
+        if reply.startswith(b"+OK"):
+            client.quit()
+        return reply
 
 
 def test_a_device_has_a_password_of_its_own_that_is_shown_once(server):

@@ -53,10 +53,13 @@ def devices(server):
 
 
 def log_in(server, name, password=PASSWORD):
-    """The reply to PASS."""
+    """The reply to PASS. The session is over then, and its lock free."""
     with server.pop3() as client:
         client.ok(b"USER " + name.encode())
-        return client.command(b"PASS " + password.encode())
+        reply = client.command(b"PASS " + password.encode())
+        if reply.startswith(b"+OK"):
+            client.quit()
+        return reply
 
 
 def fetch(server, name=FRED, password=PASSWORD, delete=()):
