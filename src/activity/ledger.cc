@@ -312,9 +312,12 @@ Task<Result<std::vector<Entry>>> Ledger::list(AccountId account, Wanted wanted) 
         }
     }
     std::ranges::sort(entries, {}, [](const Entry& entry) { return std::pair(entry.last, entry.first); });
-    if (entries.size() > wanted.limit)
-        entries.erase(entries.begin(), entries.end() - static_cast<std::ptrdiff_t>(wanted.limit));
-    co_return entries;
+    std::array<std::size_t, kKinds.size() + 1> counts{};
+    std::vector<Entry> latest;
+    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry)
+        if (counts[number_of(entry->kind)]++ < wanted.limit) latest.push_back(std::move(*entry));
+    std::ranges::reverse(latest);
+    co_return latest;
 }
 
 Task<Result<bool>> Ledger::forget_some(Timestamp now) {

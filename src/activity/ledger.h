@@ -46,7 +46,7 @@ public:
     struct Wanted {
         Timestamp since{};             ///< entries that ended later
         std::vector<Kind> kinds = {};  ///< none: all
-        std::size_t limit = 1000;      ///< at most so many: the latest
+        std::size_t limit = 1000;      ///< of each kind at most so many, the latest: guesses hide no deletion
     };
     /// The entries of an account, in order of their last time. Errors: the engine's; corrupt.
     Task<Result<std::vector<Entry>>> list(AccountId account, Wanted wanted);

@@ -235,6 +235,7 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     }
     auto policy = wanted_policy(wanted, settings.second_factor);
     if (!policy) co_return pass_on(policy);
+    const bool new_policy = *policy != settings.second_factor;
     settings.second_factor = *policy;
     if (const auto& given = wanted.when_all_deleted) {
         if (*given != "remove" && *given != "keep")
@@ -246,6 +247,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     co_await announce_settings(context);
     auto reply = described(*account);
     const auto json = api::to_json(reply);
+    if (new_policy)
+        note(context, account->id, activity::Kind::credential, "second factor " + api::dump(json["second_factor"]));
     log::info("admin.settings_set", {{"account", account->address},
                                      {"expire_days", api::dump(json["expire_days"])},
                                      {"login_delay", api::dump(json["login_delay"])},

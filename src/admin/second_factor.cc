@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "activity/ledger.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "auth/authenticator.h"
@@ -53,6 +54,7 @@ Task<Result<api::Enrollment>> enroll(Context& context, Caller, api::EnrollTotp w
     };
     auto begun = co_await context.directory.change_factors(account->id, std::nullopt, begin);
     if (!begun) co_return pass_on(begun);
+    note(context, account->id, activity::Kind::credential, "authenticator enrolled");
     log::info("admin.totp_enrolled", {{"account", account->address}});
     co_return api::Enrollment{account->address, auth::totp_secret_text(secret),
                               auth::totp_uri(context.hostname, account->address, secret), std::move(codes.shown)};
@@ -77,6 +79,7 @@ Task<Result<api::TotpConfirmation>> confirm(Context& context, Caller, api::Confi
     };
     auto confirmed = co_await context.directory.change_factors(account->id, std::nullopt, confirm);
     if (!confirmed) co_return pass_on(confirmed);
+    note(context, account->id, activity::Kind::credential, "authenticator confirmed");
     log::info("admin.totp_confirmed", {{"account", account->address}});
     co_return api::TotpConfirmation{account->address, static_cast<api::SecondFactor>(policy->need)};
 }
@@ -94,6 +97,7 @@ Task<Result<api::TotpRemoval>> remove(Context& context, Caller, api::RemoveTotp 
     };
     auto removed = co_await context.directory.change_factors(account->id, std::nullopt, remove);
     if (!removed) co_return pass_on(removed);
+    note(context, account->id, activity::Kind::credential, "authenticator removed");
     const auto ended = context.open_sessions.end(account->id);
     log::info("admin.totp_removed", {{"account", account->address}, {"sessions_ended", ended}});
     co_return api::TotpRemoval{account->address, ended};
@@ -110,6 +114,7 @@ Task<Result<api::RecoveryCodes>> make_codes(Context& context, Caller, api::MakeR
     };
     auto replaced = co_await context.directory.change_factors(account->id, std::nullopt, replace);
     if (!replaced) co_return pass_on(replaced);
+    note(context, account->id, activity::Kind::credential, "recovery codes made anew");
     log::info("admin.recovery_codes_made", {{"account", account->address}});
     co_return api::RecoveryCodes{account->address, std::move(codes.shown)};
 }
@@ -150,6 +155,7 @@ Task<Result<api::Site>> accept(Context& context, Caller, api::AcceptSite wanted)
     if (!account) co_return pass_on(account);
     auto site = co_await decide(context, *account, wanted.id, Site::Kind::accepted);
     if (!site) co_return pass_on(site);
+    note(context, account->id, activity::Kind::credential, "site accepted: " + site->network);
     log::info("admin.site_accepted", {{"account", account->address}, {"network", site->network}});
     co_return described(*site);
 }
@@ -159,6 +165,7 @@ Task<Result<api::SiteDenial>> deny(Context& context, Caller, api::DenySite wante
     if (!account) co_return pass_on(account);
     auto site = co_await decide(context, *account, wanted.id, Site::Kind::denied);
     if (!site) co_return pass_on(site);
+    note(context, account->id, activity::Kind::credential, "site denied: " + site->network);
     const auto ended = context.open_sessions.end(account->id);
     log::info("admin.site_denied",
               {{"account", account->address}, {"network", site->network}, {"sessions_ended", ended}});

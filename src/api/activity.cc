@@ -48,7 +48,9 @@ const Operation& ListActivity::operation() {
                                          "credential, restored")
                   .called("KIND"),
               field<&ListActivity::after>("after", "Only what ended later than an earlier reply's `next`").hidden(),
-              field<&ListActivity::limit>("limit", "At most so many; 1,000 if it is not said").up_to(10'000).hidden()}},
+              field<&ListActivity::limit>("limit", "Of each kind at most so many; 1,000 if it is not said")
+                  .up_to(10'000)
+                  .hidden()}},
         .method = Method::get,
         .route = "/v1/accounts/{address}/activity",
         .reply = &ActivityList::shape()};

@@ -205,7 +205,8 @@ struct Authenticator::Impl {
         co_return co_await wait_for_turn(std::move(used), keys);
     }
     Task<Result<>> wait_for_turn(std::vector<std::pair<Throttle*, Throttle::Key>> used, Keys keys) {
-        auto waiting = keys.peer_counts ? waiters.enter(keys.network) : waiters.enter_any();
+        const bool has_to = std::ranges::any_of(used, [](const auto& one) { return one.first->is_over(one.second); });
+        auto waiting = has_to && keys.peer_counts ? waiters.enter(keys.network) : waiters.enter_any();
         if (!waiting) co_return fail(Errc::busy, "too many logins from this network wait for a turn");
         for (auto [throttle, at] : used)
             if (throttle->wait(at) > options.longest_wait) co_return fail(Errc::busy, "too many failures");

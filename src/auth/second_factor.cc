@@ -82,13 +82,14 @@ std::optional<MissingFactor> take(Factors& factors, const std::string& code, std
         totp.recovery.erase(used);
         return std::nullopt;
     }
+    // A program that goes on sending the code that it was once let in by guesses nothing. The code is not looked at,
+    // though it may be that of a later half minute as well: that would be a guess which nobody counts.
+    if (std::ranges::any_of(totp.taken, [&](auto old) { return is_code_of(totp.secret, code, old); }))
+        return MissingFactor::wrong_code;
     forgive(factors, limit, now);
     if (factors.wrong_codes >= limit) return MissingFactor::too_many_codes;
     const auto step = totp_step(totp.secret, code, now, totp.last_step());
     if (!step) {
-        // A program that goes on sending the code that it was once let in by guesses nothing.
-        if (std::ranges::any_of(totp.taken, [&](auto old) { return is_code_of(totp.secret, code, old); }))
-            return MissingFactor::wrong_code;
         if (factors.wrong_codes++ == 0) factors.wrong_counted = now;
         return MissingFactor::wrong_code;
     }
@@ -206,6 +207,10 @@ Task<Result<SecondFactors::Verdict>> SecondFactors::take_code(const Account& acc
     Verdict verdict;
     auto taken = [&](Factors& factors, Timestamp now) -> Result<> {
         verdict = {.missing = MissingFactor::wrong_code};
+        if (find(factors, Site::Kind::denied, site_of(claim.peer), now) != nullptr) {  // since it was looked at
+            verdict = {.missing = MissingFactor::denied};
+            return {};
+        }
         if (policy.takes(FactorWay::approval) && take_mailed(factors, code, now)) {
             put(factors, Site::Kind::accepted, claim, now, options_.accepted);
             verdict = {.by = "approval"};
@@ -233,6 +238,8 @@ Task<Result<>> SecondFactors::ask_for_approval(const Account& account, const Cla
         wanted = false;
         mail.time = now;
         std::erase_if(factors.sites, [&](const Site& site) { return !holds(site, now); });
+        auto is_decided = [&](Site::Kind kind) { return find(factors, kind, mail.network, now) != nullptr; };
+        if (is_decided(Site::Kind::accepted) || is_decided(Site::Kind::denied)) return {};  // since it was looked at
         const auto waiting = std::ranges::count(factors.sites, Site::Kind::pending, &Site::kind);
         if (find(factors, Site::Kind::pending, mail.network, now) == nullptr &&
             static_cast<std::size_t>(waiting) < kMostPending)

@@ -37,8 +37,9 @@ Task<Result<>> Core::close_windows(Draft& draft, AccountId account) {
     auto there = co_await factors(account);
     if (!there) co_return pass_on(there);
     auto opened = [](const Site& site) { return site.kind == Site::Kind::window || site.kind == Site::Kind::pending; };
-    const bool changed = std::erase_if(there->sites, opened) != 0 || !there->mailed_code.empty();
+    const bool changed = std::erase_if(there->sites, opened) != 0 || there->mailed != Timestamp{};
     there->mailed_code.clear();
+    there->mailed = {};  // only those who know the new password cause mail now
     if (changed) draft.batch.put(factors_key(account), encode(*there));
     co_return Result<>();
 }

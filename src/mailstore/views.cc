@@ -41,10 +41,14 @@ bool Changes::has_views(const Draft& draft, MailboxId mailbox) {
     return std::ranges::any_of(draft.views, [&](const auto& view) { return view.first.mailbox == mailbox; });
 }
 
+// The views in which it was deleted. One that begins later never showed it, and has deleted nothing.
 std::vector<ViewId> Changes::hiding(const Draft& draft, const StoredMessage& message) {
     std::vector<ViewId> found;
-    for (const auto& [id, view] : draft.views)
-        if (id.mailbox == message.mailbox && view.record.hidden.range_with(message.order)) found.push_back(id.view);
+    for (const auto& [id, view] : draft.views) {
+        const auto& record = view.record;
+        const bool may_show = id.mailbox == message.mailbox && record.begins <= message.order;
+        if (may_show && record.hidden.range_with(message.order)) found.push_back(id.view);
+    }
     return found;
 }
 
@@ -134,6 +138,7 @@ Task<Result<bool>> Changes::delete_from(AccountId account, Draft& draft, Mailbox
     if (alone) {
         found = draft.views.emplace(view, Draft::View()).first;
         found->second.record.used = clock_.now();
+        found->second.record.changes = draft.number().value;
         draft.record().views = draft.views.size();
     }
     auto& record = found->second.record;
@@ -189,10 +194,12 @@ Task<Result<>> Changes::try_make_view(AccountId account, Hot& hot, MailboxView v
     if (!made) co_return pass_on(made);
     made->counts = counts;
     made->used = clock_.now();
+    made->changes = draft->number().value;  // later than any that an earlier view of this name had
     const MailboxView beside(kClassicView, view.mailbox);
     if (!views.contains(beside)) {
         auto& classic = views[beside];
         classic.record.used = clock_.now();
+        classic.record.changes = draft->number().value;
         classic.changed = true;
     }
     views[view] = {std::move(*made), true};

@@ -193,9 +193,9 @@ TEST_F(LedgerTest, ShowsWhatIsAskedForAndTheLatestIfThereIsMore) {
     EXPECT_EQ(list(kBob, {.kinds = {Kind::deleted}}).size(), 4u);
     auto since = clock.now() - 1h - 1s;
     EXPECT_EQ(list(kBob, {.since = since}).size(), 2u);
-    auto latest = list(kBob, {.limit = 1});
-    ASSERT_EQ(latest.size(), 1u);
-    EXPECT_EQ(latest.front().last, clock.now() - 1h);
+    const auto latest = list(kBob, {.limit = 1});
+    ASSERT_EQ(latest.size(), 2u) << "of each kind, so that guesses hide no deletion";
+    for (const auto& entry : latest) EXPECT_EQ(entry.last, clock.now() - 1h);
 }
 
 TEST_F(LedgerTest, KeepsItsNotesUntilTheyCanBeWritten) {

@@ -192,6 +192,17 @@ TEST_F(MailboxMaildropTest, AMessageThatMovesStaysDeletedWhereItWasDeleted) {
     expect_sound();
 }
 
+TEST_F(MailboxMaildropTest, AMessageThatADeviceNeverWasToSeeIsNotDeletedByMovingIt) {
+    const auto old = deliver(kInbox, "old");
+    for (auto id : {kInbox, lists_}) ASSERT_TRUE(run(store_.make_view(kAccount, {kLaptop, id}, kFromNowOn)));
+    EXPECT_EQ(shown({kLaptop, {kInbox, lists_}}), "");
+    ASSERT_TRUE(run(store_.move(kAccount, kInbox, {Uid(old.order.value)}, lists_)));
+    clock_.advance(std::chrono::days(92));
+    EXPECT_EQ(shown({kLaptop, {kInbox, lists_}}), "old") << "once, since it came to this mailbox now";
+    EXPECT_EQ(*run(store_.let_go(kAccount)), 0u) << "the device is the only one that came lately, and deleted nothing";
+    EXPECT_EQ(ids("Lists/asio"), "old");
+}
+
 TEST_F(MailboxMaildropTest, SeveralAreOneInOrderOfArrival) {
     deliver(kInbox, "m1");
     deliver(junk_, "m2");
