@@ -100,7 +100,7 @@ private:
     AsyncMutex flushing_;
 };
 
-/// What one session does, as its ledger has it. Null: nobody keeps one.
+/// Takes the notes of one session, for its account's ledger. Without a ledger it takes none.
 class Visit {
 public:
     Visit() = default;

@@ -31,7 +31,7 @@ constexpr std::array kServices{directory::Service::pop3, directory::Service::ima
 
 constexpr int kAttempts = 8;  // to add a device before others that change the account's keys win
 
-/// What the mailboxes of an account are called, by their numbers.
+/// The names of an account's mailboxes, by their numbers.
 using MailboxNames = std::map<std::uint32_t, std::string>;
 
 /// Of an account with these devices. Most have INBOX alone.

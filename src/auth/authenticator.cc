@@ -613,7 +613,7 @@ struct Authenticator::Impl {
                     continue;
                 }
             }
-            // What was wrong a moment ago is not hashed again, or it would be a way to keep the threads busy.
+            // A password that was wrong a moment ago is not hashed again: it would be a way to keep the threads busy.
             bool usable = can_log_in(account, password) && !wrong_before.has_failed(keys.attempt);
             auto known = [&](const std::string& form) { return verified.contains(*account, form); };
             if (usable && password.find(known) != nullptr)

@@ -39,7 +39,7 @@ public:
     SteadyClock::duration wait(Key key) const;
     /// Takes a turn if one is needed; returns when it comes.
     SteadyTime take_turn(Key key);
-    /// What a key stands for, for people. Empty: any.
+    /// The account and the peer that a key stands for, for people. Empty: any.
     struct Subject {
         std::string account, peer;
     };
@@ -54,7 +54,7 @@ public:
         SteadyClock::duration lasts{};  ///< until it is under the limit again, if no more failures come
     };
     std::vector<Held> held() const;
-    /// What is over the limit, for another throttle that goes on with it.
+    /// The entries that are over the limit, for another throttle that goes on with them.
     struct Kept {
         Key key = 0;
         std::uint32_t failures = 0;

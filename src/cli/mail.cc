@@ -135,7 +135,7 @@ int deliver(const Cli& cli, const api::Deliver& asked) {
     return 0;
 }
 
-/// What `poplar mail restore` was asked for: one message, or all that was deleted in some time.
+/// The request of `poplar mail restore`: one message, or all that was deleted in some time.
 struct Restoring {
     api::RestoreMessages several;
     std::string id;

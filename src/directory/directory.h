@@ -84,7 +84,7 @@ struct DeviceUse {
     void add(const DeviceUse& other);  ///< sums the counts; the later of the two logins is the last
 };
 
-/// What the SCRAM keys of an account and its devices were, in one number: keys that are made anew get the salt that the
+/// The SCRAM keys of an account and its devices, in one number: keys that are made anew get the salt that the
 /// others have, and are not stored if those have changed meanwhile.
 using KeysStamp = std::uint64_t;
 

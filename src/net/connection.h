@@ -50,7 +50,7 @@ inline std::optional<LineBounds> find_line(std::string_view received, LineEnd en
     return LineBounds{at > 0 && received[at - 1] == '\r' ? at - 1 : at, at + 1};
 }
 
-/// What is known of the session on a connection, for a list of those that are open.
+/// The session on a connection as a list of the open ones shows it.
 struct SessionFacts {
     std::string_view service;     ///< "pop3s"; "": none
     std::string id;               ///< as the log has it; "": none has begun

@@ -23,7 +23,7 @@ struct ProxyHeader {
     Source source = Source::unknown;
     Peer client = {};  ///< as the proxy sees it: its loopback is not ours
 
-    /// What the proxy says about the client's TLS.
+    /// The client's TLS, as the proxy tells of it.
     struct Tls {
         std::string version, cipher;  ///< printable, at most 64 octets; "": not said
         bool certificate = false;     ///< the client showed one that the proxy found good

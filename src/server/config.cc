@@ -54,7 +54,7 @@ void check_listeners(const Config& config, std::vector<std::string>& errors) {
     for (const auto& listener : config.listeners) see("listener", listener.address);
 }
 
-// What one [[listener]] needs beside keys that are right by themselves.
+// Holds one [[listener]] against what it needs beside keys that are right by themselves.
 void check_listener(const Config& config, const ListenerSettings& listener, std::vector<std::string>& errors) {
     auto wrong = [&](std::string_view what) { errors.push_back(config.error_at("listener", what)); };
     const auto row = std::ranges::find(listener_rows(), listener.protocol, &ListenerRow::name);
