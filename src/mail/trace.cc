@@ -25,17 +25,16 @@ private:
     std::array<bool, 256> fit_{};
 };
 constexpr Fit kInPath(""), kInWord(" \t()<>\\\";,"), kInComment("()\\");
+constexpr Fit kPlainInPath(" \"\\<>");  // no address of these needs a second look
 
-/// `text` with every octet that is a control, not UTF-8 or not `fit` replaced by "?".
-std::string fitted(std::string_view text, const Fit& fit) {
+/// Appends `text` with every octet that is a control, not UTF-8 or not `fit` replaced by "?".
+void append_fitted(std::string& out, std::string_view text, const Fit& fit) {
     text = text.substr(0, kMaxPart);
-    std::string out;
-    out.reserve(text.size());
     for (;;) {
         const auto plain = static_cast<std::size_t>(std::ranges::find_if_not(text, fit) - text.begin());
         out.append(text.substr(0, plain));  // nearly always all
         text.remove_prefix(plain);
-        if (text.empty()) return out;
+        if (text.empty()) return;
         ucs4_t c = 0;
         const int size = u8_mbtoucr(&c, reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
         const std::size_t octets = size > 0 ? static_cast<std::size_t>(size) : 1;
@@ -47,11 +46,16 @@ std::string fitted(std::string_view text, const Fit& fit) {
     }
 }
 
-/// An address for between < and >: outside of a quoted-string it has neither of them.
-std::string fit_path(std::string_view text) {
-    std::string out = fitted(text, kInPath);
+/// Appends an address for between < and >: outside of a quoted-string it has neither of them.
+void append_path(std::string& out, std::string_view text) {
+    if (text.size() <= kMaxPart && std::ranges::all_of(text, kPlainInPath)) {
+        out.append(text);
+        return;
+    }
+    const auto begin = out.size();
+    append_fitted(out, text, kInPath);
     bool quoted = false;
-    for (std::size_t i = 0; i < out.size(); ++i) {
+    for (std::size_t i = begin; i < out.size(); ++i) {
         if (quoted && out[i] == '\\')
             ++i;
         else if (out[i] == '"')
@@ -59,41 +63,62 @@ std::string fit_path(std::string_view text) {
         else if (!quoted && (out[i] == '<' || out[i] == '>' || out[i] == ' '))
             out[i] = '?';
     }
-    return out;
 }
 
 /// RFC 5321 s4.1.3: an IPv6 address carries its tag.
-std::string literal(std::string_view peer) {
-    return (peer.contains(':') ? "[IPv6:" : "[") + fitted(peer, kInWord) + "]";
+void append_literal(std::string& out, std::string_view peer) {
+    out += peer.contains(':') ? "[IPv6:" : "[";
+    append_fitted(out, peer, kInWord);
+    out += ']';
 }
 
-/// Puts words into a header field, folding before one that would pass the last column.
+/// Puts words into a header field, folding before one that would pass the last column. Every message gets such a
+/// field, so the words are written where they stay.
 class Folder {
 public:
     explicit Folder(std::string_view name) : column_(name.size()) {
         out_.reserve(4 * kColumns);
         out_ += name;
     }
-    void word(std::string_view word) {
-        if (column_ + 1 + word.size() > kColumns && !fresh_) return line(word);
+    /// Begins a word: the caller appends it to the string. The next one, or finish(), ends it.
+    std::string& word() {
+        end_word();
         out_ += ' ';
-        put(word, column_ + 1);
+        begun_ = out_.size();
+        return out_;
     }
-    void line(std::string_view word) {
+    /// Likewise, on a line of its own.
+    std::string& line() {
+        end_word();
         out_ += "\r\n\t";
-        put(word, 8);
+        begun_ = out_.size();
+        column_ = kTab - 1;
+        fresh_ = true;
+        return out_;
     }
-    std::string finish() && { return std::move(out_ += "\r\n"); }
+    std::string finish() && {
+        end_word();
+        return std::move(out_ += "\r\n");
+    }
 
 private:
-    void put(std::string_view word, std::size_t column) {
-        out_ += word;
-        column_ = column + word.size();
+    static constexpr std::size_t kTab = 8;
+
+    void end_word() {
+        if (begun_ == 0) return;
+        const auto size = out_.size() - begun_;
+        if (column_ + 1 + size > kColumns && !fresh_) {
+            out_.replace(begun_ - 1, 1, "\r\n\t");
+            column_ = kTab - 1;
+        }
+        column_ += 1 + size;
         fresh_ = false;
     }
+
     std::string out_;
-    std::size_t column_;
-    bool fresh_ = true;  ///< only the name stands there: a line of nothing else would be obsolete syntax
+    std::size_t column_;     ///< where the last word that has ended stops
+    std::size_t begun_ = 0;  ///< the word under way; 0: none
+    bool fresh_ = true;      ///< nothing to fold behind: a line of the name alone would be obsolete syntax
 };
 
 }  // namespace
@@ -126,35 +151,57 @@ std::string format_date(Timestamp time) {
 
 std::string format_received(const Received& received) {
     Folder folder("Received:");
-    const std::string date = format_date(received.time);
     const bool from = !received.helo.empty() || !received.peer.empty();
     if (from) {
-        folder.word("from");
-        folder.word(received.helo.empty() ? literal(received.peer) : fitted(received.helo, kInWord));
-        if (!received.helo.empty() && !received.peer.empty()) folder.word("(" + literal(received.peer) + ")");
-        if (!received.tls.empty()) folder.line("(" + fitted(received.tls, kInComment) + ")");
+        folder.word() += "from";
+        if (received.helo.empty()) {
+            append_literal(folder.word(), received.peer);
+        } else {
+            append_fitted(folder.word(), received.helo, kInWord);
+            if (!received.peer.empty()) {
+                auto& comment = folder.word() += '(';
+                append_literal(comment, received.peer);
+                comment += ')';
+            }
+        }
+        if (!received.tls.empty()) {
+            auto& comment = folder.line() += '(';
+            append_fitted(comment, received.tls, kInComment);
+            comment += ')';
+        }
     }
-    const std::string by = "by " + fitted(received.by, kInWord);
-    if (from)
-        folder.line(by);
-    else
-        folder.word(by);
-    if (!received.with.empty()) folder.word("with " + fitted(received.with, kInWord));
-    const std::string id = received.id.empty() ? "" : "id " + fitted(received.id, kInWord);
-    if (!id.empty()) folder.word(received.recipient.empty() ? id + ";" : id);
-    if (!received.recipient.empty()) {
-        folder.line("for <" + fit_path(received.recipient) + ">;");
-        folder.word(date);
+    append_fitted((from ? folder.line() : folder.word()) += "by ", received.by, kInWord);
+    if (!received.with.empty()) append_fitted(folder.word() += "with ", received.with, kInWord);
+    const bool has_id = !received.id.empty(), has_recipient = !received.recipient.empty();
+    if (has_id) {
+        auto& id = folder.word() += "id ";
+        append_fitted(id, received.id, kInWord);
+        if (!has_recipient) id += ';';
+    }
+    const std::string date = format_date(received.time);
+    if (has_recipient) {
+        auto& recipient = folder.line() += "for <";
+        append_path(recipient, received.recipient);
+        recipient += ">;";
+        folder.word() += date;
     } else {
-        folder.line(id.empty() ? "; " + date : date);
+        (folder.line() += has_id ? "" : "; ") += date;
     }
     return std::move(folder).finish();
 }
 
 std::string format_return_path(std::string_view reverse_path) {
-    return "Return-Path: <" + fit_path(reverse_path) + ">\r\n";
+    std::string field;
+    field.reserve(reverse_path.size() + 20);
+    append_path(field += "Return-Path: <", reverse_path);
+    return field += ">\r\n";
 }
 
-std::string format_delivered_to(std::string_view address) { return "Delivered-To: " + fit_path(address) + "\r\n"; }
+std::string format_delivered_to(std::string_view address) {
+    std::string field;
+    field.reserve(address.size() + 20);
+    append_path(field += "Delivered-To: ", address);
+    return field += "\r\n";
+}
 
 }  // namespace poplar::mail
