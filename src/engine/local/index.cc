@@ -9,9 +9,11 @@
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/encoding.h"
+#include "base/memory.h"
 
 namespace poplar::engine::local {
 
@@ -26,8 +28,12 @@ constexpr int kCacheShardBits = 3;        // 8 shards: more than threads that lo
 
 constexpr double kMemtableFilter = 0.02;  // of a memtable, 10 bits a key: most keys that are not there cost no search
 
-std::size_t places_memory(const Options& options) { return options.block_cache / 8; }
-std::size_t values_memory(const Options& options) { return options.block_cache / 8; }
+// What `storage.block_cache` stands for. What a million accounts need at their logins is about 500 MB, which the
+// machine that serves a million has to spare; a small one keeps what it always had.
+std::uint64_t cache_memory(const Options& options) {
+    if (options.block_cache != 0) return options.block_cache;
+    return std::clamp<std::uint64_t>(memory_at_hand() / 32, 64u << 20, 1u << 30);
+}
 
 std::string make_key(PartitionId partition, Kind kind, std::string_view rest = {}) {
     Encoder out(kPrefix + rest.size());
@@ -118,8 +124,8 @@ std::optional<Result<rocksdb::PinnableSlice>> get_raw(rocksdb::DB& db, const std
 Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::path& directory, const Options& options,
                                            Reserve* reserve) {
     rocksdb::BlockBasedTableOptions table;
-    const auto blocks_memory = options.block_cache - places_memory(options) - values_memory(options);
-    table.block_cache = rocksdb::NewLRUCache(blocks_memory, kCacheShardBits);
+    const auto memory = cache_memory(options), places_memory = memory / 8, values_memory = memory / 8;
+    table.block_cache = rocksdb::NewLRUCache(memory - places_memory - values_memory, kCacheShardBits);
     table.block_size = 16 << 10;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     table.cache_index_and_filter_blocks = true;  // else their memory grows with the number of messages
@@ -143,7 +149,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     rocks.memtable_whole_key_filtering = true;
     // A value in a file costs a filter, two indexes and a block, each looked up in a cache. Those of accounts and
     // mailboxes are wanted at each login and each delivery: here they are at hand.
-    rocks.row_cache = rocksdb::NewLRUCache(values_memory(options), kCacheShardBits);
+    rocks.row_cache = rocksdb::NewLRUCache(values_memory, kCacheShardBits);
     rocks.compression = rocksdb::kLZ4Compression;
     rocks.write_buffer_size = options.write_buffer;
     rocks.target_file_size_base = 2 * options.write_buffer;
@@ -185,7 +191,7 @@ Result<std::unique_ptr<Index>> Index::open(Disk& disk, const std::filesystem::pa
     }
     auto close = [env](rocksdb::DB* open) { delete open; };  // the database uses `env` to the last
     std::unique_ptr<Index> index(new Index(std::shared_ptr<rocksdb::DB>(db, std::move(close)), std::move(patience),
-                                           options.index_wal, places_memory(options)));
+                                           options.index_wal, places_memory));
     if (auto done = index->remember_files(directory); !done) return pass_on(done);
     return index;
 }

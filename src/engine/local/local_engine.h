@@ -25,7 +25,8 @@ struct Options {
                                                ///< that deletions and the index still have room
     std::uint64_t reserved_space = 8u << 20;   ///< octets kept in a file, given up when the disk is full, so that a
                                                ///< start and deletions have room; 0: none
-    std::uint64_t block_cache = 64u << 20;     ///< octets: the index's blocks, an eighth each for places and values
+    std::uint64_t block_cache = 0;             ///< octets: the index's blocks, an eighth each for places and values; 0:
+                                               ///< a 32nd of memory_at_hand(), 64 MiB to 1 GiB
     std::uint64_t write_buffer = 32u << 20;    ///< octets, RocksDB's; also bounds the replay at start
     std::uint64_t read_memory = 64u << 20;     ///< octets of messages on their way out that are read once, not twice
     std::size_t reader_threads = 4;            ///< for reads that miss the page cache

@@ -21,9 +21,11 @@ void add_settings(config::Keys& keys, Options& options) {
     keys.size("storage.reserved_space", options.reserved_space, 0, config::Keys::kMostOctets,
               "Kept in the file `RESERVE`, and given up when the disk is full, so that a start and deletions still "
               "have room. `0`: none.");
-    keys.size("storage.block_cache", options.block_cache, 1u << 20, config::Keys::kMostOctets,
-              "Memory for the index: an eighth of it for where the messages of maildrops lie that were fetched as a "
-              "whole, another for what is looked up singly, accounts and the state of mailboxes.");
+    keys.size("storage.block_cache", options.block_cache, 0, config::Keys::kMostOctets,
+              "Memory for the index's cache: an eighth of it for where the messages of maildrops lie that were fetched "
+              "as a whole, another for what is looked up singly, accounts and the state of mailboxes. It fills with "
+              "what is asked for. `\"0B\"`: a 32nd of what the machine, or its control group, has; at least 64 MiB, at "
+              "most 1 GiB.");
     keys.size("storage.write_buffer", options.write_buffer, 1u << 20, 4ull << 30,
               "Changes of the index gathered in memory; also bounds what is replayed at start.");
     keys.size("storage.read_memory", options.read_memory, 0, config::Keys::kMostOctets,
