@@ -51,6 +51,7 @@ void keep(const T& value) {
 class Pop3World {
 public:
     explicit Pop3World(std::uint64_t messages) {
+        engine_.have_all_at_hand();
         must(test::run(directory_.add_domain("example.test")));
         auto account = must(test::run(directory_.add_account("user@example.test", "{PLAIN}password")));
         for (std::uint64_t i = 0; i < messages; ++i) {
@@ -94,6 +95,7 @@ private:
 class LmtpWorld {
 public:
     LmtpWorld() {
+        engine_.have_all_at_hand();
         must(test::run(directory_.add_domain("example.test")));
         must(test::run(directory_.add_account("user@example.test", "{PLAIN}password")));
         options_.hostname = "mail.example.test";

@@ -481,6 +481,12 @@ struct Authenticator::Impl {
         return true;
     }
 
+    /// The account that most clients name, by its own spelling, if it needn't be waited for. Else find() has to look.
+    std::optional<Account> at_hand(std::string_view name) const {
+        if (!name.contains('@') || sasl_prohibits(name)) return std::nullopt;
+        return directory.account_at_hand(name);
+    }
+
     /// The account that a login name names, if it can log in at all. Errors: those of the directory.
     Task<Result<std::optional<Account>>> find(std::string name, NamedBy named_by) {
         bool whole = named_by == NamedBy::client ? complete(name) : name.contains('@');
@@ -594,9 +600,12 @@ struct Authenticator::Impl {
                           Proof::password,  credentials.service, begun};
         // After a turn all is looked at again: the account may have changed meanwhile.
         for (bool had_its_turn = false;; had_its_turn = true) {
-            auto found = co_await find(credentials.name, NamedBy::client);
-            if (!found) co_return pass_on(found);
-            auto& account = *found;
+            auto account = at_hand(credentials.name);
+            if (!account) {
+                auto found = co_await find(credentials.name, NamedBy::client);
+                if (!found) co_return pass_on(found);
+                account = std::move(*found);
+            }
             auto keys = counted(credentials.name, account, credentials.peer, credentials.peer_is_loopback);
             add_password(keys, account, password.typed());
             auto device = co_await device_of(account, password.typed());

@@ -87,6 +87,8 @@ struct Core {
     Task<Result<Counters>> counters();
     Task<Result<std::optional<Domain>>> domain(std::string name);  ///< canonical name
     Task<Result<std::optional<Entity>>> entity(mail::Address address);
+    /// The account of that canonical address, if there is one and it needn't be waited for; else nothing.
+    std::optional<Account> account_at_hand(const mail::Address& address);
     /// By the whole address, then without its detail.
     Task<Result<std::optional<Match>>> match(mail::Address address);
     /// An id whose partition was never written to, so that no account gets another's mail, even if the counter was lost

@@ -118,6 +118,16 @@ Task<Result<std::optional<Entity>>> Core::entity(mail::Address address) {
     co_return std::move(*entity);
 }
 
+std::optional<Account> Core::account_at_hand(const mail::Address& address) {
+    auto key = address_key(address);
+    auto value = engine.try_get(kDirectoryPartition, key);
+    if (!value || !*value) return std::nullopt;
+    auto entity = decode_entity(key, **value);
+    auto* account = entity ? std::get_if<Account>(&*entity) : nullptr;
+    if (account == nullptr) return std::nullopt;
+    return std::move(*account);
+}
+
 Task<Result<std::optional<Match>>> Core::match(mail::Address address) {
     auto whole = co_await entity(address);
     if (!whole) co_return pass_on(whole);
@@ -282,6 +292,11 @@ Task<Result<Account>> Directory::find_account(std::string address) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);
     co_return co_await core_->account(std::move(*name));
+}
+
+std::optional<Account> Directory::account_at_hand(std::string_view address) {
+    auto name = core_->normalize(address);
+    return name ? core_->account_at_hand(*name) : std::nullopt;
 }
 
 Task<Result<Account>> Directory::account(AccountId id) {

@@ -155,6 +155,10 @@ public:
     /// Errors: not_found.
     virtual Task<Result<std::string>> get(PartitionId partition, std::string key,
                                           std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
+    /// What get() would answer, if no disk has to be read for it; else nothing. Never waits: for what every poll reads.
+    virtual std::optional<Result<std::string>> try_get(PartitionId, std::string_view, const Snapshot* = nullptr) {
+        return std::nullopt;
+    }
 
     /// At most `limit` entries in key order; fewer only at the end of the range.
     virtual Task<Result<Entries>> scan(PartitionId partition, KeyRange range, std::size_t limit,

@@ -85,6 +85,8 @@ struct MailStore::Impl {
     }
 
     Task<Result<AccountRecord>> record(AccountId account, std::shared_ptr<const engine::Snapshot> snapshot = nullptr) {
+        if (auto at_hand = engine.try_get(account, keys::account(), snapshot.get()); at_hand && *at_hand)
+            co_return decode_account(**at_hand);
         auto value = co_await engine.get(account, keys::account(), std::move(snapshot));
         if (!value && value.error().code() == Errc::not_found) co_return AccountRecord{};
         if (!value) co_return pass_on(value);

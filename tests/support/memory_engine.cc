@@ -80,6 +80,7 @@ Task<> suspend() {
 struct MemoryEngine::Disk {
     mutable std::mutex mutex;
     std::unordered_map<PartitionId, Partition> partitions;
+    bool all_at_hand = false;
     Fault commit_fault, read_fault, write_fault;
     std::function<void(PartitionId, const Batch&)> hook;
     std::uint64_t last_token = 0, last_hint = 0, commits = 0, reads = 0, rests = 0, staged_octets = 0;
@@ -88,6 +89,15 @@ struct MemoryEngine::Disk {
         ++reads;
         if (!read_fault.take()) return std::nullopt;
         return Error(read_fault.code, "this read was made to fail");
+    }
+
+    Result<std::string> get(PartitionId partition, const std::string& key, const Snapshot* snapshot) {
+        if (auto failure = read_failure()) return std::unexpected(std::move(*failure));
+        const Entries& entries =
+            snapshot ? *static_cast<const View&>(*snapshot).entries : *partitions[partition].entries;
+        auto found = entries.find(key);
+        if (found == entries.end()) return fail(Errc::not_found, "no such key");
+        return found->second;
     }
 
     static void apply(Partition& partition, const Batch& batch) {
@@ -199,12 +209,19 @@ Task<Result<std::string>> MemoryEngine::get(PartitionId partition, std::string k
                                             std::shared_ptr<const Snapshot> snapshot) {
     co_await suspend();
     std::lock_guard lock(state_->mutex);
-    if (auto failure = state_->read_failure()) co_return std::unexpected(std::move(*failure));
-    const Entries& entries = snapshot ? *static_cast<const View&>(*snapshot).entries  //
-                                      : *state_->partitions[partition].entries;
-    auto found = entries.find(key);
-    if (found == entries.end()) co_return fail(Errc::not_found, "no such key");
-    co_return found->second;
+    co_return state_->get(partition, key, snapshot.get());
+}
+
+std::optional<Result<std::string>> MemoryEngine::try_get(PartitionId partition, std::string_view key,
+                                                         const Snapshot* snapshot) {
+    std::lock_guard lock(state_->mutex);
+    if (!state_->all_at_hand) return std::nullopt;
+    return state_->get(partition, std::string(key), snapshot);
+}
+
+void MemoryEngine::have_all_at_hand() {
+    std::lock_guard lock(state_->mutex);
+    state_->all_at_hand = true;
 }
 
 Task<Result<engine::Entries>> MemoryEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,

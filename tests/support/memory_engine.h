@@ -22,6 +22,8 @@ public:
 
     Task<Result<std::string>> get(engine::PartitionId partition, std::string key,
                                   std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
+    std::optional<Result<std::string>> try_get(engine::PartitionId partition, std::string_view key,
+                                               const engine::Snapshot* snapshot = nullptr) override;
     Task<Result<engine::Entries>> scan(engine::PartitionId partition, engine::KeyRange range, std::size_t limit,
                                        std::shared_ptr<const engine::Snapshot> snapshot = nullptr) override;
     Task<Result<engine::ChangeNumber>> change_number(engine::PartitionId partition,
@@ -34,6 +36,9 @@ public:
     std::unique_ptr<engine::BodySeries> read_bodies(engine::PartitionId partition) override;
     Task<Result<std::unique_ptr<engine::Lease>>> lease(engine::PartitionId partition, std::string name) override;
     std::unique_ptr<engine::Watch> watch(engine::PartitionId partition, std::function<void()> hint) override;
+
+    /// From now on try_get() answers, as an engine does whose index is in memory.
+    void have_all_at_hand();
 
     // Failures. Each kind has a counter; while it is above zero, calls of that kind take one off it and fail.
     enum class Applied { no, yes };

@@ -161,9 +161,14 @@ Result<std::vector<Damage>> LocalEngine::rebuild(Options options, const Repair& 
 
 Task<Result<std::string>> LocalEngine::get(PartitionId partition, std::string key,
                                            std::shared_ptr<const Snapshot> snapshot) {
-    if (auto found = impl_->index->get(partition, key, snapshot.get(), Wait::no)) co_return std::move(*found);
+    if (auto found = try_get(partition, key, snapshot.get())) co_return std::move(*found);
     auto read = [&] { return *impl_->index->get(partition, key, snapshot.get(), Wait::yes); };
     co_return co_await impl_->pool->read(partition, read);
+}
+
+std::optional<Result<std::string>> LocalEngine::try_get(PartitionId partition, std::string_view key,
+                                                        const Snapshot* snapshot) {
+    return impl_->index->get(partition, key, snapshot, Wait::no);
 }
 
 Task<Result<Entries>> LocalEngine::scan(PartitionId partition, KeyRange range, std::size_t limit,

@@ -71,6 +71,7 @@ public:
     Task<Result<std::vector<PartitionId>>> partitions(PartitionId after, std::size_t limit) override;
 
     Task<Result<std::string>> get(PartitionId, std::string key, std::shared_ptr<const Snapshot>) override;
+    std::optional<Result<std::string>> try_get(PartitionId, std::string_view key, const Snapshot*) override;
     Task<Result<Entries>> scan(PartitionId, KeyRange, std::size_t limit, std::shared_ptr<const Snapshot>) override;
     Task<Result<ChangeNumber>> change_number(PartitionId, std::shared_ptr<const Snapshot>) override;
     std::shared_ptr<const Snapshot> snapshot(PartitionId) override;
