@@ -13,6 +13,7 @@
 #include "directory/removed.h"
 #include "engine/inspection.h"
 #include "mailstore/mail_store.h"
+#include "quota/quotas.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -91,7 +92,8 @@ struct AdminApiTest : testing::Test {
     }();
     activity::Ledger ledger{engine, clock, {}};
     auth::Authenticator auth{directory, auth_options, &ledger};
-    delivery::Delivery delivery{directory, store, clock, {}};
+    quota::Quotas quotas{directory, store, {}};
+    delivery::Delivery delivery{directory, store, quotas, clock, {}};
     directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
     auth::DeviceUses device_uses{directory, clock};
@@ -108,6 +110,7 @@ struct AdminApiTest : testing::Test {
              .device_uses = device_uses,
              .ledger = ledger,
              .delivery = delivery,
+             .quotas = quotas,
              .removed = removed,
              .engine = inspection,
              .clock = store_clock,
