@@ -1,5 +1,5 @@
-// Requests of the policy protocol, of any octets: what was read is within the limits, and says nothing that the lines did
-// not.
+// Requests of the policy protocol, of any octets: what was read is within the limits, and says nothing that the lines
+// did not.
 #include "fuzz/check.h"
 #include "policy/request.h"
 

@@ -155,8 +155,8 @@ Task<Result<api::Message>> move_message(Context& context, Caller, api::MoveMessa
     co_return moved;
 }
 
-/// Room for one more message like this one; it is given back when the copy is made. Errors: no_space (the account, or its
-/// domain, is full).
+/// Room for one more message like this one; it is given back when the copy is made. Errors: no_space (the account, or
+/// its domain, is full).
 Task<Result<quota::Reservation>> room_for_copy(Context& context, Found found) {
     auto account = co_await context.directory.account(found.account);
     if (!account && account.error().code() == Errc::not_found) co_return quota::Reservation();

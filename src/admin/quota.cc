@@ -80,10 +80,13 @@ Task<Result<>> each_account(Context& context, std::string domain, Step& step) {
     }
 }
 
+bool has_total(const directory::Domain& domain) {
+    return domain.total.octets.value_or(0) != 0 || domain.total.messages.value_or(0) != 0;
+}
+
 /// In O(1) if the domain has a total, and then the sum that its mail is held to.
 Task<Result<quota::Amount>> held_by(Context& context, directory::Domain domain) {
-    if (domain.total.octets.value_or(0) != 0 || domain.total.messages.value_or(0) != 0)
-        co_return co_await context.quotas.used_by_domain(domain.name);
+    if (has_total(domain)) co_return co_await context.quotas.used_by_domain(domain.name);
     quota::Amount sum;
     auto add = [&](directory::Account account) -> Task<Result<>> {
         auto held = co_await held_by(context, account.id);
@@ -103,8 +106,8 @@ Task<Result<api::Quota>> quota_of(Context& context, directory::Domain domain) {
     out.name = domain.name;
     out.bytes = shown<api::Octets>(domain.quota.octets);
     out.messages = shown<api::MessageCount>(domain.quota.messages);
-    out.total_bytes = shown<api::Octets>(domain.total.octets);
-    out.total_messages = shown<api::MessageCount>(domain.total.messages);
+    out.total_bytes.emplace(shown<api::Octets>(domain.total.octets));
+    out.total_messages.emplace(shown<api::MessageCount>(domain.total.messages));
     out.used_bytes = used->octets;
     out.used_messages = used->messages;
     co_return out;
@@ -150,6 +153,7 @@ Task<Result<api::Quota>> set_of_account(Context& context, api::SetQuota wanted) 
 Task<Result<api::Quota>> set_of_domain(Context& context, api::SetQuota wanted) {
     auto domain = co_await find_domain(context, wanted.name);
     if (!domain) co_return pass_on(domain);
+    const bool had_total = has_total(*domain);
     set(domain->quota.octets, wanted.bytes);
     set(domain->quota.messages, wanted.messages);
     set(domain->total.octets, wanted.total_bytes);
@@ -161,12 +165,16 @@ Task<Result<api::Quota>> set_of_domain(Context& context, api::SetQuota wanted) {
                                   {"messages", text_of(domain->quota.messages)},
                                   {"total_octets", text_of(domain->total.octets)},
                                   {"total_messages", text_of(domain->total.messages)}});
+    // A sum that was kept before knows nothing of accounts that came while the domain had no total.
+    if (has_total(*stored) && !had_total)
+        if (auto counted = co_await context.quotas.recount(stored->name); !counted) co_return pass_on(counted);
     co_return co_await quota_of(context, std::move(*stored));
 }
 
 Task<Result<api::Quota>> set_quota(Context& context, Caller, api::SetQuota wanted) {
     if (!wanted.bytes && !wanted.messages && !wanted.total_bytes && !wanted.total_messages)
-        co_return fail(Errc::invalid, "say what to set: \"bytes\", \"messages\", \"total_bytes\" or \"total_messages\"");
+        co_return fail(Errc::invalid,
+                       "say what to set: \"bytes\", \"messages\", \"total_bytes\" or \"total_messages\"");
     if (is_account(wanted.name)) co_return co_await set_of_account(context, std::move(wanted));
     co_return co_await set_of_domain(context, std::move(wanted));
 }

@@ -84,15 +84,17 @@ const Shape& Quota::shape() {
         "Quota",
         "Octets are counted as POP3's STAT counts them. Deleted mail that is still kept is not in it.",
         {field<&Quota::name>("name", "The account or the domain, in its one spelling"),
-         field<&Quota::bytes>("bytes", "Of the account; of a domain: of each account that has no limit of its own. Null: "
-                                       "not set; 0: no limit"),
+         field<&Quota::bytes>("bytes",
+                              "Of the account; of a domain: of each account that has no limit of its own. Null: "
+                              "not set; 0: no limit"),
          field<&Quota::messages>("messages", "The same in messages"),
          field<&Quota::total_bytes>("total_bytes", "Of a domain: of all its accounts together"),
          field<&Quota::total_messages>("total_messages", "The same in messages"),
          field<&Quota::most_bytes>("most_bytes",
                                    "Of an account: the limit that holds for it, its own or its domain's; 0: none"),
          field<&Quota::most_messages>("most_messages", "The same in messages"),
-         field<&Quota::used_bytes>("used_bytes", "How much there is, in all mailboxes; of a domain: of all its accounts"),
+         field<&Quota::used_bytes>("used_bytes",
+                                   "How much there is, in all mailboxes; of a domain: of all its accounts"),
          field<&Quota::used_messages>("used_messages", "How many messages")}};
     return shape;
 }
@@ -114,9 +116,10 @@ const Operation& SetQuota::operation() {
             {"SetQuota",
              "Set how much mail an account, each account of a domain, or a domain as a whole may hold",
              {field<&SetQuota::name>("name", kName),
-              field<&SetQuota::bytes>("bytes",
-                                      "A size like 2GB; none; default: as the account's domain has it. Of a domain: for "
-                                      "each account that has no limit of its own")
+              field<&SetQuota::bytes>(
+                  "bytes",
+                  "A size like 2GB; none; default: as the account's domain has it. Of a domain: for "
+                  "each account that has no limit of its own")
                   .called("SIZE"),
               field<&SetQuota::messages>("messages", "The same in messages").called("NUMBER"),
               field<&SetQuota::total_bytes>("total_bytes", "Of a domain: for all its accounts together").called("SIZE"),
@@ -129,14 +132,13 @@ const Operation& SetQuota::operation() {
 }
 
 const Shape& Recount::shape() {
-    static const Shape shape{
-        "Recount",
-        "",
-        {field<&Recount::name>("name", "The account or the domain"),
-         field<&Recount::accounts>("accounts", "How many were counted"),
-         field<&Recount::corrected>("corrected", "Those whose counters were wrong"),
-         field<&Recount::used_bytes>("used_bytes", "Octets that were found"),
-         field<&Recount::used_messages>("used_messages", "Messages that were found")}};
+    static const Shape shape{"Recount",
+                             "",
+                             {field<&Recount::name>("name", "The account or the domain"),
+                              field<&Recount::accounts>("accounts", "How many were counted"),
+                              field<&Recount::corrected>("corrected", "Those whose counters were wrong"),
+                              field<&Recount::used_bytes>("used_bytes", "Octets that were found"),
+                              field<&Recount::used_messages>("used_messages", "Messages that were found")}};
     return shape;
 }
 

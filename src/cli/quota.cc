@@ -51,10 +51,8 @@ void show_recount(const api::RecountQuota&, const api::Recount& recount) {
 void add_quota_commands(CLI::App& app, Cli& cli) {
     auto* quota = app.add_subcommand("quota", "How much mail accounts and domains may hold");
     quota->require_subcommand(1);
-    add_command<api::SetQuota>(quota, cli, "set",
-                               [](const api::SetQuota&, const api::Quota& now) { show(now); });
-    add_command<api::ShowQuota>(quota, cli, "show",
-                                [](const api::ShowQuota&, const api::Quota& now) { show(now); });
+    add_command<api::SetQuota>(quota, cli, "set", [](const api::SetQuota&, const api::Quota& now) { show(now); });
+    add_command<api::ShowQuota>(quota, cli, "show", [](const api::ShowQuota&, const api::Quota& now) { show(now); });
     add_command<api::RecountQuota>(quota, cli, "recount", show_recount);
 }
 

@@ -181,10 +181,11 @@ void add_set_command(CLI::App* user, Cli& cli) {
                 !request->second_factor_ways && !request->when_all_deleted && !request->language)
                 return complain("say what to set: see poplar user set --help");
             return cli.call<api::SetSettings>(*request, [](const api::Account& account) {
-                fmt::print("set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}, language {}\n",
-                           account.address, shown(account.expire_days), shown(account.login_delay),
-                           shown_policy(account.second_factor, account.second_factor_ways), account.when_all_deleted,
-                           account.language.value_or("default"));
+                fmt::print(
+                    "set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}, language {}\n",
+                    account.address, shown(account.expire_days), shown(account.login_delay),
+                    shown_policy(account.second_factor, account.second_factor_ways), account.when_all_deleted,
+                    account.language.value_or("default"));
             });
         };
     });

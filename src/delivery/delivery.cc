@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "delivery/gather.h"
 #include "mail/downgrade.h"
@@ -157,15 +156,15 @@ private:
         return nullptr;
     }
 
-    /// Nobody gets the message whom only refused recipients lead to: their senders are told that it was not stored.
+    /// An account that only refused recipients lead to does not get the message: their sender is told so. Another gets
+    /// it by the first recipient that is not refused.
     void leave_out(std::vector<Copy>& wanted, const std::map<directory::AccountId, Verdict>& refused) const {
-        std::set<directory::AccountId> accepted;
-        for (const auto& recipient : envelope_->recipients)
-            if (!refusal_of(recipient, refused)) {
-                const auto accounts = envelope_->accounts_of(recipient);
-                accepted.insert(accounts.begin(), accounts.end());
-            }
+        std::map<directory::AccountId, std::size_t> accepted;
+        for (std::size_t i = 0; i < envelope_->recipients.size(); ++i)
+            if (!refusal_of(envelope_->recipients[i], refused))
+                for (auto account : envelope_->accounts_of(envelope_->recipients[i])) accepted.emplace(account, i);
         std::erase_if(wanted, [&](const Copy& copy) { return !accepted.contains(copy.account); });
+        for (auto& copy : wanted) copy.recipient = accepted.at(copy.account);
     }
 
     /// To the mailbox of this name; to INBOX if there is none, or it goes at this moment.
@@ -229,17 +228,14 @@ std::string Envelope::mailbox_of(std::size_t recipient) const {
 
 std::size_t Envelope::memory() const {
     return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
-           accounts.capacity() * sizeof(accounts[0]) +
-           memory_of(room);
+           accounts.capacity() * sizeof(accounts[0]) + memory_of(room);
 }
 
 bool is_uncertain(const Room& room) {
     return std::ranges::any_of(room, [](const auto& one) { return one->uncertain(); });
 }
 
-std::size_t memory_of(const Room& room) {
-    return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation));
-}
+std::size_t memory_of(const Room& room) { return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation)); }
 
 Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas,
                    const Clock& clock, Limits limits)

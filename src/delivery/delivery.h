@@ -88,8 +88,8 @@ public:
              Limits limits);
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
-    /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads to
-    /// and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
+    /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
+    /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
     /// recipient is accepted; where nothing has a limit, it need not be asked at all (Resolution::bounds).
     Task<std::expected<Room, Verdict>> admit(directory::Resolution resolution, std::optional<std::uint64_t> size,
                                              quota::Binding binding = quota::Binding::limits);

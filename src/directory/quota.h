@@ -1,6 +1,6 @@
 #pragma once
-// How much mail may be held: by an account, by each of a domain's accounts, and by a domain as a whole. src/quota/ holds
-// accounts to it.
+// How much mail may be held: by an account, by each of a domain's accounts, and by a domain as a whole. src/quota/
+// holds accounts to it.
 #include <cstdint>
 #include <optional>
 #include <string>

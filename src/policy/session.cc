@@ -51,8 +51,9 @@ Task<Result<>> Session::run() {
         if (!line) co_return pass_on(line);
         auto whole = reader.take(*line);
         if (!whole) {
-            connection_.log(log::Level::warning, "policy.bad_request",
-                            {{"session", id_}, {"peer", connection_.peer().address}, {"reason", whole.error().detail()}});
+            connection_.log(
+                log::Level::warning, "policy.bad_request",
+                {{"session", id_}, {"peer", connection_.peer().address}, {"reason", whole.error().detail()}});
             co_return lines_.end("bad request");
         }
         if (!*whole) continue;

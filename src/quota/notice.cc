@@ -26,12 +26,9 @@ std::string body_of(const Notice& notice, std::size_t language) {
         return fmt::format(fmt::runtime(row[language]), arguments...);
     };
     std::string body = text(kMailboxOf, notice.address) + "\n\n";
-    if (bounds.octets != 0)
-        body += "    " + text(kOctets, human_size(used.octets), human_size(bounds.octets)) + "\n";
+    if (bounds.octets != 0) body += "    " + text(kOctets, human_size(used.octets), human_size(bounds.octets)) + "\n";
     if (bounds.messages != 0) body += "    " + text(kMessages, used.messages, bounds.messages) + "\n";
-    const auto& what_happens = percent < 100                                ? kBefore
-                               : notice.full_reply == FullReply::reject ? kRefused
-                                                                            : kWaits;
+    const auto& what_happens = percent < 100 ? kBefore : notice.full_reply == FullReply::reject ? kRefused : kWaits;
     return body + "\n" + text(what_happens) + "\n\n" + text(kAdvice) + "\n";
 }
 

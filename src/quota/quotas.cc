@@ -60,8 +60,8 @@ void Reservation::release() {
     if (auto* quotas = std::exchange(quotas_, nullptr)) quotas->release(*this);
 }
 
-// Counting. Of an account nothing is added up here: the mail store tells what it holds after each commit, and a domain's
-// sum changes by the difference. So an answer that was missed is made good by the next.
+// Counting. Of an account nothing is added up here: the mail store tells what it holds after each commit, and a
+// domain's sum changes by the difference. So an answer that was missed is made good by the next.
 
 Quotas::Quotas(directory::Directory& directory, mailstore::MailStore& store, Options options)
     : directory_(directory), store_(store), options_(options) {
@@ -317,9 +317,7 @@ std::optional<Full> Quotas::too_much(const Holder& holder, const Need& need, std
         if (need.octets && *need.octets > limit)
             return Full{rejects, fmt::format("{} octets are more than the account may have: {}", *need.octets, limit)};
         // One message may pass the limit; several, as a copy of many has, must fit.
-        auto passes = [&](std::uint64_t taken) {
-            return need.messages == 1 ? taken >= limit : taken + octets > limit;
-        };
+        auto passes = [&](std::uint64_t taken) { return need.messages == 1 ? taken >= limit : taken + octets > limit; };
         if (passes(used.octets + kept.octets))
             return full(passes(used.octets), kAccount, used.octets, kept.octets, limit, "octets");
     }

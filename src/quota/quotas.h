@@ -54,7 +54,7 @@ enum class Binding { limits, none };
 
 /// An account, or a domain as a whole, has come to one of kPercents of a limit.
 struct Reached {
-    AccountId account;   ///< of a domain: the one that brought it there
+    AccountId account;  ///< of a domain: the one that brought it there
     bool domain = false;
     unsigned percent = 0;
     Amount used;
@@ -64,8 +64,8 @@ inline constexpr unsigned kPercents[] = {80, 95, 100};
 
 class Quotas;
 
-/// Room for mail on its way to one account, given back at the end. By the time the mail is stored it must still be there.
-/// Used by one session; the Quotas outlive it.
+/// Room for mail on its way to one account, given back at the end. By the time the mail is stored it must still be
+/// there. Used by one session; the Quotas outlive it.
 class Reservation {
 public:
     Reservation() = default;
@@ -95,14 +95,14 @@ public:
     /// Takes over MailStore::on_totals. The store is not used by others before.
     Quotas(directory::Directory& directory, mailstore::MailStore& store, Options options);
 
-    /// `listener` is called once an account with a limit comes up to one of kPercents, for the highest of those that one
-    /// commit passes; again when it has been below. It must not wait. To be called before mail comes.
+    /// `listener` is called once an account with a limit comes up to one of kPercents, for the highest of those that
+    /// one commit passes; again when it has been below. It must not wait. To be called before mail comes.
     void on_reached(std::function<void(Reached)> listener) { reached_ = std::move(listener); }
 
     using Outcome = std::expected<Reservation, Full>;
-    /// Keeps room for mail to an account that `bounds` (not null) bound: the only function that says no. One message may
-    /// pass an account's octets, if those that are there and on their way do not fill it; but none that is larger than
-    /// all the account may have. A domain's total is never passed. Errors: the directory's and the store's.
+    /// Keeps room for mail to an account that `bounds` (not null) bound: the only function that says no. One message
+    /// may pass an account's octets, if those that are there and on their way do not fill it; but none that is larger
+    /// than all the account may have. A domain's total is never passed. Errors: the directory's and the store's.
     Task<Result<Outcome>> reserve(AccountId account, std::shared_ptr<const Bounds> bounds, Need need,
                                   Binding binding = Binding::limits);
     FullReply full_reply() const { return options_.full_reply; }

@@ -321,24 +321,21 @@ Task<> Server::count_quotas() {
 // Called by whoever's commit it was, on that one's thread.
 void Server::warn(quota::Reached reached) {
     const auto& [account, domain, percent, used, bounds] = reached;
-    const auto level = percent >= 100 ? log::Level::warning : log::Level::info;
     if (domain) {
-        log::write(level, "quota.domain_reached",
-                   {{"domain", bounds.domain},
-                    {"percent", percent},
-                    {"messages", used.messages},
-                    {"octets", used.octets},
-                    {"most_messages", bounds.domain_messages},
-                    {"most_octets", bounds.domain_octets}});
+        log::warning("quota.domain_reached", {{"domain", bounds.domain},
+                                              {"percent", percent},
+                                              {"messages", used.messages},
+                                              {"octets", used.octets},
+                                              {"most_messages", bounds.domain_messages},
+                                              {"most_octets", bounds.domain_octets}});
         return;
     }
-    log::write(level, "quota.reached",
-               {{"account_id", account.value},
-                {"percent", percent},
-                {"messages", used.messages},
-                {"octets", used.octets},
-                {"most_messages", bounds.messages},
-                {"most_octets", bounds.octets}});
+    log::info("quota.reached", {{"account_id", account.value},
+                                {"percent", percent},
+                                {"messages", used.messages},
+                                {"octets", used.octets},
+                                {"most_messages", bounds.messages},
+                                {"most_octets", bounds.octets}});
     spawn(send_warning(std::move(reached)));
 }
 

@@ -50,16 +50,17 @@ TEST(PolicyRequest, SizeThatPostfixDoesNotKnowIsZero) {
 TEST(PolicyRequest, RefusesWhatIsNone) {
     std::vector<std::string> many;
     for (std::size_t n = 0; n <= kAttributeLimit; ++n) many.push_back("a" + std::to_string(n) + "=");
-    for (const auto& [lines, why] : {std::pair<std::vector<std::string>, std::string>{{""}, "a request without attributes"},
-                                     {{"GET / HTTP/1.1"}, "a line that is no attribute"},
-                                     {{"=x"}, "a line that is no attribute"},
-                                     {{"a b=x"}, "a line that is no attribute"},
-                                     {{std::string(kNameLimit + 1, 'a') + "=x"}, "a line that is no attribute"},
-                                     {{"size=1x"}, "a size that is no number"},
-                                     {{"size=-1"}, "a size that is no number"},
-                                     {{"size=18446744073709551616"}, "a size that is no number"},
-                                     {{"size=1", "size=1"}, "an attribute that comes twice"},
-                                     {many, "too many attributes"}}) {
+    for (const auto& [lines, why] :
+         {std::pair<std::vector<std::string>, std::string>{{""}, "a request without attributes"},
+          {{"GET / HTTP/1.1"}, "a line that is no attribute"},
+          {{"=x"}, "a line that is no attribute"},
+          {{"a b=x"}, "a line that is no attribute"},
+          {{std::string(kNameLimit + 1, 'a') + "=x"}, "a line that is no attribute"},
+          {{"size=1x"}, "a size that is no number"},
+          {{"size=-1"}, "a size that is no number"},
+          {{"size=18446744073709551616"}, "a size that is no number"},
+          {{"size=1", "size=1"}, "an attribute that comes twice"},
+          {many, "too many attributes"}}) {
         RequestReader reader;
         EXPECT_EQ(take(reader, lines), why);
     }

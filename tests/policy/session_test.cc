@@ -22,8 +22,8 @@ std::string ask(World& world, std::string input) {
 }
 
 std::string request(const std::string& recipient, const std::string& size = "0", const std::string& state = "RCPT") {
-    return "request=smtpd_access_policy\nprotocol_state=" + state + "\nsender=a@elsewhere.example\nrecipient=" +
-           recipient + "\nsize=" + size + "\ninstance=1.2.3\n\n";
+    return "request=smtpd_access_policy\nprotocol_state=" + state +
+           "\nsender=a@elsewhere.example\nrecipient=" + recipient + "\nsize=" + size + "\ninstance=1.2.3\n\n";
 }
 
 void limit(World& world, std::uint64_t octets) {

@@ -12,7 +12,8 @@ namespace {
 
 Notice notice(std::string language, unsigned percent, FullReply full_reply = FullReply::defer) {
     Notice made;
-    made.reached = {directory::AccountId{1024}, false, percent, {800, 85'000'000}, {.octets = 100'000'000, .messages = 1000}};
+    made.reached = {
+        directory::AccountId{1024}, false, percent, {800, 85'000'000}, {.octets = 100'000'000, .messages = 1000}};
     made.address = "jane@example.org";
     made.language = std::move(language);
     made.hostname = "mx.example.org";
@@ -29,7 +30,8 @@ TEST(QuotaNotice, HeaderIsAsciiInEveryLanguage) {
         for (unsigned percent : kPercents) {
             const auto message = compose(notice(std::string(language), percent));
             const auto header = header_of(message);
-            EXPECT_TRUE(std::ranges::all_of(header, [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); })) << header;
+            EXPECT_TRUE(std::ranges::all_of(header, [](char c) { return c == '\n' || (c >= ' ' && c < 0x7f); }))
+                << header;
             for (auto line : {"From: Mail server <postmaster@example.org>\n", "To: <jane@example.org>\n",
                               "Message-ID: <abc@mx.example.org>\n", "\nSubject: ", "Auto-Submitted: auto-generated\n"})
                 EXPECT_TRUE(header.contains(line)) << line << " in " << header;

@@ -327,10 +327,17 @@ TEST(PercentReached, IsTheHighestOfAnyLimit) {
         std::uint64_t messages, octets;
         unsigned percent;
     };
-    for (const auto& [used, messages, octets, percent] :
-         {Case{{0, 0}, 0, 0, 0}, {{9, 9}, 0, 0, 0}, {{79, 0}, 100, 0, 0}, {{80, 0}, 100, 0, 80}, {{94, 80}, 100, 100, 80},
-          {{0, 95}, 100, 100, 95}, {{100, 0}, 100, 0, 100}, {{1000, 0}, 100, 0, 100}, {{1, 1ull << 60}, 0, 1ull << 50, 100},
-          {{1, 0}, 1, 0, 100}, {{0, 0}, 1, 1, 0}})
+    for (const auto& [used, messages, octets, percent] : {Case{{0, 0}, 0, 0, 0},
+                                                          {{9, 9}, 0, 0, 0},
+                                                          {{79, 0}, 100, 0, 0},
+                                                          {{80, 0}, 100, 0, 80},
+                                                          {{94, 80}, 100, 100, 80},
+                                                          {{0, 95}, 100, 100, 95},
+                                                          {{100, 0}, 100, 0, 100},
+                                                          {{1000, 0}, 100, 0, 100},
+                                                          {{1, 1ull << 60}, 0, 1ull << 50, 100},
+                                                          {{1, 0}, 1, 0, 100},
+                                                          {{0, 0}, 1, 1, 0}})
         EXPECT_EQ(percent_reached(used, messages, octets), percent) << used.messages << " " << used.octets;
 }
 

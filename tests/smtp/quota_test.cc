@@ -22,9 +22,7 @@ struct QuotaWorld : World {
         auto change = [limits](directory::AccountSettings& settings) { settings.quota = limits; };
         EXPECT_TRUE(run(directory.change_settings("demo@example.test", change)));
     }
-    void limit_domain(directory::MailLimits total) {
-        EXPECT_TRUE(run(directory.set_quota("example.test", {}, total)));
-    }
+    void limit_domain(directory::MailLimits total) { EXPECT_TRUE(run(directory.set_quota("example.test", {}, total))); }
     std::string smtp(const std::string& input) { return after_hello(talk(*this, kHello + input).output); }
     std::string lmtp(const std::string& input) {
         return after_hello(talk(*this, "LHLO front.example\r\n" + input, options_for(Protocol::lmtp)).output);
@@ -125,7 +123,8 @@ TEST(SmtpQuota, AliasIsRefusedIfOneOfItsAccountsIsFull) {
     QuotaWorld world;
     world.alias("both@free.test", {"free@free.test", "demo@example.test"});
     world.limit({.messages = 1});
-    EXPECT_EQ(world.smtp(with_size(100) + "RCPT TO:<both@free.test>\r\n" + kData), "250 2.1.0, 250 2.1.5, 354, 250 2.0.0");
+    EXPECT_EQ(world.smtp(with_size(100) + "RCPT TO:<both@free.test>\r\n" + kData),
+              "250 2.1.0, 250 2.1.5, 354, 250 2.0.0");
     EXPECT_EQ(world.smtp(with_size(100) + "RCPT TO:<both@free.test>\r\n"), "250 2.1.0, 452 4.2.2");
 }
 
