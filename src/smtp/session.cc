@@ -286,8 +286,8 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         room = std::move(*admitted);
     }
     // One reply to the message is for all recipients, so one that may yet have to refuse it has it alone.
-    const bool alone = transaction_->recipients().empty();
-    if (!lmtp() && !alone && (transaction_->is_uncertain() || delivery::is_uncertain(room)))
+    const auto before = transaction_->recipients().size();
+    if (!lmtp() && before != 0 && (delivery::is_uncertain(room) || (before == 1 && transaction_->is_uncertain())))
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kMayNotFit);
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
     if (!transaction_->add(std::move(address), resolution->accounts, services_.delivery.mailbox_in(*resolution),
