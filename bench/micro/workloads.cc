@@ -123,7 +123,8 @@ private:
     test::ManualClock clock_;
     directory::Directory directory_{engine_, clock_, {}};
     mailstore::MailStore store_{engine_, clock_, {}};
-    delivery::Delivery delivery_{directory_, store_, clock_, {}};
+    quota::Quotas quotas_{directory_, store_, {}};
+    delivery::Delivery delivery_{directory_, store_, quotas_, clock_, {}};
     smtp::Options options_ = smtp::defaults(smtp::Protocol::lmtp);
 };
 

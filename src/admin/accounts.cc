@@ -17,6 +17,8 @@
 #include "base/random.h"
 #include "directory/removed.h"
 #include "mailstore/mail_store.h"
+#include "quota/notice.h"
+#include "quota/quotas.h"
 
 namespace poplar::admin {
 
@@ -40,6 +42,7 @@ api::Account described(const directory::Account& account) {
     if (auto delay = account.settings.login_delay) out.login_delay = api::Seconds{*delay};
     describe(account.settings.second_factor, out);
     out.when_all_deleted = account.settings.keep_deleted ? "keep" : "remove";
+    if (const auto& language = account.settings.language; !language.empty()) out.language = language;
     return out;
 }
 
@@ -242,6 +245,16 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
             co_return fail(Errc::invalid, fmt::format("\"{}\" is neither remove nor keep", *given));
         settings.keep_deleted = *given == "keep";
     }
+    if (const auto& given = wanted.language) {
+        settings.language.clear();
+        if (*given) {
+            auto language = quota::find_language(**given);
+            if (!language)
+                co_return fail(Errc::invalid,
+                               fmt::format("\"{}\" is none of the languages: {}", **given, quota::languages()));
+            settings.language = std::move(*language);
+        }
+    }
     auto set = co_await context.directory.set_settings(wanted.address, settings);
     if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
     co_await announce_settings(context);
@@ -254,7 +267,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
                                      {"login_delay", api::dump(json["login_delay"])},
                                      {"second_factor", api::dump(json["second_factor"])},
                                      {"ways", api::dump(json["second_factor_ways"])},
-                                     {"when_all_deleted", reply.when_all_deleted}});
+                                     {"when_all_deleted", reply.when_all_deleted},
+                                     {"language", reply.language.value_or("default")}});
     co_return reply;
 }
 
@@ -293,6 +307,7 @@ Task<Result<api::AccountRemoval>> remove_account(Context& context, Caller, api::
     reply.removed = removed->address;
     reply.id = removed->id.value;
     reply.sessions_ended = credentials_changed(context, removed->id);
+    context.quotas.forget(removed->id);
     note(context, removed->id, activity::Kind::credential, "account removed");
     co_await announce_settings(context);
     if (!purge)

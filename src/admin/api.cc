@@ -46,6 +46,9 @@ const std::vector<Section>& sections() {
          "When an account needs one is a setting of the account or its domain (docs/using/second-factor.md).",
          second_factor_rows()},
         {"Aliases", "", alias_rows()},
+        {"Quotas",
+         "How much mail may be held (docs/operating/quota.md). A name with \"@\" is an account's, another a domain's.",
+         quota_rows()},
         {"Activity and sessions", "", activity_rows()},
         {"Mail",
          "In place of an address `id:NUMBER` names the mail of an account that was removed, and `postmaster` the "

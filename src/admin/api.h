@@ -33,6 +33,9 @@ class Inspection;
 namespace poplar::mailstore {
 class MailStore;
 }
+namespace poplar::quota {
+class Quotas;
+}
 namespace poplar::upkeep {
 class Retention;
 class StoreClock;
@@ -53,6 +56,7 @@ struct Services {
     auth::DeviceUses& device_uses;
     activity::Ledger& ledger;
     delivery::Delivery& delivery;
+    quota::Quotas& quotas;
     directory::RemovedAccounts& removed;
     engine::Inspection& engine;
     upkeep::StoreClock& clock;

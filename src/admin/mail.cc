@@ -157,8 +157,8 @@ Task<Result<api::Restoration>> restore_messages(Context& context, Caller, api::R
     co_return reply;
 }
 
-// The accounts that the message goes to. Errors: with a message for the caller.
-Task<Result<std::vector<directory::AccountId>>> resolve(Context& context, std::string text) {
+// Where the message goes: to accounts. Errors: with a message for the caller.
+Task<Result<directory::Resolution>> resolve(Context& context, std::string text) {
     auto address = mail::parse_address(text);
     if (!address) co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", text));
     auto resolution = co_await context.delivery.resolve(*address);
@@ -171,23 +171,29 @@ Task<Result<std::vector<directory::AccountId>>> resolve(Context& context, std::s
         case Kind::disabled: co_return fail(Errc::denied, fmt::format("{} is disabled", text));
         case Kind::loop: co_return fail(Errc::invalid, fmt::format("the aliases of {} lead in a circle", text));
     }
-    co_return std::move(resolution->accounts);
+    co_return std::move(*resolution);
 }
 
 Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver wanted, http::Body& body) {
-    auto accounts = co_await resolve(context, wanted.recipient);
-    if (!accounts) co_return pass_on(accounts);
+    auto resolution = co_await resolve(context, wanted.recipient);
+    if (!resolution) co_return pass_on(resolution);
+    const auto& accounts = resolution->accounts;
     if (!wanted.sender.empty() && !mail::parse_address(wanted.sender))
         co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", wanted.sender));
     if (wanted.mailbox) {
-        if (accounts->size() != 1)
+        if (accounts.size() != 1)
             co_return fail(Errc::invalid, "a mailbox can be named where one account gets the mail");
-        auto there = co_await mailbox_called(context, accounts->front(), *wanted.mailbox);
+        auto there = co_await mailbox_called(context, accounts.front(), *wanted.mailbox);
         if (!there) co_return pass_on(there);
     }
+    std::optional<std::uint64_t> size;  // a chunked body does not tell it
+    if (body.size_hint() != 0) size = body.size_hint();
+    auto room = co_await context.delivery.admit(*resolution, size);
+    if (!room) co_return std::unexpected(delivery::error_of(room.error()));
     auto envelope = std::make_shared<delivery::Envelope>();
     envelope->reverse_path = wanted.sender;
-    envelope->add(wanted.recipient, *accounts, wanted.mailbox.value_or(""));
+    envelope->add(wanted.recipient, accounts, wanted.mailbox.value_or(""));
+    envelope->room = std::move(*room);
     envelope->received.by = context.hostname;
     envelope->received.with = "LMTP";  // the same path; the admin socket has no name of its own among the keywords
     envelope->received.id = random_text(12);

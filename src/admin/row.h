@@ -77,6 +77,7 @@ const std::vector<Row>& activity_rows();
 const std::vector<Row>& second_factor_rows();
 const std::vector<Row>& alias_rows();
 const std::vector<Row>& mail_rows();
+const std::vector<Row>& quota_rows();
 const std::vector<Row>& mailbox_rows();
 const std::vector<Row>& server_rows();
 

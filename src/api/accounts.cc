@@ -52,6 +52,7 @@ const Shape& Account::shape() {
          field<&Account::when_all_deleted>("when_all_deleted",
                                            "A message that all have deleted by POP3: `remove`: it leaves its mailbox; "
                                            "`keep`: it stays there, and POP3 does not show it any more"),
+         field<&Account::language>("language", "Of mail that the server writes to it; null: English"),
          field<&Account::messages>("messages", "How many it has; when one account is shown"),
          field<&Account::octets>("octets", "Of those messages"),
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
@@ -185,7 +186,10 @@ const Operation& SetSettings::operation() {
                   "when_all_deleted",
                   "A message that all have deleted by POP3: remove (default): it leaves its mailbox; keep: it stays "
                   "there, and POP3 does not show it any more")
-                  .called("FATE")}},
+                  .called("FATE"),
+              field<&SetSettings::language>(
+                  "language", "Of mail that the server writes to it: en, de, es, fr, it or ja; default: en")
+                  .called("TAG")}},
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),

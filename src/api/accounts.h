@@ -22,6 +22,7 @@ struct Account {
     std::optional<std::string> authenticator;
     std::optional<std::uint64_t> recovery_codes;
     std::string when_all_deleted;
+    Nullable<std::string> language;
     std::optional<std::uint64_t> messages, octets, retained_messages, retained_octets;
     std::optional<std::string> password;
     std::optional<std::uint64_t> sessions_ended;
@@ -97,6 +98,7 @@ struct SetSettings {
     std::optional<Nullable<SecondFactor>> second_factor;
     std::optional<std::vector<FactorWay>> second_factor_ways;
     std::optional<std::string> when_all_deleted;
+    std::optional<Nullable<std::string>> language;
     using Reply = Account;
     static const Operation& operation();
 };

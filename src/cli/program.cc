@@ -136,6 +136,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_directory_commands(app, cli);
     add_user_commands(app, cli);
     add_device_commands(app, cli);
+    add_quota_commands(app, cli);
     add_activity_commands(app, cli);
     add_second_factor_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);

@@ -71,6 +71,7 @@ void show_user(const api::ShowAccount&, const api::Account& account) {
     if (const auto& delay = account.login_delay)
         fmt::print("delay     {} between logins\n", format_duration(std::chrono::seconds(delay->count)));
     if (account.when_all_deleted == "keep") fmt::print("keeps     messages that all have deleted by POP3\n");
+    if (account.language) fmt::print("language  {}\n", *account.language);
     fmt::print("id        {}\n", account.id);
     fmt::print("mail      {} messages, {}\n", account.messages.value_or(0), human_size(account.octets.value_or(0)));
     fmt::print("deleted   {} messages, {}, still kept\n", account.retained_messages.value_or(0),
@@ -177,12 +178,14 @@ void add_set_command(CLI::App* user, Cli& cli) {
     set->callback([&cli, request] {
         cli.action = [&cli, request] {
             if (!request->expire_days && !request->login_delay && !request->second_factor &&
-                !request->second_factor_ways && !request->when_all_deleted)
+                !request->second_factor_ways && !request->when_all_deleted && !request->language)
                 return complain("say what to set: see poplar user set --help");
             return cli.call<api::SetSettings>(*request, [](const api::Account& account) {
-                fmt::print("set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}\n",
-                           account.address, shown(account.expire_days), shown(account.login_delay),
-                           shown_policy(account.second_factor, account.second_factor_ways), account.when_all_deleted);
+                fmt::print(
+                    "set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}, language {}\n",
+                    account.address, shown(account.expire_days), shown(account.login_delay),
+                    shown_policy(account.second_factor, account.second_factor_ways), account.when_all_deleted,
+                    account.language.value_or("default"));
             });
         };
     });

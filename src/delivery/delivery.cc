@@ -15,6 +15,8 @@ namespace poplar::delivery {
 
 namespace {
 
+constexpr std::uint64_t kMostTrace = 1000;  // octets, about, of what a delivery puts on top
+
 // A line has at least three octets (".", CRLF) when stuffing adds one to it.
 constexpr std::uint64_t most_wire_octets(std::uint64_t octets) { return octets + octets / 3 + 4; }
 
@@ -100,7 +102,28 @@ private:
         return copies;
     }
 
-    Task<std::vector<Verdict>> store(std::vector<Copy> wanted, mailstore::Content content) {
+    /// The accounts in which the message has no room after all, and why. What was kept for it is enough, unless nobody
+    /// knew how large it is, or the sender said less.
+    std::map<directory::AccountId, Verdict> without_room(const std::vector<Copy>& wanted,
+                                                         std::uint64_t content_octets) const {
+        std::map<directory::AccountId, Verdict> refused;
+        for (const auto& room : envelope_->room) {
+            const auto copy = std::ranges::find(wanted, room->account(), &Copy::account);
+            if (copy == wanted.end()) continue;
+            const auto octets = head_for(envelope_->recipients[copy->recipient]).size() + content_octets;
+            if (auto claimed = room->claim(octets); !claimed)
+                refused.emplace(copy->account, verdict_of(claimed.error()));
+        }
+        return refused;
+    }
+
+    Task<std::expected<std::vector<Verdict>, Verdict>> store(std::vector<Copy> wanted, mailstore::Content content) {
+        std::map<directory::AccountId, Verdict> refused;
+        if (!envelope_->room.empty()) refused = without_room(wanted, content.octets);
+        if (!refused.empty()) {
+            if (envelope_->replies == Replies::one) co_return std::unexpected(refused.begin()->second);
+            leave_out(wanted, refused);
+        }
         std::vector<Task<Result<mailstore::Message>>> appends;
         for (const auto& copy : wanted) {
             mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};
@@ -112,13 +135,36 @@ private:
                 appends.push_back(file(copy.account, std::move(message), std::move(mailbox)));
         }
         auto stored = co_await gather(std::move(appends));
+        envelope_->room.clear();
         std::map<directory::AccountId, const Error*> failed;
         for (std::size_t i = 0; i < wanted.size(); ++i)
             if (!stored[i]) failed[wanted[i].account] = &stored[i].error();
 
         std::vector<Verdict> verdicts;
-        for (const auto& recipient : envelope_->recipients) verdicts.push_back(verdict_on(recipient, failed));
+        for (const auto& recipient : envelope_->recipients) {
+            const auto* full = refusal_of(recipient, refused);
+            verdicts.push_back(full ? *full : verdict_on(recipient, failed));
+        }
         co_return verdicts;
+    }
+
+    /// Null: none of the recipient's accounts refuses it.
+    const Verdict* refusal_of(const Recipient& recipient,
+                              const std::map<directory::AccountId, Verdict>& refused) const {
+        for (auto account : envelope_->accounts_of(recipient))
+            if (auto found = refused.find(account); found != refused.end()) return &found->second;
+        return nullptr;
+    }
+
+    /// An account that only refused recipients lead to does not get the message: their sender is told so. Another gets
+    /// it by the first recipient that is not refused.
+    void leave_out(std::vector<Copy>& wanted, const std::map<directory::AccountId, Verdict>& refused) const {
+        std::map<directory::AccountId, std::size_t> accepted;
+        for (std::size_t i = 0; i < envelope_->recipients.size(); ++i)
+            if (!refusal_of(envelope_->recipients[i], refused))
+                for (auto account : envelope_->accounts_of(envelope_->recipients[i])) accepted.emplace(account, i);
+        std::erase_if(wanted, [&](const Copy& copy) { return !accepted.contains(copy.account); });
+        for (auto& copy : wanted) copy.recipient = accepted.at(copy.account);
     }
 
     /// To the mailbox of this name; to INBOX if there is none, or it goes at this moment.
@@ -182,14 +228,35 @@ std::string Envelope::mailbox_of(std::size_t recipient) const {
 
 std::size_t Envelope::memory() const {
     return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
-           accounts.capacity() * sizeof(accounts[0]);
+           accounts.capacity() * sizeof(accounts[0]) + memory_of(room);
 }
 
-Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, const Clock& clock, Limits limits)
-    : directory_(directory), store_(store), clock_(clock), limits_(limits) {}
+bool is_uncertain(const Room& room) {
+    return std::ranges::any_of(room, [](const auto& one) { return one->uncertain(); });
+}
+
+std::size_t memory_of(const Room& room) { return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation)); }
+
+Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas,
+                   const Clock& clock, Limits limits)
+    : directory_(directory), store_(store), quotas_(quotas), clock_(clock), limits_(limits) {}
 
 Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
     return directory_.resolve(std::move(address));
+}
+
+Task<std::expected<Room, Verdict>> Delivery::admit(directory::Resolution resolution, std::optional<std::uint64_t> size,
+                                                   quota::Binding binding) {
+    Room room;
+    const quota::Need need{.octets = size, .trace = kMostTrace, .most = limits_.message_octets};
+    for (std::size_t i = 0; i < resolution.bounds.size(); ++i) {
+        if (!resolution.bounds[i]) continue;
+        auto outcome = co_await quotas_.reserve(resolution.accounts[i], resolution.bounds[i], need, binding);
+        if (!outcome) co_return std::unexpected(verdict_of(outcome.error()));
+        if (!*outcome) co_return std::unexpected(verdict_of(outcome->error()));
+        room.push_back(std::make_shared<quota::Reservation>(std::move(**outcome)));
+    }
+    co_return room;
 }
 
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {

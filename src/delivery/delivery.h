@@ -2,6 +2,7 @@
 // Envelope + message in; for each recipient: resolve and store. SMTP, LMTP and `poplar deliver` all end here.
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "mail/trace.h"
 #include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
+#include "quota/quotas.h"
 
 namespace poplar::delivery {
 
@@ -32,6 +34,15 @@ struct Recipient {
     std::uint32_t first = 0, count = 0;  ///< its part of Envelope::accounts
 };
 
+/// Room that is kept for a message in the accounts of one recipient, or of all.
+using Room = std::vector<std::shared_ptr<quota::Reservation>>;
+/// Whether some of it may turn out too small, because nobody knows the message's size.
+bool is_uncertain(const Room& room);
+std::size_t memory_of(const Room& room);  ///< octets, about
+
+/// One reply may have to tell what became of a message for all its recipients, as in SMTP.
+enum class Replies : std::uint8_t { each, one };
+
 /// Keeps little of each recipient, because a stranger says how many there are, and each may lead to many accounts.
 struct Envelope {
     std::string reverse_path;  ///< "" for the null reverse-path
@@ -41,6 +52,9 @@ struct Envelope {
     std::size_t address_octets = 0;              ///< of all recipients, and of the mailboxes' names
     /// Mailboxes that recipients name, by the recipient's number. A list, because hardly any recipient names one.
     std::vector<std::pair<std::uint32_t, std::string>> mailboxes;
+    Room room;  ///< of accounts with a limit; others need none
+    /// With one, a message that has no room with some recipient is stored for nobody.
+    Replies replies = Replies::each;
 
     /// `mailbox`: the mailbox of the one account it leads to that the mail goes to, if it exists; "" for INBOX.
     void add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox = "");
@@ -70,9 +84,15 @@ public:
 
 class Delivery {
 public:
-    Delivery(directory::Directory& directory, mailstore::MailStore& store, const Clock& clock, Limits limits);
+    Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
+             Limits limits);
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
+    /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
+    /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
+    /// recipient is accepted; where nothing has a limit, it need not be asked at all (Resolution::bounds).
+    Task<std::expected<Room, Verdict>> admit(directory::Resolution resolution, std::optional<std::uint64_t> size,
+                                             quota::Binding binding = quota::Binding::limits);
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
     /// The mailbox that the address names by its detail; "" for INBOX.
@@ -83,6 +103,7 @@ public:
 private:
     directory::Directory& directory_;
     mailstore::MailStore& store_;
+    quota::Quotas& quotas_;
     const Clock& clock_;
     Limits limits_;
 };

@@ -1,5 +1,7 @@
 #include "delivery/verdict.h"
 
+#include "quota/quotas.h"
+
 namespace poplar::delivery {
 
 Verdict verdict_of(const Error& error) {
@@ -10,6 +12,10 @@ Verdict verdict_of(const Error& error) {
     }
 }
 
+Verdict verdict_of(const quota::Full& full) {
+    return {.kind = full.for_good ? Verdict::Kind::over_quota : Verdict::Kind::full, .text = full.text};
+}
+
 Error error_of(const Verdict& verdict) {
     switch (verdict.kind) {
         case Verdict::Kind::stored:
@@ -18,7 +24,8 @@ Error error_of(const Verdict& verdict) {
         case Verdict::Kind::too_large: return {Errc::too_large, verdict.text};
         case Verdict::Kind::bad_header:
         case Verdict::Kind::loop: return {Errc::invalid, verdict.text};
-        case Verdict::Kind::over_quota: return {Errc::no_space, verdict.text};
+        case Verdict::Kind::over_quota:
+        case Verdict::Kind::full: return {Errc::no_space, verdict.text};
         case Verdict::Kind::rejected: return {Errc::denied, verdict.text};
     }
     return {verdict.cause, verdict.text};

@@ -4,6 +4,10 @@
 
 #include "base/error.h"
 
+namespace poplar::quota {
+struct Full;
+}
+
 namespace poplar::delivery {
 
 /// Tells what became of a message, or of it for one recipient. Each protocol has its own reply for each.
@@ -14,7 +18,8 @@ struct Verdict {
         too_large,   ///< Limits::message_octets
         bad_header,  ///< Limits::header_octets, Limits::header_fields
         loop,        ///< Limits::hops
-        over_quota,  ///< the account may not hold so much
+        over_quota,  ///< the account, or its domain, may not hold so much; the sender is told so
+        full,        ///< the same, and the sender is told to come again
         rejected,    ///< by a filter or a policy; `text` is what the sender is told
         deferred,    ///< it can't be done now: `cause`. The sender comes again
     };
@@ -27,6 +32,7 @@ struct Verdict {
 
 /// The verdict for a failure of the directory or the store.
 Verdict verdict_of(const Error& error);
+Verdict verdict_of(const quota::Full& full);
 /// For callers that know no verdicts, but errors.
 Error error_of(const Verdict& verdict);
 

@@ -48,21 +48,41 @@ struct Expansion {
 /// as such a change, each login from a new place would make the kept answers worthless.
 enum class AliasesLead { anew, as_before };
 
-/// The domains' policies for second factors, so that no login reads its domain. This process alone changes the
+/// Something of each domain, so that no login and no delivery reads its domain. This process alone changes the
 /// directory, so what it forgets after each of its own changes is enough. May be used from any thread.
-class KnownPolicies {
+template <class Value>
+class KnownByDomain {
 public:
-    std::optional<FactorPolicy> find(const std::string& domain);
+    std::optional<Value> find(const std::string& domain) {
+        std::lock_guard hold(mutex_);
+        auto found = known_.find(domain);
+        if (found == known_.end()) return std::nullopt;
+        return found->second;
+    }
     /// Counts the calls of forget(). Taken before the record is read, so that an old one is not remembered.
-    std::uint64_t changes();
-    void remember(const std::string& domain, FactorPolicy policy, std::uint64_t changes_before);
-    void forget();
+    std::uint64_t changes() {
+        std::lock_guard hold(mutex_);
+        return changes_;
+    }
+    void remember(const std::string& domain, Value value, std::uint64_t changes_before) {
+        std::lock_guard hold(mutex_);
+        if (changes_ == changes_before) known_.insert_or_assign(domain, std::move(value));
+    }
+    void forget() {
+        std::lock_guard hold(mutex_);
+        ++changes_;
+        known_.clear();
+    }
 
 private:
     std::mutex mutex_;
     std::uint64_t changes_ = 0;
-    std::unordered_map<std::string, FactorPolicy> known_;  ///< of domains that there are
+    std::unordered_map<std::string, Value> known_;  ///< of domains that there are
 };
+
+std::string domain_of(const Account& account);
+/// `of_domain`: Core::bounds_in() of its domain.
+std::shared_ptr<const Bounds> bounds_of(const Account& account, std::shared_ptr<const Bounds> of_domain);
 
 struct Core {
     engine::Engine& engine;
@@ -72,7 +92,18 @@ struct Core {
     std::mutex expansions_mutex;                    ///< for the three that follow
     engine::ChangeNumber alike_from{}, alike_to{};  ///< no change between the two altered where an alias leads
     OctetCache<std::string, Expansion> expansions{options.alias_cache};  ///< by the alias
-    KnownPolicies policies{};
+    KnownByDomain<FactorPolicy> policies{};
+    /// What bounds the mail of an account that has no limits of its own; null: nothing.
+    KnownByDomain<std::shared_ptr<const Bounds>> bounds{};
+
+    /// To be called after a domain's record was changed, also after a failure, because nobody knows whether that was
+    /// stored.
+    void forget_domains() {
+        policies.forget();
+        bounds.forget();
+    }
+    /// As `bounds` has it, else from the domain's record.
+    Task<Result<std::shared_ptr<const Bounds>>> bounds_in(std::string domain);
 
     /// The canonical address; "postmaster" in lower case whatever local_case says (RFC 5321 s4.5.1). Errors: invalid.
     Result<mail::Address> normalize(const mail::Address& address) const;

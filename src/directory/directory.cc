@@ -212,7 +212,7 @@ Task<Result<>> Directory::remove_domain(std::string name) {
         co_return Result<>();
     };
     auto removed = co_await core_->write<void>(prepare);
-    core_->policies.forget();
+    core_->forget_domains();
     co_return removed;
 }
 
@@ -378,13 +378,18 @@ Task<Result<>> Directory::set_status(std::string address, AccountStatus status) 
 }
 
 Task<Result<>> Directory::set_settings(std::string address, AccountSettings settings) {
+    auto change = [settings = std::move(settings)](AccountSettings& stored) { stored = settings; };
+    return change_settings(std::move(address), std::move(change));
+}
+
+Task<Result<>> Directory::change_settings(std::string address, std::function<void(AccountSettings& settings)> change) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);
     auto prepare = [&](Draft& draft) -> Task<Result<>> {
         auto account = co_await core_->account(*name);
         if (!account) co_return pass_on(account);
         auto before = settings_keys(*account);
-        account->settings = settings;
+        change(account->settings);
         auto after = settings_keys(*account);
         for (auto& key : before)
             if (std::ranges::find(after, key) == after.end()) draft.batch.erase(std::move(key));

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "directory/factors.h"
+#include "directory/quota.h"
 #include "engine/engine.h"
 #include "mail/address.h"
 
@@ -34,6 +35,8 @@ struct AccountSettings {
     std::optional<std::uint32_t> login_delay = {};   ///< pop3.login_delay: seconds
     std::optional<FactorPolicy> second_factor = {};  ///< in place of its domain's
     bool keep_deleted = false;                       ///< a message that all have deleted by POP stays in its mailbox
+    MailLimits quota = {};                           ///< in place of its domain's
+    std::string language = {};                       ///< of mail that the server writes to it (RFC 5646); "": English
     bool operator==(const AccountSettings&) const = default;
 };
 
@@ -104,6 +107,8 @@ struct Domain {
     std::string catch_all;  ///< the address that gets what no account or alias of the domain takes; empty: none
     Timestamp created{};
     std::optional<FactorPolicy> second_factor = {};  ///< of accounts that have none of their own; nothing: none
+    MailLimits quota = {};                           ///< of each account that has no limit of its own
+    MailLimits total = {};                           ///< of all its accounts together
 };
 
 struct Alias {
@@ -125,6 +130,8 @@ struct Resolution {
     /// The detail of `user+detail@`, as the sender wrote it; empty if the whole address was found. If an alias leads to
     /// one account alone, by a target with a detail, that detail takes its place.
     std::string detail;
+    /// What bounds the mail of each account, in their order; null: nothing. Empty: nothing bounds any of them.
+    std::vector<std::shared_ptr<const Bounds>> bounds = {};
 };
 
 struct Options {
@@ -159,6 +166,11 @@ public:
     Task<Result<Domain>> set_second_factor(std::string domain, std::optional<FactorPolicy> policy);
     /// The domain's; SecondFactor::none if it says nothing, or is not there. `domain` is canonical.
     Task<Result<FactorPolicy>> second_factor_of(std::string domain);
+    Task<Result<Domain>> domain(std::string name);
+    /// Holds for mail that comes from now on.
+    Task<Result<Domain>> set_quota(std::string domain, MailLimits accounts, MailLimits total);
+    /// What bounds the account's mail; null: nothing.
+    Task<Result<std::shared_ptr<const Bounds>>> bounds_of(Account account);
 
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
     Task<Result<Account>> add_account(std::string address, Password password);
@@ -177,6 +189,8 @@ public:
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
     Task<Result<>> set_settings(std::string address, AccountSettings settings);
+    /// The same, of what is stored then. `change` may be called more than once.
+    Task<Result<>> change_settings(std::string address, std::function<void(AccountSettings& settings)> change);
     // The peers an account was logged in from, as the keys that base/peer_network.h makes, the latest first. They have
     // a record beside the account's, so that reading the account does not pay for them; it goes with the account.
     using PeerKeys = std::vector<std::uint64_t>;

@@ -3,29 +3,6 @@
 
 namespace poplar::directory {
 
-std::optional<FactorPolicy> KnownPolicies::find(const std::string& domain) {
-    std::lock_guard hold(mutex_);
-    auto found = known_.find(domain);
-    if (found == known_.end()) return std::nullopt;
-    return found->second;
-}
-
-std::uint64_t KnownPolicies::changes() {
-    std::lock_guard hold(mutex_);
-    return changes_;
-}
-
-void KnownPolicies::remember(const std::string& domain, FactorPolicy policy, std::uint64_t changes_before) {
-    std::lock_guard hold(mutex_);
-    if (changes_ == changes_before) known_.insert_or_assign(domain, policy);
-}
-
-void KnownPolicies::forget() {
-    std::lock_guard hold(mutex_);
-    ++changes_;
-    known_.clear();
-}
-
 Task<Result<Factors>> Core::factors(AccountId account) {
     auto value = co_await read(factors_key(account));
     if (!value) co_return pass_on(value);
@@ -79,7 +56,7 @@ Task<Result<Domain>> Directory::set_second_factor(std::string domain, std::optio
         co_return std::move(**record);
     };
     auto set = co_await core_->write<Domain>(prepare, AliasesLead::as_before);
-    core_->policies.forget();  // also after a failure: nobody knows whether that was stored
+    core_->forget_domains();
     co_return set;
 }
 

@@ -10,9 +10,12 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
-constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3,
-                        kKeepDeleted = 4;         // tags of an account's settings
-constexpr std::uint64_t kDomainSecondFactor = 1;  // tag of a domain
+// Tags of an account's settings. Each has a number behind it, kLanguage a text.
+constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3, kKeepDeleted = 4, kQuotaOctets = 5,
+                        kQuotaMessages = 6, kLanguage = 7;
+// Tags of a domain.
+constexpr std::uint64_t kDomainSecondFactor = 1, kDomainQuotaOctets = 2, kDomainQuotaMessages = 3, kTotalOctets = 4,
+                        kTotalMessages = 5;
 // Tags of what an account has for second factors.
 constexpr std::uint64_t kTotp = 1, kRecovery = 2, kWrongCodes = 3, kSite = 4, kNextSite = 5, kMailed = 6, kTaken = 7;
 // Tags of a device.
@@ -34,6 +37,11 @@ Result<mail::Address> parse_location(std::string_view text) {
 
 std::unexpected<Error> damaged(std::string_view what) {
     return fail(Errc::corrupt, "directory: damaged or newer record: " + std::string(what));
+}
+
+void encode_limits(Encoder& out, const MailLimits& limits, std::uint64_t octets_tag, std::uint64_t messages_tag) {
+    if (limits.octets) out.varint(octets_tag).varint(*limits.octets);
+    if (limits.messages) out.varint(messages_tag).varint(*limits.messages);
 }
 
 /// One number, as the other settings are: the ways, and behind them when one is needed.
@@ -117,6 +125,8 @@ std::string encode(const Account& account) {
     if (account.settings.login_delay) out.varint(kLoginDelay).varint(*account.settings.login_delay);
     if (const auto& policy = account.settings.second_factor) out.varint(kSecondFactor).varint(to_number(*policy));
     if (account.settings.keep_deleted) out.varint(kKeepDeleted).varint(1);
+    encode_limits(out, account.settings.quota, kQuotaOctets, kQuotaMessages);
+    if (const auto& language = account.settings.language; !language.empty()) out.varint(kLanguage).string(language);
     return std::move(out).bytes();
 }
 
@@ -131,6 +141,8 @@ std::string encode(const Domain& domain) {
     Encoder out;
     out.u8(kVersion).u64(to_number(domain.created)).string(domain.catch_all);
     if (domain.second_factor) out.varint(kDomainSecondFactor).varint(to_number(*domain.second_factor));
+    encode_limits(out, domain.quota, kDomainQuotaOctets, kDomainQuotaMessages);
+    encode_limits(out, domain.total, kTotalOctets, kTotalMessages);
     return std::move(out).bytes();
 }
 
@@ -217,8 +229,13 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
             account.shared_secret = in.string();
         }
         while (in.ok() && !in.at_end()) {
-            const auto tag = in.varint(), setting = in.varint();
-            if (setting > kMostSeconds) return damaged(text);
+            const auto tag = in.varint();
+            if (tag == kLanguage) {
+                account.settings.language = in.string();
+                continue;
+            }
+            const auto setting = in.varint();
+            if (setting > kMostSeconds && tag != kQuotaOctets && tag != kQuotaMessages) return damaged(text);
             switch (tag) {
                 case kSecondFactor:
                     account.settings.second_factor = to_policy(setting);
@@ -227,6 +244,8 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
                 case kExpireDays: account.settings.expire_days = static_cast<std::uint32_t>(setting); break;
                 case kLoginDelay: account.settings.login_delay = static_cast<std::uint32_t>(setting); break;
                 case kKeepDeleted: account.settings.keep_deleted = setting != 0; break;
+                case kQuotaOctets: account.settings.quota.octets = setting; break;
+                case kQuotaMessages: account.settings.quota.messages = setting; break;
                 default: return damaged(text);
             }
         }
@@ -251,9 +270,18 @@ Result<Domain> decode_domain(std::string_view key, std::string_view value) {
     domain.created = to_timestamp(in.u64());
     domain.catch_all = in.string();
     while (in.ok() && !in.at_end()) {
-        if (in.varint() != kDomainSecondFactor) return damaged(domain.name);
-        domain.second_factor = to_policy(in.varint());
-        if (!domain.second_factor) return damaged(domain.name);
+        const auto tag = in.varint(), setting = in.varint();
+        switch (tag) {
+            case kDomainSecondFactor:
+                domain.second_factor = to_policy(setting);
+                if (!domain.second_factor) return damaged(domain.name);
+                break;
+            case kDomainQuotaOctets: domain.quota.octets = setting; break;
+            case kDomainQuotaMessages: domain.quota.messages = setting; break;
+            case kTotalOctets: domain.total.octets = setting; break;
+            case kTotalMessages: domain.total.messages = setting; break;
+            default: return damaged(domain.name);
+        }
     }
     if (version != kVersion || !in.ok() || !in.at_end()) return damaged(domain.name);
     return domain;

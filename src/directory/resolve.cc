@@ -15,7 +15,8 @@ class Walk {
 public:
     explicit Walk(Core& core) : core_(core) {}
 
-    void arrive(Account account, std::string detail) {
+    /// `bounds`: of the account.
+    void arrive(Account account, std::string detail, std::shared_ptr<const Bounds> bounds) {
         if (!seen_.insert(account.id).second) return;
         endless_ |= seen_.size() > core_.options.alias_targets;
         if (account.status == AccountStatus::disabled) {
@@ -24,12 +25,18 @@ public:
         }
         if (accounts_.empty()) first_detail_ = std::move(detail);
         accounts_.push_back(account.id);
+        if (!bounds) return;
+        bounds_.resize(accounts_.size());
+        bounds_.back() = std::move(bounds);
     }
 
     /// `detail`: the one that accounts at the end of this way get.
     Task<Result<>> follow(Entity entity, std::string detail, std::size_t depth = 1) {
         if (auto* account = std::get_if<Account>(&entity)) {
-            arrive(std::move(*account), std::move(detail));
+            auto of_domain = co_await core_.bounds_in(domain_of(*account));
+            if (!of_domain) co_return pass_on(of_domain);
+            auto bounds = bounds_of(*account, std::move(*of_domain));
+            arrive(std::move(*account), std::move(detail), std::move(bounds));
             co_return Result<>();
         }
         const auto& alias = std::get<Alias>(entity);
@@ -63,6 +70,8 @@ public:
         } else if (!accounts_.empty()) {
             out.kind = Resolution::Kind::accounts;
             if (accounts_.size() == 1) out.detail = std::move(first_detail_);
+            if (!bounds_.empty()) bounds_.resize(accounts_.size());
+            out.bounds = std::move(bounds_);
             out.accounts = std::move(accounts_);
         } else {
             out.kind = met_disabled_ ? Resolution::Kind::disabled : Resolution::Kind::unknown_user;
@@ -73,6 +82,7 @@ public:
 private:
     Core& core_;
     std::vector<AccountId> accounts_;
+    std::vector<std::shared_ptr<const Bounds>> bounds_;  ///< of each, up to the last that has some
     std::string first_detail_;
     std::set<AccountId> seen_;
     std::unordered_map<std::string, bool> on_the_way_;  ///< aliases met; true while we are behind them
@@ -93,7 +103,8 @@ Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) 
     auto followed = co_await walk.follow(std::move(alias), {});
     if (!followed) co_return pass_on(followed);
     auto led_to = std::make_shared<const Resolution>(std::move(walk).result());
-    const auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId);
+    const auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId) +
+                        led_to->bounds.size() * (sizeof(led_to->bounds[0]) + sizeof(Bounds));
     if (octets > core.expansions.longest()) co_return led_to;
     // A change that came in between has raised the directory's number, so this entry is never used then.
     decltype(core.expansions)::Gone gone;
@@ -111,7 +122,8 @@ Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detai
         out = **led_to;
     } else {
         Walk walk(core);
-        walk.arrive(std::move(std::get<Account>(match.entity)), {});
+        auto followed = co_await walk.follow(std::move(match.entity), {});
+        if (!followed) co_return pass_on(followed);
         out = std::move(walk).result();
     }
     if (out.detail.empty()) out.detail = std::move(detail);
@@ -119,9 +131,9 @@ Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detai
 }
 
 /// As follow_match, for an account, which needs no following.
-Resolution arrived(Core& core, Account account, std::string detail) {
+Resolution arrived(Core& core, Account account, std::string detail, std::shared_ptr<const Bounds> bounds) {
     Walk walk(core);
-    walk.arrive(std::move(account), {});
+    walk.arrive(std::move(account), {}, std::move(bounds));
     auto out = std::move(walk).result();
     out.detail = std::move(detail);
     return out;
@@ -199,12 +211,20 @@ Task<Result<Resolution>> Directory::resolve(mail::Address address) {
         std::string detail;
         if (*match && !(*match)->detail.empty())  // as the sender wrote it: a mailbox's name keeps its case
             detail = mail::split_detail(address.local, core_->options.detail_separator).detail;
-        if (!*match)
+        if (!*match) {
             found = co_await resolve_in_domain(*core_, std::move(*name));
-        else if (auto* account = std::get_if<Account>(&(*match)->entity))  // as nearly always
-            found = arrived(*core_, std::move(*account), std::move(detail));
-        else
+        } else if (auto* account = std::get_if<Account>(&(*match)->entity)) {  // as nearly always
+            auto of_domain = core_->bounds.find(name->domain);
+            if (!of_domain) {
+                auto read = co_await core_->bounds_in(name->domain);
+                if (!read) co_return pass_on(read);
+                of_domain = std::move(*read);
+            }
+            auto bounds = directory::bounds_of(*account, std::move(*of_domain));
+            found = arrived(*core_, std::move(*account), std::move(detail), std::move(bounds));
+        } else {
             found = co_await follow_match(*core_, std::move(**match), std::move(detail));
+        }
     }
     if (postmaster) keep_for_postmaster(found);
     co_return found;

@@ -82,6 +82,7 @@ Task<Result<>> Changes::commit(AccountId account, Hot& hot, Draft draft) {
     auto number = co_await engine_.commit(account, std::move(draft.batch), state.number);
     if (!number) co_return pass_on(number);
     state.number = *number;
+    tell_totals(account, state.record.totals());
     hot = std::move(state);
     co_return Result<>{};
 }

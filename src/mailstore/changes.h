@@ -39,6 +39,12 @@ class Changes {
 public:
     Changes(engine::Engine& engine, const Clock& clock, const Options& options);
 
+    /// As MailStore::on_totals.
+    void on_totals(MailStore::TotalsListener listener) { totals_listener_ = std::move(listener); }
+    void tell_totals(AccountId account, const AccountTotals& totals) const {
+        if (totals_listener_) totals_listener_(account, totals);
+    }
+
     // append.cc
     Task<> append_all(AccountId account, Hot& hot, std::vector<Append> appends);
 
@@ -248,6 +254,7 @@ private:
     engine::Engine& engine_;
     const Clock& clock_;
     const Options& options_;
+    MailStore::TotalsListener totals_listener_;
     /// Of this start of the server. 60 random bits, drawn anew each time. They are never stored, so no copy of the data
     /// that is put back can bring old ones back.
     const std::string generation_;

@@ -54,6 +54,12 @@ struct MailStore::Impl {
         queues = std::make_shared<AccountQueues>(options, std::move(append_all));
     }
 
+    /// After a change that changes.commit() did not make.
+    Task<> tell_totals(AccountId account) {
+        auto now = co_await record(account);
+        if (now) changes.tell_totals(account, now->totals());
+    }
+
     /// Waits for the account's turn, makes `change(hot)` on the leader's executor and returns its result on the
     /// caller's. `change` returns a Task and is no coroutine itself.
     template <class T, class Change>
@@ -312,6 +318,8 @@ MailStore::MailStore(engine::Engine& engine, const Clock& clock, Options options
     : impl_(std::make_unique<Impl>(engine, clock, options)) {}
 MailStore::~MailStore() = default;
 
+void MailStore::on_totals(TotalsListener listener) { impl_->changes.on_totals(std::move(listener)); }
+
 std::unique_ptr<ContentWriter> MailStore::stage(std::uint64_t size_hint) {
     return write_content(impl_->engine, impl_->options.codec.get(), size_hint);
 }
@@ -443,6 +451,16 @@ Task<Result<FlagOutcome>> MailStore::change_flags(AccountId account, MailboxId m
         all.refused.insert(all.refused.end(), part.refused.begin(), part.refused.end());
     };
     return impl_->in_parts<FlagOutcome>(account, std::move(uids), std::move(one), join);
+}
+
+Task<Result<MailboxTotals>> MailStore::measure(AccountId account, MailboxId mailbox, std::vector<Uid> uids) {
+    std::ranges::sort(uids);
+    uids.erase(std::ranges::unique(uids).begin(), uids.end());
+    auto messages = co_await look_up(impl_->engine, account, mailbox, std::move(uids));
+    if (!messages) co_return pass_on(messages);
+    MailboxTotals totals;
+    for (const auto& message : *messages) count_in(totals, message);
+    co_return totals;
 }
 
 Task<Result<std::vector<Transferred>>> MailStore::copy(AccountId account, MailboxId from, std::vector<Uid> uids,
@@ -836,7 +854,9 @@ Task<Result<>> MailStore::purge(AccountId account, Afterwards afterwards) {
     auto change = [impl = impl_.get(), account, afterwards](Hot& hot) {
         return impl->changes.purge(account, hot, afterwards);
     };
-    co_return co_await impl_->alone<void>(account, std::move(change));
+    auto purged = co_await impl_->alone<void>(account, std::move(change));
+    co_await impl_->tell_totals(account);
+    co_return purged;
 }
 
 Task<Result<>> MailStore::close(AccountId account) {
@@ -849,7 +869,9 @@ Task<Result<bool>> MailStore::repair(AccountId account) {
         hot.reset();
         return repair_account(impl->engine, account, impl->clock.now());
     };
-    co_return co_await impl_->alone<bool>(account, std::move(change));
+    auto repaired = co_await impl_->alone<bool>(account, std::move(change));
+    co_await impl_->tell_totals(account);
+    co_return repaired;
 }
 
 Task<Result<>> MailStore::check(AccountId account) { co_return co_await check_account(impl_->engine, account); }

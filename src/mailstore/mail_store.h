@@ -104,6 +104,11 @@ public:
     MailStore(engine::Engine& engine, const Clock& clock, Options options);
     ~MailStore();
 
+    /// `listener` is called after each commit of an account, in their order, with what the account holds then, and
+    /// before whoever made it knows that it is done. It must not wait. To be called before anything else is.
+    using TotalsListener = std::function<void(AccountId account, const AccountTotals& totals)>;
+    void on_totals(TotalsListener listener);
+
     /// Takes a message's content as it comes, holding no more than a bounded part in memory. Errors of its functions
     /// are those of BodyWriter's.
     std::unique_ptr<ContentWriter> stage(std::uint64_t size_hint = 0);
@@ -179,6 +184,8 @@ public:
     /// Errors: invalid (no keyword), too_large (more keywords than a mailbox may have).
     Task<Result<FlagOutcome>> change_flags(AccountId account, MailboxId mailbox, std::vector<Uid> uids,
                                            FlagChange change);
+    /// How much their copies would hold. Costs as much as reading their entries.
+    Task<Result<MailboxTotals>> measure(AccountId account, MailboxId mailbox, std::vector<Uid> uids);
     /// The copies have the same bodies: no octet of them is copied.
     Task<Result<std::vector<Transferred>>> copy(AccountId account, MailboxId from, std::vector<Uid> uids, MailboxId to);
     /// They keep their unique-ids.

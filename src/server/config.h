@@ -20,6 +20,7 @@
 #include "net/server.h"
 #include "net/settings.h"
 #include "pop3/session.h"
+#include "quota/quotas.h"
 #include "session/channel.h"
 #include "smtp/session.h"
 
@@ -73,6 +74,7 @@ struct Config {
         return options;
     }();
     delivery::Limits delivery;
+    quota::Options quota;
 
     struct {
         log::Level level = log::Level::info;

@@ -27,7 +27,7 @@
 #include "process/privileges.h"
 #include "process/systemd.h"
 #include "server/bind.h"
-#include "server/new_site_mail.h"
+#include "server/own_mail.h"
 #include "server/services.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
@@ -198,6 +198,9 @@ private:
     Task<> load_clock();
     Task<> feed_watchdog();
     Task<> announce();
+    Task<> count_quotas();
+    void warn(quota::Reached reached);
+    Task<> send_warning(quota::Reached reached);
     void reload();
     void fill_status(api::Status& status);
     Task<api::SessionList> list_sessions(std::string account, std::size_t limit);
@@ -215,6 +218,7 @@ private:
     directory::ServerRecords server_records_{*engine_};
     KeepLimits keep_limits_{authenticator_, server_records_};
     auth::Sasl sasl_;
+    quota::Quotas quotas_;
     delivery::Delivery delivery_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
@@ -252,7 +256,8 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       keeper_(ledger_, [this] { return clock_.to_forget_by(); }),
       authenticator_(directory_, config_.auth, &ledger_),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
-      delivery_(directory_, store_, system_clock(), config_.delivery),
+      quotas_(directory_, store_, config_.quota),
+      delivery_(directory_, store_, quotas_, system_clock(), config_.delivery),
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days, {},
@@ -264,6 +269,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .device_uses = device_uses_,
             .ledger = ledger_,
             .delivery = delivery_,
+            .quotas = quotas_,
             .removed = removed_,
             .engine = *engine_,
             .clock = clock_,
@@ -306,6 +312,51 @@ Task<> Server::announce() {
         log::error("server.settings_unreadable", {{"reason", strictest.error().detail()}});
 }
 
+Task<> Server::count_quotas() {
+    auto counted = co_await quotas_.count_all();
+    // Whoever needs a sum that is missing counts it then.
+    if (!counted) log::warning("quota.not_counted", {{"reason", counted.error().detail()}});
+}
+
+// Called by whoever's commit it was, on that one's thread.
+void Server::warn(quota::Reached reached) {
+    const auto& [account, domain, percent, used, bounds] = reached;
+    if (domain) {
+        log::warning("quota.domain_reached", {{"domain", bounds.domain},
+                                              {"percent", percent},
+                                              {"messages", used.messages},
+                                              {"octets", used.octets},
+                                              {"most_messages", bounds.domain_messages},
+                                              {"most_octets", bounds.domain_octets}});
+        return;
+    }
+    log::info("quota.reached", {{"account_id", account.value},
+                                {"percent", percent},
+                                {"messages", used.messages},
+                                {"octets", used.octets},
+                                {"most_messages", bounds.messages},
+                                {"most_octets", bounds.octets}});
+    spawn(send_warning(std::move(reached)));
+}
+
+Task<> Server::send_warning(quota::Reached reached) {
+    auto failed = [&](const Error& error) {
+        log::warning("quota.warning_failed", {{"account_id", reached.account.value}, {"reason", error.detail()}});
+    };
+    auto account = co_await directory_.account(reached.account);
+    if (!account) co_return failed(account.error());
+    quota::Notice notice;
+    notice.reached = reached;
+    notice.address = account->address;
+    notice.language = account->settings.language;
+    notice.hostname = config_.hostname;
+    notice.time = system_clock().now();
+    notice.full_reply = quotas_.full_reply();
+    auto delivered = co_await deliver_quota_mail(delivery_, std::move(notice));
+    if (!delivered) co_return failed(delivered.error());
+    log::info("quota.warned", {{"account", account->address}, {"percent", reached.percent}});
+}
+
 Task<> Server::load_clock() {
     auto loaded = co_await clock_.load();
     if (!loaded) log::error("clock.unreadable", {{"reason", loaded.error().detail()}});
@@ -317,6 +368,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
         return deliver_new_site_mail(delivery_, config_.hostname, std::move(site));
     };
     authenticator_.second_factors().on_new_site(tell);
+    quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
     spawn(load_clock());
     spawn(keep_limits_.load());
     spawn(announce());
@@ -338,6 +390,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     };
     admin_.add(std::move(admin), std::move(service));
     spawn(watch_signals());
+    spawn(count_quotas());
     jobs_.add(clock_, {.every = kClockEvery});
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(keep_limits_, {.first = kLimitsEvery, .every = kLimitsEvery});

@@ -8,6 +8,7 @@
 #include "base/budget.h"
 #include "base/random.h"
 #include "net/tls.h"
+#include "policy/session.h"
 #include "pop3/session.h"
 #include "server/config.h"
 #include "smtp/session.h"
@@ -47,6 +48,7 @@ struct Services::Shared {
           unfinished(c.unfinished_messages, kUnfinishedOfOnePeer),
           smtp{parts.delivery, &unknown_recipients, &envelopes, &unfinished},
           lmtp{parts.delivery, nullptr, &envelopes, nullptr},
+          delivery(parts.delivery),
           tls(parts.tls),
           counts(listener_rows().size()) {
         if (c.tls.configured()) {
@@ -67,6 +69,7 @@ struct Services::Shared {
     smtp::UnknownRecipients unknown_recipients;
     Budget envelopes, unfinished;
     smtp::Services smtp, lmtp;
+    delivery::Delivery& delivery;
     const net::CurrentTls& tls;
     std::vector<SessionCount> counts;  ///< by listener
 };
@@ -89,6 +92,11 @@ Task<> serve_smtp(Connection connection, Shared& shared, const smtp::Options* ow
 }
 Task<> serve_lmtp(Connection connection, Shared& shared, const smtp::Options* own) {
     return smtp::serve(std::move(connection), shared.lmtp, own ? *own : shared.config.lmtp, random_text(10));
+}
+
+std::string policy_busy(const Shared&) { return std::string(policy::kBusyReply); }
+Task<> serve_policy(Connection connection, Shared& shared, const smtp::Options*) {
+    return policy::serve(std::move(connection), shared.delivery, random_text(10));
 }
 
 }  // namespace
@@ -131,6 +139,17 @@ std::span<const ListenerRow> listener_rows() {
          &Config::lmtp,
          smtp_busy,
          serve_lmtp},
+        {"policy",
+         "policy",
+         false,
+         {},
+         "For Postfix's `check_policy_service`, which asks here whether a recipient's mailbox is full. See "
+         "[quota.md](quota.md#postfix-in-front). Anyone who can connect learns that: keep it on loopback or a local "
+         "socket.",
+         "Of `listen.policy`.",
+         nullptr,
+         policy_busy,
+         serve_policy},
     };
     return rows;
 }

@@ -11,6 +11,7 @@
 #include "net/listener.h"
 #include "net/settings.h"
 #include "pop3/settings.h"
+#include "quota/settings.h"
 #include "server/services.h"
 #include "session/settings.h"
 #include "smtp/settings.h"
@@ -149,6 +150,7 @@ std::vector<config::Key> keys_of(Config& config) {
     engine::local::add_settings(keys, config.engine);
     net::add_settings(keys, config.net);
     delivery::add_settings(keys, config.delivery);
+    quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);
     smtp::add_settings(keys, "smtp", config.smtp, config.xclient.smtp);

@@ -70,7 +70,8 @@ inline constexpr Reply kTooManyRecipients{452, "4.5.3", "Too many recipients"}; 
 // Messages that are refused.
 inline constexpr Reply kTooLarge{552, "5.3.4", "Message too large"};  // RFC 1870 s6
 inline constexpr Reply kMailboxFull{552, "5.2.2", "Mailbox full"};    // RFC 3463 s3.3
-inline constexpr Reply kRejected{550, "5.7.1", "Message refused"};    // RFC 5321 s3.6.2, RFC 3463 s3.8
+inline constexpr Reply kMailboxFullNow{452, "4.2.2", "Mailbox full, try later"};
+inline constexpr Reply kRejected{550, "5.7.1", "Message refused"};  // RFC 5321 s3.6.2, RFC 3463 s3.8
 inline constexpr Reply kNoSpace{452, "4.3.1", "Out of storage, try later"};
 inline constexpr Reply kTrouble{451, "4.3.0", "Storage trouble, try later"};
 inline constexpr Reply kStopping{451, "4.3.2", "Stopping, try later"};

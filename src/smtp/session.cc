@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kKeptReplies = 256;  // octets of text that a session keeps room for
 constexpr std::string_view kTooManyAccounts = "too many accounts";
+constexpr std::string_view kMayNotFit = "a message of unknown size, and not much room left in a domain";
 
 // RFC 3848 and RFC 6531 s4.3: what `with` says in Received. HELO has no keyword for TLS.
 std::string with_keyword(Protocol protocol, bool extended, bool tls, bool utf8) {
@@ -278,8 +279,19 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     }
     if (transaction_->accounts() + resolution->accounts.size() > limits.accounts)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
+    delivery::Room room;
+    if (!resolution->bounds.empty()) {
+        auto admitted = co_await services_.delivery.admit(*resolution, transaction_->mail().size);
+        if (!admitted) co_return refuse_recipient(rcpt, reply_for(admitted.error()), admitted.error().text);
+        room = std::move(*admitted);
+    }
+    // One reply to the message is for all recipients, so one that may yet have to refuse it has it alone.
+    const auto before = transaction_->recipients().size();
+    if (!lmtp() && before != 0 && (delivery::is_uncertain(room) || (before == 1 && transaction_->is_uncertain())))
+        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kMayNotFit);
     auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
-    if (!transaction_->add(std::move(address), resolution->accounts, services_.delivery.mailbox_in(*resolution)))
+    if (!transaction_->add(std::move(address), resolution->accounts, services_.delivery.mailbox_in(*resolution),
+                           std::move(room)))
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope");
     co_return say(replies::kRecipient);
 }

@@ -55,21 +55,24 @@ Transaction::Transaction(const Services& services, const Options& options, const
       id_(random_text(kIdLength)),
       decoder_(options.bare_newlines),
       encoder_(mail::BareNewlines::normalize) {  // BDAT counts octets, so a bare newline can't end the message
+    if (options.protocol == Protocol::smtp) envelope_->replies = delivery::Replies::one;
     if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
 }
 
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }
 
 // RFC 5321 s4.1.1.3: one more forward-path.
-bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox) {
+bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox,
+                      delivery::Room room) {
     // Reserves in steps, because each takes a lock. Mail with few recipients, as most is, takes none.
     const auto grown = 2 * (envelope_->memory() + address.size() + mailbox.size() + sizeof(delivery::Recipient) +
-                            accounts.size_bytes());
+                            accounts.size_bytes() + delivery::memory_of(room));
     if (const auto wanted = grown / kMemoryStep * kMemoryStep; wanted > memory_.amount() && services_.envelopes) {
         if (memory_.amount() == 0) memory_ = services_.envelopes->open(network_key(peer_.address));
         if (!memory_.resize(wanted)) return false;
     }
     envelope_->add(std::move(address), accounts, std::move(mailbox));
+    std::ranges::move(room, std::back_inserter(envelope_->room));
     return true;
 }
 
@@ -212,6 +215,7 @@ Reply reply_for(const delivery::Verdict& verdict) {
         case Kind::bad_header: return replies::kBadHeader;
         case Kind::loop: return replies::kLoop;
         case Kind::over_quota: return replies::kMailboxFull;
+        case Kind::full: return replies::kMailboxFullNow;
         case Kind::rejected: return replies::kRejected;
         case Kind::deferred: break;
     }

@@ -48,7 +48,10 @@ public:
     std::uint64_t octets() const;  ///< of the message so far
 
     /// False: there is no memory for it, and it was not added.
-    bool add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox);
+    bool add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox,
+             delivery::Room room = {});
+    /// Whether a recipient's room may turn out too small.
+    bool is_uncertain() const { return delivery::is_uncertain(envelope_->room); }
     /// From now on octets are taken. `received` lacks only the id.
     void begin_data(mail::Received received);
     void begin_chunks(mail::Received received);

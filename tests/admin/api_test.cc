@@ -12,7 +12,9 @@
 #include "delivery/delivery.h"
 #include "directory/removed.h"
 #include "engine/inspection.h"
+#include "mailstore/keys.h"
 #include "mailstore/mail_store.h"
+#include "quota/quotas.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -91,7 +93,8 @@ struct AdminApiTest : testing::Test {
     }();
     activity::Ledger ledger{engine, clock, {}};
     auth::Authenticator auth{directory, auth_options, &ledger};
-    delivery::Delivery delivery{directory, store, clock, {}};
+    quota::Quotas quotas{directory, store, {}};
+    delivery::Delivery delivery{directory, store, quotas, clock, {}};
     directory::RemovedAccounts removed{engine, clock, std::chrono::days(30)};
     auth::OpenSessions open_sessions;
     auth::DeviceUses device_uses{directory, clock};
@@ -108,6 +111,7 @@ struct AdminApiTest : testing::Test {
              .device_uses = device_uses,
              .ledger = ledger,
              .delivery = delivery,
+             .quotas = quotas,
              .removed = removed,
              .engine = inspection,
              .clock = store_clock,
@@ -198,6 +202,82 @@ TEST_F(AdminApiTest, RefusesPasswordsThatNoClientCouldSendAndHashesNobodyCouldCh
                               Json{{"password", "a"}, {"generate", true}}, Json{{"generate", false}}, Json::object()})
         EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/password", wrong).status, 400u) << wrong;
     EXPECT_TRUE(login("secret"));
+}
+
+TEST_F(AdminApiTest, SetsAndShowsQuotasOfAccountsAndDomains) {
+    add_jane();
+    const std::string jane = "/v1/quotas/Jane@Example.org", domain = "/v1/quotas/Example.org";
+    auto shown = ask("GET", jane).body;
+    EXPECT_EQ(shown["name"], "jane@example.org");
+    EXPECT_TRUE(shown["bytes"].is_null() && shown["messages"].is_null());
+    EXPECT_EQ(shown["most_bytes"], 0);
+    EXPECT_FALSE(shown.contains("total_bytes"));
+    EXPECT_EQ(ask("PUT", domain, Json{{"bytes", 5000}, {"messages", 7}, {"total_bytes", 90'000}}).status, 200u);
+    shown = ask("PUT", jane, Json{{"messages", 0}}).body;
+    EXPECT_EQ(shown["most_bytes"], 5000) << "as its domain has it";
+    EXPECT_EQ(shown["most_messages"], 0) << "0 is no limit";
+    const auto text = std::string(1000, 'x') + "\n";
+    deliver(text);
+    shown = ask("GET", jane).body;
+    EXPECT_EQ(shown["used_messages"], 1);
+    EXPECT_GT(shown["used_bytes"], 1000);
+    auto of_domain = ask("GET", domain).body;
+    EXPECT_EQ(of_domain["used_bytes"], shown["used_bytes"]);
+    EXPECT_EQ(of_domain["total_bytes"], 90'000);
+    EXPECT_TRUE(of_domain["total_messages"].is_null());
+    EXPECT_FALSE(of_domain.contains("most_bytes"));
+    EXPECT_EQ(ask("PUT", jane, Json{{"messages", nullptr}}).body["most_messages"], 7);
+    for (const Json& wrong : {Json::object(), Json{{"total_bytes", 5}}, Json{{"bytes", -1}}, Json{{"bytes", "5"}},
+                              Json{{"messages", 1'000'000'001}}, Json{{"bytes", (1ull << 50) + 1}}})
+        EXPECT_EQ(ask("PUT", jane, wrong).status, 400u) << wrong;
+    for (auto name : {"/v1/quotas/nobody@example.org", "/v1/quotas/nowhere.test"}) {
+        EXPECT_EQ(ask("GET", name).status, 404u) << name;
+        EXPECT_EQ(ask("PUT", name, Json{{"bytes", 5}}).status, 404u) << name;
+        EXPECT_EQ(ask("POST", std::string(name) + "/recount", Json::object()).status, 404u) << name;
+    }
+}
+
+TEST_F(AdminApiTest, FullAccountTakesNoDeliveryAndNoCopy) {
+    add_jane();
+    const auto id = deliver("Subject: x\n\ntext\n");
+    EXPECT_EQ(ask("PUT", "/v1/quotas/jane@example.org", Json{{"messages", 1}}).status, 200u);
+    auto refused = ask("POST", "/v1/deliver?recipient=jane@example.org", std::string("x"));
+    EXPECT_EQ(refused.status, 507u);
+    EXPECT_EQ(code_of(refused), "no_space");
+    const auto message = "/v1/accounts/jane@example.org/messages/" + id;
+    EXPECT_EQ(ask("POST", message + "/copies", Json{{"mailbox", "INBOX"}}).status, 507u);
+    EXPECT_EQ(ask("PUT", "/v1/quotas/jane@example.org", Json{{"messages", 2}}).status, 200u);
+    EXPECT_EQ(ask("POST", message + "/copies", Json{{"mailbox", "INBOX"}}).status, 201u);
+}
+
+TEST_F(AdminApiTest, RecountFindsWhatIsThere) {
+    add_jane();
+    ask("PUT", "/v1/quotas/example.org", Json{{"total_messages", 10}});
+    deliver("Subject: x\n\ntext\n");
+    auto fits = ask("POST", "/v1/quotas/example.org/recount").body;
+    EXPECT_EQ(fits["accounts"], 1);
+    EXPECT_EQ(fits["used_messages"], 1);
+    EXPECT_EQ(fits["corrected"], Json::array());
+    // A message goes behind the counters' back.
+    const auto jane = run(directory.find_account("jane@example.org"))->id;
+    engine::Batch batch;
+    batch.erase(mailstore::keys::message(mailstore::kInbox, mailstore::OrderKey(1)));
+    ASSERT_TRUE(run(engine.commit(jane, std::move(batch))));
+    EXPECT_EQ(ask("GET", "/v1/quotas/jane@example.org").body["used_messages"], 1);
+    auto corrected = ask("POST", "/v1/quotas/jane@example.org/recount").body;
+    EXPECT_EQ(corrected["corrected"], Json::array({"jane@example.org"}));
+    EXPECT_EQ(corrected["used_messages"], 0);
+    EXPECT_EQ(ask("GET", "/v1/quotas/example.org").body["used_messages"], 0);
+    EXPECT_EQ(ask("POST", "/v1/quotas/example.org/recount").body["corrected"], Json::array());
+}
+
+TEST_F(AdminApiTest, LanguageIsOneThatNoticesAreWrittenIn) {
+    add_jane();
+    const std::string target = "/v1/accounts/jane@example.org/settings";
+    EXPECT_EQ(ask("PUT", target, Json{{"language", "DE-ch"}}).body["language"], "de");
+    EXPECT_EQ(ask("PUT", target, Json{{"language", "xx"}}).status, 400u);
+    EXPECT_EQ(ask("GET", "/v1/accounts/jane@example.org").body["language"], "de");
+    EXPECT_TRUE(ask("PUT", target, Json{{"language", nullptr}}).body["language"].is_null());
 }
 
 TEST_F(AdminApiTest, AChangedPasswordCountsAtOnce) {

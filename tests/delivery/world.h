@@ -8,6 +8,7 @@
 #include "delivery/delivery.h"
 #include "directory/directory.h"
 #include "mailstore/mail_store.h"
+#include "quota/quotas.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -15,8 +16,11 @@
 namespace poplar::test {
 
 struct World {
-    explicit World(delivery::Limits limits = {})
-        : directory(engine, clock, {}), store(engine, clock, {}), delivery(directory, store, clock, limits) {
+    explicit World(delivery::Limits limits = {}, quota::Options quota_options = {})
+        : directory(engine, clock, {}),
+          store(engine, clock, {}),
+          quotas(directory, store, quota_options),
+          delivery(directory, store, quotas, clock, limits) {
         EXPECT_TRUE(run(directory.add_domain("example.test")));
         add("demo@example.test");
     }
@@ -59,6 +63,7 @@ struct World {
     MemoryEngine engine;
     directory::Directory directory;
     mailstore::MailStore store;
+    quota::Quotas quotas;
     delivery::Delivery delivery;
 };
 

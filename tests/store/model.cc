@@ -115,6 +115,7 @@ public:
             if (!one.live) retained.emplace(one.message.unique_id, one.retained_from);
         }
         expect(value_of(run(store_->totals(kAccount)), "totals") == expected, "the counters differ");
+        expect(!told_ || *told_ == expected, "quotas were told other counters");
         auto mailboxes = value_of(run(store_->mailboxes(kAccount)), "mailboxes");
         expect(mailboxes.size() == names_.size(), "{} mailboxes, not {}", mailboxes.size(), names_.size());
         for (const auto& mailbox : mailboxes) compare_mailbox(mailbox);
@@ -187,6 +188,8 @@ private:
         for (const auto& damage : engine_->status().damage)
             expect(false, "the start found {}: {}", damage.file, damage.what);
         store_ = std::make_unique<MailStore>(*engine_, clock_, mail_options_);
+        told_.reset();
+        store_->on_totals([this](mailstore::AccountId, const mailstore::AccountTotals& totals) { told_ = totals; });
     }
     void stop() {
         sessions_ = {};
@@ -739,6 +742,7 @@ private:
     }();
     std::unique_ptr<engine::local::LocalEngine> engine_;
     std::unique_ptr<MailStore> store_;
+    std::optional<mailstore::AccountTotals> told_;  // by MailStore::on_totals, since the store was opened
     std::array<std::optional<Session>, 2> sessions_;
     std::vector<Known> known_;
     Names names_{{mailstore::kInbox, "INBOX"}};
