@@ -186,6 +186,7 @@ export interface Alias {
 export interface ActivityList {
   entries: Activity[];
   next: number;
+  damaged: number;
 }
 
 export interface Activity {

@@ -42,8 +42,10 @@ Result<std::vector<activity::Kind>> kinds_of(std::string_view text) {
         text.remove_prefix(std::min(text.size(), word.size() + 1));
         const auto kind = activity::kind_of(word);
         if (!kind)
-            return fail(Errc::invalid,
-                        fmt::format("\"{}\" is no kind: login, refused, fetched, deleted, credential, restored", word));
+            return fail(
+                Errc::invalid,
+                fmt::format("\"{}\" is no kind: login, refused, unproven, fetched, deleted, credential, restored",
+                            word));
         kinds.push_back(*kind);
     }
     return kinds;
@@ -56,15 +58,17 @@ Task<Result<api::ActivityList>> list_activity(Context& context, Caller, api::Lis
     if (!kinds) co_return pass_on(kinds);
     Timestamp since(std::chrono::milliseconds(wanted.after));
     if (wanted.since) {
-        auto time = time_of(*wanted.since, context.directory.in(std::chrono::seconds(0)));
+        auto time = time_of(*wanted.since, context.ledger.now());
         if (!time) co_return pass_on(time);
         since = std::max(since, *time);
     }
-    auto entries = co_await context.ledger.list(*account, {since, std::move(*kinds), wanted.limit});
-    if (!entries) co_return pass_on(entries);
+    auto listing = co_await context.ledger.list(*account, {since, std::move(*kinds), wanted.limit});
+    if (!listing) co_return pass_on(listing);
+    const auto& entries = listing->entries;
     api::ActivityList list;
-    for (const auto& entry : *entries) list.entries.push_back(described(entry));
-    const auto last = entries->empty() ? since : entries->back().last;
+    list.damaged = listing->damaged;
+    for (const auto& entry : entries) list.entries.push_back(described(entry));
+    const auto last = entries.empty() ? since : entries.back().last;
     list.next = static_cast<std::uint64_t>(std::max<std::int64_t>(last.time_since_epoch().count(), 0));
     co_return list;
 }

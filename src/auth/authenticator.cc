@@ -244,11 +244,11 @@ struct Authenticator::Impl {
 
     /// For the account's own ledger.
     void note_refused(const Account& account, std::string_view peer, directory::Service service, std::string_view why,
-                      const Device* device = nullptr) const {
+                      const Device* device = nullptr, activity::Kind kind = activity::Kind::refused) const {
         if (ledger == nullptr) return;
         activity::Origin origin{.peer = std::string(peer), .protocol = std::string(to_string(service))};
         if (device != nullptr) origin.device = device->id, origin.device_name = device->name;
-        ledger->note(account.id, activity::Kind::refused, origin, why);
+        ledger->note(account.id, kind, origin, why);
     }
 
     std::vector<std::pair<std::string_view, Throttle*>> limits() {
@@ -324,7 +324,8 @@ struct Authenticator::Impl {
         auto judged = co_await second_factors.judge(account, claim, device != nullptr, code);
         if (!judged) co_return co_await answer(claim.begun, std::move(judged.error()));
         if (judged->missing)
-            note_refused(account, claim.peer, claim.service, "right password, no second factor", device.get());
+            note_refused(account, claim.peer, claim.service, to_string(*judged->missing), device.get(),
+                         activity::Kind::unproven);
         else
             familiar.note(account.id, peer);
         auto mailbox = mailbox_in(claim.name, account);

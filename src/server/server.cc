@@ -248,7 +248,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       clock_(*engine_, system_clock(), config_.believe_clock_after),
       directory_(*engine_, system_clock(), config_.directory),
       store_(*engine_, clock_, config_.mailstore),
-      ledger_(*engine_, system_clock(), config_.activity),
+      ledger_(*engine_, clock_, config_.activity),
       keeper_(ledger_, [this] { return clock_.to_forget_by(); }),
       authenticator_(directory_, config_.auth, &ledger_),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),

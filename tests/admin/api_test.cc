@@ -275,6 +275,27 @@ TEST_F(AdminApiTest, WhenASecondFactorIsNeededIsSetForAccountsAndDomains) {
     EXPECT_EQ(ask("PUT", "/v1/domains/nowhere.test/settings", Json{{"second_factor", "none"}}).status, 404u);
 }
 
+TEST_F(AdminApiTest, MailThatLeavesWithTheLastViewStandsInTheLedger) {
+    add_jane();
+    const std::string devices = "/v1/accounts/jane@example.org/devices";
+    const auto id = run(directory.find_account("jane@example.org"))->id;
+    const auto phone = ask("POST", devices, Json{{"name", "phone"}}).body["id"].get<std::string>();
+    deliver("Subject: x\n\nx\n");
+    deliver("Subject: y\n\ny\n");
+    auto maildrop = run(store.open_maildrop(id, mailstore::kClassicView));
+    ASSERT_TRUE(maildrop);
+    ASSERT_TRUE(run((*maildrop)->remove({1, 2})));
+    maildrop->reset();
+    EXPECT_EQ(run(store.totals(id))->messages, 2u) << "the phone still has it";
+    EXPECT_EQ(ask("DELETE", devices + "/" + phone).status, 200u);
+    EXPECT_EQ(run(store.totals(id))->messages, 0u);
+    auto deleted = ask("GET", "/v1/accounts/jane@example.org/activity?kind=deleted").body["entries"];
+    ASSERT_EQ(deleted.size(), 1u);
+    EXPECT_EQ(deleted[0]["messages"], 2);
+    EXPECT_EQ(deleted[0]["device_name"], "phone");
+    EXPECT_EQ(deleted[0]["detail"], "its view was the last one");
+}
+
 TEST_F(AdminApiTest, SitesAreListedAcceptedAndDenied) {
     add_jane();
     const std::string sites = "/v1/accounts/jane@example.org/sites";
@@ -548,6 +569,22 @@ TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
     EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
 }
 
+// What the ledger says of a deletion is what brings it back.
+TEST_F(AdminApiTest, ADeletionByHousekeepingBeginsBeforeItsFirstMessage) {
+    add_jane();
+    upkeep::Retention noting{directory, store, removed, now, 7, {}, &ledger};
+    deliver("Subject: x\n\nx\n");
+    clock.advance(std::chrono::days(8));
+    const auto begun = clock.now();
+    engine.on_commit([&](engine::PartitionId, const engine::Batch&) { clock.advance(std::chrono::seconds(5)); });
+    ASSERT_TRUE(round(noting));
+    const auto id = run(directory.find_account("jane@example.org"))->id;
+    const auto deleted = run(ledger.list(id, {.kinds = {activity::Kind::deleted}}))->entries;
+    ASSERT_EQ(deleted.size(), 1u);
+    EXPECT_EQ(deleted[0].first, begun);
+    EXPECT_GT(deleted[0].last, begun);
+}
+
 TEST_F(AdminApiTest, HousekeepingForgetsNothingWhileTheClockIsDoubted) {
     add_jane();
     auto doomed = deliver("deleted\n");
@@ -722,9 +759,9 @@ TEST_F(AdminApiTest, APurgeTakesTheLedgerWithIt) {
     auto id = run(directory.find_account("jane@example.org"))->id;
     EXPECT_EQ(ask("DELETE", "/v1/accounts/jane@example.org").status, 200u);
     auto kept = run(ledger.list(id, {}));
-    EXPECT_EQ(kept->size(), 2u) << "added, removed";
+    EXPECT_EQ(kept->entries.size(), 2u) << "added, removed";
     EXPECT_EQ(ask("DELETE", "/v1/accounts/id:" + std::to_string(id.value) + "?purge=yes").status, 200u);
-    EXPECT_TRUE(run(ledger.list(id, {}))->empty());
+    EXPECT_TRUE(run(ledger.list(id, {}))->entries.empty());
 }
 
 TEST_F(AdminApiTest, ShowsWhatIsHeldUpAndReleasesIt) {

@@ -655,13 +655,14 @@ TEST_F(AuthenticatorTest, RefusedLoginsStandInTheAccountsLedgerAndInNobodyElses)
     run(noting.verify_password({"bob@example.org", "wrong", "192.0.2.1"}));
     run(noting.verify_password({"nobody@example.org", "wrong", "192.0.2.1"}));
     EXPECT_TRUE(run(noting.verify_password({"bob@example.org", "secret", "192.0.2.1"})));
-    auto entries = run(ledger.list(find("bob@example.org").id, {}));
-    ASSERT_TRUE(entries);
-    ASSERT_EQ(entries->size(), 1u);
-    EXPECT_EQ(entries->front().kind, activity::Kind::refused);
-    EXPECT_EQ(entries->front().times, 2u);
-    EXPECT_EQ(entries->front().origin.peer, "192.0.2.1");
-    EXPECT_EQ(entries->front().detail, "wrong password");
+    auto listing = run(ledger.list(find("bob@example.org").id, {}));
+    ASSERT_TRUE(listing);
+    ASSERT_EQ(listing->entries.size(), 1u);
+    const auto& entry = listing->entries.front();
+    EXPECT_EQ(entry.kind, activity::Kind::refused);
+    EXPECT_EQ(entry.times, 2u);
+    EXPECT_EQ(entry.origin.peer, "192.0.2.1");
+    EXPECT_EQ(entry.detail, "wrong password");
 }
 
 // Hashes.
