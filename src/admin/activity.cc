@@ -97,6 +97,10 @@ Task<Result<api::BlockedList>> list_blocked(Context& context, Caller, api::ListB
         return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::seconds>(time).count());
     };
     auto held = context.auth.held_up();
+    auto codes = co_await context.auth.second_factors().held_up();
+    if (!codes) co_return pass_on(codes);
+    std::ranges::move(*codes, std::back_inserter(held));
+    std::ranges::stable_sort(held, std::ranges::greater(), &auth::HeldUp::lasts);
     api::BlockedList list;
     list.total = held.size();
     if (held.size() > wanted.limit) held.resize(wanted.limit);
@@ -107,7 +111,15 @@ Task<Result<api::BlockedList>> list_blocked(Context& context, Caller, api::ListB
 }
 
 Task<Result<api::Release>> clear_blocked(Context& context, Caller, api::ClearBlocked wanted) {
-    const std::uint64_t released = context.auth.release(wanted.who);
+    std::uint64_t released = context.auth.release(wanted.who);
+    auto account = co_await context.directory.find_account(wanted.who);
+    if (account) {
+        auto codes = co_await context.auth.second_factors().release(*account);
+        if (!codes && codes.error().code() != Errc::corrupt) co_return pass_on(codes);
+        released += codes && *codes ? 1 : 0;
+    } else if (account.error().code() != Errc::not_found && account.error().code() != Errc::invalid) {
+        co_return pass_on(account);  // it is an address or a network
+    }
     log::info("admin.blocked_cleared", {{"who", wanted.who}, {"released", released}});
     co_return api::Release{released};
 }

@@ -115,7 +115,8 @@ const Shape& Blocked::shape() {
         "A limit that was passed. Nobody is locked out: attempts take turns, ever further apart.",
         {field<&Blocked::limit>("limit",
                                 "pair (an account from an address), peer, network, account, password (one "
-                                "password from a network) or token"),
+                                "password from a network), device (passwords of one), token or code (wrong ones "
+                                "behind the right password; others are not looked at)"),
          field<&Blocked::account>("account", "Or a name that nobody has; empty: any"),
          field<&Blocked::from>("from", "An address or a network; empty: any"),
          field<&Blocked::failures>("failures", "That count"),

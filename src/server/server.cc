@@ -317,6 +317,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
         return deliver_new_site_mail(delivery_, config_.hostname, std::move(site));
     };
     authenticator_.second_factors().on_new_site(tell);
+    authenticator_.second_factors().count_by(clock_.to_count_by());
     spawn(load_clock());
     spawn(keep_limits_.load());
     spawn(announce());
