@@ -20,6 +20,7 @@ export interface Domain {
   created: string;
   second_factor: "none" | "optional" | "required" | null;
   second_factor_ways: "totp" | "approval" | "device" | "certificate"[];
+  sessions_ended?: number;
 }
 
 export interface Removal {
@@ -186,6 +187,7 @@ export interface Alias {
 export interface ActivityList {
   entries: Activity[];
   next: number;
+  damaged: number;
 }
 
 export interface Activity {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/peer_network.h"
+
 namespace poplar::activity {
 
 std::string_view to_string(Kind kind) {
@@ -14,6 +16,12 @@ std::optional<Kind> kind_of(std::string_view word) {
     return found == kKinds.end() ? std::nullopt : std::optional(found->first);
 }
 
+bool Origin::is_same(const Origin& other) const {
+    if (device != other.device || protocol != other.protocol) return false;
+    if (peer == other.peer) return true;
+    return peer.contains(':') && other.peer.contains(':') && peer_key(peer) == peer_key(other.peer);
+}
+
 void Entry::add(const Entry& other) {
     first = std::min(first, other.first);
     if (other.last >= last && !other.origin.device_name.empty()) origin.device_name = other.origin.device_name;
@@ -23,7 +31,7 @@ void Entry::add(const Entry& other) {
 }
 
 bool share_entry(Kind kind, Timestamp one, Timestamp other) {
-    if (kind == Kind::login || kind == Kind::refused) return day_of(one) == day_of(other);
+    if (kind == Kind::login || kind == Kind::refused || kind == Kind::unproven) return day_of(one) == day_of(other);
     return std::chrono::floor<std::chrono::hours>(one) == std::chrono::floor<std::chrono::hours>(other);
 }
 

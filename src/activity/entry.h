@@ -15,14 +15,23 @@ namespace poplar::activity {
 using AccountId = engine::PartitionId;  ///< as directory/ gives them out
 
 /// Stored: a number must not change its meaning.
-enum class Kind : std::uint8_t { login = 1, refused = 2, fetched = 3, deleted = 4, credential = 5, restored = 6 };
+enum class Kind : std::uint8_t {
+    login = 1,
+    refused = 2,
+    fetched = 3,
+    deleted = 4,
+    credential = 5,
+    restored = 6,
+    unproven = 7,  ///< a login whose password was right, and that lacked a second factor
+};
 
-inline constexpr std::array<std::pair<Kind, std::string_view>, 6> kKinds{{{Kind::login, "login"},
+inline constexpr std::array<std::pair<Kind, std::string_view>, 7> kKinds{{{Kind::login, "login"},
                                                                           {Kind::refused, "refused"},
                                                                           {Kind::fetched, "fetched"},
                                                                           {Kind::deleted, "deleted"},
                                                                           {Kind::credential, "credential"},
-                                                                          {Kind::restored, "restored"}}};
+                                                                          {Kind::restored, "restored"},
+                                                                          {Kind::unproven, "unproven"}}};
 std::string_view to_string(Kind kind);
 std::optional<Kind> kind_of(std::string_view word);
 
@@ -33,9 +42,8 @@ struct Origin {
     std::string peer = {};                     ///< an address; "": this server itself
     std::string protocol = {};                 ///< "pop3", "admin", ...
 
-    bool is_same(const Origin& other) const {
-        return device == other.device && peer == other.peer && protocol == other.protocol;
-    }
+    /// Also from another address of the same /64: an IPv6 client takes a new one every few hours.
+    bool is_same(const Origin& other) const;
 };
 
 struct Entry {
@@ -45,7 +53,7 @@ struct Entry {
     std::uint64_t messages = 0;  ///< fetched, deleted or restored, in all
     Origin origin = {};
     std::string detail = {};  ///< the mechanism, why it was refused, what became of the credential
-    /// The sum of what came from more places in one day than have entries of their own. It has no place.
+    /// The sum of what came from more origins in one day than have entries of their own. It has no origin.
     bool is_sum = false;
 
     bool is_same(const Entry& other) const {
@@ -55,8 +63,8 @@ struct Entry {
     void add(const Entry& other);
 };
 
-/// Whether two times belong into one entry: the same day (UTC) for logins and refusals, for anything else the same
-/// hour, so that a deletion can be found again by its time.
+/// Whether two times belong into one entry: the same day (UTC) for logins and those that were refused, for anything
+/// else the same hour, so that a deletion can be found again by its time.
 bool share_entry(Kind kind, Timestamp one, Timestamp other);
 
 /// The day, counted from 1970 (UTC). A time before that is its first day.

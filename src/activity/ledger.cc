@@ -1,10 +1,9 @@
-// Notes in memory, their way into rows, and reading and forgetting those.
+// Notes in memory, and their way into rows. Reading and forgetting those: old_entries.cc.
 #include "activity/ledger.h"
 
 #include <algorithm>
 #include <map>
 #include <span>
-#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -16,8 +15,6 @@ namespace {
 constexpr std::size_t kDetail = 100;                  // octets of an entry's detail
 constexpr auto kLoginsEvery = std::chrono::hours(1);  // a count of further logins is written
 constexpr auto kIdle = std::chrono::hours(1);         // then an entry that was written leaves the memory
-constexpr std::size_t kForgottenAtOnce = 1000;        // entries a commit
-constexpr std::size_t kAllRows = 100'000;             // of an account and a day: more than any `activity.entries` makes
 
 std::size_t number_of(Kind kind) { return static_cast<std::size_t>(kind); }
 
@@ -110,19 +107,20 @@ std::vector<Ledger::OpenPtr> Ledger::take_due(Shard& shard, Due due, std::option
     return out;
 }
 
-/// The rows of one account, kind and day, with those that the commit under way adds.
+/// The rows of one account, kind and day, as the commit under way leaves them.
 struct Ledger::Rows {
-    std::vector<Row> each;
+    std::map<RowNumber, Entry> each;
     std::optional<Entry> sum;
     RowNumber next = 0;
 
-    void add(Row row) {
-        if (row.entry.is_sum) {
-            sum = std::move(row.entry);
-        } else {
-            next = std::max(next, row.number + 1);
-            each.push_back(std::move(row));
-        }
+    void set(RowNumber number, std::string_view key, std::string_view value) {
+        if (number != kSum) next = std::max(next, number + 1);
+        auto row = decode(key, value);
+        if (!row) return;  // a damaged one stays as it is
+        if (number == kSum)
+            sum = std::move(row->entry);
+        else
+            each[number] = std::move(row->entry);
     }
 };
 
@@ -132,42 +130,46 @@ public:
     Draft(Ledger& ledger, Shard& shard) : ledger_(ledger), shard_(shard) {}
 
     Task<Result<>> add(OpenPtr open) {
-        AccountId account = open->account;
-        Kind kind{};
-        std::uint32_t day = 0;
+        Place place;
         bool has_row = false;
         {
             std::lock_guard hold(shard_.mutex);
-            kind = open->entry.kind;
-            day = day_of(open->entry.first);
+            if (open->absorbed) co_return Result<>();
+            place = {day_of(open->entry.first), open->account, open->entry.kind};
             has_row = open->number.has_value();
         }
         Rows* rows = nullptr;
         if (!has_row) {
-            auto read = co_await rows_of(day, account, kind);
+            auto read = co_await rows_of(place);
             if (!read) co_return pass_on(read);
             rows = *read;
         }
         std::lock_guard hold(shard_.mutex);
-        if (!has_row && !find_row(open, *rows)) {
+        if (open->absorbed) co_return Result<>();
+        if (!has_row && !find_row(open, place, *rows)) {
             const auto part = as_sum(open->entry);
             if (rows->sum)
                 rows->sum->add(part);
             else
                 rows->sum = part;
             remove(shard_, *open);
-            puts_[key_of(day, account, kind, kSum)] = encode(*rows->sum);
+            values_[place.key(kSum)] = encode(*rows->sum);
             summed_.push_back(std::move(open));
             co_return Result<>();
         }
-        puts_[key_of(day, account, kind, *open->number)] = encode(open->entry);
+        put(place, *open->number, open->entry);
         kept_.push_back(std::move(open));
         co_return Result<>();
     }
 
     Task<Result<>> commit() {
         engine::Batch batch;
-        for (auto& [key, value] : puts_) batch.put(key, std::move(value));
+        for (auto& [key, value] : values_) {
+            if (value)
+                batch.put(key, std::move(*value));
+            else
+                batch.erase(key);
+        }
         if (batch.empty()) co_return Result<>();
         auto done = co_await ledger_.engine_.commit(kLedgerPartition, std::move(batch));
         if (!done) co_return pass_on(done);
@@ -188,39 +190,110 @@ public:
     }
 
 private:
-    Task<Result<Rows*>> rows_of(std::uint32_t day, AccountId account, Kind kind) {
-        auto [at, missing] = rows_.try_emplace({day, account.value, kind});
-        if (!missing) co_return &at->second;
-        auto range = engine::KeyRange::prefix(prefix_of(day, account, kind));
+    /// What rows are numbered in.
+    struct Place {
+        std::uint32_t day = 0;
+        AccountId account;
+        Kind kind{};
+        std::string prefix() const { return prefix_of(day, account, kind); }
+        std::string key(RowNumber number) const { return key_of(day, account, kind, number); }
+    };
+
+    Task<Result<Rows*>> rows_of(Place place) {
+        auto [at, missing] = rows_.try_emplace(place.prefix());
+        auto& rows = at->second;
+        if (!missing) co_return &rows;
+        auto range = engine::KeyRange::prefix(at->first);
         auto found = co_await ledger_.engine_.scan(kLedgerPartition, std::move(range), kAllRows);
         if (!found) co_return pass_on(found);
-        for (const auto [key, value] : *found)
-            if (auto row = decode(key, value)) at->second.add(std::move(*row));  // a damaged one stays as it is
-        if (!found->empty() && at->second.next < found->size()) at->second.next = static_cast<RowNumber>(found->size());
-        co_return &at->second;
+        for (const auto [key, value] : *found) rows.set(row_number(key), key, value);
+        // What this commit has written meanwhile is not in the engine yet.
+        for (auto value = values_.lower_bound(at->first); value != values_.end(); ++value) {
+            if (!value->first.starts_with(at->first)) break;
+            if (value->second) rows.set(row_number(value->first), value->first, *value->second);
+        }
+        co_return &rows;
+    }
+
+    void put(const Place& place, RowNumber number, const Entry& entry) {
+        values_[place.key(number)] = encode(entry);
+        if (auto rows = rows_.find(place.prefix()); rows != rows_.end()) rows->second.each[number] = entry;
     }
 
     /// False: it belongs into the sum. The caller holds the shard's mutex.
-    bool find_row(const OpenPtr& open, Rows& rows) {
+    bool find_row(const OpenPtr& open, const Place& place, Rows& rows) {
         auto& entry = open->entry;
         if (entry.is_sum) return false;
-        for (const auto& row : rows.each) {
-            if (!row.entry.is_same(entry) || !share_entry(entry.kind, row.entry.first, entry.first)) continue;
-            entry.add(row.entry);
-            open->number = row.number;
+        for (const auto& [number, row] : rows.each) {
+            if (!row.is_same(entry) || !share_entry(entry.kind, row.first, entry.first)) continue;
+            go_on_with(open, place, number, row);
             return true;
         }
-        if (rows.each.size() >= ledger_.options_.entries) return false;
-        open->number = rows.next;
-        rows.add({rows.next, entry});
+        if (rows.each.size() >= ledger_.options_.entries && !make_room(place, rows)) {
+            // Its place has one entry already, which takes this in whatever the hour.
+            for (const auto& [number, row] : rows.each) {
+                if (!row.is_same(entry) || owner_of(place, number) != nullptr) continue;
+                go_on_with(open, place, number, row);
+                return true;
+            }
+            return false;
+        }
+        open->number = rows.next++;
         fresh_.push_back(open);
+        return true;
+    }
+
+    /// Writes on in a row. Another entry in memory may have been the one that did so, when the clock was set back or a
+    /// commit has failed: it has at least what the row has, and this one takes its place.
+    void go_on_with(const OpenPtr& open, const Place& place, RowNumber number, const Entry& row) {
+        auto owner = owner_of(place, number);
+        open->entry.add(owner ? owner->entry : row);
+        open->number = number;
+        if (!owner) return;
+        if (std::ranges::find(fresh_, owner) != fresh_.end()) fresh_.push_back(open);
+        owner->absorbed = true;
+        remove(shard_, *owner);
+    }
+
+    /// The entry in memory that is written to this row.
+    OpenPtr owner_of(const Place& place, RowNumber number) const {
+        auto found = shard_.accounts.find(place.account);
+        if (found == shard_.accounts.end()) return nullptr;
+        auto is_its = [&](const OpenPtr& open) {
+            return open->number == number && open->entry.kind == place.kind && day_of(open->entry.first) == place.day;
+        };
+        auto its = std::ranges::find_if(found->second, is_its);
+        return its == found->second.end() ? nullptr : *its;
+    }
+
+    /// Joins two hours of the place that has the most of them, the earliest two, so that a place that was not there
+    /// that day has an entry of its own. False: no place has two that are complete.
+    bool make_room(const Place& place, Rows& rows) {
+        std::vector<std::pair<Entry, std::vector<RowNumber>>> origins;  // an entry of each, and its rows
+        for (const auto& [number, row] : rows.each) {
+            if (owner_of(place, number) != nullptr) continue;
+            auto its = std::ranges::find_if(origins, [&](const auto& one) { return one.first.is_same(row); });
+            if (its == origins.end())
+                origins.push_back({row, {number}});
+            else
+                its->second.push_back(number);
+        }
+        auto most = std::ranges::max_element(origins, {}, [](const auto& one) { return one.second.size(); });
+        if (most == origins.end() || most->second.size() < 2) return false;
+        auto& numbers = most->second;
+        std::ranges::sort(numbers, {}, [&](RowNumber number) { return rows.each.at(number).first; });
+        auto& joined = rows.each.at(numbers[0]);
+        joined.add(rows.each.at(numbers[1]));
+        values_[place.key(numbers[0])] = encode(joined);
+        values_[place.key(numbers[1])] = std::nullopt;
+        rows.each.erase(numbers[1]);
         return true;
     }
 
     Ledger& ledger_;
     Shard& shard_;
-    std::map<std::tuple<std::uint32_t, std::uint64_t, Kind>, Rows> rows_;
-    std::map<std::string, std::string> puts_;
+    std::map<std::string, Rows> rows_;                          ///< by the prefix of their keys
+    std::map<std::string, std::optional<std::string>> values_;  ///< to be written; nothing: to be erased
     std::vector<OpenPtr> kept_, fresh_, summed_;
 };
 
@@ -237,6 +310,7 @@ Task<Result<>> Ledger::write(Shard& shard, std::span<const OpenPtr> some) {
 }
 
 Task<> Ledger::flush(Shard& shard, Due due, std::optional<AccountId> account) {
+    drop_idle(shard);  // so that rows which nobody writes on any more can be joined
     const auto taken = take_due(shard, due, account);
     for (std::span<const OpenPtr> left = taken; !left.empty();) {
         const auto some = left.first(std::min(left.size(), kAtOnce));
@@ -288,72 +362,5 @@ Task<> Ledger::flush(Due due) {
 
 Task<> Ledger::flush() { return flush(Due::now_and_then); }
 Task<> Ledger::flush_all() { return flush(Due::all); }
-
-Task<Result<std::vector<Entry>>> Ledger::list(AccountId account, Wanted wanted) {
-    {
-        auto turn = co_await flushing_.lock();
-        co_await flush(shard(account), Due::all, account);
-    }
-    const auto now = clock_.now();
-    const auto since = std::max(wanted.since, now - options_.keep);
-    std::vector<Entry> entries;
-    // An entry lies in the day in which it began, and may have ended in the next.
-    for (auto day = day_of(since - std::chrono::days(1)); day <= day_of(now); ++day) {
-        auto range = engine::KeyRange::prefix(prefix_of(day, account));
-        auto found = co_await engine_.scan(kLedgerPartition, std::move(range), kAllRows);
-        if (!found) co_return pass_on(found);
-        for (const auto [key, value] : *found) {
-            auto row = decode(key, value);
-            if (!row) co_return pass_on(row);
-            auto& entry = row->entry;
-            const bool is_wanted =
-                wanted.kinds.empty() || std::ranges::find(wanted.kinds, entry.kind) != wanted.kinds.end();
-            if (is_wanted && entry.last > since) entries.push_back(std::move(entry));
-        }
-    }
-    std::ranges::sort(entries, {}, [](const Entry& entry) { return std::pair(entry.last, entry.first); });
-    std::array<std::size_t, kKinds.size() + 1> counts{};
-    std::vector<Entry> latest;
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry)
-        if (counts[number_of(entry->kind)]++ < wanted.limit) latest.push_back(std::move(*entry));
-    std::ranges::reverse(latest);
-    co_return latest;
-}
-
-Task<Result<bool>> Ledger::forget_some(Timestamp now) {
-    const engine::KeyRange range{std::string(1, '\0'), prefix_of(day_of(now - options_.keep - std::chrono::days(1)))};
-    auto found = co_await engine_.scan(kLedgerPartition, range, kForgottenAtOnce);
-    if (!found) co_return pass_on(found);
-    if (found->empty()) co_return false;
-    engine::Batch batch;
-    for (const auto [key, value] : *found) batch.erase(std::string(key));
-    auto done = co_await engine_.commit(kLedgerPartition, std::move(batch));
-    if (!done) co_return pass_on(done);
-    co_return found->size() == kForgottenAtOnce;
-}
-
-Task<Result<>> Ledger::forget(AccountId account) {
-    auto turn = co_await flushing_.lock();
-    {
-        auto& here = shard(account);
-        std::lock_guard hold(here.mutex);
-        if (auto found = here.accounts.find(account); found != here.accounts.end()) {
-            for (const auto& open : found->second) --here.counts[number_of(open->entry.kind)];
-            here.accounts.erase(found);
-        }
-    }
-    const auto now = clock_.now();
-    for (auto day = day_of(now - options_.keep - std::chrono::days(1)); day <= day_of(now); ++day) {
-        auto range = engine::KeyRange::prefix(prefix_of(day, account));
-        auto found = co_await engine_.scan(kLedgerPartition, std::move(range), kAllRows);
-        if (!found) co_return pass_on(found);
-        if (found->empty()) continue;
-        engine::Batch batch;
-        for (const auto [key, value] : *found) batch.erase(std::string(key));
-        auto done = co_await engine_.commit(kLedgerPartition, std::move(batch));
-        if (!done) co_return pass_on(done);
-    }
-    co_return Result<>();
-}
 
 }  // namespace poplar::activity

@@ -25,7 +25,7 @@ namespace poplar::activity {
 
 struct Options {
     std::chrono::hours keep = std::chrono::days(90);  ///< 0: nothing is noted
-    std::uint32_t entries = 100;  ///< of an account, a kind and a day; what comes from further places is summed up
+    std::uint32_t entries = 100;  ///< of an account, a kind and a day; then hours are joined, and at last summed up
 };
 
 /// Functions may be called from any thread.
@@ -33,6 +33,8 @@ class Ledger {
 public:
     Ledger(engine::Engine& engine, const Clock& clock, Options options);
 
+    /// The time by which things are noted: to be asked for before something begins.
+    Timestamp now() const { return clock_.now(); }
     /// Notes what has just happened. `begun`: when it began, if that was earlier. Costs a look in memory.
     void note(AccountId account, Kind kind, const Origin& origin, std::string_view detail, std::uint64_t messages = 0,
               std::optional<Timestamp> begun = std::nullopt);
@@ -48,8 +50,12 @@ public:
         std::vector<Kind> kinds = {};  ///< none: all
         std::size_t limit = 1000;      ///< of each kind at most so many, the latest: guesses hide no deletion
     };
-    /// The entries of an account, in order of their last time. Errors: the engine's; corrupt.
-    Task<Result<std::vector<Entry>>> list(AccountId account, Wanted wanted);
+    struct Listing {
+        std::vector<Entry> entries;  ///< in order of their last time
+        std::uint64_t damaged = 0;   ///< entries of those days that can't be read
+    };
+    /// Of an account. Errors: the engine's.
+    Task<Result<Listing>> list(AccountId account, Wanted wanted);
 
     /// Forgets up to about a thousand entries whose days are over at `now`. True: there may be more. Errors: the
     /// engine's.
@@ -72,6 +78,7 @@ private:
         bool changed = true;                   ///< since it was written
         bool waits = false;                    ///< all that changed is a count of logins, which has time
         bool over = false;                     ///< takes no more notes
+        bool absorbed = false;                 ///< what it had stands in another entry, and it is not written any more
         Timestamp written{};
     };
     using OpenPtr = std::shared_ptr<Open>;
@@ -106,6 +113,7 @@ public:
     Visit() = default;
     Visit(Ledger& ledger, AccountId account, Origin origin)
         : ledger_(&ledger), account_(account), origin_(std::move(origin)) {}
+    Timestamp now() const { return ledger_ != nullptr ? ledger_->now() : Timestamp(); }
     void note(Kind kind, std::string_view detail, std::uint64_t messages = 0,
               std::optional<Timestamp> begun = std::nullopt) {
         if (ledger_ != nullptr) ledger_->note(account_, kind, origin_, detail, messages, begun);

@@ -26,6 +26,14 @@ std::string key_of(std::uint32_t day, AccountId account, Kind kind, RowNumber nu
     return Encoder().raw(prefix_of(day, account, kind)).u32_key(number).bytes();
 }
 
+RowNumber row_number(std::string_view key) {
+    Decoder in(key);
+    in.u32_key();
+    in.u64_key();
+    in.u8();
+    return in.u32_key();
+}
+
 std::string encode(const Entry& entry) {
     Encoder out(96);
     out.u8(kVersion).varint(millis(entry.first)).varint(millis(entry.last)).varint(entry.times).varint(entry.messages);

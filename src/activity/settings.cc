@@ -10,9 +10,11 @@ void add_settings(config::Keys& keys, Options& options) {
     using std::chrono::hours;
     keys.duration("activity.keep", options.keep, hours(0), days(3'650),
                   "How long an account's ledger (`poplar activity`) knows what happened. `\"0s\"`: nothing is noted.");
-    keys.number("activity.entries", options.entries, 1, 1'000,
-                "Entries a day of each account and kind (logins, refused logins, deletions, ...). What comes from more "
-                "places than that is summed up in one further entry. So guesses never push out an entry of anything.");
+    keys.number(
+        "activity.entries", options.entries, 1, 1'000,
+        "Entries a day of each account and kind (logins, refused logins, deletions, ...). When there are more, "
+        "hours of one place are joined; what comes from more places than that is summed up in one further entry. So "
+        "guesses never push out an entry of anything.");
 }
 
 }  // namespace poplar::activity

@@ -10,6 +10,7 @@
 #include "admin/names.h"
 #include "admin/row.h"
 #include "auth/authenticator.h"
+#include "auth/new_policy.h"
 #include "auth/open_sessions.h"
 #include "auth/password.h"
 #include "auth/scram.h"
@@ -138,12 +139,14 @@ Task<Result<api::Account>> show_account(Context& context, Caller, api::ShowAccou
     auto policy = co_await context.auth.second_factors().policy_of(*account);
     if (!policy) co_return pass_on(policy);
     auto factors = co_await context.directory.factors(account->id);
-    if (!factors) co_return pass_on(factors);
+    const bool damaged = !factors && factors.error().code() == Errc::corrupt;
+    if (!factors && !damaged) co_return pass_on(factors);
+    if (damaged) factors.emplace();
     const auto& totp = factors->totp;
     using directory::SecondFactor;
     reply.needs_second_factor =
         policy->need == SecondFactor::required || (policy->need == SecondFactor::optional && totp && totp->confirmed);
-    reply.authenticator = !totp ? "none" : totp->confirmed ? "confirmed" : "unconfirmed";
+    reply.authenticator = damaged ? "damaged" : !totp ? "none" : totp->confirmed ? "confirmed" : "unconfirmed";
     reply.recovery_codes = totp ? totp->recovery.size() : 0;
     co_return reply;
 }
@@ -224,10 +227,8 @@ Task<Result<api::Account>> set_status(Context& context, Caller, api::SetStatus w
     co_return reply;
 }
 
-Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettings wanted) {
-    auto account = co_await find_account(context, wanted.address);
-    if (!account) co_return pass_on(account);
-    auto& settings = account->settings;
+/// Writes the settings that the caller gave, but for second factors. Errors: invalid.
+Result<> apply_others(const api::SetSettings& wanted, directory::AccountSettings& settings) {
     if (const auto& given = wanted.expire_days) {
         settings.expire_days.reset();
         if (*given) settings.expire_days = (*given)->never ? directory::kNeverExpires : (*given)->count;
@@ -236,13 +237,9 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
         settings.login_delay.reset();
         if (*given) settings.login_delay = static_cast<std::uint32_t>((*given)->count);
     }
-    auto policy = wanted_policy(wanted, settings.second_factor);
-    if (!policy) co_return pass_on(policy);
-    const bool new_policy = *policy != settings.second_factor;
-    settings.second_factor = *policy;
     if (const auto& given = wanted.when_all_deleted) {
         if (*given != "remove" && *given != "keep")
-            co_return fail(Errc::invalid, fmt::format("\"{}\" is neither remove nor keep", *given));
+            return fail(Errc::invalid, fmt::format("\"{}\" is neither remove nor keep", *given));
         settings.keep_deleted = *given == "keep";
     }
     if (const auto& given = wanted.language) {
@@ -250,24 +247,42 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
         if (*given) {
             auto language = quota::find_language(**given);
             if (!language)
-                co_return fail(Errc::invalid,
-                               fmt::format("\"{}\" is none of the languages: {}", **given, quota::languages()));
+                return fail(Errc::invalid,
+                            fmt::format("\"{}\" is none of the languages: {}", **given, quota::languages()));
             settings.language = std::move(*language);
         }
     }
-    auto set = co_await context.directory.set_settings(wanted.address, settings);
-    if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
+    return {};
+}
+
+Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettings wanted) {
+    bool new_policy = false;
+    auto change = [&](directory::AccountSettings& settings,
+                      const std::optional<directory::FactorPolicy>& of_domain) -> Result<> {
+        auto policy = wanted_policy(wanted, settings.second_factor, of_domain);
+        if (!policy) return pass_on(policy);
+        new_policy = *policy != settings.second_factor;
+        settings.second_factor = *policy;
+        return apply_others(wanted, settings);
+    };
+    auto account = co_await context.directory.change_settings(wanted.address, change);
+    if (!account) co_return explain(account.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
     co_await announce_settings(context);
     auto reply = described(*account);
     const auto json = api::to_json(reply);
-    if (new_policy)
+    if (new_policy) {
+        auto& factors = context.auth.second_factors();
+        reply.sessions_ended =
+            co_await auth::end_unfit_sessions(context.open_sessions, factors, context.directory, account->id);
         note(context, account->id, activity::Kind::credential, "second factor " + api::dump(json["second_factor"]));
+    }
     log::info("admin.settings_set", {{"account", account->address},
                                      {"expire_days", api::dump(json["expire_days"])},
                                      {"login_delay", api::dump(json["login_delay"])},
                                      {"second_factor", api::dump(json["second_factor"])},
                                      {"ways", api::dump(json["second_factor_ways"])},
                                      {"when_all_deleted", reply.when_all_deleted},
+                                     {"sessions_ended", reply.sessions_ended.value_or(0)},
                                      {"language", reply.language.value_or("default")}});
     co_return reply;
 }

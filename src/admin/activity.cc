@@ -42,8 +42,10 @@ Result<std::vector<activity::Kind>> kinds_of(std::string_view text) {
         text.remove_prefix(std::min(text.size(), word.size() + 1));
         const auto kind = activity::kind_of(word);
         if (!kind)
-            return fail(Errc::invalid,
-                        fmt::format("\"{}\" is no kind: login, refused, fetched, deleted, credential, restored", word));
+            return fail(
+                Errc::invalid,
+                fmt::format("\"{}\" is no kind: login, refused, unproven, fetched, deleted, credential, restored",
+                            word));
         kinds.push_back(*kind);
     }
     return kinds;
@@ -56,15 +58,17 @@ Task<Result<api::ActivityList>> list_activity(Context& context, Caller, api::Lis
     if (!kinds) co_return pass_on(kinds);
     Timestamp since(std::chrono::milliseconds(wanted.after));
     if (wanted.since) {
-        auto time = time_of(*wanted.since, context.directory.in(std::chrono::seconds(0)));
+        auto time = time_of(*wanted.since, context.ledger.now());
         if (!time) co_return pass_on(time);
         since = std::max(since, *time);
     }
-    auto entries = co_await context.ledger.list(*account, {since, std::move(*kinds), wanted.limit});
-    if (!entries) co_return pass_on(entries);
+    auto listing = co_await context.ledger.list(*account, {since, std::move(*kinds), wanted.limit});
+    if (!listing) co_return pass_on(listing);
+    const auto& entries = listing->entries;
     api::ActivityList list;
-    for (const auto& entry : *entries) list.entries.push_back(described(entry));
-    const auto last = entries->empty() ? since : entries->back().last;
+    list.damaged = listing->damaged;
+    for (const auto& entry : entries) list.entries.push_back(described(entry));
+    const auto last = entries.empty() ? since : entries.back().last;
     list.next = static_cast<std::uint64_t>(std::max<std::int64_t>(last.time_since_epoch().count(), 0));
     co_return list;
 }
@@ -93,6 +97,10 @@ Task<Result<api::BlockedList>> list_blocked(Context& context, Caller, api::ListB
         return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::seconds>(time).count());
     };
     auto held = context.auth.held_up();
+    auto codes = co_await context.auth.second_factors().held_up();
+    if (!codes) co_return pass_on(codes);
+    std::ranges::move(*codes, std::back_inserter(held));
+    std::ranges::stable_sort(held, std::ranges::greater(), &auth::HeldUp::lasts);
     api::BlockedList list;
     list.total = held.size();
     if (held.size() > wanted.limit) held.resize(wanted.limit);
@@ -103,7 +111,15 @@ Task<Result<api::BlockedList>> list_blocked(Context& context, Caller, api::ListB
 }
 
 Task<Result<api::Release>> clear_blocked(Context& context, Caller, api::ClearBlocked wanted) {
-    const std::uint64_t released = context.auth.release(wanted.who);
+    std::uint64_t released = context.auth.release(wanted.who);
+    auto account = co_await context.directory.find_account(wanted.who);
+    if (account) {
+        auto codes = co_await context.auth.second_factors().release(*account);
+        if (!codes && codes.error().code() != Errc::corrupt) co_return pass_on(codes);
+        released += codes && *codes ? 1 : 0;
+    } else if (account.error().code() != Errc::not_found && account.error().code() != Errc::invalid) {
+        co_return pass_on(account);  // it is an address or a network
+    }
     log::info("admin.blocked_cleared", {{"who", wanted.who}, {"released", released}});
     co_return api::Release{released};
 }

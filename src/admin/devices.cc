@@ -125,16 +125,25 @@ Task<Result<>> make_views(Context& context, directory::AccountId account, std::u
     co_return Result<>();
 }
 
-/// Takes away the device's views of these mailboxes.
-Task<Result<>> drop_views(Context& context, directory::Account account, std::uint32_t device,
+/// Takes away the device's views of these mailboxes. The mail that leaves them, because nobody is left who has not
+/// deleted it, stands in the ledger as a deletion, also if only some of it could leave.
+Task<Result<>> drop_views(Context& context, directory::Account account, directory::Device device,
                           std::vector<mailstore::MailboxId> mailboxes) {
+    const auto begun = context.ledger.now();
     const auto when =
         account.settings.keep_deleted ? mailstore::WhenAllDeleted::keep : mailstore::WhenAllDeleted::remove;
+    std::uint64_t gone = 0;
+    Result<> done;
     for (auto id : mailboxes) {
-        const mailstore::MailboxView view(mailstore::view_of_device(device), id);
-        if (auto dropped = co_await context.mail.drop_view(account.id, view, when); !dropped) co_return dropped;
+        const mailstore::MailboxView view(mailstore::view_of_device(device.id), id);
+        auto dropped = co_await context.mail.drop_view(account.id, view, when);
+        if (dropped) gone += *dropped;
+        if (!dropped) done = pass_on(dropped);
+        if (!done) break;
     }
-    co_return Result<>();
+    if (gone != 0)
+        note(context, account.id, activity::Kind::deleted, "its view was the last one", gone, &device, begun);
+    co_return done;
 }
 
 Result<> check_name(const std::string& name) {
@@ -222,9 +231,9 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
         auto made = co_await make_views(context, account->id, *id, mailboxes, **since, !device.read_only);
         if (!made) co_return pass_on(made);
     }
-    auto added = co_await add_with_keys(context, account->id, std::move(device), password);
+    auto added = co_await add_with_keys(context, account->id, device, password);
     if (!added) {
-        if (*since) co_await drop_views(context, *account, *id, mailboxes);
+        if (*since) co_await drop_views(context, *account, std::move(device), mailboxes);
         co_return pass_on(added);
     }
     note(context, account->id, activity::Kind::credential, "device added", 0, &*added);
@@ -295,7 +304,7 @@ Task<Result<api::Device>> set_device(Context& context, Caller, api::SetDevice wa
                                    {"id", auth::to_text(set->id)},
                                    {"sessions_ended", ended}});
     if (set->own_view)
-        if (auto dropped = co_await drop_views(context, *account, set->id, std::move(gone)); !dropped)
+        if (auto dropped = co_await drop_views(context, *account, *set, std::move(gone)); !dropped)
             co_return pass_on(dropped);
     auto names = co_await mailbox_names(context, account->id, std::vector{*set});
     if (!names) co_return pass_on(names);
@@ -312,7 +321,7 @@ Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api:
     const auto ended = context.open_sessions.end({account->id, removed->id});
     note(context, account->id, activity::Kind::credential, "device revoked", 0, &*removed);
     if (removed->own_view) {
-        auto dropped = co_await drop_views(context, *account, removed->id, mailboxes_of(*removed));
+        auto dropped = co_await drop_views(context, *account, *removed, mailboxes_of(*removed));
         if (!dropped) co_return pass_on(dropped);
     }
     log::info("admin.device_revoked", {{"account", account->address},

@@ -6,8 +6,9 @@
 #include "admin/factor_policy.h"
 #include "admin/names.h"
 #include "admin/row.h"
+#include "auth/authenticator.h"
+#include "auth/new_policy.h"
 #include "base/log.h"
-#include "mail/address.h"
 
 namespace poplar::admin {
 
@@ -58,20 +59,27 @@ Task<Result<api::CatchAll>> set_catch_all(Context& context, Caller, api::SetCatc
 }
 
 Task<Result<api::Domain>> set_domain(Context& context, Caller, api::SetDomain wanted) {
-    auto domains = co_await context.directory.domains();
-    if (!domains) co_return pass_on(domains);
-    const auto name = mail::canonical_domain(wanted.name);
-    auto domain = std::ranges::find(*domains, name.value_or(""), &directory::Domain::name);
-    if (domain == domains->end()) co_return fail(Errc::not_found, fmt::format("no domain {}", wanted.name));
-    auto policy = wanted_policy(wanted, domain->second_factor);
-    if (!policy) co_return pass_on(policy);
-    auto set = co_await context.directory.set_second_factor(domain->name, *policy);
+    bool new_policy = false;
+    auto change = [&](std::optional<directory::FactorPolicy>& stored) -> Result<> {
+        auto policy = wanted_policy(wanted, stored);
+        if (!policy) return pass_on(policy);
+        new_policy = *policy != stored;
+        stored = *policy;
+        return {};
+    };
+    auto set = co_await context.directory.change_second_factor(wanted.name, change);
     if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no domain {}", wanted.name));
     auto reply = described(*set);
     const auto json = api::to_json(reply);
+    if (new_policy) {
+        auto& factors = context.auth.second_factors();
+        reply.sessions_ended =
+            co_await auth::end_unfit_sessions(context.open_sessions, factors, context.directory, reply.name);
+    }
     log::info("admin.domain_set", {{"domain", reply.name},
                                    {"second_factor", api::dump(json["second_factor"])},
-                                   {"ways", api::dump(json["second_factor_ways"])}});
+                                   {"ways", api::dump(json["second_factor_ways"])},
+                                   {"sessions_ended", reply.sessions_ended.value_or(0)}});
     co_return reply;
 }
 

@@ -22,13 +22,16 @@ void describe(const std::optional<directory::FactorPolicy>& policy, auto& out) {
         if (policy->takes(kFactorWays[at])) out.second_factor_ways.push_back(static_cast<api::FactorWay>(at));
 }
 
-/// The policy as the caller wants it. Errors: invalid.
-Result<std::optional<directory::FactorPolicy>> wanted_policy(const auto& wanted,
-                                                             std::optional<directory::FactorPolicy> policy) {
+/// The policy as the caller wants it. What they don't say stays as it is in `policy` or, where there is none, in
+/// `instead`: for an account, its domain's. Errors: invalid.
+Result<std::optional<directory::FactorPolicy>> wanted_policy(
+    const auto& wanted, std::optional<directory::FactorPolicy> policy,
+    const std::optional<directory::FactorPolicy>& instead = std::nullopt) {
     if (wanted.second_factor && !*wanted.second_factor) {
         if (wanted.second_factor_ways) return fail(Errc::invalid, "ways of a second factor, and no setting of its own");
         return std::nullopt;
     }
+    if (!policy && (wanted.second_factor || wanted.second_factor_ways)) policy = instead;
     if (wanted.second_factor) {
         if (!policy) policy.emplace();
         policy->need = static_cast<directory::SecondFactor>(**wanted.second_factor);

@@ -87,9 +87,10 @@ Task<Result<>> fetch_message(Context& context, Caller, api::FetchMessage wanted,
 Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveMessage wanted) {
     auto found = co_await locate(context, wanted.address, wanted.id);
     if (!found) co_return pass_on(found);
+    const auto begun = context.ledger.now();
     auto removed = co_await context.mail.remove(found->account, {wanted.id}, "admin");
     if (!removed) co_return pass_on(removed);
-    note(context, found->account, activity::Kind::deleted, "", 1);
+    note(context, found->account, activity::Kind::deleted, "", 1, nullptr, begun);
     log::info("admin.message_removed", {{"account_id", found->account.value}, {"unique_id", wanted.id}});
     co_return api::Removal{wanted.id};
 }

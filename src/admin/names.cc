@@ -80,10 +80,10 @@ Result<Timestamp> time_of(std::string_view text, Timestamp now) {
 }
 
 void note(Context& context, directory::AccountId account, activity::Kind kind, std::string_view what,
-          std::uint64_t messages, const directory::Device* device) {
+          std::uint64_t messages, const directory::Device* device, std::optional<Timestamp> begun) {
     activity::Origin origin{.protocol = "admin"};
     if (device != nullptr) origin.device = device->id, origin.device_name = device->name;
-    context.ledger.note(account, kind, origin, what, messages);
+    context.ledger.note(account, kind, origin, what, messages, begun);
 }
 
 std::unexpected<Error> explain(const Error& failed, Errc code, std::string message) {

@@ -1,6 +1,7 @@
 #pragma once
 // Finds accounts by the names that operators use; times as text.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,7 +23,8 @@ Task<Result<directory::AccountId>> mailbox(Context& context, std::string name);
 
 /// Notes in the account's ledger what was done through the admin API.
 void note(Context& context, directory::AccountId account, activity::Kind kind, std::string_view what,
-          std::uint64_t messages = 0, const directory::Device* device = nullptr);
+          std::uint64_t messages = 0, const directory::Device* device = nullptr,
+          std::optional<Timestamp> begun = std::nullopt);
 
 /// "2026-11-22T03:05:09Z".
 std::string time_text(Timestamp time);

@@ -131,12 +131,14 @@ Task<Result<api::Quota>> set_of_account(Context& context, api::SetQuota wanted) 
     if (!account) co_return pass_on(account);
     auto before = co_await context.directory.bounds_of(*account);
     if (!before) co_return pass_on(before);
-    set(account->settings.quota.octets, wanted.bytes);
-    set(account->settings.quota.messages, wanted.messages);
+    auto change = [&wanted](directory::AccountSettings& settings, const auto&) -> Result<> {
+        set(settings.quota.octets, wanted.bytes);
+        set(settings.quota.messages, wanted.messages);
+        return {};
+    };
+    account = co_await context.directory.change_settings(account->address, change);
+    if (!account) co_return explain(account.error(), Errc::not_found, fmt::format("no account {}", wanted.name));
     const auto limits = account->settings.quota;
-    auto change = [limits](directory::AccountSettings& settings) { settings.quota = limits; };
-    auto stored = co_await context.directory.change_settings(account->address, change);
-    if (!stored) co_return explain(stored.error(), Errc::not_found, fmt::format("no account {}", wanted.name));
     log::info("admin.quota_set", {{"name", account->address},
                                   {"octets", text_of(limits.octets)},
                                   {"messages", text_of(limits.messages)},

@@ -71,7 +71,7 @@ Task<Result<api::TotpConfirmation>> confirm(Context& context, Caller, api::Confi
         auto& totp = *factors.totp;
         if (totp.confirmed)
             return fail(Errc::exists, fmt::format("the authenticator of {} is confirmed already", account->address));
-        const auto step = auth::totp_step(totp.secret, wanted.code, now, totp.last_step());
+        const auto step = auth::totp_step(totp.secret, wanted.code, now, totp.taken);
         if (!step) return fail(Errc::denied, "not the code that the authenticator shows now; are both clocks right?");
         totp.confirmed = true;
         totp.taken = {*step};
@@ -96,7 +96,13 @@ Task<Result<api::TotpRemoval>> remove(Context& context, Caller, api::RemoveTotp 
         return {};
     };
     auto removed = co_await context.directory.change_factors(account->id, std::nullopt, remove);
-    if (!removed) co_return pass_on(removed);
+    if (!removed && removed.error().code() != Errc::corrupt) co_return pass_on(removed);
+    if (!removed) {
+        // Nobody can read the authenticator in it any more: the account begins anew, without its sites, too.
+        if (auto gone = co_await context.directory.forget_factors(account->id); !gone) co_return pass_on(gone);
+        log::warning("admin.second_factors_forgotten",
+                     {{"account", account->address}, {"reason", removed.error().detail()}});
+    }
     note(context, account->id, activity::Kind::credential, "authenticator removed");
     const auto ended = context.open_sessions.end(account->id);
     log::info("admin.totp_removed", {{"account", account->address}, {"sessions_ended", ended}});
@@ -134,10 +140,9 @@ Task<Result<api::SiteList>> list_sites(Context& context, Caller, api::ListSites 
     if (!account) co_return pass_on(account);
     auto factors = co_await context.directory.factors(account->id);
     if (!factors) co_return pass_on(factors);
-    const auto now = context.directory.in(std::chrono::seconds(0));
     api::SiteList list;
-    for (const auto& site : factors->sites)
-        if (auth::holds(site, now)) list.sites.push_back(described(site));
+    for (const auto& site : context.auth.second_factors().open_sites(std::move(*factors)))
+        list.sites.push_back(described(site));
     co_return list;
 }
 

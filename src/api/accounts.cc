@@ -58,7 +58,7 @@ const Shape& Account::shape() {
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
          field<&Account::retained_octets>("retained_octets", "Of those"),
          field<&Account::password>("password", "The one that was made, if `generate` was asked for"),
-         field<&Account::sessions_ended>("sessions_ended", "When the status was set")}};
+         field<&Account::sessions_ended>("sessions_ended", "When the status or the second factor was set")}};
     return shape;
 }
 

@@ -7,16 +7,18 @@ namespace poplar::api {
 const Shape& Activity::shape() {
     static const Shape shape{
         "Activity",
-        "An entry of an account's ledger. What happens again at the same place is counted: logins and refused logins "
+        "An entry of an account's ledger. What happens again at the same place is counted: logins, refused ones too, "
         "of "
-        "one day (UTC), and all else of one hour.",
-        {field<&Activity::kind>("kind", "login, refused, fetched, deleted, credential or restored"),
+        "one day (UTC), and all else of one hour, or of several where there are very many.",
+        {field<&Activity::kind>("kind",
+                                "login, refused, unproven (the right password, and no second factor), fetched, "
+                                "deleted, credential or restored"),
          field<&Activity::first>("first", "When it began"), field<&Activity::last>("last", "When it ended"),
          field<&Activity::times>("times", "Sessions or attempts"),
          field<&Activity::messages>("messages", "That were fetched, deleted or restored, in all"),
          field<&Activity::device>("device", "The id of the device; missing: none"),
          field<&Activity::device_name>("device_name", "As it was called then"),
-         field<&Activity::from>("from", "An address; empty: this server"),
+         field<&Activity::from>("from", "An address, for all of its /64 if that is of IPv6; empty: this server"),
          field<&Activity::protocol>("protocol", "pop3, admin, housekeeping, ..."),
          field<&Activity::detail>("detail", "The mechanism, why it was refused, or what was changed"),
          field<&Activity::sum>("sum",
@@ -29,7 +31,8 @@ const Shape& ActivityList::shape() {
     static const Shape shape{"ActivityList",
                              "",
                              {field<&ActivityList::entries>("entries", "The latest ones, in order of their last time"),
-                              field<&ActivityList::next>("next", "To be given as `after` for what happens later")}};
+                              field<&ActivityList::next>("next", "To be given as `after` for what happens later"),
+                              field<&ActivityList::damaged>("damaged", "Entries of that time that can't be read")}};
     return shape;
 }
 
@@ -44,8 +47,8 @@ const Operation& ListActivity::operation() {
                                           "last 7 days")
                   .called("TIME"),
               field<&ListActivity::kind>("kind",
-                                         "Only these, joined by commas: login, refused, fetched, deleted, "
-                                         "credential, restored")
+                                         "Only these, joined by commas: login, refused, unproven, fetched, "
+                                         "deleted, credential, restored")
                   .called("KIND"),
               field<&ListActivity::after>("after", "Only what ended later than an earlier reply's `next`").hidden(),
               field<&ListActivity::limit>("limit", "Of each kind at most so many; 1,000 if it is not said")
@@ -112,7 +115,8 @@ const Shape& Blocked::shape() {
         "A limit that was passed. Nobody is locked out: attempts take turns, ever further apart.",
         {field<&Blocked::limit>("limit",
                                 "pair (an account from an address), peer, network, account, password (one "
-                                "password from a network) or token"),
+                                "password from a network), device (passwords of one), token or code (wrong ones "
+                                "behind the right password; others are not looked at)"),
          field<&Blocked::account>("account", "Or a name that nobody has; empty: any"),
          field<&Blocked::from>("from", "An address or a network; empty: any"),
          field<&Blocked::failures>("failures", "That count"),

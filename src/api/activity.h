@@ -15,7 +15,7 @@ struct Activity {
 
 struct ActivityList {
     std::vector<Activity> entries;
-    std::uint64_t next = 0;
+    std::uint64_t next = 0, damaged = 0;
     static const Shape& shape();
 };
 

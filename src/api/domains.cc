@@ -17,7 +17,9 @@ const Shape& Domain::shape() {
          field<&Domain::created>("created", "When"),
          field<&Domain::second_factor>("second_factor",
                                        "Of accounts that have no setting of their own; null: they need none"),
-         field<&Domain::second_factor_ways>("second_factor_ways", "What counts as one, if the domain has a setting")}};
+         field<&Domain::second_factor_ways>("second_factor_ways", "What counts as one, if the domain has a setting"),
+         field<&Domain::sessions_ended>("sessions_ended",
+                                        "When the setting was changed: those that it does not let in")}};
     return shape;
 }
 
@@ -105,7 +107,7 @@ const Operation& SetDomain::operation() {
         .method = Method::put,
         .route = "/v1/domains/{name}/settings",
         .reply = &Domain::shape(),
-        .answer = "What is not named stays. It holds from each account's next login on."};
+        .answer = "What is not named stays. Sessions that it does not let in are ended."};
     return operation;
 }
 

@@ -10,6 +10,7 @@ struct Domain {
     std::string created;
     Nullable<SecondFactor> second_factor;
     std::vector<FactorWay> second_factor_ways;
+    std::optional<std::uint64_t> sessions_ended;
     static const Shape& shape();
 };
 

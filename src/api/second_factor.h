@@ -7,8 +7,9 @@ namespace poplar::api {
 enum class SecondFactor { none, optional, required };
 enum class FactorWay { totp, approval, device, certificate };
 inline constexpr std::string_view kFactorWays =
-    "What counts as a second factor: totp, approval, device, certificate; totp, device, certificate if it was never "
-    "said";
+    "What counts as a second factor: totp, approval, device, certificate; if it was never said, what the account's "
+    "domain "
+    "has, else totp, device, certificate";
 
 // For the files that describe structs with these.
 template <>

@@ -1,8 +1,6 @@
 // Judges logins: the limits first, then devices, passwords (on a pool) and the other proofs.
 #include "auth/authenticator.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -14,6 +12,7 @@
 #include "auth/familiar_peers.h"
 #include "auth/hash_places.h"
 #include "auth/kept_limits.h"
+#include "auth/keyed_hash.h"
 #include "auth/password.h"
 #include "auth/second_code.h"
 #include "auth/throttle.h"
@@ -24,7 +23,6 @@
 #include "base/log.h"
 #include "base/networks.h"
 #include "base/peer_network.h"
-#include "base/random.h"
 #include "base/steady.h"
 #include "base/turn.h"
 #include "directory/server_records.h"
@@ -120,41 +118,31 @@ struct Authenticator::Impl {
           networks(throttle(o, o.failures_per_network)),
           accounts(throttle(o, o.failures_per_account)),
           passwords(throttle(o, o.failures_per_password)),
+          device_tries(throttle(o, o.failures_per_device)),
           wrong_before(throttle(o, 1)),
           tokens(throttle(o, o.failures_per_peer)),
           waiters(o.waiting_per_network),
           second_factors(d, o.factors),
           places(o.hashes_per_account),
-          pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {
-        random_bytes(key.data(), key.size());
-    }
+          pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {}
 
     // The limits. A peer that the account was logged in from lately is held up only by failures of that pair. Any other
     // peer is held up by the pair's failures, by all failures of the peer and of its network, by those of all strangers
     // at the account, and by those of the same password at other accounts. A name that nobody has is counted as an
-    // account, so that the limits don't tell which names exist.
+    // account, so that the limits don't tell which names exist. What names a device is held up by failures of that,
+    // too, whether or not there is such a device; the right password of one that may log in is held up by nothing.
 
     struct Keys {
         PeerKey peer;
         bool peer_counts;  ///< this machine's does not: a front end may have many users
         Throttle::Key account, pair, network;
-        Throttle::Key password = 0;      ///< what was typed, from that network; 0: not known
-        Throttle::Key attempt = 0;       ///< the same at this account, as long as its credential stays
+        Throttle::Key password = 0;      ///< what was typed, without a code behind it, from that network; 0: not known
+        Throttle::Key guess = 0;         ///< the same at this account, as long as its credential stays
+        Throttle::Key attempt = 0;       ///< the same with whatever was behind it
+        Throttle::Key device = 0;        ///< of this account, whose id was typed; 0: none was
         std::string_view name, address;  ///< the account's or what was given, and the peer's; the caller keeps them
     };
     enum class Limits { pair, others, all };
-
-    Throttle::Key hashed(std::string_view octets) const {
-        Throttle::Key out = 0;
-        static_assert(sizeof out == crypto_shorthash_BYTES);
-        crypto_shorthash(reinterpret_cast<unsigned char*>(&out), reinterpret_cast<const unsigned char*>(octets.data()),
-                         octets.size(), key.data());
-        return out;
-    }
-    Throttle::Key hashed(std::uint64_t a, std::uint64_t b) const {
-        std::array<std::uint64_t, 2> both{a, b};
-        return hashed({reinterpret_cast<const char*>(both.data()), sizeof both});
-    }
 
     Keys counted(const std::string& name, const std::optional<Account>& account, std::string_view peer,
                  bool loopback) const {
@@ -172,11 +160,21 @@ struct Authenticator::Impl {
     }
 
     /// With what was typed, so that the same wrong password from the same network counts once: a telephone that was
-    /// not told the new one tries the old one again and again.
+    /// not told the new one tries the old one again and again. A password with something behind it that may be a code
+    /// is a guess of that password, at whichever account: else a guesser who puts other digits behind it each time
+    /// would seem to try another one each time.
     void add_password(Keys& keys, const std::optional<Account>& account, std::string_view typed) const {
-        const auto password = hashed(hashed(typed), keys.network);
-        if (keys.peer_counts) keys.password = password;
-        keys.attempt = hashed(hashed(keys.account, account ? account->credential_version : 0), password);
+        std::string password(typed);
+        while (auto parts = split_code(password)) password = std::move(parts->password);
+        const auto guessed = hashed(hashed(password), keys.network);
+        if (keys.peer_counts) keys.password = guessed;
+        const auto here = hashed(keys.account, account ? account->credential_version : 0);
+        keys.guess = hashed(guessed, here);
+        keys.attempt = hashed(here, hashed(hashed(typed), keys.network));
+        if (auto device = parse_device_password(typed)) keys.device = device_key(keys, device->device);
+    }
+    Throttle::Key device_key(const Keys& keys, std::uint32_t device) const {
+        return hashed(keys.account, device + 1ull);
     }
 
     /// The one spelling of a name that nobody has. It is that without a detail, as it would be if somebody had it.
@@ -191,6 +189,7 @@ struct Authenticator::Impl {
         if (limits != Limits::others && pairs.is_over(keys.pair)) return true;
         if (limits == Limits::pair) return false;
         if (keys.peer_counts && (peers.is_over(keys.peer) || networks.is_over(keys.network))) return true;
+        if (keys.device != 0 && device_tries.is_over(keys.device)) return true;
         return accounts.is_over(keys.account) || (keys.password != 0 && passwords.is_over(keys.password));
     }
 
@@ -200,6 +199,7 @@ struct Authenticator::Impl {
         if (limits != Limits::others) used.emplace_back(&pairs, keys.pair);
         if (limits != Limits::pair) used.emplace_back(&accounts, keys.account);
         if (limits != Limits::pair && keys.password != 0) used.emplace_back(&passwords, keys.password);
+        if (limits != Limits::pair && keys.device != 0) used.emplace_back(&device_tries, keys.device);
         if (limits != Limits::pair && keys.peer_counts) used.emplace_back(&peers, keys.peer);
         if (limits != Limits::pair && keys.peer_counts) used.emplace_back(&networks, keys.network);
         co_return co_await wait_for_turn(std::move(used), keys);
@@ -218,16 +218,21 @@ struct Authenticator::Impl {
     }
 
     void record_failure(const Keys& keys, bool is_familiar) {
+        bool is_new_guess = true;
         if (keys.attempt != 0) {
             if (wrong_before.has_failed(keys.attempt)) return;
             wrong_before.record_failure(keys.attempt);
+            is_new_guess = !wrong_before.has_failed(keys.guess);
+            if (is_new_guess) wrong_before.record_failure(keys.guess);
         }
         const auto name = shortened(keys.name), peer = peer_text(keys.address), network = network_text(keys.address);
         pairs.record_failure(keys.pair, {name, peer});
         if (is_familiar) return;
         if (accounts.record_failure(keys.account, {name, ""})) tell("account", keys, options.failures_per_account);
-        if (keys.password != 0 && passwords.record_failure(keys.password, {"", network}))
+        if (keys.password != 0 && is_new_guess && passwords.record_failure(keys.password, {"", network}))
             tell("password", keys, options.failures_per_password);
+        if (keys.device != 0 && device_tries.record_failure(keys.device, {name, ""}))
+            tell("device", keys, options.failures_per_device);
         if (!keys.peer_counts) return;
         if (peers.record_failure(keys.peer, {"", peer})) tell("peer", keys, options.failures_per_peer);
         if (networks.record_failure(keys.network, {"", network})) tell("network", keys, options.failures_per_network);
@@ -244,16 +249,16 @@ struct Authenticator::Impl {
 
     /// For the account's own ledger.
     void note_refused(const Account& account, std::string_view peer, directory::Service service, std::string_view why,
-                      const Device* device = nullptr) const {
+                      const Device* device = nullptr, activity::Kind kind = activity::Kind::refused) const {
         if (ledger == nullptr) return;
         activity::Origin origin{.peer = std::string(peer), .protocol = std::string(to_string(service))};
         if (device != nullptr) origin.device = device->id, origin.device_name = device->name;
-        ledger->note(account.id, activity::Kind::refused, origin, why);
+        ledger->note(account.id, kind, origin, why);
     }
 
     std::vector<std::pair<std::string_view, Throttle*>> limits() {
-        return {{"pair", &pairs},       {"peer", &peers},         {"network", &networks},
-                {"account", &accounts}, {"password", &passwords}, {"token", &tokens}};
+        return {{"pair", &pairs},         {"peer", &peers},          {"network", &networks}, {"account", &accounts},
+                {"password", &passwords}, {"device", &device_tries}, {"token", &tokens}};
     }
 
     std::vector<HeldUp> held_up() {
@@ -270,9 +275,7 @@ struct Authenticator::Impl {
     Task<Result<>> load_limits(directory::ServerRecords& records, const Clock& clock) {
         auto secret = co_await directory.server_secret();
         if (!secret) co_return pass_on(secret);
-        constexpr std::string_view kPurpose = "limits of logins";
-        crypto_generichash(key.data(), key.size(), reinterpret_cast<const unsigned char*>(kPurpose.data()),
-                           kPurpose.size(), reinterpret_cast<const unsigned char*>(secret->data()), secret->size());
+        hashed.derive(*secret, "limits of logins");
         auto stored = co_await records.get(std::string(kRecord));
         if (!stored) co_return pass_on(stored);
         if (stored->empty()) co_return Result<>();
@@ -324,11 +327,13 @@ struct Authenticator::Impl {
         auto judged = co_await second_factors.judge(account, claim, device != nullptr, code);
         if (!judged) co_return co_await answer(claim.begun, std::move(judged.error()));
         if (judged->missing)
-            note_refused(account, claim.peer, claim.service, "right password, no second factor", device.get());
+            note_refused(account, claim.peer, claim.service, to_string(*judged->missing), device.get(),
+                         activity::Kind::unproven);
         else
             familiar.note(account.id, peer);
         auto mailbox = mailbox_in(claim.name, account);
-        co_return Verified{std::move(account), std::move(device), judged->missing, judged->by, std::move(mailbox)};
+        co_return Verified{std::move(account), std::move(device), judged->missing,
+                           judged->by,         judged->shown,     std::move(mailbox)};
     }
 
     /// The detail of a name that the account was found by, if the account is not called so with the detail. Whatever
@@ -531,15 +536,21 @@ struct Authenticator::Impl {
         return allowed && allowed->contains(peer) ? "" : "the device may not be used from there";
     }
 
-    /// Ends a login by the password of a device. Nobody can guess that, so no failures hold it up.
+    /// Ends a login by the password of a device. Nobody can guess that, so no failures hold it up where it may log in.
     Task<Result<Verified>> conclude(Claim claim, Account account, std::unique_ptr<Device> device) {
-        auto why = why_not(*device, claim.service, claim.peer);
-        if (!why.empty()) {
-            note_refused(account, claim.peer, claim.service, why, device.get());
-            co_return co_await deny(claim.begun, std::move(why));
-        }
         auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
-        co_return co_await welcome(std::move(claim), std::move(account), keys.peer, std::move(device), "");
+        auto why = why_not(*device, claim.service, claim.peer);
+        if (why.empty())
+            co_return co_await welcome(std::move(claim), std::move(account), keys.peer, std::move(device), "");
+        keys.name = account.address;
+        keys.device = device_key(keys, device->id);
+        std::vector<std::pair<Throttle*, Throttle::Key>> used{{&device_tries, keys.device}};
+        if (auto turn = co_await wait_for_turn(std::move(used), keys); !turn)
+            co_return co_await answer(claim.begun, std::move(turn.error()));
+        if (device_tries.record_failure(keys.device, {account.address, ""}))
+            tell("device", keys, options.failures_per_device);
+        note_refused(account, claim.peer, claim.service, why, device.get());
+        co_return co_await deny(claim.begun, std::move(why));
     }
 
     Task<Result<std::optional<ProvenDevice>>> find_device(const std::optional<Account>& account, ScramProof proof) {
@@ -622,8 +633,7 @@ struct Authenticator::Impl {
                     continue;
                 }
             }
-            // A password that was wrong a moment ago is not hashed again: it would be a way to keep the threads busy.
-            bool usable = can_log_in(account, password) && !wrong_before.has_failed(keys.attempt);
+            bool usable = can_log_in(account, password);
             auto known = [&](const std::string& form) { return verified.contains(*account, form); };
             if (usable && password.find(known) != nullptr)
                 co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, "");
@@ -631,6 +641,10 @@ struct Authenticator::Impl {
             if (!split) co_return co_await answer(begun, std::move(split.error()));
             if (split->without && split->without->find(known) != nullptr)
                 co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
+            // A password that was wrong a moment ago is not hashed again: it would be a way to keep the threads busy.
+            // Where a code may stand behind it now and might not then, it is another attempt.
+            keys.attempt = hashed(keys.attempt, split->takes_code ? 1 : 0);
+            usable = usable && !wrong_before.has_failed(keys.attempt);
 
             bool is_familiar = co_await knows(account, keys.peer);
             auto share = share_of(keys, is_familiar);
@@ -669,8 +683,11 @@ struct Authenticator::Impl {
                 note_refused(*account, credentials.peer, credentials.service, why);
                 co_return co_await deny(begun, std::move(why));
             }
-            if (judged->better && co_await upgrade(*account, std::move(*judged->better)))
-                verified.remember(*account, *judged->right);
+            if (judged->better) {
+                const auto upgraded = co_await upgrade(*account, std::move(*judged->better));
+                if (upgraded == Upgrade::overtaken) continue;
+                if (upgraded == Upgrade::done) verified.remember(*account, *judged->right);
+            }
             if (!judged->with_code) split->code.clear();
             co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
         }
@@ -703,6 +720,8 @@ struct Authenticator::Impl {
                     auto now = co_await directory.account(account->id);
                     if (!now || now->credential_version != account->credential_version)
                         co_return co_await answer(claim.begun, Error(Errc::busy, "the account has changed"));
+                    account = std::move(*now);
+                    keys.name = account->address;
                 }
             }
         }
@@ -768,21 +787,29 @@ struct Authenticator::Impl {
         return kinds;
     }
 
-    /// Stores the new hash and brings `account` up to date. A failure is only logged: the login is good.
-    Task<bool> upgrade(Account& account, directory::Password better) {
+    enum class Upgrade { done, failed, overtaken };
+    /// Stores the new hash and brings `account` up to date. A failure is only logged: the login is good. Where
+    /// something else was stored meanwhile, the login has to begin anew: another one may have upgraded the hash, or the
+    /// password may be another.
+    Task<Upgrade> upgrade(Account& account, directory::Password better) {
         bool scram = better.scram_keys != account.scram_keys;
         auto done = co_await directory.upgrade_password(account.id, account.password, std::move(better));
         if (!done) {
+            auto now = co_await directory.account(account.id);
+            const bool has_changed =
+                now ? now->credential_version != account.credential_version : now.error().code() == Errc::not_found;
+            if (has_changed) co_return Upgrade::overtaken;
             log::warning("auth.password_upgrade_failed",
                          {{"account", account.address}, {"reason", to_string(done.error().code())}});
-            co_return false;
+            co_return Upgrade::failed;
         }
         log::info("auth.password_upgraded", {{"account", account.address},
                                              {"from", scheme_of(account.password)},
                                              {"scram_keys", scram ? "new" : "as before"}});
         auto fresh = co_await directory.account(account.id);
-        if (fresh) account = std::move(*fresh);
-        co_return fresh.has_value();
+        if (!fresh) co_return Upgrade::overtaken;  // it went, or can't be read
+        account = std::move(*fresh);
+        co_return Upgrade::done;
     }
 
     Task<Result<directory::Password>> hash(std::string password, std::optional<AccountId> account) {
@@ -839,13 +866,13 @@ struct Authenticator::Impl {
     activity::Ledger* const ledger;
     VerifiedCache verified;
     FamiliarPeers familiar;
-    Throttle pairs, peers, networks, accounts, passwords;
+    Throttle pairs, peers, networks, accounts, passwords, device_tries;
     Throttle wrong_before;  ///< what was typed lately, at which account, from which network, and was wrong
     Throttle tokens;        ///< bad ones, by pair and by peer
     Waiters waiters;        ///< for a turn
     SecondFactors second_factors;
     HashPlaces places;
-    std::array<unsigned char, crypto_shorthash_KEYBYTES> key;  ///< so that nobody can choose whom to share a count with
+    KeyedHash hashed;
     std::atomic<SteadyClock::rep> hash_cost = SteadyClock::duration(std::chrono::milliseconds(50)).count();
     std::atomic<bool> stopping = false;
     bool keeps_limits = false;  ///< the stored record is not empty; of the one who calls keep_limits()

@@ -10,6 +10,7 @@
 
 #include "activity/ledger.h"
 #include "auth/device_password.h"
+#include "auth/held_up.h"
 #include "auth/scram.h"
 #include "auth/second_factor.h"
 #include "base/asio.h"
@@ -38,11 +39,12 @@ struct Options {
     std::uint32_t failures_per_network = 500;  ///< the same as `failures_per_peer` for its /24 or /48
     std::uint32_t failures_per_account = 50;   ///< of one account, from peers it was not logged in from lately
     std::uint32_t failures_per_password = 10;  ///< of one password from one network, each account once
+    std::uint32_t failures_per_device = 20;    ///< with the password of one device, or one with its id
     std::chrono::seconds failure_window = std::chrono::minutes(10);  ///< in which so many are forgiven, one by one
     std::size_t failure_entries = 100'000;  ///< pairs, peers and accounts whose failures are counted; the oldest go
     std::chrono::milliseconds longest_delay = std::chrono::seconds(10);  ///< between two turns
     std::chrono::milliseconds longest_wait =
-        std::chrono::seconds(20);          ///< for a turn; an attempt that would wait longer is answered busy
+        std::chrono::seconds(15);          ///< for a turn; an attempt that would wait longer is answered busy
     std::size_t waiting_per_network = 64;  ///< attempts that wait for a turn; more are answered busy at once
     std::size_t familiar_peers = 16;       ///< kept for each account; only their own failures hold them up
     /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
@@ -74,15 +76,6 @@ struct Claim {
     bool vouched = false;                                   ///< the token's issuer says that a second factor was shown
 };
 
-/// A limit that holds somebody up at present.
-struct HeldUp {
-    std::string_view limit;     ///< "pair", "peer", "network", "account", "password" or "token"
-    std::string account, peer;  ///< "": any. The account's address, or a name that nobody has; an address or a network.
-    std::uint32_t failures = 0;
-    SteadyClock::duration delay{};  ///< until the next attempt is judged
-    SteadyClock::duration lasts{};  ///< until the limit holds nobody up, if no more failures come
-};
-
 /// Somebody who has shown who they are.
 struct Verified {
     directory::Account account;
@@ -91,6 +84,7 @@ struct Verified {
     /// is in: only session::Login may look at the account then, to say so.
     std::optional<MissingFactor> missing = {};
     std::string_view second_factor = {};      ///< for the log; "": none was needed
+    Shown shown = {};                         ///< by which the session stays when a policy changes
     std::optional<std::string> mailbox = {};  ///< the detail of the login name; no mailbox need be called so
 };
 
@@ -105,7 +99,8 @@ public:
     /// `busy` come back a multiple of `failure_delay` after the call, the first that the check allows.
     /// A code of a second factor may stand behind the password (auth/second_code.h). Then two hashes are made, of what
     /// was typed as a whole and without the code, so that the time does not tell which of them was right.
-    /// The password of a device needs no turn and no hash that costs anything: nobody can guess it.
+    /// The password of a device needs no turn and no hash that costs anything: nobody can guess it. Only where the
+    /// device may not log in, attempts take turns after too many.
     /// A name is an account's own address in any spelling, no alias, without white space around it; or, where no
     /// account is called so, `user+detail@` for that of `user@`: Verified::mailbox has the detail.
     Task<Result<Verified>> verify_password(Credentials credentials);
@@ -140,7 +135,7 @@ public:
     /// Ends a login by the password of a device, under the rules that verify_password has for it.
     Task<Result<Verified>> conclude(Claim claim, directory::Account account, std::unique_ptr<directory::Device> device);
 
-    /// All that is held up at present, the longest first.
+    /// All that is held up at present, the longest first; but for wrong codes (SecondFactors::held_up).
     std::vector<HeldUp> held_up() const;
     /// Forgets the failures that hold up `who`: an account's address, an address or a network. Returns how many limits
     /// held it up.

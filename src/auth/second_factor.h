@@ -7,8 +7,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "auth/held_up.h"
+#include "auth/keyed_hash.h"
+#include "auth/open_sessions.h"
+#include "auth/throttle.h"
 #include "base/asio.h"
+#include "base/async_mutex.h"
 #include "base/error.h"
 #include "directory/directory.h"
 
@@ -18,7 +24,8 @@ struct Claim;  // authenticator.h
 
 struct FactorOptions {
     std::chrono::seconds window = std::chrono::hours(12);  ///< from a code on, the password alone is taken from there
-    std::uint32_t wrong_codes = 10;  ///< with the right password, of an account, a day; then none is looked at
+    std::uint32_t wrong_codes = 10;          ///< with the right password, of an account, a day; then none is looked at
+    std::size_t remembered_codes = 100'000;  ///< wrong ones, of all accounts, that count no second time in a day
     std::chrono::seconds accepted = std::chrono::days(30);  ///< a site, from its last use
     std::chrono::seconds denied = std::chrono::days(7);     ///< a site
 };
@@ -48,9 +55,6 @@ struct NewSite {
 /// The network of a peer by which sites are told apart: "192.0.2.0/24", "2001:db8:0:1::/64", "unix".
 std::string site_of(std::string_view peer);
 
-/// Whether a window or an accepted or denied site still holds.
-inline bool holds(const directory::Site& site, Timestamp now) { return now < site.until; }
-
 /// Functions may be called from any thread with an executor.
 class SecondFactors {
 public:
@@ -60,42 +64,74 @@ public:
     static constexpr std::size_t kMostSites = 64;    ///< of an account, of any other kind; the first to end goes
     static constexpr std::chrono::hours kPendingFor{24}, kMailEvery{24};
 
-    SecondFactors(directory::Directory& directory, FactorOptions options) : directory_(directory), options_(options) {}
+    SecondFactors(directory::Directory& directory, FactorOptions options);
 
     /// The account's own policy, else its domain's. Errors: the directory's.
     Task<Result<directory::FactorPolicy>> policy_of(const directory::Account& account);
     /// Whether a code may stand behind the account's password. Errors: the directory's.
     Task<Result<bool>> takes_code(const directory::Account& account);
 
+    /// Whether one who has shown this is in under the account's policy as it is now. Errors: the directory's.
+    Task<Result<bool>> lets_in(const directory::Account& account, Shown shown);
+
     /// The factor that let a login in.
     struct Verdict {
         std::optional<MissingFactor> missing = {};  ///< not empty: nobody is in
         std::string_view by = {};                   ///< for the log; "": none was needed
+        Shown shown = {};                           ///< what counts when the policy changes
     };
     /// Judges a login whose proof was right. `code`: typed behind the password; "": none. A code that it takes and a
-    /// window that it opens are durable when it returns. Errors: busy (the account has changed), and the directory's.
+    /// window that it opens are durable when it returns. A code that was wrong already from there a while ago is wrong,
+    /// and counts no second time. Errors: busy (the account has changed), and the directory's.
     Task<Result<Verdict>> judge(const directory::Account& account, const Claim& claim, bool by_device,
                                 const std::string& code);
 
     /// Tells the user about a new site; at most one a day for an account. To be set before the first login.
     void on_new_site(std::function<Task<Result<>>(NewSite)> tell) { tell_ = std::move(tell); }
+    /// The clock by which windows, sites and wrong codes are counted, in place of the directory's, which goes on
+    /// telling whose turn a code is. Outlives this object. To be set before the first login.
+    void count_by(const Clock& clock) { clock_ = &clock; }
 
     /// Lets a site in from now on, or keeps it out. Errors: not_found; the directory's.
     Task<Result<directory::Site>> decide(directory::AccountId account, std::uint32_t site,
                                          directory::Site::Kind decision);
+    /// The sites that have not ended, with their times as they are counted now.
+    std::vector<directory::Site> open_sites(directory::Factors factors) const;
+
+    /// The accounts with too many wrong codes, whose codes are not looked at now. Errors: the directory's.
+    Task<Result<std::vector<HeldUp>>> held_up();
+    /// Forgets an account's wrong codes. Returns whether they were too many. Errors: the directory's.
+    Task<Result<bool>> release(const directory::Account& account);
 
 private:
     Task<Result<Verdict>> judge_password(const directory::Account& account, const Claim& claim,
                                          directory::FactorPolicy policy, directory::Factors factors,
                                          const std::string& code);
+    Task<Result<Verdict>> use_site(const directory::Account& account, std::string network);
+    Task<> mend_stored(const directory::Account& account);
+    Task<> try_change(const directory::Account& account, directory::Directory::ChangeFactors wanted);
     Task<Result<Verdict>> take_code(const directory::Account& account, const Claim& claim,
-                                    directory::FactorPolicy policy, const std::string& code);
-    Task<Result<>> ask_for_approval(const directory::Account& account, const Claim& claim);
+                                    directory::FactorPolicy policy, directory::Factors factors, std::string code);
+    Task<Result<>> ask_for_approval(const directory::Account& account, const Claim& claim, directory::Factors factors);
     /// As Directory::change_factors; a change of the account in between is Errc::busy.
     Task<Result<>> change(const directory::Account& account, directory::Directory::ChangeFactors change);
 
+    Timestamp now() const { return clock_ != nullptr ? clock_->now() : directory_.in(std::chrono::seconds(0)); }
+    std::chrono::seconds time_of(directory::Site::Kind kind) const;
+    /// Brings times that a clock wrote which was ahead back to what they can be at most, so that none lasts for ever.
+    void mend(directory::Factors& factors, Timestamp now) const;
+    const directory::Site* find(const directory::Factors& factors, directory::Site::Kind kind,
+                                const std::string& network, Timestamp now) const;
+    directory::Site& put(directory::Factors& factors, directory::Site::Kind kind, const Claim& claim, Timestamp now);
+    Throttle::Key wrong_code_key(const directory::Account& account, const Claim& claim, const directory::Totp& totp,
+                                 const std::string& code) const;
+
     directory::Directory& directory_;
     const FactorOptions options_;
+    const Clock* clock_ = nullptr;
+    const KeyedHash hashed_;
+    Throttle wrong_before_;  ///< six digits that were wrong at an account, from a site; what counts has been counted
+    AsyncMutex taking_;      ///< held from the look at wrong_before_ until a wrong code stands there
     std::function<Task<Result<>>(NewSite)> tell_;
 };
 

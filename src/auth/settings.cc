@@ -80,6 +80,10 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
     keys.number("auth.failures_per_password", options.failures_per_password, 1, kMillion,
                 "The same for one password from one network: accounts that it was wrong for. Against guessers who try "
                 "a usual password at everybody.");
+    keys.number(
+        "auth.failures_per_device", options.failures_per_device, 1, kMillion,
+        "The same for passwords of one device: wrong ones, and right ones where the device may not log in (another "
+        "network or protocol, after its time). One that may log in waits for nothing.");
     keys.duration("auth.failure_window", options.failure_window, seconds(1), days(30),
                   "In this time as many failures are forgiven as each limit allows, one after the other.");
     keys.duration("auth.longest_delay", options.longest_delay, milliseconds(1), minutes(5),

@@ -4,6 +4,7 @@
 #include <liboath/oath.h>
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <ctime>
@@ -63,10 +64,13 @@ bool is_code_of(std::string_view secret, std::string_view code, std::uint64_t st
 }
 
 std::optional<std::uint64_t> totp_step(std::string_view secret, std::string_view code, Timestamp now,
-                                       std::uint64_t last) {
+                                       std::span<const std::uint64_t> taken) {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
     if (seconds < 0) return std::nullopt;
     const auto present = static_cast<std::uint64_t>(seconds) / kStep;
+    std::uint64_t last = 0;
+    for (auto step : taken)
+        if (step <= present + 1) last = std::max(last, step);
     std::optional<std::uint64_t> found;
     for (auto step = present > 0 ? present - 1 : 0; step <= present + 1; ++step) {
         const bool same = is_code_of(secret, code, step);  // of each, so that the time does not tell which

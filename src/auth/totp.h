@@ -2,6 +2,7 @@
 // Codes of authenticators (RFC 6238): six digits, steps of 30 seconds, HMAC-SHA-1, which every such program knows.
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,8 +22,9 @@ std::string totp_uri(std::string_view issuer, std::string_view account, std::str
 bool is_code_of(std::string_view secret, std::string_view code, std::uint64_t step);
 
 /// The time step whose code this is: that of `now`, the one before or the one behind, for clocks that differ (RFC 6238
-/// s5.2). Only one behind `last`, so that no code is good twice. Nothing: a wrong code, or an old one.
+/// s5.2). Only one behind those that were `taken`, so that no code is good twice. Of these, steps ahead of `now` only
+/// bar themselves: a clock that was set back has left them there. Nothing: a wrong code, or an old one.
 std::optional<std::uint64_t> totp_step(std::string_view secret, std::string_view code, Timestamp now,
-                                       std::uint64_t last);
+                                       std::span<const std::uint64_t> taken);
 
 }  // namespace poplar::auth

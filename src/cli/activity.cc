@@ -47,11 +47,16 @@ std::string restore_hint(const std::string& address, const std::vector<api::Acti
             (largest == nullptr || entry.messages >= largest->messages))
             largest = &entry;
     if (largest == nullptr) return {};
-    return fmt::format(
-        "\nThe largest deletion: {} by {}. Deleted mail is kept for a time; to bring this back:\n"
-        "  poplar mail restore {} --since {} --until {}\n",
-        largest->messages, largest->device ? *largest->device_name : "the account itself, or the server", address,
-        largest->first, largest->last);
+    const auto restore =
+        fmt::format("  poplar mail restore {} --since {} --until {}\n", address, largest->first, largest->last);
+    if (largest->sum)
+        return fmt::format(
+            "\nThe most was deleted from so many places that the ledger can't tell them apart: {} in all. Deleted mail "
+            "is kept for a time; to bring back all that was deleted in that time:\n{}",
+            largest->messages, restore);
+    return fmt::format("\nThe largest deletion: {} by {}. Deleted mail is kept for a time; to bring this back:\n{}",
+                       largest->messages, largest->device ? *largest->device_name : "the account itself, or the server",
+                       restore);
 }
 
 int show_activity(const Cli& cli, api::ListActivity asked, bool follow) {
@@ -62,6 +67,8 @@ int show_activity(const Cli& cli, api::ListActivity asked, bool follow) {
         if (!reply) return complain(reply.error());
         if (cli.json && (first || !reply->entries.empty())) cli.print_json(api::to_json(*reply));
         if (!cli.json && (first || !reply->entries.empty())) fmt::print("{}", table_of(reply->entries).text());
+        if (!cli.json && first && reply->damaged != 0)
+            fmt::print("{} entries of that time are damaged and can't be shown\n", reply->damaged);
         if (!cli.json && !follow) fmt::print("{}", restore_hint(asked.address, reply->entries));
         std::fflush(stdout);
         if (!follow) return 0;

@@ -378,26 +378,34 @@ Task<Result<>> Directory::set_status(std::string address, AccountStatus status) 
 }
 
 Task<Result<>> Directory::set_settings(std::string address, AccountSettings settings) {
-    auto change = [settings = std::move(settings)](AccountSettings& stored) { stored = settings; };
-    return change_settings(std::move(address), std::move(change));
+    auto replace = [&settings](AccountSettings& stored, const std::optional<FactorPolicy>&) -> Result<> {
+        stored = settings;
+        return {};
+    };
+    auto set = co_await change_settings(std::move(address), std::move(replace));
+    if (!set) co_return pass_on(set);
+    co_return Result<>();
 }
 
-Task<Result<>> Directory::change_settings(std::string address, std::function<void(AccountSettings& settings)> change) {
+Task<Result<Account>> Directory::change_settings(std::string address, ChangeSettings change) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);
-    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+    auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
         auto account = co_await core_->account(*name);
-        if (!account) co_return pass_on(account);
+        if (!account) co_return account;
+        auto domain = co_await core_->domain(name->domain);
+        if (!domain) co_return pass_on(domain);
         auto before = settings_keys(*account);
-        change(account->settings);
+        const auto of_domain = *domain ? (*domain)->second_factor : std::nullopt;
+        if (auto changed = change(account->settings, of_domain); !changed) co_return pass_on(changed);
         auto after = settings_keys(*account);
         for (auto& key : before)
             if (std::ranges::find(after, key) == after.end()) draft.batch.erase(std::move(key));
         for (auto& key : after) draft.batch.put(std::move(key), encode_mark());
         draft.put(*name, *account);
-        co_return Result<>();
+        co_return account;
     };
-    co_return co_await core_->write<void>(prepare);
+    co_return co_await core_->write<Account>(prepare);
 }
 
 Task<Result<AccountSettings>> Directory::strictest_settings() {

@@ -163,7 +163,10 @@ public:
     Task<Result<std::vector<Domain>>> domains();
     /// "" takes it away. Errors: not_found (also if `address` is no account or alias).
     Task<Result<>> set_catch_all(std::string domain, std::string address);
-    Task<Result<Domain>> set_second_factor(std::string domain, std::optional<FactorPolicy> policy);
+    using ChangePolicy = std::function<Result<>(std::optional<FactorPolicy>& policy)>;
+    /// Changes the domain's policy, in one commit with reading it. `change` may be called more than once. Errors: those
+    /// of `change`, after which nothing is written.
+    Task<Result<Domain>> change_second_factor(std::string domain, ChangePolicy change);
     /// The domain's; SecondFactor::none if it says nothing, or is not there. `domain` is canonical.
     Task<Result<FactorPolicy>> second_factor_of(std::string domain);
     Task<Result<Domain>> domain(std::string name);
@@ -188,9 +191,14 @@ public:
     Task<Result<>> upgrade_password(AccountId id, std::string old, Password password);
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
-    Task<Result<>> set_settings(std::string address, AccountSettings settings);
-    /// The same, of what is stored then. `change` may be called more than once.
-    Task<Result<>> change_settings(std::string address, std::function<void(AccountSettings& settings)> change);
+    Task<Result<>> set_settings(std::string address, AccountSettings settings);  ///< all of them
+    /// `of_domain`: the second-factor policy of the account's domain, if that has one.
+    using ChangeSettings =
+        std::function<Result<>(AccountSettings& settings, const std::optional<FactorPolicy>& of_domain)>;
+    /// Changes some of them, in one commit with reading them, so that of two changes at a time none is lost. `change`
+    /// may be called more than once, each time with what is stored. Returns the account as it is then. Errors: those of
+    /// `change`, after which nothing is written.
+    Task<Result<Account>> change_settings(std::string address, ChangeSettings change);
     // The peers an account was logged in from, as the keys that base/peer_network.h makes, the latest first. They have
     // a record beside the account's, so that reading the account does not pay for them; it goes with the account.
     using PeerKeys = std::vector<std::uint64_t>;
@@ -224,7 +232,7 @@ public:
     /// Adds to what is noted, many in one commit; devices that are gone are passed over.
     Task<Result<>> note_device_uses(std::vector<UsedDevice> uses);
     // Second factors. A new password, an imported one too, closes the account's windows and forgets sites that wait, in
-    // the same commit.
+    // the same commit. A record that is damaged stays as it is then: it lets nobody in, and holds up no new password.
     Task<Result<Factors>> factors(AccountId account);  ///< nothing in it if there is no such account
     using ChangeFactors = std::function<Result<>(Factors& factors, Timestamp now)>;
     /// Changes them in one commit; one that changes nothing writes nothing. `change` may be called more than once, each
@@ -232,6 +240,15 @@ public:
     /// Errors: those of `change`, after which nothing is written; not_found, conflict (the account has changed).
     Task<Result<Factors>> change_factors(AccountId account, std::optional<std::uint64_t> credential_version,
                                          ChangeFactors change);
+    /// Takes away all that the account has for second factors, also what can't be read any more. Errors: not_found (the
+    /// account).
+    Task<Result<>> forget_factors(AccountId account);
+    struct AccountFactors {
+        AccountId account;
+        std::optional<Factors> factors;  ///< nothing: they are damaged
+    };
+    /// Of the accounts that have any, in order of their ids, after `after`, at most `limit`.
+    Task<Result<std::vector<AccountFactors>>> all_factors(AccountId after, std::size_t limit);
     /// The shortest `expire_days` and the longest `login_delay` of all accounts that have their own, in O(1); nothing
     /// where no account has.
     Task<Result<AccountSettings>> strictest_settings();

@@ -12,6 +12,7 @@ Task<Result<Factors>> Core::factors(AccountId account) {
 
 Task<Result<>> Core::close_windows(Draft& draft, AccountId account) {
     auto there = co_await factors(account);
+    if (!there && there.error().code() == Errc::corrupt) co_return Result<>();  // what can't be read lets nobody in
     if (!there) co_return pass_on(there);
     auto opened = [](const Site& site) { return site.kind == Site::Kind::window || site.kind == Site::Kind::pending; };
     const bool changed = std::erase_if(there->sites, opened) != 0 || there->mailed != Timestamp{};
@@ -44,14 +45,37 @@ Task<Result<Factors>> Directory::change_factors(AccountId id, std::optional<std:
     co_return co_await core_->write<Factors>(prepare, AliasesLead::as_before);
 }
 
-Task<Result<Domain>> Directory::set_second_factor(std::string domain, std::optional<FactorPolicy> policy) {
+Task<Result<>> Directory::forget_factors(AccountId id) {
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto owner = co_await account(id);
+        if (!owner) co_return pass_on(owner);
+        draft.batch.erase(factors_key(id));
+        co_return Result<>();
+    };
+    co_return co_await core_->write<void>(prepare, AliasesLead::as_before);
+}
+
+Task<Result<std::vector<Directory::AccountFactors>>> Directory::all_factors(AccountId after, std::size_t limit) {
+    auto range = engine::KeyRange::prefix(all_factors_prefix());
+    range.begin_behind(factors_key(after));
+    auto found = co_await core_->engine.scan(kDirectoryPartition, std::move(range), limit);
+    if (!found) co_return pass_on(found);
+    std::vector<AccountFactors> all;
+    for (const auto [key, value] : *found) {
+        auto factors = decode_factors(value);
+        all.push_back({account_of_factors(key), factors ? std::optional(std::move(*factors)) : std::nullopt});
+    }
+    co_return all;
+}
+
+Task<Result<Domain>> Directory::change_second_factor(std::string domain, ChangePolicy change) {
     auto canonical = mail::canonical_domain(domain);
     if (!canonical) co_return pass_on(canonical);
     auto prepare = [&](Draft& draft) -> Task<Result<Domain>> {
         auto record = co_await core_->domain(*canonical);
         if (!record) co_return pass_on(record);
         if (!*record) co_return fail(Errc::not_found, "no domain " + *canonical);
-        (*record)->second_factor = policy;
+        if (auto changed = change((*record)->second_factor); !changed) co_return pass_on(changed);
         draft.batch.put(domain_key(*canonical), encode(**record));
         co_return std::move(**record);
     };

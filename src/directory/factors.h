@@ -38,9 +38,8 @@ struct FactorPolicy {
 struct Totp {
     std::string secret = {};                 ///< in clear: codes can't be checked with less
     bool confirmed = false;                  ///< a first code was right; before that it counts for nothing
-    std::vector<std::uint64_t> taken = {};   ///< the time steps of the last codes, the newest last; none is taken again
+    std::vector<std::uint64_t> taken = {};   ///< the time steps of the last codes, as they came; none is taken again
     std::vector<std::string> recovery = {};  ///< hashes of the recovery codes that were not used yet
-    std::uint64_t last_step() const { return taken.empty() ? 0 : taken.back(); }
     bool operator==(const Totp&) const = default;
 };
 

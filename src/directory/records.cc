@@ -83,6 +83,12 @@ std::uint32_t device_of(std::string_view key) {
     return in.u32_key();
 }
 std::string factors_key(AccountId account) { return Encoder().raw("m").u64_key(account.value).bytes(); }
+std::string all_factors_prefix() { return "m"; }
+AccountId account_of_factors(std::string_view key) {
+    Decoder in(key);
+    in.raw(1);
+    return AccountId(in.u64_key());
+}
 std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }

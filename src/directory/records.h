@@ -51,6 +51,8 @@ std::string device_uses_prefix(AccountId account);
 std::string device_use_key(AccountId account, std::uint32_t device);
 std::uint32_t device_of(std::string_view key);  ///< of either
 std::string factors_key(AccountId account);
+std::string all_factors_prefix();
+AccountId account_of_factors(std::string_view key);
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();

@@ -93,7 +93,12 @@ public:
     /// Somebody has opened the view.
     Task<> note_use(AccountId account, Hot& hot, MailboxView view);
     /// True: to be called again.
-    Task<Result<bool>> drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
+    /// One step on the way of MailStore::drop_view.
+    struct Dropped {
+        bool more = false;
+        std::uint64_t gone = 0;  ///< messages that left the mailbox
+    };
+    Task<Result<Dropped>> drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
     /// As MailStore::let_go, Options::forget_messages at most.
     Task<Result<std::uint64_t>> let_go(AccountId account, Hot& hot, std::vector<ViewId> ignored);
 
@@ -235,7 +240,7 @@ private:
                                const std::vector<StoredMessage>& messages);
     Task<Result<>> try_make_view(AccountId account, Hot& hot, MailboxView view, Timestamp since, bool counts);
     Task<Result<ViewRecord>> hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox, Timestamp since);
-    Task<Result<bool>> try_drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
+    Task<Result<Dropped>> try_drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
     Task<Result<std::uint64_t>> try_let_go(AccountId account, Hot& hot, const std::vector<ViewId>& ignored);
     Task<Result<std::uint64_t>> hand_over(AccountId account, Draft& draft, MailboxId id, std::vector<ViewId> views,
                                           std::uint64_t most);

@@ -364,14 +364,16 @@ Task<Result<>> MailStore::make_view(AccountId account, MailboxView view, Timesta
     co_return co_await impl_->alone<void>(account, std::move(change));
 }
 
-Task<Result<>> MailStore::drop_view(AccountId account, MailboxView view, WhenAllDeleted when) {
+Task<Result<std::uint64_t>> MailStore::drop_view(AccountId account, MailboxView view, WhenAllDeleted when) {
+    std::uint64_t gone = 0;
     for (;;) {
         auto change = [impl = impl_.get(), account, view, when](Hot& hot) {
             return impl->changes.drop_view(account, hot, view, when);
         };
-        auto more = co_await impl_->alone<bool>(account, std::move(change));
-        if (!more) co_return pass_on(more);
-        if (!*more) co_return Result<>{};
+        auto dropped = co_await impl_->alone<Changes::Dropped>(account, std::move(change));
+        if (!dropped) co_return pass_on(dropped);
+        gone += dropped->gone;
+        if (!dropped->more) co_return gone;
     }
 }
 

@@ -128,8 +128,9 @@ public:
     /// ViewRecord::counts, which is set in any case. Errors: not_found (no such mailbox).
     Task<Result<>> make_view(AccountId account, MailboxView view, Timestamp since, bool counts = true);
     /// With the last one of a mailbox beside the classic one, what was deleted in that leaves the mailbox, if it is
-    /// wanted so.
-    Task<Result<>> drop_view(AccountId account, MailboxView view, WhenAllDeleted when = WhenAllDeleted::remove);
+    /// wanted so. Returns how many messages left.
+    Task<Result<std::uint64_t>> drop_view(AccountId account, MailboxView view,
+                                          WhenAllDeleted when = WhenAllDeleted::remove);
     /// The account's views. A mailbox of which there is none has the classic one alone.
     Task<Result<std::vector<UsedView>>> views(AccountId account);
     /// Moves what all views of a mailbox that count have deleted to the retained area: those that can delete, were used

@@ -254,34 +254,36 @@ Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, MailboxId id,
     co_return view;
 }
 
-Task<Result<bool>> Changes::drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when) {
+Task<Result<Changes::Dropped>> Changes::drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when) {
     auto attempt = [&] { return try_drop_view(account, hot, view, when); };
     co_return co_await repeated(attempt);
 }
 
 // When the last one of a mailbox beside the classic one goes, what was deleted there leaves the mailbox, as if it had
 // never been hidden.
-Task<Result<bool>> Changes::try_drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when) {
+Task<Result<Changes::Dropped>> Changes::try_drop_view(AccountId account, Hot& hot, MailboxView view,
+                                                      WhenAllDeleted when) {
     auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
-    bool more = false;
+    Dropped dropped;
     const MailboxView classic(kClassicView, view.mailbox);
     auto is_beside = [&](const auto& one) { return one.first.mailbox == view.mailbox && one.first != classic; };
     if (view != classic && draft->views.contains(view)) {
         erase_view(*draft, view);
-        more = true;
+        dropped.more = true;
     } else if (when == WhenAllDeleted::remove && draft->views.contains(classic) &&
                std::ranges::none_of(draft->views, is_beside)) {
         auto gone = co_await hand_over(account, *draft, view.mailbox, {kClassicView}, options_.forget_messages);
         if (!gone) co_return pass_on(gone);
-        more = *gone == options_.forget_messages;
-        if (!more) erase_view(*draft, classic);
+        dropped.gone = *gone;
+        dropped.more = *gone == options_.forget_messages;
+        if (!dropped.more) erase_view(*draft, classic);
     } else {
-        co_return false;
+        co_return dropped;
     }
     auto done = co_await commit(account, hot, std::move(*draft));
     if (!done) co_return pass_on(done);
-    co_return more;
+    co_return dropped;
 }
 
 Task<Result<std::uint64_t>> Changes::let_go(AccountId account, Hot& hot, std::vector<ViewId> ignored) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "mail/downgrade.h"
 #include "mail/wire_form.h"
@@ -294,7 +293,7 @@ Task<Result<>> Transaction::on(Quit) {
     Result<> removed;
     auto numbers = to_remove();
     auto count = numbers.size();
-    const auto begun = system_clock().now();
+    const auto begun = access_.visit.now();
     const bool own_view = access_.device && access_.device->device.own_view;
     if (count != 0) removed = co_await maildrop_->remove(numbers);
     if (count != 0 && removed) co_await listings_.cut(numbers);

@@ -252,7 +252,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       clock_(*engine_, system_clock(), config_.believe_clock_after),
       directory_(*engine_, system_clock(), config_.directory),
       store_(*engine_, clock_, config_.mailstore),
-      ledger_(*engine_, system_clock(), config_.activity),
+      ledger_(*engine_, clock_, config_.activity),
       keeper_(ledger_, [this] { return clock_.to_forget_by(); }),
       authenticator_(directory_, config_.auth, &ledger_),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
@@ -369,6 +369,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     };
     authenticator_.second_factors().on_new_site(tell);
     quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
+    authenticator_.second_factors().count_by(clock_.to_count_by());
     spawn(load_clock());
     spawn(keep_limits_.load());
     spawn(announce());

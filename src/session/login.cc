@@ -75,6 +75,7 @@ Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::P
                   proof,
                   mechanism,
                   verified.second_factor,
+                  verified.shown,
                   seen};
 }
 
@@ -97,7 +98,8 @@ std::optional<auth::Access> Login::admit(Proved& proved, Executor executor) {
     auto oust = [&lines = lines_] { lines.oust(); };
     auto& device = proved.device;
     auto whose = device ? auth::OpenSessions::Whose(proved.account, device->id) : proved.account;
-    auto place = services_.open_sessions.enter(whose, std::move(executor), proved.seen, std::move(oust));
+    auth::OpenSessions::Newcomer newcomer(whose, proved.address.substr(proved.address.rfind('@') + 1), proved.shown);
+    auto place = services_.open_sessions.enter(std::move(newcomer), std::move(executor), proved.seen, std::move(oust));
     if (!place) return std::nullopt;
     const auto* tls = connection_.tls();
     connection_.log(log::Level::info, terms_.login_event,

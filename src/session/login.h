@@ -54,6 +54,7 @@ struct Proved {
     std::optional<std::string> mailbox;         ///< the detail of the login name, where LoginTerms allow one
     auth::Proof proof;
     std::string_view mechanism, second_factor;  ///< for the log
+    auth::Shown shown;
     auth::OpenSessions::Mark seen;
 };
 

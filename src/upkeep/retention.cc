@@ -39,18 +39,20 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
     };
     auto days = account.settings.expire_days.value_or(expire_days_);
     if (live && days != 0 && days != directory::kNeverExpires) {
+        const auto from = begun();
         auto aged = co_await store_.expire_live(account.id, now - std::chrono::days(days));
         if (aged) {
             totals.aged += *aged;
-            note_deleted(account.id, "its days were over", *aged);
+            note_deleted(account.id, "its days were over", *aged, from);
         } else {
             failed(aged.error());
         }
     }
+    const auto from = begun();
     auto unwanted = co_await tend_views(directory_, store_, account, now);
     if (unwanted) {
         totals.unwanted += *unwanted;
-        note_deleted(account.id, "every view had deleted it", *unwanted);
+        note_deleted(account.id, "every view had deleted it", *unwanted, from);
     } else {
         failed(unwanted.error());
     }
@@ -63,9 +65,10 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
         failed(expired.error());
 }
 
-void Retention::note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages) {
+void Retention::note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages,
+                             Timestamp begun) {
     if (ledger_ != nullptr && messages != 0)
-        ledger_->note(account, activity::Kind::deleted, {.protocol = "housekeeping"}, why, messages);
+        ledger_->note(account, activity::Kind::deleted, {.protocol = "housekeeping"}, why, messages, begun);
 }
 
 Task<Result<>> Retention::expire(RetentionTotals& totals, jobs::Control& control) {

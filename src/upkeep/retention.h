@@ -55,7 +55,8 @@ public:
 
 private:
     Task<> expire_mail(directory::Account account, RetentionTotals& totals, Timestamp now, bool live);
-    void note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages);
+    Timestamp begun() const { return ledger_ != nullptr ? ledger_->now() : Timestamp(); }
+    void note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages, Timestamp begun);
     Task<Result<>> expire(RetentionTotals& totals, jobs::Control& control);
     Task<Result<>> purge_removed(RetentionTotals& totals, jobs::Control& control);
     /// True if the account was purged, or there was nothing to purge: its record can go.

@@ -103,6 +103,12 @@ std::optional<Timestamp> StoreClock::to_forget_by() {
     return doubt_ ? std::nullopt : std::optional(expected_);
 }
 
+Timestamp StoreClock::Even::now() const {
+    std::lock_guard guard(clock_.mutex_);
+    clock_.look();
+    return clock_.expected_;
+}
+
 StoreClock::State StoreClock::state() {
     std::lock_guard guard(mutex_);
     look();

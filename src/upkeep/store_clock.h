@@ -34,6 +34,9 @@ public:
     Timestamp now() const override;
     /// The time by which what is due may be forgotten; nothing while the clock is doubted.
     std::optional<Timestamp> to_forget_by();
+    /// The time by which what holds for hours or days is counted: the machine's, or, while that is doubted, what it
+    /// would be without the jump. So a jump ends nothing and makes nothing last; only a clock that is believed does.
+    const Clock& to_count_by() const { return even_; }
     /// Stores the latest time, if there is news or an hour has passed. Errors: io, no_space, cancelled.
     Task<Result<>> keep();
     /// keep(), as a job.
@@ -54,6 +57,15 @@ private:
     struct Line {  // of times that follow each other without a jump
         Timestamp begun{}, last{};
     };
+    /// to_count_by(), which others keep a reference to.
+    class Even final : public Clock {
+    public:
+        explicit Even(StoreClock& clock) : clock_(clock) {}
+        Timestamp now() const override;
+
+    private:
+        StoreClock& clock_;
+    };
     Task<Result<>> read();
     void look();
     std::string encode() const;
@@ -70,6 +82,7 @@ private:
     std::optional<SteadyTime> stored_;
     bool news_ = true;
     std::atomic<std::int64_t> latest_ = 0;  // of the times that were believed, in milliseconds
+    const Even even_{*this};
 };
 
 }  // namespace poplar::upkeep

@@ -39,6 +39,7 @@ Task<Result<std::uint64_t>> tend_views(directory::Directory& directory, mailstor
     }
     const bool keeps = account.settings.keep_deleted;
     const auto when = keeps ? mailstore::WhenAllDeleted::keep : mailstore::WhenAllDeleted::remove;
+    std::uint64_t gone = 0;
     std::set<mailstore::MailboxId> with_views, with_own;
     for (const auto& view : *views) {
         with_views.insert(view.id.mailbox);
@@ -51,14 +52,20 @@ Task<Result<std::uint64_t>> tend_views(directory::Directory& directory, mailstor
             with_own.insert(view.id.mailbox);
             continue;
         }
-        if (auto dropped = co_await store.drop_view(account.id, view.id, when); !dropped) co_return pass_on(dropped);
+        auto dropped = co_await store.drop_view(account.id, view.id, when);
+        if (!dropped) co_return pass_on(dropped);
+        gone += *dropped;
     }
-    for (auto mailbox : with_views)  // a crash came before the last step, or the account kept what was deleted
-        if (!with_own.contains(mailbox))
-            if (auto dropped = co_await store.drop_view(account.id, {mailstore::kClassicView, mailbox}, when); !dropped)
-                co_return pass_on(dropped);
-    if (keeps) co_return 0;
-    co_return co_await store.let_go(account.id, std::move(ignored));
+    for (auto mailbox : with_views) {  // a crash came before the last step, or the account kept what was deleted
+        if (with_own.contains(mailbox)) continue;
+        auto dropped = co_await store.drop_view(account.id, {mailstore::kClassicView, mailbox}, when);
+        if (!dropped) co_return pass_on(dropped);
+        gone += *dropped;
+    }
+    if (keeps) co_return gone;
+    auto unwanted = co_await store.let_go(account.id, std::move(ignored));
+    if (!unwanted) co_return unwanted;
+    co_return gone + *unwanted;
 }
 
 }  // namespace poplar::upkeep

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "activity/keeper.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
@@ -20,9 +22,11 @@ constexpr AccountId kBob{1024}, kCarol{1040};  // both in the first shard
 class LedgerTest : public testing::Test {
 protected:
     std::vector<Entry> list(Ledger& of, AccountId account = kBob, Ledger::Wanted wanted = {}) {
-        auto entries = run(of.list(account, wanted));
-        EXPECT_TRUE(entries);
-        return entries ? *entries : std::vector<Entry>();
+        auto listing = run(of.list(account, wanted));
+        EXPECT_TRUE(listing);
+        if (!listing) return {};
+        EXPECT_EQ(listing->damaged, 0u);
+        return std::move(listing->entries);
     }
     std::vector<Entry> list(AccountId account = kBob, Ledger::Wanted wanted = {}) {
         return list(ledger, account, wanted);
@@ -185,8 +189,9 @@ TEST_F(LedgerTest, ForgetsAnAccountWhoseMailIsPurged) {
 
 TEST_F(LedgerTest, ShowsWhatIsAskedForAndTheLatestIfThereIsMore) {
     for (int hour = 0; hour < 5; ++hour) {
-        ledger.note(kBob, Kind::deleted, home, "", static_cast<std::uint64_t>(hour + 1));
-        ledger.note(kBob, Kind::fetched, home, "", 1);
+        const Origin place{.peer = "192.0.2." + std::to_string(hour), .protocol = "pop3"};
+        ledger.note(kBob, Kind::deleted, place, "", static_cast<std::uint64_t>(hour + 1));
+        ledger.note(kBob, Kind::fetched, place, "", 1);
         clock.advance(1h);
     }
     EXPECT_EQ(list().size(), 8u) << "three of a kind and their sum";
@@ -249,6 +254,106 @@ TEST(LedgerRecord, ComesBackAsItWas) {
     EXPECT_EQ(row->entry.messages, entry.messages);
     EXPECT_EQ(row->entry.origin.device_name, entry.origin.device_name);
     EXPECT_TRUE(decode(key_of(1, kBob, Kind::login, kSum), encode(Entry{}))->entry.is_sum);
+}
+
+// The defect: three devices that fetch every hour had 72 entries a day, and a stranger's deletion fell into the sum.
+TEST_F(LedgerTest, HoursOfOnePlaceAreJoinedBeforeAnotherPlaceIsSummedUp) {
+    for (int hour = 0; hour < 20; ++hour) {
+        ledger.note(kBob, Kind::deleted, home, "", 1);
+        run(ledger.flush());
+        clock.advance(1h);
+    }
+    ledger.note(kBob, Kind::deleted, abroad, "", 1'000);
+    clock.advance(1h);
+    ledger.note(kBob, Kind::deleted, phone, "", 7);
+    run(ledger.flush());
+    auto entries = list();
+    ASSERT_EQ(entries.size(), options.entries);
+    std::map<std::string, std::uint64_t> messages;
+    for (const auto& entry : entries) {
+        EXPECT_FALSE(entry.is_sum);
+        messages[entry.origin.peer + entry.origin.device_name] += entry.messages;
+    }
+    EXPECT_EQ(messages["198.51.100.1"], 1'000u);
+    EXPECT_EQ(messages["192.0.2.1"], 20u);
+    EXPECT_EQ(messages["192.0.2.1phone"], 7u);
+    clock.advance(1h);
+    ledger.note(kBob, Kind::deleted, {.peer = "203.0.113.1", .protocol = "pop3"}, "", 5);
+    run(ledger.flush());
+    entries = list();
+    EXPECT_EQ(entries.size(), options.entries + 1u) << "each place has one entry now: the fourth is summed up";
+    clock.advance(1h);
+    ledger.note(kBob, Kind::deleted, home, "", 3);
+    std::uint64_t all = 0;
+    for (const auto& entry : list()) all += entry.messages;
+    EXPECT_EQ(all, 20u + 1'000 + 7 + 5 + 3);
+    EXPECT_EQ(list().size(), options.entries + 1u) << "a place that has one goes on in it";
+}
+
+TEST_F(LedgerTest, TheLatestHoursStayApartWhenEarlierOnesAreJoined) {
+    for (int hour = 0; hour < 10; ++hour) {
+        ledger.note(kBob, Kind::deleted, home, "", static_cast<std::uint64_t>(hour));
+        run(ledger.flush());
+        clock.advance(1h);
+    }
+    const auto entries = list();
+    ASSERT_EQ(entries.size(), 3u);
+    EXPECT_EQ(entries[2].messages, 9u);
+    EXPECT_EQ(entries[1].messages, 8u);
+    EXPECT_EQ(entries[0].messages, 28u);
+    EXPECT_EQ(entries[0].last - entries[0].first, 7h);
+}
+
+TEST_F(LedgerTest, AddressesOfOneIpv6NetworkAreOnePlace) {
+    for (int i = 0; i < 10; ++i) {
+        poll({.peer = "2001:db8:1:2:" + std::to_string(i) + "::1", .protocol = "pop3"});
+        if (i == 5) run(ledger.flush_all());
+    }
+    poll({.peer = "2001:db8:1:3::1", .protocol = "pop3"});
+    auto entries = list();
+    ASSERT_EQ(entries.size(), 2u);
+    EXPECT_EQ(entries[0].times + entries[1].times, 11u);
+}
+
+// The defect: after the clock was set back, an entry that was still in memory and the one that took its place wrote the
+// same row, and what the first had not written yet was lost.
+TEST_F(LedgerTest, TwoEntriesOfOneRowLoseNothing) {
+    clock.advance(2h);
+    ledger.note(kBob, Kind::deleted, home, "", 1);
+    run(ledger.flush());
+    ledger.note(kBob, Kind::deleted, home, "", 20);
+    clock.advance(1h);
+    ledger.note(kBob, Kind::deleted, home, "", 300);  // the hour before is over, and not all of it is written
+    clock.advance(-1h);
+    ledger.note(kBob, Kind::deleted, home, "", 4'000);
+    auto sum = [&] {
+        std::uint64_t messages = 0;
+        for (const auto& entry : list()) messages += entry.messages;
+        return messages;
+    };
+    engine.fail_next_commits(1, Errc::io);
+    run(ledger.flush());
+    EXPECT_EQ(sum(), 4'321u);
+    ledger.note(kBob, Kind::deleted, home, "", 50'000);
+    EXPECT_EQ(sum(), 54'321u);
+    EXPECT_EQ(rows(), 2u);
+}
+
+TEST_F(LedgerTest, ADamagedEntryIsLeftOutAndToldOf) {
+    ledger.note(kBob, Kind::deleted, home, "", 1);
+    ledger.note(kBob, Kind::deleted, phone, "", 2);
+    run(ledger.flush());
+    engine::Batch batch;
+    batch.put(key_of(day_of(clock.now()), kBob, Kind::deleted, 0), "damaged");
+    ASSERT_TRUE(run(engine.commit(kLedgerPartition, std::move(batch))));
+    ledger.note(kBob, Kind::deleted, abroad, "", 3);
+    auto listing = run(ledger.list(kBob, {}));
+    ASSERT_TRUE(listing);
+    EXPECT_EQ(listing->damaged, 1u);
+    ASSERT_EQ(listing->entries.size(), 2u);
+    EXPECT_EQ(listing->entries[0].messages + listing->entries[1].messages, 5u);
+    EXPECT_EQ(*run(engine.get(kLedgerPartition, key_of(day_of(clock.now()), kBob, Kind::deleted, 0))), "damaged")
+        << "nothing was written over it";
 }
 
 // The octets are those of the first program that wrote them, and must be understood for ever.

@@ -10,6 +10,7 @@
 #include "auth/device_uses.h"
 #include "auth/open_sessions.h"
 #include "delivery/delivery.h"
+#include "directory/records.h"
 #include "directory/removed.h"
 #include "engine/inspection.h"
 #include "mailstore/keys.h"
@@ -355,6 +356,113 @@ TEST_F(AdminApiTest, WhenASecondFactorIsNeededIsSetForAccountsAndDomains) {
     EXPECT_EQ(ask("PUT", "/v1/domains/nowhere.test/settings", Json{{"second_factor", "none"}}).status, 404u);
 }
 
+TEST_F(AdminApiTest, APolicyThatIsSetInPartsBeginsWithTheDomains) {
+    add_jane();
+    const std::string account = "/v1/accounts/jane@example.org/settings", domain = "/v1/domains/example.org/settings";
+    ask("PUT", domain, Json{{"second_factor", "required"}, {"second_factor_ways", {"approval", "device"}}});
+    auto set = ask("PUT", account, Json{{"second_factor", "optional"}}).body;
+    EXPECT_EQ(set["second_factor"], "optional");
+    EXPECT_EQ(set["second_factor_ways"], Json({"approval", "device"}));
+    ask("PUT", account, Json{{"second_factor", nullptr}});
+    set = ask("PUT", account, Json{{"second_factor_ways", {"totp"}}}).body;
+    EXPECT_EQ(set["second_factor"], "required");
+    EXPECT_EQ(set["second_factor_ways"], Json({"totp"}));
+    ask("PUT", domain, Json{{"second_factor_ways", {"certificate"}}});
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor", "optional"}}).body["second_factor_ways"], Json({"totp"}))
+        << "what the account has said itself stays";
+}
+
+TEST_F(AdminApiTest, ANewPolicyEndsSessionsOfAccountsAndDomains) {
+    add_jane();
+    auto id = run(directory.find_account("jane@example.org"))->id;
+    asio::io_context context(1);
+    int told = 0;
+    auto enter = [&](auth::Shown shown) {
+        auth::OpenSessions::Newcomer jane(id, "example.org", shown);
+        return open_sessions.enter(jane, context.get_executor(), open_sessions.mark(), [&] { ++told; });
+    };
+    auto bare = enter({}), by_device = enter({.ways = static_cast<std::uint8_t>(directory::FactorWay::device)});
+    const std::string account = "/v1/accounts/jane@example.org/settings", domain = "/v1/domains/example.org/settings";
+    EXPECT_FALSE(ask("PUT", account, Json{{"login_delay", 5}}).body.contains("sessions_ended"));
+    EXPECT_EQ(ask("PUT", domain, Json{{"second_factor", "required"}}).body["sessions_ended"], 1);
+    context.run();
+    EXPECT_EQ(told, 1);
+    EXPECT_EQ(ask("PUT", account, Json{{"second_factor", "required"}, {"second_factor_ways", {"totp"}}})
+                  .body["sessions_ended"],
+              2)
+        << "the first one has not left yet";
+    context.restart();
+    context.run();
+    EXPECT_EQ(told, 2);
+}
+
+TEST_F(AdminApiTest, OfTwoSettingsThatAreSetAtATimeNoneIsLost) {
+    add_jane();
+    auto put = [&](std::string_view target, const Json& body) -> Task<> {
+        TextBody source(dump(body));
+        auto reply = co_await api.answer(caller, {"PUT", *http::parse_target(target)}, source, stream);
+        EXPECT_EQ(reply.status, 200u);
+    };
+    for (int steps = 0; steps < 30; ++steps) {
+        ask("PUT", "/v1/accounts/jane@example.org/settings", Json{{"login_delay", nullptr}, {"expire_days", nullptr}});
+        ask("PUT", "/v1/domains/example.org/settings",
+            Json{{"second_factor", "optional"}, {"second_factor_ways", {"totp"}}});
+        asio::io_context context(1);
+        const Json delay{{"login_delay", 60}}, days{{"expire_days", 7}}, need{{"second_factor", "required"}},
+            ways{{"second_factor_ways", {"device"}}};
+        asio::co_spawn(context, put("/v1/accounts/jane@example.org/settings", delay), asio::detached);
+        asio::co_spawn(context, put("/v1/domains/example.org/settings", need), asio::detached);
+        for (int step = 0; step < steps; ++step) context.poll_one();
+        context.restart();  // the first two may be done
+        asio::co_spawn(context, put("/v1/accounts/jane@example.org/settings", days), asio::detached);
+        asio::co_spawn(context, put("/v1/domains/example.org/settings", ways), asio::detached);
+        context.run();
+        const auto settings = run(directory.find_account("jane@example.org"))->settings;
+        EXPECT_EQ(settings.login_delay, 60u) << steps;
+        EXPECT_EQ(settings.expire_days, 7u) << steps;
+        const auto policy = run(directory.domains())->front().second_factor;
+        EXPECT_EQ(policy->need, directory::SecondFactor::required) << steps;
+        EXPECT_EQ(policy->ways, static_cast<std::uint8_t>(directory::FactorWay::device)) << steps;
+    }
+}
+
+TEST_F(AdminApiTest, ADamagedRecordOfSecondFactorsIsShownAndRemoved) {
+    add_jane();
+    const std::string account = "/v1/accounts/jane@example.org";
+    const auto id = run(directory.find_account("jane@example.org"))->id;
+    engine::Batch batch;
+    batch.put(directory::factors_key(id), "damaged");
+    ASSERT_TRUE(run(engine.commit(directory::kDirectoryPartition, std::move(batch))));
+    ask("PUT", account + "/settings", Json{{"second_factor", "optional"}});
+    EXPECT_FALSE(login("secret")) << "nobody knows whether she has an authenticator";
+    EXPECT_EQ(ask("GET", account).body["authenticator"], "damaged");
+    EXPECT_EQ(ask("DELETE", account + "/totp").status, 200u);
+    EXPECT_EQ(ask("GET", account).body["authenticator"], "none");
+    EXPECT_TRUE(login("secret"));
+    EXPECT_EQ(ask("DELETE", account + "/totp").status, 404u);
+}
+
+TEST_F(AdminApiTest, MailThatLeavesWithTheLastViewStandsInTheLedger) {
+    add_jane();
+    const std::string devices = "/v1/accounts/jane@example.org/devices";
+    const auto id = run(directory.find_account("jane@example.org"))->id;
+    const auto phone = ask("POST", devices, Json{{"name", "phone"}}).body["id"].get<std::string>();
+    deliver("Subject: x\n\nx\n");
+    deliver("Subject: y\n\ny\n");
+    auto maildrop = run(store.open_maildrop(id, mailstore::kClassicView));
+    ASSERT_TRUE(maildrop);
+    ASSERT_TRUE(run((*maildrop)->remove({1, 2})));
+    maildrop->reset();
+    EXPECT_EQ(run(store.totals(id))->messages, 2u) << "the phone still has it";
+    EXPECT_EQ(ask("DELETE", devices + "/" + phone).status, 200u);
+    EXPECT_EQ(run(store.totals(id))->messages, 0u);
+    auto deleted = ask("GET", "/v1/accounts/jane@example.org/activity?kind=deleted").body["entries"];
+    ASSERT_EQ(deleted.size(), 1u);
+    EXPECT_EQ(deleted[0]["messages"], 2);
+    EXPECT_EQ(deleted[0]["device_name"], "phone");
+    EXPECT_EQ(deleted[0]["detail"], "its view was the last one");
+}
+
 TEST_F(AdminApiTest, SitesAreListedAcceptedAndDenied) {
     add_jane();
     const std::string sites = "/v1/accounts/jane@example.org/sites";
@@ -628,6 +736,22 @@ TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
     EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
 }
 
+// What the ledger says of a deletion is what brings it back.
+TEST_F(AdminApiTest, ADeletionByHousekeepingBeginsBeforeItsFirstMessage) {
+    add_jane();
+    upkeep::Retention noting{directory, store, removed, now, 7, {}, &ledger};
+    deliver("Subject: x\n\nx\n");
+    clock.advance(std::chrono::days(8));
+    const auto begun = clock.now();
+    engine.on_commit([&](engine::PartitionId, const engine::Batch&) { clock.advance(std::chrono::seconds(5)); });
+    ASSERT_TRUE(round(noting));
+    const auto id = run(directory.find_account("jane@example.org"))->id;
+    const auto deleted = run(ledger.list(id, {.kinds = {activity::Kind::deleted}}))->entries;
+    ASSERT_EQ(deleted.size(), 1u);
+    EXPECT_EQ(deleted[0].first, begun);
+    EXPECT_GT(deleted[0].last, begun);
+}
+
 TEST_F(AdminApiTest, HousekeepingForgetsNothingWhileTheClockIsDoubted) {
     add_jane();
     auto doomed = deliver("deleted\n");
@@ -802,9 +926,9 @@ TEST_F(AdminApiTest, APurgeTakesTheLedgerWithIt) {
     auto id = run(directory.find_account("jane@example.org"))->id;
     EXPECT_EQ(ask("DELETE", "/v1/accounts/jane@example.org").status, 200u);
     auto kept = run(ledger.list(id, {}));
-    EXPECT_EQ(kept->size(), 2u) << "added, removed";
+    EXPECT_EQ(kept->entries.size(), 2u) << "added, removed";
     EXPECT_EQ(ask("DELETE", "/v1/accounts/id:" + std::to_string(id.value) + "?purge=yes").status, 200u);
-    EXPECT_TRUE(run(ledger.list(id, {}))->empty());
+    EXPECT_TRUE(run(ledger.list(id, {}))->entries.empty());
 }
 
 TEST_F(AdminApiTest, ShowsWhatIsHeldUpAndReleasesIt) {
@@ -819,6 +943,26 @@ TEST_F(AdminApiTest, ShowsWhatIsHeldUpAndReleasesIt) {
     EXPECT_EQ(held["blocked"][0]["from"], "192.0.2.1");
     EXPECT_EQ(held["blocked"][0]["failures"], 10);
     EXPECT_EQ(ask("DELETE", "/v1/blocked/192.0.2.1").body["released"], 1);
+    EXPECT_EQ(ask("GET", "/v1/blocked").body["total"], 0);
+}
+
+TEST_F(AdminApiTest, WrongCodesAreShownAndReleasedWithTheOtherLimits) {
+    add_jane();
+    const auto id = run(directory.find_account("jane@example.org"))->id;
+    auto guess = [&](directory::Factors& factors, Timestamp then) -> Result<> {
+        factors.totp = directory::Totp{.secret = std::string(20, 's'), .confirmed = true};
+        factors.wrong_codes = 10;
+        factors.wrong_counted = then;
+        return {};
+    };
+    ASSERT_TRUE(run(directory.change_factors(id, std::nullopt, guess)));
+    auto held = ask("GET", "/v1/blocked").body;
+    ASSERT_EQ(held["total"], 1);
+    EXPECT_EQ(held["blocked"][0]["limit"], "code");
+    EXPECT_EQ(held["blocked"][0]["account"], "jane@example.org");
+    EXPECT_EQ(held["blocked"][0]["lasts_seconds"], 8'640);
+    EXPECT_EQ(ask("DELETE", "/v1/blocked/192.0.2.1").body["released"], 0);
+    EXPECT_EQ(ask("DELETE", "/v1/blocked/Jane@example.org").body["released"], 1);
     EXPECT_EQ(ask("GET", "/v1/blocked").body["total"], 0);
 }
 

@@ -548,6 +548,24 @@ TEST_F(AuthenticatorTest, OnePasswordTriedAtManyAccountsIsSlowedDown) {
     EXPECT_EQ(outcome("weak@example.org", "123456", "198.51.100.1"), "") << "from elsewhere";
 }
 
+// The attack: where a code may stand behind the password, other digits there make the same guess look like another one.
+TEST_F(AuthenticatorTest, DigitsBehindAPasswordMakeNoOtherGuessOfIt) {
+    options.failures_per_password = 5;
+    ASSERT_TRUE(run(directory.add_account("weak@example.org", "{PLAIN}Summer2026")));
+    for (int i = 0; i < 5; ++i)
+        outcome("user" + std::to_string(i) + "@example.org", "Summer202600000" + std::to_string(i),
+                "192.0.2." + std::to_string(i));
+    for (auto typed : {"Summer2026", "Summer2026123456", "Summer2026abcd-efgh-jkmn", "Summer2026123456654321"})
+        EXPECT_EQ(outcome("weak@example.org", typed, "192.0.2.77"), kRefused) << typed;
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.77"), "") << "another password";
+}
+
+TEST_F(AuthenticatorTest, OnePasswordAtOneAccountCountsOnceForItWhateverStandsBehind) {
+    options.failures_per_password = 3;
+    for (int i = 0; i < 5; ++i) outcome("carol@example.org", "secret" + std::to_string(100'000 + i));
+    EXPECT_EQ(outcome("bob@example.org", "secret", "192.0.2.9"), "");
+}
+
 TEST_F(AuthenticatorTest, ANetworkThatGuessesFromManyAddressesIsSlowedDown) {
     options.failures_per_network = 6;
     for (int i = 0; i < 6; ++i)
@@ -648,6 +666,32 @@ TEST_F(AuthenticatorTest, OfOneNetworkSoManyWaitForATurn) {
     EXPECT_EQ(outcomes["wrong password"], 3);
 }
 
+TEST_F(AuthenticatorTest, ATokenDoesNotWaitBesideGuessersOfPasswords) {
+    options.failures_per_pair = 1;
+    options.longest_delay = 80s;
+    options.longest_wait = 24h;
+    options.waiting_per_network = 3;
+    EXPECT_EQ(outcome("bob@example.org", "wrong"), "wrong password");
+    std::map<std::string, int> outcomes;
+    asio::io_context context(1);
+    for (int i = 0; i < 10; ++i)
+        asio::co_spawn(context, count(authenticator(), {"bob@example.org", guess(i), "192.0.2.1"}, outcomes),
+                       asio::detached);
+    context.run_for(50ms);
+    EXPECT_EQ(outcomes["too many logins from this network wait for a turn"], 7) << "all of its places are taken";
+    Claim claim{"bob@example.org", "192.0.2.1", false, Proof::token};
+    EXPECT_TRUE(run(authenticator().wait_for_turn(claim, find("bob@example.org"))));
+    EXPECT_TRUE(run(authenticator().conclude(claim, find("bob@example.org"), Result<>())));
+    Claim bad{"carol@example.org", "192.0.2.1", false, Proof::token};
+    EXPECT_EQ(run(authenticator().conclude(bad, find("carol@example.org"), fail(Errc::denied, "bad"))).error().code(),
+              Errc::denied);
+    for (int i = 0; i < 3'000 && outcomes["wrong password"] < 3; ++i) {
+        context.run_for(10ms);
+        SteadyClock::move(1s);
+    }
+    EXPECT_EQ(outcomes["wrong password"], 3) << "the guessers were still waiting";
+}
+
 TEST_F(AuthenticatorTest, RefusedLoginsStandInTheAccountsLedgerAndInNobodyElses) {
     activity::Ledger ledger(engine, clock, {});
     Authenticator noting(directory, options, &ledger);
@@ -655,13 +699,14 @@ TEST_F(AuthenticatorTest, RefusedLoginsStandInTheAccountsLedgerAndInNobodyElses)
     run(noting.verify_password({"bob@example.org", "wrong", "192.0.2.1"}));
     run(noting.verify_password({"nobody@example.org", "wrong", "192.0.2.1"}));
     EXPECT_TRUE(run(noting.verify_password({"bob@example.org", "secret", "192.0.2.1"})));
-    auto entries = run(ledger.list(find("bob@example.org").id, {}));
-    ASSERT_TRUE(entries);
-    ASSERT_EQ(entries->size(), 1u);
-    EXPECT_EQ(entries->front().kind, activity::Kind::refused);
-    EXPECT_EQ(entries->front().times, 2u);
-    EXPECT_EQ(entries->front().origin.peer, "192.0.2.1");
-    EXPECT_EQ(entries->front().detail, "wrong password");
+    auto listing = run(ledger.list(find("bob@example.org").id, {}));
+    ASSERT_TRUE(listing);
+    ASSERT_EQ(listing->entries.size(), 1u);
+    const auto& entry = listing->entries.front();
+    EXPECT_EQ(entry.kind, activity::Kind::refused);
+    EXPECT_EQ(entry.times, 2u);
+    EXPECT_EQ(entry.origin.peer, "192.0.2.1");
+    EXPECT_EQ(entry.detail, "wrong password");
 }
 
 // Hashes.

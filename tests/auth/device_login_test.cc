@@ -1,4 +1,5 @@
 // Logins with a device's password.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "auth/authenticator.h"
@@ -93,6 +94,39 @@ TEST_F(DeviceLogin, CostsTwoReadsAndNoHash) {
     const auto before = engine.reads();
     EXPECT_EQ(outcome(plain(phone)), "phone");
     EXPECT_EQ(engine.reads() - before, 2u);
+}
+
+// The attack: somebody has found a device's password, and tries it from everywhere, all day.
+TEST_F(DeviceLogin, AttemptsThatADeviceMayNotMakeTakeTurns) {
+    options.failures_per_device = 3;
+    options.longest_delay = 24h;
+    auto phone = add({.networks = {"192.0.2.0/24"}}), tablet = add({.name = "tablet"});
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(outcome(grouped(phone), "198.51.100." + std::to_string(i)), "the device may not be used from there");
+    EXPECT_EQ(outcome(grouped(phone), "203.0.113.1"), "too many failures");
+    auto held = authenticator->held_up();
+    ASSERT_EQ(held.size(), 1u);
+    EXPECT_EQ(held[0].limit, "device");
+    EXPECT_EQ(held[0].account, "bob@example.org");
+    EXPECT_EQ(outcome(grouped(phone)), "phone") << "where it may log in it waits for nothing";
+    EXPECT_EQ(outcome(grouped(tablet), "203.0.113.1"), "tablet") << "nor does another one";
+    EXPECT_EQ(outcome("secret", "203.0.113.1"), "account");
+    EXPECT_EQ(authenticator->release("bob@example.org"), 1u);
+    EXPECT_EQ(outcome(grouped(phone), "203.0.113.1"), "the device may not be used from there");
+}
+
+TEST_F(DeviceLogin, GuessesAtOneDeviceTakeTurnsWhetherOrNotThereIsOne) {
+    options.failures_per_device = 3;
+    options.longest_delay = 24h;
+    auto phone = add();
+    for (auto id : {phone.device, (phone.device + 1) % directory::kDeviceIds}) {
+        for (int i = 0; i < 3; ++i) {
+            auto guess = make_device_password(id);
+            EXPECT_EQ(outcome(grouped(guess), fmt::format("198.51.{}.1", i)), "wrong password");
+        }
+        EXPECT_EQ(outcome(grouped(make_device_password(id)), "203.0.113.1"), "too many failures");
+    }
+    EXPECT_EQ(outcome(grouped(phone), "203.0.113.1"), "phone");
 }
 
 TEST_F(DeviceLogin, WorksWithoutAPasswordOfTheAccount) {

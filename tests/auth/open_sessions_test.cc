@@ -50,7 +50,8 @@ TEST_F(OpenSessionsTest, ALoginThatLookedBeforeAnEndingDoesNotComeIn) {
 
 TEST_F(OpenSessionsTest, EndsTheSessionsOfOneDeviceAlone) {
     auto enter_with = [&](std::uint32_t device, OpenSessions::Mark seen) {
-        return open.enter({AccountId(1024), device}, context.get_executor(), seen, [this] { ++ended; });
+        return open.enter(OpenSessions::Whose(AccountId(1024), device), context.get_executor(), seen,
+                          [this] { ++ended; });
     };
     auto seen = open.mark();
     auto phone = enter_with(1, seen), tablet = enter_with(2, seen), own = enter(1024, seen);
@@ -62,6 +63,29 @@ TEST_F(OpenSessionsTest, EndsTheSessionsOfOneDeviceAlone) {
     EXPECT_TRUE(enter(1024, seen));
     EXPECT_EQ(open.end(AccountId(1024)), 3u) << "all of them";
     EXPECT_FALSE(enter_with(2, seen));
+}
+
+TEST_F(OpenSessionsTest, LoginsOfADomainBeginAnewAndThoseWhoHaveShownTooLittleGo) {
+    auto enter_at = [&](std::uint64_t account, const std::string& domain, auth::Shown shown, OpenSessions::Mark seen) {
+        OpenSessions::Newcomer newcomer(AccountId(account), domain, shown);
+        return open.enter(std::move(newcomer), context.get_executor(), seen, [this] { ++ended; });
+    };
+    const auth::Shown code{.ways = 1};
+    auto seen = open.mark();
+    auto bare = enter_at(1024, "example.org", {}, seen), again = enter_at(1024, "example.org", {}, seen);
+    auto with_code = enter_at(1024, "example.org", code, seen), elsewhere = enter_at(1025, "example.net", {}, seen);
+    open.begin_logins_anew("example.org");
+    EXPECT_FALSE(enter_at(1026, "example.org", code, seen)) << "it was judged by the old rules";
+    EXPECT_TRUE(enter_at(1027, "example.net", {}, seen));
+    EXPECT_TRUE(enter_at(1026, "example.org", {}, open.mark()));
+    const auto present = open.present("example.org");
+    ASSERT_EQ(present.size(), 2u) << "each kind once";
+    EXPECT_EQ(open.present(AccountId(1025)).size(), 1u);
+    EXPECT_EQ(open.end_those(present[0]), 2u);
+    context.run();
+    EXPECT_EQ(ended, 2);
+    open.begin_logins_anew(AccountId(1024));
+    EXPECT_FALSE(enter_at(1024, "example.org", code, seen));
 }
 
 TEST_F(OpenSessionsTest, ALoginThatCannotBeSureDoesNotComeIn) {

@@ -69,14 +69,17 @@ TEST(Totp, MakesTheCodesOfTheRfc) {
                               {20000000000, "353130"}}) {
         const Timestamp now{std::chrono::seconds(time)};
         const auto step = static_cast<std::uint64_t>(time / 30);
-        EXPECT_EQ(totp_step(secret, code, now, 0), step) << time;
-        EXPECT_EQ(totp_step(secret, code, now, step), std::nullopt) << "taken already";
-        EXPECT_EQ(totp_step(secret, code, now, step - 1), step);
-        EXPECT_EQ(totp_step(secret, code, now + std::chrono::seconds(30), 0), step) << "a clock that is slow";
-        EXPECT_EQ(totp_step(secret, code, now - std::chrono::seconds(30), 0), step) << "one that is fast";
-        EXPECT_EQ(totp_step(secret, code, now + std::chrono::seconds(60), 0), std::nullopt);
-        EXPECT_EQ(totp_step(secret, "000000", now, 0), std::nullopt);
-        EXPECT_EQ(totp_step(secret, "", now, 0), std::nullopt);
+        EXPECT_EQ(totp_step(secret, code, now, {}), step) << time;
+        EXPECT_EQ(totp_step(secret, code, now, std::array{step}), std::nullopt) << "taken already";
+        EXPECT_EQ(totp_step(secret, code, now, std::array{step - 1}), step);
+        EXPECT_EQ(totp_step(secret, code, now, std::array{step - 1, step + 1'000'000}), step)
+            << "taken by a clock that was set back since";
+        EXPECT_EQ(totp_step(secret, code, now, std::array{step, step + 1'000'000}), std::nullopt);
+        EXPECT_EQ(totp_step(secret, code, now + std::chrono::seconds(30), {}), step) << "a clock that is slow";
+        EXPECT_EQ(totp_step(secret, code, now - std::chrono::seconds(30), {}), step) << "one that is fast";
+        EXPECT_EQ(totp_step(secret, code, now + std::chrono::seconds(60), {}), std::nullopt);
+        EXPECT_EQ(totp_step(secret, "000000", now, {}), std::nullopt);
+        EXPECT_EQ(totp_step(secret, "", now, {}), std::nullopt);
     }
 }
 

@@ -14,6 +14,7 @@
 #include "auth/second_code.h"
 #include "auth/totp.h"
 #include "base/peer_network.h"
+#include "directory/records.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
@@ -47,6 +48,13 @@ protected:
         account->settings.second_factor = FactorPolicy{need, ways};
         EXPECT_TRUE(run(directory.set_settings("bob@example.org", account->settings)));
     }
+    Result<directory::Domain> set_domain_policy(FactorPolicy policy) {
+        auto set = [policy](std::optional<FactorPolicy>& stored) -> Result<> {
+            stored = policy;
+            return {};
+        };
+        return run(directory.change_second_factor("Example.ORG", set));
+    }
     /// Gives bob an authenticator that was confirmed, and recovery codes.
     void enroll(std::vector<std::string> recovery = {}) {
         auto enroll = [&](Factors& factors, Timestamp) -> Result<> {
@@ -66,7 +74,7 @@ protected:
     std::string wrong_code() const {
         for (int candidate = 0;; ++candidate) {
             auto text = fmt::format("{:06}", candidate);
-            if (!totp_step(kSecret, text, clock.now(), 0)) return text;
+            if (!totp_step(kSecret, text, clock.now(), {})) return text;
         }
     }
     /// "in by WHAT", what is missing, or the reason in the log.
@@ -93,6 +101,25 @@ protected:
         Claim claim{"bob@example.org", "192.0.2.1", false, proof};
         claim.vouched = vouched;
         return outcome(run(authenticator().conclude(claim, *run(directory.account(bob)), Result<>())));
+    }
+    /// Lets a login and `other` run together, the second from the `steps`-th step of the first on. Returns both
+    /// outcomes.
+    template <class T>
+    std::pair<std::string, std::optional<T>> login_beside(std::string password, int steps, Task<T> other) {
+        std::pair<std::string, std::optional<T>> out;
+        asio::io_context context(1);
+        auto log_in = [](Authenticator& by, std::string typed) -> Task<std::string> {
+            co_return outcome(co_await by.verify_password({"bob@example.org", std::move(typed), "192.0.2.1"}));
+        };
+        auto wait = [](Task<T> task) -> Task<std::optional<T>> { co_return co_await std::move(task); };
+        asio::co_spawn(context, log_in(authenticator(), std::move(password)),
+                       [&](std::exception_ptr, std::string done) { out.first = std::move(done); });
+        for (int step = 0; step < steps; ++step) context.poll_one();
+        context.restart();  // the login may be over
+        asio::co_spawn(context, wait(std::move(other)),
+                       [&](std::exception_ptr, std::optional<T> done) { out.second = std::move(done); });
+        context.run();
+        return out;
     }
     /// As after a restart of the server.
     void restart() { made.reset(); }
@@ -144,7 +171,7 @@ TEST_F(SecondFactorLogin, IsNeededAsThePolicySays) {
 
 TEST_F(SecondFactorLogin, TheDomainsPolicyHoldsForAccountsWithoutOne) {
     enroll();
-    ASSERT_TRUE(run(directory.set_second_factor("Example.ORG", FactorPolicy{SecondFactor::required, kTotp})));
+    ASSERT_TRUE(set_domain_policy(FactorPolicy{SecondFactor::required, kTotp}));
     EXPECT_EQ(login("secret"), "a code is missing");
     set_policy(SecondFactor::none, kTotp);
     EXPECT_EQ(login("secret"), "in by ");
@@ -262,6 +289,201 @@ TEST_F(SecondFactorLogin, AProgramThatGoesOnSendingAnOldCodeUsesUpNoGuess) {
     for (int i = 0; i < 30; ++i) EXPECT_EQ(login("secret" + at_home), "wrong or used code");
     clock.advance(30s);
     EXPECT_EQ(login("secret" + code()), "in by totp");
+}
+
+// The defect: a mail program whose settings have the password and a code, polling every five minutes, used up all
+// guesses and kept them used up.
+TEST_F(SecondFactorLogin, AProgramThatHasStoredAWrongOrALateCodeUsesUpOneGuess) {
+    enroll();
+    set_policy(SecondFactor::required, kTotp);
+    const auto late = code();
+    clock.advance(10min);
+    const auto before = run(directory.factors(bob))->wrong_codes;
+    for (int i = 0; i < 30; ++i) {
+        EXPECT_EQ(login("secret" + late), "wrong or used code");
+        EXPECT_EQ(login("secret" + wrong_code(), "198.51.100.1"), "wrong or used code");
+        EXPECT_EQ(login("secret" + wrong_code(), "198.51.100.77"), "wrong or used code") << "the same network";
+    }
+    EXPECT_EQ(run(directory.factors(bob))->wrong_codes, before + 2);
+    const auto written_before = written();
+    login("secret" + late);
+    EXPECT_EQ(written(), written_before);
+    EXPECT_EQ(login("secret" + code()), "in by totp") << "from there, too";
+    for (int day = 0; day < 20; ++day) {
+        clock.advance(24h);
+        SteadyClock::move(24h);
+        EXPECT_EQ(login("secret" + wrong_code(), "198.51.100.1"), "wrong or used code");
+    }
+    EXPECT_EQ(login("secret" + code(), "203.0.113.1"), "in by totp") << "once a day is less than is forgiven";
+}
+
+TEST_F(SecondFactorLogin, TheSameWrongCodeFromTwoConnectionsAtATimeCountsOnce) {
+    enroll();
+    set_policy(SecondFactor::required, kTotp);
+    login("secret");  // its hash is remembered now
+    for (int steps = 0; steps < 40; ++steps) {
+        const auto guess = fmt::format("{:06}", 900'000 + steps);
+        auto again = authenticator().verify_password({"bob@example.org", "secret" + guess, "192.0.2.1"});
+        login_beside("secret" + guess, steps, std::move(again));
+        EXPECT_EQ(run(directory.factors(bob))->wrong_codes, 1u) << steps;
+        ASSERT_TRUE(run(authenticator().second_factors().release(*run(directory.account(bob)))) == false);
+    }
+}
+
+TEST_F(SecondFactorLogin, ShowsWhoseCodesAreNotLookedAtAndReleasesThem) {
+    enroll();
+    set_policy(SecondFactor::required, kTotp);
+    auto held = [&] { return *run(authenticator().second_factors().held_up()); };
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_TRUE(held().empty()) << i;
+        login("secret" + wrong_code(), fmt::format("198.51.{}.1", i));
+    }
+    ASSERT_EQ(held().size(), 1u);
+    EXPECT_EQ(held()[0].limit, "code");
+    EXPECT_EQ(held()[0].account, "bob@example.org");
+    EXPECT_EQ(held()[0].failures, 10u);
+    EXPECT_EQ(held()[0].lasts, 144min) << "one in ten of a day's";
+    restart();
+    ASSERT_EQ(held().size(), 1u) << "over a restart";
+    EXPECT_EQ(login("secret" + code(), "203.0.113.1"), "too many wrong codes");
+    EXPECT_TRUE(*run(authenticator().second_factors().release(*run(directory.account(bob)))));
+    EXPECT_TRUE(held().empty());
+    EXPECT_EQ(login("secret" + code(), "203.0.113.1"), "in by totp");
+}
+
+TEST_F(SecondFactorLogin, WhatWasWrongBeforeACodeCouldStandBehindItIsJudgedAnew) {
+    EXPECT_EQ(login("secret" + code()), "wrong password");
+    enroll();
+    set_policy(SecondFactor::required, kTotp);
+    EXPECT_EQ(login("secret" + code()), "in by totp");
+}
+
+TEST_F(SecondFactorLogin, TwoLoginsThatUpgradeTheSameHashAreBothIn) {
+    options.upgrade_hashes = true;
+    options.cache_ttl = 0s;
+    enroll();
+    set_policy(SecondFactor::required, kTotp);
+    int overtaken = 0;
+    engine.on_commit([&](engine::PartitionId, const engine::Batch&) {
+        if (overtaken++ != 0) return;
+        // Another login was faster.
+        auto account = *run(directory.account(bob));
+        account.password = hash_argon2id("secret");
+        ++account.credential_version;
+        engine::Batch batch;
+        batch.put(directory::address_key({"bob", "example.org"}), directory::encode(account));
+        EXPECT_TRUE(run(engine.commit(directory::kDirectoryPartition, std::move(batch))));
+    });
+    EXPECT_EQ(login("secret" + code()), "in by totp");
+    EXPECT_GE(overtaken, 2);
+}
+
+TEST_F(SecondFactorLogin, AnAcceptedPlaceIsGoodAlsoWhereItsUseCanNotBeNoted) {
+    set_policy(SecondFactor::required, kApproval);
+    login("secret");
+    ASSERT_EQ(login("secret" + mails.at(0).code), "in by approval");
+    clock.advance(48h);
+    for (auto code : {Errc::no_space, Errc::corrupt, Errc::io}) {
+        engine.fail_next_commits(1, code);
+        EXPECT_EQ(login("secret"), "in by site") << to_string(code);
+    }
+    engine.fail_next_commits(0, Errc::io);
+    EXPECT_EQ(login("secret"), "in by site");
+    clock.advance(29 * 24h);
+    EXPECT_EQ(login("secret"), "in by site") << "noted once it could be";
+}
+
+TEST_F(SecondFactorLogin, AClientThatAsksAgainAndAgainWaitsForNoWriter) {
+    set_policy(SecondFactor::required, kApproval);
+    login("secret");
+    auto reads = [&] {
+        const auto before = engine.reads();
+        EXPECT_EQ(login("secret"), "the site is not accepted");
+        return engine.reads() - before;
+    };
+    EXPECT_LE(reads(), 2u) << "the account and its second factors, and none to prepare a change";
+}
+
+TEST_F(SecondFactorLogin, ADecisionThatCameMeanwhileIsKept) {
+    set_policy(SecondFactor::required, kApproval);
+    int kept = 0, too_late = 0;
+    for (int steps = 0; steps < 100; ++steps) {
+        clock.advance(8 * 24h);
+        login("secret", "203.0.113.1");
+        clock.advance(12h);
+        login("secret");
+        const auto id = sites(Site::Kind::pending).back().id;
+        clock.advance(12h);  // the next login is mailed about again, so it writes
+        auto& factors = authenticator().second_factors();
+        auto [in, denied] = login_beside("secret", steps, factors.decide(bob, id, Site::Kind::denied));
+        EXPECT_TRUE(*denied);
+        EXPECT_TRUE(in == "the site is denied" || in == "the site is not accepted") << in;
+        EXPECT_EQ(sites(Site::Kind::denied).size(), 1u) << steps;
+        for (const auto& site : sites(Site::Kind::pending)) EXPECT_NE(site.network, "192.0.2.0/24") << steps;
+        (in == "the site is denied" ? kept : too_late)++;
+    }
+    EXPECT_GT(kept, 0);
+    EXPECT_GT(too_late, 0);
+}
+
+TEST_F(SecondFactorLogin, ACodeThatIsTypedWhileItsSiteIsDeniedOpensNothingBesideTheDenial) {
+    set_policy(SecondFactor::required, kApproval);
+    login("secret");
+    int first = 0, second = 0;
+    for (int steps = 0; steps < 100; ++steps) {
+        clock.advance(40 * 24h);
+        login("secret");
+        ASSERT_EQ(sites(Site::Kind::pending).size(), 1u);
+        const auto id = sites(Site::Kind::pending)[0].id;
+        auto& factors = authenticator().second_factors();
+        auto [in, denied] =
+            login_beside("secret" + mails.back().code, steps, factors.decide(bob, id, Site::Kind::denied));
+        const bool is_in = in == "in by approval";
+        EXPECT_EQ(sites(Site::Kind::accepted).size(), is_in ? 1u : 0u) << steps << ' ' << in;
+        EXPECT_EQ(sites(Site::Kind::denied).size(), is_in ? 0u : 1u) << steps;
+        EXPECT_EQ(denied->has_value(), !is_in) << "the site that waited is gone then";
+        (is_in ? first : second)++;
+    }
+    EXPECT_GT(first, 0);
+    EXPECT_GT(second, 0);
+}
+
+TEST_F(SecondFactorLogin, NothingHoldsForEverAfterTheClockWasSetBack) {
+    constexpr auto kYear = 365 * 24h;
+    enroll({"abcdefghjkmn"});
+    set_policy(SecondFactor::required, kTotp | kApproval);
+    clock.advance(kYear);
+    EXPECT_EQ(login("secret" + code()), "in by totp");
+    for (int i = 0; i < 10; ++i) login("secret" + wrong_code(), fmt::format("198.51.{}.1", i));
+    login("secret", "203.0.113.1");
+    ASSERT_TRUE(
+        run(authenticator().second_factors().decide(bob, sites(Site::Kind::pending)[0].id, Site::Kind::denied)));
+    clock.advance(-kYear);
+    EXPECT_EQ(login("secret"), "in by window") << "and nothing is lost";
+    EXPECT_EQ(login("secret", "203.0.113.1"), "the site is denied");
+    EXPECT_EQ(login("secret" + code(), "203.0.114.1"), "too many wrong codes");
+    const auto then = clock.now();
+    for (const auto& site : authenticator().second_factors().open_sites(*run(directory.factors(bob))))
+        EXPECT_LE(site.until, then + 7 * 24h);
+    clock.advance(12h);
+    EXPECT_EQ(login("secret"), "a code is missing");
+    EXPECT_EQ(login("secret" + code(), "203.0.114.1"), "in by totp") << "codes, too, are taken again";
+    EXPECT_EQ(login("secret" + code(), "203.0.115.1"), "wrong or used code") << "once";
+    clock.advance(6 * 24h + 12h);
+    EXPECT_EQ(login("secret", "203.0.113.1"), "a code is missing") << "a denial holds for seven days";
+}
+
+TEST_F(SecondFactorLogin, AClockThatIsDoubtedEndsNothing) {
+    test::ManualClock counted;
+    enroll();
+    set_policy(SecondFactor::required, kTotp);
+    authenticator().second_factors().count_by(counted);
+    EXPECT_EQ(login("secret" + code()), "in by totp");
+    clock.advance(365 * 24h);
+    EXPECT_EQ(login("secret"), "in by window") << "the machine's clock has jumped";
+    EXPECT_EQ(login("secret" + code(), "198.51.100.1"), "in by totp") << "codes go by it all the same";
+    counted.advance(12h);
+    EXPECT_EQ(login("secret"), "a code is missing");
 }
 
 TEST_F(SecondFactorLogin, ATakenCodeIsNotLookedAtAgainAlsoWhenALaterStepHasTheSame) {

@@ -1,6 +1,8 @@
 // Second factors of accounts, as they are stored.
 #include "directory/factors.h"
 
+#include <fmt/format.h>
+
 #include "directory/records.h"
 #include "tests/directory/fixture.h"
 
@@ -33,6 +35,19 @@ protected:
             return {};
         };
         return run(directory.change_factors(id, version, change));
+    }
+    Result<Domain> set_policy(const std::string& name, std::optional<FactorPolicy> wanted) {
+        auto set = [&](std::optional<FactorPolicy>& policy) -> Result<> {
+            policy = wanted;
+            return {};
+        };
+        return run(directory.change_second_factor(name, set));
+    }
+    /// Puts octets in the place of the record.
+    void damage(AccountId id) {
+        engine::Batch batch;
+        batch.put(factors_key(id), "damaged");
+        ASSERT_TRUE(run(engine.commit(kDirectoryPartition, std::move(batch))));
     }
     std::vector<Site::Kind> kinds(AccountId id) {
         std::vector<Site::Kind> out;
@@ -93,6 +108,81 @@ TEST_F(FactorsTest, ANewPasswordClosesWindowsAndAnImportedOneToo) {
     EXPECT_EQ(kinds(bob).size(), 4u) << "the password is the same";
 }
 
+TEST_F(FactorsTest, ADamagedRecordStopsNoNewPasswordAndNoImport) {
+    std::vector<Directory::NewAccount> list;
+    for (int i = 0; i < 1'000; ++i) list.push_back({fmt::format("user{}@example.org", i), "{PLAIN}old"});
+    ASSERT_EQ(run(directory.import_accounts(list, Directory::AddDomains::no))->added, 1'000u);
+    const auto one = find("user500@example.org");
+    damage(one.id);
+    for (auto& account : list) account.password = "{PLAIN}new";
+    auto counts = run(directory.import_accounts(list, Directory::AddDomains::no));
+    ASSERT_TRUE(counts);
+    EXPECT_EQ(counts->updated, 1'000u);
+    ASSERT_TRUE(run(directory.set_password("user500@example.org", "{PLAIN}newer")));
+    EXPECT_EQ(find("user500@example.org").password, "{PLAIN}newer");
+    EXPECT_EQ(code(run(directory.factors(one.id))), Errc::corrupt) << "which lets nobody in";
+}
+
+TEST_F(FactorsTest, WhatIsDamagedCanBeForgottenAndIsToldOf) {
+    const auto bob = account("bob@example.org").id, carol = account("carol@example.org").id;
+    put(bob, full(clock.now()));
+    damage(carol);
+    auto all = run(directory.all_factors(AccountId(), 10));
+    ASSERT_TRUE(all);
+    ASSERT_EQ(all->size(), 2u);
+    EXPECT_EQ((*all)[0].account, bob);
+    EXPECT_EQ((*all)[0].factors, full(clock.now()));
+    EXPECT_EQ((*all)[1].account, carol);
+    EXPECT_FALSE((*all)[1].factors);
+    EXPECT_EQ(run(directory.all_factors(AccountId(), 1))->size(), 1u);
+    EXPECT_EQ(run(directory.all_factors(bob, 10))->front().account, carol);
+    ASSERT_TRUE(run(directory.forget_factors(carol)));
+    EXPECT_EQ(run(directory.factors(carol)), Factors{});
+    EXPECT_EQ(code(run(directory.forget_factors(AccountId(9'999)))), Errc::not_found);
+}
+
+// Two administrators, or two programs, at a time: each changes what it was asked to, whatever the order.
+TEST_F(FactorsTest, OfTwoChangesAtATimeNoneIsLost) {
+    const auto bob = account("bob@example.org");
+    for (int steps = 0; steps < 20; ++steps) {
+        ASSERT_TRUE(run(directory.set_settings("bob@example.org", {})));
+        asio::io_context context(1);
+        auto days = [](AccountSettings& settings, const std::optional<FactorPolicy>&) -> Result<> {
+            settings.expire_days = 7;
+            return {};
+        };
+        auto delay = [](AccountSettings& settings, const std::optional<FactorPolicy>&) -> Result<> {
+            settings.login_delay = 60;
+            return {};
+        };
+        auto change = [](Directory& in, Directory::ChangeSettings what) -> Task<> {
+            EXPECT_TRUE(co_await in.change_settings("bob@example.org", std::move(what)));
+        };
+        asio::co_spawn(context, change(directory, days), asio::detached);
+        for (int step = 0; step < steps; ++step) context.poll_one();
+        context.restart();  // the first may be done
+        asio::co_spawn(context, change(directory, delay), asio::detached);
+        context.run();
+        EXPECT_EQ(find("bob@example.org").settings, (AccountSettings{.expire_days = 7, .login_delay = 60})) << steps;
+    }
+}
+
+TEST_F(FactorsTest, AChangeOfSettingsKnowsTheDomainsPolicyAndMayRefuse) {
+    account("bob@example.org");
+    const FactorPolicy policy{SecondFactor::required, static_cast<std::uint8_t>(FactorWay::approval)};
+    ASSERT_TRUE(set_policy("example.org", policy));
+    std::optional<FactorPolicy> seen;
+    auto refuse = [&](AccountSettings& settings, const std::optional<FactorPolicy>& of_domain) -> Result<> {
+        seen = of_domain;
+        settings.expire_days = 7;
+        return fail(Errc::invalid, "no");
+    };
+    EXPECT_EQ(code(run(directory.change_settings("bob@example.org", refuse))), Errc::invalid);
+    EXPECT_EQ(seen, policy);
+    EXPECT_EQ(find("bob@example.org").settings, AccountSettings{});
+    EXPECT_EQ(code(run(directory.change_settings("nobody@example.org", refuse))), Errc::not_found);
+}
+
 TEST_F(FactorsTest, GoWithTheAccount) {
     const auto bob = account("bob@example.org").id;
     put(bob, full(clock.now()));
@@ -105,13 +195,13 @@ TEST_F(FactorsTest, PoliciesOfAccountsAndDomainsAreKept) {
     const FactorPolicy policy{SecondFactor::required, static_cast<std::uint8_t>(FactorWay::approval)};
     EXPECT_EQ(run(directory.second_factor_of("example.org")), FactorPolicy{});
     EXPECT_EQ(run(directory.second_factor_of("elsewhere.org")), FactorPolicy{});
-    ASSERT_TRUE(run(directory.set_second_factor("example.org", policy)));
+    ASSERT_TRUE(set_policy("example.org", policy));
     ASSERT_TRUE(run(directory.set_catch_all("example.org", "bob@example.org")));
     EXPECT_EQ(run(directory.second_factor_of("example.org")), policy);
-    ASSERT_TRUE(run(directory.set_second_factor("example.org", std::nullopt)));
+    ASSERT_TRUE(set_policy("example.org", std::nullopt));
     EXPECT_EQ(run(directory.second_factor_of("example.org")), FactorPolicy{});
     EXPECT_EQ(run(directory.domains())->front().catch_all, "bob@example.org");
-    EXPECT_EQ(code(run(directory.set_second_factor("elsewhere.org", policy))), Errc::not_found);
+    EXPECT_EQ(code(set_policy("elsewhere.org", policy)), Errc::not_found);
     ASSERT_TRUE(run(directory.set_settings("bob@example.org", {.expire_days = 7, .second_factor = policy})));
     EXPECT_EQ(find("bob@example.org").settings.second_factor, policy);
     EXPECT_EQ(find("bob@example.org").settings.expire_days, 7u);
@@ -123,7 +213,7 @@ TEST_F(FactorsTest, ADomainsPolicyIsReadOnceAndAChangeCountsAtOnce) {
     const auto before = engine.reads();
     EXPECT_EQ(run(directory.second_factor_of("example.org")), FactorPolicy{});
     EXPECT_EQ(engine.reads(), before);
-    ASSERT_TRUE(run(directory.set_second_factor("example.org", policy)));
+    ASSERT_TRUE(set_policy("example.org", policy));
     EXPECT_EQ(run(directory.second_factor_of("example.org")), policy);
     ASSERT_TRUE(run(directory.remove_domain("example.org")));
     domain("example.org");

@@ -20,7 +20,10 @@ protected:
         account("dan@other.example");
     }
     void limit(const std::string& address, MailLimits limits) {
-        auto change = [limits](AccountSettings& settings) { settings.quota = limits; };
+        auto change = [limits](auto& settings, const auto&) -> Result<> {
+            settings.quota = limits;
+            return {};
+        };
         ASSERT_TRUE(run(directory.change_settings(address, change)));
     }
     void limit_domain(const std::string& name, MailLimits accounts, MailLimits total = {}) {
@@ -76,10 +79,11 @@ TEST_F(Quota, AliasesAndTheirTargetsBoundsStandInOneOrder) {
 }
 
 TEST_F(Quota, LimitsAndLanguageAreStored) {
-    auto change = [](AccountSettings& settings) {
+    auto change = [](auto& settings, const auto&) -> Result<> {
         settings.quota = {.octets = 1ull << 50, .messages = 0};
         settings.language = "de";
         settings.login_delay = 60;
+        return {};
     };
     ASSERT_TRUE(run(directory.change_settings("bob@example.org", change)));
     limit_domain("example.org", {.octets = 1, .messages = 2}, {.octets = 3, .messages = 4});

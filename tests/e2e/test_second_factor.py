@@ -66,6 +66,31 @@ def is_in(reply):
     return reply.startswith("+OK")
 
 
+def test_a_program_with_a_stored_wrong_code_uses_up_one_guess(server):
+    """It used to keep all ten used up, so that nobody got in with a right code."""
+    phone = Authenticator(server)
+    policy(server, "required", "totp")
+    for _ in range(12):
+        assert "wrong" in log_in(server, PASSWORD + "000000")
+    assert is_in(log_in(server, PASSWORD + phone.code(), ABROAD))
+    for number in range(1, 10):
+        assert "wrong" in log_in(server, PASSWORD + f"00000{number}", AWAY)
+    blocked = server.cli("blocked", "list")["blocked"]
+    assert [(one["limit"], one["account"]) for one in blocked] == [("code", BOB)]
+    assert "too many" in log_in(server, PASSWORD + phone.code())
+    assert server.cli("blocked", "clear", BOB)["released"] == 1
+    assert is_in(log_in(server, PASSWORD + phone.code()))
+
+
+def test_a_new_policy_ends_a_session_that_it_does_not_let_in(server):
+    with server.pop3() as client:
+        client.ok(b"USER " + BOB.encode())
+        client.ok(b"PASS " + PASSWORD.encode())
+        assert server.cli("domain", "set", DOMAIN, "--second-factor", "required")["sessions_ended"] == 1
+        assert client.closed() is not None
+    assert not is_in(log_in(server))
+
+
 def test_enrolling_prints_what_an_authenticator_reads(server):
     shown = server.run_cli("totp", "enroll", BOB).stdout
     uri = re.search(r"otpauth://totp/\S+", shown)[0]

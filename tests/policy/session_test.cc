@@ -27,7 +27,10 @@ std::string request(const std::string& recipient, const std::string& size = "0",
 }
 
 void limit(World& world, std::uint64_t octets) {
-    auto change = [octets](directory::AccountSettings& settings) { settings.quota.octets = octets; };
+    auto change = [octets](auto& settings, const auto&) -> Result<> {
+        settings.quota.octets = octets;
+        return {};
+    };
     ASSERT_TRUE(run(world.directory.change_settings("demo@example.test", change)));
 }
 

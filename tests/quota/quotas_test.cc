@@ -22,7 +22,10 @@ protected:
         world_.quotas.on_reached([this](Reached reached) { reached_.push_back(std::move(reached)); });
     }
     void limit(const std::string& address, MailLimits limits) {
-        auto change = [limits](directory::AccountSettings& settings) { settings.quota = limits; };
+        auto change = [limits](auto& settings, const auto&) -> Result<> {
+            settings.quota = limits;
+            return {};
+        };
         ASSERT_TRUE(run(world_.directory.change_settings(address, change)));
     }
     void limit_domain(MailLimits accounts, MailLimits total = {}) {

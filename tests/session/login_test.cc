@@ -1,8 +1,10 @@
 // Logins as any protocol has them: here with frames like SMTP's (RFC 4954 s4) and ManageSieve's (RFC 5804 s2.1).
 #include "session/login.h"
 
+#include "auth/new_policy.h"
 #include "auth/sasl.h"
 #include "session/sasl.h"
+#include "tests/auth/sasl_peer.h"
 #include "tests/session/world.h"
 
 namespace poplar::session {
@@ -144,6 +146,76 @@ TEST_F(SessionLogin, WhoseAccountChangedMeanwhileIsNotLetIn) {
     ASSERT_TRUE(proved);
     open_sessions_.end(fred_);
     EXPECT_FALSE(login_->admit(*proved, context_.get_executor()));
+}
+
+/// GNU SASL's client; before it answers the second challenge, something happens.
+class ScramClient final : public Dialogue {
+public:
+    explicit ScramClient(std::function<Task<>()> between)
+        : client_("SCRAM-SHA-256", {{GSASL_AUTHID, "carol@example.test"}, {GSASL_PASSWORD, "pencil"}}),
+          between_(std::move(between)) {}
+    Task<Result<std::string>> ask(std::string challenge) override {
+        if (++asked_ == 2) co_await between_();
+        co_return base64_encode(client_.answer(*auth::base64_decode(challenge)).value_or("*"));
+    }
+
+private:
+    auth::GnuClient client_;
+    std::function<Task<>()> between_;
+    int asked_ = 0;
+};
+
+TEST_F(SessionLogin, ANewPolicyEndsTheSessionsThatItDoesNotLetIn) {
+    begin({});
+    auto prove = [&] { return password("fred@example.test", "pass word"); };
+    auto proved = prove(), by_certificate = prove(), late = prove();
+    ASSERT_TRUE(proved && by_certificate && late);
+    auto access = login_->admit(*proved, context_.get_executor());
+    by_certificate->shown.ways = static_cast<std::uint8_t>(directory::FactorWay::certificate);
+    auto another = login_->admit(*by_certificate, context_.get_executor());
+    ASSERT_TRUE(access && another);
+    auto& factors = authenticator_.second_factors();
+    auto set = [&](directory::SecondFactor need) {
+        auto change = [need](std::optional<directory::FactorPolicy>& policy) -> Result<> {
+            policy = directory::FactorPolicy{need};
+            return {};
+        };
+        EXPECT_TRUE(test::run(directory_.change_second_factor("example.test", change)));
+        return test::run(auth::end_unfit_sessions(open_sessions_, factors, directory_, "example.test"));
+    };
+    EXPECT_EQ(set(directory::SecondFactor::optional), 0u) << "fred has no authenticator";
+    EXPECT_EQ(set(directory::SecondFactor::required), 1u) << "a certificate counts";
+    context_.run();
+    EXPECT_EQ(lines_->reason(fail(Errc::closed, "")), "account_changed");
+    EXPECT_FALSE(login_->admit(*late, context_.get_executor())) << "it was judged by the old policy";
+    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.second_factor = directory::FactorPolicy{}})));
+    EXPECT_EQ(set(directory::SecondFactor::required), 0u) << "fred has a policy of his own now";
+}
+
+TEST_F(SessionLogin, ANewPolicyReachesAScramExchangeThatHasBegun) {
+    auto keys = to_string(auth::derive_scram_keys(auth::ScramHash::sha256, "pencil", 4096));
+    ASSERT_TRUE(test::run(directory_.add_account("carol@example.test", {"{PLAIN}pencil", keys})));
+    auth::SaslOptions options;
+    options.mechanisms = {auth::Mechanism::scram_sha_256};
+    auth::Sasl scram(authenticator_, clock_, options, nullptr);
+    LoginServices services{authenticator_, scram, open_sessions_, device_uses_, ledger_, AllowPlaintext::always};
+    auto log_in = [&](std::function<Task<>()> between) {
+        begin({});
+        Login login(services, {"test.login", "test.failed"}, *connection_, *lines_, "s1");
+        ScramClient client(std::move(between));
+        auto attempt = test::run(login.sasl("SCRAM-SHA-256", std::nullopt, client));
+        EXPECT_TRUE(attempt);
+        return attempt && *attempt && login.admit(**attempt, context_.get_executor());
+    };
+    EXPECT_TRUE(log_in([]() -> Task<> { co_return; }));
+    auto set_policy = [this]() -> Task<> {
+        directory::AccountSettings settings{.second_factor =
+                                                directory::FactorPolicy{directory::SecondFactor::required}};
+        EXPECT_TRUE(co_await directory_.set_settings("carol@example.test", settings));
+        const auto carol = co_await directory_.find_account("carol@example.test");
+        co_await auth::end_unfit_sessions(open_sessions_, authenticator_.second_factors(), directory_, carol->id);
+    };
+    EXPECT_FALSE(log_in(set_policy));
 }
 
 TEST_F(SessionLogin, WrongAttemptsAreCountedAndOthersAreNot) {

@@ -19,7 +19,10 @@ struct QuotaWorld : World {
         add("free@free.test");
     }
     void limit(directory::MailLimits limits) {
-        auto change = [limits](directory::AccountSettings& settings) { settings.quota = limits; };
+        auto change = [limits](auto& settings, const auto&) -> Result<> {
+            settings.quota = limits;
+            return {};
+        };
         EXPECT_TRUE(run(directory.change_settings("demo@example.test", change)));
     }
     void limit_domain(directory::MailLimits total) { EXPECT_TRUE(run(directory.set_quota("example.test", {}, total))); }

@@ -54,6 +54,29 @@ TEST_F(StoreClockTest, AClockThatRunsEvenlyIsBelieved) {
     EXPECT_EQ(clock_->to_forget_by(), wall_.now());
 }
 
+TEST_F(StoreClockTest, WhatIsCountedGoesOnEvenlyWhileTheClockIsDoubted) {
+    const Clock& counted = clock_->to_count_by();
+    const auto begun = wall_.now();
+    auto is_about = [&](Timestamp expected) {
+        const auto now = counted.now();  // the test itself takes a moment
+        return now >= expected && now < expected + std::chrono::minutes(1);
+    };
+    EXPECT_TRUE(is_about(begun));
+    for (auto jump : {days(365), -days(400)}) {
+        set(jump);
+        const auto before = counted.now();
+        EXPECT_TRUE(doubted());
+        pass(hours(2));
+        EXPECT_TRUE(is_about(before + hours(2)));
+        set(-jump);
+        EXPECT_TRUE(is_about(wall_.now()));
+        EXPECT_FALSE(doubted());
+    }
+    set(days(365));
+    run_for(hours(24 * 8));
+    EXPECT_TRUE(is_about(wall_.now())) << "it is believed";
+}
+
 TEST_F(StoreClockTest, AStartAfterANightIsNoReasonForDoubt) {
     set(hours(20));
     start();
