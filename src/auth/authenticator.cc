@@ -326,14 +326,18 @@ struct Authenticator::Impl {
                                    std::string code) {
         auto judged = co_await second_factors.judge(account, claim, device != nullptr, code);
         if (!judged) co_return co_await answer(claim.begun, std::move(judged.error()));
-        if (judged->missing)
-            note_refused(account, claim.peer, claim.service, to_string(*judged->missing), device.get(),
+        co_return let_in(claim, std::move(account), peer, std::move(device), *judged);
+    }
+    Verified let_in(const Claim& claim, Account account, PeerKey peer, std::unique_ptr<Device> device,
+                    SecondFactors::Verdict judged) {
+        if (judged.missing)
+            note_refused(account, claim.peer, claim.service, to_string(*judged.missing), device.get(),
                          activity::Kind::unproven);
         else
             familiar.note(account.id, peer);
         auto mailbox = mailbox_in(claim.name, account);
-        co_return Verified{std::move(account), std::move(device), judged->missing,
-                           judged->by,         judged->shown,     std::move(mailbox)};
+        return Verified{std::move(account), std::move(device), judged.missing,
+                        judged.by,          judged.shown,      std::move(mailbox)};
     }
 
     /// The detail of a name that the account was found by, if the account is not called so with the detail. Whatever
@@ -635,8 +639,11 @@ struct Authenticator::Impl {
             }
             bool usable = can_log_in(account, password);
             auto known = [&](const std::string& form) { return verified.contains(*account, form); };
-            if (usable && password.find(known) != nullptr)
+            if (usable && password.find(known) != nullptr) {
+                if (auto judged = second_factors.judge_at_once(*account, claim, false))
+                    co_return let_in(claim, std::move(*account), keys.peer, nullptr, *judged);
                 co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, "");
+            }
             auto split = co_await split_off_code(usable, account, password);
             if (!split) co_return co_await answer(begun, std::move(split.error()));
             if (split->without && split->without->find(known) != nullptr)

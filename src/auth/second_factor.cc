@@ -161,7 +161,7 @@ Site& SecondFactors::put(Factors& factors, Site::Kind kind, const Claim& claim, 
 
 Task<Result<FactorPolicy>> SecondFactors::policy_of(const Account& account) {
     if (account.settings.second_factor) co_return *account.settings.second_factor;
-    co_return co_await directory_.second_factor_of(account.address.substr(account.address.rfind('@') + 1));
+    co_return co_await directory_.second_factor_of(domain_of(account));
 }
 
 Task<Result<bool>> SecondFactors::takes_code(const Account& account) {
@@ -182,6 +182,14 @@ Task<Result<bool>> SecondFactors::lets_in(const Account& account, Shown shown) {
     auto factors = co_await directory_.factors(account.id);
     if (!factors) co_return pass_on(factors);
     co_return !has_authenticator(*factors);
+}
+
+std::optional<SecondFactors::Verdict> SecondFactors::judge_at_once(const Account& account, const Claim& claim,
+                                                                   bool by_device) const {
+    auto policy = account.settings.second_factor;
+    if (!policy) policy = directory_.second_factor_at_hand(domain_of(account));
+    if (!policy || policy->need != SecondFactor::none) return std::nullopt;
+    return Verdict{.shown = shown_by(claim, by_device)};
 }
 
 Task<Result<SecondFactors::Verdict>> SecondFactors::judge(const Account& account, const Claim& claim, bool by_device,

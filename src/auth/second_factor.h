@@ -80,6 +80,9 @@ public:
         std::string_view by = {};                   ///< for the log; "": none was needed
         Shown shown = {};                           ///< what counts when the policy changes
     };
+    /// The verdict about a login whose proof was right, if nothing more is asked of it and nobody has to be waited for:
+    /// so it is for most, at each poll.
+    std::optional<Verdict> judge_at_once(const directory::Account& account, const Claim& claim, bool by_device) const;
     /// Judges a login whose proof was right. `code`: typed behind the password; "": none. A code that it takes and a
     /// window that it opens are durable when it returns. A code that was wrong already from there a while ago is wrong,
     /// and counts no second time. Errors: busy (the account has changed), and the directory's.

@@ -80,7 +80,6 @@ private:
     std::unordered_map<std::string, Value> known_;  ///< of domains that there are
 };
 
-std::string domain_of(const Account& account);
 /// `of_domain`: Core::bounds_in() of its domain.
 std::shared_ptr<const Bounds> bounds_of(const Account& account, std::shared_ptr<const Bounds> of_domain);
 

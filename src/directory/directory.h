@@ -54,6 +54,9 @@ struct Account {
     AccountSettings settings = {};
 };
 
+/// The canonical name of its domain.
+std::string domain_of(const Account& account);
+
 /// The purpose of a login.
 enum class Service : std::uint8_t { pop3 = 1, imap = 2, submission = 4, sieve = 8 };
 
@@ -169,6 +172,7 @@ public:
     Task<Result<Domain>> change_second_factor(std::string domain, ChangePolicy change);
     /// The domain's; SecondFactor::none if it says nothing, or is not there. `domain` is canonical.
     Task<Result<FactorPolicy>> second_factor_of(std::string domain);
+    std::optional<FactorPolicy> second_factor_at_hand(const std::string& domain);  ///< nothing: it has to be waited for
     Task<Result<Domain>> domain(std::string name);
     /// Holds for mail that comes from now on.
     Task<Result<Domain>> set_quota(std::string domain, MailLimits accounts, MailLimits total);

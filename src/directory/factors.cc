@@ -84,6 +84,10 @@ Task<Result<Domain>> Directory::change_second_factor(std::string domain, ChangeP
     co_return set;
 }
 
+std::optional<FactorPolicy> Directory::second_factor_at_hand(const std::string& domain) {
+    return core_->policies.find(domain);
+}
+
 Task<Result<FactorPolicy>> Directory::second_factor_of(std::string domain) {
     if (auto known = core_->policies.find(domain)) co_return *known;
     const auto changes = core_->policies.changes();
