@@ -303,7 +303,8 @@ Task<Result<Account>> Directory::find_account(std::string address) {
 
 std::optional<Account> Directory::account_at_hand(std::string_view address) {
     auto name = core_->normalize(address);
-    return name ? core_->account_at_hand(*name) : std::nullopt;
+    if (!name || core_->is_outside(name->domain)) return std::nullopt;
+    return core_->account_at_hand(*name);
 }
 
 Task<Result<Account>> Directory::account(AccountId id) {

@@ -180,7 +180,8 @@ public:
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
     Task<Result<Account>> add_account(std::string address, Password password);
     Task<Result<Account>> find_account(std::string address);  ///< by its own address only, not an alias
-    /// find_account() for who can't wait: the account, if there is one and no disk has to be read for it.
+    /// find_for_login() for who can't wait: the account, if there is one here and no disk has to be read for it; never
+    /// one that another directory keeps.
     std::optional<Account> account_at_hand(std::string_view address);
     Task<Result<Account>> account(AccountId id);
     /// Accounts in order of domain and local part, at most `limit`, after the address `after` ("" from the start);
