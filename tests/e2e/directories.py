@@ -42,7 +42,9 @@ class Slapd:
         (self.home / "db").mkdir(parents=True)
         self.certificate, self.key = make_certificate(self.home)
         self.port, self.tls_port = free_port(), free_port()
-        self.url, self.tls_url = f"ldap://localhost:{self.port}", f"ldaps://localhost:{self.tls_port}"
+        # Not "localhost", for which libldap wants the machine's own name in the certificate.
+        self.url, self.tls_url = f"ldap://127.0.0.1:{self.port}", f"ldaps://127.0.0.1:{self.tls_port}"
+        self.misnamed_url = f"ldaps://127.0.0.2:{self.tls_port}"  # which the certificate does not name
         self.secret_file = self.home / "secret"
         self.secret_file.write_text(self.SECRET + "\n")
         self.config = self.home / "slapd.conf"
@@ -79,7 +81,7 @@ directory {self.home}/db
         subprocess.run(["slapadd", "-f", self.config], input="\n".join(entries), text=True, check=True, capture_output=True)
 
     def start(self):
-        self.process = subprocess.Popen(["slapd", "-f", self.config, "-h", f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}",
+        self.process = subprocess.Popen(["slapd", "-f", self.config, "-h", f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port} {self.misnamed_url}",
                                          "-d", "0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_for(lambda: listens(self.tls_port))
         return self

@@ -131,7 +131,7 @@ def test_an_ldap_certificate_is_checked(make_server, slapd, directory):
     other = directory / "other"
     other.mkdir()
     stranger, _ = make_certificate(other)
-    for more in ({"ca_file": str(stranger)}, {"ca_file": str(stranger), "url": slapd.url}):
+    for more in ({"ca_file": str(stranger)}, {"ca_file": str(stranger), "url": slapd.url}, {"url": slapd.misnamed_url}):
         server = outside(make_server, slapd.settings(**more))
         assert rcpt(server, JANE)[0] == 451
         assert_unavailable(server, JANE, RIGHT)
