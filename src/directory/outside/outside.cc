@@ -276,7 +276,8 @@ struct Outside::Impl {
             for (const auto& domain : served->settings.domains) {
                 auto added = co_await directory.add_domain(domain);
                 if (added)
-                    log::info("outside.domain_added", {{"domain", domain}, {"directory", described(served->settings)}});
+                    log::info("outside.domain_added",
+                              {{"domain", domain}, {"directory", outside::described(served->settings)}});
                 else if (added.error().code() != Errc::exists)
                     co_return pass_on(added);
             }
