@@ -200,8 +200,9 @@ class OpenIdIssuer:
                 outer.fetched.append(self.path)
                 documents = {"/.well-known/openid-configuration": {"issuer": outer.name, "jwks_uri": outer.name + "/keys"},
                              "/keys": {"keys": [one["jwk"] for one in outer.keys] + [{"kty": "RSA", "use": "enc"}, {"kty": "unknown"}]}}
-                body = json.dumps(documents.get(self.path, {})).encode()
-                self.send_response(503 if outer.down else 200 if self.path in documents else 404)
+                path = self.path.removeprefix("/tenant")  # there, too, it says that it is this issuer
+                body = json.dumps(documents.get(path, {})).encode()
+                self.send_response(503 if outer.down else 200 if path in documents else 404)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -72,3 +72,4 @@ def test_the_documents_of_another_issuer_are_refused(make_server, issuer):
     server = make_server(oauth={"discovery": issuer.name + "/tenant", "discovery_ca_file": str(issuer.certificate), "audience": "poplar"})
     server.add_user(JANE)
     assert ask(server, issuer.token("poplar", email=JANE)).startswith(b"-ERR [SYS/TEMP]")
+    server.wait_log_match("auth.issuer_keys_not_fetched.*the document is that of the issuer")
