@@ -16,6 +16,7 @@
 #include "auth/scram.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "directory/outside_directory.h"
 #include "directory/removed.h"
 #include "mailstore/mail_store.h"
 #include "quota/notice.h"
@@ -97,6 +98,16 @@ Result<> check_secret(std::string_view secret) {
     return {};
 }
 
+// For what can only be changed where the account is kept.
+Result<> check_kept_here(Context& context, const std::string& address, std::string_view what) {
+    const auto canonical = context.directory.canonical(address);
+    const auto* outside = context.directory.outside_of(canonical);
+    if (outside == nullptr) return {};
+    const auto domain = canonical.substr(canonical.rfind('@') + 1);
+    return fail(Errc::conflict, fmt::format("{} of {} are kept by another directory ({}): change that there", what,
+                                            domain, outside->described(domain)));
+}
+
 Task<Result<api::AccountList>> list_accounts(Context& context, Caller, api::ListAccounts wanted) {
     auto accounts = co_await context.directory.accounts(wanted.domain, wanted.after, wanted.limit);
     if (!accounts) co_return pass_on(accounts);
@@ -106,6 +117,7 @@ Task<Result<api::AccountList>> list_accounts(Context& context, Caller, api::List
 }
 
 Task<Result<api::Account>> add_account(Context& context, Caller, api::AddAccount wanted) {
+    if (auto here = check_kept_here(context, wanted.address, "the accounts"); !here) co_return pass_on(here);
     std::optional<std::string> made;
     auto password = co_await wanted_password(context, wanted, made);
     if (!password) co_return pass_on(password);
@@ -154,6 +166,7 @@ Task<Result<api::Account>> show_account(Context& context, Caller, api::ShowAccou
 Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::SetPassword wanted) {
     api::CredentialChange reply;
     reply.address = wanted.address;
+    if (auto here = check_kept_here(context, wanted.address, "the passwords"); !here) co_return pass_on(here);
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
     if (!wanted.password && !wanted.password_hash && !wanted.generate)
@@ -186,6 +199,7 @@ Task<Result<directory::Account>> change_secret(Context& context, std::string add
 Task<Result<api::CredentialChange>> set_shared_secret(Context& context, Caller, api::SetSharedSecret wanted) {
     if (wanted.secret.has_value() == wanted.generate.has_value())
         co_return fail(Errc::invalid, "give one of \"secret\" and \"generate\"");
+    if (auto here = check_kept_here(context, wanted.address, "the secrets"); !here) co_return pass_on(here);
     auto secret = wanted.secret ? *wanted.secret : random_text(26);  // 130 random bits
     if (auto good = check_secret(secret); !good) co_return pass_on(good);
     api::CredentialChange reply;
@@ -362,7 +376,9 @@ Task<Result<api::ImportCounts>> import_accounts(Context& context, Caller, api::I
     api::ImportCounts reply;
     std::vector<directory::Directory::NewAccount> accounts;
     for (auto& [address, hash] : wanted.accounts) {
-        if (hash.empty() || auth::is_valid_hash(hash))  // empty: nobody can log in
+        if (auto here = check_kept_here(context, address, "the accounts"); !here)
+            reply.refused.push_back({std::move(address), here.error().detail()});
+        else if (hash.empty() || auth::is_valid_hash(hash))  // empty: nobody can log in
             accounts.push_back({std::move(address), std::move(hash)});
         else
             reply.refused.push_back({std::move(address), "unknown scheme or malformed password hash"});

@@ -25,6 +25,7 @@
 #include "base/peer_network.h"
 #include "base/steady.h"
 #include "base/turn.h"
+#include "directory/outside_directory.h"
 #include "directory/server_records.h"
 
 namespace poplar::auth {
@@ -507,11 +508,11 @@ struct Authenticator::Impl {
         co_return co_await find_whole(std::move(parts->address));
     }
     Task<Result<std::optional<Account>>> find_whole(std::string name) {
-        auto account = co_await directory.find_account(name);
+        auto account = co_await directory.find_for_login(name);
         // RFC 6856 s2.2. The directory's own spelling does most of it, and knows names that SASLprep would change.
         if (!account && account.error().code() == Errc::not_found)
             if (auto prepared = sasl_prepare(name); prepared && *prepared != name)
-                account = co_await directory.find_account(std::move(*prepared));
+                account = co_await directory.find_for_login(std::move(*prepared));
         if (account) co_return std::move(*account);
         if (account.error().code() == Errc::not_found || account.error().code() == Errc::invalid)
             co_return std::nullopt;
@@ -571,8 +572,51 @@ struct Authenticator::Impl {
     }
 
     static bool can_log_in(const std::optional<Account>& account, const Typed& password) {
-        return account && account->status == AccountStatus::enabled && !account->password.empty() &&
-               !password.typed().empty();
+        return account && account->status == AccountStatus::enabled && !password.typed().empty();
+    }
+
+    // Accounts whose passwords another directory keeps.
+
+    directory::OutsideDirectory* outside_of(const std::optional<Account>& account) const {
+        return account ? directory.outside_of(account->address) : nullptr;
+    }
+
+    /// In place of "wrong", while the directory that keeps this name's domain does not answer: an account that it was
+    /// asked about before must not be told from others.
+    std::optional<Error> silence(const std::string& name, const std::optional<Account>& account) const {
+        const auto address = account ? account->address : unknown(name);
+        const auto* outside = directory.outside_of(address);
+        if (outside == nullptr || !outside->is_silent(address.substr(address.rfind('@') + 1))) return std::nullopt;
+        return Error(Errc::timed_out, "the directory outside that keeps this domain does not answer");
+    }
+
+    static Task<Result<bool>> is_right(directory::OutsideDirectory& outside, mail::Address address, Typed password,
+                                       directory::OutsideDirectory::Asker asker) {
+        if (sasl_prohibits(password.typed())) co_return false;
+        auto right = co_await outside.check(address, password.prepared(), asker);
+        if (!right || *right || password.prepared() == password.typed()) co_return right;
+        co_return co_await outside.check(std::move(address), password.typed(), std::move(asker));
+    }
+
+    /// As judge(), where another directory knows the password. What was typed is asked about as a whole first, so that
+    /// the right password is the last thing that a directory with limits of its own hears.
+    Task<Result<Outcome>> judge_outside(directory::OutsideDirectory& outside, Attempt attempt,
+                                        directory::OutsideDirectory::Asker asker) {
+        if (!attempt.had_its_turn && is_over(attempt.keys, attempt.is_familiar ? Limits::pair : Limits::all))
+            co_return Outcome{Verdict::limited};
+        auto address = mail::parse_address(attempt.account.address);
+        if (!address) co_return pass_on(address);
+        auto right = co_await is_right(outside, *address, attempt.password, asker);
+        bool with_code = false;
+        if (right && attempt.without_code) {
+            auto before_code = co_await is_right(outside, std::move(*address), *attempt.without_code, std::move(asker));
+            if (!before_code) right = pass_on(before_code);
+            with_code = right && !*right && *before_code;
+        }
+        if (right && (*right || with_code)) co_return Outcome{.verdict = Verdict::right, .with_code = with_code};
+        record_failure(attempt.keys, attempt.is_familiar);
+        if (!right) co_return pass_on(right);
+        co_return Outcome{Verdict::wrong};
     }
 
     /// The password and the code behind it, where the account may have one there.
@@ -637,8 +681,13 @@ struct Authenticator::Impl {
                     continue;
                 }
             }
-            bool usable = can_log_in(account, password);
-            auto known = [&](const std::string& form) { return verified.contains(*account, form); };
+            auto* outside = outside_of(account);
+            bool usable = can_log_in(account, password) && (outside || !account->password.empty());
+            directory::OutsideDirectory::Asker asker;
+            if (outside) asker = {credentials.peer, std::string(to_string(credentials.service))};
+            auto known = [&](const std::string& form) {
+                return outside ? outside->remembers(account->address, form, asker) : verified.contains(*account, form);
+            };
             if (usable && password.find(known) != nullptr) {
                 if (auto judged = second_factors.judge_at_once(*account, claim, false))
                     co_return let_in(claim, std::move(*account), keys.peer, nullptr, *judged);
@@ -651,21 +700,30 @@ struct Authenticator::Impl {
             // A password that was wrong a moment ago is not hashed again: it would be a way to keep the threads busy.
             // Where a code may stand behind it now and might not then, it is another attempt.
             keys.attempt = hashed(keys.attempt, split->takes_code ? 1 : 0);
-            usable = usable && !wrong_before.has_failed(keys.attempt);
+            // Another directory remembers by itself what it was asked: a password may become right there at any time.
+            usable = usable && (outside || !wrong_before.has_failed(keys.attempt));
 
             bool is_familiar = co_await knows(account, keys.peer);
             auto share = share_of(keys, is_familiar);
             auto place = places.take(keys.account, share.standing);
             if (!place)
                 co_return co_await answer(begun, Error(Errc::busy, "too many logins of this account are waiting"));
-            auto attempt =
-                co_await attempt_at(usable ? *account : Account{}, password, keys, is_familiar, had_its_turn);
-            if (!attempt) co_return pass_on(attempt);
-            attempt->takes_code = split->takes_code;
-            attempt->without_code = std::move(split->without);
-            auto work = [this, attempt = std::move(*attempt)] { return judge(attempt); };
-            auto judged = co_await pool.run(share, std::move(work));
-            if (!judged) co_return co_await answer(begun, Error(Errc::busy, "too many logins are waiting"));
+            Result<Outcome> judged;
+            if (usable && outside) {
+                Attempt attempt{*account, password, keys, is_familiar, had_its_turn};
+                attempt.without_code = std::move(split->without);
+                judged = co_await judge_outside(*outside, std::move(attempt), asker);
+                if (!judged) co_return co_await answer(begun, std::move(judged.error()));
+            } else {
+                auto attempt =
+                    co_await attempt_at(usable ? *account : Account{}, password, keys, is_familiar, had_its_turn);
+                if (!attempt) co_return pass_on(attempt);
+                attempt->takes_code = split->takes_code;
+                attempt->without_code = std::move(split->without);
+                auto work = [this, attempt = std::move(*attempt)] { return judge(attempt); };
+                judged = co_await pool.run(share, std::move(work));
+                if (!judged) co_return co_await answer(begun, Error(Errc::busy, "too many logins are waiting"));
+            }
             if (judged->verdict == Verdict::limited) {
                 place.reset();
                 auto turn = co_await wait_for_turn(keys, is_familiar ? Limits::pair : Limits::all);
@@ -685,6 +743,8 @@ struct Authenticator::Impl {
                     auto turn = co_await wait_for_turn(keys, Limits::others);
                     if (!turn) co_return co_await answer(begun, std::move(turn.error()));
                 }
+                if (auto silent = silence(credentials.name, account))
+                    co_return co_await answer(begun, std::move(*silent));
                 if (!account) co_return co_await deny(begun, "unknown user");
                 std::string why = account->status == AccountStatus::enabled ? "wrong password" : "account is disabled";
                 note_refused(*account, credentials.peer, credentials.service, why);
@@ -747,6 +807,7 @@ struct Authenticator::Impl {
             auto turn = co_await wait_for_turn(keys, Limits::others);
             if (!turn) co_return co_await answer(claim.begun, std::move(turn.error()));
         }
+        if (auto silent = silence(claim.name, account)) co_return co_await answer(claim.begun, std::move(*silent));
         if (!account) co_return co_await deny(claim.begun, "unknown user");
         auto why = enabled ? judgement.error().detail() : "account is disabled";
         note_refused(*account, claim.peer, claim.service, why);

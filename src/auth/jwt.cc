@@ -14,6 +14,7 @@
 #include <iterator>
 
 #include "auth/claims.h"
+#include "auth/jwks.h"
 #include "auth/sasl.h"
 
 namespace poplar::auth {
@@ -47,21 +48,10 @@ std::optional<Parts> split(std::string_view token) {
                  token.substr(0, second)};
 }
 
-/// A JSON object, in base64url. Nesting is bounded: nlohmann's parser does not recurse, but destruction does.
+/// A JSON object, in base64url.
 std::optional<Json> object_of(std::string_view text) {
     auto bytes = base64url_decode(text);
-    if (!bytes) return std::nullopt;
-    constexpr int kDepth = 8;
-    auto shallow = [](int depth, Json::parse_event_t, Json&) {
-        if (depth > kDepth) throw std::length_error("JSON nested too deep");
-        return true;
-    };
-    try {
-        auto json = Json::parse(*bytes, shallow, true);
-        if (json.is_object()) return json;
-    } catch (const std::exception&) {
-    }
-    return std::nullopt;
+    return bytes ? parse_object(*bytes) : std::nullopt;
 }
 
 /// R and S as OpenSSL wants them.
@@ -102,6 +92,21 @@ bool verifies(EVP_PKEY* key, std::string_view algorithm, std::string_view text, 
 }
 
 }  // namespace
+
+// Nesting is bounded: nlohmann's parser does not recurse, but destruction does.
+std::optional<Json> parse_object(std::string_view text) {
+    constexpr int kDepth = 8;
+    auto shallow = [](int depth, Json::parse_event_t, Json&) {
+        if (depth > kDepth) throw std::length_error("JSON nested too deep");
+        return true;
+    };
+    try {
+        auto json = Json::parse(text, shallow, true);
+        if (json.is_object()) return json;
+    } catch (const std::exception&) {
+    }
+    return std::nullopt;
+}
 
 Result<std::string> base64url_decode(std::string_view text) {
     if (text.find_first_of("+/=") != std::string_view::npos) return fail(Errc::invalid, "not base64url");
@@ -156,7 +161,16 @@ Result<JwtKeys> JwtKeys::parse(const TokenOptions& options, std::string_view pem
     return keys;
 }
 
-Result<> JwtKeys::add(std::shared_ptr<EVP_PKEY> key, const std::string& file) {
+Result<JwtKeys> JwtKeys::parse_jwks(const TokenOptions& options, std::string_view json) {
+    auto set = auth::parse_jwks(json);
+    if (!set) return pass_on(set);
+    JwtKeys keys(options);
+    for (auto& [id, key] : *set) (void)keys.add(std::move(key), "JWK Set", std::move(id));
+    if (keys.keys_.empty()) return fail(Errc::invalid, "the JWK Set holds no key that may be used");
+    return keys;
+}
+
+Result<> JwtKeys::add(std::shared_ptr<EVP_PKEY> key, const std::string& file, std::string id) {
     std::string algorithm;
     switch (EVP_PKEY_get_base_id(key.get())) {
         case EVP_PKEY_RSA:
@@ -178,7 +192,7 @@ Result<> JwtKeys::add(std::shared_ptr<EVP_PKEY> key, const std::string& file) {
     }
     if (std::ranges::find(options_.algorithms, algorithm) == options_.algorithms.end())
         return fail(Errc::invalid, fmt::format("{}: a key for {}, which the algorithms don't allow", file, algorithm));
-    keys_.push_back({std::move(algorithm), std::move(key)});
+    keys_.push_back({std::move(algorithm), std::move(key), std::move(id)});
     return {};
 }
 
@@ -202,6 +216,14 @@ Result<TokenHolder> JwtKeys::holder_of(std::string_view token, Timestamp now) co
     // A JWT without an expiry could never be taken back, because the issuer is not asked about it.
     if (!claims->contains("exp")) return denied("no expiry");
     return holder_by_claims(*claims, options_, now);
+}
+
+bool JwtKeys::has_key_of(std::string_view token) const {
+    auto parts = split(token);
+    auto header = parts ? object_of(parts->header) : std::nullopt;
+    auto id = header ? header->find("kid") : Json::iterator();
+    if (!header || id == header->end() || !id->is_string()) return false;
+    return std::ranges::find(keys_, id->get_ref<const std::string&>(), &Key::id) != keys_.end();
 }
 
 bool looks_like_jwt(std::string_view token) {

@@ -142,6 +142,18 @@ void add_settings(config::Keys& keys, TokenOptions& tokens) {
                "The same for a token with one of these in its `amr` (RFC 8176).");
     keys.duration("oauth.leeway", tokens.leeway, seconds(0), hours(1),
                   "By how much clocks may differ for `exp` and `nbf`. A JWT without `exp` is refused.");
+    keys.text(
+        "oauth.discovery", tokens.discovery,
+        "The issuer of OpenID Connect, `https://...` as `iss` has it: its configuration and keys are fetched from "
+        "it. `http://` only for an issuer on this machine.",
+        config::Empty::allowed, check_url);
+    keys.path("oauth.discovery_ca_file", tokens.discovery_ca_file,
+              "PEM file: whom to trust for its certificate. Empty: whom the system trusts.", config::Empty::allowed);
+    keys.duration("oauth.discovery_timeout", tokens.discovery_timeout, seconds(1), minutes(1),
+                  "For each of its two documents. Without known keys then: `-ERR [SYS/TEMP]`.");
+    keys.duration("oauth.discovery_refresh", tokens.discovery_refresh, seconds(10), days(30),
+                  "How long its keys are used before they are fetched again. A token that names another key has them "
+                  "fetched at once, but not twice in 10 seconds. While that fails, the known keys stay in use.");
     keys.text("oauth.configuration_url", tokens.configuration_url,
               "Told to clients whose token is no good, as `openid-configuration`.");
     keys.text("oauth.introspection_url", tokens.introspection_url,

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "auth/discovery.h"
 #include "auth/introspection.h"
 #include "auth/jwt.h"
 #include "auth/sasl.h"
@@ -72,19 +73,28 @@ std::string failure(std::string_view status, const TokenOptions& options) {
 
 class Verifier final : public TokenVerifier {
 public:
-    Verifier(std::optional<JwtKeys> keys, std::unique_ptr<Introspection> introspection, const Clock& clock)
-        : keys_(std::move(keys)), introspection_(std::move(introspection)), clock_(clock) {}
+    Verifier(std::optional<JwtKeys> keys, std::unique_ptr<Discovery> discovery,
+             std::unique_ptr<Introspection> introspection, const Clock& clock)
+        : keys_(std::move(keys)),
+          discovery_(std::move(discovery)),
+          introspection_(std::move(introspection)),
+          clock_(clock) {}
 
     Task<Result<TokenHolder>> holder_of(std::string token) override {
         // Where both are configured, a token of ours that is no JWT, or that no key fits, may still be its issuer's.
         Result<TokenHolder> found = fail(Errc::denied, "token: not a JWT");
         if (keys_ && (!introspection_ || looks_like_jwt(token))) found = keys_->holder_of(token, clock_.now());
+        if (!found && discovery_ && looks_like_jwt(token)) {
+            found = co_await discovery_->holder_of(token);
+            if (found || (found.error().code() != Errc::denied && !introspection_)) co_return found;
+        }
         if (!found && introspection_) co_return co_await introspection_->holder_of(std::move(token));
         co_return found;
     }
 
 private:
     std::optional<JwtKeys> keys_;
+    std::unique_ptr<Discovery> discovery_;
     std::unique_ptr<Introspection> introspection_;
     const Clock& clock_;
 };
@@ -126,13 +136,19 @@ Result<std::shared_ptr<TokenVerifier>> TokenVerifier::load(const TokenOptions& o
         if (!loaded) return pass_on(loaded);
         keys.emplace(std::move(*loaded));
     }
+    std::unique_ptr<Discovery> discovery;
+    if (!options.discovery.empty()) {
+        auto made = Discovery::load(options, clock);
+        if (!made) return pass_on(made);
+        discovery = std::move(*made);
+    }
     std::unique_ptr<Introspection> introspection;
     if (!options.introspection_url.empty()) {
         auto made = Introspection::load(options, clock);
         if (!made) return pass_on(made);
         introspection = std::move(*made);
     }
-    return std::make_shared<Verifier>(std::move(keys), std::move(introspection), clock);
+    return std::make_shared<Verifier>(std::move(keys), std::move(discovery), std::move(introspection), clock);
 }
 
 }  // namespace poplar::auth

@@ -1,6 +1,6 @@
 #pragma once
 // OAuth 2.0 bearer tokens: how clients bring them (RFC 7628, XOAUTH2), and who they stand for: JWTs checked here with
-// configured keys (jwt.h), others by asking their issuer (introspection.h).
+// configured keys (jwt.h) or those of their issuer (discovery.h), others by asking that (introspection.h).
 #include <chrono>
 #include <memory>
 #include <string>
@@ -36,9 +36,14 @@ struct TokenOptions {
     std::chrono::seconds cache_ttl{60};       ///< how long the answer about a good token is believed
     std::size_t cache_entries = 10'000;
 
+    std::string discovery;  ///< an issuer whose configuration and keys are fetched; empty: none
+    std::string discovery_ca_file;
+    std::chrono::seconds discovery_timeout{5};     ///< for each of the two documents
+    std::chrono::seconds discovery_refresh{3600};  ///< how long its keys are used before they are fetched again
+
     std::string configuration_url;  ///< `openid-configuration` in the answer to a bad token (RFC 7628 s3.2.2)
 
-    bool enabled() const { return !key_files.empty() || !introspection_url.empty(); }
+    bool enabled() const { return !key_files.empty() || !introspection_url.empty() || !discovery.empty(); }
 };
 
 /// A client's message.

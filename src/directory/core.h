@@ -94,6 +94,7 @@ struct Core {
     KnownByDomain<FactorPolicy> policies{};
     /// What bounds the mail of an account that has no limits of its own; null: nothing.
     KnownByDomain<std::shared_ptr<const Bounds>> bounds{};
+    OutsideDirectory* outside = nullptr;  ///< null: all accounts are our own
 
     /// To be called after a domain's record was changed, also after a failure, because nobody knows whether that was
     /// stored.
@@ -121,6 +122,15 @@ struct Core {
     std::optional<Account> account_at_hand(const mail::Address& address);
     /// By the whole address, then without its detail.
     Task<Result<std::optional<Match>>> match(mail::Address address);
+    /// The same, where mail is to go: an account of a domain that is kept outside counts only if it is there outside,
+    /// and is made here if it is new. Our own aliases go first. Errors: timed_out (the other directory is silent).
+    Task<Result<std::optional<Match>>> match_for_mail(mail::Address address);
+    bool is_outside(std::string_view domain) const;
+    /// The account of an address that is there outside: `own`, or a new one. Nothing if the domain is not ours.
+    Task<Result<std::optional<Account>>> seen_outside(mail::Address address, std::optional<Account> own);
+    /// The alias or account of this very address, the latter as match_for_mail().
+    Task<Result<std::optional<Entity>>> present(mail::Address address);
+    Task<Result<Account>> add_account(mail::Address name, Password password);
     /// An id whose partition was never written to, so that no account gets another's mail, even if the counter was lost
     /// by damage.
     Task<Result<AccountId>> new_account_id(Draft& draft);

@@ -40,6 +40,7 @@ void Draft::remove(const mail::Address& address, const Entity& entity) {
         batch.erase(account_id_key(account->id));
         batch.erase(familiar_peers_key(account->id));
         batch.erase(factors_key(account->id));
+        batch.erase(outside_key(account->id));
         for (auto& key : settings_keys(*account)) batch.erase(std::move(key));
         --counters.accounts;
     } else {
@@ -187,7 +188,8 @@ Task<Result<Domain>> Directory::add_domain(std::string name, std::string postmas
         if (target.domain != *canonical) {
             auto match = co_await core_->match(target);
             if (!match) co_return pass_on(match);
-            if (!*match) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            if (!*match && !core_->is_outside(target.domain))
+                co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
         }
         mail::Address from{std::string(kPostmaster), *canonical};
         draft.add(from, Alias{mail::to_string(from), {mail::to_string(target)}});
@@ -251,7 +253,8 @@ Task<Result<>> Directory::set_catch_all(std::string domain, std::string address)
             auto match = co_await core_->match(target);
             if (!match) co_return pass_on(match);
             (*record)->catch_all = mail::to_string(target);
-            if (!*match) co_return fail(Errc::not_found, "no account or alias " + (*record)->catch_all);
+            if (!*match && !core_->is_outside(target.domain))
+                co_return fail(Errc::not_found, "no account or alias " + (*record)->catch_all);
         }
         draft.batch.put(domain_key(*canonical), encode(**record));
         co_return Result<>();
@@ -261,31 +264,35 @@ Task<Result<>> Directory::set_catch_all(std::string domain, std::string address)
 
 // Accounts.
 
+Task<Result<Account>> Core::add_account(mail::Address name, Password password) {
+    auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
+        auto there = co_await entity(name);
+        if (!there) co_return pass_on(there);
+        if (*there) co_return fail(Errc::exists, mail::to_string(name) + " is there already");
+        auto ours = co_await domain(name.domain);
+        if (!ours) co_return pass_on(ours);
+        if (!*ours) co_return fail(Errc::not_found, "no domain " + name.domain);
+        auto id = co_await new_account_id(draft);
+        if (!id) co_return pass_on(id);
+        Account account{.id = *id,
+                        .address = mail::to_string(name),
+                        .password = password.hash,
+                        .credential_version = 1,
+                        .status = AccountStatus::enabled,
+                        .created = clock.now(),
+                        .scram_keys = password.scram_keys,
+                        .shared_secret = {}};
+        draft.add(name, account);
+        co_return account;
+    };
+    co_return co_await write<Account>(prepare);
+}
+
 Task<Result<Account>> Directory::add_account(std::string address, Password password) {
     auto name = core_->new_name(address);
     if (!name) co_return pass_on(name);
     if (auto good = Core::check_password(password); !good) co_return pass_on(good);
-    auto prepare = [&](Draft& draft) -> Task<Result<Account>> {
-        auto there = co_await core_->entity(*name);
-        if (!there) co_return pass_on(there);
-        if (*there) co_return fail(Errc::exists, mail::to_string(*name) + " is there already");
-        auto domain = co_await core_->domain(name->domain);
-        if (!domain) co_return pass_on(domain);
-        if (!*domain) co_return fail(Errc::not_found, "no domain " + name->domain);
-        auto id = co_await core_->new_account_id(draft);
-        if (!id) co_return pass_on(id);
-        Account account{.id = *id,
-                        .address = mail::to_string(*name),
-                        .password = password.hash,
-                        .credential_version = 1,
-                        .status = AccountStatus::enabled,
-                        .created = core_->clock.now(),
-                        .scram_keys = password.scram_keys,
-                        .shared_secret = {}};
-        draft.add(*name, account);
-        co_return account;
-    };
-    co_return co_await core_->write<Account>(prepare);
+    co_return co_await core_->add_account(std::move(*name), std::move(password));
 }
 
 Task<Result<Account>> Directory::find_account(std::string address) {
@@ -296,7 +303,8 @@ Task<Result<Account>> Directory::find_account(std::string address) {
 
 std::optional<Account> Directory::account_at_hand(std::string_view address) {
     auto name = core_->normalize(address);
-    return name ? core_->account_at_hand(*name) : std::nullopt;
+    if (!name || core_->is_outside(name->domain)) return std::nullopt;
+    return core_->account_at_hand(*name);
 }
 
 Task<Result<Account>> Directory::account(AccountId id) {
@@ -466,7 +474,9 @@ Task<Result<Alias>> Directory::add_alias(std::string address, std::vector<std::s
         for (const auto& target : to) {
             auto match = co_await core_->match(target);
             if (!match) co_return pass_on(match);
-            if (!*match) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            // Whether an account is there outside is asked when mail comes: it may be there tomorrow.
+            if (!*match && !core_->is_outside(target.domain))
+                co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
             alias.targets.push_back(mail::to_string(target));
         }
         draft.add(*name, alias);

@@ -17,6 +17,8 @@
 
 namespace poplar::directory {
 
+class OutsideDirectory;  // outside_directory.h
+
 using AccountId = engine::PartitionId;  ///< an account's partition; never reused
 
 /// The directory's own partition. Accounts' partitions follow kFirstAccount.
@@ -182,7 +184,8 @@ public:
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
     Task<Result<Account>> add_account(std::string address, Password password);
     Task<Result<Account>> find_account(std::string address);  ///< by its own address only, not an alias
-    /// find_account() for who can't wait: the account, if there is one and no disk has to be read for it.
+    /// find_for_login() for who can't wait: the account, if there is one here and no disk has to be read for it; never
+    /// one that another directory keeps.
     std::optional<Account> account_at_hand(std::string_view address);
     Task<Result<Account>> account(AccountId id);
     /// Accounts in order of domain and local part, at most `limit`, after the address `after` ("" from the start);
@@ -259,6 +262,25 @@ public:
     /// The address is free again at once; the caller has to purge the mail's partition. Aliases that lead here stay.
     /// One without another target is answered as an unknown user until the address is there again.
     Task<Result<Account>> remove_account(std::string address);
+
+    // Accounts of domains that another directory keeps. They have mail, devices and settings here, and no password;
+    // one is made when it is first named by mail or a login and is there outside. Our own passwords of such accounts
+    // count for nothing.
+    /// `outside` outlives this. To be called before anything else.
+    void consult(OutsideDirectory& outside);
+    /// The directory that keeps the domain of a canonical address; null: it is our own.
+    OutsideDirectory* outside_of(std::string_view address) const;
+    /// As find_account, for somebody who logs in. If the account is kept outside, it has the credential that its source
+    /// hands out; where that does not answer, and nothing may be believed, it is disabled. Errors: not_found (also if
+    /// it is gone outside).
+    Task<Result<Account>> find_for_login(std::string address);
+    /// What was heard from outside about an account, over a restart; "" is none. Addresses are passed over that have no
+    /// account.
+    struct KeptOutside {
+        std::string address, record;
+    };
+    Task<Result<std::string>> kept_outside(std::string address);
+    Task<Result<>> keep_outside(std::vector<KeptOutside> all);
 
     struct NewAccount {
         std::string address, password;

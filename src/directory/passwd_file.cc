@@ -42,6 +42,7 @@ Result<> read_other_fields(std::string_view line, std::span<const std::string> i
         line.remove_prefix(std::min(field.size() + 1, line.size()));
         std::string name(field.substr(0, field.find('=')));
         if (name.empty()) continue;
+        if (name == "allow_nets") entry.allow_nets = field.substr(std::min(name.size() + 1, field.size()));
         // Its value does not matter: Dovecot, too, only asks whether it is there.
         if (name == "nologin")
             entry.account.password.clear();
@@ -75,7 +76,7 @@ Result<std::optional<PasswdEntry>> parse_passwd_line(std::string_view line, std:
     if (!is_utf8(user) || !is_utf8(password))
         return fail(Errc::invalid, "passwd-file: the user name or the password is not UTF-8");
 
-    PasswdEntry entry{{std::string(user), {}}, {}};
+    PasswdEntry entry{{std::string(user), {}}, {}, {}};
     auto& account = entry.account;
     if (user.find('@') == std::string_view::npos) {
         if (default_domain.empty()) return fail(Errc::invalid, "passwd-file: a user name without a domain");

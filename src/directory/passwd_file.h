@@ -15,6 +15,7 @@ struct PasswdEntry {
     Directory::NewAccount account;
     /// Names of the fields that have a value and no meaning here.
     std::vector<std::string> unused;
+    std::optional<std::string> allow_nets = {};  ///< its value, for a caller that obeys it
 };
 
 /// Reads one line, with or without its line end; any bytes are allowed. Nothing for an empty line and a comment (`#`).

@@ -89,6 +89,7 @@ AccountId account_of_factors(std::string_view key) {
     in.raw(1);
     return AccountId(in.u64_key());
 }
+std::string outside_key(AccountId account) { return Encoder().raw("o").u64_key(account.value).bytes(); }
 std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
 std::string postmasters_prefix() { return "p"; }

@@ -10,6 +10,7 @@
 //   j <account id, 8 octets BE> <device, 4 octets BE>   what that device was used for
 //   k                             the server's secret
 //   m <account id, 8 octets BE>   what the account has for second factors
+//   o <account id, 8 octets BE>   what another directory said of the account (directory/outside/kept.h)
 //   p <domain>                    this domain has a postmaster; for "postmaster" without a domain
 //   s e <days, 4 octets BE> <account id, 8 octets BE>            the account has its own expire_days
 //   s l <2^32-1 - seconds, 4 octets BE> <account id, 8 octets BE>  the account has its own login_delay
@@ -53,6 +54,7 @@ std::uint32_t device_of(std::string_view key);  ///< of either
 std::string factors_key(AccountId account);
 std::string all_factors_prefix();
 AccountId account_of_factors(std::string_view key);
+std::string outside_key(AccountId account);
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);
 std::string postmasters_prefix();

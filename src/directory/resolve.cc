@@ -51,7 +51,8 @@ public:
             if (turn::over()) co_await turn::let_others();
             auto address = core_.normalize(target);
             if (!address) co_return pass_on(address);
-            auto match = co_await core_.match(std::move(*address));
+            asked_outside_ |= core_.is_outside(address->domain);
+            auto match = co_await core_.match_for_mail(std::move(*address));
             if (!match) co_return pass_on(match);
             if (!*match) continue;  // removed since
             auto further = (*match)->detail.empty() ? detail : std::move((*match)->detail);
@@ -61,6 +62,9 @@ public:
         on_the_way_[alias.address] = false;
         co_return Result<>();
     }
+
+    /// The answer may be another one soon.
+    bool asked_outside() const { return asked_outside_; }
 
     /// Has a detail only if it leads to one account, by a target with a detail.
     Resolution result() && {
@@ -88,6 +92,7 @@ private:
     std::unordered_map<std::string, bool> on_the_way_;  ///< aliases met; true while we are behind them
     bool met_disabled_ = false;
     bool endless_ = false;
+    bool asked_outside_ = false;
 };
 
 Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) {
@@ -102,7 +107,9 @@ Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) 
     auto address = alias.address;
     auto followed = co_await walk.follow(std::move(alias), {});
     if (!followed) co_return pass_on(followed);
+    const bool is_kept = !walk.asked_outside();
     auto led_to = std::make_shared<const Resolution>(std::move(walk).result());
+    if (!is_kept) co_return led_to;
     const auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId) +
                         led_to->bounds.size() * (sizeof(led_to->bounds[0]) + sizeof(Bounds));
     if (octets > core.expansions.longest()) co_return led_to;
@@ -159,7 +166,7 @@ Task<Result<Resolution>> resolve_postmaster(Core& core) {
     auto domain = co_await domain_with_postmaster(core);
     if (!domain) co_return pass_on(domain);
     if (domain->empty()) co_return nowhere(Resolution::Kind::unknown_user);
-    auto match = co_await core.match({std::string(kPostmaster), std::move(*domain)});
+    auto match = co_await core.match_for_mail({std::string(kPostmaster), std::move(*domain)});
     if (!match) co_return pass_on(match);
     if (!*match) co_return nowhere(Resolution::Kind::unknown_user);
     co_return co_await follow_match(core, std::move(**match), {});
@@ -175,7 +182,7 @@ Task<Result<Resolution>> resolve_in_domain(Core& core, mail::Address name) {
     if (!(*domain)->catch_all.empty()) {
         auto target = core.normalize((*domain)->catch_all);
         if (!target) co_return pass_on(target);
-        auto caught = co_await core.match(std::move(*target));
+        auto caught = co_await core.match_for_mail(std::move(*target));
         if (!caught) co_return pass_on(caught);
         if (*caught) {
             auto detail = std::move((*caught)->detail);
@@ -206,7 +213,7 @@ Task<Result<Resolution>> Directory::resolve(mail::Address address) {
     } else {
         auto name = core_->normalize(address);
         if (!name) co_return pass_on(name);
-        auto match = co_await core_->match(*name);
+        auto match = co_await core_->match_for_mail(*name);
         if (!match) co_return pass_on(match);
         std::string detail;
         if (*match && !(*match)->detail.empty())  // as the sender wrote it: a mailbox's name keeps its case

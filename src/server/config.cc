@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 
 #include "net/file_descriptor.h"
 #include "net/listener.h"
@@ -70,6 +71,19 @@ void check_listener(const Config& config, const ListenerSettings& listener, std:
         wrong("LMTP must not be served on port 25, which is SMTP's");
 }
 
+void check_directories(const Config& config, std::vector<std::string>& errors) {
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < config.directories.size(); ++i) {
+        const auto& one = config.directories[i];
+        auto wrong = [&](std::string_view what) {
+            errors.push_back(config.error_at("directory", fmt::format("number {}: {}", i + 1, what)));
+        };
+        if (auto what = directory::outside::check(one); !what.empty()) wrong(what);
+        for (const auto& domain : one.domains)
+            if (!seen.insert(domain).second) wrong(domain + " has a directory already");
+    }
+}
+
 // Rules about several keys.
 void check_together(const Config& config, std::vector<std::string>& errors) {
     const auto& tls = config.tls;
@@ -85,7 +99,7 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
     bool wants_tokens = !tokens.issuer.empty() || !tokens.audience.empty() || !tokens.scope.empty() ||
                         !tokens.configuration_url.empty() || !tokens.introspection_user.empty();
     if (wants_tokens && !tokens.enabled())
-        errors.push_back(config.error_at("oauth", "needs keys or introspection_url"));
+        errors.push_back(config.error_at("oauth", "needs keys, discovery or introspection_url"));
     if (tokens.enabled() && tokens.audience.empty())
         errors.push_back(config.error_at("oauth",
                                          "needs audience, the name that the issuer has for this service; "
@@ -95,6 +109,7 @@ void check_together(const Config& config, std::vector<std::string>& errors) {
             errors.push_back(
                 config.error_at("listen." + std::string(row.name), "needs a certificate: add a [tls] section"));
     for (const auto& listener : config.listeners) check_listener(config, listener, errors);
+    check_directories(config, errors);
     check_listeners(config, errors);
     // RFC 2033 s5
     for (const auto& where : config.listen.at("lmtp"))

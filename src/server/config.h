@@ -15,6 +15,7 @@
 #include "config/reader.h"
 #include "delivery/delivery.h"
 #include "directory/directory.h"
+#include "directory/outside/settings.h"
 #include "engine/local/local_engine.h"
 #include "mailstore/mail_store.h"
 #include "net/server.h"
@@ -67,7 +68,8 @@ struct Config {
     session::AllowPlaintext allow_plaintext = session::AllowPlaintext::loopback;
     auth::SaslOptions sasl;  ///< `hostname` is put in when the server starts
     directory::Options directory;
-    engine::local::Options engine;  ///< `directory` is set from data_dir
+    std::vector<directory::outside::Settings> directories;  ///< [[directory]]
+    engine::local::Options engine;                          ///< `directory` is set from data_dir
     mailstore::Options mailstore = [] {
         mailstore::Options options;
         options.default_mailboxes = {"Drafts:drafts", "Sent:sent", "Junk:junk", "Trash:trash"};

@@ -53,6 +53,8 @@ Findings check_files(const Config& config, std::optional<uid_t> server) {
     check_secret(config, "tls.private_key", config.tls.private_key, server, findings);
     check_secret(config, "oauth.introspection_secret_file", config.sasl.tokens.introspection_secret_file, server,
                  findings);
+    for (const auto& one : config.directories)
+        check_secret(config, "directory", one.bind_password_file, server, findings);
     return findings;
 }
 

@@ -16,10 +16,13 @@
 #include "api/activity.h"
 #include "api/server.h"
 #include "auth/open_sessions.h"
+#include "auth/password.h"
 #include "base/log.h"
 #include "base/steady.h"
 #include "base/version.h"
 #include "cli/exit_codes.h"
+#include "directory/outside/outside.h"
+#include "directory/outside/pam.h"
 #include "directory/removed.h"
 #include "directory/server_records.h"
 #include "http/session.h"
@@ -45,6 +48,7 @@ constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the l
 constexpr auto kDeviceUsesEvery = std::chrono::minutes(1);
 constexpr auto kActivityEvery = std::chrono::minutes(1);
 constexpr auto kLimitsEvery = std::chrono::minutes(1);
+constexpr auto kOutsideEvery = std::chrono::minutes(1);
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr auto kCutPatience = seconds(10);             // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
@@ -182,11 +186,64 @@ private:
     directory::ServerRecords& records_;
 };
 
+using Outside = directory::outside::Outside;
+
+/// Writes what other directories said, so that a restart while one is silent locks nobody out.
+class KeepOutside final : public jobs::Job {
+public:
+    explicit KeepOutside(Outside* outside) : outside_(outside) {}
+    std::string_view name() const override { return "other-directories"; }
+    Task<Result<>> round(jobs::Control&) override { co_return co_await flush(); }
+    Task<Result<>> flush() {
+        if (outside_ == nullptr) co_return Result<>();
+        auto kept = co_await outside_->flush();
+        if (!kept) log::warning("outside.not_kept", {{"reason", kept.error().detail()}});
+        co_return kept;
+    }
+    Task<> add_domains() {
+        if (outside_ == nullptr) co_return;
+        auto added = co_await outside_->add_domains();
+        if (!added) log::error("outside.domains_not_added", {{"reason", added.error().detail()}});
+    }
+
+private:
+    Outside* const outside_;
+};
+
+/// Null: there is none.
+std::unique_ptr<Outside> consult(directory::Directory& directory, std::vector<Outside::Part> parts,
+                                 const auth::Options& auth) {
+    if (parts.empty()) return nullptr;
+    Outside::Options options{
+        .matches = auth::matches, .hash_threads = auth.hash_threads, .hash_queue = auth.hash_queue};
+    auto outside = std::make_unique<Outside>(directory, system_clock(), std::move(parts), options);
+    directory.consult(*outside);
+    return outside;
+}
+
+/// What is read and forked with the rights of the user who starts the server becomes what is asked.
+Result<std::vector<Outside::Part>> make_parts(const Config& config,
+                                              const std::vector<directory::outside::Prepared>& all) {
+    std::vector<Outside::Part> parts;
+    for (const auto& one : all) {
+        auto source = directory::outside::make_source(one, config.directory.local_case);
+        if (!source) return fail(Errc::invalid, config.error_at("directory", source.error().detail()));
+        parts.push_back({one.settings, std::move(*source)});
+    }
+    return parts;
+}
+
+Result<std::vector<directory::outside::Prepared>> prepare_directories(const Config& config) {
+    auto prepared = directory::outside::prepare(config.directories);
+    if (!prepared) return fail(Errc::invalid, config.error_at("directory", prepared.error().detail()));
+    return prepared;
+}
+
 /// All that runs once sockets are bound and privileges are dropped. Members are destroyed in reverse: the engine last.
 class Server {
 public:
     Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,
-           std::shared_ptr<auth::TokenVerifier> tokens, std::size_t workers);
+           std::shared_ptr<auth::TokenVerifier> tokens, std::vector<Outside::Part> outside, std::size_t workers);
     void start(std::vector<BoundListener> listeners, net::Listener admin);
     void run();
 
@@ -211,6 +268,8 @@ private:
     std::unique_ptr<engine::local::LocalEngine> engine_;
     upkeep::StoreClock clock_;
     directory::Directory directory_;
+    std::unique_ptr<Outside> outside_;  ///< null: all accounts are our own
+    KeepOutside keep_outside_{outside_.get()};
     mailstore::MailStore store_;
     activity::Ledger ledger_;
     activity::Keeper keeper_;
@@ -246,11 +305,12 @@ private:
 };
 
 Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,
-               std::shared_ptr<auth::TokenVerifier> tokens, std::size_t workers)
+               std::shared_ptr<auth::TokenVerifier> tokens, std::vector<Outside::Part> outside, std::size_t workers)
     : config_(std::move(config)),
       engine_(std::move(engine)),
       clock_(*engine_, system_clock(), config_.believe_clock_after),
       directory_(*engine_, system_clock(), config_.directory),
+      outside_(consult(directory_, std::move(outside), config_.auth)),
       store_(*engine_, clock_, config_.mailstore),
       ledger_(*engine_, clock_, config_.activity),
       keeper_(ledger_, [this] { return clock_.to_forget_by(); }),
@@ -372,6 +432,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.second_factors().count_by(clock_.to_count_by());
     spawn(load_clock());
     spawn(keep_limits_.load());
+    spawn(keep_outside_.add_domains());
     spawn(announce());
     control_.run();
     control_.restart();
@@ -395,6 +456,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(clock_, {.every = kClockEvery});
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(keep_limits_, {.first = kLimitsEvery, .every = kLimitsEvery});
+    jobs_.add(keep_outside_, {.first = kOutsideEvery, .every = kOutsideEvery});
     jobs_.add(keeper_, {.first = kActivityEvery, .every = kActivityEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
@@ -459,8 +521,10 @@ Task<> Server::stop() {
         admin_.close_all();
         co_await admin_.idle(kAdminPatience);
     }
+    if (outside_) outside_->stop();
     co_await authenticator_.flush();
     co_await device_uses_.flush();
+    (void)co_await keep_outside_.flush();
     co_await ledger_.flush_all();
     if (auto kept = co_await authenticator_.keep_limits(server_records_, system_clock()); !kept)
         log::warning("auth.limits_not_kept", {{"reason", kept.error().detail()}});
@@ -588,6 +652,7 @@ Findings check_environment(const Config& config) {
     if (!tls) findings.errors.push_back(tls.error().detail());
     if (tls) std::ranges::move(tls_warnings(config, *tls), std::back_inserter(findings.warnings));
     if (auto tokens = load_tokens(config); !tokens) findings.errors.push_back(tokens.error().detail());
+    if (auto all = prepare_directories(config); !all) findings.errors.push_back(all.error().detail());
     return findings;
 }
 
@@ -614,6 +679,12 @@ int serve(Config config) {
     std::signal(SIGHUP, SIG_IGN);  // until the server is ready: a reload asked for too early must not end it
     umask(0077);                   // no other user may read mail
     keep_freed_memory();
+    // First of all: the PAM process shall know no secret and have no socket.
+    auto pam = directory::outside::start_pam(config.directories);
+    if (!pam) return refuse(pam.error(), 1);
+    auto prepared = prepare_directories(config);
+    if (!prepared) return refuse(prepared.error(), cli::kExitConfig);
+    for (std::size_t i = 0; i < pam->size(); ++i) (*prepared)[i].pam = std::move((*pam)[i]);
     auto tls = load_tls(config);
     if (!tls) return refuse(tls.error(), cli::kExitConfig);
     auto tokens = load_tokens(config);
@@ -654,7 +725,10 @@ int serve(Config config) {
     }
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
-    Server server(std::move(config), std::move(*engine), std::move(*tls), std::move(*tokens), workers);
+    auto outside = make_parts(config, *prepared);  // threads begin here, with the rights that the server keeps
+    if (!outside) return refuse(outside.error(), cli::kExitConfig);
+    Server server(std::move(config), std::move(*engine), std::move(*tls), std::move(*tokens), std::move(*outside),
+                  workers);
     server.start(std::move(*listeners), std::move(*admin));
     server.run();
     return 0;

@@ -4,6 +4,7 @@
 #include "activity/settings.h"
 #include "auth/settings.h"
 #include "delivery/settings.h"
+#include "directory/outside/settings.h"
 #include "directory/settings.h"
 #include "engine/local/settings.h"
 #include "mail/address.h"
@@ -145,6 +146,7 @@ std::vector<config::Key> keys_of(Config& config) {
     auth::add_settings(keys, config.sasl.tokens);
     activity::add_settings(keys, config.activity);
     directory::add_settings(keys, config.directory);
+    directory::outside::add_settings(keys, config.directories);
     mailstore::add_settings(keys, config.mailstore);
     add_upkeep(keys, config);
     engine::local::add_settings(keys, config.engine);

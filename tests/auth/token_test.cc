@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "auth/jwks.h"
 #include "auth/jwt.h"
 #include "auth/sasl.h"
 #include "tests/support/manual_clock.h"
@@ -78,6 +79,38 @@ public:
         std::string out(data, static_cast<std::size_t>(size));
         BIO_free(bio);
         return out;
+    }
+
+    /// As RFC 7517 writes its public half.
+    Json jwk(const std::string& id) const {
+        auto number = [&](const char* name) {
+            BIGNUM* value = nullptr;
+            EVP_PKEY_get_bn_param(key_.get(), name, &value);
+            std::string octets(static_cast<std::size_t>(BN_num_bytes(value)), '\0');
+            BN_bn2bin(value, reinterpret_cast<unsigned char*>(octets.data()));
+            BN_free(value);
+            return base64url(octets);
+        };
+        switch (EVP_PKEY_get_base_id(key_.get())) {
+            case EVP_PKEY_RSA: return {{"kty", "RSA"}, {"kid", id}, {"n", number("n")}, {"e", number("e")}};
+            case EVP_PKEY_EC: {
+                std::string point(65, '\0');
+                std::size_t size = 0;
+                EVP_PKEY_get_octet_string_param(key_.get(), "pub", reinterpret_cast<unsigned char*>(point.data()),
+                                                point.size(), &size);
+                return {{"kty", "EC"},
+                        {"crv", "P-256"},
+                        {"kid", id},
+                        {"x", base64url(std::string_view(point).substr(1, 32))},
+                        {"y", base64url(std::string_view(point).substr(33, 32))}};
+            }
+            default: {
+                std::string octets(32, '\0');
+                auto size = octets.size();
+                EVP_PKEY_get_raw_public_key(key_.get(), reinterpret_cast<unsigned char*>(octets.data()), &size);
+                return {{"kty", "OKP"}, {"crv", "Ed25519"}, {"kid", id}, {"x", base64url(octets)}};
+            }
+        }
     }
 
     std::string token(const std::string& algorithm, const Json& claims, const Json& more = Json::object()) const {
@@ -208,6 +241,51 @@ TEST_F(JwtTest, ChecksTheClaims) {
     EXPECT_EQ(outcome(with("scp", {"mail"})), good);
     options.account_claim = "upn";
     EXPECT_EQ(outcome(with("scope", "mail")), "token: no claim \"upn\"");
+}
+
+TEST_F(JwtTest, TakesTheKeysOfAKeySet) {
+    const Json set{{"keys", {rsa.jwk("r"), ec.jwk("e"), ed.jwk("d")}}};
+    auto keys = JwtKeys::parse_jwks(options, set.dump());
+    ASSERT_TRUE(keys);
+    EXPECT_EQ(keys->size(), 3u);
+    for (const auto& token : {rsa.token("RS256", claims()), ec.token("ES256", claims()), ed.token("EdDSA", claims())}) {
+        auto holder = keys->holder_of(token, now);
+        ASSERT_TRUE(holder) << holder.error().detail();
+        EXPECT_EQ(holder->name, "bob@example.org");
+        EXPECT_FALSE(keys->has_key_of(token)) << "it does not name its key";
+    }
+    EXPECT_TRUE(keys->has_key_of(ec.token("ES256", claims(), {{"kid", "e"}})));
+    EXPECT_FALSE(keys->has_key_of(ec.token("ES256", claims(), {{"kid", "new"}})));
+    EXPECT_FALSE(keys->has_key_of("no token"));
+}
+
+TEST_F(JwtTest, PassesOverKeysThatAreOfNoUse) {
+    auto encrypting = ec.jwk("x");
+    encrypting["use"] = "enc";
+    auto weak = Signer(EVP_RSA_gen(1024)).jwk("weak");
+    auto off_curve = ec.jwk("y");
+    off_curve["y"] = off_curve["x"];
+    auto cut = ed.jwk("z");
+    cut["x"] = "AAAA";
+    const Json useless{encrypting, weak, off_curve, cut, {{"kty", "oct"}, {"k", "AAAA"}}, 7, Json::object()};
+    EXPECT_FALSE(JwtKeys::parse_jwks(options, Json{{"keys", useless}}.dump()));
+    auto mixed = useless;
+    mixed.push_back(ed.jwk("good"));
+    auto keys = JwtKeys::parse_jwks(options, Json{{"keys", mixed}}.dump());
+    ASSERT_TRUE(keys);
+    EXPECT_EQ(keys->size(), 1u);
+    for (auto wrong : {"", "[]", "{}", R"({"keys": 1})", R"({"keys": []})", R"({"keys": [[[[[[[[[[]]]]]]]]]]})"})
+        EXPECT_FALSE(JwtKeys::parse_jwks(options, wrong)) << wrong;
+}
+
+TEST(IssuersConfiguration, IsTakenFromTheIssuerAlone) {
+    const std::string issuer = "https://id.example.org";
+    EXPECT_EQ(parse_discovery(R"({"issuer": "https://id.example.org", "jwks_uri": "https://x/keys"})", issuer),
+              "https://x/keys");
+    for (auto wrong : {"", "{}", R"({"issuer": "https://id.example.org"})", R"({"jwks_uri": "https://x/keys"})",
+                       R"({"issuer": "https://id.example.org/", "jwks_uri": "https://x/keys"})",
+                       R"({"issuer": "https://id.example.org", "jwks_uri": 7})"})
+        EXPECT_FALSE(parse_discovery(wrong, issuer)) << wrong;
 }
 
 TEST_F(JwtTest, TellsWhetherTheIssuerSawASecondFactor) {
