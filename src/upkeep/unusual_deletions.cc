@@ -28,7 +28,7 @@ Task<Result<bool>> UnusualDeletions::is_usual(activity::Deletion deletion) {
     auto entries = co_await ledger_.list(deletion.account, {.kinds = {activity::Kind::deleted}});
     if (!entries) co_return pass_on(entries);
     const auto network = network_key(deletion.origin.peer);
-    co_return std::ranges::any_of(*entries, [&](const activity::Entry& entry) {
+    co_return std::ranges::any_of(entries->entries, [&](const activity::Entry& entry) {
         if (entry.is_sum || entry.detail != activity::kMostOfIt || entry.last >= deletion.begun) return false;
         if (deletion.origin.device || entry.origin.device) return entry.origin.device == deletion.origin.device;
         return network_key(entry.origin.peer) == network;
