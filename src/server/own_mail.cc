@@ -51,7 +51,7 @@ std::string compose(const auth::NewSite& site, const std::string& hostname, cons
         fmt::arg("code", auth::grouped_code(site.code)));
 }
 
-/// The same for it.
+/// The same, about a deletion.
 std::string compose(const activity::Deletion& deletion, std::uint64_t kept_twice, const std::string& hostname,
                     const std::string& id) {
     const auto& origin = deletion.origin;
@@ -59,7 +59,7 @@ std::string compose(const activity::Deletion& deletion, std::uint64_t kept_twice
     const auto by = origin.device ? fmt::format("the device \"{}\" ({})", origin.device_name, device)
                                   : std::string("somebody with the account's own password");
     return fmt::format(
-        "Date: {now}\n"
+        "Date: {date}\n"
         "From: Mail server <postmaster@{domain}>\n"
         "To: <{address}>\n"
         "Message-ID: <{id}@{hostname}>\n"
@@ -86,7 +86,7 @@ std::string compose(const activity::Deletion& deletion, std::uint64_t kept_twice
         "    poplar activity {address}\n",
         fmt::arg("messages", deletion.messages), fmt::arg("before", deletion.before),
         fmt::arg("address", deletion.address), fmt::arg("by", by), fmt::arg("peer", origin.peer),
-        fmt::arg("now", mail::format_date(deletion.ended)), fmt::arg("date", mail::format_date(deletion.ended)),
+        fmt::arg("date", mail::format_date(deletion.ended)),
         fmt::arg("domain", deletion.address.substr(deletion.address.rfind('@') + 1)), fmt::arg("hostname", hostname),
         fmt::arg("id", id), fmt::arg("kept", kept_twice),
         fmt::arg("since", admin::time_text(deletion.begun)), fmt::arg("until", admin::time_text(deletion.ended)),

@@ -268,7 +268,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days, {},
           &ledger_),
-      unusual_deletions_(deletions_, ledger_, store_, system_clock(),
+      unusual_deletions_(deletions_, ledger_, store_, clock_,
                          [this](activity::Deletion deletion, std::uint64_t kept_twice) {
                              return deliver_unusual_deletion_mail(delivery_, config_.hostname, std::move(deletion),
                                                                   kept_twice);
