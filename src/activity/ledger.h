@@ -118,6 +118,7 @@ public:
               std::optional<Timestamp> begun = std::nullopt) {
         if (ledger_ != nullptr) ledger_->note(account_, kind, origin_, detail, messages, begun);
     }
+    const Origin& origin() const { return origin_; }
 
 private:
     Ledger* ledger_ = nullptr;

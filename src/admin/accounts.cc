@@ -45,6 +45,8 @@ api::Account described(const directory::Account& account) {
     describe(account.settings.second_factor, out);
     out.when_all_deleted = account.settings.keep_deleted ? "keep" : "remove";
     if (const auto& language = account.settings.language; !language.empty()) out.language = language;
+    if (const auto& keep = account.settings.retention)
+        out.retention = api::Seconds{static_cast<std::uint64_t>(keep->count())};
     return out;
 }
 
@@ -266,6 +268,10 @@ Result<> apply_others(const api::SetSettings& wanted, directory::AccountSettings
             settings.language = std::move(*language);
         }
     }
+    if (const auto& given = wanted.retention) {
+        settings.retention.reset();
+        if (*given) settings.retention = std::chrono::seconds((*given)->count);
+    }
     return {};
 }
 
@@ -281,6 +287,11 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
     };
     auto account = co_await context.directory.change_settings(wanted.address, change);
     if (!account) co_return explain(account.error(), Errc::not_found, fmt::format("no account {}", wanted.address));
+    if (wanted.retention) {  // housekeeping does it otherwise, and if this fails
+        auto keep = co_await context.directory.retention_of(*account);
+        if (!keep) co_return pass_on(keep);
+        if (auto kept = co_await context.mail.set_retention(account->id, *keep); !kept) co_return pass_on(kept);
+    }
     co_await announce_settings(context);
     auto reply = described(*account);
     const auto json = api::to_json(reply);
@@ -297,7 +308,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
                                      {"ways", api::dump(json["second_factor_ways"])},
                                      {"when_all_deleted", reply.when_all_deleted},
                                      {"sessions_ended", reply.sessions_ended.value_or(0)},
-                                     {"language", reply.language.value_or("default")}});
+                                     {"language", reply.language.value_or("default")},
+                                     {"retention", api::dump(json["retention"])}});
     co_return reply;
 }
 
@@ -328,7 +340,9 @@ Task<Result<api::AccountRemoval>> remove_account(Context& context, Caller, api::
     if (purge && wanted.address.starts_with("id:")) co_return co_await purge_removed(context, wanted.address);
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
-    auto kept = co_await context.removed.add(account->id, account->address);
+    auto keep = co_await context.directory.retention_of(*account);
+    if (!keep) co_return pass_on(keep);
+    auto kept = co_await context.removed.add(account->id, account->address, *keep);
     if (!kept) co_return pass_on(kept);
     auto removed = co_await context.directory.remove_account(wanted.address);
     if (!removed) co_return pass_on(removed);

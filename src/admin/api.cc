@@ -55,6 +55,11 @@ const std::vector<Section>& sections() {
          "mailbox of "
          "the\nserver's own that keeps mail for a postmaster whom nobody has named.",
          mail_rows()},
+        {"Deleted mail",
+         "Deleted messages are kept for a time, by whatever they were deleted (docs/using/deleted-mail.md). "
+         "`id:NUMBER` "
+         "and `postmaster` are good here, too.",
+         deleted_mail_rows()},
         {"Mailboxes", "A name stands in the path percent-encoded, its \"/\" too.", mailbox_rows()},
         {"The server", "", server_rows()},
     };

@@ -78,6 +78,32 @@ Task<api::Message> described(Context& context, mailstore::AccountId account, mai
     co_return out;
 }
 
+Task<Result<>> send_message(Context& context, mailstore::AccountId account, mailstore::StoredMessage message,
+                            std::string content_type, http::Stream& stream) {
+    auto reader = co_await context.mail.open(account, std::move(message));
+    if (!reader) co_return pass_on(reader);
+    if (auto whole = co_await (*reader)->verify(); !whole) co_return whole;
+    if (auto begun = co_await stream.begin(std::move(content_type)); !begun) co_return begun;
+    mail::WireDecoder decoder;
+    std::string plain;
+    for (;;) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) co_return pass_on(chunk);
+        if (chunk->empty()) co_return Result<>();
+        plain.clear();
+        decoder.decode(*chunk, plain);
+        if (plain.empty()) continue;
+        if (auto sent = co_await stream.write(plain); !sent) co_return sent;
+    }
+}
+
+Task<Result<mailstore::MailboxId>> mailbox_called(Context& context, mailstore::AccountId account, std::string name) {
+    if (name.empty()) co_return mailstore::kInbox;
+    auto found = co_await context.mail.mailbox(account, name);
+    if (!found) co_return explain(found.error(), Errc::not_found, fmt::format("no mailbox {}", name));
+    co_return found->id;
+}
+
 Task<Result<FoundMessage>> find_message(Context& context, mailstore::AccountId account, std::string id) {
     auto found = co_await context.mail.find(account, id);
     if (!found) co_return explain(found.error(), Errc::not_found, fmt::format("no message {}", id));

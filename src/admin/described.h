@@ -23,6 +23,13 @@ inline constexpr std::array<std::pair<mailstore::Flag, std::string_view>, 5> kFl
 Task<api::Message> described(Context& context, mailstore::AccountId account, mailstore::StoredMessage message,
                              bool headers);
 
+/// Sends a message as it was received; damage shows before the reply begins. Errors: the store's.
+Task<Result<>> send_message(Context& context, mailstore::AccountId account, mailstore::StoredMessage message,
+                            std::string content_type, http::Stream& stream);
+
+/// The mailbox of this name; "": INBOX. Errors: not_found, with a message for the caller.
+Task<Result<mailstore::MailboxId>> mailbox_called(Context& context, mailstore::AccountId account, std::string name);
+
 struct FoundMessage {
     mailstore::StoredMessage message;
     bool live = false;  ///< else it is deleted and still kept

@@ -225,6 +225,7 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
     auto since = wanted_view(wanted, device, context.directory);
     if (!since) co_return pass_on(since);
     device.own_view = since->has_value();
+    if (auto good = directory::check(device); !good) co_return pass_on(good);
     const auto mailboxes = mailboxes_of(device);
     // Before the device is there: what is delivered meanwhile is its own, too.
     if (*since) {
@@ -286,6 +287,8 @@ Task<Result<api::Device>> set_device(Context& context, Caller, api::SetDevice wa
         if (!mailboxes) co_return pass_on(mailboxes);
         device->mailboxes = std::move(*mailboxes);
     }
+    // Before it has views that nobody would open.
+    if (auto good = directory::check(*device); !good) co_return pass_on(good);
     const auto mailboxes = mailboxes_of(*device);
     std::erase_if(gone, [&](auto id) { return std::ranges::find(mailboxes, id) != mailboxes.end(); });
     if (wanted.mailbox && device->own_view) {

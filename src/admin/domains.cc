@@ -68,6 +68,11 @@ Task<Result<api::Domain>> set_domain(Context& context, Caller, api::SetDomain wa
         return {};
     };
     auto set = co_await context.directory.change_second_factor(wanted.name, change);
+    if (const auto& given = wanted.retention; set && given) {
+        std::optional<std::chrono::seconds> keep;
+        if (*given) keep = std::chrono::seconds((*given)->count);
+        set = co_await context.directory.set_retention(set->name, keep);
+    }
     if (!set) co_return explain(set.error(), Errc::not_found, fmt::format("no domain {}", wanted.name));
     auto reply = described(*set);
     const auto json = api::to_json(reply);
@@ -79,7 +84,8 @@ Task<Result<api::Domain>> set_domain(Context& context, Caller, api::SetDomain wa
     log::info("admin.domain_set", {{"domain", reply.name},
                                    {"second_factor", api::dump(json["second_factor"])},
                                    {"ways", api::dump(json["second_factor_ways"])},
-                                   {"sessions_ended", reply.sessions_ended.value_or(0)}});
+                                   {"sessions_ended", reply.sessions_ended.value_or(0)},
+                                   {"retention", api::dump(json["retention"])}});
     co_return reply;
 }
 

@@ -1,4 +1,4 @@
-// An account's mail: listing and showing, what was deleted, delivering.
+// An account's mail: listing and showing, deleting, delivering.
 #include "api/messages.h"
 
 #include <fmt/format.h>
@@ -34,14 +34,6 @@ Task<Result<Located>> locate(Context& context, std::string name, std::string id)
     co_return Located{*account, std::move(found->message)};
 }
 
-// Errors: not_found, with a message for the caller.
-Task<Result<mailstore::MailboxId>> mailbox_called(Context& context, directory::AccountId account, std::string name) {
-    if (name.empty()) co_return mailstore::kInbox;
-    auto found = co_await context.mail.mailbox(account, name);
-    if (!found) co_return explain(found.error(), Errc::not_found, fmt::format("no mailbox {}", name));
-    co_return found->id;
-}
-
 Task<Result<api::MessageList>> list_messages(Context& context, Caller, api::ListMessages wanted) {
     auto account = co_await mailbox(context, wanted.address);
     if (!account) co_return pass_on(account);
@@ -66,22 +58,8 @@ Task<Result<api::Message>> show_message(Context& context, Caller, api::ShowMessa
 Task<Result<>> fetch_message(Context& context, Caller, api::FetchMessage wanted, http::Stream& stream) {
     auto found = co_await locate(context, wanted.address, wanted.id);
     if (!found) co_return pass_on(found);
-    auto reader = co_await context.mail.open(found->account, found->message);
-    if (!reader) co_return pass_on(reader);
-    if (auto whole = co_await (*reader)->verify(); !whole) co_return whole;
-    auto begun = co_await stream.begin(std::string(api::FetchMessage::operation().content_type));
-    if (!begun) co_return begun;
-    mail::WireDecoder decoder;
-    std::string plain;
-    for (;;) {
-        auto chunk = co_await (*reader)->next();
-        if (!chunk) co_return pass_on(chunk);
-        if (chunk->empty()) co_return Result<>();
-        plain.clear();
-        decoder.decode(*chunk, plain);
-        if (plain.empty()) continue;
-        if (auto sent = co_await stream.write(plain); !sent) co_return sent;
-    }
+    const std::string type(api::FetchMessage::operation().content_type);
+    co_return co_await send_message(context, found->account, std::move(found->message), type, stream);
 }
 
 Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveMessage wanted) {
@@ -93,69 +71,6 @@ Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveM
     note(context, found->account, activity::Kind::deleted, "", 1, nullptr, begun);
     log::info("admin.message_removed", {{"account_id", found->account.value}, {"unique_id", wanted.id}});
     co_return api::Removal{wanted.id};
-}
-
-Task<Result<api::MessageList>> list_retained(Context& context, Caller, api::ListRetained wanted) {
-    auto account = co_await mailbox(context, wanted.address);
-    if (!account) co_return pass_on(account);
-    auto found = co_await context.mail.list_retained(*account, wanted.offset, wanted.limit);
-    if (!found) co_return pass_on(found);
-    api::MessageList list;
-    for (const auto& retained : *found) {
-        auto one = co_await described(context, *account, retained.message, wanted.headers);
-        one.deleted = time_text(retained.deleted);
-        one.expires = time_text(retained.expires);
-        one.reason = retained.reason;
-        list.messages.push_back(std::move(one));
-    }
-    co_return list;
-}
-
-Task<Result<api::Message>> restore_message(Context& context, Caller, api::RestoreMessage wanted) {
-    auto account = co_await mailbox(context, wanted.address);
-    if (!account) co_return pass_on(account);
-    // For the store, restoring a live message is done already. An operator who asks for it has the wrong message.
-    auto found = co_await find_message(context, *account, wanted.id);
-    if (found && found->live) co_return fail(Errc::exists, fmt::format("the message {} is not deleted", wanted.id));
-    auto restored = co_await context.mail.restore(*account, wanted.id);
-    if (!restored)
-        co_return explain(restored.error(), Errc::not_found, fmt::format("no deleted message {} is kept", wanted.id));
-    note(context, *account, activity::Kind::restored, "", 1);
-    log::info("admin.message_restored", {{"account_id", account->value}, {"unique_id", wanted.id}});
-    co_return co_await described(context, *account, *restored, false);
-}
-
-Task<Result<api::Restoration>> restore_messages(Context& context, Caller, api::RestoreMessages wanted) {
-    constexpr std::size_t kPage = 1000;
-    auto account = co_await mailbox(context, wanted.address);
-    if (!account) co_return pass_on(account);
-    const auto now = context.directory.in(std::chrono::seconds(0));
-    auto since = time_of(wanted.since, now);
-    if (!since) co_return pass_on(since);
-    auto until = wanted.until ? time_of(*wanted.until, now) : now;
-    if (!until) co_return pass_on(until);
-    const auto end = *until + std::chrono::seconds(1);  // times are told in whole seconds
-    std::vector<std::string> ids;
-    for (std::size_t offset = 0; ids.size() < api::RestoreMessages::kAtOnce; offset += kPage) {
-        auto page = co_await context.mail.list_retained(*account, offset, kPage);
-        if (!page) co_return pass_on(page);
-        for (const auto& one : *page)
-            if (one.deleted >= *since && one.deleted < end && ids.size() < api::RestoreMessages::kAtOnce)
-                ids.push_back(one.message.unique_id);
-        if (page->size() < kPage) break;
-    }
-    api::Restoration reply;
-    reply.more = ids.size() == api::RestoreMessages::kAtOnce;
-    for (const auto& id : ids) {
-        auto restored = co_await context.mail.restore(*account, id);
-        if (restored)
-            ++reply.restored;
-        else if (restored.error().code() != Errc::not_found)  // it may have gone for good meanwhile
-            co_return pass_on(restored);
-    }
-    if (reply.restored != 0) note(context, *account, activity::Kind::restored, "", reply.restored);
-    log::info("admin.messages_restored", {{"account_id", account->value}, {"messages", reply.restored}});
-    co_return reply;
 }
 
 // Where the message goes: to accounts. Errors: with a message for the caller.
@@ -229,10 +144,11 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
 
 const std::vector<Row>& mail_rows() {
     static const std::vector<Row> rows = {
-        row<api::ListMessages, list_messages>(),       row<api::ShowMessage, show_message>(),
-        row<api::FetchMessage, fetch_message>(),       row<api::RemoveMessage, remove_message>(),
-        row<api::ListRetained, list_retained>(),       row<api::RestoreMessage, restore_message>(),
-        row<api::RestoreMessages, restore_messages>(), row<api::Deliver, deliver>(),
+        row<api::ListMessages, list_messages>(),
+        row<api::ShowMessage, show_message>(),
+        row<api::FetchMessage, fetch_message>(),
+        row<api::RemoveMessage, remove_message>(),
+        row<api::Deliver, deliver>(),
     };
     return rows;
 }

@@ -78,6 +78,7 @@ const std::vector<Row>& second_factor_rows();
 const std::vector<Row>& alias_rows();
 const std::vector<Row>& mail_rows();
 const std::vector<Row>& quota_rows();
+const std::vector<Row>& deleted_mail_rows();
 const std::vector<Row>& mailbox_rows();
 const std::vector<Row>& server_rows();
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "activity/ledger.h"
 #include "admin/names.h"
 #include "admin/row.h"
@@ -14,6 +16,7 @@
 #include "auth/second_factor.h"
 #include "auth/totp.h"
 #include "base/log.h"
+#include "mail/address.h"
 
 namespace poplar::admin {
 
@@ -146,6 +149,63 @@ Task<Result<api::SiteList>> list_sites(Context& context, Caller, api::ListSites 
     co_return list;
 }
 
+constexpr auto kLearned = std::chrono::days(30);  // logins of so long ago count
+constexpr std::size_t kLearnedLogins = 100'000;   // entries of an account's ledger
+constexpr std::size_t kLearnedAtOnce = 500;       // accounts
+
+/// A device's password needs no approval, and from a summed-up entry no place can be told.
+Task<Result<std::size_t>> learn_sites_of(Context& context, directory::AccountId account) {
+    activity::Ledger::Wanted wanted;
+    wanted.since = context.ledger.now() - kLearned;
+    wanted.kinds = {activity::Kind::login};
+    wanted.limit = kLearnedLogins;
+    auto entries = co_await context.ledger.list(account, std::move(wanted));
+    if (!entries) co_return pass_on(entries);
+    std::vector<auth::SecondFactors::PastLogin> logins;
+    for (const auto& entry : entries->entries) {
+        if (entry.is_sum || entry.origin.device || entry.origin.peer.empty()) continue;
+        const auto service = auth::service_of(entry.origin.protocol);
+        if (service) logins.push_back({entry.origin.peer, *service, entry.last});
+    }
+    auto learned = co_await context.auth.second_factors().learn(account, std::move(logins));
+    if (!learned) co_return pass_on(learned);
+    if (*learned != 0) note(context, account, activity::Kind::credential, fmt::format("sites learned: {}", *learned));
+    co_return learned;
+}
+
+Task<Result<api::LearnedSites>> learn_sites(Context& context, Caller, api::LearnSites wanted) {
+    if (wanted.address.has_value() == wanted.domain.has_value())
+        co_return fail(Errc::invalid, "give one of \"address\" and \"domain\"");
+    api::LearnedSites reply;
+    std::vector<directory::Account> accounts;
+    if (wanted.address) {
+        auto account = co_await find_account(context, *wanted.address);
+        if (!account) co_return pass_on(account);
+        accounts.push_back(std::move(*account));
+    } else {
+        auto domains = co_await context.directory.domains();
+        if (!domains) co_return pass_on(domains);
+        const auto name = mail::canonical_domain(*wanted.domain).value_or("");
+        if (std::ranges::find(*domains, name, &directory::Domain::name) == domains->end())
+            co_return fail(Errc::not_found, fmt::format("no domain {}", *wanted.domain));
+        auto page = co_await context.directory.accounts(name, wanted.after.value_or(""), kLearnedAtOnce);
+        if (!page) co_return pass_on(page);
+        accounts = std::move(*page);
+        if (accounts.size() == kLearnedAtOnce) reply.next = accounts.back().address;
+    }
+    for (const auto& account : accounts) {
+        auto learned = co_await learn_sites_of(context, account.id);
+        if (!learned) co_return pass_on(learned);
+        ++reply.accounts;
+        reply.sites += *learned;
+    }
+    log::info("admin.sites_learned", {{"account", wanted.address.value_or("")},
+                                      {"domain", wanted.domain.value_or("")},
+                                      {"accounts", reply.accounts},
+                                      {"sites", reply.sites}});
+    co_return reply;
+}
+
 Task<Result<Site>> decide(Context& context, const directory::Account& account, std::uint64_t id, Site::Kind decision) {
     const auto known = static_cast<std::uint32_t>(id);
     auto missing = fmt::format("{} has no site {}", account.address, id);
@@ -184,7 +244,7 @@ const std::vector<Row>& second_factor_rows() {
         row<api::EnrollTotp, enroll>(),    row<api::ConfirmTotp, confirm>(),
         row<api::RemoveTotp, remove>(),    row<api::MakeRecoveryCodes, make_codes>(),
         row<api::ListSites, list_sites>(), row<api::AcceptSite, accept>(),
-        row<api::DenySite, deny>(),
+        row<api::DenySite, deny>(),        row<api::LearnSites, learn_sites>(),
     };
     return rows;
 }

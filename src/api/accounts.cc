@@ -53,6 +53,7 @@ const Shape& Account::shape() {
                                            "A message that all have deleted by POP3: `remove`: it leaves its mailbox; "
                                            "`keep`: it stays there, and POP3 does not show it any more"),
          field<&Account::language>("language", "Of mail that the server writes to it; null: English"),
+         field<&Account::retention>("retention", "How long its deleted mail is kept; null: as its domain has it"),
          field<&Account::messages>("messages", "How many it has; when one account is shown"),
          field<&Account::octets>("octets", "Of those messages"),
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
@@ -189,7 +190,8 @@ const Operation& SetSettings::operation() {
                   .called("FATE"),
               field<&SetSettings::language>(
                   "language", "Of mail that the server writes to it: en, de, es, fr, it or ja; default: en")
-                  .called("TAG")}},
+                  .called("TAG"),
+              field<&SetSettings::retention>("retention", kRetention).called("TIME").up_to(kMostRetention)}},
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),

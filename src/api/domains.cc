@@ -19,7 +19,10 @@ const Shape& Domain::shape() {
                                        "Of accounts that have no setting of their own; null: they need none"),
          field<&Domain::second_factor_ways>("second_factor_ways", "What counts as one, if the domain has a setting"),
          field<&Domain::sessions_ended>("sessions_ended",
-                                        "When the setting was changed: those that it does not let in")}};
+                                        "When the setting was changed: those that it does not let in"),
+         field<&Domain::retention>("retention",
+                                   "How long deleted mail of accounts without a setting of their own is kept; null: "
+                                   "as the configuration has it (`storage.retention`)")}};
     return shape;
 }
 
@@ -103,11 +106,14 @@ const Operation& SetDomain::operation() {
                   "second_factor",
                   "none; optional: an account with an authenticator needs a second factor; required; default: none")
                   .called("WHEN"),
-              field<&SetDomain::second_factor_ways>("second_factor_ways", kFactorWays).called("WAY").up_to(4)}},
+              field<&SetDomain::second_factor_ways>("second_factor_ways", kFactorWays).called("WAY").up_to(4),
+              field<&SetDomain::retention>("retention", kRetention).called("TIME").up_to(kMostRetention)}},
         .method = Method::put,
         .route = "/v1/domains/{name}/settings",
         .reply = &Domain::shape(),
-        .answer = "What is not named stays. Sessions that it does not let in are ended."};
+        .answer =
+            "What is not named stays. Sessions that a new second factor does not let in are ended; a retention holds from "
+            "the next round of housekeeping."};
     return operation;
 }
 

@@ -11,6 +11,7 @@ struct Domain {
     Nullable<SecondFactor> second_factor;
     std::vector<FactorWay> second_factor_ways;
     std::optional<std::uint64_t> sessions_ended;
+    Nullable<Seconds> retention;
     static const Shape& shape();
 };
 
@@ -58,6 +59,7 @@ struct SetDomain {
     std::string name;
     std::optional<Nullable<SecondFactor>> second_factor;
     std::optional<std::vector<FactorWay>> second_factor_ways;
+    std::optional<Nullable<Seconds>> retention;
     using Reply = Domain;
     static const Operation& operation();
 };

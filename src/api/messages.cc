@@ -28,7 +28,9 @@ const Shape& Message::shape() {
          field<&Message::error>("error", "A code, if the message can't be read"),
          field<&Message::deleted>("deleted", "When, of one that was deleted"),
          field<&Message::expires>("expires", "When it goes for good"),
-         field<&Message::reason>("reason", "What deleted it")}};
+         field<&Message::reason>("reason", "By which means it was deleted: `pop3`, `admin`, `expire`, ..."),
+         field<&Message::deleted_by>("deleted_by", "By whom, in words for people"),
+         field<&Message::devices>("devices", "The ids of the devices that deleted it by POP3")}};
     return shape;
 }
 
@@ -104,6 +106,18 @@ const Operation& ListRetained::operation() {
     return operation;
 }
 
+const Operation& FetchRetained::operation() {
+    static const Operation operation{
+        .request = {"FetchRetained",
+                    "Print one deleted message that is still kept, as it was received",
+                    {field<&FetchRetained::address>("address", kAccount), field<&FetchRetained::id>("id", kId)}},
+        .method = Method::get,
+        .route = "/v1/accounts/{address}/retained/{id}/content",
+        .content_type = "message/rfc822",
+        .answer = "As `/messages/{id}/content`; 404 if it is not deleted."};
+    return operation;
+}
+
 const Operation& RestoreMessage::operation() {
     static const Operation operation{
         .request = {"RestoreMessage",
@@ -117,25 +131,51 @@ const Operation& RestoreMessage::operation() {
 }
 
 const Shape& Restoration::shape() {
-    static const Shape shape{"Restoration",
-                             "",
-                             {field<&Restoration::restored>("restored", "How many messages are back"),
-                              field<&Restoration::more>("more", "There may be more: ask again")}};
+    static const Shape shape{
+        "Restoration",
+        "",
+        {field<&Restoration::restored>("restored", "How many messages are back, or would be"),
+         field<&Restoration::octets>("octets", "Of those"),
+         field<&Restoration::already>("already", "Of `ids`: not deleted, or back already"),
+         field<&Restoration::missing>("missing", "Of `ids`: not kept any more, or never there"),
+         field<&Restoration::more>("more", "There may be more: ask again"),
+         field<&Restoration::messages>("messages", "With `dry_run`: the first 1,000 of those that would be back")}};
     return shape;
 }
 
 const Operation& RestoreMessages::operation() {
     static const Operation operation{
-        .request = {"RestoreMessages",
-                    "Put back what was deleted in some time, as the account's activity tells it",
-                    {field<&RestoreMessages::address>("address", kAccount),
-                     field<&RestoreMessages::since>("since",
-                                                    "A time like 2026-11-22T03:05:09Z, or 7d for the last 7 days"),
-                     field<&RestoreMessages::until>("until", "The same; now if it is not said")}},
+        .request =
+            {"RestoreMessages",
+             "Put deleted mail back where it was; of the options below, all that are given have to fit a message",
+             {field<&RestoreMessages::address>("address", kAccount),
+              field<&RestoreMessages::ids>("ids", "These messages, by their unique-ids")
+                  .called("ID")
+                  .positional()
+                  .up_to(RestoreMessages::kAtOnce),
+              field<&RestoreMessages::since>(
+                  "since", "Deleted since then: a time like 2026-11-22T03:05:09Z, or 7d for the last 7 days")
+                  .called("TIME"),
+              field<&RestoreMessages::until>("until", "Deleted not later than then; now if it is not said")
+                  .called("TIME"),
+              field<&RestoreMessages::device>(
+                  "device",
+                  "Deleted by this device: its id, also of one that was revoked, or its name; none: by the account's "
+                  "own password")
+                  .called("DEVICE"),
+              field<&RestoreMessages::mailbox>("mailbox", "Deleted from this mailbox").called("NAME"),
+              field<&RestoreMessages::subject>("subject", "This text is in their Subject; capitals do not matter")
+                  .called("TEXT"),
+              field<&RestoreMessages::from_header>("from_header", "This text is in their From; the same")
+                  .called("TEXT"),
+              field<&RestoreMessages::all>("all", "All that is kept"),
+              field<&RestoreMessages::to>("to", "Into this mailbox in place of the one that they were in")
+                  .called("NAME"),
+              field<&RestoreMessages::dry_run>("dry_run", "Only list what would be back")}},
         .method = Method::post,
         .route = "/v1/accounts/{address}/retained/restore",
         .reply = &Restoration::shape(),
-        .answer = "At most 1,000 at a time."};
+        .answer = "At most 1,000 at a time. One that is back already counts as done, so it may be asked for again."};
     return operation;
 }
 

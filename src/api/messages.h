@@ -11,7 +11,8 @@ struct Message {
     std::string received;
     std::uint64_t mailbox = 1, uid = 0;
     std::vector<std::string> flags;
-    std::optional<std::string> from, subject, date, error, deleted, expires, reason;
+    std::optional<std::string> from, subject, date, error, deleted, expires, reason, deleted_by;
+    std::optional<std::vector<std::string>> devices;
     static const Shape& shape();
 };
 
@@ -55,6 +56,12 @@ struct ListRetained {
     static const Operation& operation();
 };
 
+/// The reply is the message itself.
+struct FetchRetained {
+    std::string address, id;
+    static const Operation& operation();
+};
+
 struct RestoreMessage {
     std::string address, id;
     using Reply = Message;
@@ -62,15 +69,19 @@ struct RestoreMessage {
 };
 
 struct Restoration {
-    std::uint64_t restored = 0;
+    std::uint64_t restored = 0, octets = 0, already = 0;
     bool more = false;
+    std::vector<std::string> missing;
+    std::vector<Message> messages;
     static const Shape& shape();
 };
 
 struct RestoreMessages {
     static constexpr std::size_t kAtOnce = 1000;
-    std::string address, since;
-    std::optional<std::string> until;
+    std::string address;
+    std::optional<std::vector<std::string>> ids;
+    std::optional<std::string> since, until, device, mailbox, subject, from_header, to;
+    std::optional<Yes> all, dry_run;
     using Reply = Restoration;
     static const Operation& operation();
 };

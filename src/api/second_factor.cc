@@ -147,6 +147,36 @@ const Operation& ListSites::operation() {
     return operation;
 }
 
+const Shape& LearnedSites::shape() {
+    static const Shape shape{
+        "LearnedSites",
+        "",
+        {field<&LearnedSites::accounts>("accounts", "That were looked at"),
+         field<&LearnedSites::sites>("sites", "That are accepted from now on, or longer than before"),
+         field<&LearnedSites::next>("next",
+                                    "Of a domain with many accounts: ask again with this as `after`; empty: "
+                                    "that was all")}};
+    return shape;
+}
+
+const Operation& LearnSites::operation() {
+    static const Operation operation{
+        .request =
+            {"LearnSites",
+             "Accept the networks that an account, or all of a domain, logged in from by its own password within the "
+             "last 30 days, so that asking for approval from now on surprises nobody",
+             {field<&LearnSites::address>("address", kAddress).positional(),
+              field<&LearnSites::domain>("domain", "All accounts of this domain").called("NAME"),
+              field<&LearnSites::after>("after", "Only those behind this address").hidden()}},
+        .method = Method::post,
+        .route = "/v1/sites/learn",
+        .reply = &LearnedSites::shape(),
+        .answer =
+            "Just one of `address` and `domain`. Each is accepted for auth.accepted_site from its last login on. A "
+            "network that was denied stays so."};
+    return operation;
+}
+
 const Operation& AcceptSite::operation() {
     static const Operation operation{
         .request =

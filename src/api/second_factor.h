@@ -11,6 +11,12 @@ inline constexpr std::string_view kFactorWays =
     "domain "
     "has, else totp, device, certificate";
 
+/// Of accounts and domains alike.
+inline constexpr std::string_view kRetention =
+    "How long deleted mail is kept (storage.retention), as in 60d; 0s: not at all; default. What was deleted before is "
+    "kept so long, too";
+inline constexpr std::uint64_t kMostRetention = 36'500ull * 24 * 3600;
+
 // For the files that describe structs with these.
 template <>
 const Type& type_of<SecondFactor>();
@@ -82,6 +88,18 @@ struct SiteList {
 struct ListSites {
     std::string address;
     using Reply = SiteList;
+    static const Operation& operation();
+};
+
+struct LearnedSites {
+    std::uint64_t accounts = 0, sites = 0;
+    std::string next;
+    static const Shape& shape();
+};
+
+struct LearnSites {
+    std::optional<std::string> address, domain, after;
+    using Reply = LearnedSites;
     static const Operation& operation();
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "activity/ledger.h"
+#include "activity/mass_deletions.h"
 #include "auth/authenticator.h"
 #include "auth/device_uses.h"
 #include "auth/open_sessions.h"
@@ -47,9 +48,10 @@ struct Access {
     std::string address;  ///< the account's
     Proof credential = Proof::password;
     Rights rights;
-    std::unique_ptr<DeviceInUse> device;  ///< null: a credential of the account's own
-    OpenSessions::Entry place;            ///< in the list of sessions
-    activity::Visit visit;                ///< in the account's ledger
+    std::unique_ptr<DeviceInUse> device;           ///< null: a credential of the account's own
+    OpenSessions::Entry place;                     ///< in the list of sessions
+    activity::Visit visit;                         ///< in the account's ledger
+    activity::MassDeletions* deletions = nullptr;  ///< counts them; null: nobody does
 
     /// Whether this session may delete mail. The device's password may be for reading only.
     bool may_delete() const { return !device || !device->device.read_only; }
@@ -60,10 +62,28 @@ struct Access {
         if (device) device->use.add(messages, 0);
         visit.note(activity::Kind::fetched, "", messages);
     }
-    /// `begun`: before the first was deleted. `detail`: where, if not in the mailbox itself.
-    void note_deleted(std::uint64_t messages, Timestamp begun, std::string_view detail) {
-        if (device) device->use.add(0, messages);
-        visit.note(activity::Kind::deleted, detail, messages, begun);
+    struct Deleted {
+        std::uint64_t messages = 0;
+        Timestamp begun{};          ///< before the first was deleted
+        std::uint32_t mailbox = 0;  ///< as activity::Deletion has it
+        std::uint64_t before = 0;   ///< messages that were there before
+        bool hidden = false;        ///< others see them still
+    };
+    void note_deleted(const Deleted& deleted) {
+        if (device) device->use.add(0, deleted.messages);
+        std::string_view detail = deleted.hidden ? "in its own view" : "";
+        if (!deleted.hidden && deletions != nullptr) {
+            const bool most = deletions->note({.account = account,
+                                               .address = address,
+                                               .origin = visit.origin(),
+                                               .mailbox = deleted.mailbox,
+                                               .messages = deleted.messages,
+                                               .before = deleted.before,
+                                               .begun = deleted.begun,
+                                               .ended = visit.now()});
+            if (most) detail = activity::kMostOfIt;
+        }
+        visit.note(activity::Kind::deleted, detail, deleted.messages, deleted.begun);
     }
 };
 

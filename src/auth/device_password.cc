@@ -31,6 +31,17 @@ std::string to_text(DeviceId device) {
     return out;
 }
 
+std::optional<DeviceId> device_of_text(std::string_view text) {
+    if (text.size() != kIdSymbols) return std::nullopt;
+    DeviceId device = 0;
+    for (char c : text) {
+        const auto value = symbol_of(c);
+        if (!value) return std::nullopt;
+        device = device << 5 | *value;
+    }
+    return device;
+}
+
 DevicePassword make_device_password(DeviceId device) {
     std::array<unsigned char, kSecretSymbols> octets;
     random_bytes(octets.data(), octets.size());

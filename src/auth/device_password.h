@@ -20,6 +20,8 @@ struct DevicePassword {
 
 /// The four symbols that name it.
 std::string to_text(DeviceId device);
+/// Reads what to_text() made, in either case. Nothing: it is no such text.
+std::optional<DeviceId> device_of_text(std::string_view text);
 
 /// A new one for this device.
 DevicePassword make_device_password(DeviceId device);

@@ -16,6 +16,13 @@ std::string_view to_string(directory::Service service) {
     return "";
 }
 
+std::optional<directory::Service> service_of(std::string_view word) {
+    using directory::Service;
+    for (auto service : {Service::pop3, Service::imap, Service::submission, Service::sieve})
+        if (to_string(service) == word) return service;
+    return std::nullopt;
+}
+
 void DeviceUses::Session::swap(Session& other) noexcept {
     std::swap(uses_, other.uses_);
     std::swap(account_, other.account_);

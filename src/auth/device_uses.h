@@ -15,6 +15,7 @@
 namespace poplar::auth {
 
 std::string_view to_string(directory::Service service);
+std::optional<directory::Service> service_of(std::string_view word);
 
 /// Functions may be called from any thread; must outlive its sessions.
 class DeviceUses {

@@ -1,6 +1,8 @@
 // What people ask of second factors and decide about them: sites, and accounts whose codes are not looked at.
 #include <algorithm>
+#include <map>
 
+#include "auth/authenticator.h"
 #include "auth/factor_rules.h"
 #include "auth/second_factor.h"
 
@@ -28,6 +30,38 @@ Task<Result<Site>> SecondFactors::decide(directory::AccountId account, std::uint
     auto changed = co_await directory_.change_factors(account, std::nullopt, decide);
     if (!changed) co_return pass_on(changed);
     co_return decided;
+}
+
+Task<Result<std::size_t>> SecondFactors::learn(directory::AccountId account, std::vector<PastLogin> logins) {
+    std::ranges::sort(logins, {}, &PastLogin::time);
+    std::size_t learned = 0;
+    auto accept = [&](Factors& factors, Timestamp) -> Result<> {
+        const auto time = now();
+        mend(factors, time);
+        learned = 0;
+        std::map<std::string, const PastLogin*> latest;
+        for (const auto& login : logins)
+            if (login.time + options_.accepted > time) latest[site_of(login.peer)] = &login;
+        std::vector<const PastLogin*> in_order;  // where there are too many, put() drops the earliest
+        for (const auto& [network, login] : latest) in_order.push_back(login);
+        std::ranges::sort(in_order, {}, &PastLogin::time);
+        for (const auto* login : in_order) {
+            const auto network = site_of(login->peer);
+            const auto until = std::min(login->time, time) + options_.accepted;
+            if (find(factors, Site::Kind::denied, network, time) != nullptr) continue;
+            const auto* known = find(factors, Site::Kind::accepted, network, time);
+            if (known != nullptr && known->until >= until) continue;
+            Claim claim;
+            claim.peer = login->peer;
+            claim.service = login->service;
+            put(factors, Site::Kind::accepted, claim, time).until = until;
+            ++learned;
+        }
+        return {};
+    };
+    auto changed = co_await directory_.change_factors(account, std::nullopt, accept);
+    if (!changed) co_return pass_on(changed);
+    co_return learned;
 }
 
 std::vector<Site> SecondFactors::open_sites(Factors factors) const {

@@ -106,6 +106,17 @@ public:
     /// Forgets an account's wrong codes. Returns whether they were too many. Errors: the directory's.
     Task<Result<bool>> release(const directory::Account& account);
 
+    /// A login that was let in by the account's own password before sites were asked for.
+    struct PastLogin {
+        std::string peer;
+        directory::Service service{};
+        Timestamp time{};
+    };
+    /// Accepts the sites of these logins, each for as long as if it had been accepted by then; of more than there may
+    /// be, those of the latest. One that is denied stays so. Returns how many were not accepted so long. Errors: the
+    /// directory's.
+    Task<Result<std::size_t>> learn(directory::AccountId account, std::vector<PastLogin> logins);
+
 private:
     Task<Result<Verdict>> judge_password(const directory::Account& account, const Claim& claim,
                                          directory::FactorPolicy policy, directory::Factors factors,

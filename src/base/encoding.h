@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
+
 namespace poplar {
 
 /// Builds the bytes of a record: fixed integers little-endian, varints as in LEB128, strings behind their length.
@@ -66,6 +68,12 @@ private:
     std::string_view in_;
     bool ok_ = true;
 };
+
+/// A time in a record: milliseconds since 1970, UTC. Both ways it is the same 64 bits, also before 1970.
+constexpr std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+constexpr Timestamp timestamp(std::uint64_t millis) {
+    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(millis)));
+}
 
 /// Makes small numbers of small ones of either sign, for a varint: 0, -1, 1, -2 become 0, 1, 2, 3.
 constexpr std::uint64_t zigzag(std::int64_t value) {

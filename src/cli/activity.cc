@@ -47,16 +47,24 @@ std::string restore_hint(const std::string& address, const std::vector<api::Acti
             (largest == nullptr || entry.messages >= largest->messages))
             largest = &entry;
     if (largest == nullptr) return {};
-    const auto restore =
-        fmt::format("  poplar mail restore {} --since {} --until {}\n", address, largest->first, largest->last);
+    // What an administrator or the server itself deleted has no device.
+    std::string device;
+    if (largest->device)
+        device = " --device " + *largest->device;
+    else if (largest->protocol == "pop3")
+        device = " --device none";
+    const auto by = largest->device               ? largest->device_name.value_or(*largest->device)
+                    : largest->protocol == "pop3" ? "the account's own password"
+                                                  : largest->protocol;
+    const auto restore = fmt::format("  poplar mail restore {} --since {} --until {}{}\n", address, largest->first,
+                                     largest->last, device);
     if (largest->sum)
         return fmt::format(
             "\nThe most was deleted from so many places that the ledger can't tell them apart: {} in all. Deleted mail "
             "is kept for a time; to bring back all that was deleted in that time:\n{}",
             largest->messages, restore);
     return fmt::format("\nThe largest deletion: {} by {}. Deleted mail is kept for a time; to bring this back:\n{}",
-                       largest->messages, largest->device ? *largest->device_name : "the account itself, or the server",
-                       restore);
+                       largest->messages, by, restore);
 }
 
 int show_activity(const Cli& cli, api::ListActivity asked, bool follow) {

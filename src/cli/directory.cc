@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "api/domains.h"
+#include "base/units.h"
 #include "cli/factor_words.h"
 #include "cli/program.h"
 #include "cli/table.h"
@@ -37,8 +38,10 @@ void show_catch_all(const api::SetCatchAll&, const api::CatchAll& set) {
 }
 
 void show_set_domain(const api::SetDomain&, const api::Domain& domain) {
-    fmt::print("set {}: second_factor {}\n", domain.name,
-               shown_policy(domain.second_factor, domain.second_factor_ways));
+    fmt::print(
+        "set {}: second_factor {}, retention {}\n", domain.name,
+        shown_policy(domain.second_factor, domain.second_factor_ways),
+        domain.retention ? format_duration(std::chrono::seconds(domain.retention->count)) : std::string("default"));
 }
 
 void add_domain_commands(CLI::App& app, Cli& cli) {

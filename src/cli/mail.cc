@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "api/messages.h"
+#include "base/units.h"
 #include "cli/program.h"
 #include "cli/table.h"
 
@@ -57,26 +58,29 @@ int list_mail(const Cli& cli, api::ListMessages asked) {
     return each_page<api::ListMessages, api::Message>(cli, asked, &api::MessageList::messages, step, done);
 }
 
+Table deleted_table(const std::vector<api::Message>& messages) {
+    Table table(
+        {{"UNIQUE-ID"}, {"SIZE", Table::Align::right}, {"DELETED"}, {"KEPT UNTIL"}, {"BY"}, {"FROM"}, {"SUBJECT"}});
+    for (const auto& message : messages)
+        table.add({message.unique_id, std::to_string(message.octets), message.deleted.value_or(""),
+                   message.expires.value_or(""), message.deleted_by.value_or(""), sender_of(message),
+                   subject_of(message)});
+    return table;
+}
+
 int list_deleted(const Cli& cli, api::ListRetained asked) {
     asked.limit = kPage;
     api::MessageList all;
-    Table table(
-        {{"UNIQUE-ID"}, {"SIZE", Table::Align::right}, {"DELETED"}, {"KEPT UNTIL"}, {"BY"}, {"FROM"}, {"SUBJECT"}});
     auto step = [&](api::ListRetained& next, const api::Message& message) {
         ++next.offset;
-        if (cli.json)
-            all.messages.push_back(message);
-        else
-            table.add({message.unique_id, std::to_string(message.octets), message.deleted.value_or(""),
-                       message.expires.value_or(""), message.reason.value_or(""), sender_of(message),
-                       subject_of(message)});
+        all.messages.push_back(message);
     };
     auto done = [&](bool last) {
         if (!last) return;
         if (cli.json)
             cli.print_json(api::to_json(all));
         else
-            fmt::print("{}", table.text());
+            fmt::print("{}", deleted_table(all.messages).text());
     };
     return each_page<api::ListRetained, api::Message>(cli, asked, &api::MessageList::messages, step, done);
 }
@@ -135,46 +139,52 @@ int deliver(const Cli& cli, const api::Deliver& asked) {
     return 0;
 }
 
-/// The request of `poplar mail restore`: one message, or all that was deleted in some time.
-struct Restoring {
-    api::RestoreMessages several;
-    std::string id;
-};
+int show_deleted(const Cli& cli, api::FetchRetained asked) {
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    auto out = [](std::string_view bytes) { std::fwrite(bytes.data(), 1, bytes.size(), stdout); };
+    auto shown = server->download(asked, out);
+    return shown ? 0 : complain(shown.error());
+}
 
-int restore(const Cli& cli, const Restoring& asked) {
-    if (asked.id.empty() == asked.several.since.empty() || (!asked.id.empty() && asked.several.until))
-        return complain("name one message, or give --since (and --until)", 2);
-    if (!asked.id.empty())
-        return cli.call<api::RestoreMessage>({asked.several.address, asked.id}, [](const api::Message& message) {
-            fmt::print("restored {}\n", message.unique_id);
-        });
+void show_restored(const api::RestoreMessages& asked, const api::Restoration& all) {
+    if (asked.dry_run) {
+        fmt::print("{}", deleted_table(all.messages).text());
+        fmt::print("{} messages, {}, would be restored\n", all.restored, human_size(all.octets));
+    } else {
+        fmt::print("restored {} messages\n", all.restored);
+    }
+    if (all.already != 0) fmt::print("{} are not deleted, or back already\n", all.already);
+}
+
+int restore(const Cli& cli, const api::RestoreMessages& asked) {
     auto server = cli.client();
     if (!server) return kExitConfig;
     api::Restoration all;
-    do {
-        auto some = server->call(asked.several);
+    for (bool more = true; more;) {
+        auto some = server->call(asked);
         if (!some) return complain(some.error());
+        more = some->more && some->restored != 0;
         all.restored += some->restored;
-        all.more = some->more && some->restored != 0;
-    } while (all.more);
+        all.octets += some->octets;
+        all.already = some->already;
+        all.missing = std::move(some->missing);
+        all.messages = std::move(some->messages);
+    }
     if (cli.json)
         cli.print_json(api::to_json(all));
     else
-        fmt::print("restored {} messages\n", all.restored);
-    return 0;
+        show_restored(asked, all);
+    for (const auto& id : all.missing)
+        complain(fmt::format("no message {}: it was never there, or is gone for good", id));
+    return all.missing.empty() ? 0 : 1;
 }
 
 void add_restore_command(CLI::App* mail, Cli& cli) {
-    auto asked = std::make_shared<Restoring>();
-    auto* command = mail->add_subcommand("restore", "Put deleted mail back where it was");
-    command->add_option("ADDRESS", asked->several.address, "The account, id:NUMBER or postmaster")->required();
-    command->add_option("ID", asked->id, "One message, by its unique-id");
-    command
-        ->add_option("--since", asked->several.since,
-                     "All that was deleted since then: a time like 2026-11-22T03:05:09Z, or 7d for the last 7 days")
-        ->type_name("TIME");
-    command->add_option("--until", asked->several.until, "And not later than then; now if it is not said")
-        ->type_name("TIME");
+    auto asked = std::make_shared<api::RestoreMessages>();
+    auto* command = mail->add_subcommand("restore", std::string(api::RestoreMessages::operation().request.words));
+    add_options(command, cli, api::RestoreMessages::operation(), asked.get());
+    command->get_option("ID")->required(false);
     command->callback([&cli, asked] { cli.action = [&cli, asked] { return restore(cli, *asked); }; });
 }
 
@@ -196,6 +206,7 @@ CLI::App* add_mail_commands(CLI::App& app, Cli& cli) {
     add<api::FetchMessage>(mail, cli, "show",
                            [](const Cli& c, api::FetchMessage asked) { return show_mail(c, asked); });
     add<api::ListRetained>(mail, cli, "deleted", list_deleted);
+    add<api::FetchRetained>(mail, cli, "show-deleted", show_deleted);
     add_restore_command(mail, cli);
     add_command<api::RemoveMessage>(mail, cli, "remove", [](const api::RemoveMessage&, const api::Removal& removal) {
         fmt::print("deleted {}\n", removal.removed);

@@ -63,6 +63,32 @@ void show_sites(const api::ListSites&, const api::SiteList& list) {
     fmt::print("{}", table.text());
 }
 
+int learn(const Cli& cli, api::LearnSites asked) {
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    api::LearnedSites all;
+    for (;;) {
+        auto some = server->call(asked);
+        if (!some) return complain(some.error());
+        all.accounts += some->accounts;
+        all.sites += some->sites;
+        if (some->next.empty()) break;
+        asked.after = some->next;
+    }
+    if (cli.json)
+        cli.print_json(api::to_json(all));
+    else
+        fmt::print("accepted {} networks of {} accounts\n", all.sites, all.accounts);
+    return 0;
+}
+
+void add_learn_command(CLI::App* approve, Cli& cli) {
+    auto asked = std::make_shared<api::LearnSites>();
+    auto* command = approve->add_subcommand("learn", std::string(api::LearnSites::operation().request.words));
+    add_options(command, cli, api::LearnSites::operation(), asked.get());
+    command->callback([&cli, asked] { cli.action = [&cli, asked] { return learn(cli, *asked); }; });
+}
+
 }  // namespace
 
 void add_second_factor_commands(CLI::App& app, Cli& cli) {
@@ -82,6 +108,7 @@ void add_second_factor_commands(CLI::App& app, Cli& cli) {
     add_command<api::AcceptSite>(approve, cli, "accept", [](const api::AcceptSite&, const api::Site& site) {
         fmt::print("accepted {} until {}, and longer while it is used\n", site.network, site.until);
     });
+    add_learn_command(approve, cli);
     add_command<api::DenySite>(approve, cli, "deny", [](const api::DenySite&, const api::SiteDenial& site) {
         fmt::print("denied {} until {}; sessions ended: {}\n", site.network, site.until, site.sessions_ended);
     });

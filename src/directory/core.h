@@ -117,6 +117,8 @@ struct Core {
     Task<Result<std::optional<std::string>>> read(std::string key);
     Task<Result<Counters>> counters();
     Task<Result<std::optional<Domain>>> domain(std::string name);  ///< canonical name
+    /// Errors: not_found.
+    Task<Result<Domain>> change_domain(std::string domain, std::function<Result<>(Domain&)> change);
     Task<Result<std::optional<Entity>>> entity(mail::Address address);
     /// The account of that canonical address, if there is one and it needn't be waited for; else nothing.
     std::optional<Account> account_at_hand(const mail::Address& address);

@@ -9,6 +9,14 @@ namespace {
 constexpr std::size_t kLongestSecret = 1024, kLongestScramKeys = 2048;  // octets: four keys, salts of 256
 constexpr std::size_t kNetworks = 32;
 
+std::uint32_t random_id() {
+    std::uint32_t id = 0;
+    random_bytes(&id, sizeof id);
+    return id % kDeviceIds;
+}
+
+}  // namespace
+
 Result<> check(const Device& device) {
     if (device.name.empty() || device.name.size() > kDeviceNameLimit)
         return fail(Errc::invalid, fmt::format("a device's name has 1 to {} octets", kDeviceNameLimit));
@@ -20,14 +28,6 @@ Result<> check(const Device& device) {
         return fail(Errc::invalid, fmt::format("a device may have at most {} networks", kNetworks));
     return {};
 }
-
-std::uint32_t random_id() {
-    std::uint32_t id = 0;
-    random_bytes(&id, sizeof id);
-    return id % kDeviceIds;
-}
-
-}  // namespace
 
 void DeviceUse::add(const DeviceUse& other) {
     logins += other.logins;

@@ -1,6 +1,7 @@
 #pragma once
 // Domains, accounts, aliases and their credentials, in a partition of their own (keys: storage-format.md).
 // Addresses given to it may have any spelling; they are stored and compared in the canonical one (mail/address.h).
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,6 +40,7 @@ struct AccountSettings {
     bool keep_deleted = false;                       ///< a message that all have deleted by POP stays in its mailbox
     MailLimits quota = {};                           ///< in place of its domain's
     std::string language = {};                       ///< of mail that the server writes to it (RFC 5646); "": English
+    std::optional<std::chrono::seconds> retention = {};  ///< of deleted mail, in place of its domain's
     bool operator==(const AccountSettings&) const = default;
 };
 
@@ -84,6 +86,9 @@ struct Device {
     bool serves(Service service) const { return (services & static_cast<std::uint8_t>(service)) != 0; }
 };
 
+/// Whether the directory can keep the device: add_device() and set_device() ask this first. Errors: invalid.
+Result<> check(const Device& device);
+
 /// The uses of a device. Written in the background, so that no login waits for it.
 struct DeviceUse {
     Timestamp last{};
@@ -114,6 +119,7 @@ struct Domain {
     std::optional<FactorPolicy> second_factor = {};  ///< of accounts that have none of their own; nothing: none
     MailLimits quota = {};                           ///< of each account that has no limit of its own
     MailLimits total = {};                           ///< of all its accounts together
+    std::optional<std::chrono::seconds> retention = {};  ///< the same, of deleted mail; nothing: storage.retention
 };
 
 struct Alias {
@@ -172,6 +178,10 @@ public:
     /// Changes the domain's policy, in one commit with reading it. `change` may be called more than once. Errors: those
     /// of `change`, after which nothing is written.
     Task<Result<Domain>> change_second_factor(std::string domain, ChangePolicy change);
+    Task<Result<Domain>> set_retention(std::string domain, std::optional<std::chrono::seconds> keep);
+    /// How long the account's deleted mail is kept: its own setting, else its domain's; nothing: the server's. One
+    /// read.
+    Task<Result<std::optional<std::chrono::seconds>>> retention_of(const Account& account);
     /// The domain's; SecondFactor::none if it says nothing, or is not there. `domain` is canonical.
     Task<Result<FactorPolicy>> second_factor_of(std::string domain);
     std::optional<FactorPolicy> second_factor_at_hand(const std::string& domain);  ///< nothing: it has to be waited for

@@ -1,4 +1,4 @@
-// Second factors of accounts, in records of their own beside the accounts'; and their domains' policies.
+// Second factors of accounts, in records of their own beside the accounts'; and what domains settle for their accounts.
 #include "directory/core.h"
 
 namespace poplar::directory {
@@ -68,20 +68,41 @@ Task<Result<std::vector<Directory::AccountFactors>>> Directory::all_factors(Acco
     co_return all;
 }
 
-Task<Result<Domain>> Directory::change_second_factor(std::string domain, ChangePolicy change) {
+Task<Result<Domain>> Core::change_domain(std::string domain, std::function<Result<>(Domain&)> change) {
     auto canonical = mail::canonical_domain(domain);
     if (!canonical) co_return pass_on(canonical);
     auto prepare = [&](Draft& draft) -> Task<Result<Domain>> {
-        auto record = co_await core_->domain(*canonical);
+        auto record = co_await this->domain(*canonical);
         if (!record) co_return pass_on(record);
         if (!*record) co_return fail(Errc::not_found, "no domain " + *canonical);
-        if (auto changed = change((*record)->second_factor); !changed) co_return pass_on(changed);
+        if (auto changed = change(**record); !changed) co_return pass_on(changed);
         draft.batch.put(domain_key(*canonical), encode(**record));
         co_return std::move(**record);
     };
-    auto set = co_await core_->write<Domain>(prepare, AliasesLead::as_before);
-    core_->forget_domains();
-    co_return set;
+    auto changed = co_await write<Domain>(prepare, AliasesLead::as_before);
+    forget_domains();  // also after a failure: nobody knows whether that was stored
+    co_return changed;
+}
+
+Task<Result<Domain>> Directory::set_retention(std::string domain, std::optional<std::chrono::seconds> keep) {
+    auto change = [keep](Domain& record) -> Result<> {
+        record.retention = keep;
+        return {};
+    };
+    co_return co_await core_->change_domain(std::move(domain), change);
+}
+
+Task<Result<std::optional<std::chrono::seconds>>> Directory::retention_of(const Account& account) {
+    if (account.settings.retention) co_return account.settings.retention;
+    auto record = co_await core_->domain(account.address.substr(account.address.rfind('@') + 1));
+    if (!record) co_return pass_on(record);
+    if (!*record) co_return std::nullopt;
+    co_return (*record)->retention;
+}
+
+Task<Result<Domain>> Directory::change_second_factor(std::string domain, ChangePolicy change) {
+    auto change_policy = [&](Domain& record) { return change(record.second_factor); };
+    co_return co_await core_->change_domain(std::move(domain), change_policy);
 }
 
 std::optional<FactorPolicy> Directory::second_factor_at_hand(const std::string& domain) {

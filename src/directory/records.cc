@@ -16,16 +16,12 @@ constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3, kKe
 // Tags of a domain.
 constexpr std::uint64_t kDomainSecondFactor = 1, kDomainQuotaOctets = 2, kDomainQuotaMessages = 3, kTotalOctets = 4,
                         kTotalMessages = 5;
+constexpr std::uint64_t kRetention = 16;  // of an account and of a domain
 // Tags of what an account has for second factors.
 constexpr std::uint64_t kTotp = 1, kRecovery = 2, kWrongCodes = 3, kSite = 4, kNextSite = 5, kMailed = 6, kTaken = 7;
 // Tags of a device.
 constexpr std::uint64_t kExpires = 1, kReadOnly = 2, kScramKeys = 3, kNetwork = 4, kOwnView = 5, kMailbox = 6;
 constexpr std::uint64_t kMostSeconds = 0xffff'ffff;
-
-std::uint64_t to_number(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
-Timestamp to_timestamp(std::uint64_t millis) {
-    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(millis)));
-}
 
 std::string location(const mail::Address& address) { return address.domain + '\0' + address.local; }
 
@@ -48,6 +44,7 @@ void encode_limits(Encoder& out, const MailLimits& limits, std::uint64_t octets_
 std::uint64_t to_number(const FactorPolicy& policy) {
     return static_cast<std::uint64_t>(policy.ways) << 2 | static_cast<std::uint64_t>(policy.need);
 }
+std::uint64_t to_number(std::chrono::seconds time) { return static_cast<std::uint64_t>(time.count()); }
 /// Nothing: a newer program's. A way that this one does not know could be the only one.
 std::optional<FactorPolicy> to_policy(std::uint64_t number) {
     constexpr std::uint64_t kWays = 15;
@@ -126,7 +123,7 @@ std::string encode(const Account& account) {
     bool secrets = !account.scram_keys.empty() || !account.shared_secret.empty();
     out.u8(secrets ? kVersionWithSecrets : kVersion).u8(kAccountKind);
     out.u64(account.id.value).u8(static_cast<std::uint8_t>(account.status));
-    out.varint(account.credential_version).u64(to_number(account.created)).string(account.password);
+    out.varint(account.credential_version).u64(millis(account.created)).string(account.password);
     if (secrets) out.string(account.scram_keys).string(account.shared_secret);
     if (account.settings.expire_days) out.varint(kExpireDays).varint(*account.settings.expire_days);
     if (account.settings.login_delay) out.varint(kLoginDelay).varint(*account.settings.login_delay);
@@ -134,6 +131,7 @@ std::string encode(const Account& account) {
     if (account.settings.keep_deleted) out.varint(kKeepDeleted).varint(1);
     encode_limits(out, account.settings.quota, kQuotaOctets, kQuotaMessages);
     if (const auto& language = account.settings.language; !language.empty()) out.varint(kLanguage).string(language);
+    if (const auto& keep = account.settings.retention) out.varint(kRetention).varint(to_number(*keep));
     return std::move(out).bytes();
 }
 
@@ -146,10 +144,11 @@ std::string encode(const Alias& alias) {
 
 std::string encode(const Domain& domain) {
     Encoder out;
-    out.u8(kVersion).u64(to_number(domain.created)).string(domain.catch_all);
+    out.u8(kVersion).u64(millis(domain.created)).string(domain.catch_all);
     if (domain.second_factor) out.varint(kDomainSecondFactor).varint(to_number(*domain.second_factor));
     encode_limits(out, domain.quota, kDomainQuotaOctets, kDomainQuotaMessages);
     encode_limits(out, domain.total, kTotalOctets, kTotalMessages);
+    if (domain.retention) out.varint(kRetention).varint(to_number(*domain.retention));
     return std::move(out).bytes();
 }
 
@@ -174,8 +173,8 @@ std::string encode_familiar_peers(const Directory::PeerKeys& peers) {
 // Fields that most devices don't have follow with a tag each, so that more kinds can be added.
 std::string encode(const Device& device) {
     Encoder out;
-    out.u8(kVersion).u64(to_number(device.created)).string(device.name).string(device.secret).u8(device.services);
-    if (device.expires) out.varint(kExpires).varint(to_number(*device.expires));
+    out.u8(kVersion).u64(millis(device.created)).string(device.name).string(device.secret).u8(device.services);
+    if (device.expires) out.varint(kExpires).varint(millis(*device.expires));
     if (device.read_only) out.varint(kReadOnly).varint(1);
     if (device.own_view) out.varint(kOwnView).varint(1);
     if (!device.scram_keys.empty()) out.varint(kScramKeys).string(device.scram_keys);
@@ -186,7 +185,7 @@ std::string encode(const Device& device) {
 
 std::string encode(const DeviceUse& use) {
     Encoder out;
-    out.u8(kVersion).u64(to_number(use.last)).string(use.peer).string(use.protocol).string(use.client);
+    out.u8(kVersion).u64(millis(use.last)).string(use.peer).string(use.protocol).string(use.client);
     out.varint(use.logins).varint(use.fetched).varint(use.deleted);
     return std::move(out).bytes();
 }
@@ -200,14 +199,14 @@ std::string encode(const Factors& factors) {
         for (const auto& hash : totp->recovery) out.varint(kRecovery).string(hash);
     }
     if (factors.wrong_codes != 0)
-        out.varint(kWrongCodes).varint(factors.wrong_codes).u64(to_number(factors.wrong_counted));
+        out.varint(kWrongCodes).varint(factors.wrong_codes).u64(millis(factors.wrong_counted));
     for (const auto& site : factors.sites) {
         out.varint(kSite).u8(static_cast<std::uint8_t>(site.kind)).varint(site.id);
         out.string(site.network).string(site.peer).u8(static_cast<std::uint8_t>(site.service));
-        out.u64(to_number(site.since)).u64(to_number(site.until));
+        out.u64(millis(site.since)).u64(millis(site.until));
     }
     if (factors.next_site != 1) out.varint(kNextSite).varint(factors.next_site);
-    if (factors.mailed != Timestamp{}) out.varint(kMailed).string(factors.mailed_code).u64(to_number(factors.mailed));
+    if (factors.mailed != Timestamp{}) out.varint(kMailed).string(factors.mailed_code).u64(millis(factors.mailed));
     return std::move(out).bytes();
 }
 
@@ -229,7 +228,7 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
         std::uint8_t status = in.u8();
         account.status = static_cast<AccountStatus>(status);
         account.credential_version = in.varint();
-        account.created = to_timestamp(in.u64());
+        account.created = timestamp(in.u64());
         account.password = in.string();
         if (secrets) {
             account.scram_keys = in.string();
@@ -253,6 +252,7 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
                 case kKeepDeleted: account.settings.keep_deleted = setting != 0; break;
                 case kQuotaOctets: account.settings.quota.octets = setting; break;
                 case kQuotaMessages: account.settings.quota.messages = setting; break;
+                case kRetention: account.settings.retention = std::chrono::seconds(setting); break;
                 default: return damaged(text);
             }
         }
@@ -274,7 +274,7 @@ Result<Domain> decode_domain(std::string_view key, std::string_view value) {
     domain.name = key.substr(1);
     Decoder in(value);
     std::uint8_t version = in.u8();
-    domain.created = to_timestamp(in.u64());
+    domain.created = timestamp(in.u64());
     domain.catch_all = in.string();
     while (in.ok() && !in.at_end()) {
         const auto tag = in.varint(), setting = in.varint();
@@ -287,6 +287,10 @@ Result<Domain> decode_domain(std::string_view key, std::string_view value) {
             case kDomainQuotaMessages: domain.quota.messages = setting; break;
             case kTotalOctets: domain.total.octets = setting; break;
             case kTotalMessages: domain.total.messages = setting; break;
+            case kRetention:
+                if (setting > kMostSeconds) return damaged(domain.name);
+                domain.retention = std::chrono::seconds(setting);
+                break;
             default: return damaged(domain.name);
         }
     }
@@ -320,13 +324,13 @@ Result<Device> decode_device(std::string_view key, std::string_view value) {
     const auto version = in.u8();
     Device device;
     device.id = device_of(key);
-    device.created = to_timestamp(in.u64());
+    device.created = timestamp(in.u64());
     device.name = in.string();
     device.secret = in.string();
     device.services = in.u8();
     while (in.ok() && !in.at_end()) {
         switch (in.varint()) {
-            case kExpires: device.expires = to_timestamp(in.varint()); break;
+            case kExpires: device.expires = timestamp(in.varint()); break;
             case kReadOnly: device.read_only = in.varint() != 0; break;
             case kOwnView: device.own_view = in.varint() != 0; break;
             case kScramKeys: device.scram_keys = in.string(); break;
@@ -343,7 +347,7 @@ Result<DeviceUse> decode_device_use(std::string_view value) {
     Decoder in(value);
     const auto version = in.u8();
     DeviceUse use;
-    use.last = to_timestamp(in.u64());
+    use.last = timestamp(in.u64());
     use.peer = in.string();
     use.protocol = in.string();
     use.client = in.string();
@@ -376,7 +380,7 @@ Result<Factors> decode_factors(std::string_view value) {
                 break;
             case kWrongCodes:
                 factors.wrong_codes = static_cast<std::uint32_t>(in.varint());
-                factors.wrong_counted = to_timestamp(in.u64());
+                factors.wrong_counted = timestamp(in.u64());
                 break;
             case kSite: {
                 auto& site = factors.sites.emplace_back();
@@ -387,14 +391,14 @@ Result<Factors> decode_factors(std::string_view value) {
                 site.network = in.string();
                 site.peer = in.string();
                 site.service = static_cast<Service>(in.u8());
-                site.since = to_timestamp(in.u64());
-                site.until = to_timestamp(in.u64());
+                site.since = timestamp(in.u64());
+                site.until = timestamp(in.u64());
                 break;
             }
             case kNextSite: factors.next_site = static_cast<std::uint32_t>(in.varint()); break;
             case kMailed:
                 factors.mailed_code = in.string();
-                factors.mailed = to_timestamp(in.u64());
+                factors.mailed = timestamp(in.u64());
                 break;
             default: return damaged("second factors");
         }

@@ -11,9 +11,6 @@ constexpr std::uint8_t kVersion = 1;
 
 std::string key_of(AccountId id) { return Encoder().raw(kPrefix).u64_key(id.value).bytes(); }
 
-std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
-Timestamp timestamp(std::uint64_t value) { return Timestamp(std::chrono::milliseconds(value)); }
-
 std::string encode(const RemovedAccount& removed) {
     Encoder out;
     out.u8(kVersion).string(removed.address).u64(millis(removed.removed)).u64(millis(removed.expires));
@@ -22,8 +19,10 @@ std::string encode(const RemovedAccount& removed) {
 
 }  // namespace
 
-Task<Result<RemovedAccount>> RemovedAccounts::add(AccountId id, std::string address) {
-    RemovedAccount removed{id, std::move(address), clock_.now(), clock_.now() + retention_};
+Task<Result<RemovedAccount>> RemovedAccounts::add(AccountId id, std::string address,
+                                                  std::optional<std::chrono::seconds> keep) {
+    const auto now = clock_.now();
+    RemovedAccount removed{id, std::move(address), now, now + keep.value_or(retention_)};
     engine::Batch batch;
     batch.put(key_of(id), encode(removed));
     auto done = co_await engine_.commit(kServerPartition, std::move(batch));

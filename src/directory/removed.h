@@ -1,6 +1,7 @@
 #pragma once
 // Accounts whose address is gone while their mail is still kept: an operator's slip must not cost anybody's mail.
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,9 @@ public:
 
     /// To be called before the account is removed, so that a crash in between can't lose track of the mail. A purge
     /// must therefore ask the directory first whether the account is still there.
-    Task<Result<RemovedAccount>> add(AccountId id, std::string address);
+    /// `keep`: how long the mail is kept; nothing: as long as any other.
+    Task<Result<RemovedAccount>> add(AccountId id, std::string address,
+                                     std::optional<std::chrono::seconds> keep = std::nullopt);
     /// Forgets this record, unless another took its place: a removal that is tried again writes a new one.
     Task<Result<>> forget(RemovedAccount seen);
     /// In order of id, after `after`, at most `limit`.

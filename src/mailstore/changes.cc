@@ -142,8 +142,7 @@ void Changes::take_out(Draft& draft, MailboxRecord& from, const StoredMessage& m
     }
     for (auto& [id, view] : draft.views) {
         if (id.mailbox != message.mailbox) continue;
-        view.record.forget(message);
-        view.changed = true;
+        if (view.record.forget(message)) view.changed = true;
     }
     draft.batch.erase(keys::message(message.mailbox, message.order));
     if (message.own_uid.value != 0) draft.batch.erase(keys::uid(message.mailbox, message.own_uid));

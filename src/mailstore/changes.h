@@ -22,7 +22,15 @@ namespace poplar::mailstore {
 struct Victim {
     OrderKey order;
     engine::BodyId body;
-    std::string unique_id = {};  ///< to find it in another mailbox of the same maildrop; "": that is not wanted
+    std::string unique_id = {};  ///< to find it at another place of the same maildrop; only expire_live() has none
+};
+
+/// By which means messages are deleted ("pop3", "admin", ...), and by which devices of the account.
+struct Deleter {
+    Deleter(std::string means, std::vector<std::uint32_t> its = {})
+        : reason(std::move(means)), devices(std::move(its)) {}
+    std::string reason;
+    std::vector<std::uint32_t> devices;
 };
 
 /// The deletions of a POP session in one mailbox.
@@ -30,6 +38,7 @@ struct Deletions {
     MailboxView of;
     std::vector<Victim> victims;  ///< in ascending order of their keys, each once
     engine::Batch::Fence fence;
+    std::optional<std::uint32_t> device = {};  ///< that does it; nothing: the account's own password
 };
 
 /// Times further ahead than this are of a wrong clock.
@@ -54,7 +63,9 @@ public:
     Task<Result<>> remove_by_id(AccountId account, Hot& hot, std::vector<std::string> unique_ids, std::string reason);
 
     // restore.cc
-    Task<Result<StoredMessage>> restore(AccountId account, Hot& hot, std::string unique_id);
+    /// As MailStore::restore.
+    Task<Result<StoredMessage>> restore(AccountId account, Hot& hot, std::string unique_id,
+                                        std::optional<MailboxId> to);
 
     // flags.cc; UIDs ascending, each once, as many as a commit may have
     Task<Result<FlagOutcome>> change_flags(AccountId account, Hot& hot, MailboxId mailbox, std::vector<Uid> uids,
@@ -130,6 +141,15 @@ public:
     /// One commit's worth of the retained messages that were deleted in the future.
     Task<Result<Expired>> mend_times(AccountId account, Hot& hot, Timestamp now, std::string from);
 
+    // keep.cc
+    /// How long deleted messages are kept from now on; keep_by_retention() makes it so for those that are there.
+    Task<Result<>> set_retention(AccountId account, Hot& hot, std::chrono::seconds keep);
+    Task<Result<Expired>> keep_by_retention(AccountId account, Hot& hot, std::string from);
+    /// As MailStore::keep_twice, in steps.
+    Task<Result<Expired>> keep_twice(AccountId account, Hot& hot, DeletionFilter which, std::string from);
+    /// Forgets those that expire at `last` or before and were not deleted at `newest` or later, in steps.
+    Task<Result<Expired>> forget_early(AccountId account, Hot& hot, Timestamp last, Timestamp newest, std::string from);
+
     // purge.cc
     Task<Result<>> purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> close(AccountId account, Hot& hot);
@@ -179,7 +199,14 @@ private:
     // log.
     static void add(Draft& draft, MailboxRecord& to, const StoredMessage& message);
     static void take_out(Draft& draft, MailboxRecord& from, const StoredMessage& message);
-    void retain(Draft& draft, MailboxRecord& from, StoredMessage message, std::string_view reason);
+    void retain(Draft& draft, MailboxRecord& from, StoredMessage message, const Deleter& by);
+    /// When it is to be forgotten, by how long the account's messages are kept.
+    Timestamp expiry_of(const AccountRecord& record, const RetainedMessage& retained) const;
+    /// Gives a retained message the expiry that it should have. False: it has it.
+    bool keep_until_due(Draft& draft, RetainedMessage retained, engine::EntryView entry);
+    /// Retained messages go for good; those that can't be decoded are left, and told of: true.
+    Task<Result<bool>> forget_retained(AccountId account, Draft& draft, const engine::Entries& entries,
+                                       std::optional<Timestamp> newest, std::uint64_t& messages);
 
     Task<Result<KeywordTable>> keywords(AccountId account, MailboxId mailbox);
     Task<Result<FlagOutcome>> try_change_flags(AccountId account, Hot& hot, MailboxId id, const std::vector<Uid>& uids,
@@ -216,7 +243,8 @@ private:
                                                          const std::vector<Victim>& victims);
     Task<Result<>> try_remove_by_id(AccountId account, Hot& hot, const std::vector<std::string>& unique_ids,
                                     std::string_view reason);
-    Task<Result<StoredMessage>> try_restore(AccountId account, Hot& hot, const std::string& unique_id);
+    Task<Result<StoredMessage>> try_restore(AccountId account, Hot& hot, const std::string& unique_id,
+                                            std::optional<MailboxId> to);
     Task<Result<Expired>> try_expire(AccountId account, Hot& hot, Timestamp now, const std::string& from);
     Task<Result<Expired>> try_mend_times(AccountId account, Hot& hot, Timestamp now, const std::string& from);
     Task<Result<>> trim_log(AccountId account, Draft& draft, Timestamp now);
@@ -224,22 +252,33 @@ private:
     Task<Result<>> release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages);
     /// With what was kept of the message that had it.
     Task<Result<>> release_body(AccountId account, Draft& draft, engine::BodyId body);
+    Task<Result<>> read_views(AccountId account, Draft& draft, std::size_t most);
+    /// A view that hides nothing.
+    ViewRecord begun_now(Draft& draft) const;
     static bool has_views(const Draft& draft, MailboxId mailbox);
-    /// Of one name: those that hide the message, which is in the mailbox still.
-    static std::vector<ViewId> hiding(const Draft& draft, const StoredMessage& message);
-    /// A message came to its mailbox from another, where these had deleted it: for them it stays deleted.
-    static void hide_in(Draft& draft, const std::vector<ViewId>& views, const StoredMessage& message);
+    struct Hiding {
+        ViewId view;
+        DeletedIn in;
+    };
+    /// Those that hide the message, which is in the mailbox still.
+    static std::vector<Hiding> hiding(const Draft& draft, const StoredMessage& message);
+    /// A message came to its mailbox from this one, where these had deleted it: for them it stays deleted.
+    static void hide_in(Draft& draft, const std::vector<Hiding>& views, MailboxId from, const StoredMessage& message);
+    static std::vector<std::uint32_t> devices_that_deleted(const Draft& draft, const std::vector<ViewId>& views,
+                                                           const StoredMessage& message);
     static void erase_view(Draft& draft, MailboxView view);
     Task<Result<>> try_delete_in(AccountId account, Hot& hot, const std::vector<Deletions>& deletions,
                                  WhenAllDeleted when);
     Task<Result<>> find_moved(AccountId account, const std::vector<Deletions>& deletions,
                               std::map<MailboxId, std::vector<StoredMessage>>& found);
     Task<Result<bool>> delete_from(AccountId account, Draft& draft, MailboxView view,
-                                   std::vector<StoredMessage> messages, WhenAllDeleted when);
+                                   std::vector<StoredMessage> messages, std::optional<std::uint32_t> device,
+                                   WhenAllDeleted when);
     Task<Result<>> join_ranges(AccountId account, MailboxId mailbox, ViewRecord& view,
                                const std::vector<StoredMessage>& messages);
     Task<Result<>> try_make_view(AccountId account, Hot& hot, MailboxView view, Timestamp since, bool counts);
-    Task<Result<ViewRecord>> hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox, Timestamp since);
+    Task<Result<ViewRecord>> hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox, Timestamp since,
+                                           ViewRecord view);
     Task<Result<Dropped>> try_drop_view(AccountId account, Hot& hot, MailboxView view, WhenAllDeleted when);
     Task<Result<std::uint64_t>> try_let_go(AccountId account, Hot& hot, const std::vector<ViewId>& ignored);
     Task<Result<std::uint64_t>> hand_over(AccountId account, Draft& draft, MailboxId id, std::vector<ViewId> views,

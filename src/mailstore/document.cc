@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 
-std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
-Timestamp timestamp(std::uint64_t value) {
-    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
-}
-
 }  // namespace
 
 std::string encode(const DocumentInfo& info) {

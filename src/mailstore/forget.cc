@@ -20,28 +20,22 @@ Task<Result<Changes::Expired>> Changes::try_mend_times(AccountId account, Hot& h
     if (draft->record().retained_messages == 0) co_return mended;
     // Begins behind those that expire in time: they are kept no longer than any other.
     auto range = keys::retained();
-    range.begin = from.empty() ? keys::retained_until(now + options_.retention + kFuture).end : from;
+    const auto keep = draft->record().retention ? draft->record().retention->keep : options_.retention;
+    range.begin = from.empty() ? keys::retained_until(now + keep + kFuture).end : from;
     auto entries = co_await engine_.scan(account, range, options_.forget_messages);
     if (!entries) co_return pass_on(entries);
-    auto& batch = draft->batch;
     for (const auto entry : *entries) {
         auto retained = decode_retained(entry);
         if (!retained || retained->deleted <= now + kFuture) continue;  // damaged: expire() tells of it
         ++mended.messages;
         retained->deleted = now;
-        retained->expires = now + options_.retention;
-        const auto& message = retained->message;
-        batch.erase(std::string(entry.key));
-        batch.put(keys::retained(retained->expires, message.mailbox, message.order), encode(*retained));
-        batch.put(keys::unique_id(message.unique_id), encode(place_of(*retained)));
+        keep_until_due(*draft, std::move(*retained), entry);
     }
     if (entries->size() == options_.forget_messages) {
         range.begin_behind(entries->back().key);
         mended.next = range.begin;
     }
-    if (batch.empty()) co_return mended;
-    auto& earliest = draft->record().earliest_expiry;
-    earliest = std::min(earliest, now + options_.retention);
+    if (draft->batch.empty()) co_return mended;
     auto done = co_await commit(account, hot, std::move(*draft));
     if (!done) co_return pass_on(done);
     co_return mended;
@@ -71,24 +65,8 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
     auto entries = co_await engine_.scan(account, range, options_.forget_messages);
     if (!entries) co_return pass_on(entries);
 
-    bool damage = false;
-    std::vector<StoredMessage> gone;
-    gone.reserve(entries->size());
-    for (const auto entry : *entries) {
-        auto retained = decode_retained(entry);
-        if (!retained) {  // its body can't be named: it is left for a repair, and the others go
-            damage = true;
-            report_damage(account, retained.error());
-            continue;
-        }
-        ++expired.messages;
-        subtract(record.retained_messages, 1);
-        subtract(record.retained_octets, retained->message.octets);
-        draft->batch.erase(std::string(entry.key));
-        draft->batch.erase(keys::unique_id(retained->message.unique_id));
-        gone.push_back(std::move(retained->message));
-    }
-    if (auto released = co_await release_bodies(account, *draft, gone); !released) co_return pass_on(released);
+    auto damage = co_await forget_retained(account, *draft, *entries, std::nullopt, expired.messages);
+    if (!damage) co_return pass_on(damage);
     const Timestamp before = record.earliest_expiry;
     if (entries->size() == options_.forget_messages) {
         range.begin_behind(entries->back().key);
@@ -98,7 +76,7 @@ Task<Result<Changes::Expired>> Changes::try_expire(AccountId account, Hot& hot, 
         if (!left) co_return pass_on(left);
         auto later = co_await engine_.scan(account, {range.end, keys::retained().end}, 1);
         if (!later) co_return pass_on(later);
-        if (!damage && left->empty())
+        if (!*damage && left->empty())
             record.earliest_expiry = later->empty() ? Timestamp{} : keys::expiry_of(later->front().key);
     }
     if (draft->batch.empty() && record.earliest_expiry == before) co_return expired;

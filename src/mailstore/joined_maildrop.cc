@@ -5,10 +5,17 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/turn.h"
+
 namespace poplar::mailstore {
+
+namespace {
+constexpr std::size_t kAtOnce = 256;  // messages between two looks at the clock
+}  // namespace
 
 JoinedMaildrop::JoinedMaildrop(std::vector<Part> parts, MailboxMaildrop::Remove remove)
     : parts_(std::move(parts)), remove_(std::move(remove)) {
+    hides_ = std::ranges::all_of(parts_, [](const Part& part) { return part->hides(); });
     auto& all = version_.emplace();
     for (const auto& part : parts_) {
         const auto& one = *part->version();
@@ -17,6 +24,7 @@ JoinedMaildrop::JoinedMaildrop(std::vector<Part> parts, MailboxMaildrop::Remove 
         all.messages += one.messages;
         all.octets += one.octets;
     }
+    count_parts();
 }
 
 ViewOf JoinedMaildrop::of() const {
@@ -25,26 +33,38 @@ ViewOf JoinedMaildrop::of() const {
     return of;
 }
 
-std::uint64_t JoinedMaildrop::message_count() const {
-    std::uint64_t sum = 0;
-    for (const auto& part : parts_) sum += part->message_count();
-    return sum;
+void JoinedMaildrop::count_parts() {
+    totals_ = {};
+    for (const auto& part : parts_) put_in(totals_, part->totals());
 }
 
-std::uint64_t JoinedMaildrop::octets() const {
-    std::uint64_t sum = 0;
-    for (const auto& part : parts_) sum += part->octets();
-    return sum;
+bool JoinedMaildrop::comes_before(const Place& a, const Place& b) {
+    return std::tuple(a.message->received, a.part, a.message->order) <
+           std::tuple(b.message->received, b.part, b.message->order);
 }
 
-std::uint64_t JoinedMaildrop::ascii_octets() const {
-    std::uint64_t sum = 0;
-    for (const auto& part : parts_) sum += part->ascii_octets();
-    return sum;
-}
-
-bool JoinedMaildrop::has_utf8() const {
-    return std::ranges::any_of(parts_, [](const Part& part) { return part->has_utf8(); });
+// Each part is in its own order, which is that of arrival unless somebody moved or restored messages.
+Task<std::vector<JoinedMaildrop::Place>> JoinedMaildrop::in_order(std::vector<Place> places) {
+    const auto size = places.size();
+    for (std::size_t at = 0; at < size; at += kAtOnce) {
+        const auto begin = places.begin() + static_cast<std::ptrdiff_t>(at);
+        std::sort(begin, begin + static_cast<std::ptrdiff_t>(std::min(kAtOnce, size - at)), comes_before);
+        if (turn::over()) co_await turn::let_others();
+    }
+    std::vector<Place> merged(size);
+    for (std::size_t width = kAtOnce; width < size; width *= 2) {
+        for (std::size_t at = 0; at < size; at += 2 * width) {
+            const auto middle = std::min(at + width, size), end = std::min(middle + width, size);
+            auto left = at, right = middle;
+            for (auto out = at; out < end; ++out) {
+                const bool from_right = left == middle || (right < end && comes_before(places[right], places[left]));
+                merged[out] = places[from_right ? right++ : left++];
+                if (out % kAtOnce == 0 && turn::over()) co_await turn::let_others();
+            }
+        }
+        places.swap(merged);
+    }
+    co_return places;
 }
 
 Task<Result<const std::vector<Message>*>> JoinedMaildrop::messages() {
@@ -57,9 +77,8 @@ Task<Result<const std::vector<Message>*>> JoinedMaildrop::messages() {
         for (const auto& message : **list) places.push_back({n, &message});
         if (!parts_[n]->version()) version_.reset();
     }
-    std::ranges::sort(places, {}, [](const Place& place) {
-        return std::tuple(place.message->received, place.part, place.message->order);
-    });
+    count_parts();  // wrong counters were found out by now
+    places = co_await in_order(std::move(places));
     std::vector<Message> messages;
     messages.reserve(places.size());
     part_of_.clear();
@@ -67,6 +86,7 @@ Task<Result<const std::vector<Message>*>> JoinedMaildrop::messages() {
     for (const auto& place : places) {
         messages.push_back(*place.message);
         part_of_.push_back(place.part);
+        if (messages.size() % kAtOnce == 0 && turn::over()) co_await turn::let_others();
     }
     co_return &messages_.emplace(std::move(messages));
 }

@@ -9,7 +9,8 @@
 namespace poplar::mailstore {
 
 /// The messages of all parts, in order of their arrival. A message that moves from one part to another keeps its
-/// unique-id, so to a client nothing has happened.
+/// unique-id, so to a client nothing has happened. Its version continues no other, because such a message comes to its
+/// old place.
 class JoinedMaildrop final : public Maildrop {
 public:
     using Part = std::unique_ptr<MailboxMaildrop>;
@@ -18,12 +19,6 @@ public:
     JoinedMaildrop(std::vector<Part> parts, MailboxMaildrop::Remove remove);
 
     ViewOf of() const override;
-    std::uint64_t message_count() const override;
-    std::uint64_t octets() const override;
-    std::uint64_t ascii_octets() const override;
-    bool has_utf8() const override;
-    /// Continues no other version: a message that moves from one mailbox to another comes to its old place.
-    const ListVersion* version() const override { return version_ ? &*version_ : nullptr; }
     Task<Result<const std::vector<Message>*>> messages() override;
     Task<Result<std::span<const Message>>> messages_since(ListVersion older) override;
     /// Reads all others, too.
@@ -39,10 +34,13 @@ private:
         std::size_t part;
         const Message* message;
     };
+    static bool comes_before(const Place& a, const Place& b);
+    /// Sorts them, and lets others of the thread have their turns.
+    static Task<std::vector<Place>> in_order(std::vector<Place> places);
+    void count_parts();
 
     std::vector<Part> parts_;
     MailboxMaildrop::Remove remove_;
-    std::optional<ListVersion> version_;
     std::optional<std::vector<Message>> messages_;  // nothing: not loaded yet
     std::vector<std::size_t> part_of_;              // of each message
 };

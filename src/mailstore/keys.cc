@@ -24,8 +24,6 @@ engine::KeyRange all_of(std::string_view tag, MailboxId mailbox) {
     return engine::KeyRange::prefix(key_of(tag, mailbox).bytes());
 }
 
-std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
-
 std::uint64_t number_in(std::string_view key) {
     Decoder in(key);
     in.raw(kPrefix);

@@ -26,9 +26,8 @@ Result<Found> decode_found(Place::Area area, engine::EntryView entry) {
     }
     auto retained = decode_retained(entry);
     if (!retained) return pass_on(retained);
-    Retention retention{retained->deleted, retained->expires, std::move(retained->reason),
-                        std::move(retained->mailbox)};
-    return Found{std::move(retained->message), std::move(retention)};
+    Deletion deletion{retained->deleted, retained->expires, std::move(retained->reason), std::move(retained->mailbox)};
+    return Found{std::move(retained->message), std::move(deletion)};
 }
 
 Task<Result<Found>> look_up(engine::Engine& engine, AccountId account, std::string unique_id,

@@ -8,7 +8,7 @@
 namespace poplar::mailstore {
 
 /// When a message was deleted, how long it is kept, and why.
-struct Retention {
+struct Deletion {
     Timestamp deleted{}, expires{};
     std::string reason;
     std::string mailbox;
@@ -17,7 +17,7 @@ struct Retention {
 /// A message, live or retained.
 struct Found {
     StoredMessage message;
-    std::optional<Retention> retained;
+    std::optional<Deletion> retained;
 };
 
 Result<Found> decode_found(Place::Area area, engine::EntryView entry);

@@ -3,7 +3,9 @@
 #include "mailstore/mail_store.h"
 
 #include <algorithm>
+#include <map>
 
+#include "base/log.h"
 #include "mailstore/account_queues.h"
 #include "mailstore/change_log.h"
 #include "mailstore/changes.h"
@@ -72,16 +74,13 @@ struct MailStore::Impl {
         co_return co_await answer.receive();
     }
 
-    /// A turn for each commit, so that deliveries come in between. Returns how many messages that was.
-    Task<Result<std::uint64_t>> step_by_step(AccountId account, Timestamp now,
-                                             Task<Result<Changes::Expired>> (Changes::*step)(AccountId, Hot&, Timestamp,
-                                                                                             std::string)) {
+    /// `step(hot, from)` for each commit, so that deliveries come in between. Returns how many messages that was.
+    template <class Step>
+    Task<Result<std::uint64_t>> step_by_step(AccountId account, Step step) {
         std::uint64_t total = 0;
         std::string from;
         do {
-            auto change = [this, account, now, step, from](Hot& hot) {
-                return (changes.*step)(account, hot, now, from);
-            };
+            auto change = [step, from](Hot& hot) { return step(hot, from); };
             auto done = co_await alone<Changes::Expired>(account, std::move(change));
             if (!done) co_return pass_on(done);
             total += done->messages;
@@ -155,20 +154,23 @@ struct MailStore::Impl {
         co_return mailbox;
     }
 
-    MailboxMaildrop::Remove remover(AccountId account, WhenAllDeleted when) {
-        return [this, account, when](std::vector<Deletions> deletions) {
-            auto change = [this, account, when, deletions = std::move(deletions)](Hot& hot) {
-                return changes.delete_in(account, hot, deletions, when);
+    MailboxMaildrop::Remove remover(AccountId account, const WantedMaildrop& wanted) {
+        return
+            [this, account, when = wanted.when_all_deleted, device = wanted.device](std::vector<Deletions> deletions) {
+                for (auto& part : deletions) part.device = device;
+                auto change = [this, account, when, deletions = std::move(deletions)](Hot& hot) {
+                    return changes.delete_in(account, hot, deletions, when);
+                };
+                return alone<void>(account, std::move(change));
             };
-            return alone<void>(account, std::move(change));
-        };
     }
 
-    /// A view of which the session holds the lock. `record` and `snapshot` are of the same moment.
+    /// A view of which the session holds the lock. `record` and `snapshot` are of the same moment. Errors: conflict (a
+    /// view's row is lost: make_lost_views() makes it anew).
     Task<Result<std::unique_ptr<MailboxMaildrop>>> open_view(ViewOf of, std::unique_ptr<engine::Lease> lease,
                                                              AccountRecord record,
                                                              std::shared_ptr<const engine::Snapshot> snapshot,
-                                                             WhenAllDeleted when) {
+                                                             const WantedMaildrop& wanted) {
         const MailboxView view(of.view, of.mailbox);
         if (of.mailbox != kInbox) {
             auto mailbox = co_await read_mailbox(of.account, of.mailbox, snapshot);
@@ -179,6 +181,7 @@ struct MailStore::Impl {
         if (of.view != kClassicView || record.views != 0) {
             auto read = co_await read_view(of.account, view, snapshot);
             const bool none = !read && of.view == kClassicView && read.error().code() == Errc::not_found;
+            if (!read && !none && is_lost(read.error())) co_return fail(Errc::conflict, "a view's row is lost");
             if (!read && !none) co_return pass_on(read);
             if (read) {
                 if (clock.now() - read->used >= kUsedWithin)
@@ -186,9 +189,46 @@ struct MailStore::Impl {
                 shown = std::make_unique<const ViewRecord>(std::move(*read));
             }
         }
-        co_return std::make_unique<MailboxMaildrop>(engine, lists, of, std::move(lease), std::move(record.generation),
-                                                    record.inbox, std::move(shown), std::move(snapshot),
-                                                    options.codec.get(), remover(of.account, when));
+        auto opened = std::make_unique<MailboxMaildrop>(
+            engine, lists, of, std::move(lease), std::move(record.generation), record.inbox, std::move(shown),
+            std::move(snapshot), options.codec.get(), remover(of.account, wanted));
+        if (wanted.when_all_deleted == WhenAllDeleted::keep) opened->only_hide();
+        co_return opened;
+    }
+    static bool is_lost(const Error& why) { return why.code() == Errc::not_found || why.code() == Errc::corrupt; }
+
+    /// Makes a device's views anew that damage took, or made unreadable. They show all: rather twice than never.
+    Task<Result<>> make_lost_views(AccountId account, WantedMaildrop wanted) {
+        if (wanted.mailboxes.empty()) wanted.mailboxes.push_back(kInbox);
+        for (auto id : wanted.mailboxes) {
+            const MailboxView view(wanted.view, id);
+            auto there = co_await read_view(account, view, nullptr);
+            if (there) continue;
+            if (!is_lost(there.error())) co_return pass_on(there);
+            auto change = [this, account, view](Hot& hot) {
+                return changes.make_view(account, hot, view, kFromTheFirst, true);
+            };
+            auto made = co_await alone<void>(account, std::move(change));
+            if (!made && made.error().code() == Errc::not_found) continue;  // its mailbox is gone
+            if (!made) co_return made;
+            log::warning("mailstore.view_made_anew",
+                         {{"account", account.value}, {"view", view.view.value}, {"mailbox", view.mailbox.value}});
+        }
+        co_return Result<>{};
+    }
+
+    /// As MailStore::open_maildrop, of views that are there. Errors: conflict (one is lost).
+    Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account, WantedMaildrop wanted) {
+        if (wanted.mailboxes.size() > 1) co_return co_await open_several(account, std::move(wanted));
+        const ViewOf of{account, wanted.view, wanted.mailboxes.empty() ? kInbox : wanted.mailboxes.front()};
+        auto lease = co_await engine.lease(account, lease_of({of.view, of.mailbox}));
+        if (!lease) co_return pass_on(lease);
+        auto snapshot = engine.snapshot(account);
+        auto found = co_await record(account, snapshot);
+        if (!found) co_return pass_on(found);
+        auto opened = co_await open_view(of, std::move(*lease), std::move(*found), std::move(snapshot), wanted);
+        if (!opened) co_return pass_on(opened);
+        co_return std::move(*opened);
     }
 
     /// All locks come before the snapshot, so that nobody changes a view behind it. They are taken in one order, though
@@ -209,14 +249,14 @@ struct MailStore::Impl {
         std::vector<JoinedMaildrop::Part> parts;
         for (std::size_t n = 0; n < leases.size(); ++n) {
             const ViewOf of{account, wanted.view, wanted.mailboxes[n]};
-            auto part = co_await open_view(of, std::move(leases[n]), *found, snapshot, wanted.when_all_deleted);
+            auto part = co_await open_view(of, std::move(leases[n]), *found, snapshot, wanted);
             const bool gone = !part && of.mailbox != kInbox && part.error().code() == Errc::not_found;
             if (!part && !gone) co_return pass_on(part);
             if (part) parts.push_back(std::move(*part));
         }
         if (parts.empty()) co_return fail(Errc::not_found, "all mailboxes of the maildrop were removed");
         if (parts.size() == 1) co_return std::move(parts.front());
-        co_return std::make_unique<JoinedMaildrop>(std::move(parts), remover(account, wanted.when_all_deleted));
+        co_return std::make_unique<JoinedMaildrop>(std::move(parts), remover(account, wanted));
     }
 
     /// The account's record, after the default mailboxes were made if it had none beside INBOX.
@@ -227,6 +267,56 @@ struct MailStore::Impl {
         auto made = co_await alone<void>(account, std::move(change));
         if (!made) co_return pass_on(made);
         co_return co_await record(account);
+    }
+
+    bool is_default_mailbox(std::string_view text) const {
+        return std::ranges::any_of(options.default_mailboxes, [text](const std::string& one) {
+            const auto parsed = parse_default_mailbox(one);
+            return parsed && (is_same_in_any_case(parsed->name, text) ||
+                              (parsed->use != SpecialUse::none && is_same_in_any_case(to_string(parsed->use), text)));
+        });
+    }
+
+    /// By its canonical name. Errors: not_found.
+    Task<Result<Mailbox>> mailbox(AccountId account, std::string name, AccountRecord record) {
+        if (name == kInboxName) co_return described(kInbox, std::move(record.inbox));
+        auto snapshot = engine.snapshot(account);
+        auto value = co_await engine.get(account, keys::name(name), snapshot);
+        if (!value && value.error().code() == Errc::not_found)
+            co_return fail(Errc::not_found, "no mailbox is called so");
+        if (!value) co_return pass_on(value);
+        auto number = decode_number(*value);
+        if (!number) co_return pass_on(number);
+        const MailboxId id(static_cast<std::uint32_t>(*number));
+        auto row = co_await engine.get(account, keys::mailbox(id), snapshot);
+        if (!row && row.error().code() == Errc::not_found)
+            co_return fail(Errc::corrupt, "a name leads to a mailbox that is not there");
+        if (!row) co_return pass_on(row);
+        auto found = decode_mailbox(*row);
+        if (!found) co_return pass_on(found);
+        co_return described(id, std::move(*found));
+    }
+
+    /// INBOX, then the others that were made, by name.
+    Task<Result<std::vector<Mailbox>>> mailboxes_there(AccountId account) {
+        auto snapshot = engine.snapshot(account);
+        auto own = co_await record(account, snapshot);
+        if (!own) co_return pass_on(own);
+        std::vector<Mailbox> found{described(kInbox, std::move(own->inbox))};
+        auto range = keys::mailboxes();
+        for (bool more = true; more;) {
+            auto page = co_await engine.scan(account, range, kPage, snapshot);
+            if (!page) co_return pass_on(page);
+            for (const auto entry : *page) {
+                auto one = decode_mailbox(entry.value);
+                if (!one) co_return pass_on(one);
+                if (!one->removed) found.push_back(described(keys::mailbox_of(entry.key), std::move(*one)));
+            }
+            more = page->size() == kPage;
+            if (more) range.begin_behind(page->back().key);
+        }
+        std::ranges::sort(found.begin() + 1, found.end(), {}, &Mailbox::name);
+        co_return found;
     }
 
     /// Calls `change(hot, part)` with parts of the UIDs, each as large as a commit may be, a turn for each, and joins
@@ -342,17 +432,10 @@ Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
 }
 
 Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account, WantedMaildrop wanted) {
-    if (wanted.mailboxes.size() > 1) co_return co_await impl_->open_several(account, std::move(wanted));
-    const ViewOf of{account, wanted.view, wanted.mailboxes.empty() ? kInbox : wanted.mailboxes.front()};
-    auto lease = co_await impl_->engine.lease(account, lease_of({of.view, of.mailbox}));
-    if (!lease) co_return pass_on(lease);
-    auto snapshot = impl_->engine.snapshot(account);
-    auto record = co_await impl_->record(account, snapshot);
-    if (!record) co_return pass_on(record);
-    auto opened = co_await impl_->open_view(of, std::move(*lease), std::move(*record), std::move(snapshot),
-                                            wanted.when_all_deleted);
-    if (!opened) co_return pass_on(opened);
-    co_return std::move(*opened);
+    auto opened = co_await impl_->open_maildrop(account, wanted);
+    if (opened || opened.error().code() != Errc::conflict) co_return opened;
+    if (auto made = co_await impl_->make_lost_views(account, wanted); !made) co_return pass_on(made);
+    co_return co_await impl_->open_maildrop(account, std::move(wanted));
 }
 
 // Views
@@ -385,9 +468,9 @@ Task<Result<std::vector<UsedView>>> MailStore::views(AccountId account) {
     auto entries = co_await impl_->engine.scan(account, keys::views(), record->views + 1);
     if (!entries) co_return pass_on(entries);
     for (const auto entry : *entries) {
-        auto view = decode_view(entry.value);
-        if (!view) co_return pass_on(view);
-        found.push_back({keys::view_of(entry.key), view->used});
+        const auto view = decode_view(entry.value);
+        // A damaged one is there still, and counts as used.
+        found.push_back({keys::view_of(entry.key), view ? view->used : impl_->clock.now()});
     }
     co_return found;
 }
@@ -558,24 +641,8 @@ std::unique_ptr<engine::Watch> MailStore::watch(AccountId account, std::function
 // Mailboxes
 
 Task<Result<std::vector<Mailbox>>> MailStore::mailboxes(AccountId account) {
-    auto record = co_await impl_->record_with_mailboxes(account);
-    if (!record) co_return pass_on(record);
-    std::vector<Mailbox> found{described(kInbox, std::move(record->inbox))};
-    auto range = keys::mailboxes();
-    auto snapshot = impl_->engine.snapshot(account);
-    for (bool more = true; more;) {
-        auto page = co_await impl_->engine.scan(account, range, kPage, snapshot);
-        if (!page) co_return pass_on(page);
-        for (const auto entry : *page) {
-            auto mailbox = decode_mailbox(entry.value);
-            if (!mailbox) co_return pass_on(mailbox);
-            if (!mailbox->removed) found.push_back(described(keys::mailbox_of(entry.key), std::move(*mailbox)));
-        }
-        more = page->size() == kPage;
-        if (more) range.begin_behind(page->back().key);
-    }
-    std::ranges::sort(found.begin() + 1, found.end(), {}, &Mailbox::name);
-    co_return found;
+    if (auto record = co_await impl_->record_with_mailboxes(account); !record) co_return pass_on(record);
+    co_return co_await impl_->mailboxes_there(account);
 }
 
 Task<Result<Mailbox>> MailStore::mailbox(AccountId account, std::string name) {
@@ -583,29 +650,22 @@ Task<Result<Mailbox>> MailStore::mailbox(AccountId account, std::string name) {
     if (!canonical) co_return pass_on(canonical);
     auto record = co_await impl_->record_with_mailboxes(account);
     if (!record) co_return pass_on(record);
-    if (*canonical == kInboxName) co_return described(kInbox, std::move(record->inbox));
-    auto snapshot = impl_->engine.snapshot(account);
-    auto value = co_await impl_->engine.get(account, keys::name(*canonical), snapshot);
-    if (!value && value.error().code() == Errc::not_found) co_return fail(Errc::not_found, "no mailbox is called so");
-    if (!value) co_return pass_on(value);
-    auto number = decode_number(*value);
-    if (!number) co_return pass_on(number);
-    const MailboxId id(static_cast<std::uint32_t>(*number));
-    auto row = co_await impl_->engine.get(account, keys::mailbox(id), snapshot);
-    if (!row && row.error().code() == Errc::not_found)
-        co_return fail(Errc::corrupt, "a name leads to a mailbox that is not there");
-    if (!row) co_return pass_on(row);
-    auto mailbox = decode_mailbox(*row);
-    if (!mailbox) co_return pass_on(mailbox);
-    co_return described(id, std::move(*mailbox));
+    co_return co_await impl_->mailbox(account, std::move(*canonical), std::move(*record));
 }
 
 Task<Result<Mailbox>> MailStore::find_mailbox(AccountId account, std::string text) {
-    auto exact = co_await mailbox(account, text);
     const auto none = fail(Errc::not_found, "no mailbox is called so");
-    if (!exact && exact.error().code() == Errc::invalid) co_return none;
+    auto canonical = canonical_name(text);
+    if (!canonical) co_return none;
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    if (!record->others && *canonical != kInboxName && impl_->is_default_mailbox(text)) {
+        record = co_await impl_->record_with_mailboxes(account);
+        if (!record) co_return pass_on(record);
+    }
+    auto exact = co_await impl_->mailbox(account, std::move(*canonical), std::move(*record));
     if (exact || exact.error().code() != Errc::not_found) co_return exact;
-    auto all = co_await mailboxes(account);
+    auto all = co_await impl_->mailboxes_there(account);
     if (!all) co_return pass_on(all);
     auto found = std::ranges::find_if(*all, [&](const Mailbox& one) { return is_same_in_any_case(one.name, text); });
     auto has_use = [&](const Mailbox& one) {
@@ -796,11 +856,74 @@ Task<Result<std::vector<RetainedMessage>>> MailStore::list_retained(AccountId ac
     co_return found;
 }
 
-Task<Result<StoredMessage>> MailStore::restore(AccountId account, std::string unique_id) {
-    auto change = [impl = impl_.get(), account, unique_id = std::move(unique_id)](Hot& hot) {
-        return impl->changes.restore(account, hot, unique_id);
+Task<Result<StoredMessage>> MailStore::restore(AccountId account, std::string unique_id, std::optional<MailboxId> to) {
+    auto change = [impl = impl_.get(), account, unique_id = std::move(unique_id), to](Hot& hot) {
+        return impl->changes.restore(account, hot, unique_id, to);
     };
     co_return co_await impl_->alone<StoredMessage>(account, std::move(change));
+}
+
+Task<Result<>> MailStore::set_retention(AccountId account, std::optional<std::chrono::seconds> keep) {
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    const auto& now = record->retention;
+    const auto wanted = keep.value_or(impl_->options.retention);
+    if ((!now && !keep) || record->closed || (now && now->keep == wanted && now->applied)) co_return Result<>{};
+    auto set = [impl = impl_.get(), account, wanted](Hot& hot) {
+        return impl->changes.set_retention(account, hot, wanted);
+    };
+    if (auto done = co_await impl_->alone<void>(account, std::move(set)); !done) co_return done;
+    auto step = [impl = impl_.get(), account](Hot& hot, std::string from) {
+        return impl->changes.keep_by_retention(account, hot, std::move(from));
+    };
+    auto done = co_await impl_->step_by_step(account, std::move(step));
+    if (!done) co_return pass_on(done);
+    co_return Result<>{};
+}
+
+Task<Result<std::uint64_t>> MailStore::keep_twice(AccountId account, DeletionFilter which) {
+    auto step = [impl = impl_.get(), account, which = std::move(which)](Hot& hot, std::string from) {
+        return impl->changes.keep_twice(account, hot, which, std::move(from));
+    };
+    co_return co_await impl_->step_by_step(account, std::move(step));
+}
+
+Task<Result<std::uint64_t>> MailStore::keep_retained_limit(AccountId account) {
+    const auto limit = impl_->options.retained_limit;
+    auto record = co_await impl_->record(account);
+    if (!record) co_return pass_on(record);
+    if (limit == 0 || record->retained_octets <= limit) co_return 0;
+    // Octets by the day on which they end, then by that on which they were deleted.
+    std::map<std::chrono::sys_days, std::map<std::chrono::sys_days, std::uint64_t>> days;
+    std::chrono::sys_days newest{};
+    auto range = keys::retained();
+    for (bool more = true; more;) {
+        auto page = co_await impl_->engine.scan(account, range, kPage);
+        if (!page) co_return pass_on(page);
+        for (const auto entry : *page) {
+            auto retained = decode_retained(entry);
+            if (!retained) continue;  // damaged: expire() tells of it
+            const auto deleted = std::chrono::floor<std::chrono::days>(retained->deleted);
+            newest = std::max(newest, deleted);
+            days[std::chrono::floor<std::chrono::days>(retained->expires)][deleted] += retained->message.octets;
+        }
+        more = page->size() == kPage;
+        if (more) range.begin_behind(page->back().key);
+    }
+    auto left = record->retained_octets;
+    std::optional<std::chrono::sys_days> last;
+    for (auto& [ends, deleted] : days) {
+        if (left <= limit) break;
+        deleted.erase(newest);
+        for (const auto& [day, octets] : deleted) subtract(left, octets);
+        last = ends;
+    }
+    if (!last) co_return 0;
+    const Timestamp end = *last + std::chrono::days(1) - std::chrono::milliseconds(1);
+    auto step = [impl = impl_.get(), account, end, newest = Timestamp(newest)](Hot& hot, std::string from) {
+        return impl->changes.forget_early(account, hot, end, newest, std::move(from));
+    };
+    co_return co_await impl_->step_by_step(account, std::move(step));
 }
 
 Task<Result<std::uint64_t>> MailStore::expire(AccountId account, Timestamp now) {
@@ -813,14 +936,20 @@ Task<Result<std::uint64_t>> MailStore::expire(AccountId account, Timestamp now) 
     if (record->others && record->others->removed != 0)
         if (auto done = co_await impl_->drain_removed(account); !done) co_return pass_on(done);
     if (!expires && !trims) co_return 0;
-    co_return co_await impl_->step_by_step(account, now, &Changes::expire);
+    auto step = [impl = impl_.get(), account, now](Hot& hot, std::string from) {
+        return impl->changes.expire(account, hot, now, std::move(from));
+    };
+    co_return co_await impl_->step_by_step(account, std::move(step));
 }
 
 Task<Result<std::uint64_t>> MailStore::mend_times(AccountId account, Timestamp now) {
     auto record = co_await impl_->record(account);
     if (!record) co_return pass_on(record);
     if (record->retained_messages == 0) co_return 0;
-    co_return co_await impl_->step_by_step(account, now, &Changes::mend_times);
+    auto step = [impl = impl_.get(), account, now](Hot& hot, std::string from) {
+        return impl->changes.mend_times(account, hot, now, std::move(from));
+    };
+    co_return co_await impl_->step_by_step(account, std::move(step));
 }
 
 // Messages are in the order of their arrival; should a later one seem older (the clock was set back), it waits until

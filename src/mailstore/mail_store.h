@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct NewMessage {
 
 struct Options {
     std::chrono::seconds retention = std::chrono::days(30);  ///< how long deleted mail is kept
+    std::uint64_t retained_limit = 0;                        ///< octets of an account's deleted mail; 0: no limit
     std::size_t commit_messages = 400;                       ///< appends to one account that share a commit, at most
     std::uint64_t commit_octets = 8u << 20;  ///< and how many octets of theirs go through the engine's log
     std::uint64_t inline_octets = 1u << 20;  ///< a larger body does not: the engine keeps it beside the log
@@ -83,8 +85,9 @@ struct WantedMaildrop {
                    WhenAllDeleted when = WhenAllDeleted::remove)
         : view(view_id), mailboxes(std::move(ids)), when_all_deleted(when) {}
     ViewId view;
-    std::vector<MailboxId> mailboxes;  ///< none: INBOX; several: one maildrop with the messages of all
-    WhenAllDeleted when_all_deleted;   ///< ... if it is the only view: then its deletions are all there are
+    std::vector<MailboxId> mailboxes;          ///< none: INBOX; several: one maildrop with the messages of all
+    WhenAllDeleted when_all_deleted;           ///< ... if it is the only view: then its deletions are all there are
+    std::optional<std::uint32_t> device = {};  ///< whose session it is; nothing: the account's own password
 };
 
 struct Document {
@@ -121,8 +124,9 @@ public:
     /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
 
-    /// Opens views of mailboxes for POP3. Of several mailboxes, those that are gone are passed over. Errors: busy
-    /// (another session holds one of the views), not_found (no such mailbox, or view).
+    /// Opens views of mailboxes for POP3. Of several mailboxes, those that are gone are passed over. A view beside the
+    /// classic one whose row is not there, or can't be read, is made anew and shows all: damage took it. Errors: busy
+    /// (another session holds one of the views), not_found (no such mailbox).
     Task<Result<std::unique_ptr<Maildrop>>> open_maildrop(AccountId account, WantedMaildrop wanted = {});
     /// Makes a view that shows what was received at `since` or later, if there is none. `counts`: as
     /// ViewRecord::counts, which is set in any case. Errors: not_found (no such mailbox).
@@ -158,7 +162,8 @@ public:
     Task<Result<std::vector<Mailbox>>> mailboxes(AccountId account);
     Task<Result<Mailbox>> mailbox(AccountId account, std::string name);
     /// The one that somebody means who types a name for POP: by its name, in any case if none is called exactly so, or
-    /// by its special use. Errors: not_found, but no others of the above.
+    /// by its special use. One of the default mailboxes that the account has not got yet is made; for any other name
+    /// nothing is. Errors: not_found, but no others of the above.
     Task<Result<Mailbox>> find_mailbox(AccountId account, std::string text);
     /// Adds those above it, too, that are not there. Errors: exists, too_large (it has Options::mailboxes).
     Task<Result<Mailbox>> add_mailbox(AccountId account, std::string name, SpecialUse use = SpecialUse::none);
@@ -234,8 +239,19 @@ public:
     /// Messages that were deleted and are still kept, first to expire first: at most `limit`, after skipping `offset`.
     Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);
     /// Puts a retained message back where it was: same unique-id, same place in the order, same flags; with a new UID.
-    /// A mailbox that was removed meanwhile is made again. Errors: not_found.
-    Task<Result<StoredMessage>> restore(AccountId account, std::string unique_id);
+    /// A mailbox that was removed meanwhile is made again. `to`: another mailbox to put it into. One that is live
+    /// already comes back as it is. Errors: not_found (also: no such mailbox).
+    Task<Result<StoredMessage>> restore(AccountId account, std::string unique_id,
+                                        std::optional<MailboxId> to = std::nullopt);
+    /// How long the account's deleted messages are kept, those of before too; nothing: Options::retention. One read if
+    /// it is so already. A change is durable when it returns, and holds for new deletions at once.
+    Task<Result<>> set_retention(AccountId account, std::optional<std::chrono::seconds> keep);
+    /// Keeps these deleted messages twice as long as others. Returns how many were not yet.
+    Task<Result<std::uint64_t>> keep_twice(AccountId account, DeletionFilter which);
+    /// Forgets deleted messages of an account that has more octets of them than Options::retained_limit: those of the
+    /// day (UTC) that ends first go first, those of the latest day on which any was deleted never. Returns how many
+    /// messages. One read for an account within the limit.
+    Task<Result<std::uint64_t>> keep_retained_limit(AccountId account);
 
     /// Forgets retained messages whose days are over at `now`, and the change log's rows of long ago. Returns how many
     /// messages.

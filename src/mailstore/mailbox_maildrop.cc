@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/turn.h"
 #include "mailstore/content.h"
 #include "mailstore/keys.h"
 #include "mailstore/lookup.h"
@@ -46,11 +47,12 @@ MailboxMaildrop::MailboxMaildrop(engine::Engine& engine, MessageLists& lists, Vi
       account_(of.account),
       lease_(std::move(lease)),
       view_(std::move(view)),
-      totals_(mailbox.totals),
-      version_(version_of(std::move(generation), mailbox, of.view, view_.get())),
       snapshot_(std::move(snapshot)),
       codec_(codec),
       remove_(std::move(remove)) {
+    totals_ = mailbox.totals;
+    version_ = version_of(std::move(generation), mailbox, of.view, view_.get());
+    hides_ = view_ != nullptr;
     if (view_) take_out(totals_, view_->hidden_totals);
     complete_ = totals_.messages == 0;
     if (complete_) snapshot_.reset();
@@ -85,6 +87,7 @@ Task<Result<MessageLists::List>> MailboxMaildrop::read(OrderKey first, std::uint
             auto decoded = decode_message(entry, messages.emplace_back());
             if (!decoded) co_return pass_on(decoded);
         }
+        if (turn::over()) co_await turn::let_others();
         if (page->size() < limit) co_return std::make_shared<const std::vector<Message>>(std::move(messages));
         range.begin = keys::message(of_.mailbox, shown_from(OrderKey(keys::order_of(page->back().key).value + 1)));
     }
@@ -234,7 +237,7 @@ Task<Result<>> MailboxMaildrop::remove(std::vector<std::uint32_t> numbers) {
         const auto* message = known(number);
         if (!message || number <= last) co_return fail(Errc::invalid, "not an ascending message number");
         last = number;
-        deletions.victims.push_back({message->order, message->body});
+        deletions.victims.push_back({message->order, message->body, message->unique_id});
     }
     if (deletions.victims.empty()) co_return Result<>{};
     std::vector<Deletions> all;

@@ -34,11 +34,6 @@ public:
                     std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec, Remove remove);
 
     ViewOf of() const override { return of_; }
-    std::uint64_t message_count() const override { return totals_.messages; }
-    std::uint64_t octets() const override { return totals_.octets; }
-    std::uint64_t ascii_octets() const override { return totals_.ascii_octets(); }
-    bool has_utf8() const override { return totals_.utf8_messages != 0; }
-    const ListVersion* version() const override { return version_ ? &*version_ : nullptr; }
     Task<Result<const std::vector<Message>*>> messages() override;
     Task<Result<std::span<const Message>>> messages_since(ListVersion older) override;
     Task<Result<const Message*>> message(std::uint32_t number, std::string unique_id) override;
@@ -49,6 +44,9 @@ public:
 
     /// To be filled with what goes.
     Deletions no_deletions() const;
+    const MailboxTotals& totals() const { return totals_; }
+    /// The account keeps what it deletes, though it has no other view.
+    void only_hide() { hides_ = true; }
 
 private:
     /// The messages of the snapshot from this place on; about so many are expected.
@@ -73,8 +71,6 @@ private:
     const AccountId account_;
     std::unique_ptr<engine::Lease> lease_;
     const std::unique_ptr<const ViewRecord> view_;  // as of login; null: all messages are shown
-    MailboxTotals totals_;                          // of the live messages
-    std::optional<ListVersion> version_;
     // Held until all messages are loaded, but not for a session's whole life, because it keeps old versions of
     // everybody's entries. A later one does as well, if there were only deliveries since.
     std::shared_ptr<const engine::Snapshot> snapshot_;

@@ -225,10 +225,11 @@ Task<Result<bool>> Changes::drain(AccountId account, Draft& draft, MailboxId id,
     auto& record = draft.mailboxes.at(id);
     auto entries = co_await engine_.scan(account, keys::messages(id), options_.commit_messages);
     if (!entries) co_return pass_on(entries);
+    const Deleter by{std::string(reason)};
     for (const auto entry : *entries) {
         auto message = decode_message(entry);
         if (!message) co_return pass_on(message);
-        retain(draft, record, std::move(*message), reason);
+        retain(draft, record, std::move(*message), by);
     }
     if (entries->size() == options_.commit_messages) co_return false;
     draft.mailboxes.erase(id);

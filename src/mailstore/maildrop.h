@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,12 +21,14 @@ public:
     virtual ~Maildrop() = default;  ///< gives the lock back
     /// Names it among all maildrops, for those who keep something of each.
     virtual ViewOf of() const = 0;
-    virtual std::uint64_t message_count() const = 0;  ///< as of login
-    virtual std::uint64_t octets() const = 0;         ///< as of login
-    virtual std::uint64_t ascii_octets() const = 0;   ///< as of login, for a client without UTF-8
-    virtual bool has_utf8() const = 0;                ///< as of login: whether any message has ascii_octets
+    std::uint64_t message_count() const { return totals_.messages; }       ///< as of login
+    std::uint64_t octets() const { return totals_.octets; }                ///< as of login
+    std::uint64_t ascii_octets() const { return totals_.ascii_octets(); }  ///< as of login, for a client without UTF-8
+    bool has_utf8() const { return totals_.utf8_messages != 0; }  ///< as of login: whether any message has ascii_octets
     /// Of the list as of login. Null once that turned out not to be what the mailbox's counters say.
-    virtual const ListVersion* version() const = 0;
+    const ListVersion* version() const { return version_ ? &*version_ : nullptr; }
+    /// Whether a deletion only hides a message, as of login: others see it still.
+    bool hides() const { return hides_; }
     /// All messages as of login, oldest first: message number n is element n-1. Loaded at the first call. When that
     /// call comes late, and somebody else removed messages before it, this and the next two functions fail with
     /// conflict. If the messages are not what the mailbox's counters said (check() would answer corrupt), the counts
@@ -50,6 +53,11 @@ public:
     /// else removed meanwhile count as removed. Errors: invalid (not such numbers), denied (the lock was lost, or the
     /// view is gone), too_large (the view has too many gaps).
     virtual Task<Result<>> remove(std::vector<std::uint32_t> numbers) = 0;
+
+protected:
+    MailboxTotals totals_;
+    std::optional<ListVersion> version_;
+    bool hides_ = false;
 };
 
 }  // namespace poplar::mailstore

@@ -81,8 +81,20 @@ struct RetainedMessage {
     StoredMessage message;
     Timestamp deleted{};
     Timestamp expires{};
-    std::string reason;   ///< who deleted it: "pop3", "admin", ...
+    std::string reason;   ///< by which means it was deleted: "pop3", "admin", ...
     std::string mailbox;  ///< what its mailbox was called; "" for INBOX
+    std::vector<std::uint32_t> devices =
+        {};                   ///< that deleted it by POP; none: the account's own password, or not by POP
+    bool kept_twice = false;  ///< as long as others are kept
+};
+
+/// Deleted messages of some time, all of whose conditions hold.
+struct DeletionFilter {
+    Timestamp since = Timestamp::min(), until = Timestamp::max();  ///< both are within
+    std::string reason = {};                                       ///< "": any
+    std::optional<std::uint32_t> device = {};                      ///< one of RetainedMessage::devices
+    bool by_no_device = false;                                     ///< only those that no device deleted
+    bool fits(const RetainedMessage& retained) const;
 };
 
 /// Of the live messages of one mailbox.

@@ -32,7 +32,9 @@ enum RecordField : std::uint64_t {
     kHasLog = 64,
     kHasKept = 128,
     kHasViews = 256,
-    kAccountFields = 511,
+    kHasRetention = 4096,
+    kRetentionApplied = 8192,
+    kAccountFields = 511 | kHasRetention | kRetentionApplied,
 };
 
 enum MessageField : std::uint64_t {
@@ -44,14 +46,12 @@ enum MessageField : std::uint64_t {
     kIsCopied = 32,
     kHasKey = 64,
     kMessageFields = 127,
+    kHasDevices = 128,  // of a retained message
+    kIsKeptTwice = 256,
+    kRetainedFields = 511,
 };
 
 constexpr std::size_t kMessageKeySize = 1 + 4 + 8, kRetainedKeySize = 1 + 4 + 8 + 8;
-
-std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
-Timestamp timestamp(std::uint64_t value) {
-    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
-}
 
 template <class Fields>
 constexpr std::uint64_t if_so(bool yes, Fields field) {
@@ -66,8 +66,8 @@ std::uint64_t fields_of(const StoredMessage& m) {
            if_so(m.changed.value != 0, kHasChanged) | if_so(m.copied, kIsCopied) | if_so(m.key != nullptr, kHasKey);
 }
 
-void encode_body(Encoder& out, const StoredMessage& message) {
-    const auto fields = fields_of(message);
+void encode_body(Encoder& out, const StoredMessage& message, std::uint64_t more_fields = 0) {
+    const auto fields = fields_of(message) | more_fields;
     out.u8(kVersion).varint(fields);
     out.varint(message.body.value).varint(message.octets).varint(message.wire_octets);
     out.varint(millis(message.received)).string(message.unique_id).varint(message.added.value);
@@ -80,12 +80,11 @@ void encode_body(Encoder& out, const StoredMessage& message) {
     if (fields & kHasKey) out.string(*message.key);
 }
 
-// Decodes what POP needs into a fresh message, and the mask of the fields that follow. False: the version or a field is
-// unknown.
+// Decodes what POP needs into a fresh message, and the mask of the fields that follow. False: the version is unknown.
 bool decode_basics(Decoder& in, Message& message, std::uint64_t& fields, ModSequence& added) {
     const auto version = in.u8();
     fields = version == kVersion ? in.varint() : if_so(version == kOldUtf8 || version == kUtf8, kHasAscii);
-    if ((version != kVersion && version != kPlain && fields == 0) || (fields & ~kMessageFields) != 0) return false;
+    if (version != kVersion && version != kPlain && fields == 0) return false;
     message.body = engine::BodyId(in.varint());
     message.octets = in.varint();
     message.wire_octets = in.varint();
@@ -100,9 +99,9 @@ bool decode_basics(Decoder& in, Message& message, std::uint64_t& fields, ModSequ
 
 std::shared_ptr<const std::string> decode_key(Decoder& in) { return std::make_shared<const std::string>(in.string()); }
 
-bool decode_body(Decoder& in, StoredMessage& message) {
-    std::uint64_t fields = 0;
-    bool sound = decode_basics(in, message, fields, message.added);
+// `known`: the fields that it may have. False: it has others, or can't be so.
+bool decode_body(Decoder& in, StoredMessage& message, std::uint64_t& fields, std::uint64_t known) {
+    bool sound = decode_basics(in, message, fields, message.added) && (fields & ~known) == 0;
     if (fields & kHasUid) {
         message.own_uid = Uid(in.varint());
         sound = sound && message.own_uid.value != 0;
@@ -292,10 +291,27 @@ void take_out(MailboxTotals& totals, const MailboxTotals& hidden) {
     totals.ascii_growth = totals.utf8_messages == 0 ? 0 : totals.ascii_growth - hidden.ascii_growth;
 }
 
+void put_in(MailboxTotals& totals, const MailboxTotals& others) {
+    totals.messages += others.messages;
+    totals.octets += others.octets;
+    totals.utf8_messages += others.utf8_messages;
+    totals.ascii_growth += others.ascii_growth;
+    totals.seen += others.seen;
+    totals.deleted += others.deleted;
+}
+
+bool DeletionFilter::fits(const RetainedMessage& retained) const {
+    const auto& devices = retained.devices;
+    return retained.deleted >= since && retained.deleted <= until && (reason.empty() || retained.reason == reason) &&
+           (!device || std::ranges::find(devices, *device) != devices.end()) && (!by_no_device || devices.empty());
+}
+
 std::string encode(const AccountRecord& record) {
     const auto fields = fields_of(record.inbox) | if_so(record.closed, kIsClosed) |
                         if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog) |
-                        if_so(record.kept != KeptRows(), kHasKept) | if_so(record.views != 0, kHasViews);
+                        if_so(record.kept != KeptRows(), kHasKept) | if_so(record.views != 0, kHasViews) |
+                        if_so(record.retention.has_value(), kHasRetention) |
+                        if_so(record.retention && record.retention->applied, kRetentionApplied);
     Encoder out(80);
     out.u8(kVersion).varint(fields).string(record.generation);
     encode_mailbox(out, record.inbox, fields);
@@ -308,6 +324,7 @@ std::string encode(const AccountRecord& record) {
     if (record.log) out.varint(record.log->rows).varint(record.log->forgotten.value).varint(millis(record.log->oldest));
     if (record.kept != KeptRows()) out.varint(record.kept.structures).varint(record.kept.threads);
     if (record.views != 0) out.varint(record.views);
+    if (record.retention) out.varint(static_cast<std::uint64_t>(record.retention->keep.count()));
     return std::move(out).bytes();
 }
 
@@ -327,9 +344,13 @@ std::string encode(const StoredMessage& message) {
 
 std::string encode(const RetainedMessage& retained) {
     Encoder out(64 + retained.message.unique_id.size());
-    encode_body(out, retained.message);
+    encode_body(out, retained.message,
+                if_so(!retained.devices.empty(), kHasDevices) | if_so(retained.kept_twice, kIsKeptTwice));
     out.varint(millis(retained.deleted)).string(retained.reason);
     if (retained.message.mailbox != kInbox) out.string(retained.mailbox);
+    if (retained.devices.empty()) return std::move(out).bytes();
+    out.varint(retained.devices.size());
+    for (auto device : retained.devices) out.varint(device);
     return std::move(out).bytes();
 }
 
@@ -386,6 +407,11 @@ Result<AccountRecord> decode_account(std::string_view value) {
             record.views = in.varint();
             known = known && record.views != 0;
         }
+        if (fields & kHasRetention) {
+            record.retention.emplace().keep = std::chrono::seconds(in.varint());
+            record.retention->applied = (fields & kRetentionApplied) != 0;
+        }
+        known = known && (record.retention || (fields & kRetentionApplied) == 0);
     } else if (version >= kPlain) {
         known = decode_early_account(in, version, record);
     }
@@ -410,7 +436,8 @@ Result<MailboxRecord> decode_mailbox(std::string_view value) {
 Result<StoredMessage> decode_message(engine::EntryView entry) {
     Decoder key(entry.key), in(entry.value);
     StoredMessage message;
-    bool sound = decode_body(in, message);
+    std::uint64_t fields = 0;
+    bool sound = decode_body(in, message, fields, kMessageFields);
     key.raw(kMessageKeySize - 12);
     message.mailbox = MailboxId(key.u32_key());
     message.order = OrderKey(key.u64_key());
@@ -423,7 +450,7 @@ Result<> decode_message(engine::EntryView entry, Message& message) {
     Decoder key(entry.key), in(entry.value);
     std::uint64_t fields = 0;
     ModSequence added;
-    bool sound = decode_basics(in, message, fields, added);
+    bool sound = decode_basics(in, message, fields, added) && (fields & ~kMessageFields) == 0;
     if (fields & ~static_cast<std::uint64_t>(kHasAscii)) {
         if (fields & kHasUid) in.varint();
         if (fields & kHasSystemFlags) in.u8();
@@ -441,7 +468,9 @@ Result<> decode_message(engine::EntryView entry, Message& message) {
 Result<RetainedMessage> decode_retained(engine::EntryView entry) {
     Decoder key(entry.key), in(entry.value);
     RetainedMessage retained;
-    bool sound = decode_body(in, retained.message);
+    std::uint64_t fields = 0;
+    bool sound = decode_body(in, retained.message, fields, kRetainedFields);
+    retained.kept_twice = (fields & kIsKeptTwice) != 0;
     retained.deleted = timestamp(in.varint());
     retained.reason = in.string();
     key.raw(kRetainedKeySize - 16);
@@ -451,6 +480,11 @@ Result<RetainedMessage> decode_retained(engine::EntryView entry) {
         retained.message.mailbox = MailboxId(key.u32_key());
         retained.mailbox = in.string();
         sound = sound && retained.message.mailbox > kInbox && !retained.mailbox.empty();
+    }
+    if (fields & kHasDevices) {
+        auto left = in.varint();
+        sound = sound && left != 0;
+        for (; in.ok() && left != 0; --left) retained.devices.push_back(static_cast<std::uint32_t>(in.varint()));
     }
     sound = sound && key.ok() && key.at_end() && in.ok() && in.at_end();
     if (!sound || !is_unique_id(retained.message.unique_id))

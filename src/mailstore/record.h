@@ -46,6 +46,13 @@ struct KeptRows {
     bool operator==(const KeptRows&) const = default;
 };
 
+/// How long an account keeps deleted messages, if it ever was another time than Options::retention.
+struct Retention {
+    std::chrono::seconds keep{};
+    bool applied = false;  ///< to the messages that were deleted before, too
+    bool operator==(const Retention&) const = default;
+};
+
 /// An account, as it is known without reading its mail: all that STAT, a delivery to INBOX and a deletion from it need
 /// is this one record.
 struct AccountRecord {
@@ -59,7 +66,8 @@ struct AccountRecord {
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
     KeptRows kept;
     std::uint64_t views = 0;  ///< rows of views, of all mailboxes; a mailbox without any has the classic one alone
-    bool early = false;       ///< it was read from a record that is older than the change log
+    std::optional<Retention> retention;  ///< nothing: Options::retention
+    bool early = false;                  ///< it was read from a record that is older than the change log
 
     AccountTotals totals() const;
 };
@@ -69,8 +77,9 @@ void count_in(MailboxTotals& totals, const Message& message);
 void count_in(MailboxTotals& totals, const StoredMessage& message);
 void count_out(MailboxTotals& totals, const Message& message);
 void count_out(MailboxTotals& totals, const StoredMessage& message);
-/// Takes the messages that a view hides out of all.
+/// Takes the messages that a view hides out of all; adds those of another mailbox.
 void take_out(MailboxTotals& totals, const MailboxTotals& hidden);
+void put_in(MailboxTotals& totals, const MailboxTotals& others);
 void subtract(std::uint64_t& counter, std::uint64_t by);
 
 /// The UIDVALIDITY of a mailbox that is made now, or begins anew (RFC 9051 s2.3.1.1: later ones are greater).

@@ -25,7 +25,8 @@ Task<Result<>> Changes::try_remove(AccountId account, Hot& hot, const std::vecto
     auto found = co_await still_there(account, kInbox, victims);
     if (!found) co_return pass_on(found);
     if (found->empty()) co_return Result<>{};
-    for (auto& message : *found) retain(*draft, draft->record().inbox, std::move(message), reason);
+    const Deleter by{std::string(reason)};
+    for (auto& message : *found) retain(*draft, draft->record().inbox, std::move(message), by);
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
@@ -63,13 +64,14 @@ Task<Result<std::vector<StoredMessage>>> Changes::still_there(AccountId account,
     }
 }
 
-void Changes::retain(Draft& draft, MailboxRecord& from, StoredMessage message, std::string_view reason) {
+void Changes::retain(Draft& draft, MailboxRecord& from, StoredMessage message, const Deleter& by) {
     take_out(draft, from, message);
     if (!from.removed) draft.row.add(Change::Kind::removed, message.mailbox, message.uid());
     RetainedMessage retained;
     retained.deleted = clock_.now();
-    retained.expires = retained.deleted + options_.retention;
-    retained.reason = reason;
+    retained.expires = expiry_of(draft.record(), retained);
+    retained.reason = by.reason;
+    retained.devices = by.devices;
     retained.mailbox = from.name;
     retained.message = std::move(message);
     auto& record = draft.record();
@@ -104,10 +106,11 @@ Task<Result<>> Changes::try_remove_by_id(AccountId account, Hot& hot, const std:
     }
     if (found.empty()) co_return Result<>{};
     std::ranges::sort(found, {}, [](const auto& message) { return std::pair(message.mailbox, message.uid()); });
+    const Deleter by{std::string(reason)};
     for (auto& message : found) {
         auto from = co_await mailbox(account, *draft, message.mailbox);
         if (!from) co_return pass_on(from);
-        retain(*draft, **from, std::move(message), reason);
+        retain(*draft, **from, std::move(message), by);
     }
     co_return co_await commit(account, hot, std::move(*draft));
 }

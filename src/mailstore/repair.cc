@@ -63,6 +63,7 @@ private:
     // Takes over what messages can't tell.
     void start_from(const AccountRecord& before) {
         record_.closed = before.closed;
+        record_.retention = before.retention;
         record_.inbox = before.inbox;
         record_.inbox.totals = {};
         record_.inbox.uid_validity = uid_validity_at(now_, before.inbox.uid_validity);

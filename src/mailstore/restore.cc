@@ -7,12 +7,14 @@
 
 namespace poplar::mailstore {
 
-Task<Result<StoredMessage>> Changes::restore(AccountId account, Hot& hot, std::string unique_id) {
-    auto attempt = [&] { return try_restore(account, hot, unique_id); };
+Task<Result<StoredMessage>> Changes::restore(AccountId account, Hot& hot, std::string unique_id,
+                                             std::optional<MailboxId> to) {
+    auto attempt = [&] { return try_restore(account, hot, unique_id, to); };
     co_return co_await repeated(attempt);
 }
 
-Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, const std::string& unique_id) {
+Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, const std::string& unique_id,
+                                                 std::optional<MailboxId> wanted) {
     auto draft = co_await begin_with_views(account, hot);
     if (!draft) co_return pass_on(draft);
     auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
@@ -27,7 +29,11 @@ Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, co
     if (record.retained_messages == 0) record.earliest_expiry = {};
     draft->batch.erase(keys::retained(found->retained->expires, message.mailbox, message.order));
 
-    auto home = co_await home_of(account, *draft, message, found->retained->mailbox);
+    Result<MailboxId> home;
+    if (wanted)
+        home = *wanted;
+    else
+        home = co_await home_of(account, *draft, message, found->retained->mailbox);
     if (!home) co_return pass_on(home);
     auto to = co_await mailbox(account, *draft, *home);
     if (!to) co_return pass_on(to);
@@ -41,11 +47,18 @@ Task<Result<StoredMessage>> Changes::try_restore(AccountId account, Hot& hot, co
         ++(*to)->list_changes;
         for (auto& [id, view] : draft->views) {
             if (id.mailbox != message.mailbox) continue;
-            view.record.show_again(message.order);
-            view.changed = true;
+            if (view.record.show_again(message.order)) view.changed = true;
         }
     } else {
-        message.flags.keywords.clear();  // their names went with the mailbox
+        auto source = co_await mailbox(account, *draft, message.mailbox);
+        if (!source && source.error().code() != Errc::not_found) co_return pass_on(source);
+        if (source) {
+            auto keywords = co_await translate_keywords(account, *draft, message.mailbox, *home, {message});
+            if (!keywords) co_return pass_on(keywords);
+            message.flags.keywords = std::move(keywords->front());
+        } else {
+            message.flags.keywords.clear();  // their names went with the mailbox
+        }
         message.mailbox = *home;
         message.order = uid;
         message.own_uid = {};

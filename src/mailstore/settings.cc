@@ -22,6 +22,10 @@ void add_settings(config::Keys& keys, Options& options) {
     keys.duration("storage.retention", options.retention, seconds(0), days(36'500),
                   "How long deleted mail is kept (`poplar mail deleted`), and the mail of removed accounts. `\"0s\"`: "
                   "goes at the next round.");
+    keys.size("storage.retained_limit", options.retained_limit, 0, config::Keys::kMostOctets,
+              "Octets of deleted mail that an account keeps; beside its quota. Over it, in each round "
+              "(`storage.expire_every`), what was deleted on the day that would end first goes, and so on; what was "
+              "deleted on the latest day never does. `0`: no limit.");
     keys.size(
         "storage.list_cache", options.list_cache, 0, config::Keys::kMostOctets,
         "Memory for the lists of messages of unchanged maildrops, kept for their next session; about 96 octets a "

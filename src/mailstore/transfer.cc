@@ -36,7 +36,7 @@ Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, 
     for (std::size_t i = 0; i < messages->size(); ++i) {
         auto& message = (*messages)[i];
         const auto source = message.uid();
-        const auto hidden_in = how == Transfer::move ? hiding(*draft, message) : std::vector<ViewId>();
+        const auto hidden_in = how == Transfer::move ? hiding(*draft, message) : std::vector<Hiding>();
         if (how == Transfer::move) take_out(*draft, **from, message);
         message.mailbox = to_id;
         message.order = (*to)->next_order;
@@ -47,7 +47,7 @@ Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, 
         message.changed = {};
         if (how == Transfer::copy) message.unique_id = make_unique_id(generation, to_id, message.order);
         add(*draft, **to, message);
-        hide_in(*draft, hidden_in, message);
+        hide_in(*draft, hidden_in, from_id, message);
         if (!is_found_by_place(message))
             draft->batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
         else if (how == Transfer::move)
@@ -123,7 +123,8 @@ Task<Result<std::uint64_t>> Changes::try_expunge(AccountId account, Hot& hot, Ma
     if (!messages) co_return pass_on(messages);
     const std::uint64_t count = messages->size();
     if (count == 0) co_return count;
-    for (auto& message : *messages) retain(*draft, **from, std::move(message), reason);
+    const Deleter by{std::string(reason)};
+    for (auto& message : *messages) retain(*draft, **from, std::move(message), by);
     auto done = co_await commit(account, hot, std::move(*draft));
     if (!done) co_return pass_on(done);
     co_return count;

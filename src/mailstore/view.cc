@@ -9,12 +9,10 @@ namespace poplar::mailstore {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-
-std::uint64_t millis(Timestamp time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
-Timestamp timestamp(std::uint64_t value) {
-    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
-}
+// The second says in a mask what few views have; the first is still written for all others, so that an older program
+// can read them.
+constexpr std::uint8_t kVersion = 1, kWithMask = 2;
+enum ViewField : std::uint8_t { kCounts = 1, kHasReturned = 2, kHasMoved = 4, kViewFields = 7 };
 
 OrderKey next(OrderKey order) { return OrderKey(order.value + 1); }
 
@@ -111,6 +109,38 @@ OrderRanges OrderRanges::operator&(const OrderRanges& other) const {
     return both;
 }
 
+OrderRanges OrderRanges::operator-(const OrderRanges& other) const {
+    OrderRanges left;
+    auto out = other.ranges_.begin();
+    for (auto range : ranges_) {
+        while (out != other.ranges_.end() && out->last < range.first) ++out;
+        for (auto hole = out; hole != other.ranges_.end() && hole->first <= range.last; ++hole) {
+            if (range.first < hole->first) left.ranges_.push_back({range.first, OrderKey(hole->first.value - 1)});
+            if (hole->last >= range.last) {
+                range.first = next(range.last);
+                break;
+            }
+            range.first = next(hole->last);
+        }
+        if (range.first <= range.last) left.ranges_.push_back(range);
+    }
+    return left;
+}
+
+OrderRanges OrderRanges::operator|(const OrderRanges& other) const {
+    OrderRanges any;
+    for (auto a = ranges_.begin(), b = other.ranges_.begin(); a != ranges_.end() || b != other.ranges_.end();) {
+        const bool first = b == other.ranges_.end() || (a != ranges_.end() && a->first < b->first);
+        const auto& range = first ? *a++ : *b++;
+        auto& ranges = any.ranges_;
+        if (!ranges.empty() && (ranges.back().last >= range.first || next(ranges.back().last) == range.first))
+            ranges.back().last = std::max(ranges.back().last, range.last);
+        else
+            ranges.push_back(range);
+    }
+    return any;
+}
+
 bool ViewRecord::hide(const std::vector<StoredMessage>& messages) {
     std::vector<OrderKey> orders;
     for (const auto& message : messages) orders.push_back(message.order);
@@ -124,49 +154,104 @@ bool ViewRecord::hide(const std::vector<StoredMessage>& messages) {
     return !added.empty();
 }
 
-void ViewRecord::hide(const Message& message) {
+void ViewRecord::hide(const Message& message, DeletedIn in) {
     if (!hidden.add(message.order)) return;
+    if (in == DeletedIn::elsewhere) moved.add(message.order);
     count_in(hidden_totals, message);
     ++changes;
 }
 
-void ViewRecord::forget(const Message& message) {
+OrderRanges ViewRecord::deleted() const {
+    if (begins <= OrderKey(1)) return hidden;
+    return hidden - (OrderRanges({{OrderKey(1), OrderKey(begins.value - 1)}}) - returned);
+}
+
+bool ViewRecord::has_deleted(OrderKey order) const {
+    return hidden.range_with(order) && (order >= begins || returned.range_with(order));
+}
+
+bool ViewRecord::forget(const Message& message) {
+    const bool back = returned.remove(message.order), away = moved.remove(message.order);
     if (hidden.range_with(message.order))
         count_out(hidden_totals, message);
     else if (hidden.touches(message.order))
         hidden.add(message.order);
+    else
+        return back || away;
+    return true;
 }
 
-void ViewRecord::show_again(OrderKey order) {
-    if (hidden.remove(order)) ++changes;
+bool ViewRecord::show_again(OrderKey order) {
+    const bool noted = order < begins && returned.add(order);
+    if (!hidden.remove(order)) return noted;
+    ++changes;
+    return true;
 }
+
+namespace {
+
+void encode(Encoder& out, const OrderRanges& ranges) {
+    OrderKey before{0};
+    for (const auto& range : ranges.ranges()) {
+        out.varint(range.first.value - before.value).varint(range.last.value - range.first.value);
+        before = range.last;
+    }
+}
+
+/// Reads ranges while `more` says so. False: they are not as encode() writes them.
+template <class More>
+bool decode(Decoder& in, OrderRanges& into, More more) {
+    std::vector<OrderRange> ranges;
+    for (std::uint64_t before = 0; in.ok() && more();) {
+        const auto gap = in.varint(), length = in.varint();
+        const auto first = before + gap, last = first + length;
+        if (first < before || last < first || gap <= (ranges.empty() ? 0u : 1u)) return false;
+        ranges.push_back({OrderKey(first), OrderKey(last)});
+        before = last;
+    }
+    into = OrderRanges(std::move(ranges));
+    return true;
+}
+
+/// Ranges behind their count.
+void encode_counted(Encoder& out, const OrderRanges& ranges) {
+    out.varint(ranges.ranges().size());
+    encode(out, ranges);
+}
+bool decode_counted(Decoder& in, OrderRanges& into) {
+    auto left = in.varint();
+    auto more = [&left] { return left-- != 0; };
+    return decode(in, into, more) && !into.ranges().empty();
+}
+
+}  // namespace
 
 std::string encode(const ViewRecord& record) {
     const auto& totals = record.hidden_totals;
-    const auto& ranges = record.hidden.ranges();
-    Encoder out(40 + 4 * ranges.size());
-    out.u8(kVersion)
-        .u8(record.counts ? 1 : 0)
+    const bool returned = !record.returned.ranges().empty(), moved = !record.moved.ranges().empty();
+    const int fields = (record.counts ? kCounts : 0) | (returned ? kHasReturned : 0) | (moved ? kHasMoved : 0);
+    Encoder out(40 + 4 * record.hidden.ranges().size());
+    out.u8(returned || moved ? kWithMask : kVersion)
+        .u8(static_cast<std::uint8_t>(fields))
         .varint(millis(record.used))
         .varint(record.begins.value)
         .varint(record.changes)
         .varint(totals.messages)
         .varint(totals.octets);
     out.varint(totals.utf8_messages).varint(zigzag(totals.ascii_growth));
-    OrderKey before{0};
-    for (const auto& range : ranges) {
-        out.varint(range.first.value - before.value).varint(range.last.value - range.first.value);
-        before = range.last;
-    }
+    if (returned) encode_counted(out, record.returned);
+    if (moved) encode_counted(out, record.moved);
+    encode(out, record.hidden);
     return std::move(out).bytes();
 }
 
 Result<ViewRecord> decode_view(std::string_view value) {
     Decoder in(value);
     ViewRecord record;
-    bool sound = in.u8() == kVersion;
-    const auto counts = in.u8();
-    record.counts = counts != 0;
+    const auto version = in.u8(), fields = in.u8();
+    bool sound = (version == kVersion && fields <= kCounts) ||
+                 (version == kWithMask && fields > kCounts && (fields & ~kViewFields) == 0);
+    record.counts = (fields & kCounts) != 0;
     record.used = timestamp(in.varint());
     record.begins = OrderKey(in.varint());
     record.changes = in.varint();
@@ -175,16 +260,11 @@ Result<ViewRecord> decode_view(std::string_view value) {
     totals.octets = in.varint();
     totals.utf8_messages = in.varint();
     totals.ascii_growth = unzigzag(in.varint());
-    std::vector<OrderRange> ranges;
-    for (std::uint64_t before = 0; sound && in.ok() && !in.at_end();) {
-        const auto gap = in.varint(), more = in.varint();
-        const auto first = before + gap, last = first + more;
-        sound = first >= before && last >= first && gap > (ranges.empty() ? 0 : 1);
-        ranges.push_back({OrderKey(first), OrderKey(last)});
-        before = last;
-    }
+    if (sound && (fields & kHasReturned)) sound = decode_counted(in, record.returned);
+    if (sound && (fields & kHasMoved)) sound = decode_counted(in, record.moved);
+    auto more = [&in] { return !in.at_end(); };
+    sound = sound && decode(in, record.hidden, more);
     if (!sound || !in.ok()) return fail(Errc::corrupt, "a view can't be decoded");
-    record.hidden = OrderRanges(std::move(ranges));
     return record;
 }
 

@@ -77,12 +77,20 @@ public:
     /// False: it is not there.
     bool remove(OrderKey order);
     const std::vector<OrderRange>& ranges() const { return ranges_; }
-    /// The orders that are in both.
+    /// The orders that are in both; those that are not in the other; those that are in any.
     OrderRanges operator&(const OrderRanges& other) const;
+    OrderRanges operator-(const OrderRanges& other) const;
+    OrderRanges operator|(const OrderRanges& other) const;
     bool operator==(const OrderRanges&) const = default;
 
 private:
     std::vector<OrderRange> ranges_;
+};
+
+/// Where a view deleted a message that it hides.
+enum class DeletedIn {
+    here,
+    elsewhere,  ///< in another mailbox, from which somebody has moved it
 };
 
 struct ViewRecord {
@@ -90,18 +98,23 @@ struct ViewRecord {
     MailboxTotals hidden_totals;  ///< of the live messages that are hidden; flags are not counted
     Timestamp used{};             ///< when it was last opened, to a day
     OrderKey begins{1};           ///< it never showed what came before, so hiding that is no wish of its user's
-    bool counts = true;           ///< false: it can delete nothing, and so holds nothing back
-    std::uint64_t changes = 0;    ///< messages that were hidden or shown again; never goes back
+    OrderRanges returned;         ///< ... but for these, which came back to their places: it has shown them
+    OrderRanges moved;          ///< deleted elsewhere: it hides these for its client, and nobody has deleted them here
+    bool counts = true;         ///< false: it can delete nothing, and so holds nothing back
+    std::uint64_t changes = 0;  ///< messages that were hidden or shown again; never goes back
     bool operator==(const ViewRecord&) const = default;
 
     /// The view's own deletion of live messages, ascending. False: all are hidden already.
     bool hide(const std::vector<StoredMessage>& messages);
-    /// The same, of a message that comes to the mailbox and was deleted elsewhere.
-    void hide(const Message& message);
-    /// A message leaves the mailbox, whoever took it.
-    void forget(const Message& message);
-    /// A message comes back to its old place.
-    void show_again(OrderKey order);
+    /// The same, of a message that comes to the mailbox from another place, where it was deleted.
+    void hide(const Message& message, DeletedIn in);
+    /// The orders that its user has deleted, wherever. Those that it never showed are not among them.
+    OrderRanges deleted() const;
+    bool has_deleted(OrderKey order) const;
+    /// A message leaves the mailbox, whoever took it. False: that changes nothing in the view.
+    bool forget(const Message& message);
+    /// A message comes back to its old place. False: that changes nothing in the view.
+    bool show_again(OrderKey order);
 };
 
 /// A view that has more ranges takes no deletion that makes still more.

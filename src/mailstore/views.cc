@@ -2,6 +2,7 @@
 // message out of a mailbox, or brings one back, corrects them in the same commit (changes.cc).
 #include <algorithm>
 
+#include "base/log.h"
 #include "mailstore/changes.h"
 #include "mailstore/keys.h"
 #include "mailstore/lookup.h"
@@ -9,7 +10,8 @@
 namespace poplar::mailstore {
 
 namespace {
-constexpr std::size_t kPage = 1000;  // entries a scan
+constexpr std::size_t kPage = 1000;          // entries a scan
+constexpr std::size_t kMostViews = 100'000;  // of an account: more than its devices and their mailboxes make
 }  // namespace
 
 Task<Result<Changes::Draft>> Changes::begin_with_views(AccountId account, Hot& hot) {
@@ -21,20 +23,48 @@ Task<Result<Changes::Draft>> Changes::begin_with_views(AccountId account, Hot& h
 
 Task<Result<>> Changes::load_views(AccountId account, Hot& hot, Draft& draft) {
     if (draft.record().views == 0) co_return Result<>{};
-    auto entries = co_await engine_.scan(account, keys::views(), draft.record().views + 1);
+    const auto known = draft.record().views;
+    if (auto read = co_await read_views(account, draft, known + 1); !read) co_return read;
+    if (draft.views.size() == known) co_return Result<>{};
+    auto number = co_await engine_.change_number(account);
+    if (!number) co_return pass_on(number);
+    if (*number != draft.state.number) {
+        hot.reset();
+        co_return fail(Errc::conflict, "somebody else changed the account");
+    }
+    // Damage took rows, or brought old ones back. Nobody's mail waits for a repair because of that.
+    if (draft.views.size() > known)
+        if (auto read = co_await read_views(account, draft, kMostViews); !read) co_return read;
+    log::warning("mailstore.wrong_views",
+                 {{"account", account.value}, {"views", draft.views.size()}, {"counted", known}});
+    draft.record().views = draft.views.size();
+    co_return Result<>{};
+}
+
+/// A view whose row can't be decoded shows all messages from now on: rather twice than never.
+Task<Result<>> Changes::read_views(AccountId account, Draft& draft, std::size_t most) {
+    auto entries = co_await engine_.scan(account, keys::views(), most);
     if (!entries) co_return pass_on(entries);
     for (const auto entry : *entries) {
         auto record = decode_view(entry.value);
-        if (!record) co_return pass_on(record);
-        draft.views.emplace(keys::view_of(entry.key), Draft::View{std::move(*record)});
+        Draft::View view;
+        if (record) {
+            view.record = std::move(*record);
+        } else {
+            report_damage(account, record.error());
+            view = {begun_now(draft), true};
+        }
+        draft.views.insert_or_assign(keys::view_of(entry.key), std::move(view));
     }
-    if (draft.views.size() == draft.record().views) co_return Result<>{};
-    auto number = co_await engine_.change_number(account);
-    if (!number) co_return pass_on(number);
-    const bool changed = *number != draft.state.number;
-    hot.reset();
-    if (changed) co_return fail(Errc::conflict, "somebody else changed the account");
-    co_return fail(Errc::corrupt, "the account's record knows of more views, or fewer");
+    co_return Result<>{};
+}
+
+// Its changes are later than any that an earlier view of this name had.
+ViewRecord Changes::begun_now(Draft& draft) const {
+    ViewRecord view;
+    view.used = clock_.now();
+    view.changes = draft.number().value;
+    return view;
 }
 
 bool Changes::has_views(const Draft& draft, MailboxId mailbox) {
@@ -42,22 +72,26 @@ bool Changes::has_views(const Draft& draft, MailboxId mailbox) {
 }
 
 // The views in which it was deleted. One that begins later never showed it, and has deleted nothing.
-std::vector<ViewId> Changes::hiding(const Draft& draft, const StoredMessage& message) {
-    std::vector<ViewId> found;
+std::vector<Changes::Hiding> Changes::hiding(const Draft& draft, const StoredMessage& message) {
+    std::vector<Hiding> found;
     for (const auto& [id, view] : draft.views) {
         const auto& record = view.record;
-        const bool may_show = id.mailbox == message.mailbox && record.begins <= message.order;
-        if (may_show && record.hidden.range_with(message.order)) found.push_back(id.view);
+        if (id.mailbox != message.mailbox || !record.has_deleted(message.order)) continue;
+        const bool elsewhere = record.moved.range_with(message.order) != nullptr;
+        found.push_back({id.view, elsewhere ? DeletedIn::elsewhere : DeletedIn::here});
     }
     return found;
 }
 
-// A view that has too many gaps shows the message once more.
-void Changes::hide_in(Draft& draft, const std::vector<ViewId>& views, const StoredMessage& message) {
-    for (auto view : views) {
+// A view that has too many gaps shows the message once more. In another mailbox than that where it was deleted the
+// message stays until somebody deletes it there: whoever files a message wants to keep it.
+void Changes::hide_in(Draft& draft, const std::vector<Hiding>& views, MailboxId from, const StoredMessage& message) {
+    for (auto [view, in] : views) {
         const auto found = draft.views.find({view, message.mailbox});
-        if (found == draft.views.end() || found->second.record.hidden.ranges().size() > kMostRanges) continue;
-        found->second.record.hide(message);
+        if (found == draft.views.end()) continue;
+        auto& record = found->second.record;
+        if (std::max(record.hidden.ranges().size(), record.moved.ranges().size()) > kMostRanges) continue;
+        record.hide(message, from == message.mailbox ? in : DeletedIn::elsewhere);
         found->second.changed = true;
     }
 }
@@ -84,12 +118,11 @@ Task<Result<>> Changes::try_delete_in(AccountId account, Hot& hot, const std::ve
         found[part.of.mailbox] = std::move(*there);
         draft->batch.fences.push_back(part.fence);
     }
-    if (deletions.size() > 1)
-        if (auto more = co_await find_moved(account, deletions, found); !more) co_return pass_on(more);
+    if (auto more = co_await find_moved(account, deletions, found); !more) co_return pass_on(more);
     bool changed = false;
     for (auto& [mailbox, messages] : found) {
         const MailboxView view(deletions.front().of.view, mailbox);
-        auto deleted = co_await delete_from(account, *draft, view, std::move(messages), when);
+        auto deleted = co_await delete_from(account, *draft, view, std::move(messages), deletions.front().device, when);
         if (!deleted) co_return pass_on(deleted);
         changed |= *deleted;
     }
@@ -97,15 +130,16 @@ Task<Result<>> Changes::try_delete_in(AccountId account, Hot& hot, const std::ve
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
-/// Adds those that somebody moved meanwhile from one of these mailboxes to another.
+/// Adds those that somebody moved meanwhile from one of these mailboxes to another, or to a new place in the same.
 Task<Result<>> Changes::find_moved(AccountId account, const std::vector<Deletions>& deletions,
                                    std::map<MailboxId, std::vector<StoredMessage>>& found) {
-    auto snapshot = engine_.snapshot(account);
+    std::shared_ptr<const engine::Snapshot> snapshot;
     std::vector<StoredMessage> moved;
     for (const auto& part : deletions) {
         const auto& there = found.at(part.of.mailbox);
         for (const auto& victim : part.victims) {
             if (std::ranges::binary_search(there, victim.order, {}, &Message::order)) continue;
+            if (!snapshot) snapshot = engine_.snapshot(account);
             auto now = co_await look_up(engine_, account, victim.unique_id, snapshot);
             if (!now && now.error().code() == Errc::not_found) continue;
             if (!now) co_return pass_on(now);
@@ -123,22 +157,24 @@ Task<Result<>> Changes::find_moved(AccountId account, const std::vector<Deletion
 
 /// A view's deletion of these messages, ascending. False: it changes nothing.
 Task<Result<bool>> Changes::delete_from(AccountId account, Draft& draft, MailboxView view,
-                                        std::vector<StoredMessage> messages, WhenAllDeleted when) {
+                                        std::vector<StoredMessage> messages, std::optional<std::uint32_t> device,
+                                        WhenAllDeleted when) {
     auto from = co_await mailbox(account, draft, view.mailbox);
     if (!from && from.error().code() == Errc::not_found) co_return false;  // removed, with all that was in it
     if (!from) co_return pass_on(from);
     auto found = draft.views.find(view);
     const bool alone = view.view == kClassicView && !has_views(draft, view.mailbox);
-    if (!alone && found == draft.views.end()) co_return fail(Errc::denied, "the view is gone");
+    if (view.view != kClassicView && found == draft.views.end()) co_return fail(Errc::denied, "the view is gone");
     if (messages.empty()) co_return false;
     if (alone && when == WhenAllDeleted::remove) {
-        for (auto& message : messages) retain(draft, **from, std::move(message), "pop3");
+        Deleter by("pop3");
+        if (device) by.devices.push_back(*device);
+        for (auto& message : messages) retain(draft, **from, std::move(message), by);
         co_return true;
     }
-    if (alone) {
-        found = draft.views.emplace(view, Draft::View()).first;
-        found->second.record.used = clock_.now();
-        found->second.record.changes = draft.number().value;
+    // The classic view beside others has always a row, unless damage took it.
+    if (found == draft.views.end()) {
+        found = draft.views.emplace(view, Draft::View{begun_now(draft)}).first;
         draft.record().views = draft.views.size();
     }
     auto& record = found->second.record;
@@ -183,25 +219,18 @@ Task<Result<>> Changes::try_make_view(AccountId account, Hot& hot, MailboxView v
     if (draft->record().closed) co_return fail(Errc::not_found, "the account is gone");
     auto& views = draft->views;
     if (const auto found = views.find(view); found != views.end()) {
-        if (found->second.record.counts == counts) co_return Result<>{};
+        if (found->second.record.counts == counts && !found->second.changed) co_return Result<>{};
         found->second.record.counts = counts;
         found->second.changed = true;
         co_return co_await commit(account, hot, std::move(*draft));
     }
     auto of = co_await mailbox(account, *draft, view.mailbox);
     if (!of) co_return pass_on(of);
-    auto made = co_await hidden_before(account, view.mailbox, **of, since);
+    auto made = co_await hidden_before(account, view.mailbox, **of, since, begun_now(*draft));
     if (!made) co_return pass_on(made);
     made->counts = counts;
-    made->used = clock_.now();
-    made->changes = draft->number().value;  // later than any that an earlier view of this name had
     const MailboxView beside(kClassicView, view.mailbox);
-    if (!views.contains(beside)) {
-        auto& classic = views[beside];
-        classic.record.used = clock_.now();
-        classic.record.changes = draft->number().value;
-        classic.changed = true;
-    }
+    if (!views.contains(beside)) views[beside] = {begun_now(*draft), true};
     views[view] = {std::move(*made), true};
     draft->record().views = views.size();
     co_return co_await commit(account, hot, std::move(*draft));
@@ -222,9 +251,8 @@ Task<> Changes::note_use(AccountId account, Hot& hot, MailboxView view) {
 
 // Messages of before count from the mailbox's beginning up to the first that was received later, so that it is one
 // range.
-Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox,
-                                                Timestamp since) {
-    ViewRecord view;
+Task<Result<ViewRecord>> Changes::hidden_before(AccountId account, MailboxId id, MailboxRecord mailbox, Timestamp since,
+                                                ViewRecord view) {
     if (since == kFromTheFirst || mailbox.next_order == OrderKey(1)) co_return view;
     OrderKey end = mailbox.next_order;
     if (since == kFromNowOn) {
@@ -312,35 +340,48 @@ Task<Result<std::uint64_t>> Changes::try_let_go(AccountId account, Hot& hot, con
     co_return all;
 }
 
-/// Takes out of the mailbox what all of these views hide and one of them at least has shown, `most` at most. Returns
-/// how many messages.
+std::vector<std::uint32_t> Changes::devices_that_deleted(const Draft& draft, const std::vector<ViewId>& views,
+                                                         const StoredMessage& message) {
+    std::vector<std::uint32_t> devices;
+    for (auto view : views) {
+        const auto found = draft.views.find({view, message.mailbox});
+        const bool its = view != kClassicView && found != draft.views.end();
+        if (its && found->second.record.has_deleted(message.order)) devices.push_back(view.value - 1);
+    }
+    return devices;
+}
+
+/// Takes out of the mailbox what all of these views hide and one of them at least has deleted there, `most` at most.
+/// Returns how many messages.
 Task<Result<std::uint64_t>> Changes::hand_over(AccountId account, Draft& draft, MailboxId id, std::vector<ViewId> views,
                                                std::uint64_t most) {
     std::uint64_t count = 0;
     std::optional<OrderRanges> hidden;
-    OrderKey shown(~0ull);
+    OrderRanges deleted;  // by any
     for (auto view : views) {
         const auto found = draft.views.find({view, id});
         if (found == draft.views.end()) continue;
         const auto& record = found->second.record;
         if (record.hidden_totals.messages == 0) co_return count;
         hidden = hidden ? *hidden & record.hidden : record.hidden;
-        shown = std::min(shown, record.begins);
+        deleted = deleted | (record.deleted() - record.moved);
     }
     if (!hidden) co_return count;
     auto from = co_await mailbox(account, draft, id);
     if (!from) co_return pass_on(from);
     OrderKey live{0};  // no message is before it
-    for (const auto& orders : hidden->ranges()) {
-        if (orders.last < shown || orders.last < live) continue;
-        const engine::KeyRange range{keys::message(id, std::max(orders.first, shown)),
+    const auto leaving = *hidden & deleted;
+    for (const auto& orders : leaving.ranges()) {
+        if (orders.last < live) continue;
+        const engine::KeyRange range{keys::message(id, orders.first),
                                      keys::message(id, OrderKey(orders.last.value + 1))};
         auto entries = co_await engine_.scan(account, range, most - count);
         if (!entries) co_return pass_on(entries);
         for (const auto entry : *entries) {
             auto message = decode_message(entry);
             if (!message) co_return pass_on(message);
-            retain(draft, **from, std::move(*message), "pop3");
+            const Deleter by("pop3", devices_that_deleted(draft, views, *message));
+            retain(draft, **from, std::move(*message), by);
             ++count;
         }
         if (count == most) break;

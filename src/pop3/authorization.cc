@@ -20,6 +20,7 @@ mailstore::WantedMaildrop wanted_by(const session::Proved& proved) {
     if (proved.settings.keep_deleted) wanted.when_all_deleted = mailstore::WhenAllDeleted::keep;
     const auto* device = proved.device.get();
     if (!device) return wanted;
+    wanted.device = device->id;
     if (device->own_view) wanted.view = mailstore::view_of_device(device->id);
     for (auto id : device->mailboxes) wanted.mailboxes.emplace_back(id);
     return wanted;

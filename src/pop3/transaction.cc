@@ -294,9 +294,15 @@ Task<Result<>> Transaction::on(Quit) {
     auto numbers = to_remove();
     auto count = numbers.size();
     const auto begun = access_.visit.now();
-    const bool own_view = access_.device && access_.device->device.own_view;
     if (count != 0) removed = co_await maildrop_->remove(numbers);
-    if (count != 0 && removed) co_await listings_.cut(numbers);
+    if (count != 0 && removed) {
+        co_await listings_.cut(numbers);
+        access_.note_deleted({.messages = count,
+                              .begun = begun,
+                              .mailbox = maildrop_->of().mailbox.value,
+                              .before = maildrop_->message_count(),
+                              .hidden = maildrop_->hides()});
+    }
     maildrop_.reset();
     Result<> said;
     if (!removed) {
@@ -304,7 +310,6 @@ Task<Result<>> Transaction::on(Quit) {
         said = co_await conversation_.say_error("[SYS/TEMP]", "the deletions could not be saved, try again later");
     } else {
         done_.deleted = count;
-        if (count != 0) access_.note_deleted(count, begun, own_view ? "in its own view" : "");
         if (count == 0)
             said = co_await conversation_.say_ok("goodbye");
         else

@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "admin/names.h"
+#include "auth/device_password.h"
 #include "auth/device_uses.h"
 #include "auth/second_code.h"
 #include "base/random.h"
@@ -49,6 +51,48 @@ std::string compose(const auth::NewSite& site, const std::string& hostname, cons
         fmt::arg("code", auth::grouped_code(site.code)));
 }
 
+/// The same, about a deletion.
+std::string compose(const activity::Deletion& deletion, std::uint64_t kept_twice, const std::string& hostname,
+                    const std::string& id) {
+    const auto& origin = deletion.origin;
+    const auto device = origin.device ? auth::to_text(*origin.device) : std::string("none");
+    const auto by = origin.device ? fmt::format("the device \"{}\" ({})", origin.device_name, device)
+                                  : std::string("somebody with the account's own password");
+    return fmt::format(
+        "Date: {date}\n"
+        "From: Mail server <postmaster@{domain}>\n"
+        "To: <{address}>\n"
+        "Message-ID: <{id}@{hostname}>\n"
+        "Subject: {messages} messages were deleted from your mailbox\n"
+        "Auto-Submitted: auto-generated\n"
+        "MIME-Version: 1.0\n"
+        "Content-Type: text/plain; charset=utf-8\n"
+        "\n"
+        "{messages} of {before} messages were deleted from the mailbox of\n"
+        "{address}\n"
+        "by {by},\n"
+        "from {peer}, until {date}.\n"
+        "More than half of the mailbox went within an hour, and that never\n"
+        "happened from there before.\n"
+        "\n"
+        "If it was you, there is nothing to do.\n"
+        "\n"
+        "If it was not you, nothing is lost yet: {kept} deleted messages are kept,\n"
+        "twice as long as usual. Ask the administrator of this server to bring them\n"
+        "back, and to revoke the device or set a new password. The commands are:\n"
+        "\n"
+        "    poplar mail restore {address} \\\n"
+        "        --since {since} --until {until} --device {device}\n"
+        "    poplar activity {address}\n",
+        fmt::arg("messages", deletion.messages), fmt::arg("before", deletion.before),
+        fmt::arg("address", deletion.address), fmt::arg("by", by), fmt::arg("peer", origin.peer),
+        fmt::arg("date", mail::format_date(deletion.ended)),
+        fmt::arg("domain", deletion.address.substr(deletion.address.rfind('@') + 1)), fmt::arg("hostname", hostname),
+        fmt::arg("id", id), fmt::arg("kept", kept_twice),
+        fmt::arg("since", admin::time_text(deletion.begun)), fmt::arg("until", admin::time_text(deletion.ended)),
+        fmt::arg("device", device));
+}
+
 Task<Result<>> deliver(delivery::Delivery& delivery, std::string hostname, directory::AccountId account,
                        std::string address, std::string text) {
     auto envelope = std::make_shared<delivery::Envelope>();
@@ -90,6 +134,12 @@ Task<Result<>> deliver_quota_mail(delivery::Delivery& delivery, quota::Notice no
     notice.id = random_text(20);
     auto text = quota::compose(notice);
     return deliver(delivery, notice.hostname, notice.reached.account, notice.address, std::move(text));
+}
+
+Task<Result<>> deliver_unusual_deletion_mail(delivery::Delivery& delivery, std::string hostname,
+                                             activity::Deletion deletion, std::uint64_t kept_twice) {
+    auto text = compose(deletion, kept_twice, hostname, random_text(20));
+    return deliver(delivery, std::move(hostname), deletion.account, deletion.address, std::move(text));
 }
 
 }  // namespace poplar::server

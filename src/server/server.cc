@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "activity/keeper.h"
+#include "activity/mass_deletions.h"
 #include "admin/api.h"
 #include "admin/names.h"
 #include "api/activity.h"
@@ -34,6 +35,7 @@
 #include "server/services.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
+#include "upkeep/unusual_deletions.h"
 #include "upkeep/verify.h"
 
 namespace poplar::server {
@@ -49,6 +51,7 @@ constexpr auto kDeviceUsesEvery = std::chrono::minutes(1);
 constexpr auto kActivityEvery = std::chrono::minutes(1);
 constexpr auto kLimitsEvery = std::chrono::minutes(1);
 constexpr auto kOutsideEvery = std::chrono::minutes(1);
+constexpr auto kDeletionsEvery = seconds(15);          // they are judged
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr auto kCutPatience = seconds(10);             // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
@@ -273,6 +276,7 @@ private:
     mailstore::MailStore store_;
     activity::Ledger ledger_;
     activity::Keeper keeper_;
+    activity::MassDeletions deletions_;
     auth::Authenticator authenticator_;
     directory::ServerRecords server_records_{*engine_};
     KeepLimits keep_limits_{authenticator_, server_records_};
@@ -281,12 +285,14 @@ private:
     delivery::Delivery delivery_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
+    upkeep::UnusualDeletions unusual_deletions_;
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};
     KeepDeviceUses keep_device_uses_{device_uses_};
     Services services_{
-        config_, {authenticator_, sasl_, open_sessions_, device_uses_, ledger_, store_, delivery_, tls_, smtp_tls_}};
+        config_,
+        {authenticator_, sasl_, open_sessions_, device_uses_, ledger_, deletions_, store_, delivery_, tls_, smtp_tls_}};
     std::vector<api::ListeningAddress> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()
@@ -322,6 +328,11 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days, {},
           &ledger_),
+      unusual_deletions_(deletions_, ledger_, store_, clock_,
+                         [this](activity::Deletion deletion, std::uint64_t kept_twice) {
+                             return deliver_unusual_deletion_mail(delivery_, config_.hostname, std::move(deletion),
+                                                                  kept_twice);
+                         }),
       api_({.directory = directory_,
             .mail = store_,
             .auth = authenticator_,
@@ -458,6 +469,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(keep_limits_, {.first = kLimitsEvery, .every = kLimitsEvery});
     jobs_.add(keep_outside_, {.first = kOutsideEvery, .every = kOutsideEvery});
     jobs_.add(keeper_, {.first = kActivityEvery, .every = kActivityEvery});
+    jobs_.add(unusual_deletions_, {.first = kDeletionsEvery, .every = kDeletionsEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
     if (process::systemd::watchdog()) spawn(feed_watchdog());

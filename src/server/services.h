@@ -11,7 +11,8 @@
 
 namespace poplar::activity {
 class Ledger;
-}
+class MassDeletions;
+}  // namespace poplar::activity
 namespace poplar::api {
 struct Connections;
 }
@@ -49,6 +50,7 @@ struct Parts {
     auth::OpenSessions& open_sessions;
     auth::DeviceUses& device_uses;
     activity::Ledger& ledger;
+    activity::MassDeletions& deletions;
     mailstore::MailStore& store;
     delivery::Delivery& delivery;
     const net::CurrentTls &tls, &smtp_tls;  ///< for all but SMTP, and for SMTP's STARTTLS

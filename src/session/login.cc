@@ -122,8 +122,8 @@ std::optional<auth::Access> Login::admit(Proved& proved, Executor executor) {
         auto use = services_.device_uses.begin(proved.account, device->id, connection_.peer().address, terms_.service);
         in_use = std::make_unique<auth::DeviceInUse>(std::move(*device), std::move(use));
     }
-    return auth::Access{proved.account,    proved.address,   proved.proof,    auth::rights_of(proved.proof),
-                        std::move(in_use), std::move(place), std::move(visit)};
+    return auth::Access{proved.account,    proved.address,   proved.proof,     auth::rights_of(proved.proof),
+                        std::move(in_use), std::move(place), std::move(visit), services_.deletions};
 }
 
 }  // namespace poplar::session

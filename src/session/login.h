@@ -32,6 +32,7 @@ struct LoginServices {
     auth::DeviceUses& device_uses;
     activity::Ledger& ledger;
     AllowPlaintext allow_plaintext = AllowPlaintext::loopback;
+    activity::MassDeletions* deletions = nullptr;  ///< counts them; null: nobody does
 };
 
 /// A protocol's terms for its logins. The names are the log's events.

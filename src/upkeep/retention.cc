@@ -22,6 +22,7 @@ Task<Result<>> Retention::round(jobs::Control& control) {
         log::info("housekeeping.done", {{"accounts", totals.accounts},
                                         {"aged_messages", totals.aged},
                                         {"expired_messages", totals.expired},
+                                        {"crowded_messages", totals.crowded},
                                         {"unwanted_messages", totals.unwanted},
                                         {"purged_accounts", totals.purged},
                                         {"failures", totals.failures},
@@ -56,6 +57,11 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
     } else {
         failed(unwanted.error());
     }
+    auto keep = co_await directory_.retention_of(account);
+    if (!keep)
+        failed(keep.error());
+    else if (auto kept = co_await store_.set_retention(account.id, *keep); !kept)
+        failed(kept.error());
     if (live)
         if (auto mended = co_await store_.mend_times(account.id, now); !mended) failed(mended.error());
     auto expired = co_await store_.expire(account.id, now);
@@ -63,6 +69,11 @@ Task<> Retention::expire_mail(directory::Account account, RetentionTotals& total
         totals.expired += *expired;
     else
         failed(expired.error());
+    auto crowded = co_await store_.keep_retained_limit(account.id);
+    if (!crowded) failed(crowded.error());
+    if (!crowded || *crowded == 0) co_return;
+    totals.crowded += *crowded;
+    log::warning("housekeeping.retained_limit", {{"account", account.address}, {"messages", *crowded}});
 }
 
 void Retention::note_deleted(directory::AccountId account, std::string_view why, std::uint64_t messages,
@@ -131,7 +142,8 @@ Task<Result<bool>> Retention::purge(directory::RemovedAccount one, Timestamp now
     if (still_there) co_return now - one.removed >= kBeingRemoved;
     if (still_there.error().code() != Errc::not_found) co_return pass_on(still_there);
     if (one.removed > now + kFuture) {
-        auto again = co_await removed_.add(one.id, one.address);
+        auto again = co_await removed_.add(one.id, one.address,
+                                           std::chrono::duration_cast<std::chrono::seconds>(one.expires - one.removed));
         if (!again) co_return pass_on(again);
         co_return false;
     }

@@ -25,6 +25,7 @@ struct RetentionTotals {
     std::uint64_t accounts = 0;  ///< looked at
     std::uint64_t aged = 0;      ///< messages that were moved to the retained area, as EXPIRE announces
     std::uint64_t expired = 0;   ///< retained messages that went
+    std::uint64_t crowded = 0;   ///< retained messages that went early, over storage.retained_limit
     std::uint64_t purged = 0;    ///< removed accounts whose mail went
     std::uint64_t unwanted = 0;  ///< messages that left INBOX because every view had deleted them
     std::uint64_t failures = 0;  ///< accounts that could not be done; each is logged and tried again next time

@@ -16,12 +16,8 @@ constexpr std::uint8_t kVersion = 1;
 constexpr auto kJump = std::chrono::hours(24);       // less is no reason for doubt; it may be a night without power
 constexpr auto kStoreEvery = std::chrono::hours(1);  // while the clock runs evenly
 
-std::uint64_t millis(Timestamp time) {
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, time.time_since_epoch().count()));
-}
-Timestamp timestamp(std::uint64_t value) {
-    return Timestamp(std::chrono::milliseconds(static_cast<std::int64_t>(value)));
-}
+/// A time before 1970 is written as its beginning.
+std::uint64_t millis_kept(Timestamp time) { return millis(std::max(time, Timestamp{})); }
 
 // In seconds, for people.
 std::int64_t seconds(Timestamp::duration span) {
@@ -60,7 +56,7 @@ Task<Result<>> StoreClock::read() {
     expected_ = expected;
     if (doubted) doubt_ = doubt;
     looked_ = SteadyClock::now();
-    latest_ = static_cast<std::int64_t>(millis(expected));
+    latest_ = static_cast<std::int64_t>(millis_kept(expected));
     co_return Result<>();
 }
 
@@ -81,7 +77,7 @@ void StoreClock::look() {
             log::warning("clock.believed", {{"why", why}, {"off_by_seconds", seconds(now - expected_)}});
         }
         // After a jump back that is believed, new records get the new times, not the later ones of before.
-        latest_ = static_cast<std::int64_t>(millis(doubt_ ? now : std::max(now, timestamp(latest_))));
+        latest_ = static_cast<std::int64_t>(millis_kept(doubt_ ? now : std::max(now, timestamp(latest_))));
         expected_ = now;
         doubt_.reset();
     };
@@ -120,8 +116,8 @@ StoreClock::State StoreClock::state() {
 
 std::string StoreClock::encode() const {
     Encoder out;
-    out.u8(kVersion).varint(millis(expected_)).u8(doubt_ ? 1 : 0);
-    if (doubt_) out.varint(millis(doubt_->begun)).varint(millis(doubt_->last));
+    out.u8(kVersion).varint(millis_kept(expected_)).u8(doubt_ ? 1 : 0);
+    if (doubt_) out.varint(millis_kept(doubt_->begun)).varint(millis_kept(doubt_->last));
     return std::move(out).bytes();
 }
 
@@ -150,7 +146,7 @@ Task<Result<>> StoreClock::confirm() {
             log::warning("clock.believed",
                          {{"why", "an operator confirmed it"}, {"off_by_seconds", seconds(wall_.now() - expected_)}});
         expected_ = wall_.now();
-        latest_ = static_cast<std::int64_t>(millis(expected_));
+        latest_ = static_cast<std::int64_t>(millis_kept(expected_));
         doubt_.reset();
         news_ = true;
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/log.h"
+
 namespace poplar::upkeep {
 
 namespace {
@@ -22,21 +24,24 @@ std::vector<mailstore::MailboxView> views_of(const directory::Device& device) {
 
 Task<Result<std::uint64_t>> tend_views(directory::Directory& directory, mailstore::MailStore& store,
                                        directory::Account account, Timestamp now) {
-    auto views = co_await store.views(account.id);
-    if (!views) co_return pass_on(views);
-    if (views->empty()) co_return 0;
     auto devices = co_await directory.devices(account.id);
     if (!devices) co_return pass_on(devices);
+    auto views = co_await store.views(account.id);
+    if (!views) co_return pass_on(views);
     std::vector<mailstore::ViewId> ignored;
     for (const auto& device : *devices) {
         for (const auto& view : views_of(device)) {
             if (std::ranges::find(*views, view, &mailstore::UsedView::id) != views->end()) continue;
             auto made = co_await store.make_view(account.id, view, mailstore::kFromTheFirst);
             if (!made && made.error().code() != Errc::not_found) co_return pass_on(made);  // else its mailbox is gone
+            if (!made) continue;
+            log::warning("mailstore.view_made_anew",
+                         {{"account", account.id.value}, {"view", view.view.value}, {"mailbox", view.mailbox.value}});
         }
         if (directory.has_expired(device) || device.read_only || !device.serves(directory::Service::pop3))
             ignored.push_back(mailstore::view_of_device(device.id));
     }
+    if (views->empty()) co_return 0;
     const bool keeps = account.settings.keep_deleted;
     const auto when = keeps ? mailstore::WhenAllDeleted::keep : mailstore::WhenAllDeleted::remove;
     std::uint64_t gone = 0;

@@ -9,7 +9,7 @@ namespace poplar::upkeep {
 /// For one account; `now` is a time that is not in doubt. What every view of a mailbox has deleted leaves it, unless
 /// the account keeps that; the views of devices that expired, only read, or do not fetch by POP3 have no say. A view
 /// that no device has (a crash came between) goes after a day, and a device that lost its view gets one that shows all.
-/// One read for an account without views. Returns how many messages left.
+/// Two reads for an account without devices. Returns how many messages left.
 Task<Result<std::uint64_t>> tend_views(directory::Directory& directory, mailstore::MailStore& store,
                                        directory::Account account, Timestamp now);
 

@@ -1,12 +1,16 @@
 // The operations, on the real directory and mail store over an engine in memory. One test goes through the real socket.
 #include "admin/api.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <liboath/oath.h>
+
+#include <map>
 
 #include "activity/ledger.h"
 #include "api/json.h"
 #include "auth/authenticator.h"
+#include "auth/device_password.h"
 #include "auth/device_uses.h"
 #include "auth/open_sessions.h"
 #include "delivery/delivery.h"
@@ -919,6 +923,132 @@ TEST_F(AdminApiTest, RestoresWhatWasDeletedInSomeTime) {
     auto restored = ask("GET", "/v1/accounts/jane@example.org/activity?kind=restored").body["entries"];
     ASSERT_EQ(restored.size(), 1u);
     EXPECT_EQ(restored[0]["messages"], 4);
+}
+
+TEST_F(AdminApiTest, RestoresByDeviceMailboxAndHeaderAndIntoAnotherMailbox) {
+    add_jane();
+    const std::string jane = "/v1/accounts/jane@example.org";
+    const auto account = run(directory.find_account("jane@example.org"))->id;
+    ask("POST", jane + "/mailboxes", Json{{"name", "Lists"}});
+    auto phone = ask("POST", jane + "/devices", Json{{"name", "phone"}, {"view", "shared"}}).body["id"];
+    std::vector<std::string> ids;
+    for (const char* subject : {"Invoice 1", "hello", "invoice 2", "other"})
+        ids.push_back(deliver(fmt::format("From: Shop <s@b.test>\nSubject: {}\n\nx\n", subject)));
+    auto remove_by = [&](std::optional<std::uint32_t> device, std::vector<std::uint32_t> numbers) {
+        mailstore::WantedMaildrop wanted;
+        wanted.device = device;
+        auto maildrop = run(store.open_maildrop(account, wanted));
+        ASSERT_TRUE(run((*maildrop)->messages()));
+        ASSERT_TRUE(run((*maildrop)->remove(std::move(numbers))));
+    };
+    remove_by(auth::device_of_text(phone.get<std::string>()), {1, 2});
+    remove_by(std::nullopt, {1});
+    ask("DELETE", jane + "/messages/" + ids[3]);
+    auto listed = ask("GET", jane + "/retained").body["messages"];
+    ASSERT_EQ(listed.size(), 4u);
+    std::map<std::string, std::string> by;
+    for (const auto& one : listed) by[one["unique_id"]] = one["deleted_by"];
+    EXPECT_EQ(by[ids[0]], "phone (" + phone.get<std::string>() + ")");
+    EXPECT_EQ(by[ids[2]], "the account's own password");
+    EXPECT_EQ(by[ids[3]], "administrator");
+    EXPECT_EQ(listed[0]["devices"], Json::array({phone}));
+    auto content = ask("GET", jane + "/retained/" + ids[0] + "/content");
+    EXPECT_TRUE(content.streamed && stream.text.contains("Subject: Invoice 1"));
+
+    auto restore = [&](Json body) { return ask("POST", jane + "/retained/restore", body); };
+    EXPECT_EQ(restore(Json::object()).status, 400u) << "it has to be said what";
+    EXPECT_EQ(restore({{"device", "tablet"}}).status, 404u);
+    EXPECT_EQ(restore({{"all", true}, {"to", "None"}}).status, 404u);
+    auto planned = restore({{"device", "phone"}, {"dry_run", true}}).body;
+    EXPECT_EQ(planned["restored"], 2);
+    EXPECT_EQ(planned["messages"].size(), 2u);
+    EXPECT_EQ(ask("GET", jane + "/messages").body["messages"].size(), 0u) << "nothing happened yet";
+    EXPECT_EQ(restore({{"subject", "INVOICE"}, {"from_header", "shop"}, {"device", "none"}}).body["restored"], 1);
+    EXPECT_EQ(ask("DELETE", jane + "/devices/phone").status, 200u);
+    EXPECT_EQ(restore({{"device", phone}, {"subject", "hello"}, {"to", "Lists"}}).body["restored"], 1)
+        << "by its id, though it was revoked";
+    EXPECT_EQ(ask("GET", jane + "/messages?mailbox=Lists").body["messages"][0]["unique_id"], ids[1]);
+    EXPECT_EQ(restore({{"mailbox", "lists"}}).body["restored"], 0) << "it was deleted from INBOX";
+    auto again = restore({{"ids", {ids[1], ids[0], "gone"}}}).body;
+    EXPECT_EQ(again["restored"], 1);
+    EXPECT_EQ(again["already"], 1);
+    EXPECT_EQ(again["missing"], Json::array({"gone"}));
+    EXPECT_EQ(ask("GET", jane + "/retained/" + ids[0] + "/content").status, 404u) << "it is back";
+    EXPECT_EQ(restore({{"all", true}}).body["restored"], 1);
+    EXPECT_EQ(restore({{"all", true}}).body["restored"], 0);
+    EXPECT_TRUE(run(store.check(account)));
+}
+
+TEST_F(AdminApiTest, DeletedMailIsKeptAsLongAsTheAccountOrItsDomainSays) {
+    add_jane();
+    auto expires = [&](const char* subject) {
+        auto id = deliver(fmt::format("Subject: {}\n\nx\n", subject));
+        ask("DELETE", "/v1/accounts/jane@example.org/messages/" + id);
+        for (const auto& one : ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"])
+            if (one["unique_id"] == id) return one["expires"].get<std::string>();
+        return std::string();
+    };
+    EXPECT_EQ(expires("a"), "2026-01-31T00:00:00Z");
+    auto set = ask("PUT", "/v1/accounts/jane@example.org/settings", Json{{"retention", 60 * 86'400}});
+    EXPECT_EQ(set.body["retention"], 60 * 86'400);
+    EXPECT_EQ(expires("b"), "2026-03-02T00:00:00Z");
+    auto kept = ask("GET", "/v1/accounts/jane@example.org/retained").body["messages"];
+    EXPECT_EQ(kept[0]["expires"], "2026-03-02T00:00:00Z") << "what was deleted before, too";
+    EXPECT_EQ(ask("PUT", "/v1/domains/example.org/settings", Json{{"retention", 86'400}}).body["retention"], 86'400);
+    round(retention);
+    EXPECT_EQ(expires("c"), "2026-03-02T00:00:00Z") << "the account has its own";
+    ask("PUT", "/v1/accounts/jane@example.org/settings", Json{{"retention", nullptr}});
+    EXPECT_EQ(expires("d"), "2026-01-02T00:00:00Z");
+    ask("PUT", "/v1/domains/example.org/settings", Json{{"retention", nullptr}});
+    EXPECT_EQ(expires("e"), "2026-01-02T00:00:00Z") << "until housekeeping comes";
+    round(retention);
+    EXPECT_EQ(expires("f"), "2026-01-31T00:00:00Z");
+    ask("PUT", "/v1/accounts/jane@example.org/settings", Json{{"retention", 0}});
+    EXPECT_EQ(round(retention)->expired, 6u);
+    EXPECT_EQ(ask("PUT", "/v1/accounts/jane@example.org/settings", Json{{"retention", 1ull << 40}}).status, 400u);
+}
+
+TEST_F(AdminApiTest, PlacesOfThePastAreLearnedBeforeThePolicyIsSwitchedOn) {
+    add_jane();
+    const auto jane = run(directory.find_account("jane@example.org"))->id;
+    const activity::Origin home{.peer = "192.0.2.1", .protocol = "pop3"};
+    const activity::Origin phone{.device = 3, .device_name = "phone", .peer = "203.0.113.1", .protocol = "pop3"};
+    ledger.note(jane, activity::Kind::login, home, "USER");
+    ledger.note(jane, activity::Kind::login, phone, "USER");
+    ledger.note(jane, activity::Kind::refused, {.peer = "198.51.100.1", .protocol = "pop3"}, "wrong password");
+    auto learn = [&](Json body) { return ask("POST", "/v1/sites/learn", body); };
+    EXPECT_EQ(learn(Json::object()).status, 400u);
+    EXPECT_EQ(learn({{"address", "jane@example.org"}, {"domain", "example.org"}}).status, 400u);
+    EXPECT_EQ(learn({{"domain", "example.net"}}).status, 404u);
+    auto learned = learn({{"domain", "example.org"}}).body;
+    EXPECT_EQ(learned["accounts"], 1);
+    EXPECT_EQ(learned["sites"], 1);
+    EXPECT_EQ(learned["next"], "");
+    EXPECT_EQ(learn({{"address", "jane@example.org"}}).body["sites"], 0) << "that is known already";
+    ask("PUT", "/v1/accounts/jane@example.org/settings",
+        Json{{"second_factor", "required"}, {"second_factor_ways", {"approval"}}});
+    auto missing = [&](const char* peer) {
+        return run(auth.verify_password({"jane@example.org", "secret", peer, false}))->missing;
+    };
+    EXPECT_EQ(missing("192.0.2.7"), std::nullopt);
+    EXPECT_EQ(missing("198.51.100.1"), auth::MissingFactor::approval) << "a refused login teaches nothing";
+    EXPECT_EQ(missing("203.0.113.1"), auth::MissingFactor::approval) << "nor one of a device";
+}
+
+TEST_F(AdminApiTest, ADeviceWithTooManyMailboxesIsRefusedBeforeItHasViews) {
+    add_jane();
+    const std::string jane = "/v1/accounts/jane@example.org";
+    const auto account = run(directory.find_account("jane@example.org"))->id;
+    Json names = Json::array();
+    for (int n = 0; n < 33; ++n) {
+        names.push_back("m" + std::to_string(n));
+        ASSERT_EQ(ask("POST", jane + "/mailboxes", Json{{"name", names.back()}}).status, 201u);
+    }
+    ASSERT_EQ(ask("POST", jane + "/devices", Json{{"name", "phone"}}).status, 201u);
+    ASSERT_EQ(run(store.views(account))->size(), 2u);
+    EXPECT_EQ(ask("PUT", jane + "/devices/phone", Json{{"mailbox", names}}).status, 400u);
+    EXPECT_EQ(ask("POST", jane + "/devices", Json{{"name", "tablet"}, {"mailbox", names}}).status, 400u);
+    EXPECT_EQ(run(store.views(account))->size(), 2u);
 }
 
 TEST_F(AdminApiTest, APurgeTakesTheLedgerWithIt) {

@@ -632,6 +632,35 @@ TEST_F(SecondFactorLogin, ADeniedSiteIsRefusedForSevenDaysWhateverIsTyped) {
     EXPECT_EQ(run(factors.decide(bob, id, Site::Kind::accepted)).error().code(), Errc::not_found) << "its time is over";
 }
 
+TEST_F(SecondFactorLogin, SitesOfPastLoginsAreAcceptedFromTheirLastLoginOn) {
+    set_policy(SecondFactor::required, kApproval);
+    const auto now = clock.now();
+    using Past = SecondFactors::PastLogin;
+    const auto pop3 = directory::Service::pop3;
+    auto learn = [&](std::vector<Past> logins) {
+        return *run(authenticator().second_factors().learn(bob, std::move(logins)));
+    };
+    const std::vector<Past> logins{{"192.0.2.1", pop3, now - 24h * 10},
+                                   {"192.0.2.200", pop3, now - 24h * 2},
+                                   {"198.51.100.1", pop3, now - 24h * 20},
+                                   {"203.0.113.1", pop3, now - 24h * 31}};
+    EXPECT_EQ(learn(logins), 2u);
+    EXPECT_EQ(learn(logins), 0u) << "once is enough";
+    EXPECT_EQ(login("secret", "192.0.2.77"), "in by site");
+    EXPECT_EQ(login("secret", "198.51.100.9"), "in by site");
+    EXPECT_EQ(login("secret", "203.0.113.1"), "the site is not accepted");
+    EXPECT_TRUE(mails.size() == 1 && mails[0].network == "203.0.113.0/24") << "nobody else is surprised";
+    const auto denied = sites(Site::Kind::pending).front().id;
+    EXPECT_TRUE(run(authenticator().second_factors().decide(bob, denied, Site::Kind::denied)));
+    EXPECT_EQ(learn({{"203.0.113.1", pop3, clock.now()}}), 0u) << "it was denied";
+    EXPECT_EQ(login("secret", "203.0.113.1"), "the site is denied");
+    std::vector<Past> many;
+    for (int n = 0; n < 100; ++n) many.push_back({fmt::format("10.0.{}.1", n), pop3, clock.now() - 1h * (100 - n)});
+    learn(many);
+    EXPECT_EQ(sites(Site::Kind::accepted).size(), SecondFactors::kMostSites);
+    EXPECT_EQ(login("secret", "10.0.99.1"), "in by site") << "the latest stay";
+}
+
 TEST(SiteOf, IsTheNetworkOfAPeer) {
     EXPECT_EQ(site_of("192.0.2.77"), "192.0.2.0/24");
     EXPECT_EQ(site_of("::ffff:192.0.2.77"), "192.0.2.0/24");

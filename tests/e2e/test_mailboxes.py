@@ -75,8 +75,7 @@ def test_a_removed_mailboxs_mail_comes_back_to_it(server):
     server.cli("mailbox", "add", FRED, "Work")
     put(server, "one", "--mailbox", "Work")
     one = mail(server, "--mailbox", "Work")[0]["unique_id"]
-    with pytest.raises(CliError, match="is not deleted"):
-        server.cli("mail", "restore", FRED, one)
+    assert server.cli("mail", "restore", FRED, one)["already"] == 1
     server.cli("mailbox", "remove", FRED, "Work")
     assert [m["unique_id"] for m in server.cli("mail", "deleted", FRED)["messages"]] == [one]
     server.cli("mail", "restore", FRED, one)

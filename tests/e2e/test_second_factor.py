@@ -264,6 +264,18 @@ def test_a_new_network_waits_for_the_user_who_has_a_mail_about_it(server):
     assert is_in(log_in(server, device, source=AWAY)), "denying is for the account's password"
 
 
+def test_places_of_the_past_are_learned_before_the_policy_is_switched_on(server):
+    assert is_in(log_in(server, source=HOME))
+    assert not is_in(log_in(server, "wrong", source=AWAY))
+    learned = server.cli("approve", "learn", "--domain", DOMAIN)
+    assert learned["sites"] >= 1 and learned["accounts"] >= 1
+    policy(server, "required", "approval")
+    assert is_in(log_in(server, source=HOME)), "it surprises nobody"
+    assert server.cli("approve", "learn", BOB)["sites"] == 0
+    assert not is_in(log_in(server, source=AWAY)), "a wrong password taught nothing"
+    server.wait_log("admin.sites_learned")
+
+
 def test_the_secret_is_in_no_log(server):
     phone = Authenticator(server)
     policy(server, "required")

@@ -257,6 +257,63 @@ TEST_F(MailboxMaildropTest, WhatMovedFromOneToAnotherDuringTheSessionIsDeletedTh
     expect_sound();
 }
 
+TEST_F(MailboxMaildropTest, WhatGotANewPlaceInItsMailboxDuringTheSessionIsDeleted) {
+    for (auto name : {"m1", "m2", "m3"}) deliver(kInbox, name);
+    auto inbox = open({});
+    EXPECT_EQ(ids_of(*inbox), "m1 m2 m3");
+    ASSERT_TRUE(run(store_.move(kAccount, kInbox, uids({1}), kInbox)));
+    ASSERT_TRUE(run(store_.move(kAccount, kInbox, uids({2}), lists_)));
+    ASSERT_TRUE(run(inbox->remove({1, 2})));
+    EXPECT_EQ(live(), "m3");
+    EXPECT_EQ(ids("Lists/asio"), "m2") << "that left the maildrop";
+    EXPECT_EQ(retained(), "m1");
+    expect_sound();
+}
+
+TEST_F(MailboxMaildropTest, WhatSomebodyFilesElsewhereStaysThere) {
+    deliver(kInbox, "m1");
+    make_views(kLaptop, {kInbox, lists_});
+    remove(kLaptop, {1});
+    remove({}, {1});
+    ASSERT_TRUE(run(store_.move(kAccount, kInbox, uids({1}), lists_)));
+    EXPECT_EQ(shown({kLaptop, {kInbox, lists_}}), "") << "it is not fetched twice";
+    EXPECT_EQ(shown(classic({lists_})), "");
+    EXPECT_EQ(*run(store_.let_go(kAccount)), 0u) << "nobody has deleted it there";
+    EXPECT_EQ(ids("Lists/asio"), "m1");
+    make_views(kPhone, {lists_});
+    EXPECT_EQ(shown({kPhone, {lists_}}), "m1");
+    remove({kPhone, {lists_}}, {1});
+    EXPECT_EQ(*run(store_.let_go(kAccount)), 1u) << "now somebody has, and no other view shows it";
+    EXPECT_EQ(retained(), "m1");
+    expect_sound();
+}
+
+TEST_F(MailboxMaildropTest, AListOfSeveralLetsOthersOfTheThreadWorkWhileItIsMade) {
+    for (int n = 0; n < 1500; ++n) deliver(n % 2 ? kInbox : junk_, "m" + std::to_string(n));
+    const auto all = classic({kInbox, junk_});
+    const auto expected = shown(all);  // the lists of both are kept from now on, and cost no read
+    auto both = open(all);
+    bool done = false;
+    int turns = 0;
+    auto make = [](Maildrop& maildrop, bool& is_done) -> Task<> {
+        EXPECT_TRUE(co_await maildrop.messages());
+        is_done = true;
+    };
+    auto work = [](const bool& is_done, int& count) -> Task<> {
+        while (!is_done) {
+            ++count;
+            co_await asio::post(co_await asio::this_coro::executor, use_awaitable);
+        }
+    };
+    asio::io_context context(1);
+    asio::co_spawn(context, make(*both, done), asio::detached);
+    asio::co_spawn(context, work(done, turns), asio::detached);
+    context.run();
+    EXPECT_TRUE(done);
+    EXPECT_GT(turns, 0);
+    EXPECT_EQ(ids_of(*both), expected);
+}
+
 TEST_F(MailboxMaildropTest, SeveralHaveTheLocksOfAll) {
     auto both = open(classic({kInbox, junk_}));
     EXPECT_EQ(error_of({}), Errc::busy);

@@ -94,6 +94,21 @@ TEST_F(MailboxTest, TheDefaultOnesComeWithTheFirstLookAtAnyAndWithNoMail) {
     expect_sound();
 }
 
+TEST_F(MailboxTest, LookingForOneByWhatSomebodyTypedMakesNone) {
+    Options options = options_;
+    options.default_mailboxes = {"Junk:junk", "Lists/All"};
+    MailStore store(engine_, clock_, options);
+    for (const char* text : {"none", "inbox", "INBOX", "", "Lists", "archive"}) run(store.find_mailbox(kAccount, text));
+    EXPECT_EQ(engine_.commits(), 0u);
+    EXPECT_EQ(code_of(run(store.find_mailbox(kAccount, "none"))), Errc::not_found);
+    const auto junk = run(store.find_mailbox(kAccount, "JUNK"));
+    ASSERT_TRUE(junk) << "it is there as soon as somebody wants it";
+    EXPECT_EQ(junk->name, "Junk");
+    EXPECT_EQ(engine_.commits(), 1u);
+    EXPECT_TRUE(run(store.find_mailbox(kAccount, "lists/all")));
+    EXPECT_EQ(engine_.commits(), 1u);
+}
+
 TEST_F(MailboxTest, ARenamedOneKeepsItsIdAndTakesWhatIsBelowWithIt) {
     const auto id = add("work/old/1").id;
     add("work/older");

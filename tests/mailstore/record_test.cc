@@ -88,6 +88,7 @@ void expect_same(const AccountRecord& a, const AccountRecord& b) {
         EXPECT_EQ(a.others->removed, b.others->removed);
         EXPECT_EQ(a.others->last_uid_validity, b.others->last_uid_validity);
     }
+    EXPECT_EQ(a.retention, b.retention);
     ASSERT_EQ(a.log.has_value(), b.log.has_value());
     if (!a.log) return;
     EXPECT_EQ(a.log->rows, b.log->rows);
@@ -118,6 +119,18 @@ TEST(Record, ReadsBackWhatItWrote) {
         EXPECT_EQ(again.expires, retained.expires);
         EXPECT_EQ(again.reason, retained.reason);
         EXPECT_EQ(again.mailbox, retained.mailbox);
+        EXPECT_TRUE(again.devices.empty());
+        EXPECT_FALSE(again.kept_twice);
+        retained.devices = {0, 77, 0xf'ffff};
+        retained.kept_twice = true;
+        const auto deleted = encode(retained);
+        const auto place = keys::retained(retained.expires, m.mailbox, m.order);
+        const auto by_devices = value_of(decode_retained({place, deleted}));
+        expect_same(by_devices.message, m);
+        EXPECT_EQ(by_devices.devices, retained.devices);
+        EXPECT_TRUE(by_devices.kept_twice);
+        EXPECT_FALSE(decode_retained({place, deleted.substr(0, deleted.size() - 1)}));
+        EXPECT_FALSE(decode_message({key, deleted})) << "a live message has no such fields";
     }
     using Area = Place::Area;
     for (const auto& p : {Place{Area::live, kInbox, OrderKey(1), {}},
@@ -130,6 +143,11 @@ TEST(Record, ReadsBackWhatItWrote) {
 
 TEST(Record, ReadsBackAccountsAndMailboxes) {
     expect_same(value_of(decode_account(encode(kAccount))), kAccount);
+    for (bool applied : {false, true}) {
+        auto keeps = kAccount;
+        keeps.retention = Retention{std::chrono::days(60), applied};
+        expect_same(value_of(decode_account(encode(keeps))), keeps);
+    }
     auto full = kAccount;
     full.inbox.totals = {10, 20, 3, -7, 6, 2};
     full.inbox.subscribed = true;

@@ -184,6 +184,114 @@ TEST_F(RetainedTest, ExpiresWhenTheDaysAreOverAndNotBefore) {
     expect_sound();
 }
 
+TEST_F(RetainedTest, AnAccountsOwnTimeHoldsForWhatWasDeletedBeforeToo) {
+    options_.forget_messages = 2;
+    MailStore store(engine_, clock_, options_);
+    append_many(6);
+    ASSERT_TRUE(run(store.remove(kAccount, names(0, 5), "admin")));
+    const auto gone = [&] { return *run(store.expire(kAccount, clock_.now())); };
+    const auto reads = engine_.reads();
+    ASSERT_TRUE(run(store.set_retention(kAccount, std::nullopt)));
+    EXPECT_EQ(engine_.reads() - reads, 1u) << "it is so already";
+    ASSERT_TRUE(run(store.set_retention(kAccount, days(60))));
+    EXPECT_TRUE(run(store.check(kAccount)));
+    clock_.advance(days(59));
+    EXPECT_EQ(gone(), 0u);
+    ASSERT_TRUE(run(store.remove(kAccount, {"m5"}, "admin")));
+    clock_.advance(days(1));
+    EXPECT_EQ(gone(), 5u);
+    EXPECT_EQ(run(store.list_retained(kAccount, 0, 10))->front().expires, clock_.now() + days(59));
+    ASSERT_TRUE(run(store.set_retention(kAccount, days(1))));
+    EXPECT_EQ(gone(), 1u) << "a shorter time holds at once";
+    EXPECT_TRUE(run(store.check(kAccount)));
+    ASSERT_TRUE(run(store.set_retention(kAccount, std::nullopt)));
+    append("x", "m6");
+    ASSERT_TRUE(run(store.remove(kAccount, {"m6"}, "admin")));
+    EXPECT_EQ(run(store.list_retained(kAccount, 0, 10))->front().expires, clock_.now() + days(30));
+}
+
+TEST_F(RetainedTest, ATimeThatWasNotAppliedToAllIsAppliedLater) {
+    options_.forget_messages = 2;
+    MailStore store(engine_, clock_, options_);
+    append_many(6);
+    ASSERT_TRUE(run(store.remove(kAccount, names(0, 6), "admin")));
+    engine_.fail_commits_after(2, Errc::no_space);
+    EXPECT_FALSE(run(store.set_retention(kAccount, days(60))));
+    engine_.fail_next_commits(0, Errc::no_space);
+    ASSERT_TRUE(run(store.set_retention(kAccount, days(60))));
+    for (const auto& one : *run(store.list_retained(kAccount, 0, 10)))
+        EXPECT_EQ(one.expires, clock_.now() + days(60)) << one.message.unique_id;
+    EXPECT_TRUE(run(store.check(kAccount)));
+}
+
+TEST_F(RetainedTest, SomeAreKeptTwiceAsLong) {
+    append_many(4);
+    remove(names(0, 2));
+    clock_.advance(days(1));
+    remove(names(2, 4));
+    DeletionFilter which;
+    which.since = clock_.now();
+    which.reason = "admin";
+    EXPECT_EQ(*run(store_.keep_twice(kAccount, which)), 2u);
+    EXPECT_EQ(*run(store_.keep_twice(kAccount, which)), 0u) << "and not four times";
+    which.reason = "pop3";
+    EXPECT_EQ(*run(store_.keep_twice(kAccount, which)), 0u);
+    expect_sound();
+    clock_.advance(days(30));
+    EXPECT_EQ(expire(), 2u);
+    EXPECT_EQ(retained(), "m2 m3");
+    ASSERT_TRUE(run(store_.set_retention(kAccount, days(40))));
+    clock_.advance(days(49));
+    EXPECT_EQ(expire(), 0u) << "twice 40";
+    clock_.advance(days(1));
+    EXPECT_EQ(expire(), 2u);
+    expect_sound();
+}
+
+TEST_F(RetainedTest, OverTheLimitTheOldestDayGoesFirstAndTheNewestNever) {
+    append_many(8);
+    const auto octets = run(store_.find(kAccount, "m0"))->octets;
+    options_.retained_limit = 5 * octets;
+    options_.forget_messages = 2;
+    MailStore store(engine_, clock_, options_);
+    const auto remove_day = [&](int from, int to) {
+        ASSERT_TRUE(run(store.remove(kAccount, names(from, to), "admin")));
+        clock_.advance(days(1));
+    };
+    remove_day(0, 3);
+    remove_day(3, 4);
+    EXPECT_EQ(*run(store.keep_retained_limit(kAccount)), 0u);
+    remove_day(4, 6);
+    EXPECT_EQ(*run(store.keep_retained_limit(kAccount)), 3u) << "a day goes whole";
+    EXPECT_EQ(retained(), "m3 m4 m5");
+    options_.retained_limit = octets;
+    MailStore stricter(engine_, clock_, options_);
+    EXPECT_EQ(*run(stricter.keep_retained_limit(kAccount)), 1u);
+    EXPECT_EQ(retained(), "m4 m5") << "the newest day stays, though it is too much";
+    EXPECT_EQ(*run(stricter.keep_retained_limit(kAccount)), 0u);
+    EXPECT_TRUE(run(stricter.check(kAccount)));
+}
+
+TEST_F(RetainedTest, OneIsRestoredIntoAnotherMailboxWithItsFlags) {
+    append_many(2);
+    const auto other = run(store_.add_mailbox(kAccount, "Other"));
+    ASSERT_TRUE(other);
+    FlagChange flagged{FlagChange::How::set, static_cast<std::uint8_t>(Flag::flagged), {"$Work"}};
+    ASSERT_TRUE(run(store_.change_flags(kAccount, kInbox, {Uid(1)}, flagged)));
+    remove({"m0"});
+    ASSERT_TRUE(run(store_.restore(kAccount, "m0", other->id)));
+    const auto there = run(store_.list(kAccount, other->id, OrderKey(0), 10));
+    ASSERT_EQ(there->size(), 1u);
+    EXPECT_EQ(there->front().unique_id, "m0");
+    EXPECT_TRUE(there->front().flags.has(Flag::flagged));
+    EXPECT_EQ(*run(store_.keywords(kAccount, other->id)), std::vector<std::string>{"$Work"});
+    EXPECT_EQ(live(), "m1");
+    remove({"m1"});
+    EXPECT_EQ(code_of(run(store_.restore(kAccount, "m1", MailboxId(99)))), Errc::not_found);
+    EXPECT_EQ(retained(), "m1");
+    expect_sound();
+}
+
 TEST_F(RetainedTest, ExpiryIsOneReadWhenThereIsNothingToDo) {
     append_many(10);
     remove(names(0, 5));

@@ -172,9 +172,20 @@ TEST_F(TendViewsTest, ADeviceThatLostItsViewGetsOne) {
     add_device(account_, 2);
     append(account_);
     ASSERT_TRUE(run(store_.drop_view(account_, view_of_device(2))));
-    EXPECT_FALSE(run(store_.open_maildrop(account_, view_of_device(2))));
     tend();
+    EXPECT_EQ(run(store_.views(account_))->size(), 3u);
     EXPECT_EQ((*run(store_.open_maildrop(account_, view_of_device(2))))->message_count(), 1u);
+}
+
+TEST_F(TendViewsTest, NothingLeavesWhereAllViewsWereLost) {
+    add_device(account_, 1);
+    append(account_);
+    delete_all(account_, kClassicView);
+    ASSERT_TRUE(run(store_.drop_view(account_, view_of_device(1), mailstore::WhenAllDeleted::keep)));
+    ASSERT_TRUE(run(store_.drop_view(account_, kClassicView, mailstore::WhenAllDeleted::keep)));
+    EXPECT_EQ(tend(), 0u);
+    EXPECT_EQ(in_inbox(account_), 1u);
+    EXPECT_EQ(run(store_.views(account_))->size(), 2u);
 }
 
 }  // namespace
