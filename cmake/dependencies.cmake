@@ -17,6 +17,7 @@ pkg_check_modules(gsasl REQUIRED IMPORTED_TARGET libgsasl>=2.2)
 pkg_check_modules(oath REQUIRED IMPORTED_TARGET liboath>=2.6)
 pkg_check_modules(qrencode REQUIRED IMPORTED_TARGET libqrencode>=4.0)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(unbound REQUIRED IMPORTED_TARGET libunbound>=1.17)
 find_library(CRYPT_LIBRARY crypt REQUIRED)
 find_library(UNISTRING_LIBRARY unistring REQUIRED)
 

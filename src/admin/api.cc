@@ -56,6 +56,7 @@ const std::vector<Section>& sections() {
          "the\nserver's own that keeps mail for a postmaster whom nobody has named.",
          mail_rows()},
         {"Mailboxes", "A name stands in the path percent-encoded, its \"/\" too.", mailbox_rows()},
+        {"The queue", "Mail for domains that are not this server's, until the next server has taken it.", queue_rows()},
         {"The server", "", server_rows()},
     };
     return list;

@@ -23,6 +23,7 @@ struct Account {
     std::optional<std::uint64_t> recovery_codes;
     std::string when_all_deleted;
     Nullable<std::string> language;
+    std::vector<std::string> may_send_as;
     std::optional<std::uint64_t> messages, octets, retained_messages, retained_octets;
     std::optional<std::string> password;
     std::optional<std::uint64_t> sessions_ended;
@@ -99,6 +100,7 @@ struct SetSettings {
     std::optional<std::vector<FactorWay>> second_factor_ways;
     std::optional<std::string> when_all_deleted;
     std::optional<Nullable<std::string>> language;
+    std::optional<std::vector<std::string>> may_send_as;
     using Reply = Account;
     static const Operation& operation();
 };

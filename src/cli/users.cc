@@ -72,6 +72,7 @@ void show_user(const api::ShowAccount&, const api::Account& account) {
         fmt::print("delay     {} between logins\n", format_duration(std::chrono::seconds(delay->count)));
     if (account.when_all_deleted == "keep") fmt::print("keeps     messages that all have deleted by POP3\n");
     if (account.language) fmt::print("language  {}\n", *account.language);
+    if (!account.may_send_as.empty()) fmt::print("sends as  {}\n", fmt::join(account.may_send_as, ", "));
     fmt::print("id        {}\n", account.id);
     fmt::print("mail      {} messages, {}\n", account.messages.value_or(0), human_size(account.octets.value_or(0)));
     fmt::print("deleted   {} messages, {}, still kept\n", account.retained_messages.value_or(0),
@@ -178,14 +179,16 @@ void add_set_command(CLI::App* user, Cli& cli) {
     set->callback([&cli, request] {
         cli.action = [&cli, request] {
             if (!request->expire_days && !request->login_delay && !request->second_factor &&
-                !request->second_factor_ways && !request->when_all_deleted && !request->language)
+                !request->second_factor_ways && !request->when_all_deleted && !request->language && !request->may_send_as)
                 return complain("say what to set: see poplar user set --help");
             return cli.call<api::SetSettings>(*request, [](const api::Account& account) {
+                const auto senders = fmt::format("{}", fmt::join(account.may_send_as, " "));
                 fmt::print(
-                    "set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}, language {}\n",
+                    "set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}, language {}, "
+                    "may_send_as {}\n",
                     account.address, shown(account.expire_days), shown(account.login_delay),
                     shown_policy(account.second_factor, account.second_factor_ways), account.when_all_deleted,
-                    account.language.value_or("default"));
+                    account.language.value_or("default"), senders.empty() ? "none" : senders);
             });
         };
     });

@@ -466,7 +466,11 @@ Task<Result<Alias>> Directory::add_alias(std::string address, std::vector<std::s
         for (const auto& target : to) {
             auto match = co_await core_->match(target);
             if (!match) co_return pass_on(match);
-            if (!*match) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            if (!*match) {
+                auto ours = co_await core_->domain(target.domain);
+                if (!ours) co_return pass_on(ours);
+                if (*ours) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            }
             alias.targets.push_back(mail::to_string(target));
         }
         draft.add(*name, alias);
