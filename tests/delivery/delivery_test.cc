@@ -364,7 +364,7 @@ TEST(Delivery, HasAllCommitsOfAMessageUnderWayAtOnce) {
 TEST(Delivery, WhatAnAliasSendsElsewhereGoesToTheQueueWithItsSender) {
     World world;
     queue::Queue queue(world.engine, world.clock, {});
-    Delivery delivery(world.directory, world.store, world.clock, {}, &queue);
+    Delivery delivery(world.directory, world.store, world.quotas, world.clock, {}, &queue);
     world.alias("team@example.test", {"demo@example.test", "bob@far.example", "eve@far.example"});
     auto resolution = run(delivery.resolve({"team", "example.test"}));
     ASSERT_TRUE(resolution);
@@ -393,7 +393,7 @@ TEST(Delivery, WhatAnAliasSendsElsewhereGoesToTheQueueWithItsSender) {
 TEST(Delivery, IfTheQueueFailsNobodyHasTheMessage) {
     World world;
     queue::Queue queue(world.engine, world.clock, {});
-    Delivery delivery(world.directory, world.store, world.clock, {}, &queue);
+    Delivery delivery(world.directory, world.store, world.quotas, world.clock, {}, &queue);
     auto to = std::make_shared<Envelope>();
     to->received.id = "0123456789ab";
     to->add("demo@example.test", *run(delivery.resolve({"demo", "example.test"})), "");

@@ -87,7 +87,7 @@ TEST(Reports, ToNobodyAreNoFailureAndAFailingStoreIsOne) {
 TEST(Reports, ToASenderElsewhereGoToTheQueue) {
     test::World world;
     queue::Queue queue(world.engine, world.clock, {});
-    delivery::Delivery delivery(world.directory, world.store, world.clock, {}, &queue);
+    delivery::Delivery delivery(world.directory, world.store, world.quotas, world.clock, {}, &queue);
     auto report = some_report(ReportKind::failed);
     report.message.sender = "x@elsewhere.example";
     ASSERT_TRUE(run(send(delivery, "mx.example.test", report, Timestamp())));

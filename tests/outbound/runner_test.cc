@@ -87,7 +87,7 @@ protected:
 
     test::World world_;
     queue::Queue queue_{world_.engine, world_.clock, {}};
-    delivery::Delivery delivery_{world_.directory, world_.store, world_.clock, {}, &queue_};
+    delivery::Delivery delivery_{world_.directory, world_.store, world_.quotas, world_.clock, {}, &queue_};
     test::FakeDns dns_;
     std::shared_ptr<const net::ClientTls> tls_;
     Options options_;

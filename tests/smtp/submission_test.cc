@@ -40,11 +40,11 @@ protected:
     }
 
     std::function<void(Options&)> change = [](Options&) {};
-    queue::SendingQuota quota_;
     mailstore::MailStore store_{engine_, clock_, {}};
+    quota::Quotas quotas_{directory_, store_, {}};
     queue::Queue queue_{engine_, clock_, {}};
     queue::SendingLimits limits_{engine_, clock_, {.messages_per_hour = 2, .new_recipients_per_day = 3}};
-    delivery::Delivery delivery_{directory_, store_, clock_, {}, &queue_, &limits_};
+    delivery::Delivery delivery_{directory_, store_, quotas_, clock_, {}, &queue_, &limits_};
 };
 
 TEST_F(Submission, NothingIsTakenWithoutALogin) {
