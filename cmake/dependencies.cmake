@@ -21,6 +21,7 @@ pkg_check_modules(ldap REQUIRED IMPORTED_TARGET ldap)
 pkg_check_modules(postgresql REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(sqlite REQUIRED IMPORTED_TARGET sqlite3)
 find_library(PAM_LIBRARY pam REQUIRED)
+pkg_check_modules(unbound REQUIRED IMPORTED_TARGET libunbound>=1.17)
 find_library(CRYPT_LIBRARY crypt REQUIRED)
 find_library(UNISTRING_LIBRARY unistring REQUIRED)
 

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "directory/outside_directory.h"
 #include "directory/removed.h"
+#include "mail/address.h"
 #include "mailstore/mail_store.h"
 #include "quota/notice.h"
 #include "quota/quotas.h"
@@ -47,6 +48,7 @@ api::Account described(const directory::Account& account) {
     if (const auto& language = account.settings.language; !language.empty()) out.language = language;
     if (const auto& keep = account.settings.retention)
         out.retention = api::Seconds{static_cast<std::uint64_t>(keep->count())};
+    out.may_send_as = account.settings.may_send_as;
     return out;
 }
 
@@ -243,6 +245,27 @@ Task<Result<api::Account>> set_status(Context& context, Caller, api::SetStatus w
     co_return reply;
 }
 
+/// The one spelling of what somebody may send as. Errors: invalid, with a message for the caller.
+Result<std::vector<std::string>> wanted_senders(const std::vector<std::string>& given) {
+    std::vector<std::string> out;
+    for (const auto& text : given) {
+        if (text == "none") continue;
+        if (text == "*") {
+            out.push_back(text);
+        } else if (text.starts_with('@')) {
+            auto domain = mail::canonical_domain(text.substr(1));
+            if (!domain) return fail(Errc::invalid, fmt::format("\"{}\" is not of the form @DOMAIN", text));
+            out.push_back("@" + *domain);
+        } else {
+            auto address = mail::parse_address(text);
+            auto canonical = address ? mail::canonical(*address) : pass_on(address);
+            if (!canonical) return fail(Errc::invalid, fmt::format("\"{}\" is not an address", text));
+            out.push_back(mail::to_string(*canonical));
+        }
+    }
+    return out;
+}
+
 /// Writes the settings that the caller gave, but for second factors. Errors: invalid.
 Result<> apply_others(const api::SetSettings& wanted, directory::AccountSettings& settings) {
     if (const auto& given = wanted.expire_days) {
@@ -271,6 +294,11 @@ Result<> apply_others(const api::SetSettings& wanted, directory::AccountSettings
     if (const auto& given = wanted.retention) {
         settings.retention.reset();
         if (*given) settings.retention = std::chrono::seconds((*given)->count);
+    }
+    if (const auto& given = wanted.may_send_as) {
+        auto senders = wanted_senders(*given);
+        if (!senders) return pass_on(senders);
+        settings.may_send_as = std::move(*senders);
     }
     return {};
 }
@@ -309,7 +337,8 @@ Task<Result<api::Account>> set_settings(Context& context, Caller, api::SetSettin
                                      {"when_all_deleted", reply.when_all_deleted},
                                      {"sessions_ended", reply.sessions_ended.value_or(0)},
                                      {"language", reply.language.value_or("default")},
-                                     {"retention", api::dump(json["retention"])}});
+                                     {"retention", api::dump(json["retention"])},
+                                     {"may_send_as", api::dump(json["may_send_as"])}});
     co_return reply;
 }
 

@@ -61,6 +61,7 @@ const std::vector<Section>& sections() {
          "and `postmaster` are good here, too.",
          deleted_mail_rows()},
         {"Mailboxes", "A name stands in the path percent-encoded, its \"/\" too.", mailbox_rows()},
+        {"The queue", "Mail for domains that are not this server's, until the next server has taken it.", queue_rows()},
         {"The server", "", server_rows()},
     };
     return list;

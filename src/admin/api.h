@@ -36,6 +36,9 @@ class MailStore;
 namespace poplar::quota {
 class Quotas;
 }
+namespace poplar::queue {
+class Queue;
+}
 namespace poplar::upkeep {
 class Retention;
 class StoreClock;
@@ -63,6 +66,7 @@ struct Services {
     upkeep::Retention& retention;
     std::string hostname;
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
+    queue::Queue* queue = nullptr;         ///< mail that leaves; null: none does
     /// Called with Directory::strictest_settings() after each change, because CAPA announces them before a login.
     std::function<void(const directory::AccountSettings&)> settings_changed = nullptr;
     /// Fills in the part of the status that only the server itself knows.

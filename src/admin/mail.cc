@@ -73,7 +73,7 @@ Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveM
     co_return api::Removal{wanted.id};
 }
 
-// Where the message goes: to accounts. Errors: with a message for the caller.
+// Where the message goes. Errors: with a message for the caller.
 Task<Result<directory::Resolution>> resolve(Context& context, std::string text) {
     auto address = mail::parse_address(text);
     if (!address) co_return fail(Errc::invalid, fmt::format("\"{}\" is not an address", text));
@@ -108,7 +108,7 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
     if (!room) co_return std::unexpected(delivery::error_of(room.error()));
     auto envelope = std::make_shared<delivery::Envelope>();
     envelope->reverse_path = wanted.sender;
-    envelope->add(wanted.recipient, accounts, wanted.mailbox.value_or(""));
+    envelope->add(wanted.recipient, *resolution, wanted.mailbox.value_or(""));
     envelope->room = std::move(*room);
     envelope->received.by = context.hostname;
     envelope->received.with = "LMTP";  // the same path; the admin socket has no name of its own among the keywords

@@ -54,6 +54,9 @@ const Shape& Account::shape() {
                                            "`keep`: it stays there, and POP3 does not show it any more"),
          field<&Account::language>("language", "Of mail that the server writes to it; null: English"),
          field<&Account::retention>("retention", "How long its deleted mail is kept; null: as its domain has it"),
+         field<&Account::may_send_as>("may_send_as",
+                                      "Addresses that it may send as beside its own and its aliases; `@DOMAIN`: any of "
+                                      "the domain's; `*`: any"),
          field<&Account::messages>("messages", "How many it has; when one account is shown"),
          field<&Account::octets>("octets", "Of those messages"),
          field<&Account::retained_messages>("retained_messages", "Deleted ones that are still kept"),
@@ -191,7 +194,12 @@ const Operation& SetSettings::operation() {
               field<&SetSettings::language>(
                   "language", "Of mail that the server writes to it: en, de, es, fr, it or ja; default: en")
                   .called("TAG"),
-              field<&SetSettings::retention>("retention", kRetention).called("TIME").up_to(kMostRetention)}},
+              field<&SetSettings::retention>("retention", kRetention).called("TIME").up_to(kMostRetention),
+              field<&SetSettings::may_send_as>("may_send_as",
+                                               "Addresses that it may send as beside its own and its aliases, in place "
+                                               "of those before; @DOMAIN: any of the domain's; *: any; none")
+                  .called("ADDRESS")
+                  .up_to(100)}},
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),

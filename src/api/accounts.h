@@ -24,6 +24,7 @@ struct Account {
     std::string when_all_deleted;
     Nullable<std::string> language;
     Nullable<Seconds> retention;
+    std::vector<std::string> may_send_as;
     std::optional<std::uint64_t> messages, octets, retained_messages, retained_octets;
     std::optional<std::string> password;
     std::optional<std::uint64_t> sessions_ended;
@@ -101,6 +102,7 @@ struct SetSettings {
     std::optional<std::string> when_all_deleted;
     std::optional<Nullable<std::string>> language;
     std::optional<Nullable<Seconds>> retention;
+    std::optional<std::vector<std::string>> may_send_as;
     using Reply = Account;
     static const Operation& operation();
 };

@@ -112,7 +112,8 @@ const Operation& SetDomain::operation() {
         .route = "/v1/domains/{name}/settings",
         .reply = &Domain::shape(),
         .answer =
-            "What is not named stays. Sessions that a new second factor does not let in are ended; a retention holds from "
+            "What is not named stays. Sessions that a new second factor does not let in are ended; a retention holds "
+            "from "
             "the next round of housekeeping."};
     return operation;
 }

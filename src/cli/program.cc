@@ -139,6 +139,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_quota_commands(app, cli);
     add_activity_commands(app, cli);
     add_second_factor_commands(app, cli);
+    add_queue_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));

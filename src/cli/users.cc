@@ -74,6 +74,7 @@ void show_user(const api::ShowAccount&, const api::Account& account) {
     if (account.language) fmt::print("language  {}\n", *account.language);
     if (const auto& keep = account.retention)
         fmt::print("retention {} for deleted mail\n", format_duration(std::chrono::seconds(keep->count)));
+    if (!account.may_send_as.empty()) fmt::print("sends as  {}\n", fmt::join(account.may_send_as, ", "));
     fmt::print("id        {}\n", account.id);
     fmt::print("mail      {} messages, {}\n", account.messages.value_or(0), human_size(account.octets.value_or(0)));
     fmt::print("deleted   {} messages, {}, still kept\n", account.retained_messages.value_or(0),
@@ -181,17 +182,19 @@ void add_set_command(CLI::App* user, Cli& cli) {
         cli.action = [&cli, request] {
             if (!request->expire_days && !request->login_delay && !request->second_factor &&
                 !request->second_factor_ways && !request->when_all_deleted && !request->language &&
-                !request->retention)
+                !request->retention && !request->may_send_as)
                 return complain("say what to set: see poplar user set --help");
             return cli.call<api::SetSettings>(*request, [](const api::Account& account) {
+                const auto senders = fmt::format("{}", fmt::join(account.may_send_as, " "));
                 fmt::print(
                     "set {}: expire_days {}, login_delay {}, second_factor {}, when_all_deleted {}, language {}, "
-                    "retention {}\n",
+                    "retention {}\nmay_send_as {}\n",
                     account.address, shown(account.expire_days), shown(account.login_delay),
                     shown_policy(account.second_factor, account.second_factor_ways), account.when_all_deleted,
                     account.language.value_or("default"),
                     account.retention ? format_duration(std::chrono::seconds(account.retention->count))
-                                      : std::string("default"));
+                                      : std::string("default"),
+                    senders.empty() ? "none" : senders);
             });
         };
     });

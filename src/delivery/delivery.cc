@@ -7,9 +7,12 @@
 #include <map>
 #include <optional>
 
+#include "base/random.h"
 #include "delivery/gather.h"
 #include "mail/downgrade.h"
+#include "mail/field_writer.h"
 #include "mail/header_mender.h"
+#include "mail/submission_filter.h"
 
 namespace poplar::delivery {
 
@@ -29,8 +32,16 @@ struct Copy {
 class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
-                    mailstore::MailStore& store, const Clock& clock, Limits limits)
-        : envelope_(std::move(envelope)), writer_(std::move(writer)), store_(store), clock_(clock), limits_(limits) {
+                    mailstore::MailStore& store, directory::Directory& directory, const Clock& clock, Limits limits,
+                    queue::Queue* queue)
+        : envelope_(std::move(envelope)),
+          writer_(std::move(writer)),
+          store_(store),
+          directory_(directory),
+          clock_(clock),
+          limits_(limits),
+          queue_(queue) {
+        if (submitter()) submitted_.emplace();
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
         const auto& to = envelope_->recipients;
         envelope_->received.recipient = to.size() == 1 ? to.front().address : "";
@@ -47,28 +58,76 @@ public:
                 co_return refuse(Verdict::Kind::bad_header, fmt::format("header of {} fields, {} octets",
                                                                         header.field_count(), header.header_octets()));
         }
-        downgrader_.feed(wire);
-        if (auto written = co_await writer_->write(wire); !written) co_return failed(written.error());
-        co_return std::expected<void, Verdict>();
+        if (submitted_ && !submitted_->in_body()) wire = submitted_->pass(wire);
+        co_return co_await keep(wire);
     }
 
     Task<std::expected<std::vector<Verdict>, Verdict>> finish(mail::WireSizes sizes) override {
         if (sizes.octets > limits_.message_octets) co_return too_large();
         if (mender_.header().received_count() > limits_.hops)  // RFC 5321 s6.3
             co_return refuse(Verdict::Kind::loop, fmt::format("{} Received fields", mender_.header().received_count()));
-        if (const auto rest = mender_.finish(); !rest.empty()) {
-            downgrader_.feed(rest);
-            if (auto written = co_await writer_->write(rest); !written) co_return failed(written.error());
+        if (auto rest = mender_.finish(); !rest.empty()) {
+            if (submitted_ && !submitted_->in_body()) rest = submitted_->pass(rest);
+            if (auto kept = co_await keep(rest); !kept) co_return std::unexpected(std::move(kept.error()));
         }
+        if (submitted_)
+            if (auto kept = co_await keep(submitted_->finish()); !kept)
+                co_return std::unexpected(std::move(kept.error()));
+        if (submitted_)
+            if (auto good = co_await check_author(); !good) co_return std::unexpected(std::move(good.error()));
         auto wanted = copies();
-        auto content = co_await writer_->finish(sizes.octets + mender_.added(), wanted.size());
+        const auto removed = submitted_ ? submitted_->removed() : 0;
+        auto content = co_await writer_->finish(sizes.octets + mender_.added() - removed,
+                                                wanted.size() + (envelope_->away.empty() ? 0 : 1));
         if (!content) co_return failed(content.error());
         downgrader_.finish();
         envelope_->received.time = clock_.now();
+        if (submitted_) complete_header();
         co_return co_await store(std::move(wanted), std::move(*content));
     }
 
 private:
+    const Submitter* submitter() const {
+        const auto& sending = envelope_->sending;
+        return sending && sending->submitter ? &*sending->submitter : nullptr;
+    }
+
+    Task<std::expected<void, Verdict>> keep(std::string_view wire) {
+        if (wire.empty()) co_return std::expected<void, Verdict>();
+        downgrader_.feed(wire);
+        if (!envelope_->away.empty() && !eight_bit_) eight_bit_ = mail::has_8bit(wire);
+        if (auto written = co_await writer_->write(wire); !written) co_return failed(written.error());
+        co_return std::expected<void, Verdict>();
+    }
+
+    // RFC 6409 s6.1: whose name stands in From, the reader believes to be the author.
+    Task<std::expected<void, Verdict>> check_author() {
+        const auto rejected = [](std::string text) { return refuse(Verdict::Kind::rejected, std::move(text)); };
+        if (submitted_->from_fields() != 1)
+            co_return rejected(fmt::format("The message has {} From fields, not one", submitted_->from_fields()));
+        auto colon = submitted_->from().find(':');
+        auto authors = mail::addresses_in(std::string_view(submitted_->from()).substr(colon + 1));
+        if (!authors || authors->empty()) co_return rejected("The From field can't be read");
+        for (const auto& author : *authors) {
+            auto address = mail::parse_address(author, mail::Grammar::tolerant);
+            if (!address) co_return rejected("The From field can't be read");
+            auto may = co_await may_send_as(directory_, *submitter(), *address);
+            if (!may) co_return failed(may.error());
+            if (!*may) co_return rejected(fmt::format("You may not send as <{}> in From", author));
+        }
+        more_than_one_author_ = authors->size() > 1;
+        co_return std::expected<void, Verdict>();
+    }
+
+    // RFC 6409 s8.1, s8.2, s8.5: what a message needs and this one has not.
+    void complete_header() {
+        if (!submitted_->has_date()) added_ += fmt::format("Date: {}\r\n", mail::format_date(clock_.now()));
+        if (!submitted_->has_message_id())
+            added_ += fmt::format("Message-ID: <{}@{}>\r\n", random_text(26), envelope_->received.by);
+        if (more_than_one_author_ && !submitted_->has_sender())  // RFC 5322 s3.6.2
+            added_ += fmt::format("Sender: <{}>\r\n", submitter()->address);
+    }
+
     static std::unexpected<Verdict> refuse(Verdict::Kind kind, std::string text) {
         return std::unexpected(Verdict{.kind = kind, .text = std::move(text)});
     }
@@ -81,7 +140,7 @@ private:
     // is: removing it is only a MAY, and would change octets that the sender may have signed.
     std::string head_for(const Recipient& recipient) const {
         return mail::format_return_path(envelope_->reverse_path) + mail::format_delivered_to(recipient.address) +
-               mail::format_received(envelope_->received);
+               mail::format_received(envelope_->received) + added_;
     }
 
     /// NewMessage::ascii_octets.
@@ -134,8 +193,14 @@ private:
             else
                 appends.push_back(file(copy.account, std::move(message), std::move(mailbox)));
         }
+        // The queue's entry first: if it fails, nobody has the message twice when the client sends it again.
+        std::optional<Error> not_queued;
+        if (!envelope_->away.empty())
+            if (auto queued = co_await enqueue(content); !queued) not_queued = std::move(queued.error());
+        if (not_queued) co_return std::vector<Verdict>(envelope_->recipients.size(), verdict_of(*not_queued));
         auto stored = co_await gather(std::move(appends));
         envelope_->room.clear();
+        if (submitter() && envelope_->sending->limits) envelope_->sending->limits->commit();
         std::map<directory::AccountId, const Error*> failed;
         for (std::size_t i = 0; i < wanted.size(); ++i)
             if (!stored[i]) failed[wanted[i].account] = &stored[i].error();
@@ -167,6 +232,33 @@ private:
         for (auto& copy : wanted) copy.recipient = accepted.at(copy.account);
     }
 
+    Task<Result<>> enqueue(const mailstore::Content& content) {
+        if (queue_ == nullptr) co_return fail(Errc::io, "there is no queue for mail that leaves");
+        if (content.key) co_return fail(Errc::io, "mail that leaves can't be stored encoded");
+        queue::NewMessage entry;
+        auto& message = entry.message;
+        const auto& sending = envelope_->sending;
+        message.id = envelope_->received.id;
+        message.sender = envelope_->reverse_path;
+        if (const auto* who = submitter()) message.account = who->address;
+        if (sending) {
+            message.envelope_id = sending->envelope_id;
+            message.ret = sending->ret;
+            entry.due = clock_.now() + sending->hold;
+            if (sending->limits) entry.beside = sending->limits->entries();
+        }
+        entry.head = mail::format_received(envelope_->received) + added_;
+        entry.content = content.staged;
+        message.octets = entry.head.size() + content.octets;
+        message.eight_bit = eight_bit_;
+        message.utf8 = downgrader_.needed() || mail::has_8bit(message.sender) || mail::has_8bit(entry.head);
+        for (const auto& away : envelope_->away) {
+            message.utf8 |= mail::has_8bit(away.address);
+            entry.recipients.push_back({.address = away.address, .notify = away.notify, .orcpt = away.orcpt});
+        }
+        co_return co_await queue_->add(std::move(entry));
+    }
+
     /// To the mailbox of this name; to INBOX if there is none, or it goes at this moment.
     Task<Result<mailstore::Message>> file(directory::AccountId account, mailstore::NewMessage message,
                                           std::string name) {
@@ -187,7 +279,7 @@ private:
     // Accounts that were removed since the recipient was resolved are left out of its verdict, unless none is left.
     Verdict verdict_on(const Recipient& recipient, const std::map<directory::AccountId, const Error*>& failed) const {
         Verdict nobody{.kind = Verdict::Kind::gone, .text = "leads to no account"};
-        bool stored = false;
+        bool stored = recipient.away;  // that is in the queue by now
         for (auto account : envelope_->accounts_of(recipient)) {
             auto found = failed.find(account);
             if (found == failed.end())
@@ -203,9 +295,14 @@ private:
     std::shared_ptr<Envelope> envelope_;
     std::unique_ptr<mailstore::ContentWriter> writer_;
     mailstore::MailStore& store_;
+    directory::Directory& directory_;
     const Clock& clock_;
     Limits limits_;
+    queue::Queue* queue_;
     mail::HeaderMender mender_;
+    std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
+    std::string added_;                                // fields that it lacked
+    bool more_than_one_author_ = false, eight_bit_ = false;
     mail::Downgrader downgrader_;
     std::uint64_t wire_octets_ = 0;
 };
@@ -221,6 +318,23 @@ void Envelope::add(std::string address, std::span<const directory::AccountId> le
     accounts.insert(accounts.end(), leads_to.begin(), leads_to.end());
 }
 
+void Envelope::add(std::string address, const directory::Resolution& resolution, std::string mailbox,
+                   const Away& asked) {
+    for (const auto& elsewhere : resolution.elsewhere) {
+        address_octets += elsewhere.size() + asked.orcpt.size();
+        away.push_back({elsewhere, asked.notify, asked.orcpt});
+    }
+    add(std::move(address), resolution.accounts, std::move(mailbox));
+    recipients.back().away = !resolution.elsewhere.empty();
+}
+
+void Envelope::add_away(std::string address, Away one) {
+    address_octets += one.address.size() + one.orcpt.size();
+    away.push_back(std::move(one));
+    add(std::move(address), std::span<const directory::AccountId>());
+    recipients.back().away = true;
+}
+
 std::string Envelope::mailbox_of(std::size_t recipient) const {
     const auto found = std::ranges::lower_bound(mailboxes, recipient, {}, [](const auto& one) { return one.first; });
     return found != mailboxes.end() && found->first == recipient ? found->second : std::string();
@@ -228,7 +342,7 @@ std::string Envelope::mailbox_of(std::size_t recipient) const {
 
 std::size_t Envelope::memory() const {
     return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
-           accounts.capacity() * sizeof(accounts[0]) + memory_of(room);
+           accounts.capacity() * sizeof(accounts[0]) + away.capacity() * sizeof(Away) + memory_of(room);
 }
 
 bool is_uncertain(const Room& room) {
@@ -238,8 +352,29 @@ bool is_uncertain(const Room& room) {
 std::size_t memory_of(const Room& room) { return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation)); }
 
 Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas,
-                   const Clock& clock, Limits limits)
-    : directory_(directory), store_(store), quotas_(quotas), clock_(clock), limits_(limits) {}
+                   const Clock& clock, Limits limits, queue::Queue* queue, queue::SendingLimits* sending_limits)
+    : directory_(directory),
+      store_(store),
+      quotas_(quotas),
+      clock_(clock),
+      limits_(limits),
+      queue_(queue),
+      sending_limits_(sending_limits) {}
+
+Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
+    if (!sending_limits_) co_return true;
+    auto begun = co_await sending_limits_->begin(sending.submitter->account);
+    if (!begun) co_return pass_on(begun);
+    if (!*begun) co_return false;
+    sending.limits.emplace(std::move(**begun));
+    co_return true;
+}
+
+Task<Result<bool>> Delivery::add_recipient(Sending& sending, mail::Address address, Where where) {
+    if (!sending.limits) co_return true;
+    auto known = mail::canonical(address);
+    co_return co_await sending.limits->add(mail::to_string(known ? *known : address), where);
+}
 
 Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
     return directory_.resolve(std::move(address));
@@ -260,7 +395,8 @@ Task<std::expected<Room, Verdict>> Delivery::admit(directory::Resolution resolut
 }
 
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
-    return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, clock_, limits_);
+    return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, clock_,
+                                             limits_, queue_);
 }
 
 }  // namespace poplar::delivery

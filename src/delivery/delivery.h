@@ -10,12 +10,16 @@
 #include "base/asio.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "delivery/sender_rights.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
 #include "mail/address.h"
+#include "mail/dsn.h"
 #include "mail/trace.h"
 #include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
+#include "queue/queue.h"
+#include "queue/sending_limits.h"
 #include "quota/quotas.h"
 
 namespace poplar::delivery {
@@ -32,6 +36,23 @@ struct Limits {
 struct Recipient {
     std::string address;                 ///< as the client gave it
     std::uint32_t first = 0, count = 0;  ///< its part of Envelope::accounts
+    bool away = false;                   ///< it leads to somebody elsewhere, too: some of Envelope::away
+};
+
+/// An address elsewhere that the message goes on to, by the queue.
+struct Away {
+    std::string address;
+    mail::Notify notify = {};
+    std::string orcpt = {};
+};
+
+/// What a sender said of the whole message, and what is known of one who logged in.
+struct Sending {
+    std::string envelope_id;  ///< RFC 3461 s4.4
+    mail::ReturnContent ret = mail::ReturnContent::unspecified;
+    std::chrono::seconds hold{};  ///< RFC 4865: so long from now it does not leave
+    std::optional<Submitter> submitter;
+    std::optional<queue::SendingLimits::Sending> limits;  ///< what the message takes of the submitter's
 };
 
 /// Room that is kept for a message in the accounts of one recipient, or of all.
@@ -55,9 +76,15 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
+    std::vector<Away> away;            ///< of all recipients
+    std::shared_ptr<Sending> sending;  ///< null: nothing of it is known
 
     /// `mailbox`: the mailbox of the one account it leads to that the mail goes to, if it exists; "" for INBOX.
     void add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox = "");
+    /// The same for all that a resolution leads to; `asked` is what the sender wants to be told of it.
+    void add(std::string address, const directory::Resolution& resolution, std::string mailbox, const Away& asked = {});
+    /// One elsewhere.
+    void add_away(std::string address, Away away);
     std::string mailbox_of(std::size_t recipient) const;
     std::size_t memory() const;  ///< octets, about, that the recipients take
     std::span<const directory::AccountId> accounts_of(const Recipient& recipient) const {
@@ -82,10 +109,14 @@ public:
     virtual Task<std::expected<std::vector<Verdict>, Verdict>> finish(mail::WireSizes sizes) = 0;
 };
 
+/// Where a recipient of a submitter's is.
+using Where = queue::SendingLimits::Sending::Where;
+
 class Delivery {
 public:
+    /// `queue`: takes what leaves; null: nothing does. `sending_limits`: of those who submit; null: none.
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
-             Limits limits);
+             Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
@@ -95,6 +126,15 @@ public:
                                              quota::Binding binding = quota::Binding::limits);
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
+    bool takes_away() const { return queue_ != nullptr; }
+
+    /// Begins a message of the submitter's. False: over a limit. Errors: those of the engine.
+    Task<Result<bool>> begin_sending(Sending& sending);
+    /// Counts one more recipient of it. False: over a limit. Errors: as above.
+    static Task<Result<bool>> add_recipient(Sending& sending, mail::Address address, Where where);
+    Task<Result<bool>> may_send_as(const Submitter& submitter, mail::Address address) {
+        return delivery::may_send_as(directory_, submitter, std::move(address));
+    }
     /// The mailbox that the address names by its detail; "" for INBOX.
     std::string mailbox_in(const directory::Resolution& resolution) const {
         return limits_.detail_files ? resolution.detail : std::string();
@@ -106,6 +146,8 @@ private:
     quota::Quotas& quotas_;
     const Clock& clock_;
     Limits limits_;
+    queue::Queue* queue_;
+    queue::SendingLimits* sending_limits_;
 };
 
 }  // namespace poplar::delivery

@@ -475,8 +475,11 @@ Task<Result<Alias>> Directory::add_alias(std::string address, std::vector<std::s
             auto match = co_await core_->match(target);
             if (!match) co_return pass_on(match);
             // Whether an account is there outside is asked when mail comes: it may be there tomorrow.
-            if (!*match && !core_->is_outside(target.domain))
-                co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            if (!*match && !core_->is_outside(target.domain)) {
+                auto ours = co_await core_->domain(target.domain);
+                if (!ours) co_return pass_on(ours);
+                if (*ours) co_return fail(Errc::not_found, "no account or alias " + mail::to_string(target));
+            }
             alias.targets.push_back(mail::to_string(target));
         }
         draft.add(*name, alias);

@@ -41,6 +41,8 @@ struct AccountSettings {
     MailLimits quota = {};                           ///< in place of its domain's
     std::string language = {};                       ///< of mail that the server writes to it (RFC 5646); "": English
     std::optional<std::chrono::seconds> retention = {};  ///< of deleted mail, in place of its domain's
+    /// Addresses beside its own that it may send as: "jane@x.test", "@x.test" for any of a domain's, "*" for any.
+    std::vector<std::string> may_send_as = {};
     bool operator==(const AccountSettings&) const = default;
 };
 
@@ -116,9 +118,9 @@ struct Domain {
     std::string name;       ///< canonical
     std::string catch_all;  ///< the address that gets what no account or alias of the domain takes; empty: none
     Timestamp created{};
-    std::optional<FactorPolicy> second_factor = {};  ///< of accounts that have none of their own; nothing: none
-    MailLimits quota = {};                           ///< of each account that has no limit of its own
-    MailLimits total = {};                           ///< of all its accounts together
+    std::optional<FactorPolicy> second_factor = {};      ///< of accounts that have none of their own; nothing: none
+    MailLimits quota = {};                               ///< of each account that has no limit of its own
+    MailLimits total = {};                               ///< of all its accounts together
     std::optional<std::chrono::seconds> retention = {};  ///< the same, of deleted mail; nothing: storage.retention
 };
 
@@ -130,7 +132,7 @@ struct Alias {
 /// Where mail to an address goes.
 struct Resolution {
     enum class Kind {
-        accounts,        ///< to `accounts`, each once; for postmaster it may be kPostmasterMailbox alone
+        accounts,  ///< to `accounts`, each once, and `elsewhere`; for postmaster it may be kPostmasterMailbox alone
         unknown_domain,  ///< not ours: relaying denied
         unknown_user,    ///< 550 5.1.1
         disabled,        ///< known, but every account it leads to is disabled
@@ -138,6 +140,7 @@ struct Resolution {
     };
     Kind kind = Kind::unknown_user;
     std::vector<AccountId> accounts;
+    std::vector<std::string> elsewhere = {};  ///< addresses in domains that are not ours, through aliases
     /// The detail of `user+detail@`, as the sender wrote it; empty if the whole address was found. If an alias leads to
     /// one account alone, by a target with a detail, that detail takes its place.
     std::string detail;
@@ -309,8 +312,9 @@ public:
         std::vector<NewAccount> accounts, AddDomains add_domains,
         std::function<void(AccountId)> changed = [](AccountId) {});
 
-    // Aliases. A target is an account or alias that exists, with a detail or without. Errors: exists (also as an
-    // account), not_found; invalid (no targets, or more than Options::alias_targets).
+    // Aliases. A target is an account or alias that exists, with a detail or without, or an address in a domain that is
+    // not ours. Errors: exists (also as an account), not_found; invalid (no targets, or more than
+    // Options::alias_targets).
     Task<Result<Alias>> add_alias(std::string address, std::vector<std::string> targets);
     Task<Result<>> remove_alias(std::string address);
     Task<Result<std::vector<Alias>>> aliases(std::string domain, std::string after, std::size_t limit);

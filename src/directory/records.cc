@@ -10,9 +10,9 @@ namespace {
 constexpr std::uint8_t kVersion = 1;             // of every value, but
 constexpr std::uint8_t kVersionWithSecrets = 2;  // of an account with SCRAM keys or a shared secret
 constexpr std::uint8_t kAccountKind = 1, kAliasKind = 2;
-// Tags of an account's settings. Each has a number behind it, kLanguage a text.
+// Tags of an account's settings. Each has a number behind it, kLanguage and kMaySendAs a text.
 constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3, kKeepDeleted = 4, kQuotaOctets = 5,
-                        kQuotaMessages = 6, kLanguage = 7;
+                        kQuotaMessages = 6, kLanguage = 7, kMaySendAs = 8;
 // Tags of a domain.
 constexpr std::uint64_t kDomainSecondFactor = 1, kDomainQuotaOctets = 2, kDomainQuotaMessages = 3, kTotalOctets = 4,
                         kTotalMessages = 5;
@@ -132,6 +132,7 @@ std::string encode(const Account& account) {
     encode_limits(out, account.settings.quota, kQuotaOctets, kQuotaMessages);
     if (const auto& language = account.settings.language; !language.empty()) out.varint(kLanguage).string(language);
     if (const auto& keep = account.settings.retention) out.varint(kRetention).varint(to_number(*keep));
+    for (const auto& address : account.settings.may_send_as) out.varint(kMaySendAs).string(address);
     return std::move(out).bytes();
 }
 
@@ -238,6 +239,10 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
             const auto tag = in.varint();
             if (tag == kLanguage) {
                 account.settings.language = in.string();
+                continue;
+            }
+            if (tag == kMaySendAs) {
+                account.settings.may_send_as.emplace_back(in.string());
                 continue;
             }
             const auto setting = in.varint();

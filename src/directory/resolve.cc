@@ -1,4 +1,5 @@
 // Where mail to an address goes.
+#include <algorithm>
 #include <set>
 #include <unordered_map>
 
@@ -54,7 +55,10 @@ public:
             asked_outside_ |= core_.is_outside(address->domain);
             auto match = co_await core_.match_for_mail(std::move(*address));
             if (!match) co_return pass_on(match);
-            if (!*match) continue;  // removed since
+            if (!*match) {
+                if (auto left = co_await leave(target); !left) co_return left;
+                continue;
+            }
             auto further = (*match)->detail.empty() ? detail : std::move((*match)->detail);
             auto followed = co_await follow(std::move((*match)->entity), std::move(further), depth + 1);
             if (!followed) co_return followed;
@@ -65,18 +69,28 @@ public:
 
     /// The answer may be another one soon.
     bool asked_outside() const { return asked_outside_; }
+    /// A target that is nobody here: somebody elsewhere, or removed since.
+    Task<Result<>> leave(std::string target) {
+        auto domain = co_await core_.domain(target.substr(target.rfind('@') + 1));
+        if (!domain) co_return pass_on(domain);
+        if (*domain) co_return Result<>();
+        if (std::ranges::find(elsewhere_, target) == elsewhere_.end()) elsewhere_.push_back(std::move(target));
+        endless_ |= seen_.size() + elsewhere_.size() > core_.options.alias_targets;
+        co_return Result<>();
+    }
 
     /// Has a detail only if it leads to one account, by a target with a detail.
     Resolution result() && {
         Resolution out;
         if (endless_) {
             out.kind = Resolution::Kind::loop;
-        } else if (!accounts_.empty()) {
+        } else if (!accounts_.empty() || !elsewhere_.empty()) {
             out.kind = Resolution::Kind::accounts;
             if (accounts_.size() == 1) out.detail = std::move(first_detail_);
             if (!bounds_.empty()) bounds_.resize(accounts_.size());
             out.bounds = std::move(bounds_);
             out.accounts = std::move(accounts_);
+            out.elsewhere = std::move(elsewhere_);
         } else {
             out.kind = met_disabled_ ? Resolution::Kind::disabled : Resolution::Kind::unknown_user;
         }
@@ -87,6 +101,7 @@ private:
     Core& core_;
     std::vector<AccountId> accounts_;
     std::vector<std::shared_ptr<const Bounds>> bounds_;  ///< of each, up to the last that has some
+    std::vector<std::string> elsewhere_;
     std::string first_detail_;
     std::set<AccountId> seen_;
     std::unordered_map<std::string, bool> on_the_way_;  ///< aliases met; true while we are behind them
@@ -110,8 +125,9 @@ Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) 
     const bool is_kept = !walk.asked_outside();
     auto led_to = std::make_shared<const Resolution>(std::move(walk).result());
     if (!is_kept) co_return led_to;
-    const auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId) +
-                        led_to->bounds.size() * (sizeof(led_to->bounds[0]) + sizeof(Bounds));
+    auto octets = sizeof(Resolution) + led_to->accounts.size() * sizeof(AccountId) +
+                  led_to->bounds.size() * (sizeof(led_to->bounds[0]) + sizeof(Bounds));
+    for (const auto& one : led_to->elsewhere) octets += sizeof one + one.size();
     if (octets > core.expansions.longest()) co_return led_to;
     // A change that came in between has raised the directory's number, so this entry is never used then.
     decltype(core.expansions)::Gone gone;

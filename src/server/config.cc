@@ -64,7 +64,7 @@ void check_listener(const Config& config, const ListenerSettings& listener, std:
     if (row->tls && !config.lines.contains("tls"))
         wrong(fmt::format("{} needs a certificate: add a [tls] section", listener.address));
     if (!listener.xclient.empty() && row->smtp_options == nullptr)
-        wrong(fmt::format("{}: xclient is for smtp and lmtp", listener.address));
+        wrong(fmt::format("{}: xclient is for smtp, submission and lmtp", listener.address));
     // RFC 2033 s5
     if (auto address = net::parse_address(listener.address);
         listener.protocol == "lmtp" && address && address->port == 25)

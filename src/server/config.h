@@ -16,11 +16,15 @@
 #include "delivery/delivery.h"
 #include "directory/directory.h"
 #include "directory/outside/settings.h"
+#include "dns/resolver.h"
 #include "engine/local/local_engine.h"
 #include "mailstore/mail_store.h"
 #include "net/server.h"
 #include "net/settings.h"
+#include "outbound/options.h"
 #include "pop3/session.h"
+#include "queue/queue.h"
+#include "queue/sending_limits.h"
 #include "quota/quotas.h"
 #include "session/channel.h"
 #include "smtp/session.h"
@@ -58,7 +62,7 @@ struct Config {
     std::map<std::string, NetworkTexts> proxies;
     /// The front servers that may say who their client is.
     struct {
-        NetworkTexts smtp, lmtp;
+        NetworkTexts smtp, submission, lmtp;
     } xclient;
 
     net::TlsSettings tls;
@@ -89,8 +93,13 @@ struct Config {
     // The host name and the certificate are put into these when the server starts.
     pop3::Options pop3;
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
+    smtp::Options submission = smtp::defaults(smtp::Protocol::submission);
     smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);
-    std::string smtp_ciphers;  ///< empty: net::kOpportunisticCiphers
+    queue::SendingQuota sending;  ///< of those who submit
+    queue::Options queue;
+    dns::Options dns;
+    outbound::Options outbound;  ///< `hostname` is put in when the server starts
+    std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;
     std::uint64_t envelope_memory = 64u << 20;
     std::uint64_t unfinished_messages = 512u << 20;  ///< octets

@@ -88,9 +88,8 @@ std::string compose(const activity::Deletion& deletion, std::uint64_t kept_twice
         fmt::arg("address", deletion.address), fmt::arg("by", by), fmt::arg("peer", origin.peer),
         fmt::arg("date", mail::format_date(deletion.ended)),
         fmt::arg("domain", deletion.address.substr(deletion.address.rfind('@') + 1)), fmt::arg("hostname", hostname),
-        fmt::arg("id", id), fmt::arg("kept", kept_twice),
-        fmt::arg("since", admin::time_text(deletion.begun)), fmt::arg("until", admin::time_text(deletion.ended)),
-        fmt::arg("device", device));
+        fmt::arg("id", id), fmt::arg("kept", kept_twice), fmt::arg("since", admin::time_text(deletion.begun)),
+        fmt::arg("until", admin::time_text(deletion.ended)), fmt::arg("device", device));
 }
 
 Task<Result<>> deliver(delivery::Delivery& delivery, std::string hostname, directory::AccountId account,

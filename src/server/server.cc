@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <future>
 
 #include "activity/keeper.h"
 #include "activity/mass_deletions.h"
@@ -26,8 +27,10 @@
 #include "directory/outside/pam.h"
 #include "directory/removed.h"
 #include "directory/server_records.h"
+#include "dns/resolver.h"
 #include "http/session.h"
 #include "jobs/runner.h"
+#include "outbound/runner.h"
 #include "process/privileges.h"
 #include "process/systemd.h"
 #include "server/bind.h"
@@ -55,6 +58,7 @@ constexpr auto kDeletionsEvery = seconds(15);          // they are judged
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr auto kCutPatience = seconds(10);             // for commits under way, once connections are cut
 constexpr auto kAdminPatience = seconds(5);
+constexpr auto kOutboundPatience = seconds(10);  // for messages that are on their way out, and for what is written then
 constexpr std::size_t kAdminConnections = 64;
 
 int complain_lines(const std::vector<std::string>& lines, int exit_code) {
@@ -114,6 +118,30 @@ Result<std::shared_ptr<auth::TokenVerifier>> load_tokens(const Config& config) {
     auto verifier = auth::TokenVerifier::load(config.sasl.tokens, system_clock());
     if (!verifier) return fail(Errc::invalid, config.error_at("oauth", verifier.error().detail()));
     return verifier;
+}
+
+outbound::Options outbound_options(const Config& config) {
+    auto options = config.outbound;
+    options.hostname = config.hostname;
+    return options;
+}
+
+/// What is needed to reach other servers.
+struct Abroad {
+    std::unique_ptr<net::Workers> worker;  ///< one thread: all that outbound/ does
+    std::unique_ptr<dns::Resolver> dns;
+    std::shared_ptr<const net::ClientTls> tls;
+};
+
+Result<Abroad> load_abroad(const Config& config) {
+    Abroad abroad{std::make_unique<net::Workers>(std::size_t(1)), nullptr, nullptr};
+    auto tls = net::ClientTls::load(config.outbound.ca_file);
+    if (!tls) return fail(Errc::invalid, config.error_at("queue.ca_file", tls.error().detail()));
+    abroad.tls = std::move(*tls);
+    auto dns = dns::Resolver::make(abroad.worker->executor(0), config.dns);
+    if (!dns) return fail(Errc::invalid, config.error_at("dns", dns.error().detail()));
+    abroad.dns = std::move(*dns);
+    return abroad;
 }
 
 auth::SaslOptions sasl_options(const Config& config) {
@@ -246,7 +274,8 @@ Result<std::vector<directory::outside::Prepared>> prepare_directories(const Conf
 class Server {
 public:
     Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,
-           std::shared_ptr<auth::TokenVerifier> tokens, std::vector<Outside::Part> outside, std::size_t workers);
+           std::shared_ptr<auth::TokenVerifier> tokens, std::vector<Outside::Part> outside, std::size_t workers,
+           Abroad abroad);
     void start(std::vector<BoundListener> listeners, net::Listener admin);
     void run();
 
@@ -255,6 +284,7 @@ private:
     Task<> serve_admin(std::unique_ptr<net::Connection> connection);
     Task<> watch_signals();
     Task<> stop();
+    Task<> stop_outbound();
     Task<> load_clock();
     Task<> feed_watchdog();
     Task<> announce();
@@ -282,7 +312,11 @@ private:
     KeepLimits keep_limits_{authenticator_, server_records_};
     auth::Sasl sasl_;
     quota::Quotas quotas_;
+    queue::Queue queue_;
+    queue::SendingLimits sending_limits_;
     delivery::Delivery delivery_;
+    Abroad abroad_;
+    outbound::Runner outbound_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
     upkeep::UnusualDeletions unusual_deletions_;
@@ -311,7 +345,8 @@ private:
 };
 
 Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine, TlsContexts tls,
-               std::shared_ptr<auth::TokenVerifier> tokens, std::vector<Outside::Part> outside, std::size_t workers)
+               std::shared_ptr<auth::TokenVerifier> tokens, std::vector<Outside::Part> outside, std::size_t workers,
+               Abroad abroad)
     : config_(std::move(config)),
       engine_(std::move(engine)),
       clock_(*engine_, system_clock(), config_.believe_clock_after),
@@ -323,7 +358,11 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       authenticator_(directory_, config_.auth, &ledger_),
       sasl_(authenticator_, system_clock(), sasl_options(config_), std::move(tokens)),
       quotas_(directory_, store_, config_.quota),
-      delivery_(directory_, store_, quotas_, system_clock(), config_.delivery),
+      queue_(*engine_, system_clock(), config_.queue),
+      sending_limits_(*engine_, system_clock(), config_.sending),
+      delivery_(directory_, store_, quotas_, system_clock(), config_.delivery, &queue_, &sending_limits_),
+      abroad_(std::move(abroad)),
+      outbound_(abroad_.worker->executor(0), {queue_, delivery_, *abroad_.dns, abroad_.tls}, outbound_options(config_)),
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days, {},
@@ -347,6 +386,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .retention = retention_,
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
+            .queue = &queue_,
             .settings_changed = [this](const directory::AccountSettings& strictest) { services_.announce(strictest); },
             .own_status = [this](api::Status& status) { fill_status(status); },
             .sessions = [this](std::string account,
@@ -448,6 +488,9 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     control_.run();
     control_.restart();
     workers_.start();
+    queue_.on_due([this](queue::Due due) { outbound_.wake(std::move(due)); });
+    asio::post(abroad_.worker->executor(0), [this] { outbound_.start(); });
+    abroad_.worker->start();
     std::string where;
     for (auto& [row, listener, own] : listeners) {
         auto address = listener.address.text();
@@ -486,6 +529,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
 void Server::run() {
     control_.run();
     workers_.stop();
+    abroad_.worker->stop();
     log::info("server.stopped");
 }
 
@@ -527,6 +571,7 @@ Task<> Server::stop() {
             std::_Exit(1);
         }
     }
+    co_await stop_outbound();
     admin_.stop_accepting();
     admin_.drain();
     if (!co_await admin_.idle(kAdminPatience)) {
@@ -544,6 +589,33 @@ Task<> Server::stop() {
     watchdog_timer_.cancel();
     stopped_ = true;
     signals_.cancel();
+}
+
+// Messages on their way out may take until the end of the drain time; what is cut is tried again after the next start.
+Task<> Server::stop_outbound() {
+    const auto executor = abroad_.worker->executor(0);
+    asio::steady_timer timer(control_);
+    auto idle = [&]() -> bool {
+        std::promise<bool> answer;
+        asio::post(executor, [&] { answer.set_value(outbound_.idle()); });
+        return answer.get_future().get();
+    };
+    asio::post(executor, [this] { outbound_.stop(); });
+    const auto end = SteadyClock::now() + std::min<SteadyClock::duration>(config_.drain_time, kOutboundPatience);
+    for (bool cut = false; !idle();) {
+        if (SteadyClock::now() >= end && !std::exchange(cut, true))
+            asio::post(executor, [this] {
+                outbound_.cut();
+                abroad_.dns->stop();
+            });
+        if (SteadyClock::now() >= end + kOutboundPatience) {
+            log::error("server.outbound_stuck");
+            std::_Exit(1);
+        }
+        timer.expires_after(milliseconds(20));
+        co_await timer.async_wait(kValues);
+    }
+    asio::post(executor, [this] { abroad_.dns->stop(); });
 }
 
 Task<> Server::feed_watchdog() {
@@ -665,6 +737,7 @@ Findings check_environment(const Config& config) {
     if (tls) std::ranges::move(tls_warnings(config, *tls), std::back_inserter(findings.warnings));
     if (auto tokens = load_tokens(config); !tokens) findings.errors.push_back(tokens.error().detail());
     if (auto all = prepare_directories(config); !all) findings.errors.push_back(all.error().detail());
+    if (auto abroad = load_abroad(config); !abroad) findings.errors.push_back(abroad.error().detail());
     return findings;
 }
 
@@ -701,6 +774,8 @@ int serve(Config config) {
     if (!tls) return refuse(tls.error(), cli::kExitConfig);
     auto tokens = load_tokens(config);
     if (!tokens) return refuse(tokens.error(), cli::kExitConfig);
+    auto abroad = load_abroad(config);
+    if (!abroad) return refuse(abroad.error(), cli::kExitConfig);
     auto wanted = wanted_identity(config);
     if (!wanted) return refuse(wanted.error(), cli::kExitConfig);
     identity = std::move(*wanted);
@@ -740,7 +815,7 @@ int serve(Config config) {
     auto outside = make_parts(config, *prepared);  // threads begin here, with the rights that the server keeps
     if (!outside) return refuse(outside.error(), cli::kExitConfig);
     Server server(std::move(config), std::move(*engine), std::move(*tls), std::move(*tokens), std::move(*outside),
-                  workers);
+                  workers, std::move(*abroad));
     server.start(std::move(*listeners), std::move(*admin));
     server.run();
     return 0;

@@ -47,17 +47,19 @@ struct Services::Shared {
           envelopes(c.envelope_memory, kEnvelopesOfOnePeer),
           unfinished(c.unfinished_messages, kUnfinishedOfOnePeer),
           smtp{parts.delivery, &unknown_recipients, &envelopes, &unfinished},
+          submission{parts.delivery, nullptr, &envelopes, &unfinished, &logins},
           lmtp{parts.delivery, nullptr, &envelopes, nullptr},
           delivery(parts.delivery),
           tls(parts.tls),
           counts(listener_rows().size()) {
         if (c.tls.configured()) {
-            c.pop3.tls = c.lmtp.tls = [&current = parts.tls] { return current.get(); };
+            c.pop3.tls = c.lmtp.tls = c.submission.tls = [&current = parts.tls] { return current.get(); };
             c.smtp.tls = [&current = parts.smtp_tls] { return current.get(); };
         }
         c.smtp.xclient = *Networks::parse(c.xclient.smtp);
         c.lmtp.xclient = *Networks::parse(c.xclient.lmtp);
-        c.pop3.hostname = c.smtp.hostname = c.lmtp.hostname = c.hostname;
+        c.submission.xclient = *Networks::parse(c.xclient.submission);
+        c.pop3.hostname = c.smtp.hostname = c.lmtp.hostname = c.submission.hostname = c.hostname;
     }
 
     const Config& config;
@@ -68,7 +70,7 @@ struct Services::Shared {
     pop3::Services pop3;
     smtp::UnknownRecipients unknown_recipients;
     Budget envelopes, unfinished;
-    smtp::Services smtp, lmtp;
+    smtp::Services smtp, submission, lmtp;
     delivery::Delivery& delivery;
     const net::CurrentTls& tls;
     std::vector<SessionCount> counts;  ///< by listener
@@ -89,6 +91,10 @@ std::string smtp_busy(const Shared& shared) {
 }
 Task<> serve_smtp(Connection connection, Shared& shared, const smtp::Options* own) {
     return smtp::serve(std::move(connection), shared.smtp, own ? *own : shared.config.smtp, random_text(10));
+}
+Task<> serve_submission(Connection connection, Shared& shared, const smtp::Options* own) {
+    return smtp::serve(std::move(connection), shared.submission, own ? *own : shared.config.submission,
+                       random_text(10));
 }
 Task<> serve_lmtp(Connection connection, Shared& shared, const smtp::Options* own) {
     return smtp::serve(std::move(connection), shared.lmtp, own ? *own : shared.config.lmtp, random_text(10));
@@ -130,6 +136,24 @@ std::span<const ListenerRow> listener_rows() {
          &Config::smtp,
          smtp_busy,
          serve_smtp},
+        {"submission",
+         "submission",
+         false,
+         {"[::]:587"},
+         "Submission (RFC 6409) for users who log in, with STARTTLS when TLS is configured.",
+         "Of `listen.submission`.",
+         &Config::submission,
+         smtp_busy,
+         serve_submission},
+        {"submissions",
+         "submission",
+         true,
+         {"[::]:465"},
+         "Submission in TLS from the first octet (RFC 8314). Needs `[tls]`.",
+         "Of `listen.submissions`. The header comes before the handshake.",
+         &Config::submission,
+         smtp_busy,
+         serve_submission},
         {"lmtp",
          "lmtp",
          false,

@@ -6,12 +6,15 @@
 #include "delivery/settings.h"
 #include "directory/outside/settings.h"
 #include "directory/settings.h"
+#include "dns/settings.h"
 #include "engine/local/settings.h"
 #include "mail/address.h"
 #include "mailstore/settings.h"
 #include "net/listener.h"
 #include "net/settings.h"
+#include "outbound/settings.h"
 #include "pop3/settings.h"
+#include "queue/settings.h"
 #include "quota/settings.h"
 #include "server/services.h"
 #include "session/settings.h"
@@ -158,7 +161,13 @@ std::vector<config::Key> keys_of(Config& config) {
     smtp::add_settings(keys, "smtp", config.smtp, config.xclient.smtp);
     smtp::add_settings_for_strangers(keys, "smtp", config.smtp, config.unknown_recipients_per_peer,
                                      config.smtp_ciphers);
+    smtp::add_settings(keys, "submission", config.submission, config.xclient.submission);
+    smtp::add_settings_for_submission(keys, config.submission);
+    queue::add_settings(keys, config.sending);
     smtp::add_settings(keys, "lmtp", config.lmtp, config.xclient.lmtp);
+    queue::add_settings(keys, config.queue);
+    outbound::add_settings(keys, config.outbound);
+    dns::add_settings(keys, config.dns);
     add_log(keys, config);
     return keys.take();
 }

@@ -123,6 +123,17 @@ Parsed parse_bdat(std::string_view rest) {
     return Bdat{*octets, !marker.empty()};
 }
 
+// RFC 4954 s4: a mechanism, then the initial response or nothing.
+Parsed parse_auth(std::string_view rest) {
+    rest = trim_left(rest);
+    Auth auth;
+    auth.mechanism = std::string(rest.substr(0, rest.find(' ')));
+    const auto response = trim_left(rest.substr(auth.mechanism.size()));
+    if (auth.mechanism.empty() || response.find(' ') != response.npos) return std::unexpected(replies::kBadArgument);
+    if (!response.empty()) auth.initial_response = std::string(response);
+    return auth;
+}
+
 template <class Bare>
 Parsed without_argument(std::string_view rest) {
     if (!trim_left(rest).empty()) return std::unexpected(replies::kNoArgument);
@@ -153,6 +164,7 @@ constexpr Verb kVerbs[] = {
     {"VRFY", with_argument<Vrfy>},
     {"EXPN", with_argument<Expn>},
     {"STARTTLS", without_argument<StartTls>},  // RFC 3207 s4
+    {"AUTH", parse_auth},
     {"XCLIENT", [](std::string_view rest) -> Parsed { return parse_xclient(rest); }},
     {"EHLO", [](std::string_view rest) { return parse_hello(Hello::Verb::ehlo, rest); }},
     {"HELO", [](std::string_view rest) { return parse_hello(Hello::Verb::helo, rest); }},
@@ -160,7 +172,7 @@ constexpr Verb kVerbs[] = {
 };
 
 // Known to RFCs, not to us: 502 instead of 500 (RFC 5321 s4.2.4).
-constexpr std::string_view kOthers[] = {"AUTH", "BURL", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML"};
+constexpr std::string_view kOthers[] = {"BURL", "ETRN", "ATRN", "TURN", "SEND", "SOML", "SAML"};
 
 }  // namespace
 

@@ -13,7 +13,9 @@
 #include <string_view>
 #include <variant>
 
+#include "base/clock.h"
 #include "mail/address.h"
+#include "mail/dsn.h"
 #include "smtp/reply.h"
 
 namespace poplar::smtp {
@@ -25,21 +27,22 @@ struct Hello {
 };
 
 struct Mail {
-    enum class Body { seven_bit, eight_bit };          // RFC 6152 s2
-    enum class Return { unspecified, full, headers };  // RFC 3461 s4.3
-    std::optional<mail::Address> from;                 ///< none: the null reverse-path `<>`. A source route is dropped.
-    std::optional<std::uint64_t> size;                 ///< octets, RFC 1870 s4
+    enum class Body { seven_bit, eight_bit };  // RFC 6152 s2
+    using Return = mail::ReturnContent;        // RFC 3461 s4.3
+    std::optional<mail::Address> from;         ///< none: the null reverse-path `<>`. A source route is dropped.
+    std::optional<std::uint64_t> size;         ///< octets, RFC 1870 s4
     Body body = Body::seven_bit;
     bool smtputf8 = false;  ///< RFC 6531 s3.4
     Return ret = Return::unspecified;
     std::string envid;  ///< decoded, RFC 3461 s4.4
+    /// RFC 4865 s4: so many seconds from now, or until then, the message is kept back.
+    std::optional<std::uint64_t> hold_for;
+    std::optional<Timestamp> hold_until;
+    bool authenticated_as = false;  ///< AUTH= was given (RFC 4954 s5); nobody here needs what it says
 };
 
 struct Rcpt {
-    /// RFC 3461 s4.1; `never` stands alone.
-    struct Notify {
-        bool given = false, never = false, success = false, failure = false, delay = false;
-    };
+    using Notify = mail::Notify;
     mail::Address to;  ///< domain empty: `postmaster`, in any case (RFC 5321 s4.5.1)
     Notify notify;
     std::string orcpt;  ///< `addr-type;address`, the address decoded (RFC 3461 s4.2)
@@ -57,6 +60,11 @@ struct Vrfy {};
 struct Expn {};
 struct Help {};
 struct StartTls {};
+/// RFC 4954 s4.
+struct Auth {
+    std::string mechanism;
+    std::optional<std::string> initial_response;  ///< as it stands there: base64, or "="
+};
 /// A front server's words about its client (Postfix' XCLIENT_README). Members that it does not give stay as they were.
 struct Xclient {
     std::optional<std::string> address;  ///< as given, without "IPV6:"; empty: the front does not know it
@@ -65,10 +73,11 @@ struct Xclient {
     std::optional<bool> extended;  ///< whether the client said EHLO
 };
 
-using Command = std::variant<Hello, Mail, Rcpt, Data, Bdat, Rset, Noop, Quit, Vrfy, Expn, Help, StartTls, Xclient>;
+using Command =
+    std::variant<Hello, Mail, Rcpt, Data, Bdat, Rset, Noop, Quit, Vrfy, Expn, Help, StartTls, Auth, Xclient>;
 
 /// Parses one command line, without its line end. Any bytes are allowed in `line`. The error is the reply it earns.
-/// RFC 5321 s4.1 and its appendix C (source routes), RFC 2033 s4, RFC 3030 s2, RFC 3207 s4.
+/// RFC 5321 s4.1 and its appendix C (source routes), RFC 2033 s4, RFC 3030 s2, RFC 3207 s4, RFC 4954 s4.
 std::expected<Command, Reply> parse_command(std::string_view line);
 
 /// The first word, as written.

@@ -92,6 +92,31 @@ std::expected<void, Reply> take_envid(Parameter p, Mail& mail) {
     return {};
 }
 
+std::expected<void, Reply> take_hold_for(Parameter p, Mail& mail) {
+    mail.hold_for = p.value.size() <= 9 ? parse_number(p.value) : std::nullopt;  // RFC 4865 s4.1: 1*9DIGIT
+    if (!mail.hold_for) return std::unexpected(kBadParameter);
+    return {};
+}
+
+// RFC 4865 s4.2: a time as RFC 3339 s5.6 writes it, here in UTC alone, as the RFC's own examples have it.
+std::expected<void, Reply> take_hold_until(Parameter p, Mail& mail) {
+    constexpr std::string_view kForm = "0000-00-00T00:00:00Z";
+    if (p.value.size() != kForm.size()) return std::unexpected(kBadParameter);
+    for (std::size_t i = 0; i < kForm.size(); ++i) {
+        const bool fits = kForm[i] == '0' ? ascii::is_digit(p.value[i]) : ascii::upper(p.value[i]) == kForm[i];
+        if (!fits) return std::unexpected(kBadParameter);
+    }
+    auto number = [&](std::size_t at, std::size_t size) {
+        return static_cast<unsigned>(parse_number(p.value.substr(at, size)).value_or(0));
+    };
+    using namespace std::chrono;
+    const year_month_day date(year(static_cast<int>(number(0, 4))), month(number(5, 2)), day(number(8, 2)));
+    const auto hour = number(11, 2), minute = number(14, 2), second = number(17, 2);
+    if (!date.ok() || hour > 23 || minute > 59 || second > 60) return std::unexpected(kBadParameter);
+    mail.hold_until = sys_days(date) + hours(hour) + minutes(minute) + seconds(second);
+    return {};
+}
+
 std::expected<void, Reply> take_notify(Parameter p, Rcpt& rcpt) {
     auto& notify = rcpt.notify;
     notify.given = true;
@@ -161,6 +186,13 @@ std::expected<void, Reply> parse_parameters(std::string_view text, Mail& mail) {
         if (ascii::same(p.keyword, "BODY")) return take_body(p, mail);
         if (ascii::same(p.keyword, "RET")) return take_ret(p, mail);
         if (ascii::same(p.keyword, "ENVID")) return take_envid(p, mail);
+        if (ascii::same(p.keyword, "HOLDFOR")) return take_hold_for(p, mail);
+        if (ascii::same(p.keyword, "HOLDUNTIL")) return take_hold_until(p, mail);
+        if (ascii::same(p.keyword, "AUTH")) {  // RFC 4954 s5
+            if (!decode_xtext(p.value) || p.value.empty()) return std::unexpected(kBadParameter);
+            mail.authenticated_as = true;
+            return {};
+        }
         if (!ascii::same(p.keyword, "SMTPUTF8")) return std::unexpected(replies::kUnknownParameter);
         if (p.has_value) return std::unexpected(kBadParameter);  // RFC 6531 s3.1: takes no value
         mail.smtputf8 = true;

@@ -35,6 +35,23 @@ inline constexpr Reply kGoAhead{354, "", "End data with <CR><LF>.<CR><LF>"};
 inline constexpr Reply kHelp{214, "2.0.0", "RFC 5321 has the commands; EHLO lists the extensions"};
 inline constexpr Reply kCannotVerify{252, "2.0.0", "Not telling, but mail for a user here is accepted"};  // s3.5.3
 
+// Logins (RFC 4954 s6).
+inline constexpr Reply kLoggedIn{235, "2.7.0", "Authentication successful"};
+inline constexpr Reply kWrongLogin{535, "5.7.8", "Wrong name or password"};
+inline constexpr Reply kNeedsFactor{535, "5.7.8", ""};  // its text says which factor is missing
+inline constexpr Reply kLoginUnavailable{454, "4.7.0", "Can't check that now, try again later"};
+inline constexpr Reply kLoginNeeded{530, "5.7.0", "Log in first"};
+inline constexpr Reply kLoginNeedsTls{538, "5.7.11", "Use STARTTLS first: no passwords in the clear"};
+inline constexpr Reply kNeedsCertificate{534, "5.7.9", "This mechanism needs a client certificate with a mail address"};
+inline constexpr Reply kUnknownMechanism{504, "5.5.4", "Unknown mechanism"};
+inline constexpr Reply kBadResponse{501, "5.5.2", "Not a valid response for this mechanism"};
+inline constexpr Reply kNotBase64{501, "5.5.2", "Not valid base64"};
+inline constexpr Reply kLoginCancelled{501, "5.7.0", "Cancelled"};
+inline constexpr Reply kResponseTooLong{500, "5.5.6", "Line too long"};
+inline constexpr Reply kLoggedInAlready{503, "5.5.1", "You are logged in already"};
+inline constexpr Reply kNoLoginHere{502, "5.5.1", "Nobody logs in here: use the port for submission"};
+inline constexpr Reply kAccountChanged{454, "4.7.0", "The account has changed, log in again"};
+
 // Commands that can't be obeyed.
 inline constexpr Reply kLineTooLong{500, "5.5.2", "Line too long"};                  // RFC 5321 s4.5.3.1.9
 inline constexpr Reply kBareLineEnd{500, "5.5.2", "Commands must end in <CR><LF>"};  // RFC 5321 s2.3.8
@@ -65,6 +82,10 @@ inline constexpr Reply kUnknownUser{550, "5.1.1", "No such user here"};
 inline constexpr Reply kNoRelay{550, "5.7.1", "Relaying denied"};
 inline constexpr Reply kDisabled{550, "5.2.1", "Mailbox disabled"};
 inline constexpr Reply kAliasLoop{451, "4.3.5", "Aliases of this address lead in a circle"};
+inline constexpr Reply kNotYourAddress{550, "5.7.1", "You may not send as this address"};
+inline constexpr Reply kSendingLimit{450, "4.7.1", "You have sent too much, try again later"};
+inline constexpr Reply kHoldTooLong{501, "5.5.4", "Mail is not held so long"};  // RFC 4865 s5
+inline constexpr Reply kNoQueue{451, "4.3.5", "Mail can't leave this server now"};
 inline constexpr Reply kTooManyRecipients{452, "4.5.3", "Too many recipients"};  // RFC 5321 s4.5.3.1.10
 
 // Messages that are refused.
@@ -82,6 +103,7 @@ inline constexpr Reply kBadHeader{554, "5.6.0", "Header too large"};
 // Goodbyes that the client didn't ask for (RFC 5321 s3.8).
 inline constexpr Reply kShutdown{421, "4.3.2", "Shutting down, try later"};
 inline constexpr Reply kTimeout{421, "4.4.2", "Timeout"};
+inline constexpr Reply kTooManyLogins{421, "4.7.0", "Too many wrong logins"};
 inline constexpr Reply kTooManyErrors{421, "4.7.0", "Too many errors"};
 inline constexpr Reply kTooManyUnknown{421, "4.7.0", "Too many unknown recipients"};
 inline constexpr Reply kTooManyRefused{421, "4.7.0", "Too many refused recipients"};

@@ -1,16 +1,21 @@
 // One client from greeting to goodbye: what each command does, says and counts (RFC 5321 s4.1.1, RFC 2033 s4).
 #include "smtp/session.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "auth/access.h"
+#include "auth/mechanism.h"
 #include "base/ascii.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/peer_network.h"
 #include "session/lines.h"
+#include "session/sasl.h"
 #include "smtp/command.h"
 #include "smtp/reply.h"
 #include "smtp/transaction.h"
@@ -25,6 +30,7 @@ constexpr std::string_view kMayNotFit = "a message of unknown size, and not much
 
 // RFC 3848 and RFC 6531 s4.3: what `with` says in Received. HELO has no keyword for TLS.
 std::string with_keyword(Protocol protocol, bool extended, bool tls, bool utf8) {
+    if (protocol == Protocol::submission) return fmt::format("{}SMTP{}A", utf8 ? "UTF8" : "E", tls ? "S" : "");
     if (!extended) return "SMTP";
     bool lmtp = protocol == Protocol::lmtp;
     std::string keyword = utf8 ? (lmtp ? "UTF8LMTP" : "UTF8SMTP") : (lmtp ? "LMTP" : "ESMTP");
@@ -63,6 +69,36 @@ std::string_view shortened(std::string_view helo) {
     return helo.substr(0, kMost);
 }
 
+/// The words of a refusal for the client: what it sent may be in them.
+std::string fit_for_reply(std::string_view text) {
+    constexpr std::size_t kMost = 300;
+    std::string out(text.substr(0, kMost));
+    for (char& c : out)
+        if (c < ' ' || c == 0x7f) c = '?';  // char is signed: octets over 0x7f, too
+    return out;
+}
+
+std::string_view factor_words(auth::MissingFactor missing) {
+    using Missing = auth::MissingFactor;
+    switch (missing) {
+        case Missing::code: return "A code is needed: type the password with the code behind it";
+        case Missing::wrong_code: return "The code is wrong or was used already, wait for the next one";
+        case Missing::too_many_codes: return "Too many codes were wrong, try again in some hours";
+        case Missing::approval:
+            return "You were not here before: type the password with the code behind it that was mailed to you";
+        case Missing::device: return "Use the password of a device here, not the account's";
+        case Missing::denied: return "Logins from this network were denied";
+        case Missing::other: break;
+    }
+    return "The account needs a second factor, which this login does not show";
+}
+
+/// The address that mail elsewhere goes to: its domain in the spelling that the DNS knows.
+std::string address_elsewhere(const mail::Address& address) {
+    const auto domain = mail::canonical_domain(address.domain);
+    return mail::to_string({address.local, domain ? *domain : address.domain});
+}
+
 class Session {
 public:
     Session(net::Connection& connection, const Services& services, const Options& options, std::string_view id)
@@ -72,7 +108,15 @@ public:
           lines_(connection, options.limits.bad_commands),
           id_(id),
           is_front_(options.xclient.contains(connection.peer().address)),
-          front_is_local_(connection.peer().loopback) {}
+          front_is_local_(connection.peer().loopback) {
+        if (!submission() || !services.logins) return;
+        const session::LoginTerms terms{.login_event = "smtp.login",
+                                        .failure_event = "smtp.auth_failed",
+                                        .service = directory::Service::submission,
+                                        .needed = auth::Right::sending,
+                                        .failures = options.limits.login_failures};
+        login_.emplace(*services.logins, terms, connection, lines_, id);
+    }
 
     /// Returns when the session has ended, for whatever reason.
     Task<Result<>> run();
@@ -83,10 +127,11 @@ private:
     Task<Result<>> converse();
     Task<Result<>> say_why(Errc ended);
     /// The result if the command is done, or the task that does it.
-    std::variant<Result<>, Task<Result<>>> obey(std::string_view line);
+    using Step = std::variant<Result<>, Task<Result<>>>;
+    Step obey(std::string_view line);
 
     Result<> on(const Hello& hello);
-    Result<> on(Mail mail);
+    Step on(Mail mail);
     Task<Result<>> on(Rcpt rcpt);
     Task<Result<>> on(Data);
     Task<Result<>> on(Bdat bdat);
@@ -98,6 +143,13 @@ private:
     Result<> on(Expn) { return idle(replies::kNotImplemented); }
     Result<> on(Help) { return idle(replies::kHelp); }
     Result<> on(Quit);
+    Task<Result<>> on(Auth auth);
+
+    class Dialogue;
+    Result<> refuse_login(const session::Refusal& why);
+    std::expected<std::chrono::seconds, Reply> wanted_hold(const Mail& mail) const;
+    Task<Result<>> begin_submission(Mail mail, std::chrono::seconds hold);
+    Task<Result<bool>> count_recipient(const Rcpt& rcpt, bool elsewhere);
 
     // These only gather replies in said_; tell(), which follows each command, sends them.
     Result<> greet();
@@ -116,6 +168,7 @@ private:
     Result<> extensions();
     mail::Received trace() const;
     bool lmtp() const { return options_.protocol == Protocol::lmtp; }
+    bool submission() const { return options_.protocol == Protocol::submission; }
     net::LineEnd line_end() const { return options_.bare_lf_commands ? net::LineEnd::crlf_or_lf : net::LineEnd::crlf; }
 
     net::Connection& connection_;
@@ -125,8 +178,11 @@ private:
     std::string_view id_;
     const bool is_front_, front_is_local_;  // of the peer that has connected, before any XCLIENT
 
-    std::string said_;  // replies that were not sent yet
-    std::string helo_;  // empty before the client introduced itself
+    std::optional<session::Login> login_;           // of a submission session
+    std::optional<auth::Access> access_;            // somebody has logged in
+    std::optional<delivery::Submitter> submitter_;  // the same one
+    std::string said_;                              // replies that were not sent yet
+    std::string helo_;                              // empty before the client introduced itself
     bool extended_ = false;
     bool suspicious_ = false;  // bare newlines were refused: no more mail on this connection
     std::optional<Transaction> transaction_;
@@ -182,7 +238,7 @@ Task<Result<>> Session::say_why(Errc ended) {
     return tell();
 }
 
-std::variant<Result<>, Task<Result<>>> Session::obey(std::string_view line) {
+Session::Step Session::obey(std::string_view line) {
     // RFC 5321 s2.3.8: all up to the next CRLF is one line, so nothing behind a bare LF is taken for a command. A
     // client that ends commands with LF may go on to send a message; no line of that may bring mail in, so it gets
     // suspicious_.
@@ -193,7 +249,7 @@ std::variant<Result<>, Task<Result<>>> Session::obey(std::string_view line) {
     }
     auto command = parse_command(line);
     if (command) {
-        auto call = [this](auto& parsed) -> std::variant<Result<>, Task<Result<>>> { return on(std::move(parsed)); };
+        auto call = [this](auto& parsed) -> Step { return on(std::move(parsed)); };
         return std::visit(call, *command);
     }
     if (is_http(verb_of(line))) return hang_up(replies::kNotHttp);
@@ -227,6 +283,16 @@ Result<> Session::extensions() {
     if (!connection_.tls() && options_.tls && options_.tls()) said_ += "250-STARTTLS\r\n";
     // LMTP does not offer DSN: for NOTIFY=SUCCESS a front server then reports the delivery itself, and we never do.
     if (!lmtp()) said_ += "250-DSN\r\n";
+    if (login_ && !access_) {
+        // RFC 4954 s3: those that would be taken now.
+        std::string names;
+        for (auto mechanism : login_->mechanisms()) names.append(" ").append(auth::name_of(mechanism));
+        if (!names.empty()) said_ += fmt::format("250-AUTH{}\r\n", names);
+    }
+    if (submission() && options_.longest_hold.count() > 0)  // RFC 4865 s3
+        said_ += fmt::format(
+            "250-FUTURERELEASE {} {:%Y-%m-%dT%H:%M:%SZ}\r\n", options_.longest_hold.count(),
+            fmt::gmtime(std::chrono::system_clock::to_time_t(system_clock().now() + options_.longest_hold)));
     if (is_front_) said_ += "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT REVERSE_NAME\r\n";
     said_ +=
         "250-ENHANCEDSTATUSCODES\r\n"
@@ -234,18 +300,79 @@ Result<> Session::extensions() {
     return {};
 }
 
-Result<> Session::on(Mail mail) {
+Session::Step Session::on(Mail mail) {
     if (helo_.empty()) return bad(replies::kNoHelo);
     if (transaction_) return bad(replies::kNestedMail);
+    if (submission() && !access_) return bad(replies::kLoginNeeded);  // RFC 6409 s4.3
+    auto hold = wanted_hold(mail);
+    if (!hold) return bad(hold.error());
     // The message with bare newlines may have smuggled this envelope past a server that sees another end of it.
     if (suspicious_) return hang_up(replies::kSuspicious);
     if (messages_ >= options_.limits.messages) return hang_up(replies::kTooManyMessages);
     if (mail.size && *mail.size > services_.delivery.limits().message_octets)
         return idle(replies::kTooLarge);  // RFC 1870 s6.1: before a single octet of it came
     if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from)) return idle(replies::kSenderNeedsUtf8);
+    if (submission()) return begin_submission(std::move(mail), *hold);
     transaction_.emplace(services_, options_, connection_.peer(), std::move(mail));
     sender_logged_ = false;
     return say(replies::kSender);
+}
+
+// RFC 4865 s5. These parameters, and AUTH (RFC 4954 s5), are there for those who log in.
+std::expected<std::chrono::seconds, Reply> Session::wanted_hold(const Mail& mail) const {
+    const bool held = mail.hold_for || mail.hold_until;
+    if ((!submission() && mail.authenticated_as) || (held && (!submission() || options_.longest_hold.count() == 0)))
+        return std::unexpected(replies::kUnknownParameter);
+    if (mail.hold_for && mail.hold_until) return std::unexpected(replies::kBadParameter);
+    std::chrono::seconds hold(mail.hold_for.value_or(0));
+    if (mail.hold_until)
+        hold = std::max(std::chrono::seconds(0),
+                        std::chrono::ceil<std::chrono::seconds>(*mail.hold_until - system_clock().now()));
+    if (hold > options_.longest_hold) return std::unexpected(replies::kHoldTooLong);
+    return hold;
+}
+
+// RFC 6409 s6.1: who may use which reverse-path.
+Task<Result<>> Session::begin_submission(Mail mail, std::chrono::seconds hold) {
+    if (mail.from) {
+        auto may = co_await services_.delivery.may_send_as(*submitter_, *mail.from);
+        if (!may) co_return idle(reply_for(delivery::verdict_of(may.error())));
+        if (!*may) {
+            connection_.log(
+                log::Level::info, "smtp.not_your_address",
+                {{"session", id_}, {"account", submitter_->address}, {"from", mail::to_string(*mail.from)}});
+            co_return idle(replies::kNotYourAddress);
+        }
+    }
+    auto sending = std::make_shared<delivery::Sending>();
+    sending->submitter = submitter_;
+    sending->hold = hold;
+    sending->envelope_id = mail.envid;
+    sending->ret = mail.ret;
+    auto begun = co_await services_.delivery.begin_sending(*sending);
+    if (!begun) co_return idle(reply_for(delivery::verdict_of(begun.error())));
+    if (!*begun) {
+        connection_.log(log::Level::warning, "smtp.sending_limit",
+                        {{"session", id_}, {"account", submitter_->address}, {"limit", "messages"}});
+        co_return idle(replies::kSendingLimit);
+    }
+    transaction_.emplace(services_, options_, connection_.peer(), std::move(mail));
+    transaction_->submit(std::move(sending));
+    sender_logged_ = false;
+    co_return say(replies::kSender);
+}
+
+/// False: it is over a limit of the submitter's.
+Task<Result<bool>> Session::count_recipient(const Rcpt& rcpt, bool elsewhere) {
+    using delivery::Where;
+    auto* sending = transaction_->sending();
+    if (!submission() || !sending) co_return true;
+    auto counted =
+        co_await delivery::Delivery::add_recipient(*sending, rcpt.to, elsewhere ? Where::elsewhere : Where::here);
+    if (counted && !*counted)
+        connection_.log(log::Level::warning, "smtp.sending_limit",
+                        {{"session", id_}, {"account", submitter_->address}, {"limit", "recipients"}});
+    co_return counted;
 }
 
 Task<Result<>> Session::on(Rcpt rcpt) {
@@ -270,9 +397,14 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         co_return refuse_recipient(rcpt, reply, error.detail());
     }
     using Kind = directory::Resolution::Kind;
+    const bool elsewhere = submission() && resolution->kind == Kind::unknown_domain;
+    const bool leaves = elsewhere || !resolution->elsewhere.empty();
+    if (leaves && !services_.delivery.takes_away()) co_return refuse_recipient(rcpt, replies::kNoQueue, "");
     switch (resolution->kind) {
         case Kind::accounts: break;
-        case Kind::unknown_domain: co_return refuse_recipient(rcpt, replies::kNoRelay, "");
+        case Kind::unknown_domain:
+            if (elsewhere) break;
+            co_return refuse_recipient(rcpt, replies::kNoRelay, "");
         case Kind::unknown_user: co_return refuse_recipient(rcpt, replies::kUnknownUser, "");
         case Kind::disabled: co_return refuse_recipient(rcpt, replies::kDisabled, "");
         case Kind::loop: co_return refuse_recipient(rcpt, replies::kAliasLoop, "");
@@ -289,10 +421,17 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     const auto before = transaction_->recipients().size();
     if (!lmtp() && before != 0 && (delivery::is_uncertain(room) || (before == 1 && transaction_->is_uncertain())))
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kMayNotFit);
-    auto address = rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to);
-    if (!transaction_->add(std::move(address), resolution->accounts, services_.delivery.mailbox_in(*resolution),
-                           std::move(room)))
-        co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope");
+    if (submission()) {
+        auto counted = co_await count_recipient(rcpt, elsewhere);
+        if (!counted) co_return refuse_recipient(rcpt, reply_for(delivery::verdict_of(counted.error())), "");
+        if (!*counted) co_return refuse_recipient(rcpt, replies::kSendingLimit, "");
+    }
+    bool added = false;
+    if (elsewhere)
+        added = transaction_->add_elsewhere(rcpt, address_elsewhere(rcpt.to));
+    else
+        added = transaction_->add(rcpt, *resolution, services_.delivery.mailbox_in(*resolution), std::move(room));
+    if (!added) co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope");
     co_return say(replies::kRecipient);
 }
 
@@ -431,8 +570,76 @@ Result<> Session::finish_message(std::vector<Reply> answers) {
         log::write(log::Level::info, "smtp.message", fields);
     else
         connection_.log(log::Level::info, "smtp.message", fields);
-    for (const auto& answer : answers) append(said_, answer, answer.positive() ? transaction.id() : std::string_view());
+    const auto why = transaction.reason().empty() ? "" : ": " + fit_for_reply(transaction.reason());
+    for (const auto& answer : answers)
+        append(said_, answer,
+               answer.positive()              ? std::string_view(transaction.id())
+               : answer == replies::kRejected ? std::string_view(why)
+                                              : std::string_view());
     return {};
+}
+
+// RFC 4954 s4: "334 " before what the server says.
+class Session::Dialogue final : public session::Dialogue {
+public:
+    explicit Dialogue(Session& session) : session_(session) {}
+
+    Task<Result<std::string>> ask(std::string challenge) override {
+        append(session_.said_, {334, "", ""}, challenge);
+        if (auto told = co_await session_.tell(); !told) co_return pass_on(told);
+        const auto& options = session_.options_;
+        auto line =
+            co_await session_.lines_.read(options.limits.line_octets, options.timeouts.command, session_.line_end());
+        if (!line) co_return pass_on(line);
+        co_return std::string(*line);
+    }
+
+private:
+    Session& session_;
+};
+
+Task<Result<>> Session::on(Auth auth) {
+    if (!login_) co_return bad(replies::kNotImplemented);
+    if (helo_.empty()) co_return bad(replies::kNoHelo);
+    if (access_) co_return bad(replies::kLoggedInAlready);  // RFC 4954 s4
+    if (transaction_) co_return bad(replies::kNestedMail);
+    Dialogue dialogue(*this);
+    auto attempted = co_await login_->sasl(std::move(auth.mechanism), std::move(auth.initial_response), dialogue);
+    if (!attempted) co_return pass_on(attempted);
+    if (!*attempted) co_return refuse_login(attempted->error());
+    auto& proved = **attempted;
+    delivery::Submitter submitter{proved.account, proved.address, proved.settings.may_send_as};
+    auto access = login_->admit(proved, co_await asio::this_coro::executor);
+    if (!access) co_return say(replies::kAccountChanged);
+    access_.emplace(std::move(*access));
+    submitter_ = std::move(submitter);
+    co_return say(replies::kLoggedIn);
+}
+
+Result<> Session::refuse_login(const session::Refusal& why) {
+    using Why = session::Refusal::Why;
+    auto refused = [this](Reply reply) -> Result<> {
+        if (!login_->exhausted()) return say(reply);
+        append(said_, reply);
+        return hang_up(replies::kTooManyLogins);
+    };
+    switch (why.why) {
+        case Why::wrong: break;
+        case Why::needs_second_factor: {
+            auto reply = replies::kNeedsFactor;
+            reply.text = factor_words(why.missing);
+            return refused(reply);
+        }
+        case Why::unavailable: return say(replies::kLoginUnavailable);
+        case Why::bad_response: return bad(replies::kBadResponse);
+        case Why::not_base64: return bad(replies::kNotBase64);
+        case Why::cancelled: return bad(replies::kLoginCancelled);
+        case Why::too_long: return bad(replies::kResponseTooLong);
+        case Why::unknown_mechanism: return bad(replies::kUnknownMechanism);
+        case Why::needs_certificate: return bad(replies::kNeedsCertificate);
+        case Why::needs_tls: return bad(replies::kLoginNeedsTls);
+    }
+    return refused(replies::kWrongLogin);
 }
 
 Task<Result<>> Session::on(StartTls) {
@@ -444,6 +651,8 @@ Task<Result<>> Session::on(StartTls) {
     if (auto told = co_await tell(); !told) co_return told;
     // RFC 3207 s4.2: what was said in the clear is forgotten.
     transaction_.reset();
+    access_.reset();
+    submitter_.reset();
     helo_.clear();
     extended_ = false;
     auto secured = co_await connection_.start_tls(*context, options_.timeouts.handshake);
@@ -469,6 +678,8 @@ Result<> Session::on(const Xclient& client) {
     }
     if (client.port) peer.port = *client.port;
     connection_.set_peer(std::move(peer));
+    access_.reset();
+    submitter_.reset();
     helo_ = client.helo.value_or("");
     extended_ = client.extended.value_or(false);
     lines_.forgive_bad_commands();
@@ -489,11 +700,12 @@ Result<> Session::on(Quit) {
 
 mail::Received Session::trace() const {
     mail::Received received;
-    received.helo = helo_;
+    received.helo = submission() && !options_.show_client ? "" : helo_;
     if (!transaction_->mail().smtputf8)  // RFC 6531 s3.7.3: UTF-8 in a trace field is for such messages only
         std::ranges::replace_if(received.helo, [](char c) { return static_cast<unsigned char>(c) > 0x7f; }, '?');
     const auto& peer = connection_.peer().address;
-    received.peer = peer == "unix" || peer == net::kUnknownAddress ? "" : peer;
+    const bool hidden = peer == "unix" || peer == net::kUnknownAddress || received.helo.empty();
+    received.peer = hidden ? "" : peer;
     received.by = options_.hostname;
     const auto* tls = connection_.tls();
     received.with = with_keyword(options_.protocol, extended_, tls != nullptr, transaction_->mail().smtputf8);
@@ -549,6 +761,7 @@ Options defaults(Protocol protocol) {
         options.bare_newlines = mail::BareNewlines::normalize;
         options.limits.logged_refusals = 100;  // a front server has few connections, which last
     }
+    if (protocol == Protocol::submission) options.limits.line_octets = 12'288;  // RFC 4954 s4
     return options;
 }
 

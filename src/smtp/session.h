@@ -1,6 +1,7 @@
 #pragma once
-// One SMTP or LMTP client, from the greeting to the goodbye (RFC 5321, RFC 2033). Mail is taken for our own recipients
-// only: an address that the directory doesn't resolve is refused, whoever asks.
+// One SMTP or LMTP client, from the greeting to the goodbye (RFC 5321, RFC 2033), or one who submits mail (RFC 6409).
+// Mail is taken for our own recipients only: an address that the directory doesn't resolve is refused, unless somebody
+// has logged in.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -13,11 +14,12 @@
 #include "delivery/delivery.h"
 #include "mail/wire_form.h"
 #include "net/connection.h"
+#include "session/login.h"
 #include "smtp/unknown_recipients.h"
 
 namespace poplar::smtp {
 
-enum class Protocol { smtp, lmtp };
+enum class Protocol { smtp, lmtp, submission };
 
 struct Limits {
     std::size_t line_octets = 4096;           ///< of a command, CRLF included. RFC 5321 s4.5.3.1.4: 512, extensions add
@@ -28,6 +30,7 @@ struct Limits {
     std::uint32_t idle_commands = 200;        ///< (NOOP, RSET, EHLO, VRFY, ...) between messages: then 421
     std::uint32_t unknown_recipients = 50;    ///< a connection, SMTP only (against address harvesting): then 421
     std::uint32_t refused_recipients = 2000;  ///< a connection, for whatever reason, SMTP only: then 421
+    std::uint32_t login_failures = 3;         ///< a connection, submission only: then 421
     std::uint32_t logged_refusals = 10;       ///< recipients of a connection with a log line; its end has their number
 };
 
@@ -48,6 +51,10 @@ struct Options {
     std::string greeting;  ///< the text after the host name; empty: "ESMTP Poplar" or "LMTP Poplar"
     Limits limits;
     Timeouts timeouts;
+    /// Submission: whether Received tells where the client was.
+    bool show_client = false;
+    /// Submission: the longest time that a client may have a message kept back (RFC 4865); 0: it is not offered.
+    std::chrono::seconds longest_hold = std::chrono::days(30);
     /// Whether a bare LF ends a command, too (against RFC 5321 s2.3.8): for devices that send it.
     bool bare_lf_commands = false;
     /// For bare newlines behind DATA. (BDAT counts its octets, so its bare newlines are always normalized.) SMTP
@@ -71,6 +78,7 @@ struct Services {
     UnknownRecipients* unknown = nullptr;
     Budget* envelopes = nullptr;   ///< octets of memory, by network_key(); null: no bound
     Budget* unfinished = nullptr;  ///< octets of messages that have begun, by network_key(); null: no bound
+    const session::LoginServices* logins = nullptr;  ///< for submission
 };
 
 /// Serves the client until it leaves, misbehaves or the server stops (Connection::stop_reading); then closes the

@@ -54,6 +54,16 @@ void add_settings(config::Keys& keys, const std::string& section, Options& optio
                   "For the handshake after STARTTLS; then closed.");
 }
 
+void add_settings_for_submission(config::Keys& keys, Options& options) {
+    keys.number("submission.login_failures", options.limits.login_failures, 1, 1000,
+                "Wrong logins on a connection; then `421`.");
+    keys.boolean("submission.show_client", options.show_client,
+                 "Whether `Received` tells the name and address that the client had. It says where somebody is.");
+    keys.duration("submission.longest_hold", options.longest_hold, std::chrono::seconds(0), std::chrono::days(365),
+                  "How long a client may have a message kept back (FUTURERELEASE); longer: `501 5.5.4`. `\"0s\"`: not "
+                  "offered.");
+}
+
 void add_settings_for_strangers(config::Keys& keys, const std::string& section, Options& options,
                                 std::uint32_t& unknown_recipients_per_peer, std::string& ciphers) {
     constexpr std::int64_t kMillion = 1'000'000;

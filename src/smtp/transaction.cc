@@ -61,19 +61,50 @@ Transaction::Transaction(const Services& services, const Options& options, const
 
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }
 
-// RFC 5321 s4.1.1.3: one more forward-path.
-bool Transaction::add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox,
-                      delivery::Room room) {
-    // Reserves in steps, because each takes a lock. Mail with few recipients, as most is, takes none.
-    const auto grown = 2 * (envelope_->memory() + address.size() + mailbox.size() + sizeof(delivery::Recipient) +
-                            accounts.size_bytes() + delivery::memory_of(room));
+namespace {
+
+std::string text_of(const Rcpt& rcpt) { return rcpt.to.domain.empty() ? rcpt.to.local : mail::to_string(rcpt.to); }
+
+}  // namespace
+
+// Reserves in steps, because each takes a lock. Mail with few recipients, as most is, takes none.
+bool Transaction::reserve_memory(std::size_t more) {
+    const auto grown = 2 * (envelope_->memory() + more + sizeof(delivery::Recipient));
     if (const auto wanted = grown / kMemoryStep * kMemoryStep; wanted > memory_.amount() && services_.envelopes) {
         if (memory_.amount() == 0) memory_ = services_.envelopes->open(network_key(peer_.address));
         if (!memory_.resize(wanted)) return false;
     }
-    envelope_->add(std::move(address), accounts, std::move(mailbox));
+    return true;
+}
+
+// RFC 5321 s4.1.1.3: one more forward-path.
+bool Transaction::add(const Rcpt& rcpt, const directory::Resolution& resolution, std::string mailbox,
+                      delivery::Room room) {
+    auto address = text_of(rcpt);
+    std::size_t elsewhere = 0;
+    for (const auto& one : resolution.elsewhere) elsewhere += one.size() + rcpt.orcpt.size() + sizeof(delivery::Away);
+    if (!reserve_memory(address.size() + mailbox.size() + std::span(resolution.accounts).size_bytes() +
+                        delivery::memory_of(room) + elsewhere))
+        return false;
+    if (elsewhere > 0) ask_for_reports();
+    envelope_->add(std::move(address), resolution, std::move(mailbox), {{}, rcpt.notify, rcpt.orcpt});
     std::ranges::move(room, std::back_inserter(envelope_->room));
     return true;
+}
+
+bool Transaction::add_elsewhere(const Rcpt& rcpt, std::string address) {
+    if (!reserve_memory(2 * address.size() + rcpt.orcpt.size() + sizeof(delivery::Away))) return false;
+    ask_for_reports();
+    envelope_->add_away(text_of(rcpt), {std::move(address), rcpt.notify, rcpt.orcpt});
+    return true;
+}
+
+/// What the sender said of reports goes with what leaves (RFC 3461 s6.1).
+void Transaction::ask_for_reports() {
+    auto& sending = envelope_->sending;
+    if (!sending) sending = std::make_shared<delivery::Sending>();
+    sending->envelope_id = mail_.envid;
+    sending->ret = mail_.ret;
 }
 
 // RFC 5321 s4.4: the trace field is made of what is known by now. RFC 1870 s6: the declared size is a hint.
@@ -194,6 +225,7 @@ Task<std::vector<Reply>> Transaction::store() {
             for (std::size_t i = 0; i < answers.size(); ++i)
                 if (const auto& verdict = (*stored)[i]; !verdict.stored()) {
                     answers[i] = reply_for(verdict);
+                    if (verdict.kind == delivery::Verdict::Kind::rejected) reason_ = verdict.text;
                     if (++failed <= kLoggedFailures)
                         log::warning("smtp.not_stored", {{"id", id_},
                                                          {"recipient", envelope_->recipients[i].address},

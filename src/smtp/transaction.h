@@ -47,9 +47,13 @@ public:
     bool in_chunks() const { return time_ && in_chunks_; }
     std::uint64_t octets() const;  ///< of the message so far
 
-    /// False: there is no memory for it, and it was not added.
-    bool add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox,
-             delivery::Room room = {});
+    /// Somebody who has logged in submits the message. To be called before anything is added.
+    void submit(std::shared_ptr<delivery::Sending> sending) { envelope_->sending = std::move(sending); }
+    delivery::Sending* sending() const { return envelope_->sending.get(); }
+    /// A recipient, and where its mail goes. False: there is no memory for it, and it was not added.
+    bool add(const Rcpt& rcpt, const directory::Resolution& resolution, std::string mailbox, delivery::Room room = {});
+    /// One elsewhere, by the address that its mail goes to.
+    bool add_elsewhere(const Rcpt& rcpt, std::string address);
     /// Whether a recipient's room may turn out too small.
     bool is_uncertain() const { return delivery::is_uncertain(envelope_->room); }
     /// From now on octets are taken. `received` lacks only the id.
@@ -72,6 +76,8 @@ public:
 private:
     Task<> take(std::string_view wire);
     bool reserve();
+    bool reserve_memory(std::size_t more);
+    void ask_for_reports();
     void refuse(Reply reply, std::string_view why = {});
 
     const Services& services_;

@@ -361,5 +361,51 @@ TEST(Delivery, HasAllCommitsOfAMessageUnderWayAtOnce) {
     }
 }
 
+TEST(Delivery, WhatAnAliasSendsElsewhereGoesToTheQueueWithItsSender) {
+    World world;
+    queue::Queue queue(world.engine, world.clock, {});
+    Delivery delivery(world.directory, world.store, world.quotas, world.clock, {}, &queue);
+    world.alias("team@example.test", {"demo@example.test", "bob@far.example", "eve@far.example"});
+    auto resolution = run(delivery.resolve({"team", "example.test"}));
+    ASSERT_TRUE(resolution);
+    auto to = std::make_shared<Envelope>();
+    to->reverse_path = "sender@remote.example";
+    to->received.id = "0123456789ab";
+    to->add("team@example.test", *resolution, "", {{}, {.given = true, .never = true}, "rfc822;x@y.example"});
+    auto incoming = delivery.begin(to, 0);
+    const std::string text = "Subject: gr\xc3\xbc\xc3\x9f\r\n\r\n..dot\r\n";
+    ASSERT_TRUE(run(incoming->write(text)));
+    auto verdicts = run(incoming->finish({text.size() - 1, text.size()}));
+    ASSERT_TRUE(verdicts);
+    EXPECT_TRUE(verdicts->front().stored());
+    EXPECT_EQ(world.inbox("demo@example.test").size(), 1u);
+    auto item = run(queue.item("0123456789ab"));
+    ASSERT_TRUE(item);
+    EXPECT_EQ(item->message.sender, "sender@remote.example");
+    EXPECT_TRUE(item->message.utf8 && item->message.eight_bit);
+    ASSERT_EQ(item->parts.size(), 1u) << "both are at one domain";
+    ASSERT_EQ(item->parts[0].recipients.size(), 2u);
+    EXPECT_EQ(item->parts[0].recipients[0].address, "bob@far.example");
+    EXPECT_TRUE(item->parts[0].recipients[1].notify.never);
+    EXPECT_EQ(item->message.octets, mail::format_received(to->received).size() + text.size() - 1);
+}
+
+TEST(Delivery, IfTheQueueFailsNobodyHasTheMessage) {
+    World world;
+    queue::Queue queue(world.engine, world.clock, {});
+    Delivery delivery(world.directory, world.store, world.quotas, world.clock, {}, &queue);
+    auto to = std::make_shared<Envelope>();
+    to->received.id = "0123456789ab";
+    to->add("demo@example.test", *run(delivery.resolve({"demo", "example.test"})), "");
+    to->add_away("bob@far.example", {.address = "bob@far.example"});
+    auto incoming = delivery.begin(to, 0);
+    ASSERT_TRUE(run(incoming->write(kMessage)));
+    world.engine.fail_next_commits(1, Errc::no_space);
+    auto verdicts = run(incoming->finish({kMessage.size(), kMessage.size()}));
+    ASSERT_TRUE(verdicts);
+    for (const auto& verdict : *verdicts) EXPECT_EQ(verdict.cause, Errc::no_space);
+    EXPECT_TRUE(world.inbox("demo@example.test").empty());
+}
+
 }  // namespace
 }  // namespace poplar::delivery

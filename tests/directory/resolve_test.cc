@@ -335,5 +335,29 @@ TEST_F(Resolve, GivesADomainsCatchAllItsPostmasterMailFirst) {
     EXPECT_EQ(names(resolve("postmaster")), Names{"postmaster@other.example"});
 }
 
+TEST_F(Resolve, AnAliasMayLeadToOtherServers) {
+    alias("away@example.org", {"x@far.example"});
+    alias("team@example.org", {"bob@example.org", "y@far.example", "away@example.org", "Y@FAR.example"});
+    for (int again : {1, 2}) {  // the second answer is a kept one
+        const auto away = resolve("away");
+        EXPECT_EQ(away.kind, Kind::accounts) << again;
+        EXPECT_EQ(away.elsewhere, Names{"x@far.example"});
+        EXPECT_TRUE(away.accounts.empty());
+        const auto team = resolve("team");
+        EXPECT_EQ(names(team), Names{"bob@example.org"});
+        EXPECT_EQ(team.elsewhere, (Names{"y@far.example", "x@far.example"}));
+    }
+    domain("far.example");
+    EXPECT_EQ(resolve("away").kind, Kind::unknown_user) << "now it is ours, and has no x";
+    account("x@far.example");
+    EXPECT_EQ(names(resolve("away")), Names{"x@far.example"});
+}
+
+TEST_F(Resolve, AnAccountKeepsWhatItMaySendAs) {
+    AccountSettings settings{.expire_days = 7, .may_send_as = {"x@far.example", "@shop.example"}};
+    ASSERT_TRUE(run(directory.set_settings("bob@example.org", settings)));
+    EXPECT_EQ(run(directory.find_account("bob@example.org"))->settings, settings);
+}
+
 }  // namespace
 }  // namespace poplar::directory

@@ -116,3 +116,12 @@ def crowd(need):
         except PermissionError:
             pytest.skip("needs root, or another right to make a network namespace")
         yield netns
+
+
+@pytest.fixture
+def outbound(crowd, make_server):
+    """A world with a DNS server and mail servers of its own (outbound_world.py)."""
+    import outbound_world
+    world = outbound_world.OutboundWorld(make_server)
+    yield world
+    world.close()

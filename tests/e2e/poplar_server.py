@@ -70,7 +70,11 @@ def to_toml(config):
     lines = [f"{k} = {value(v)}" for k, v in config.items() if not isinstance(v, dict) and not is_list_of_tables(v)]
     for name, table in config.items():
         if isinstance(table, dict):
-            lines += ["", f"[{name}]"] + members(table)
+            plain = {k: v for k, v in table.items() if not is_list_of_tables(v)}
+            lines += ["", f"[{name}]"] + members(plain)
+            for k in table.keys() - plain.keys():
+                for one in table[k]:
+                    lines += ["", f"[[{name}.{k}]]"] + members(one)
         elif is_list_of_tables(table):
             for one in table:
                 lines += ["", f"[[{name}]]"] + members(one)

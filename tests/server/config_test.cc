@@ -118,11 +118,11 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
               "p.toml:1: listener: the 2nd [[listener]]: unknown key \"adress\"; did you mean \"address\"?"},
              {"[[listener]]\nprotocol = \"imap\"",
               "p.toml:1: listener: the 1st [[listener]]: protocol: must be one of \"pop3\", \"pop3s\", \"smtp\", "
-              "\"lmtp\""},
+              "\"submission\", \"submissions\", \"lmtp\""},
              {"[[listener]]\nprotocol = \"smtp\"\naddress = \"[::]:1\"\nxclient = [\"10.0.0.1/8\"]",
               "p.toml:1: listener: the 1st [[listener]]: xclient: \"10.0.0.1/8\" has bits set behind its 8"},
              {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:1\"\nxclient = [\"10.0.0.0/8\"]",
-              "p.toml:1: listener: [::]:1: xclient is for smtp and lmtp"},
+              "p.toml:1: listener: [::]:1: xclient is for smtp, submission and lmtp"},
              {"[[listener]]\nprotocol = \"pop3s\"\naddress = \"[::]:1\"",
               "p.toml:1: listener: [::]:1 needs a certificate: add a [tls] section"},
              {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:110\"\n[listen]\npop3 = [\"127.0.0.1:110\"]",

@@ -22,6 +22,9 @@ std::string show(const Mail& m) {
     if (m.smtputf8) out += " utf8";
     if (m.ret != Mail::Return::unspecified) out += m.ret == Mail::Return::full ? " full" : " headers";
     if (!m.envid.empty()) out += " envid=" + m.envid;
+    if (m.hold_for) out += " for=" + std::to_string(*m.hold_for);
+    if (m.hold_until) out += " until=" + std::to_string(m.hold_until->time_since_epoch().count() / 1000);
+    if (m.authenticated_as) out += " auth";
     return out;
 }
 std::string show(const Rcpt& r) {
@@ -41,6 +44,9 @@ std::string show(const Vrfy&) { return "vrfy"; }
 std::string show(const Expn&) { return "expn"; }
 std::string show(const Help&) { return "help"; }
 std::string show(const StartTls&) { return "starttls"; }
+std::string show(const Auth& a) {
+    return "auth " + a.mechanism + (a.initial_response ? " " + *a.initial_response : "");
+}
 std::string show(const Xclient&) { return "XCLIENT"; }  // xclient_test.cc
 
 std::string parsed(std::string_view line) {
@@ -92,8 +98,15 @@ TEST(SmtpCommand, RefusesWhatIsNoCommand) {
            {"\x80\xff", "500 5.5.2"},
            {std::string("NO\0OP", 5), "500 5.5.2"},
            {"NO\tOP", "500 5.5.2"},
-           {"AUTH PLAIN", "502 5.5.1"},
            {"etrn example.org", "502 5.5.1"}});
+}
+
+TEST(SmtpCommand, ReadsMechanismsWithTheirInitialResponse) {
+    check({{"AUTH PLAIN", "auth PLAIN"},
+           {"auth plain AGEAYg== ", "auth plain AGEAYg=="},
+           {"AUTH EXTERNAL =", "auth EXTERNAL ="},
+           {"AUTH", "501 5.5.4"},
+           {"AUTH PLAIN a b", "501 5.5.4"}});
 }
 
 TEST(SmtpCommand, RefusesArgumentsWhereThereAreNone) {
@@ -182,7 +195,18 @@ TEST(SmtpCommand, ReadsParametersOfMail) {
            {"MAIL FROM:<> ENVID=a+0A", "501 5.5.4"},
            {"MAIL FROM:<> ENVID=" + std::string(100, 'e'), "mail <> envid=" + std::string(100, 'e')},
            {"MAIL FROM:<> ENVID=" + std::string(101, 'e'), "501 5.5.4"},
-           {"MAIL FROM:<> AUTH=<>", "555 5.5.4"},
+           {"MAIL FROM:<> AUTH=", "501 5.5.4"},
+           {"MAIL FROM:<> AUTH=a+2", "501 5.5.4"},
+           {"MAIL FROM:<> AUTH=<>", "mail <> auth"},
+           {"MAIL FROM:<> HOLDFOR=86400", "mail <> for=86400"},
+           {"MAIL FROM:<> HOLDFOR=", "501 5.5.4"},
+           {"MAIL FROM:<> HOLDFOR=-1", "501 5.5.4"},
+           {"MAIL FROM:<> HOLDFOR=1234567890", "501 5.5.4"},
+           {"MAIL FROM:<> HOLDUNTIL=2030-01-02T03:04:05Z", "mail <> until=1893553445"},
+           {"MAIL FROM:<> HOLDUNTIL=2030-02-30T00:00:00Z", "501 5.5.4"},
+           {"MAIL FROM:<> HOLDUNTIL=2030-01-02T24:00:00Z", "501 5.5.4"},
+           {"MAIL FROM:<> HOLDUNTIL=2030-01-02T03:04:05+01:00", "501 5.5.4"},
+           {"MAIL FROM:<> HOLDUNTIL=tomorrow", "501 5.5.4"},
            {"MAIL FROM:<> NOTIFY=NEVER", "555 5.5.4"},
            {"MAIL FROM:<> -X", "501 5.5.4"},
            {"MAIL FROM:<> X=", "501 5.5.4"},

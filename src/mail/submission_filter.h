@@ -1,0 +1,48 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace poplar::mail {
+
+/// Looks at the header of a message that a user submits as it passes, in wire form, and takes out Bcc (RFC 5322 s3.6.3,
+/// RFC 6409 s8). All else passes unchanged. Incremental: the same octets give the same result however they are cut.
+/// Memory: a line's beginning, and up to kFromLimit of From and Sender.
+class SubmissionFilter {
+public:
+    static constexpr std::size_t kFromLimit = 16 * 1024;
+
+    /// The octets to be kept in place of `wire`, good until the next call. After the header it is `wire` itself.
+    std::string_view pass(std::string_view wire);
+    /// After the last octet: what is still to be kept.
+    std::string_view finish();
+    bool in_body() const { return in_body_; }
+
+    std::uint64_t removed() const { return removed_; }  ///< octets taken out, unstuffed
+    bool has_date() const { return has_date_; }
+    bool has_message_id() const { return has_message_id_; }
+    bool has_sender() const { return has_sender_; }
+    std::uint32_t from_fields() const { return from_fields_; }
+    const std::string& from() const { return from_; }  ///< the value of the first From, folded as it came
+
+private:
+    enum class Kind : std::uint8_t { other, from, removed };
+    void begin_line(std::string_view line);
+    void take(std::string_view text);
+
+    std::string held_, out_;
+    bool in_body_ = false, decided_ = false;  // what the line at hand is
+    Kind kind_ = Kind::other;
+    bool has_date_ = false, has_message_id_ = false, has_sender_ = false;
+    std::uint32_t from_fields_ = 0;
+    std::uint64_t removed_ = 0;
+    std::string from_;
+};
+
+/// The addresses of an address list (From, Sender), as they stand there; groups' names, display names and comments are
+/// passed over (RFC 5322 s3.4). Nothing: the list is malformed, or has more than `limit`.
+std::optional<std::vector<std::string>> addresses_in(std::string_view list, std::size_t limit = 100);
+
+}  // namespace poplar::mail

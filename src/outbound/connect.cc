@@ -1,0 +1,173 @@
+// Hosts, addresses, TLS and logins, one after another until a session stands.
+#include "outbound/connect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+
+#include "base/random.h"
+#include "outbound/route.h"
+
+namespace poplar::outbound {
+
+namespace {
+
+constexpr std::size_t kMostTried = 12;      // addresses for one session
+constexpr std::size_t kMostKnown = 10'000;  // addresses that are remembered
+
+std::unexpected<NoWay> no_way(std::string status, std::string text) {
+    return std::unexpected(NoWay{false, std::move(status), std::move(text)});
+}
+
+/// Hosts of the same preference in an order of their own each time (RFC 5321 s5.1).
+std::vector<Host> shuffled(std::vector<Host> hosts) {
+    std::mt19937_64 chance(random_u64());
+    std::ranges::shuffle(hosts, chance);
+    std::ranges::stable_sort(hosts, {}, &Host::preference);
+    return hosts;
+}
+
+Result<std::string> password_of(const Route& route) {
+    std::ifstream file(route.password_file);
+    std::string password;
+    if (!file || !std::getline(file, password) || password.empty())
+        return fail(Errc::io, fmt::format("{}: no password can be read", route.password_file));
+    if (password.ends_with('\r')) password.pop_back();
+    return password;
+}
+
+}  // namespace
+
+bool KnownHosts::is_in(const Until& all, const std::string& address) {
+    const auto found = all.find(address);
+    return found != all.end() && found->second > SteadyClock::now();
+}
+
+void KnownHosts::note(Until& all, const std::string& address) {
+    const auto now = SteadyClock::now();
+    if (all.size() >= kMostKnown) std::erase_if(all, [&](const auto& one) { return one.second <= now; });
+    if (all.size() >= kMostKnown) all.clear();
+    all[address] = now + keep_;
+}
+
+Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination) {
+    std::vector<std::pair<std::string, std::string>> places;  // host and address
+    NoWay why{false, "4.4.1", "no host could be reached"};
+    bool all_permanent = true;
+    for (const auto& host : shuffled(destination.hosts)) {
+        auto addresses = co_await addresses_of(dns_, host.name);
+        if (!addresses) {
+            all_permanent = all_permanent && addresses.error().permanent;
+            why = addresses.error();
+            continue;
+        }
+        all_permanent = false;
+        for (auto& address : *addresses) places.emplace_back(host.name, std::move(address));
+    }
+    // A relay of ours without an address is our own mistake, and no fault of the message's.
+    if (!all_permanent || !destination.route.host.empty()) why.permanent = false;
+    if (places.empty()) co_return std::unexpected(std::move(why));
+    // Those that did not answer a moment ago come last, but they come.
+    std::ranges::stable_partition(places, [&](const auto& place) { return !known_.is_dead(place.second); });
+    if (places.size() > kMostTried) places.resize(kMostTried);
+    for (auto& [host, address] : places) {
+        auto tried = co_await try_address(destination, host, address);
+        if (tried) {
+            known_.note_alive(address);
+            co_return tried;
+        }
+        why = std::move(tried.error());
+    }
+    co_return std::unexpected(std::move(why));
+}
+
+// RFC 7435 s3: where TLS is not demanded, one that breaks is as good as none.
+Task<Connector::Tried> Connector::try_address(const Destination& destination, std::string host, std::string address) {
+    const auto policy = destination.route.tls;
+    bool tls_broke = false;
+    auto use = policy == TlsPolicy::none ? UseTls::no : UseTls::yes;
+    if (policy == TlsPolicy::opportunistic && known_.tls_is_broken(address)) use = UseTls::no;
+    auto tried = co_await try_once(destination, host, address, use, tls_broke);
+    if (tried || !tls_broke || policy != TlsPolicy::opportunistic) co_return tried;
+    known_.note_broken_tls(address);
+    co_return co_await try_once(destination, host, address, UseTls::no, tls_broke);
+}
+
+Task<Connector::Tried> Connector::try_once(const Destination& destination, std::string host, std::string address,
+                                           UseTls use, bool& tls_broke) {
+    const auto& route = destination.route;
+    if (stopped_) co_return no_way("4.3.2", "the server is stopping");
+    auto connection = std::make_unique<net::Outgoing>(executor_, &made_);
+    const auto& source = address.contains(':') ? route.source_ipv6 : route.source_ipv4;
+    const auto called = host == address ? host : fmt::format("{} ({})", host, address);
+    auto connected = co_await connection->connect(address, destination.port, source, options_.connect_timeout);
+    if (!connected) {
+        known_.note_dead(address);
+        co_return no_way("4.4.1", fmt::format("{}: {}", called, connected.error().detail()));
+    }
+    smtp::client::Timeouts timeouts;
+    timeouts.reply = options_.reply_timeout;
+    Connected out{std::make_unique<smtp::client::Session>(std::move(connection), options_.hostname, timeouts), host,
+                  address, ""};
+    auto& session = *out.session;
+    auto greeting = co_await session.greeting();
+    if (!greeting) {
+        known_.note_dead(address);
+        co_return no_way("4.4.2", fmt::format("{}: {}", called, greeting.error().detail()));
+    }
+    if (greeting->positive()) greeting = co_await session.hello();
+    if (!greeting) co_return no_way("4.4.2", fmt::format("{}: {}", called, greeting.error().detail()));
+    if (!greeting->positive()) {
+        // A refusal of a whole host is no verdict on a message: another host, or this one later, may take it.
+        co_await session.quit();
+        co_return no_way(greeting->status.starts_with('4') ? greeting->status : "4.4.1",
+                         fmt::format("{} said: {}", called, greeting->shown()));
+    }
+    if (use == UseTls::yes)
+        if (auto secured = co_await secure(destination, session, called, out, tls_broke); !secured)
+            co_return std::unexpected(std::move(secured.error()));
+    if (!route.login.empty())
+        if (auto in = co_await log_in(route, session, called); !in) co_return std::unexpected(std::move(in.error()));
+    co_return out;
+}
+
+Task<std::expected<void, NoWay>> Connector::secure(const Destination& destination, smtp::client::Session& session,
+                                                   const std::string& called, Connected& connected, bool& tls_broke) {
+    const auto policy = destination.route.tls;
+    const bool demanded = policy == TlsPolicy::encrypt || policy == TlsPolicy::verify;
+    if (!session.extensions().starttls) {
+        if (demanded) co_return no_way("4.7.4", fmt::format("{} does not offer STARTTLS, which is demanded", called));
+        co_return std::expected<void, NoWay>();
+    }
+    auto secured = co_await session.start_tls(tls_, connected.host);
+    if (!secured) {
+        tls_broke = true;
+        co_return no_way("4.7.5", fmt::format("{}: {}", called, secured.error().detail()));
+    }
+    if (!secured->reply.positive()) {  // it goes on in the clear
+        if (demanded) co_return no_way("4.7.4", fmt::format("{} said: {}", called, secured->reply.shown()));
+        co_return std::expected<void, NoWay>();
+    }
+    if (policy == TlsPolicy::verify && !secured->tls.verified)
+        co_return no_way("4.7.5", fmt::format("{}: the certificate is no good: {}", called, secured->tls.why_not));
+    connected.tls = secured->tls.version;
+    auto again = co_await session.hello();  // RFC 3207 s4.2
+    if (again && again->positive()) co_return std::expected<void, NoWay>();
+    tls_broke = true;
+    co_return no_way("4.4.2", fmt::format("{}: {}", called, again ? again->shown() : again.error().detail()));
+}
+
+Task<std::expected<void, NoWay>> Connector::log_in(const Route& route, smtp::client::Session& session,
+                                                   const std::string& called) {
+    auto password = password_of(route);
+    if (!password) co_return no_way("4.3.5", password.error().detail());
+    auto reply = co_await session.log_in(route.login, std::move(*password));
+    if (!reply) co_return no_way("4.7.0", fmt::format("{}: {}", called, reply.error().detail()));
+    if (reply->positive()) co_return std::expected<void, NoWay>();
+    // The password is ours to mend, and no fault of the message's.
+    co_return no_way("4.7.8", fmt::format("{} refused the login: {}", called, reply->shown()));
+}
+
+}  // namespace poplar::outbound

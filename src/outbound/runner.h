@@ -1,0 +1,108 @@
+#pragma once
+// Brings out what the queue holds: looks for what is due, finds each destination, tries, and writes down what came of
+// it.
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/steady.h"
+#include "delivery/delivery.h"
+#include "dns/resolver.h"
+#include "outbound/connect.h"
+#include "outbound/options.h"
+#include "queue/queue.h"
+
+namespace poplar::outbound {
+
+/// A part of a message that is being tried.
+struct Job {
+    queue::Claim claim;
+    queue::Message message;
+    queue::Part part;
+};
+
+/// What came of an attempt for one recipient.
+struct Reached {
+    enum class How { delivered, failed, later };
+    How how = How::later;
+    std::string reply, status, host;
+    bool relayed = false;  ///< the next server was told which reports the sender wants
+};
+
+struct Services {
+    queue::Queue& queue;
+    delivery::Delivery& delivery;
+    dns::Lookup& dns;
+    std::shared_ptr<const net::ClientTls> tls;
+};
+
+/// All its work is done on one executor's thread, where it is to be used; but see wake(). It has to outlive its work:
+/// stop(), then run the executor until idle().
+class Runner {
+public:
+    Runner(Executor executor, const Services& services, const Options& options);
+    ~Runner();
+    Runner(const Runner&) = delete;
+
+    void start();
+    /// No attempt begins any more. Those under way go on.
+    void stop();
+    /// Cuts the connections that are still open.
+    void cut();
+    bool idle() const { return working_ == 0; }
+
+    /// A part has this time now. May be called from any thread.
+    void wake(queue::Due due);
+
+private:
+    struct Site;
+    struct Domain;
+    using Upcoming = std::multimap<Timestamp, queue::PartId>;
+
+    void spawn(Task<> task);
+    Task<> watch();
+    Task<> scan();
+    void note(queue::Due due);
+    void begin_due();
+    void forget(const queue::PartId& part);
+    Task<> attempt(queue::PartId part, queue::Claim claim);
+    Task<bool> load(Job& job);
+    void find_way(Job job);
+    Task<> look_up(std::shared_ptr<Domain> domain);
+    void bring(const Destination& destination, Job job);
+    void open_more(const std::shared_ptr<Site>& site);
+    Task<> serve(std::shared_ptr<Site> site, bool unproven);
+    Task<bool> connect(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected);
+    Task<bool> serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job);
+    Task<> wait_for_job(std::shared_ptr<Site> site);
+    Task<> refuse_all(std::shared_ptr<Site> site, NoWay why);
+    Task<> settle(Job job, std::vector<Reached> reached);
+    Task<> refuse(Job job, NoWay why);
+    Task<> save(Job& job);
+    Task<> report(Job& job);
+    Timestamp now() const { return queue_.clock().now(); }
+
+    const Executor executor_;
+    queue::Queue& queue_;
+    delivery::Delivery& delivery_;
+    dns::Lookup& dns_;
+    const Options options_;
+    Connector connector_;
+    SteadyTimer timer_;
+    Upcoming upcoming_;
+    std::map<queue::PartId, std::optional<Upcoming::iterator>> known_;  ///< those that are being tried have no iterator
+    std::map<std::string, std::shared_ptr<Domain>> domains_;            ///< that are looked up
+    std::map<std::string, std::shared_ptr<Site>> sites_;
+    std::deque<std::shared_ptr<Site>> waiting_sites_;  ///< for a connection
+    std::size_t connections_ = 0, unproven_ = 0;
+    std::size_t working_ = 0;  ///< coroutines
+    bool more_ = true;         ///< the queue may hold parts that are due soon and not known
+    SteadyTime scanned_{};
+    bool stopped_ = false;
+};
+
+}  // namespace poplar::outbound

@@ -1,0 +1,230 @@
+// Connections to destinations: how many, which job goes over which, and when a destination counts as dead.
+//
+// A destination begins with two connections and earns more by what it takes, so that a silent one holds few. All that
+// have not taken anything yet may hold half of the connections together: those that work are never without one.
+#include <algorithm>
+
+#include "base/log.h"
+#include "outbound/runner.h"
+#include "outbound/site.h"
+
+namespace poplar::outbound {
+
+namespace {
+
+constexpr auto kValues = asio::as_tuple(use_awaitable);
+
+constexpr std::size_t kMostJobs = 1000;      // of a site; the queue keeps the others
+constexpr std::uint32_t kMostBroken = 3;     // connections; then the destination is left alone for a while
+constexpr std::size_t kMostIdleSites = 500;  // that are remembered without a job
+
+/// The message's octets as the queue has them.
+class QueuedBody final : public smtp::client::Body {
+public:
+    explicit QueuedBody(std::unique_ptr<engine::BodyReader> reader) : reader_(std::move(reader)) {}
+    Task<Result<std::string_view>> next() override { return reader_->next(); }
+
+private:
+    std::unique_ptr<engine::BodyReader> reader_;
+};
+
+smtp::client::Envelope envelope_for(const Job& job, std::span<const std::size_t> who) {
+    smtp::client::Envelope envelope;
+    const auto& message = job.message;
+    envelope.sender = message.sender;
+    envelope.octets = message.octets;
+    envelope.eight_bit = message.eight_bit;
+    envelope.utf8 = message.utf8;
+    envelope.ret = message.ret;
+    envelope.envelope_id = message.envelope_id;
+    for (auto i : who) {
+        const auto& one = job.part.recipients[i];
+        envelope.recipients.push_back({one.address, one.notify, one.orcpt});
+    }
+    return envelope;
+}
+
+Reached reached_by(const smtp::client::Reply& reply, const std::string& host, bool relayed) {
+    Reached reached;
+    reached.how = reply.positive()    ? Reached::How::delivered
+                  : reply.permanent() ? Reached::How::failed
+                                      : Reached::How::later;
+    reached.reply = reply.shown();
+    reached.status = reply.status;
+    reached.host = host;
+    reached.relayed = relayed;
+    return reached;
+}
+
+}  // namespace
+
+void Runner::bring(const Destination& destination, Job job) {
+    if (stopped_) return forget(job.claim.part());
+    if (sites_.size() > kMostIdleSites)
+        std::erase_if(sites_, [](const auto& one) {
+            return one.second->open == 0 && one.second->jobs.empty() && one.second->dead_until < SteadyClock::now();
+        });
+    auto& site = sites_[destination.key];
+    if (!site) site = std::make_shared<Site>(destination);
+    if (site->dead_until > SteadyClock::now()) return spawn(refuse(std::move(job), site->why));
+    if (site->jobs.size() >= kMostJobs) {
+        more_ = true;
+        return forget(job.claim.part());
+    }
+    site->jobs.push_back(std::move(job));
+    open_more(site);
+}
+
+void Runner::open_more(const std::shared_ptr<Site>& site) {
+    if (stopped_ || site->jobs.empty() || site->wake_one()) return;
+    auto most = site->destination.route.connections;
+    if (most == 0) most = options_.connections_per_destination;
+    if (site->open >= std::min<std::size_t>(site->limit, most)) return;
+    const bool room = connections_ < options_.connections &&
+                      (site->proven || unproven_ < std::max<std::size_t>(1, options_.connections / 2));
+    if (!room) {
+        if (!std::exchange(site->queued, true)) waiting_sites_.push_back(site);
+        return;
+    }
+    const bool unproven = !site->proven;
+    ++site->open, ++connections_, unproven_ += unproven;
+    spawn(serve(site, unproven));
+}
+
+/// One connection, from its making to its end.
+Task<> Runner::serve(std::shared_ptr<Site> site, bool unproven) {
+    std::unique_ptr<Connected> connected;
+    std::uint32_t messages = 0;
+    while (!stopped_) {
+        if (site->jobs.empty()) {
+            if (!connected) break;
+            co_await wait_for_job(site);
+            if (site->jobs.empty()) break;
+            continue;
+        }
+        if (!connected) {
+            const bool made = co_await connect(site, connected);
+            if (!made || stopped_) break;
+            messages = 0;
+            continue;  // another connection may have taken the job meanwhile
+        }
+        auto job = std::move(site->jobs.front());
+        site->jobs.pop_front();
+        const bool good = co_await serve_job(site, connected, std::move(job));
+        if (good && ++messages < options_.messages_per_connection) continue;
+        if (good) co_await connected->session->quit();
+        connected.reset();
+        --site->standing;
+        if (good || site->broken < kMostBroken) continue;
+        co_await refuse_all(site, {false, "4.4.2", "connections to the destination keep breaking"});
+        break;
+    }
+    if (connected) {
+        co_await connected->session->quit();
+        --site->standing;
+    }
+    --site->open, --connections_, unproven_ -= unproven;
+    while (!waiting_sites_.empty() && connections_ < options_.connections) {
+        auto next = std::move(waiting_sites_.front());
+        waiting_sites_.pop_front();
+        next->queued = false;
+        const auto before = connections_;
+        open_more(next);
+        if (connections_ != before || next->queued) break;
+    }
+    open_more(site);
+}
+
+Task<> Runner::wait_for_job(std::shared_ptr<Site> site) {
+    SteadyTimer timer(executor_, SteadyClock::now() + options_.reuse);
+    site->idle.push_back(&timer);
+    co_await timer.async_wait(kValues);
+    std::erase(site->idle, &timer);
+}
+
+/// False: this connection is not to be. If no other one stands, the destination is dead.
+Task<bool> Runner::connect(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected) {
+    auto made = co_await connector_.connect(site->destination);
+    if (made) {
+        connected = std::make_unique<Connected>(std::move(*made));
+        ++site->standing;
+        co_return true;
+    }
+    if (site->standing > 0) {
+        site->limit = std::max<std::size_t>(1, site->standing);
+    } else if (!stopped_) {
+        co_await refuse_all(site, made.error());
+    }
+    co_return false;
+}
+
+Task<> Runner::refuse_all(std::shared_ptr<Site> site, NoWay why) {
+    site->dead_until = SteadyClock::now() + options_.dead_host;
+    site->why = why;
+    site->broken = 0;
+    site->limit = 2;
+    log::info("outbound.unreachable",
+              {{"destination", site->destination.key}, {"status", why.status}, {"reason", why.text}});
+    while (!site->jobs.empty()) {
+        auto job = std::move(site->jobs.front());
+        site->jobs.pop_front();
+        co_await refuse(std::move(job), why);
+    }
+}
+
+/// Returns whether the connection is still good.
+Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job) {
+    auto& session = *connected->session;
+    std::vector<std::size_t> who;
+    for (std::size_t i = 0; i < job.part.recipients.size(); ++i)
+        if (job.part.recipients[i].state == queue::Recipient::State::waiting) who.push_back(i);
+    std::vector<Reached> reached(job.part.recipients.size());
+    const auto most = std::min(options_.recipients_per_message,
+                               session.extensions().recipients.value_or(options_.recipients_per_message));
+    std::optional<Error> broken;
+    bool delivered = false;
+    for (std::size_t at = 0; at < who.size() && !broken; at += most) {
+        const auto some = std::span(who).subspan(at, std::min<std::size_t>(most, who.size() - at));
+        auto reader = co_await queue_.open(job.message);
+        if (!reader) {
+            const bool lost = reader.error().code() == Errc::corrupt || reader.error().code() == Errc::not_found;
+            log::error("outbound.unreadable", {{"id", job.message.id}, {"reason", reader.error().detail()}});
+            for (auto i : some) {
+                reached[i].how = lost ? Reached::How::failed : Reached::How::later;
+                reached[i].status = lost ? "5.3.0" : "4.3.0";
+                reached[i].reply = "the message can't be read from this server's storage";
+            }
+            continue;
+        }
+        QueuedBody body(std::move(*reader));
+        auto outcome = co_await session.send(envelope_for(job, some), body);
+        broken = outcome.broken;
+        for (std::size_t n = 0; n < some.size(); ++n) {
+            auto& one = reached[some[n]];
+            if (const auto& reply = outcome.replies[n]) {
+                one = reached_by(*reply, connected->host, outcome.relayed);
+                delivered |= one.how == Reached::How::delivered;
+            } else if (broken) {
+                one.reply = broken->detail();
+                one.status = "4.4.2";
+                one.host = connected->host;
+            }
+        }
+    }
+    for (auto i : who)  // those whose turn did not come
+        if (broken && reached[i].reply.empty()) reached[i].reply = broken->detail(), reached[i].status = "4.4.2";
+    if (delivered) {
+        site->proven = true;
+        site->broken = 0;
+        ++site->limit;
+        open_more(site);
+    }
+    if (broken) {
+        site->limit = std::max<std::size_t>(1, site->limit / 2);
+        if (!delivered) ++site->broken;
+    }
+    spawn(settle(std::move(job), std::move(reached)));  // the connection does not wait for the disk
+    co_return !broken;
+}
+
+}  // namespace poplar::outbound

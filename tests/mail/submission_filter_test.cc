@@ -1,0 +1,91 @@
+#include "mail/submission_filter.h"
+
+#include <gtest/gtest.h>
+
+namespace poplar::mail {
+namespace {
+
+struct Passed {
+    std::string out;
+    SubmissionFilter filter;
+};
+
+Passed pass(std::string_view text, std::size_t cut = 0) {
+    Passed passed;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto size = cut == 0 ? text.size() : std::min(cut, text.size() - at);
+        passed.out += passed.filter.pass(text.substr(at, size));
+        at += size;
+    }
+    passed.out += passed.filter.finish();
+    return passed;
+}
+
+TEST(SubmissionFilter, TakesOutBccAndNothingElse) {
+    const std::string
+        before = "From: a@x.test\r\nBcc: b@x.test,\r\n\tc@x.test\r\nbCC : d@x.test\r\nSubject: x\r\n folded\r\n",
+        after = "\r\nBcc: this is text\r\n..dot\r\n";
+    for (std::size_t cut : {0, 1, 2, 3, 7, 20}) {
+        auto passed = pass(before + after, cut);
+        EXPECT_EQ(passed.out, "From: a@x.test\r\nSubject: x\r\n folded\r\n" + after) << cut;
+        EXPECT_EQ(passed.filter.removed(), before.size() + after.size() - passed.out.size()) << cut;
+        EXPECT_TRUE(passed.filter.in_body());
+    }
+}
+
+TEST(SubmissionFilter, KnowsWhatIsThere) {
+    auto all =
+        pass("date: x\r\nMESSAGE-ID: <x@y>\r\nSender: a@x.test\r\nFrom: A\r\n <a@x.test>\r\nFrom: b@x.test\r\n\r\n", 1);
+    EXPECT_TRUE(all.filter.has_date() && all.filter.has_message_id() && all.filter.has_sender());
+    EXPECT_EQ(all.filter.from_fields(), 2u);
+    EXPECT_EQ(all.filter.from(), "From: A\r\n <a@x.test>\r\n") << "the first";
+    auto none = pass("Dates: x\r\nX-From: y\r\n\r\nDate: in the text\r\n", 1);
+    EXPECT_FALSE(none.filter.has_date() || none.filter.has_message_id() || none.filter.has_sender());
+    EXPECT_EQ(none.filter.from_fields(), 0u);
+}
+
+TEST(SubmissionFilter, AHeaderWithoutAnEndPasses) {
+    for (std::size_t cut : {0, 1, 5}) {
+        EXPECT_EQ(pass("From: a@x.test\r\nSubject: half", cut).out, "From: a@x.test\r\nSubject: half") << cut;
+        EXPECT_EQ(pass("From: a@x.test\r\nBcc", cut).out, "From: a@x.test\r\nBcc") << cut;
+    }
+    EXPECT_EQ(pass("").out, "");
+}
+
+TEST(SubmissionFilter, KeepsOnlySoMuchOfALongFrom) {
+    const auto text = "From: " + std::string(3 * SubmissionFilter::kFromLimit, 'x') + "\r\n\r\n";
+    auto passed = pass(text, 1000);
+    EXPECT_EQ(passed.out, text);
+    EXPECT_EQ(passed.filter.from().size(), SubmissionFilter::kFromLimit);
+}
+
+TEST(AddressList, GivesTheAddressesAsTheyStand) {
+    using List = std::vector<std::string>;
+    struct Case {
+        std::string_view text;
+        List addresses;
+    };
+    for (const auto& [text, addresses] :
+         {Case{"a@x.test", {"a@x.test"}}, Case{" A B <a@x.test> \r\n", {"a@x.test"}},
+          Case{"\"B, A\" <a@x.test>, (a (nested) comment) b@x.test", {"a@x.test", "b@x.test"}},
+          Case{"\"not@this.test\" <a@x.test>", {"a@x.test"}}, Case{"\"odd local\"@x.test", {"\"odd local\"@x.test"}},
+          Case{"a . b @ x.test", {"a.b@x.test"}}, Case{"group: a@x.test, b@x.test;", {"a@x.test", "b@x.test"}},
+          Case{"nobody:;", {}}, Case{"<@route.test:a@x.test>", {"a@x.test"}}, Case{"a@[192.0.2.1]", {"a@[192.0.2.1]"}},
+          Case{"=?utf-8?q?J=C3=B6?= <a@x.test>", {"a@x.test"}}, Case{"", {}}, Case{",,a@x.test,", {"a@x.test"}}}) {
+        auto found = addresses_in(text);
+        ASSERT_TRUE(found) << text;
+        EXPECT_EQ(*found, addresses) << text;
+    }
+}
+
+TEST(AddressList, WhatCouldBeReadInTwoWaysIsRefused) {
+    for (std::string_view text : {"a@x.test <b@x.test> <c@x.test>", "<a@x.test", "a@x.test>", "(open", "\"open",
+                                  "no address", "<no address>", "<a@x.test> trailing", "<>", "<<a@x.test>>"})
+        EXPECT_FALSE(addresses_in(text)) << text;
+    std::string many;
+    for (int i = 0; i < 101; ++i) many += "a@x.test,";
+    EXPECT_FALSE(addresses_in(many));
+}
+
+}  // namespace
+}  // namespace poplar::mail

@@ -1,0 +1,57 @@
+#pragma once
+// The DNS as a table.
+#include <fmt/format.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <map>
+#include <string>
+
+#include "dns/resolver.h"
+
+namespace poplar::test {
+
+class FakeDns final : public dns::Lookup {
+public:
+    void add_mx(const std::string& domain, std::uint16_t preference, const std::string& host) {
+        std::string data{static_cast<char>(preference >> 8), static_cast<char>(preference)};
+        for (std::size_t at = 0; at < host.size();) {
+            const auto end = std::min(host.find('.', at), host.size());
+            data += static_cast<char>(end - at);
+            data += host.substr(at, end - at);
+            at = end + 1;
+        }
+        add(domain, dns::Type::mx, data + '\0');
+    }
+    void add_address(const std::string& host, const std::string& address) {
+        const auto parsed = asio::ip::make_address(address);
+        std::string data;
+        if (parsed.is_v4())
+            for (auto octet : parsed.to_v4().to_bytes()) data += static_cast<char>(octet);
+        else
+            for (auto octet : parsed.to_v6().to_bytes()) data += static_cast<char>(octet);
+        add(host, parsed.is_v4() ? dns::Type::a : dns::Type::aaaa, data);
+    }
+    void add_name(const std::string& name) { names_[name]; }
+    void fail_for(const std::string& name, Errc code) { failing_[name] = code; }
+
+    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
+        ++asked;
+        if (auto failure = failing_.find(name); failure != failing_.end()) co_return fail(failure->second, "no answer");
+        dns::Answer answer;
+        auto found = names_.find(name);
+        answer.exists = found != names_.end();
+        if (answer.exists) answer.records = found->second[type];
+        co_return answer;
+    }
+
+    int asked = 0;
+
+private:
+    void add(const std::string& name, dns::Type type, std::string data) {
+        names_[name][type].push_back(std::move(data));
+    }
+    std::map<std::string, std::map<dns::Type, std::vector<std::string>>> names_;
+    std::map<std::string, Errc> failing_;
+};
+
+}  // namespace poplar::test
