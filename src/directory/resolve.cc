@@ -69,6 +69,7 @@ public:
 
     /// The answer may be another one soon.
     bool asked_outside() const { return asked_outside_; }
+
     /// A target that is nobody here: somebody elsewhere, or removed since.
     Task<Result<>> leave(std::string target) {
         auto domain = co_await core_.domain(target.substr(target.rfind('@') + 1));
