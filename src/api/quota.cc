@@ -6,7 +6,6 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
-#include "api/operation.h"
 #include "api/types.h"
 #include "base/units.h"
 

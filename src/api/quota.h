@@ -1,6 +1,6 @@
 #pragma once
 // Quotas: how much mail accounts and domains may hold, and how much they do.
-#include "api/shape.h"
+#include "api/operation.h"
 
 namespace poplar::api {
 

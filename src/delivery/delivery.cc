@@ -180,7 +180,9 @@ private:
         std::map<directory::AccountId, Verdict> refused;
         if (!envelope_->room.empty()) refused = without_room(wanted, content.octets);
         if (!refused.empty()) {
-            if (envelope_->replies == Replies::one) co_return std::unexpected(refused.begin()->second);
+            // What leaves by an alias of a refused recipient must not leave again when its sender tries again.
+            if (envelope_->replies == Replies::one || !envelope_->away.empty())
+                co_return std::unexpected(refused.begin()->second);
             leave_out(wanted, refused);
         }
         std::vector<Task<Result<mailstore::Message>>> appends;

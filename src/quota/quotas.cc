@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
 
 namespace poplar::quota {
@@ -190,12 +191,12 @@ Task<Result<>> Quotas::count(std::shared_ptr<Domain> domain, std::string name) {
         more = page->size() == kPage;
     }
     std::lock_guard hold(mutex_);
-    std::erase_if(holders_, [&](auto& entry) {
-        auto& holder = entry.second;
-        if (holder.domain != domain || there.contains(entry.first)) return false;
-        detach(holder);
-        return holder.reservations == 0;
-    });
+    for (auto at = holders_.begin(); at != holders_.end();) {
+        auto& holder = at->second;
+        const bool gone = holder.domain == domain && !there.contains(at->first);
+        if (gone) detach(holder);
+        at = gone && holder.reservations == 0 ? holders_.erase(at) : std::next(at);
+    }
     domain->counted = true;
     co_return Result<>();
 }
