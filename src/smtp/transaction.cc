@@ -55,7 +55,7 @@ Transaction::Transaction(const Services& services, const Options& options, const
       id_(random_text(kIdLength)),
       decoder_(options.bare_newlines),
       encoder_(mail::BareNewlines::normalize) {  // BDAT counts octets, so a bare newline can't end the message
-    if (options.protocol == Protocol::smtp) envelope_->replies = delivery::Replies::one;
+    if (options.protocol != Protocol::lmtp) envelope_->replies = delivery::Replies::one;
     if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
 }
 
