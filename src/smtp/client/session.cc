@@ -185,7 +185,7 @@ Task<Outcome> Session::send(const Envelope& envelope, Body& body) {
         if (i == 0) {
             if (!reply->positive()) sender_refused = std::move(*reply);
         } else if (!is_data) {
-            accepted += reply->positive();
+            accepted += reply->positive() && !sender_refused;
             outcome.replies[i - 1] = sender_refused ? *sender_refused : std::move(*reply);
         } else if (reply->intermediate()) {
             std::optional<Error> unreadable;
