@@ -20,6 +20,7 @@ api::Domain described(const directory::Domain& domain) {
     out.created = time_text(domain.created);
     describe(domain.second_factor, out);
     if (!domain.catch_all.empty()) out.catch_all = domain.catch_all;
+    if (const auto& keep = domain.retention) out.retention = api::Seconds{static_cast<std::uint64_t>(keep->count())};
     return out;
 }
 

@@ -296,7 +296,8 @@ TEST_F(MailboxMaildropTest, AListOfSeveralLetsOthersOfTheThreadWorkWhileItIsMade
     bool done = false;
     int turns = 0;
     auto make = [](Maildrop& maildrop, bool& is_done) -> Task<> {
-        EXPECT_TRUE(co_await maildrop.messages());
+        const auto list = co_await maildrop.messages();
+        EXPECT_TRUE(list);
         is_done = true;
     };
     auto work = [](const bool& is_done, int& count) -> Task<> {

@@ -98,7 +98,10 @@ TEST_F(MailboxTest, LookingForOneByWhatSomebodyTypedMakesNone) {
     Options options = options_;
     options.default_mailboxes = {"Junk:junk", "Lists/All"};
     MailStore store(engine_, clock_, options);
-    for (const char* text : {"none", "inbox", "INBOX", "", "Lists", "archive"}) run(store.find_mailbox(kAccount, text));
+    for (const char* text : {"none", "inbox", "INBOX", "", "Lists", "archive"}) {
+        const auto found = run(store.find_mailbox(kAccount, text));
+        EXPECT_TRUE(found ? found->id == kInbox : found.error().code() == Errc::not_found) << text;
+    }
     EXPECT_EQ(engine_.commits(), 0u);
     EXPECT_EQ(code_of(run(store.find_mailbox(kAccount, "none"))), Errc::not_found);
     const auto junk = run(store.find_mailbox(kAccount, "JUNK"));

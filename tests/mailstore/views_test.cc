@@ -3,6 +3,7 @@
 #include <set>
 
 #include "mailstore/keys.h"
+#include "mailstore/record.h"
 #include "tests/mailstore/mailbox_fixture.h"
 
 namespace poplar::mailstore {
