@@ -108,7 +108,8 @@ Task<Connector::Tried> Connector::try_once(const Destination& destination, std::
         co_return no_way("4.4.1", fmt::format("{}: {}", called, connected.error().detail()));
     }
     smtp::client::Timeouts timeouts;
-    timeouts.reply = options_.reply_timeout;
+    timeouts.reply = timeouts.block = options_.reply_timeout;
+    timeouts.end = 2 * options_.reply_timeout;  // RFC 5321 s4.5.3.2.6: 10 minutes
     Connected out{std::make_unique<smtp::client::Session>(std::move(connection), options_.hostname, timeouts), host,
                   address, ""};
     auto& session = *out.session;

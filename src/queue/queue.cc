@@ -168,48 +168,62 @@ Task<Result<std::unique_ptr<engine::BodyReader>>> Queue::open(const Message& mes
     co_return co_await series->open(message.body);
 }
 
-Task<Result<>> Queue::save(std::vector<Part> parts) {
-    const bool may_finish = std::ranges::any_of(parts, [](const auto& part) { return !part.open(); });
-    AsyncMutex::Guard turn;
-    if (may_finish) turn = co_await finishing_.lock();
-    co_return co_await write(std::move(parts));
+namespace {
+
+/// How many parts of a message are among these and have ended.
+std::size_t ended(const std::vector<Part>& parts, std::string_view id) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(parts, [&](const auto& part) { return part.message == id && !part.open(); }));
 }
 
-Task<Result<>> Queue::write(std::vector<Part> parts) {
-    engine::Batch batch;
-    std::set<std::string> perhaps_done;
-    for (auto& part : parts) {
-        put(batch, part);
-        if (!part.open()) perhaps_done.insert(part.message);
+}  // namespace
+
+// Most messages have one part, and end with it. Where others may end at the same time, their commits take turns, so that
+// the last one knows that it is.
+Task<Result<>> Queue::save(std::vector<Part> parts) {
+    std::set<std::string> ids;
+    for (const auto& part : parts)
+        if (!part.open()) ids.insert(part.message);
+    std::vector<Message> perhaps_done;
+    for (const auto& id : ids) {
+        auto found = co_await message(id);
+        if (!found) co_return pass_on(found);
+        perhaps_done.push_back(std::move(*found));
     }
-    for (const auto& id : perhaps_done)
-        if (auto finished = co_await finish(batch, parts, id); !finished) co_return finished;
+    AsyncMutex::Guard turn;
+    if (!std::ranges::all_of(perhaps_done, [&](const auto& one) { return ended(parts, one.id) == one.parts; }))
+        turn = co_await finishing_.lock();
+    co_return co_await write(std::move(parts), std::move(perhaps_done));
+}
+
+Task<Result<>> Queue::write(std::vector<Part> saved, std::vector<Message> perhaps_done) {
+    engine::Batch batch;
+    for (auto& part : saved) put(batch, part);
+    for (auto& one : perhaps_done)
+        if (auto finished = co_await finish(batch, saved, one); !finished) co_return finished;
     auto done = co_await engine_.commit(kQueuePartition, std::move(batch));
     if (!done) co_return pass_on(done);
-    for (const auto& part : parts) tell(part);
+    for (const auto& part : saved) tell(part);
     co_return Result<>();
 }
 
 /// Adds the end of the message to the batch, if no part is open once that is committed.
-Task<Result<>> Queue::finish(engine::Batch& batch, const std::vector<Part>& saved, std::string id) {
-    auto found = co_await message(id);
-    if (!found) co_return pass_on(found);
-    std::size_t closed = 0;
-    for (const auto& part : saved) closed += part.message == id && !part.open();
-    if (closed < found->parts) {
-        auto others = co_await parts(id);
+Task<Result<>> Queue::finish(engine::Batch& batch, const std::vector<Part>& saved, Message& ending) {
+    auto closed = ended(saved, ending.id);
+    if (closed < ending.parts) {
+        auto others = co_await parts(ending.id);
         if (!others) co_return pass_on(others);
         for (const auto& part : *others) {
             const bool here = std::ranges::any_of(
-                saved, [&](const auto& one) { return one.message == id && one.number == part.number; });
+                saved, [&](const auto& one) { return one.message == ending.id && one.number == part.number; });
             closed += !here && !part.open();
         }
     }
-    if (closed < found->parts || found->finished) co_return Result<>();
-    found->finished = clock_.now();
-    batch.put(message_key(id), encode(*found));
-    batch.put(finished_key(*found->finished + options_.keep_finished, id), "");
-    batch.erase_body(found->body);
+    if (closed < ending.parts || ending.finished) co_return Result<>();
+    ending.finished = clock_.now();
+    batch.put(message_key(ending.id), encode(ending));
+    batch.put(finished_key(*ending.finished + options_.keep_finished, ending.id), "");
+    batch.erase_body(ending.body);
     co_return Result<>();
 }
 

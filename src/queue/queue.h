@@ -106,8 +106,8 @@ public:
 private:
     friend class Claim;
     void release(const PartId& part);
-    Task<Result<>> write(std::vector<Part> parts);
-    Task<Result<>> finish(engine::Batch& batch, const std::vector<Part>& saved, std::string id);
+    Task<Result<>> write(std::vector<Part> saved, std::vector<Message> perhaps_done);
+    Task<Result<>> finish(engine::Batch& batch, const std::vector<Part>& saved, Message& ending);
     Task<Result<std::vector<Part>>> parts(std::string id);
     void tell(const Part& part);
 
