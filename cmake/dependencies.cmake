@@ -15,6 +15,7 @@ pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium>=1.0.18)
 pkg_check_modules(idn2 REQUIRED IMPORTED_TARGET libidn2)
 pkg_check_modules(gsasl REQUIRED IMPORTED_TARGET libgsasl>=2.2)
 pkg_check_modules(oath REQUIRED IMPORTED_TARGET liboath>=2.6)
+find_library(RE2_LIBRARY re2 REQUIRED)  # its pkg-config file asks for -pthread, which the precompiled header lacks
 pkg_check_modules(qrencode REQUIRED IMPORTED_TARGET libqrencode>=4.0)
 pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(ldap REQUIRED IMPORTED_TARGET ldap)

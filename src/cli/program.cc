@@ -142,6 +142,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_queue_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
+    add_sieve_commands(app, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));
     try {
         app.parse(argc, argv);

@@ -59,6 +59,7 @@ void add_quota_commands(CLI::App& app, Cli& cli);                    ///< quota
 void add_queue_commands(CLI::App& app, Cli& cli);                    ///< queue
 void add_import_command(CLI::App& user, Cli& cli);                   ///< user import
 CLI::App* add_mail_commands(CLI::App& app, Cli& cli);                ///< mail, deliver; returns mail
+void add_sieve_commands(CLI::App& app, Cli& cli);                    ///< sieve
 void add_mailbox_commands(CLI::App& app, CLI::App& mail, Cli& cli);  ///< mailbox; mail move, copy, flag, changes
 
 /// "poplar: message" on stderr; returns 1.

@@ -32,12 +32,13 @@ struct Copy {
 class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
-                    mailstore::MailStore& store, directory::Directory& directory, const Clock& clock, Limits limits,
-                    queue::Queue* queue)
+                    mailstore::MailStore& store, directory::Directory& directory, Filter& filter, const Clock& clock,
+                    const Limits& limits, queue::Queue* queue)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
           directory_(directory),
+          filter_(filter),
           clock_(clock),
           limits_(limits),
           queue_(queue) {
@@ -185,15 +186,11 @@ private:
                 co_return std::unexpected(refused.begin()->second);
             leave_out(wanted, refused);
         }
-        std::vector<Task<Result<mailstore::Message>>> appends;
+        std::vector<Task<Result<Delivered>>> appends;
         for (const auto& copy : wanted) {
             mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};
             message.ascii_octets = ascii_octets(message.head, content.octets);
-            auto mailbox = envelope_->mailbox_of(copy.recipient);
-            if (mailbox.empty())
-                appends.push_back(store_.append(copy.account, std::move(message)));
-            else
-                appends.push_back(file(copy.account, std::move(message), std::move(mailbox)));
+            appends.push_back(deliver(copy, std::move(message)));
         }
         // The queue's entry first: if it fails, nobody has the message twice when the client sends it again.
         std::optional<Error> not_queued;
@@ -204,15 +201,69 @@ private:
         envelope_->room.clear();
         if (submitter() && envelope_->sending->limits) envelope_->sending->limits->commit();
         std::map<directory::AccountId, const Error*> failed;
-        for (std::size_t i = 0; i < wanted.size(); ++i)
+        std::map<std::size_t, std::string> rejected;  // by recipient: such a one leads to no other account
+        for (std::size_t i = 0; i < wanted.size(); ++i) {
             if (!stored[i]) failed[wanted[i].account] = &stored[i].error();
+            if (stored[i] && stored[i]->rejected) rejected[wanted[i].recipient] = std::move(*stored[i]->rejected);
+        }
 
         std::vector<Verdict> verdicts;
         for (const auto& recipient : envelope_->recipients) {
             const auto* full = refusal_of(recipient, refused);
             verdicts.push_back(full ? *full : verdict_on(recipient, failed));
         }
+        for (auto& [recipient, reason] : rejected)
+            verdicts[recipient] = {.kind = Verdict::Kind::rejected, .text = std::move(reason)};
         co_return verdicts;
+    }
+
+    struct Delivered {
+        std::optional<std::string> rejected;  ///< by the account's filter: its reason
+    };
+
+    /// Whether a sender who is told that one recipient refused does not take it for all of them. LMTP has a reply for
+    /// each (RFC 2033 s4.2).
+    bool may_reject(const Recipient& recipient) const {
+        const bool told_alone = envelope_->recipients.size() == 1 || envelope_->replies == Replies::each;
+        if (recipient.count != 1 || recipient.away || !told_alone) return false;
+        const auto account = envelope_->accounts_of(recipient).front();
+        return std::ranges::count(envelope_->accounts, account) == 1;
+    }
+
+    /// By the account's filter, if it has one.
+    Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
+        auto mailbox = envelope_->mailbox_of(copy.recipient);
+        auto active = co_await filter_.script_of(copy.account);
+        if (!active) co_return pass_on(active);
+        if (active->script || !active->trouble.empty()) {
+            const auto& recipient = envelope_->recipients[copy.recipient];
+            Filtered filtered{.account = copy.account,
+                              .head = std::move(message.head),
+                              .content = std::move(message.content),
+                              .ascii_octets = message.ascii_octets,
+                              .from = envelope_->reverse_path,
+                              .to = recipient.address,
+                              .address = recipient.address,
+                              .helo = envelope_->received.helo,
+                              .peer = envelope_->received.peer,
+                              .host = envelope_->received.by,
+                              .default_mailbox = std::move(mailbox),
+                              .may_reject = may_reject(recipient)};
+            auto account = co_await directory_.account(copy.account);
+            if (account) filtered.address = account->address;
+            auto done = co_await filter_.deliver(std::move(filtered), std::move(*active));
+            if (!done) co_return pass_on(done);
+            co_return Delivered{std::move(done->rejected)};
+        }
+        auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
+        if (!stored) co_return pass_on(stored);
+        co_return Delivered();
+    }
+
+    Task<Result<mailstore::Message>> append(directory::AccountId account, mailstore::NewMessage message,
+                                            std::string mailbox) {
+        if (mailbox.empty()) return store_.append(account, std::move(message));
+        return file(account, std::move(message), std::move(mailbox));
     }
 
     /// Null: none of the recipient's accounts refuses it.
@@ -298,8 +349,9 @@ private:
     std::unique_ptr<mailstore::ContentWriter> writer_;
     mailstore::MailStore& store_;
     directory::Directory& directory_;
+    Filter& filter_;
     const Clock& clock_;
-    Limits limits_;
+    const Limits& limits_;
     queue::Queue* queue_;
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
@@ -361,7 +413,8 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       clock_(clock),
       limits_(limits),
       queue_(queue),
-      sending_limits_(sending_limits) {}
+      sending_limits_(sending_limits),
+      filter_(store, clock, limits_.filter) {}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
@@ -397,8 +450,8 @@ Task<std::expected<Room, Verdict>> Delivery::admit(directory::Resolution resolut
 }
 
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
-    return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, clock_,
-                                             limits_, queue_);
+    return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
+                                             clock_, limits_, queue_);
 }
 
 }  // namespace poplar::delivery

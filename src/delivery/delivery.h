@@ -10,6 +10,7 @@
 #include "base/asio.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "delivery/filter.h"
 #include "delivery/sender_rights.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
@@ -30,6 +31,7 @@ struct Limits {
     std::uint64_t header_octets = 1u << 20;
     std::uint32_t header_fields = 2000;
     bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
+    FilterOptions filter;
 };
 
 /// One RCPT of the envelope.
@@ -126,6 +128,7 @@ public:
                                              quota::Binding binding = quota::Binding::limits);
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
+    Scripts& scripts() { return filter_.scripts(); }
     bool takes_away() const { return queue_ != nullptr; }
 
     /// Begins a message of the submitter's. False: over a limit. Errors: those of the engine.
@@ -148,6 +151,7 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
+    Filter filter_;
 };
 
 }  // namespace poplar::delivery

@@ -1,16 +1,15 @@
 // Where a header's fields and its end are, and what fields say to people.
 #include "mail/header_walk.h"
 
-#include <iconv.h>
 #include <unistr.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <optional>
 
 #include "base/ascii.h"
+#include "mail/charset.h"
 #include "mail/field_writer.h"
 
 namespace poplar::mail {
@@ -71,72 +70,6 @@ std::string decode_q(std::string_view text) {
     return out;
 }
 
-/// The name under which iconv knows a charset that mail uses; "" for others.
-std::string iconv_name(std::string_view charset) {
-    std::string name(charset.substr(0, 40));
-    std::ranges::transform(name, name.begin(), lower);
-    if (!std::ranges::all_of(name, [](char c) { return is_ftext(c) && c != '/' && c != ','; })) return {};
-    struct Alias {
-        std::string_view name, iconv;
-    };
-    for (auto [alias, iconv] : {Alias{"us-ascii", "utf-8"},
-                                {"ascii", "utf-8"},
-                                {"utf8", "utf-8"},
-                                {"utf-8", "utf-8"},
-                                {"gb2312", "gb18030"},
-                                {"gbk", "gb18030"},
-                                {"gb18030", "gb18030"},
-                                {"ks_c_5601-1987", "cp949"},
-                                {"euc-kr", "cp949"},
-                                {"x-sjis", "cp932"},
-                                {"shift_jis", "cp932"},
-                                {"shift-jis", "cp932"},
-                                {"iso-8859-8-i", "iso-8859-8"},
-                                {"iso-2022-jp", "iso-2022-jp"},
-                                {"iso-2022-kr", "iso-2022-kr"},
-                                {"euc-jp", "euc-jp"},
-                                {"big5", "big5-hkscs"},
-                                {"big5-hkscs", "big5-hkscs"},
-                                {"euc-tw", "euc-tw"},
-                                {"tis-620", "tis-620"},
-                                {"macintosh", "macintosh"},
-                                {"viscii", "viscii"}})
-        if (name == alias) return std::string(iconv);
-    for (std::string_view family : {"iso-8859-", "windows-125", "cp125", "koi8-", "cp437", "cp85", "cp86"})
-        if (name.starts_with(family)) return name;
-    return {};
-}
-
-/// `bytes` in UTF-8; octets that mean nothing in the charset become U+FFFD. Nothing if there is no such charset.
-std::optional<std::string> to_utf8(const std::string& charset, std::string bytes) {
-    if (charset == "utf-8") return bytes;
-    const iconv_t converter = iconv_open("UTF-8", charset.c_str());
-    if (converter == reinterpret_cast<iconv_t>(-1)) return std::nullopt;
-    std::string out;
-    std::array<char, 256> buffer;
-    char* in = bytes.data();
-    std::size_t in_left = bytes.size();
-    for (bool flushing = false;;) {
-        char* to = buffer.data();
-        std::size_t to_left = buffer.size();
-        const std::size_t status = flushing ? iconv(converter, nullptr, nullptr, &to, &to_left)
-                                            : iconv(converter, &in, &in_left, &to, &to_left);
-        const int error = status == static_cast<std::size_t>(-1) ? errno : 0;
-        out.append(buffer.data(), to);
-        if (error == E2BIG) continue;
-        if (flushing) break;
-        if (error != 0) out += "\uFFFD";
-        if (error == EILSEQ && in_left > 0) {
-            ++in;
-            --in_left;
-        } else {
-            flushing = true;
-        }
-    }
-    iconv_close(converter);
-    return out;
-}
-
 /// One encoded-word (RFC 2047 s2): its charset as iconv knows it, what it encodes, and how long it is in the text.
 struct EncodedWord {
     std::string charset, bytes;
@@ -177,7 +110,7 @@ struct Run {
 
     void flush(std::string& out) {
         if (source.empty()) return;
-        if (auto text = to_utf8(charset, std::move(bytes))) {
+        if (auto text = from_iconv(charset, std::move(bytes))) {
             out += *text;
         } else {
             out += source;

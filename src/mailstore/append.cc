@@ -1,7 +1,6 @@
 // Appending: what waits together for one account is made in one commit.
 #include <algorithm>
 #include <map>
-#include <unordered_set>
 
 #include "mailstore/changes.h"
 #include "mailstore/codec.h"
@@ -48,67 +47,63 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
             results.push_back(fail(Errc::not_found, "the account is gone"));
         co_return Result<>{};
     }
-    const auto generation = generation_now(record.generation, generation_);
-    std::unordered_set<std::string_view> given;
-    std::map<MailboxId, KeywordTable> tables;
-    for (const auto& [incoming, received, answer, body] : appends) {
-        auto* mailbox_record = &record.inbox;
-        if (incoming.mailbox != kInbox) {
-            auto found = co_await mailbox(account, *draft, incoming.mailbox);
-            if (!found) {
-                results.push_back(pass_on(found));
-                continue;
-            }
-            mailbox_record = *found;
-        }
-        if (!incoming.unique_id.empty()) {
-            if (!given.insert(incoming.unique_id).second) {
-                results.push_back(fail(Errc::exists, "the unique-id comes twice"));
-                continue;
-            }
-            auto admitted = co_await admit(account, generation, incoming.unique_id);
-            if (!admitted) {
-                results.push_back(pass_on(admitted));
-                continue;
-            }
-        }
-        StoredMessage message;
-        message.flags.system = incoming.flags & kAllFlags;
-        if (!incoming.keywords.empty()) {
-            auto bits = co_await keyword_bits(account, tables, incoming);
-            if (!bits) {
-                results.push_back(pass_on(bits));
-                continue;
-            }
-            message.flags.keywords = std::move(*bits);
-        }
-        message.mailbox = incoming.mailbox;
-        message.order = mailbox_record->next_order;
-        message.unique_id = incoming.unique_id.empty() ? make_unique_id(generation, message.mailbox, message.order)
-                                                       : incoming.unique_id;
-        message.body = body;
-        message.octets = incoming.head.size() + incoming.content.octets;
-        message.wire_octets = incoming.head.size() + incoming.content.wire_octets();
-        message.key = incoming.content.key;
-        message.received = received;
-        message.ascii_octets = incoming.ascii_octets;
-        message.added = draft->number();
-
-        ++mailbox_record->next_order.value;
-        add(*draft, *mailbox_record, message);
-        if (!is_found_by_place(message))
-            draft->batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
-        // A delivery to INBOX has no row in the change log: the message's own tells when it came (change_log.cc).
-        if (message.mailbox != kInbox) draft->row.add(Change::Kind::added, message.mailbox, message.uid());
-        draft->batch.add_body(body,
-                              message.key ? options_.codec->encode_head(incoming.head, *message.key) : incoming.head,
-                              incoming.content.staged);
-        results.push_back(std::move(message));
-    }
+    Arrivals arrivals(generation_now(record.generation, generation_));
+    for (const auto& append : appends)
+        results.push_back(co_await put_in(account, *draft, arrivals, append.message, append.received, append.body));
     if (draft->batch.empty()) co_return Result<>{};
-    for (const auto& [id, table] : tables)
-        if (table.grew()) draft->batch.put(keys::keywords(id), encode(table));
+    put_keywords(*draft, arrivals);
     co_return co_await commit(account, hot, std::move(*draft));
+}
+
+void Changes::put_keywords(Draft& draft, const Arrivals& arrivals) {
+    for (const auto& [id, table] : arrivals.tables)
+        if (table.grew()) draft.batch.put(keys::keywords(id), encode(table));
+}
+
+/// Puts a message that arrives into its mailbox.
+Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals& arrivals, const NewMessage& incoming,
+                                      Timestamp received, engine::BodyId body) {
+    auto* mailbox_record = &draft.record().inbox;
+    if (incoming.mailbox != kInbox) {
+        auto found = co_await mailbox(account, draft, incoming.mailbox);
+        if (!found) co_return pass_on(found);
+        mailbox_record = *found;
+    }
+    if (!incoming.unique_id.empty()) {
+        if (!arrivals.given.insert(incoming.unique_id).second)
+            co_return fail(Errc::exists, "the unique-id comes twice");
+        auto admitted = co_await admit(account, arrivals.generation, incoming.unique_id);
+        if (!admitted) co_return pass_on(admitted);
+    }
+    StoredMessage message;
+    message.flags.system = incoming.flags & kAllFlags;
+    if (!incoming.keywords.empty()) {
+        auto bits = co_await keyword_bits(account, arrivals.tables, incoming);
+        if (!bits) co_return pass_on(bits);
+        message.flags.keywords = std::move(*bits);
+    }
+    message.mailbox = incoming.mailbox;
+    message.order = mailbox_record->next_order;
+    message.unique_id = incoming.unique_id.empty()
+                            ? make_unique_id(arrivals.generation, message.mailbox, message.order)
+                            : incoming.unique_id;
+    message.body = body;
+    message.octets = incoming.head.size() + incoming.content.octets;
+    message.wire_octets = incoming.head.size() + incoming.content.wire_octets();
+    message.key = incoming.content.key;
+    message.received = received;
+    message.ascii_octets = incoming.ascii_octets;
+    message.added = draft.number();
+
+    ++mailbox_record->next_order.value;
+    add(draft, *mailbox_record, message);
+    if (!is_found_by_place(message))
+        draft.batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
+    // A delivery to INBOX has no row in the change log: the message's own tells when it came (change_log.cc).
+    if (message.mailbox != kInbox) draft.row.add(Change::Kind::added, message.mailbox, message.uid());
+    draft.batch.add_body(body, message.key ? options_.codec->encode_head(incoming.head, *message.key) : incoming.head,
+                         incoming.content.staged);
+    co_return Message(std::move(message));
 }
 
 /// Flags::keywords of those that it comes with, by the tables of the mailboxes that the commit has messages for.

@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/engine.h"
@@ -94,6 +96,10 @@ public:
                                            std::optional<ModSequence> expected);
     Task<Result<>> remove_document(AccountId account, Hot& hot, std::string name, std::optional<ModSequence> expected);
     Task<Result<bool>> remember(AccountId account, Hot& hot, std::string name, std::string value, Timestamp expires);
+
+    // filing.cc
+    /// Names are canonical.
+    Task<Result<std::vector<Message>>> file(AccountId account, Hot& hot, const Filing& filing);
 
     // views.cc
     /// A POP session's deletions: one for each mailbox of its maildrop, all of views of one name. Errors: denied (the
@@ -232,6 +238,22 @@ private:
 
     Task<Result<std::optional<DocumentInfo>>> document_info(AccountId account, std::string name);
 
+    /// What messages that arrive in one commit share.
+    struct Arrivals {
+        explicit Arrivals(std::string now) : generation(std::move(now)) {}
+        std::string generation;
+        std::unordered_set<std::string> given = {};  // unique-ids that came with their messages
+        std::map<MailboxId, KeywordTable> tables = {};
+    };
+    Task<Result<Message>> put_in(AccountId account, Draft& draft, Arrivals& arrivals, const NewMessage& incoming,
+                                 Timestamp received, engine::BodyId body);
+    static void put_keywords(Draft& draft, const Arrivals& arrivals);
+    Task<Result<std::vector<Message>>> try_file(AccountId account, Hot& hot, const Filing& filing,
+                                                const std::vector<engine::BodyId>& bodies);
+    /// Erases some facts that have expired, but none of those with these names.
+    Task<Result<>> sweep_facts(AccountId account, Draft& draft, const std::set<std::string>& but);
+    /// False: it is remembered already, and `renew` is not wanted.
+    Task<Result<bool>> put_fact(AccountId account, Draft& draft, const NewFact& fact);
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);
     Task<Result<std::string>> keyword_bits(AccountId account, std::map<MailboxId, KeywordTable>& tables,

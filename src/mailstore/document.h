@@ -8,7 +8,7 @@
 
 namespace poplar::mailstore {
 
-inline constexpr std::size_t kLongestDocumentName = 512;   ///< octets
+inline constexpr std::size_t kLongestDocumentName = 640;   ///< octets
 inline constexpr std::size_t kLargestDocument = 1u << 20;  ///< octets
 inline constexpr std::size_t kLongestFactName = 512;       ///< octets
 inline constexpr std::size_t kLargestFact = 1024;          ///< octets

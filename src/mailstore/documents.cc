@@ -65,34 +65,45 @@ Task<Result<>> Changes::remove_document(AccountId account, Hot& hot, std::string
     co_return co_await repeated(attempt);
 }
 
+Task<Result<>> Changes::sweep_facts(AccountId account, Draft& draft, const std::set<std::string>& but) {
+    auto expired = co_await engine_.scan(account, keys::facts_until(clock_.now()), kSwept);
+    if (!expired) co_return pass_on(expired);
+    for (const auto entry : *expired) {
+        const auto name = keys::fact_of(entry.key);
+        if (but.contains(std::string(name))) continue;
+        draft.batch.erase(std::string(entry.key));
+        draft.batch.erase(keys::fact(name));
+    }
+    co_return Result<>{};
+}
+
+Task<Result<bool>> Changes::put_fact(AccountId account, Draft& draft, const NewFact& fact) {
+    std::optional<Timestamp> replaced;
+    auto before = co_await engine_.get(account, keys::fact(fact.name));
+    if (!before && before.error().code() != Errc::not_found) co_return pass_on(before);
+    if (before) {
+        auto known = decode_fact(*before);
+        if (!known) co_return pass_on(known);
+        if (known->expires > clock_.now() && !fact.renew) co_return false;
+        replaced = known->expires;
+    }
+    auto& batch = draft.batch;
+    if (replaced && *replaced != fact.expires) batch.erase(keys::fact_expiry(*replaced, fact.name));
+    batch.put(keys::fact(fact.name), encode(Fact{fact.value, fact.expires}));
+    batch.put(keys::fact_expiry(fact.expires, fact.name), "");
+    co_return true;
+}
+
 Task<Result<bool>> Changes::remember(AccountId account, Hot& hot, std::string name, std::string value,
                                      Timestamp expires) {
+    const NewFact fact{std::move(name), std::move(value), expires};
     auto attempt = [&]() -> Task<Result<bool>> {
         auto draft = co_await begin(account, hot);
         if (!draft) co_return pass_on(draft);
         if (draft->record().closed) co_return fail(Errc::not_found, "the account is gone");
-        const auto now = clock_.now();
-        auto& batch = draft->batch;
-        std::optional<Timestamp> replaced;
-        auto before = co_await engine_.get(account, keys::fact(name));
-        if (!before && before.error().code() != Errc::not_found) co_return pass_on(before);
-        if (before) {
-            auto fact = decode_fact(*before);
-            if (!fact) co_return pass_on(fact);
-            if (fact->expires > now) co_return false;
-            replaced = fact->expires;
-        }
-        auto expired = co_await engine_.scan(account, keys::facts_until(now), kSwept);
-        if (!expired) co_return pass_on(expired);
-        for (const auto entry : *expired) {
-            const auto other = keys::fact_of(entry.key);
-            if (other == name) continue;
-            batch.erase(std::string(entry.key));
-            batch.erase(keys::fact(other));
-        }
-        if (replaced && *replaced != expires) batch.erase(keys::fact_expiry(*replaced, name));
-        batch.put(keys::fact(name), encode(Fact{value, expires}));
-        batch.put(keys::fact_expiry(expires, name), "");
+        auto fresh = co_await put_fact(account, *draft, fact);
+        if (!fresh || !*fresh) co_return fresh;
+        if (auto swept = co_await sweep_facts(account, *draft, {fact.name}); !swept) co_return pass_on(swept);
         auto done = co_await commit(account, hot, std::move(*draft));
         if (!done) co_return pass_on(done);
         co_return true;

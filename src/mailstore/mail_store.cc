@@ -2,6 +2,8 @@
 // commit.
 #include "mailstore/mail_store.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 
@@ -43,6 +45,12 @@ Mailbox described(MailboxId id, MailboxRecord record) {
             Uid(record.next_order.value),
             record.changed,
             record.totals};
+}
+
+/// Of a document or a fact.
+Result<> check_name(std::string_view name, std::size_t longest) {
+    if (name.empty() || name.size() > longest) return fail(Errc::invalid, fmt::format("a name has 1 to {} octets", longest));
+    return {};
 }
 
 }  // namespace
@@ -431,6 +439,23 @@ Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
     co_return co_await answer.receive();
 }
 
+Task<Result<std::vector<Message>>> MailStore::file(AccountId account, Filing filing) {
+    for (const auto& fact : filing.facts) {
+        if (auto sound = check_name(fact.name, kLongestFactName); !sound) co_return pass_on(sound);
+        if (fact.value.size() > kLargestFact) co_return fail(Errc::too_large, "a fact has 1 KB at most");
+    }
+    for (auto& item : filing.items) {
+        if (item.message.content.key && !impl_->options.codec)
+            co_return fail(Errc::denied, "the content is encoded, and nothing here can do that");
+        auto name = canonical_name(item.mailbox);
+        item.mailbox = name ? std::move(*name) : std::string(kInboxName);
+    }
+    auto change = [impl = impl_.get(), account, filing = std::move(filing)](Hot& hot) {
+        return impl->changes.file(account, hot, filing);
+    };
+    co_return co_await impl_->alone<std::vector<Message>>(account, std::move(change));
+}
+
 Task<Result<std::unique_ptr<Maildrop>>> MailStore::open_maildrop(AccountId account, WantedMaildrop wanted) {
     auto opened = co_await impl_->open_maildrop(account, wanted);
     if (opened || opened.error().code() != Errc::conflict) co_return opened;
@@ -727,15 +752,6 @@ Task<Result<>> MailStore::remove_mailbox(AccountId account, std::string name, st
 }
 
 // Documents and facts
-
-namespace {
-
-Result<> check_name(std::string_view name, std::size_t longest) {
-    if (name.empty() || name.size() > longest) return fail(Errc::invalid, "a name has 1 to 512 octets");
-    return {};
-}
-
-}  // namespace
 
 Task<Result<std::vector<DocumentInfo>>> MailStore::documents(AccountId account) {
     std::vector<DocumentInfo> found;

@@ -35,6 +35,25 @@ struct NewMessage {
     std::optional<Timestamp> received = {};  ///< nothing: now. Another time changes nothing about its place
 };
 
+/// A fact that is to be remembered.
+struct NewFact {
+    std::string name, value;
+    Timestamp expires{};
+    bool renew = false;  ///< it replaces one that is remembered still
+};
+
+/// What one delivery does in an account: in one commit, all or nothing.
+struct Filing {
+    struct Item {
+        NewMessage message;   ///< its own `mailbox` is not read
+        std::string mailbox;  ///< as somebody typed it
+        bool create = false;  ///< the mailbox is made if it is not there; else the message goes to INBOX
+        SpecialUse use = SpecialUse::none;  ///< of a mailbox that is made
+    };
+    std::vector<Item> items;
+    std::vector<NewFact> facts;
+};
+
 struct Options {
     std::chrono::seconds retention = std::chrono::days(30);  ///< how long deleted mail is kept
     std::uint64_t retained_limit = 0;                        ///< octets of an account's deleted mail; 0: no limit
@@ -123,6 +142,9 @@ public:
     /// begins like those that the account makes itself), not_found (the account was closed, or there is no such
     /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
+    /// Appends several, with what has to be remembered of them. Each goes once into a mailbox that is named twice.
+    /// Errors: as append()'s; invalid (a fact's name), too_large (a fact's value), and then nothing is done.
+    Task<Result<std::vector<Message>>> file(AccountId account, Filing filing);
 
     /// Opens views of mailboxes for POP3. Of several mailboxes, those that are gone are passed over. A view beside the
     /// classic one whose row is not there, or can't be read, is made anew and shows all: damage took it. Errors: busy
@@ -218,7 +240,7 @@ public:
 
     // Documents: named octets of an account, 1 MB at most, that are replaced as a whole. `expected` is the version that
     // a caller has seen, 0 for none: if there is another, the answer is exists. Errors: invalid (the name has no octets
-    // or more than 512), not_found, too_large.
+    // or more than 640), not_found, too_large.
 
     Task<Result<std::vector<DocumentInfo>>> documents(AccountId account);
     Task<Result<Document>> document(AccountId account, std::string name);

@@ -571,11 +571,18 @@ Result<> Session::finish_message(std::vector<Reply> answers) {
     else
         connection_.log(log::Level::info, "smtp.message", fields);
     const auto why = transaction.reason().empty() ? "" : ": " + fit_for_reply(transaction.reason());
-    for (const auto& answer : answers)
-        append(said_, answer,
-               answer.positive()              ? std::string_view(transaction.id())
-               : answer == replies::kRejected ? std::string_view(why)
-                                              : std::string_view());
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        const auto& answer = answers[i];
+        // Where there is one reply, a filter refuses only what has one recipient.
+        const auto rejection = answer == replies::kRejected ? transaction.rejection(i) : std::string_view();
+        if (!rejection.empty())
+            append_lines(said_, answer, rejection);
+        else
+            append(said_, answer,
+                   answer.positive()              ? std::string_view(transaction.id())
+                   : answer == replies::kRejected ? std::string_view(why)
+                                                  : std::string_view());
+    }
     return {};
 }
 

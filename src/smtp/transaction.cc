@@ -225,7 +225,7 @@ Task<std::vector<Reply>> Transaction::store() {
             for (std::size_t i = 0; i < answers.size(); ++i)
                 if (const auto& verdict = (*stored)[i]; !verdict.stored()) {
                     answers[i] = reply_for(verdict);
-                    if (verdict.kind == delivery::Verdict::Kind::rejected) reason_ = verdict.text;
+                    if (verdict.kind == delivery::Verdict::Kind::rejected) rejections_[i] = verdict.text;
                     if (++failed <= kLoggedFailures)
                         log::warning("smtp.not_stored", {{"id", id_},
                                                          {"recipient", envelope_->recipients[i].address},

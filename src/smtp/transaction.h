@@ -1,6 +1,7 @@
 #pragma once
 // One mail transaction: from MAIL to the last octet of its message and what became of it (RFC 5321 s3.3).
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,6 +73,11 @@ public:
     /// To be called after the last octet: stores the message. One reply a recipient, in order; kStored only if it is
     /// durable.
     Task<std::vector<Reply>> store();
+    /// Of a recipient, by number, whose filter refused the message: the reason. Else "".
+    std::string_view rejection(std::size_t recipient) const {
+        const auto found = rejections_.find(recipient);
+        return found == rejections_.end() ? std::string_view() : std::string_view(found->second);
+    }
 
 private:
     Task<> take(std::string_view wire);
@@ -96,6 +102,7 @@ private:
     std::string wire_;  // one block in wire form, if decoding or encoding changed its octets
     std::optional<Reply> refusal_;
     std::string reason_;
+    std::map<std::size_t, std::string> rejections_;  // by recipient
 };
 
 /// Reads `octets` octets and forgets them. Errors: the connection's.

@@ -58,7 +58,7 @@ TEST_F(DocumentsTest, AreReplacedOnlyIfTheyAreAsExpected) {
 
 TEST_F(DocumentsTest, HaveLimits) {
     EXPECT_EQ(code_of(run(store_.put_document(kAccount, "", "x"))), Errc::invalid);
-    EXPECT_EQ(code_of(run(store_.put_document(kAccount, std::string(513, 'n'), "x"))), Errc::invalid);
+    EXPECT_EQ(code_of(run(store_.put_document(kAccount, std::string(641, 'n'), "x"))), Errc::invalid);
     EXPECT_EQ(code_of(run(store_.put_document(kAccount, "n", std::string(kLargestDocument + 1, 'x')))),
               Errc::too_large);
     options_.documents = 2;

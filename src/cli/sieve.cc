@@ -1,0 +1,104 @@
+// poplar sieve
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "api/scripts.h"
+#include "cli/program.h"
+#include "cli/sieve_test.h"
+#include "cli/table.h"
+
+namespace poplar::cli {
+
+namespace {
+
+void show_scripts(const api::ListScripts&, const api::ScriptList& list) {
+    Table table({{"NAME"}, {"ACTIVE"}, {"OCTETS", Table::Align::right}, {"MODIFIED"}});
+    for (const auto& one : list.scripts)
+        table.add({one.name, one.active ? "yes" : "-", std::to_string(one.octets), one.modified});
+    fmt::print("{}", table.text());
+}
+
+void show_active(const api::ActiveScript& now) {
+    if (now.active)
+        fmt::print("{} is active\n", *now.active);
+    else
+        fmt::print("no script is active\n");
+}
+
+/// Of a file, or of standard input where none is named.
+std::optional<std::string> read_text(const std::string& file) {
+    std::ostringstream out;
+    if (file.empty()) {
+        out << std::cin.rdbuf();
+        return std::move(out).str();
+    }
+    std::ifstream in(file, std::ios::binary);
+    if (!in) return std::nullopt;
+    out << in.rdbuf();
+    if (in.bad()) return std::nullopt;
+    return std::move(out).str();
+}
+
+/// Sends a script's text; 1 if there is something wrong with it.
+template <class Request>
+int send_text(const Cli& cli, Request request, const std::string& file, const std::string& done) {
+    auto text = read_text(file);
+    if (!text) return complain(fmt::format("{} can't be read", file));
+    request.text = std::move(*text);
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    auto reply = server->call(request);
+    if (!reply) return complain(reply.error());
+    if (cli.json)
+        cli.print_json(api::to_json(*reply));
+    else if (reply->valid)
+        fmt::print("{}\n", done);
+    if (!cli.json)
+        for (const auto& one : reply->errors)
+            complain(fmt::format("{}line {}, column {}: {}", file.empty() ? "" : file + ", ", one.line, one.column,
+                                 one.message));
+    return reply->valid ? 0 : 1;
+}
+
+template <class Request>
+CLI::App* add_text_command(CLI::App* family, Cli& cli, const char* name,
+                           std::function<std::string(const Request&)> done) {
+    auto request = std::make_shared<Request>();
+    auto file = std::make_shared<std::string>();
+    auto* command = family->add_subcommand(name, std::string(Request::operation().request.words));
+    add_options(command, cli, Request::operation(), request.get());
+    command->add_option("FILE", *file, "The file with the script; standard input if none is named");
+    command->callback([&cli, request, file, done] {
+        cli.action = [&cli, request, file, done] { return send_text(cli, *request, *file, done(*request)); };
+    });
+    return command;
+}
+
+}  // namespace
+
+void add_sieve_commands(CLI::App& app, Cli& cli) {
+    auto* family = app.add_subcommand("sieve", "An account's filter scripts");
+    family->require_subcommand(1);
+    add_text_command<api::PutScript>(family, cli, "put",
+                                     [](const api::PutScript& asked) { return fmt::format("put {}", asked.name); });
+    add_command<api::GetScript>(family, cli, "get", [](const api::GetScript&, const api::ScriptText& script) {
+        std::fwrite(script.text.data(), 1, script.text.size(), stdout);
+    });
+    add_command<api::ListScripts>(family, cli, "list", show_scripts);
+    add_command<api::ActivateScript>(
+        family, cli, "activate", [](const api::ActivateScript&, const api::ActiveScript& now) { show_active(now); });
+    add_command<api::DeactivateScripts>(
+        family, cli, "deactivate",
+        [](const api::DeactivateScripts&, const api::ActiveScript& now) { show_active(now); });
+    add_command<api::DeleteScript>(family, cli, "delete", [](const api::DeleteScript&, const api::Removal& removal) {
+        fmt::print("deleted {}\n", removal.removed);
+    });
+    add_text_command<api::CheckScript>(family, cli, "check", [](const api::CheckScript&) { return "sound"; });
+    add_sieve_test_command(*family, cli);
+}
+
+}  // namespace poplar::cli

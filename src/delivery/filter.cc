@@ -1,0 +1,382 @@
+#include "delivery/filter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <map>
+#include <set>
+
+#include "base/ascii.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/version.h"
+#include "mail/downgrade.h"
+#include "mail/header_walk.h"
+#include "mail/trace.h"
+#include "mail/wire_form.h"
+#include "mailstore/keyword_table.h"
+#include "mailstore/mailbox_name.h"
+#include "sieve/message.h"
+
+namespace poplar::delivery {
+
+namespace {
+
+constexpr auto kTellEvery = std::chrono::days(1);
+constexpr int kRounds = 20;  // of runs that asked something new; each asks for one thing more at least
+constexpr std::string_view kDefaultBook = "urn:ietf:params:sieve:addrbook:default";
+constexpr std::string_view kRefused = "Message refused";
+constexpr std::size_t kLongestReason = 2000;  // octets of a reason that a sender is told
+
+/// The store as a run may ask it. A run can't wait, and so a question whose answer is not at hand is noted, and the run
+/// begins again once it is: runs are cheap, and nothing is done before the last one.
+class StoreWorld final : public sieve::World {
+public:
+    std::optional<std::vector<mailstore::Mailbox>> mailboxes;
+    std::map<std::string, bool, std::less<>> facts;
+    std::map<std::string, Included, std::less<>> scripts;
+    bool wants_mailboxes = false;
+    std::set<std::string> wanted_facts, wanted_scripts;
+
+    bool asked() const { return wants_mailboxes || !wanted_facts.empty() || !wanted_scripts.empty(); }
+
+    bool has_mailbox(std::string_view name) override {
+        const auto canonical = mailstore::canonical_name(name);
+        return canonical && find([&](const auto& one) { return one.name == *canonical; }) != nullptr;
+    }
+    std::vector<std::string> mailboxes_for(std::string_view use) override {
+        std::vector<std::string> out;
+        const auto wanted = use.starts_with('\\') ? mailstore::parse_special_use(ascii::to_lower(use.substr(1))) : std::nullopt;
+        if (!wanted || *wanted == mailstore::SpecialUse::none) return out;
+        find([&](const auto& one) {
+            if (one.use == *wanted) out.push_back(one.name);
+            return false;
+        });
+        return out;
+    }
+    std::optional<std::string> mailbox_by_id(std::string_view id) override {
+        const auto* found = find([&](const auto& one) { return std::to_string(one.id.value) == id; });
+        return found ? std::optional(found->name) : std::nullopt;
+    }
+    // Mailboxes have no annotations yet, and there are no lists but an empty book of addresses (RFC 6134 s2.6).
+    std::optional<std::string> metadata(std::string_view, std::string_view) override { return std::nullopt; }
+    std::optional<std::string> server_metadata(std::string_view) override { return std::nullopt; }
+    std::optional<std::vector<std::string>> list(std::string_view name) override {
+        if (name == kDefaultBook) return std::vector<std::string>();
+        return std::nullopt;
+    }
+    Included script(sieve::ScriptPlace place, std::string_view name) override {
+        if (place == sieve::ScriptPlace::global) return {};
+        if (const auto found = scripts.find(name); found != scripts.end()) return found->second;
+        wanted_scripts.emplace(name);
+        return {};
+    }
+    bool remembers(std::string_view key) override {
+        if (const auto found = facts.find(key); found != facts.end()) return found->second;
+        wanted_facts.emplace(key);
+        return false;
+    }
+
+private:
+    template <class Wanted>
+    const mailstore::Mailbox* find(Wanted wanted) {
+        if (!mailboxes) {
+            wants_mailboxes = true;
+            return nullptr;
+        }
+        const auto found = std::ranges::find_if(*mailboxes, wanted);
+        return found == mailboxes->end() ? nullptr : &*found;
+    }
+};
+
+std::chrono::minutes local_zone(Timestamp now) {
+    const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
+    std::tm local{};
+    return localtime_r(&seconds, &local) ? std::chrono::minutes(local.tm_gmtoff / 60) : std::chrono::minutes(0);
+}
+
+void set_flags(mailstore::NewMessage& message, const std::vector<std::string>& flags) {
+    using mailstore::Flag;
+    constexpr std::array<std::pair<std::string_view, Flag>, 5> kSystem = {{{"\\Seen", Flag::seen},
+                                                                          {"\\Answered", Flag::answered},
+                                                                          {"\\Flagged", Flag::flagged},
+                                                                          {"\\Deleted", Flag::deleted},
+                                                                          {"\\Draft", Flag::draft}}};
+    for (const auto& flag : flags) {
+        const auto* known = std::ranges::find_if(kSystem, [&](const auto& one) { return ascii::same(one.first, flag); });
+        if (known != kSystem.end())
+            message.flags |= static_cast<std::uint8_t>(known->second);
+        else if (mailstore::is_keyword(flag) && flag.size() <= mailstore::kLongestKeyword)
+            message.keywords.push_back(flag);
+    }
+}
+
+/// What a reply may say: RFC 5429 s2.1.1 wants ASCII.
+std::string reply_text(std::string_view reason) {
+    std::string out;
+    for (const char c : reason.substr(0, kLongestReason)) {
+        if (static_cast<unsigned char>(c) >= 0x80) return std::string(kRefused);
+        if (c == '\n' || (c >= 0x20 && c != 0x7f)) out += c;
+    }
+    while (!out.empty() && (out.back() == '\n' || out.back() == ' ')) out.pop_back();
+    return out.empty() ? std::string(kRefused) : out;
+}
+
+}  // namespace
+
+/// The header and, unless it is wanted alone, the body as far as FilterOptions::body_octets go.
+Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, bool header_alone) const {
+    auto reader = store_.read(content);
+    if (!reader) co_return pass_on(reader);
+    Octets out;
+    mail::WireDecoder decoder;
+    mail::HeaderWalk walk;
+    for (;;) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) co_return pass_on(chunk);
+        if (chunk->empty()) break;
+        const auto before = out.text.size();
+        decoder.decode(*chunk, out.text);
+        walk.feed(std::string_view(out.text).substr(before));
+        if (walk.in_body() && (header_alone || out.text.size() >= options_.body_octets)) {
+            out.whole = out.text.size() >= content.octets;
+            break;
+        }
+    }
+    co_return out;
+}
+
+Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_ptr<const sieve::Script> script,
+                                         std::string_view text) {
+    sieve::Job job;
+    job.script = std::move(script);
+    job.message = text;
+    job.message_octets = message.content.octets;
+    job.envelope.from = message.from;
+    job.envelope.to = message.to;
+    auto& around = job.environment;
+    around.host = message.host;
+    const auto at = message.address.rfind('@');
+    around.domain = at == std::string::npos ? message.host : message.address.substr(at + 1);
+    around.remote_host = message.helo;
+    around.remote_ip = message.peer;
+    around.version = version();
+    around.now = clock_.now();
+    around.zone = local_zone(around.now);
+    around.addresses = {message.address};
+    around.detail_separator = message.separator;
+
+    StoreWorld world;
+    for (int round = 0;; ++round) {
+        auto outcome = sieve::run(job, world, options_.sieve);
+        if (!world.asked() || round == kRounds) co_return outcome;
+        if (world.wants_mailboxes) {
+            auto found = co_await store_.mailboxes(message.account);
+            if (!found) co_return pass_on(found);
+            world.mailboxes = std::move(*found);
+            world.wants_mailboxes = false;
+        }
+        for (const auto& key : std::exchange(world.wanted_facts, {})) {
+            auto fact = co_await store_.fact(message.account, key);
+            if (!fact) co_return pass_on(fact);
+            world.facts[key] = fact->has_value();
+        }
+        for (const auto& name : std::exchange(world.wanted_scripts, {})) {
+            auto found = co_await scripts_.compiled(message.account, name);
+            if (!found) co_return pass_on(found);
+            world.scripts[name] = {std::move(found->script), std::move(found->trouble)};
+        }
+    }
+}
+
+/// A message that a script has changed, as content of its own. A body that is the same is copied chunk by chunk.
+/// `header_octets`: of the content, in front of its body.
+Task<Result<Filter::Changed>> Filter::stage(const Filtered& message, const sieve::MessageState& state,
+                                            std::uint64_t header_octets) {
+    auto writer = store_.stage(message.content.octets);
+    mail::WireEncoder encoder(mail::BareNewlines::normalize);
+    mail::Downgrader downgrader;
+    std::string wire;
+    auto write = [&](std::string_view text) -> Task<Result<>> {
+        wire.clear();
+        if (text.empty())
+            encoder.finish(wire);
+        else
+            encoder.encode(text, wire);
+        downgrader.feed(wire);
+        co_return co_await writer->write(wire);
+    };
+    constexpr std::size_t kChunk = 64 * 1024;
+    for (const auto* part : {state.header.get(), state.body.get()})
+        for (auto left = part ? std::string_view(*part) : std::string_view(); !left.empty();
+             left.remove_prefix(std::min(kChunk, left.size())))
+            if (auto written = co_await write(left.substr(0, kChunk)); !written) co_return pass_on(written);
+    if (!state.body) {
+        auto reader = store_.read(message.content);
+        if (!reader) co_return pass_on(reader);
+        mail::WireDecoder decoder;
+        std::string plain;
+        for (auto skip = header_octets;;) {
+            auto chunk = co_await (*reader)->next();
+            if (!chunk) co_return pass_on(chunk);
+            if (chunk->empty()) break;
+            plain.clear();
+            decoder.decode(*chunk, plain);
+            const auto passed = std::min<std::uint64_t>(skip, plain.size());
+            skip -= passed;
+            const auto left = std::string_view(plain).substr(static_cast<std::size_t>(passed));
+            if (left.empty()) continue;
+            if (auto written = co_await write(left); !written) co_return pass_on(written);
+        }
+    }
+    if (auto written = co_await write({}); !written) co_return pass_on(written);
+    auto content = co_await writer->finish(encoder.sizes().octets, 1);
+    if (!content) co_return pass_on(content);
+    downgrader.finish();
+    Changed out{std::move(*content), 0};
+    if (downgrader.needed()) out.ascii_octets = out.content.octets + static_cast<std::uint64_t>(downgrader.growth());
+    co_return out;
+}
+
+Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Active active) {
+    sieve::Outcome outcome;
+    std::size_t header_octets = 0;
+    if (active.script) {
+        auto octets = co_await read(message.content, !active.script->looks_into_body);
+        if (!octets) co_return pass_on(octets);
+        sieve::read_fields(octets->text, &header_octets);
+        const auto text = message.head + octets->text;
+        octets->text.clear();
+        auto done = co_await run(message, active.script, text);
+        if (!done) co_return pass_on(done);
+        outcome = std::move(*done);
+        const auto rewrites = [](const sieve::Action& one) { return one.state.body != nullptr; };
+        if (!octets->whole && (outcome.implicit_state.body || std::ranges::any_of(outcome.actions, rewrites))) {
+            outcome = sieve::Outcome();
+            outcome.error = sieve::Problem{{}, "the message is too large to be changed (sieve.max_body)"};
+        }
+    } else {
+        outcome.error = sieve::Problem{{}, active.trouble};
+    }
+    if (outcome.error) {
+        outcome.implicit.mailbox = mailstore::kInboxName;
+        log::warning("delivery.filter_failed",
+                     {{"account", message.address},
+                      {"detail", fmt::format("line {}, column {}: {}", outcome.error->at.line, outcome.error->at.column,
+                                             outcome.error->message)}});
+    }
+    const auto problem = outcome.error;
+    auto told = problem ? message : Filtered();
+    auto done = co_await carry_out(std::move(message), std::move(outcome), header_octets);
+    if (done && problem) co_await tell(std::move(told), *problem);
+    co_return done;
+}
+
+Task<> Filter::tell(Filtered message, sieve::Problem problem) {
+    const auto now = clock_.now();
+    auto first = co_await store_.remember(message.account, "sieve/told", "", now + kTellEvery);
+    if (!first || !*first) co_return;
+    sieve::MessageState notice;
+    notice.header = std::make_shared<const std::string>(fmt::format(
+        "From: Mail filter <postmaster@{0}>\r\nTo: <{1}>\r\nDate: {2}\r\nMessage-ID: <{3}@{0}>\r\n"
+        "Subject: Your mail filter failed\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+        message.host, message.address, mail::format_date(now), random_text(20)));
+    notice.body = std::make_shared<const std::string>(fmt::format(
+        "Your mail filter failed on a message from {}.\r\nThe message is in your INBOX as it came.\r\n\r\n"
+        "Line {}, column {}: {}\r\n\r\nThis is told once a day at most, whatever else the filter fails on.\r\n",
+        message.from.empty() ? "nobody" : message.from, problem.at.line, problem.at.column, problem.message));
+    auto staged = co_await stage(message, notice, 0);
+    Result<> stored;
+    if (!staged) stored = pass_on(staged);
+    if (staged) {
+        mailstore::NewMessage own{"", std::move(staged->content), {}};
+        own.ascii_octets = staged->ascii_octets;
+        auto appended = co_await store_.append(message.account, std::move(own));
+        if (!appended) stored = pass_on(appended);
+    }
+    if (!stored)
+        log::warning("delivery.filter_failure_untold",
+                     {{"account", message.address}, {"detail", stored.error().detail()}});
+}
+
+Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets) {
+    using Kind = sieve::Action::Kind;
+    mailstore::Filing filing;
+    bool kept = outcome.implicit_keep;
+    std::map<const std::string*, Changed> staged;  // by the header of the moment
+    auto add = [&](const sieve::Filing& wanted, const sieve::MessageState& state) -> Task<Result<>> {
+        mailstore::Filing::Item item;
+        item.message = {message.head, message.content, {}};
+        item.message.ascii_octets = message.ascii_octets;
+        if (state.changed()) {
+            auto found = staged.find(state.header.get());
+            if (found == staged.end()) {
+                auto changed = co_await stage(message, state, header_octets);
+                if (!changed) co_return pass_on(changed);
+                found = staged.emplace(state.header.get(), std::move(*changed)).first;
+            }
+            item.message.head.clear();
+            item.message.content = found->second.content;
+            item.message.ascii_octets = found->second.ascii_octets;
+        }
+        set_flags(item.message, wanted.flags);
+        item.mailbox = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty()
+                           ? message.default_mailbox
+                           : wanted.mailbox;
+        item.create = wanted.create || options_.create_mailboxes;
+        if (wanted.special_use.size() > 1)
+            item.use = mailstore::parse_special_use(ascii::to_lower(std::string_view(wanted.special_use).substr(1)))
+                           .value_or(mailstore::SpecialUse::none);
+        filing.items.push_back(std::move(item));
+        co_return Result<>();
+    };
+
+    for (const auto& action : outcome.actions) {
+        switch (action.kind) {
+            case Kind::keep:
+            case Kind::fileinto: {
+                if (auto added = co_await add(action.filing, action.state); !added) co_return pass_on(added);
+                break;
+            }
+            case Kind::reject:
+            case Kind::ereject:
+                if (message.may_reject) {
+                    log::info("delivery.rejected_by_filter", {{"account", message.address}, {"from", message.from}});
+                    co_return FilterOutcome{reply_text(action.text)};
+                }
+                // The sender can't be told without telling all recipients the same, and mail can't be sent yet.
+                log::warning("delivery.not_rejected", {{"account", message.address}, {"from", message.from}});
+                kept = true;
+                break;
+            case Kind::discard: break;
+            case Kind::redirect:
+            case Kind::vacation:
+            case Kind::notify: break;  // Scripts::put refuses them
+        }
+    }
+    if (kept) {
+        outcome.implicit.mailbox = mailstore::kInboxName;
+        auto added = co_await add(outcome.implicit, outcome.implicit_state);
+        if (!added) co_return pass_on(added);
+    }
+    const auto now = clock_.now();
+    for (const auto& memory : outcome.memories) filing.facts.push_back({memory.key, "", now + memory.lasts, memory.renew});
+    if (filing.items.empty())
+        log::info("delivery.discarded_by_filter", {{"account", message.address}, {"from", message.from}});
+
+    auto stored = co_await store_.file(message.account, filing);
+    if (!stored && stored.error().code() == Errc::too_large) {  // flags and mailboxes may be too many; the mail is not
+        for (auto& item : filing.items) {
+            item.message.keywords.clear();
+            item.create = false;
+        }
+        stored = co_await store_.file(message.account, std::move(filing));
+    }
+    if (!stored) co_return pass_on(stored);
+    co_return FilterOutcome();
+}
+
+}  // namespace poplar::delivery

@@ -1,0 +1,78 @@
+#pragma once
+// Filter scripts of accounts: kept as documents, one of them active, and compiled once for all deliveries.
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/error.h"
+#include "mailstore/mail_store.h"
+#include "sieve/script.h"
+
+namespace poplar::delivery {
+
+struct FilterOptions {
+    sieve::Options sieve;
+    bool create_mailboxes = false;  ///< `fileinto` makes the mailbox that is not there, without :create
+    std::size_t body_octets = 4u << 20;  ///< of a message that tests of its body and its parts see
+    std::size_t scripts = 50;             ///< of an account
+    std::size_t script_cache = 16u << 20;  ///< octets of compiled scripts that are kept
+};
+
+struct ScriptInfo {
+    std::string name;
+    std::uint64_t octets = 0;
+    Timestamp modified{};
+    bool active = false;
+};
+
+/// All functions may be called from any thread. Beside those named, any call may fail as MailStore's do. Documents of
+/// scripts are changed by no one else, because what is compiled is kept until a script of the account changes here.
+class Scripts {
+public:
+    Scripts(mailstore::MailStore& store, const FilterOptions& options) : store_(store), options_(options) {}
+
+    Task<Result<std::vector<ScriptInfo>>> list(mailstore::AccountId account);
+    /// Errors: not_found.
+    Task<Result<std::string>> get(mailstore::AccountId account, std::string name);
+    /// Compiles it as `put` does: with what this server can do.
+    sieve::Compiled check(std::string_view text) const;
+    /// Stores a script that compiles. Errors: invalid (the name, or the script: the text has line and column),
+    /// too_large (the account has as many as it may).
+    Task<Result<>> put(mailstore::AccountId account, std::string name, std::string text);
+    /// "" for none: mail goes to INBOX unfiltered. Errors: not_found.
+    Task<Result<>> activate(mailstore::AccountId account, std::string name);
+    /// Errors: not_found; denied (it is the active one).
+    Task<Result<>> remove(mailstore::AccountId account, std::string name);
+
+    /// What runs at a delivery.
+    struct Active {
+        std::shared_ptr<const sieve::Script> script;  ///< null: none
+        std::string trouble;                          ///< it does not compile any more: why
+    };
+    Task<Result<Active>> active(mailstore::AccountId account);
+    /// One that another includes. Null: there is none.
+    Task<Result<Active>> compiled(mailstore::AccountId account, std::string name);
+
+private:
+    struct Kept {
+        std::string active;  ///< its name, or ""
+        std::unordered_map<std::string, Active> scripts;
+        std::size_t memory = 0;
+    };
+    std::shared_ptr<Kept> kept(mailstore::AccountId account);
+    void keep(mailstore::AccountId account, std::shared_ptr<Kept> kept, std::uint64_t generation);
+    void forget(mailstore::AccountId account);
+    Task<Result<std::string>> active_name(mailstore::AccountId account);
+
+    mailstore::MailStore& store_;
+    const FilterOptions& options_;
+    std::mutex mutex_;
+    std::unordered_map<mailstore::AccountId, std::shared_ptr<Kept>> kept_;
+    std::size_t memory_ = 0;
+    std::uint64_t generation_ = 0;  ///< grows with each change, so that what was read before one is not kept
+};
+
+}  // namespace poplar::delivery

@@ -1,0 +1,20 @@
+#pragma once
+// Lists of addresses as header fields have them: RFC 5322 s3.4, with the obsolete forms of s4.4 and UTF-8 (RFC 6532).
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace poplar::mail {
+
+struct ListedAddress {
+    std::string name;           ///< the display name, unquoted and not decoded; "" if there is none
+    std::string local, domain;  ///< unquoted; a domain may be a literal with its brackets
+    bool valid = true;          ///< false: it could not be read, and `local` is the text as it stands
+    bool operator==(const ListedAddress&) const = default;
+};
+
+/// All addresses of a field's value, those in groups included; a group's name is none, so `undisclosed-recipients:;`
+/// has no address. Any octets are allowed. At most `limit`.
+std::vector<ListedAddress> parse_address_list(std::string_view value, std::size_t limit = 10'000);
+
+}  // namespace poplar::mail
