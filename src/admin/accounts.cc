@@ -157,7 +157,7 @@ Task<Result<api::Account>> show_account(Context& context, Caller, api::ShowAccou
     auto factors = co_await context.directory.factors(account->id);
     const bool damaged = !factors && factors.error().code() == Errc::corrupt;
     if (!factors && !damaged) co_return pass_on(factors);
-    if (damaged) factors.emplace();
+    if (damaged) factors = directory::Factors();
     const auto& totp = factors->totp;
     using directory::SecondFactor;
     reply.needs_second_factor =

@@ -59,9 +59,9 @@ struct Discovery::Impl {
         if (!where) co_return fail(Errc::io, where.error().detail());
         auto set = co_await get(std::move(*where));
         if (!set) co_return pass_on(set);
-        auto keys = JwtKeys::parse_jwks(options, *set);
-        if (!keys) co_return fail(Errc::io, keys.error().detail());
-        co_return keys;
+        auto fetched = JwtKeys::parse_jwks(options, *set);
+        if (!fetched) co_return fail(Errc::io, fetched.error().detail());
+        co_return fetched;
     }
 
     std::shared_ptr<const JwtKeys> current() {
