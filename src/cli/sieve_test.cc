@@ -117,7 +117,9 @@ std::string read_fixture(const std::string& path, FileWorld& world) {
     if (!text) return fmt::format("{} can't be read", path);
     const auto json = api::Json::parse(*text, nullptr, false);
     if (!json.is_object()) return fmt::format("{} is no JSON object", path);
-    const auto text_of = [](const api::Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
+    const auto text_of = [](const api::Json& value) {
+        return value.is_string() ? value.get<std::string>() : value.dump();
+    };
     const auto mailboxes = json.value("mailboxes", api::Json::array());
     for (const auto& one : mailboxes) {
         if (one.is_string()) {
@@ -382,33 +384,44 @@ int test_script(const Cli& cli, const TestOptions& asked) {
 
 void add_sieve_test_command(CLI::App& family, Cli& cli) {
     auto asked = std::make_shared<TestOptions>();
-    auto* command = family.add_subcommand("test", "Run a script over a message, without a server, and tell what would be done");
+    auto* command =
+        family.add_subcommand("test", "Run a script over a message, without a server, and tell what would be done");
     command->add_option("SCRIPT", asked->script, "The file with the script")->required();
     command->add_option("--message", asked->message, "The file with the message")->type_name("FILE");
     // By functions, because an optional takes an empty text for none, and '' is the null sender.
     const auto add_address = [&](const char* name, std::optional<std::string>& address, const char* words) {
-        command->add_option_function<std::string>(name, [asked, &address](const std::string& text) { address = text; }, words)
+        command
+            ->add_option_function<std::string>(
+                name, [asked, &address](const std::string& text) { address = text; }, words)
             ->type_name("ADDRESS");
     };
-    add_address("--from", asked->from, "The envelope's sender; '' is the null sender. Else as Return-Path or From has it");
+    add_address("--from", asked->from,
+                "The envelope's sender; '' is the null sender. Else as Return-Path or From has it");
     add_address("--to", asked->to, "The envelope's recipient, whose script it is. Else as Delivered-To or To has it");
     add_address("--orig-to", asked->original_to, "The recipient before aliases were resolved");
     add_address("--auth", asked->auth, "The address that the sender had logged in by");
     command->add_option("--mailboxes", asked->mailboxes, "Mailboxes that there are, beside INBOX")
         ->delimiter(',')
         ->type_name("NAMES");
-    command->add_option("--now", asked->now, "The time that all clocks show, as 2026-12-20T10:00:00Z")->type_name("RFC3339");
+    command->add_option("--now", asked->now, "The time that all clocks show, as 2026-12-20T10:00:00Z")
+        ->type_name("RFC3339");
     command
-        ->add_option_function<unsigned>("--spam-score", [asked](unsigned percent) { asked->spam_percent = percent; },
-                                        "How surely the message is spam, in percent")
+        ->add_option_function<unsigned>(
+            "--spam-score", [asked](unsigned percent) { asked->spam_percent = percent; },
+            "How surely the message is spam, in percent")
         ->type_name("N");
-    command->add_option("--include-dir", asked->include_dir, "The folder of scripts that `include` finds: NAME or NAME.sieve, in it or in its folders personal and global")
+    command
+        ->add_option("--include-dir", asked->include_dir,
+                     "The folder of scripts that `include` finds: NAME or NAME.sieve, in it or in its folders personal "
+                     "and global")
         ->type_name("DIR");
-    command->add_option("--seen", asked->seen, "The file that remembers answered senders and duplicates from run to run")
+    command
+        ->add_option("--seen", asked->seen, "The file that remembers answered senders and duplicates from run to run")
         ->type_name("FILE");
-    command->add_option("--fixture", asked->fixture,
-                        "JSON: {\"mailboxes\":[{\"name\",\"id\",\"special_use\"}],\"metadata\":{MAILBOX:{NAME:VALUE}},"
-                        "\"server_metadata\":{NAME:VALUE},\"lists\":{NAME:[MEMBER]}}")
+    command
+        ->add_option("--fixture", asked->fixture,
+                     "JSON: {\"mailboxes\":[{\"name\",\"id\",\"special_use\"}],\"metadata\":{MAILBOX:{NAME:VALUE}},"
+                     "\"server_metadata\":{NAME:VALUE},\"lists\":{NAME:[MEMBER]}}")
         ->type_name("FILE");
     command->add_flag("--explain", asked->explain, "Tell of each test whether it was true");
     command->callback([&cli, asked] { cli.action = [&cli, asked] { return test_script(cli, *asked); }; });

@@ -48,7 +48,8 @@ public:
     }
     std::vector<std::string> mailboxes_for(std::string_view use) override {
         std::vector<std::string> out;
-        const auto wanted = use.starts_with('\\') ? mailstore::parse_special_use(ascii::to_lower(use.substr(1))) : std::nullopt;
+        const auto wanted =
+            use.starts_with('\\') ? mailstore::parse_special_use(ascii::to_lower(use.substr(1))) : std::nullopt;
         if (!wanted || *wanted == mailstore::SpecialUse::none) return out;
         find([&](const auto& one) {
             if (one.use == *wanted) out.push_back(one.name);
@@ -100,12 +101,13 @@ std::chrono::minutes local_zone(Timestamp now) {
 void set_flags(mailstore::NewMessage& message, const std::vector<std::string>& flags) {
     using mailstore::Flag;
     constexpr std::array<std::pair<std::string_view, Flag>, 5> kSystem = {{{"\\Seen", Flag::seen},
-                                                                          {"\\Answered", Flag::answered},
-                                                                          {"\\Flagged", Flag::flagged},
-                                                                          {"\\Deleted", Flag::deleted},
-                                                                          {"\\Draft", Flag::draft}}};
+                                                                           {"\\Answered", Flag::answered},
+                                                                           {"\\Flagged", Flag::flagged},
+                                                                           {"\\Deleted", Flag::deleted},
+                                                                           {"\\Draft", Flag::draft}}};
     for (const auto& flag : flags) {
-        const auto* known = std::ranges::find_if(kSystem, [&](const auto& one) { return ascii::same(one.first, flag); });
+        const auto* known =
+            std::ranges::find_if(kSystem, [&](const auto& one) { return ascii::same(one.first, flag); });
         if (known != kSystem.end())
             message.flags |= static_cast<std::uint8_t>(known->second);
         else if (mailstore::is_keyword(flag) && flag.size() <= mailstore::kLongestKeyword)
@@ -279,11 +281,11 @@ Task<> Filter::tell(Filtered message, sieve::Problem problem) {
     auto first = co_await store_.remember(message.account, "sieve/told", "", now + kTellEvery);
     if (!first || !*first) co_return;
     sieve::MessageState notice;
-    notice.header = std::make_shared<const std::string>(fmt::format(
-        "From: Mail filter <postmaster@{0}>\r\nTo: <{1}>\r\nDate: {2}\r\nMessage-ID: <{3}@{0}>\r\n"
-        "Subject: Your mail filter failed\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
-        message.host, message.address, mail::format_date(now), random_text(20)));
+    notice.header = std::make_shared<const std::string>(
+        fmt::format("From: Mail filter <postmaster@{0}>\r\nTo: <{1}>\r\nDate: {2}\r\nMessage-ID: <{3}@{0}>\r\n"
+                    "Subject: Your mail filter failed\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+                    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+                    message.host, message.address, mail::format_date(now), random_text(20)));
     notice.body = std::make_shared<const std::string>(fmt::format(
         "Your mail filter failed on a message from {}.\r\nThe message is in your INBOX as it came.\r\n\r\n"
         "Line {}, column {}: {}\r\n\r\nThis is told once a day at most, whatever else the filter fails on.\r\n",
@@ -363,7 +365,8 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
         if (!added) co_return pass_on(added);
     }
     const auto now = clock_.now();
-    for (const auto& memory : outcome.memories) filing.facts.push_back({memory.key, "", now + memory.lasts, memory.renew});
+    for (const auto& memory : outcome.memories)
+        filing.facts.push_back({memory.key, "", now + memory.lasts, memory.renew});
     if (filing.items.empty())
         log::info("delivery.discarded_by_filter", {{"account", message.address}, {"from", message.from}});
 

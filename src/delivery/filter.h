@@ -13,8 +13,8 @@ namespace poplar::delivery {
 /// What has to be known of a message and its envelope.
 struct Filtered {
     mailstore::AccountId account;
-    std::string head;             ///< the trace fields of this recipient, in wire form
-    mailstore::Content content;   ///< of all recipients
+    std::string head;                ///< the trace fields of this recipient, in wire form
+    mailstore::Content content;      ///< of all recipients
     std::uint64_t ascii_octets = 0;  ///< NewMessage::ascii_octets of head and content
     std::string from, to;
     std::string address;     ///< the account's own
@@ -22,7 +22,7 @@ struct Filtered {
     std::string host;
     std::string default_mailbox;  ///< for what the script keeps; "" for INBOX
     char separator = '+';
-    bool may_reject = false;      ///< the sender can be told so, and it concerns nobody else
+    bool may_reject = false;  ///< the sender can be told so, and it concerns nobody else
 };
 
 struct FilterOutcome {
@@ -56,8 +56,7 @@ private:
         mailstore::Content content;
         std::uint64_t ascii_octets = 0;  ///< NewMessage::ascii_octets
     };
-    Task<Result<Changed>> stage(const Filtered& message, const sieve::MessageState& state,
-                                std::uint64_t header_octets);
+    Task<Result<Changed>> stage(const Filtered& message, const sieve::MessageState& state, std::uint64_t header_octets);
 
     mailstore::MailStore& store_;
     const Clock& clock_;

@@ -91,7 +91,8 @@ Task<Result<std::string>> Scripts::get(mailstore::AccountId account, std::string
 }
 
 Task<Result<>> Scripts::put(mailstore::AccountId account, std::string name, std::string text) {
-    if (!sieve::is_script_name(name)) co_return fail(Errc::invalid, fmt::format("no script can be called \"{}\"", name));
+    if (!sieve::is_script_name(name))
+        co_return fail(Errc::invalid, fmt::format("no script can be called \"{}\"", name));
     if (const auto compiled = check(text); !compiled.script) co_return fail(Errc::invalid, first_problem(compiled));
     auto there = co_await list(account);
     if (!there) co_return pass_on(there);

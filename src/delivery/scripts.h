@@ -15,9 +15,9 @@ namespace poplar::delivery {
 
 struct FilterOptions {
     sieve::Options sieve;
-    bool create_mailboxes = false;  ///< `fileinto` makes the mailbox that is not there, without :create
-    std::size_t body_octets = 4u << 20;  ///< of a message that tests of its body and its parts see
-    std::size_t scripts = 50;             ///< of an account
+    bool create_mailboxes = false;         ///< `fileinto` makes the mailbox that is not there, without :create
+    std::size_t body_octets = 4u << 20;    ///< of a message that tests of its body and its parts see
+    std::size_t scripts = 50;              ///< of an account
     std::size_t script_cache = 16u << 20;  ///< octets of compiled scripts that are kept
 };
 

@@ -18,10 +18,12 @@ void add_settings(config::Keys& keys, Limits& limits) {
     keys.number("sieve.max_nesting", script.nesting, 30, 100, "Blocks and tests within each other in a script.");
     keys.number("sieve.max_strings", script.strings, 100, kMillion, "Strings in a script.");
     keys.number("sieve.max_commands", script.commands, 100, kMillion, "Commands and tests in a script.");
-    keys.number("sieve.max_regexes", script.regexes, 0, 1000, "Regular expressions in a script, 200 KB of memory each.");
-    keys.number("sieve.max_instructions", script.instructions, 10'000, 1'000'000'000,
-                "What a script may do for one message, in steps of about 20 nanoseconds. One that needs more fails, and "
-                "the message is kept in INBOX.");
+    keys.number("sieve.max_regexes", script.regexes, 0, 1000,
+                "Regular expressions in a script, 200 KB of memory each.");
+    keys.number(
+        "sieve.max_instructions", script.instructions, 10'000, 1'000'000'000,
+        "What a script may do for one message, in steps of about 20 nanoseconds. One that needs more fails, and "
+        "the message is kept in INBOX.");
     keys.size("sieve.max_memory", script.memory, 1u << 20, 1u << 30,
               "Octets that a script may take for one message, beside it.");
     keys.number("sieve.max_variables", script.variables, 128, 100'000, "Variables of a script (RFC 5229 s6).");
@@ -33,9 +35,10 @@ void add_settings(config::Keys& keys, Limits& limits) {
     keys.number("sieve.max_notifications", script.notifications, 0, 1000, "Notifications that a message leads to.");
     keys.number("sieve.max_actions", script.actions, 1, 10'000, "Actions that a script takes for one message.");
     keys.number("sieve.max_flags", script.flags, 10, 10'000, "Flags of a message; more are left out.");
-    keys.size("sieve.max_body", filter.body_octets, 64 * 1024, 1u << 30,
-              "Octets of a message that tests of its body and its parts look at. `replace` and `enclose` fail on a larger "
-              "one.");
+    keys.size(
+        "sieve.max_body", filter.body_octets, 64 * 1024, 1u << 30,
+        "Octets of a message that tests of its body and its parts look at. `replace` and `enclose` fail on a larger "
+        "one.");
     keys.boolean("sieve.create_mailboxes", filter.create_mailboxes,
                  "`fileinto` makes a mailbox that is not there, as with `:create`; else the message goes to INBOX.");
     keys.size("sieve.script_cache", filter.script_cache, 0, 1u << 30, "Octets of compiled scripts that are kept.");

@@ -84,9 +84,8 @@ Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals&
     }
     message.mailbox = incoming.mailbox;
     message.order = mailbox_record->next_order;
-    message.unique_id = incoming.unique_id.empty()
-                            ? make_unique_id(arrivals.generation, message.mailbox, message.order)
-                            : incoming.unique_id;
+    message.unique_id = incoming.unique_id.empty() ? make_unique_id(arrivals.generation, message.mailbox, message.order)
+                                                   : incoming.unique_id;
     message.body = body;
     message.octets = incoming.head.size() + incoming.content.octets;
     message.wire_octets = incoming.head.size() + incoming.content.wire_octets();
@@ -97,8 +96,7 @@ Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals&
 
     ++mailbox_record->next_order.value;
     add(draft, *mailbox_record, message);
-    if (!is_found_by_place(message))
-        draft.batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
+    if (!is_found_by_place(message)) draft.batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
     // A delivery to INBOX has no row in the change log: the message's own tells when it came (change_log.cc).
     if (message.mailbox != kInbox) draft.row.add(Change::Kind::added, message.mailbox, message.uid());
     draft.batch.add_body(body, message.key ? options_.codec->encode_head(incoming.head, *message.key) : incoming.head,

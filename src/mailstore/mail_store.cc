@@ -49,7 +49,8 @@ Mailbox described(MailboxId id, MailboxRecord record) {
 
 /// Of a document or a fact.
 Result<> check_name(std::string_view name, std::size_t longest) {
-    if (name.empty() || name.size() > longest) return fail(Errc::invalid, fmt::format("a name has 1 to {} octets", longest));
+    if (name.empty() || name.size() > longest)
+        return fail(Errc::invalid, fmt::format("a name has 1 to {} octets", longest));
     return {};
 }
 

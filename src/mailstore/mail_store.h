@@ -45,9 +45,9 @@ struct NewFact {
 /// What one delivery does in an account: in one commit, all or nothing.
 struct Filing {
     struct Item {
-        NewMessage message;   ///< its own `mailbox` is not read
-        std::string mailbox;  ///< as somebody typed it
-        bool create = false;  ///< the mailbox is made if it is not there; else the message goes to INBOX
+        NewMessage message;                 ///< its own `mailbox` is not read
+        std::string mailbox;                ///< as somebody typed it
+        bool create = false;                ///< the mailbox is made if it is not there; else the message goes to INBOX
         SpecialUse use = SpecialUse::none;  ///< of a mailbox that is made
     };
     std::vector<Item> items;

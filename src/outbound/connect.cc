@@ -25,7 +25,7 @@ std::unexpected<NoWay> no_way(std::string status, std::string text) {
 std::vector<Host> shuffled(std::vector<Host> hosts) {
     std::mt19937_64 chance(random_u64());
     std::ranges::shuffle(hosts, chance);
-    std::ranges::stable_sort(hosts, {}, &Host::preference);
+    std::ranges::sort(hosts, {}, &Host::preference);
     return hosts;
 }
 
@@ -70,7 +70,11 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
     if (!all_permanent || !destination.route.host.empty()) why.permanent = false;
     if (places.empty()) co_return std::unexpected(std::move(why));
     // Those that did not answer a moment ago come last, but they come.
-    std::ranges::stable_partition(places, [&](const auto& place) { return !known_.is_dead(place.second); });
+    auto is_alive = [&](const auto& place) { return !known_.is_dead(place.second); };
+    decltype(places) alive, dead;
+    std::ranges::partition_copy(places, std::back_inserter(alive), std::back_inserter(dead), is_alive);
+    places = std::move(alive);
+    places.insert(places.end(), std::make_move_iterator(dead.begin()), std::make_move_iterator(dead.end()));
     if (places.size() > kMostTried) places.resize(kMostTried);
     for (auto& [host, address] : places) {
         auto tried = co_await try_address(destination, host, address);

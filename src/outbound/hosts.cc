@@ -53,7 +53,7 @@ Task<std::expected<std::vector<Host>, NoWay>> hosts_of(dns::Lookup& dns, std::st
         hosts.push_back({domain, 0});
     }
     if (hosts.empty()) co_return never("5.1.2", fmt::format("no MX record of {} names a host", domain));
-    std::ranges::stable_sort(hosts, {}, &Host::preference);
+    std::ranges::sort(hosts, {}, &Host::preference);
     const auto own = std::ranges::find_if(hosts, [&](const auto& host) { return ascii::same(host.name, own_name); });
     if (own != hosts.end()) {
         const auto preference = own->preference;

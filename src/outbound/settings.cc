@@ -68,9 +68,10 @@ void add_settings(config::Keys& keys, Options& options) {
                 "Recipients of one message at one destination that are named together. Servers take at least 100.");
     keys.duration("queue.connect_timeout", options.connect_timeout, milliseconds(100), minutes(10),
                   "For a connection to one address; then the next one is tried.");
-    keys.duration("queue.reply_timeout", options.reply_timeout, milliseconds(100), minutes(30),
-                  "For the greeting, for each reply, and for 64 KB of a message; the reply to the message itself may take "
-                  "twice as long.");
+    keys.duration(
+        "queue.reply_timeout", options.reply_timeout, milliseconds(100), minutes(30),
+        "For the greeting, for each reply, and for 64 KB of a message; the reply to the message itself may take "
+        "twice as long.");
     keys.duration("queue.reuse", options.reuse, milliseconds(0), minutes(5),
                   "How long a connection without a message is kept for the next one.");
     keys.duration("queue.dead_host", options.dead_host, milliseconds(100), hours(1),

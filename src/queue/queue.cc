@@ -178,8 +178,8 @@ std::size_t ended(const std::vector<Part>& parts, std::string_view id) {
 
 }  // namespace
 
-// Most messages have one part, and end with it. Where others may end at the same time, their commits take turns, so that
-// the last one knows that it is.
+// Most messages have one part, and end with it. Where others may end at the same time, their commits take turns, so
+// that the last one knows that it is.
 Task<Result<>> Queue::save(std::vector<Part> parts) {
     std::set<std::string> ids;
     for (const auto& part : parts)

@@ -20,8 +20,8 @@ struct Reply {
 /// `550 5.1.1 No such user here\r\n`; `more` is appended to the text.
 std::string format(const Reply& reply, std::string_view more = {});
 void append(std::string& to, const Reply& reply, std::string_view more = {});
-/// With a text of several lines in place of its own, as a reply of several lines (RFC 5321 s4.2.1); long ones are cut in
-/// several. The text is ASCII.
+/// With a text of several lines in place of its own, as a reply of several lines (RFC 5321 s4.2.1); long ones are cut
+/// in several. The text is ASCII.
 void append_lines(std::string& to, const Reply& reply, std::string_view text);
 
 namespace replies {

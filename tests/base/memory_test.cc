@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "support/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace poplar {
 namespace {

@@ -126,7 +126,8 @@ TEST(SieveActions, RejectOnceAndAlone) {
 }
 
 TEST(SieveVariables, HoldTexts) {
-    const std::string v = "require [\"variables\",\"fileinto\",\"encoded-character\",\"regex\",\"enotify\",\"relational\"]; ";
+    const std::string v =
+        "require [\"variables\",\"fileinto\",\"encoded-character\",\"regex\",\"enotify\",\"relational\"]; ";
     for (const auto& [script, expected] : std::vector<Row>{
              {"set \"a\" \"x\"; fileinto \"${A}${a}\";", "into xx"},
              {"fileinto \"a${none}b\";", "into ab"},
@@ -150,7 +151,8 @@ TEST(SieveVariables, HoldTexts) {
              {"if header :matches \"x-number\" \"*\" { fileinto \"${0}${01}${9}\"; }", "into 42 apples42 apples"},
              {"if string :matches \"abcabc\" \"*b*\" { fileinto \"${1}.${2}\"; }", "into a.cabc"},
              {"if string :matches \"a.b.c\" \"?.*\" { fileinto \"${1}-${2}\"; }", "into a-b.c"},
-             {"if string :matches \"ACME.Example.COM\" \"**.com\" { fileinto \"<${1}><${2}>\"; }", "into <><ACME.Example>"},
+             {"if string :matches \"ACME.Example.COM\" \"**.com\" { fileinto \"<${1}><${2}>\"; }",
+              "into <><ACME.Example>"},
              {"if string :regex \"abc-12\" \"([a-z]+)-([0-9]+)\" { fileinto \"${2}${1}${0}\"; }", "into 12abcabc-12"},
              {"if string :matches \"a\" \"*\" {} if string :matches \"b\" \"x*\" {} fileinto \"${1}\";", "into a"},
              {"if anyof (true, string :matches \"a\" \"*\") { fileinto \"x${1}\"; }", "into x"},
@@ -246,7 +248,8 @@ TEST(SieveEditheader, ChangesWhatLaterTestsSee) {
 }
 
 TEST(SieveVacation, AnswersPeopleOnce) {
-    const std::string v = "require [\"vacation\",\"vacation-seconds\",\"variables\",\"fcc\",\"mailbox\",\"imap4flags\"]; ";
+    const std::string v =
+        "require [\"vacation\",\"vacation-seconds\",\"variables\",\"fcc\",\"mailbox\",\"imap4flags\"]; ";
     Bench bench;
     EXPECT_EQ(bench.summary_and_remember(v + "vacation \"away\";"), "answer jane@example.org; +keep");
     EXPECT_EQ(bench.summary_and_remember(v + "vacation \"away\";"), "+keep");
@@ -290,13 +293,15 @@ TEST(SieveVacation, AnswersPeopleOnce) {
 
 TEST(SieveVacation, WritesAnAnswer) {
     Bench bench;
-    const auto outcome = bench.outcome("require \"vacation\"; vacation :from \"Tom <tom@example.com>\" \"I am away, äh.\";");
+    const auto outcome =
+        bench.outcome("require \"vacation\"; vacation :from \"Tom <tom@example.com>\" \"I am away, äh.\";");
     ASSERT_EQ(outcome.actions.size(), 1u);
     const auto& message = outcome.actions[0].message;
-    for (const auto line : {"From: Tom <tom@example.com>\r\n", "To: jane@example.org\r\n",
-                            "In-Reply-To: <one@example.org>\r\n", "References: <one@example.org>\r\n",
-                            "Auto-Submitted: auto-replied", "Date: Tue, 01 Dec 2026 12:00:00 +0000\r\n",
-                            "Content-Type: text/plain; charset=utf-8\r\n", "\r\n\r\nI am away, äh.\r\n", "Subject: Auto: [list] Hello"})
+    for (const auto line :
+         {"From: Tom <tom@example.com>\r\n", "To: jane@example.org\r\n", "In-Reply-To: <one@example.org>\r\n",
+          "References: <one@example.org>\r\n", "Auto-Submitted: auto-replied",
+          "Date: Tue, 01 Dec 2026 12:00:00 +0000\r\n", "Content-Type: text/plain; charset=utf-8\r\n",
+          "\r\n\r\nI am away, äh.\r\n", "Subject: Auto: [list] Hello"})
         EXPECT_NE(message.find(line), std::string::npos) << line << "\n" << message;
     EXPECT_EQ(outcome.actions[0].envelope_from, "");
 }
@@ -310,7 +315,8 @@ TEST(SieveDuplicate, CountsEarlierRunsOnly) {
     EXPECT_EQ(bench.summary(d + "if duplicate :uniqueid \"<one@example.org>\" { discard; }"), "discard");
     EXPECT_EQ(bench.summary(d + "if duplicate :handle \"h\" { discard; }"), "+keep");
     EXPECT_EQ(bench.summary(d + "if duplicate :seconds 0 { discard; }"), "+keep");
-    EXPECT_EQ(bench.summary(d + "if anyof (duplicate :uniqueid \"n\", duplicate :uniqueid \"n\") { discard; }"), "+keep");
+    EXPECT_EQ(bench.summary(d + "if anyof (duplicate :uniqueid \"n\", duplicate :uniqueid \"n\") { discard; }"),
+              "+keep");
     EXPECT_EQ(bench.summary(d + "if duplicate :header \"x-none\" { discard; }"), "+keep");
     EXPECT_EQ(bench.summary(d + "if duplicate :header \"a b\" { discard; }"), "+keep");
     EXPECT_EQ(bench.summary(d + "if duplicate :header \"a\" :uniqueid \"b\" { discard; }"), "wrong 1:47");
@@ -328,30 +334,37 @@ TEST(SieveNotify, ComposesMail) {
          })
         EXPECT_EQ(Bench().summary(n + std::string(script)), expected) << script;
     Bench bench;
-    const auto outcome = bench.outcome(
-        n + "notify :importance \"1\" :message \"Mail!\" \"mailto:a@b.example?cc=c@d.example&body=Hi%20you&from=x@y.example\";");
+    const auto outcome = bench.outcome(n +
+                                       "notify :importance \"1\" :message \"Mail!\" "
+                                       "\"mailto:a@b.example?cc=c@d.example&body=Hi%20you&from=x@y.example\";");
     ASSERT_EQ(outcome.actions.size(), 1u);
     const auto& message = outcome.actions[0].message;
-    for (const auto line : {"Auto-Submitted: auto-notified; owner-email=\"tom@example.com\"\r\n", "Subject: Mail!\r\n",
-                            "To: a@b.example\r\n", "Cc: c@d.example\r\n", "\r\n\r\nHi you\r\n", "From: tom+lists@example.com\r\n"})
+    for (const auto line :
+         {"Auto-Submitted: auto-notified; owner-email=\"tom@example.com\"\r\n", "Subject: Mail!\r\n",
+          "To: a@b.example\r\n", "Cc: c@d.example\r\n", "\r\n\r\nHi you\r\n", "From: tom+lists@example.com\r\n"})
         EXPECT_NE(message.find(line), std::string::npos) << line << "\n" << message;
     EXPECT_EQ(message.find("x@y.example"), std::string::npos);
 }
 
 TEST(SieveMime, WalksAndChangesParts) {
-    const std::string m = "require [\"foreverypart\",\"mime\",\"variables\",\"extracttext\",\"replace\",\"enclose\",\"fileinto\",\"include\"]; ";
+    const std::string m =
+        "require "
+        "[\"foreverypart\",\"mime\",\"variables\",\"extracttext\",\"replace\",\"enclose\",\"fileinto\",\"include\"]; ";
     const auto bench = [] {
         Bench one;
         one.message = crlf(
             "From: a@example.org\nSubject: parts\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
-            "--b\nContent-Type: text/plain; charset=iso-8859-1\n\nGr\xfc\xdf" "e an alle\n--b\n"
+            "--b\nContent-Type: text/plain; charset=iso-8859-1\n\nGr\xfc\xdf"
+            "e an alle\n--b\n"
             "Content-Type: application/x-bad; name=virus.exe\n\nMZ\n--b--\n");
         return one;
     };
     for (const auto& [script, expected] : std::vector<Row>{
-             {"foreverypart { if header :mime :type \"content-type\" \"text\" { extracttext :first 5 \"t\"; fileinto \"${t}\"; break; } }",
+             {"foreverypart { if header :mime :type \"content-type\" \"text\" { extracttext :first 5 \"t\"; fileinto "
+              "\"${t}\"; break; } }",
               "into Grüße"},
-             {"foreverypart { if header :mime :param \"name\" :matches \"content-type\" \"*.exe\" { discard; } }", "discard"},
+             {"foreverypart { if header :mime :param \"name\" :matches \"content-type\" \"*.exe\" { discard; } }",
+              "discard"},
              {"foreverypart :name \"o\" { foreverypart { break :name \"o\"; } } fileinto \"x\";", "into x"},
              {"foreverypart { break :name \"none\"; }", "error"},
              {"break;", "wrong 1:101"},
@@ -361,7 +374,8 @@ TEST(SieveMime, WalksAndChangesParts) {
         EXPECT_EQ(bench().summary(m + std::string(script)), expected) << script;
 
     auto one = bench();
-    auto outcome = one.outcome(m + "foreverypart { if header :mime :subtype \"content-type\" \"x-bad\" { replace \"removed\"; } }");
+    auto outcome = one.outcome(
+        m + "foreverypart { if header :mime :subtype \"content-type\" \"x-bad\" { replace \"removed\"; } }");
     auto text = outcome.implicit_state.text(one.message);
     EXPECT_EQ(text.find("MZ"), std::string::npos) << text;
     EXPECT_NE(text.find("removed\r\n--b--\r\n"), std::string::npos) << text;
@@ -374,7 +388,8 @@ TEST(SieveMime, WalksAndChangesParts) {
         EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
     EXPECT_EQ(text.find("multipart"), std::string::npos) << text;
 
-    outcome = one.outcome(m + "enclose :subject \"Careful\" \"Look out\"; if header \"subject\" \"careful\" { fileinto \"x\"; }");
+    outcome = one.outcome(
+        m + "enclose :subject \"Careful\" \"Look out\"; if header \"subject\" \"careful\" { fileinto \"x\"; }");
     ASSERT_EQ(outcome.actions.size(), 1u);
     text = outcome.actions[0].state.text(one.message);
     EXPECT_NE(text.find("Content-Type: message/rfc822\r\n\r\nFrom: a@example.org\r\n"), std::string::npos) << text;

@@ -135,8 +135,8 @@ TEST(NotifyMethods, AreMailtoUris) {
     for (const auto good : {"mailto:a@b.example", "MAILTO:a@b.example,c@d.example", "mailto:?to=a@b.example",
                             "mailto:a%2Bx@b.example?subject=a%20b&body=c%0D%0Ad"})
         EXPECT_TRUE(parse_notify_method(good)) << good;
-    for (const auto wrong : {"mailto:", "mailto:a", "mailto:a@b.example?subject", "mailto:a@b.example?x=%0a", "tel:1", "",
-                             "mailto:a@b.example?subject=%zz", "mailto:a@b.example#x"})
+    for (const auto wrong : {"mailto:", "mailto:a", "mailto:a@b.example?subject", "mailto:a@b.example?x=%0a", "tel:1",
+                             "", "mailto:a@b.example?subject=%zz", "mailto:a@b.example#x"})
         EXPECT_FALSE(parse_notify_method(wrong)) << wrong;
 }
 
