@@ -145,6 +145,53 @@ Task<Result<Reply>> Session::send_body(Body& body, std::optional<Error>& unreada
     co_return co_await read(timeouts_.end);
 }
 
+namespace {
+
+/// A positive reply to RCPT promises nothing yet: without the one behind the message's last octet nobody has it
+/// (RFC 5321 s4.1.1.4, s4.2.5).
+void note_broken(Outcome& outcome, Error why) {
+    outcome.broken = std::move(why);
+    for (auto& one : outcome.replies)
+        if (one && one->positive()) one.reset();
+}
+
+/// What is said of the message as a whole is said to those who were not refused before.
+void reply_to_accepted(Outcome& outcome, const Reply& reply) {
+    for (auto& one : outcome.replies)
+        if (one && one->positive()) one = reply;
+    if (reply.code == 421) outcome.broken = Error(Errc::closed, reply.shown());  // RFC 5321 s3.8
+}
+
+Error out_of_step(const Reply& reply) {
+    return Error(Errc::invalid, "a reply that has no meaning at this point: " + reply.shown());
+}
+
+}  // namespace
+
+/// Sends the message behind a positive reply to DATA, and gives its own reply to those who were accepted.
+Task<> Session::finish_message(Body& body, std::size_t accepted, Outcome& outcome) {
+    std::optional<Error> unreadable;
+    Result<Reply> last;
+    if (accepted == 0) {  // the server wants a message for nobody: an empty one ends this
+        auto sent = co_await connection_->write(".\r\n", timeouts_.block);
+        if (sent)
+            last = co_await read(timeouts_.end);
+        else
+            last = pass_on(sent);
+    } else {
+        last = co_await send_body(body, unreadable);
+    }
+    if (!last) {
+        note_broken(outcome, last.error());
+        if (unreadable) connection_->cut();
+    } else if (last->intermediate()) {
+        note_broken(outcome, out_of_step(*last));
+        connection_->cut();
+    } else {
+        reply_to_accepted(outcome, *last);
+    }
+}
+
 // RFC 2920 s3.1: MAIL, RCPT and DATA go together where the server allows it. The replies come in the same order.
 Task<Outcome> Session::send(const Envelope& envelope, Body& body) {
     Outcome outcome;
@@ -161,7 +208,7 @@ Task<Outcome> Session::send(const Envelope& envelope, Body& body) {
         std::string all;
         for (const auto& command : commands) all += command;
         if (auto sent = co_await connection_->write(all, timeouts_.reply); !sent) {
-            outcome.broken = sent.error();
+            note_broken(outcome, sent.error());
             co_return outcome;
         }
     }
@@ -172,50 +219,36 @@ Task<Outcome> Session::send(const Envelope& envelope, Body& body) {
         if (!extensions_.pipelining) {
             if (is_data && accepted == 0) break;
             if (auto sent = co_await connection_->write(commands[i], timeouts_.reply); !sent) {
-                outcome.broken = sent.error();
+                note_broken(outcome, sent.error());
                 co_return outcome;
             }
         }
         auto reply = co_await read(timeouts_.reply);
         if (!reply) {
-            outcome.broken = reply.error();
+            note_broken(outcome, reply.error());
             co_return outcome;
         }
-        if (reply->code == 421) outcome.broken = Error(Errc::closed, reply->shown());  // RFC 5321 s3.8
+        if (is_data) {
+            if (reply->intermediate()) {
+                co_await finish_message(body, accepted, outcome);
+            } else if (reply->positive()) {  // it has not seen a message, so it can't have taken one
+                note_broken(outcome, out_of_step(*reply));
+                connection_->cut();
+            } else {
+                reply_to_accepted(outcome, *reply);
+            }
+            break;
+        }
+        const bool leaves = reply->code == 421;
+        const auto shown = leaves ? reply->shown() : std::string();
         if (i == 0) {
             if (!reply->positive()) sender_refused = std::move(*reply);
-        } else if (!is_data) {
+        } else {
             accepted += reply->positive() && !sender_refused;
             outcome.replies[i - 1] = sender_refused ? *sender_refused : std::move(*reply);
-        } else if (reply->intermediate()) {
-            std::optional<Error> unreadable;
-            Result<Reply> last;
-            if (accepted == 0) {  // the server wants a message for nobody: an empty one ends this
-                auto sent = co_await connection_->write(".\r\n", timeouts_.block);
-                if (sent)
-                    last = co_await read(timeouts_.end);
-                else
-                    last = pass_on(sent);
-            } else {
-                last = co_await send_body(body, unreadable);
-            }
-            if (!last) {
-                outcome.broken = last.error();
-                for (auto& one : outcome.replies)
-                    if (one && one->positive()) one.reset();
-                if (unreadable) connection_->cut();
-                co_return outcome;
-            }
-            if (last->code == 421) outcome.broken = Error(Errc::closed, last->shown());
-            for (auto& one : outcome.replies)
-                if (one && one->positive()) one = *last;
-        } else {
-            for (auto& one : outcome.replies)
-                if (one && one->positive()) one = *reply;
         }
-        if (outcome.broken && !is_data) {  // RFC 5321 s3.8: after 421 nothing more is said
-            for (auto& one : outcome.replies)
-                if (!one || one->positive()) one.reset();
+        if (leaves) {  // RFC 5321 s3.8: after 421 nothing more is said
+            note_broken(outcome, Error(Errc::closed, shown));
             co_return outcome;
         }
         if (sender_refused && !extensions_.pipelining) break;

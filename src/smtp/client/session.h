@@ -44,7 +44,7 @@ struct Envelope {
     std::vector<Recipient> recipients = {};
 };
 
-/// What became of a message.
+/// What became of a message. A positive reply is the one behind its last octet, and nothing else.
 struct Outcome {
     std::vector<std::optional<Reply>> replies;  ///< one a recipient; nothing: the connection broke before
     std::optional<Error> broken;                ///< why the connection is of no use any more
@@ -82,6 +82,7 @@ private:
     Task<Result<Reply>> read(std::chrono::milliseconds within);
     Task<Result<Reply>> ask(std::string command);
     Task<Result<Reply>> send_body(Body& body, std::optional<Error>& unreadable);
+    Task<> finish_message(Body& body, std::size_t accepted, Outcome& outcome);
     std::string mail_command(const Envelope& envelope) const;
     std::string rcpt_command(const Envelope::Recipient& recipient) const;
 

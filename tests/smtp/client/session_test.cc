@@ -129,6 +129,37 @@ TEST_F(SmtpClient, AServerThatLeavesAnswersForNobody) {
         }
 }
 
+// One of two recipients is accepted, and then the server is gone: nobody has the message.
+TEST_F(SmtpClient, AReplyToRcptIsNoDelivery) {
+    for (const char* extensions : {"PIPELINING", "HELP"})
+        for (const char* stage : {"RCPT TO:<b", "DATA", "."})
+            for (const char* what : {PlayedServer::kHangUp, "421 4.3.2 closing", "nonsense"}) {
+                auto usual = taking({}, extensions);
+                PlayedServer server([&](const std::string& line) {
+                    const bool here = stage[0] == '.' ? line.ends_with("\r\n.") : line.starts_with(stage);
+                    return here ? std::string(what) : usual(line);
+                });
+                hello(server);
+                auto outcome = send({"a@x.example", "b@x.example"});
+                EXPECT_TRUE(outcome.broken) << extensions << " " << stage << " " << what;
+                for (const auto& reply : outcome.replies)
+                    EXPECT_FALSE(reply && reply->code != 421) << extensions << " " << stage << " " << what;
+                session_.reset();
+            }
+}
+
+TEST_F(SmtpClient, AReplyOutOfStepIsNoDelivery) {
+    for (const char* extensions : {"PIPELINING", "HELP"})
+        for (auto [stage, what] : {std::pair("DATA", "250 2.0.0 fine"), std::pair(".", "354 go on")}) {
+            PlayedServer server(taking({{stage, what}}, extensions));
+            hello(server);
+            auto outcome = send({"a@x.example"});
+            EXPECT_TRUE(outcome.broken) << stage;
+            EXPECT_FALSE(outcome.replies[0]) << stage;
+            session_.reset();
+        }
+}
+
 TEST_F(SmtpClient, ASilentServerIsWaitedForInTime) {
     PlayedServer server(taking({{"MAIL", ""}}));
     connect(server, {300ms, 300ms, 300ms});
