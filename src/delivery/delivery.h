@@ -31,7 +31,7 @@ struct Limits {
     std::uint64_t header_octets = 1u << 20;
     std::uint32_t header_fields = 2000;
     bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
-    FilterOptions filter;
+    FilterOptions filter = {};
 };
 
 /// One RCPT of the envelope.
