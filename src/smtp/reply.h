@@ -20,8 +20,8 @@ struct Reply {
 /// `550 5.1.1 No such user here\r\n`; `more` is appended to the text.
 std::string format(const Reply& reply, std::string_view more = {});
 void append(std::string& to, const Reply& reply, std::string_view more = {});
-/// With a text of several lines in place of its own, as a reply of several lines (RFC 5321 s4.2.1); long ones are cut in
-/// several. The text is ASCII.
+/// With a text of several lines in place of its own, as a reply of several lines (RFC 5321 s4.2.1); long ones are cut
+/// in several. The text is ASCII.
 void append_lines(std::string& to, const Reply& reply, std::string_view text);
 
 namespace replies {
@@ -88,6 +88,7 @@ inline constexpr Reply kAliasLoop{451, "4.3.5", "Aliases of this address lead in
 inline constexpr Reply kNotYourAddress{550, "5.7.1", "You may not send as this address"};
 inline constexpr Reply kSendingLimit{450, "4.7.1", "You have sent too much, try again later"};
 inline constexpr Reply kHoldTooLong{501, "5.5.4", "Mail is not held so long"};  // RFC 4865 s5
+inline constexpr Reply kNoHoldHere{550, "5.3.3", "Mail to this address can't be held back: send it without that"};
 inline constexpr Reply kNoQueue{451, "4.3.5", "Mail can't leave this server now"};
 inline constexpr Reply kTooManyRecipients{452, "4.5.3", "Too many recipients"};  // RFC 5321 s4.5.3.1.10
 
