@@ -31,12 +31,14 @@ void add_route(config::Keys& keys, Route& route) {
     keys.text("host", route.host, "", config::Empty::allowed, check_host);
     keys.text("login", route.login, "", config::Empty::allowed);
     keys.path("password_file", route.password_file, "", config::Empty::allowed);
-    keys.choice<TlsPolicy>("tls", route.tls,
-                           config::Words<TlsPolicy>{{"none", TlsPolicy::none},
-                                                    {"opportunistic", TlsPolicy::opportunistic},
-                                                    {"encrypt", TlsPolicy::encrypt},
-                                                    {"verify", TlsPolicy::verify}},
-                           "");
+    using Policy = std::optional<TlsPolicy>;
+    keys.choice<Policy>("tls", route.tls,
+                        config::Words<Policy>{{"auto", std::nullopt},
+                                              {"none", TlsPolicy::none},
+                                              {"opportunistic", TlsPolicy::opportunistic},
+                                              {"encrypt", TlsPolicy::encrypt},
+                                              {"verify", TlsPolicy::verify}},
+                        "");
     keys.text("source_ipv4", route.source_ipv4, "", config::Empty::allowed, check_source_text);
     keys.text("source_ipv6", route.source_ipv6, "", config::Empty::allowed, check_source_text);
     keys.number("connections", route.connections, 0, 10'000, "");
@@ -68,9 +70,10 @@ void add_settings(config::Keys& keys, Options& options) {
                 "Recipients of one message at one destination that are named together. Servers take at least 100.");
     keys.duration("queue.connect_timeout", options.connect_timeout, milliseconds(100), minutes(10),
                   "For a connection to one address; then the next one is tried.");
-    keys.duration("queue.reply_timeout", options.reply_timeout, milliseconds(100), minutes(30),
-                  "For the greeting, for each reply, and for 64 KB of a message; the reply to the message itself may take "
-                  "twice as long.");
+    keys.duration(
+        "queue.reply_timeout", options.reply_timeout, milliseconds(100), minutes(30),
+        "For the greeting, for each reply, and for 64 KB of a message; the reply to the message itself may take "
+        "twice as long.");
     keys.duration("queue.reuse", options.reuse, milliseconds(0), minutes(5),
                   "How long a connection without a message is kept for the next one.");
     keys.duration("queue.dead_host", options.dead_host, milliseconds(100), hours(1),
