@@ -125,7 +125,10 @@ Task<Result<api::QueueChange>> retry_queue(Context& context, Caller, api::RetryQ
     const auto now = (*queue)->clock().now();
     auto change = [&](queue::Part& part) {
         if (part.held || (!domain.empty() && part.domain != domain)) return false;
+        // What its sender asked to be kept back leaves early only for somebody who names it.
+        if (!wanted.id && !part.attempted && part.due > now) return false;
         part.due = now;
+        if (part.released) part.released = std::min(*part.released, now);
         return true;
     };
     if (wanted.id) co_return co_await change_one(context, *wanted.id, change, "retry");
@@ -152,8 +155,9 @@ Task<Result<api::QueueChange>> hold_queued(Context& context, Caller, api::HoldQu
 
 Task<Result<api::QueueChange>> release_queued(Context& context, Caller, api::ReleaseQueued wanted) {
     auto change = [now = context.queue ? context.queue->clock().now() : Timestamp()](queue::Part& part) {
-        part.held = false;
+        if (!std::exchange(part.held, false)) return false;
         part.due = now;
+        part.released = now;
         return true;
     };
     return change_one(context, std::move(wanted.id), change, "release");

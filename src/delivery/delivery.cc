@@ -101,23 +101,40 @@ private:
         co_return std::expected<void, Verdict>();
     }
 
-    // RFC 6409 s6.1: whose name stands in From, the reader believes to be the author.
+    // RFC 6409 s6.1: the reader believes that From names the author, and Sender the one who sent it for him.
     Task<std::expected<void, Verdict>> check_author() {
+        const auto& from = submitted_->from();
+        const auto& sender = submitted_->sender();
+        if (from.fields != 1)
+            co_return refuse(Verdict::Kind::rejected,
+                             fmt::format("The message has {} From fields, not one", from.fields));
+        if (sender.fields > 1)
+            co_return refuse(Verdict::Kind::rejected, fmt::format("The message has {} Sender fields", sender.fields));
+        auto authors = co_await check_originator("From", from);
+        if (!authors) co_return std::unexpected(std::move(authors.error()));
+        more_than_one_author_ = *authors > 1;
+        if (sender.fields == 1)
+            if (auto good = co_await check_originator("Sender", sender); !good)
+                co_return std::unexpected(std::move(good.error()));
+        co_return std::expected<void, Verdict>();
+    }
+
+    /// How many addresses the field has; the submitter may send as each.
+    Task<std::expected<std::size_t, Verdict>> check_originator(std::string name,
+                                                               mail::SubmissionFilter::Originator field) {
         const auto rejected = [](std::string text) { return refuse(Verdict::Kind::rejected, std::move(text)); };
-        if (submitted_->from_fields() != 1)
-            co_return rejected(fmt::format("The message has {} From fields, not one", submitted_->from_fields()));
-        auto colon = submitted_->from().find(':');
-        auto authors = mail::addresses_in(std::string_view(submitted_->from()).substr(colon + 1));
-        if (!authors || authors->empty()) co_return rejected("The From field can't be read");
-        for (const auto& author : *authors) {
-            auto address = mail::parse_address(author, mail::Grammar::tolerant);
-            if (!address) co_return rejected("The From field can't be read");
+        if (field.too_long) co_return rejected(fmt::format("The {} field is too long", name));
+        const auto colon = field.text.find(':');
+        auto addresses = mail::addresses_in(std::string_view(field.text).substr(colon + 1));
+        if (!addresses || addresses->empty()) co_return rejected(fmt::format("The {} field can't be read", name));
+        for (const auto& one : *addresses) {
+            auto address = mail::parse_address(one, mail::Grammar::tolerant);
+            if (!address) co_return rejected(fmt::format("The {} field can't be read", name));
             auto may = co_await may_send_as(directory_, *submitter(), *address);
             if (!may) co_return failed(may.error());
-            if (!*may) co_return rejected(fmt::format("You may not send as <{}> in From", author));
+            if (!*may) co_return rejected(fmt::format("You may not send as <{}> in {}", one, name));
         }
-        more_than_one_author_ = authors->size() > 1;
-        co_return std::expected<void, Verdict>();
+        co_return addresses->size();
     }
 
     // RFC 6409 s8.1, s8.2, s8.5: what a message needs and this one has not.
@@ -125,7 +142,7 @@ private:
         if (!submitted_->has_date()) added_ += fmt::format("Date: {}\r\n", mail::format_date(clock_.now()));
         if (!submitted_->has_message_id())
             added_ += fmt::format("Message-ID: <{}@{}>\r\n", random_text(26), envelope_->received.by);
-        if (more_than_one_author_ && !submitted_->has_sender())  // RFC 5322 s3.6.2
+        if (more_than_one_author_ && submitted_->sender().fields == 0)  // RFC 5322 s3.6.2
             added_ += fmt::format("Sender: <{}>\r\n", submitter()->address);
     }
 
@@ -374,19 +391,25 @@ void Envelope::add(std::string address, std::span<const directory::AccountId> le
 
 void Envelope::add(std::string address, const directory::Resolution& resolution, std::string mailbox,
                    const Away& asked) {
-    for (const auto& elsewhere : resolution.elsewhere) {
-        address_octets += elsewhere.size() + asked.orcpt.size();
-        away.push_back({elsewhere, asked.notify, asked.orcpt});
-    }
+    for (const auto& elsewhere : resolution.elsewhere) bring_away({elsewhere, asked.notify, asked.orcpt});
     add(std::move(address), resolution.accounts, std::move(mailbox));
     recipients.back().away = !resolution.elsewhere.empty();
 }
 
 void Envelope::add_away(std::string address, Away one) {
-    address_octets += one.address.size() + one.orcpt.size();
-    away.push_back(std::move(one));
+    bring_away(std::move(one));
     add(std::move(address), std::span<const directory::AccountId>());
     recipients.back().away = true;
+}
+
+// Many recipients may be aliases that lead to the same addresses: each gets the message once, as an account does.
+void Envelope::bring_away(Away one) {
+    const auto address_of = [this](std::uint32_t i) -> const std::string& { return away[i].address; };
+    const auto place = std::ranges::lower_bound(away_order, one.address, {}, address_of);
+    if (place != away_order.end() && away[*place].address == one.address) return;
+    away_order.insert(place, static_cast<std::uint32_t>(away.size()));
+    address_octets += one.address.size() + one.orcpt.size();
+    away.push_back(std::move(one));
 }
 
 std::string Envelope::mailbox_of(std::size_t recipient) const {
@@ -396,7 +419,13 @@ std::string Envelope::mailbox_of(std::size_t recipient) const {
 
 std::size_t Envelope::memory() const {
     return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
-           accounts.capacity() * sizeof(accounts[0]) + away.capacity() * sizeof(Away) + memory_of(room);
+           accounts.capacity() * sizeof(accounts[0]) + away.capacity() * sizeof(Away) +
+           away_order.capacity() * sizeof(away_order[0]) + memory_of(room);
+}
+
+std::string address_elsewhere(const mail::Address& address) {
+    const auto domain = mail::canonical_domain(address.domain);
+    return mail::to_string({address.local, domain ? *domain : address.domain});
 }
 
 bool is_uncertain(const Room& room) {

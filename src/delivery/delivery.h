@@ -78,8 +78,9 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
-    std::vector<Away> away;            ///< of all recipients
-    std::shared_ptr<Sending> sending;  ///< null: nothing of it is known
+    std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
+    std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
+    std::shared_ptr<Sending> sending;       ///< null: nothing of it is known
 
     /// `mailbox`: the mailbox of the one account it leads to that the mail goes to, if it exists; "" for INBOX.
     void add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox = "");
@@ -87,11 +88,16 @@ struct Envelope {
     void add(std::string address, const directory::Resolution& resolution, std::string mailbox, const Away& asked = {});
     /// One elsewhere.
     void add_away(std::string address, Away away);
+    /// How many accounts and addresses elsewhere the recipients lead to.
+    std::size_t destinations() const { return accounts.size() + away.size(); }
     std::string mailbox_of(std::size_t recipient) const;
     std::size_t memory() const;  ///< octets, about, that the recipients take
     std::span<const directory::AccountId> accounts_of(const Recipient& recipient) const {
         return std::span(accounts).subspan(recipient.first, recipient.count);
     }
+
+private:
+    void bring_away(Away one);
 };
 
 /// Takes a message's octets in wire form and stores it for every recipient.
@@ -110,6 +116,9 @@ public:
     /// whole. `sizes`: as the decoder counted them.
     virtual Task<std::expected<std::vector<Verdict>, Verdict>> finish(mail::WireSizes sizes) = 0;
 };
+
+/// The address that mail elsewhere goes to: its domain in the spelling that the DNS knows.
+std::string address_elsewhere(const mail::Address& address);
 
 /// Where a recipient of a submitter's is.
 using Where = queue::SendingLimits::Sending::Where;

@@ -51,11 +51,11 @@ void SubmissionFilter::begin_line(std::string_view line) {
     const auto name = ascii::trim(line.substr(0, std::min(line.find(':'), line.size())));
     auto is = [&](std::string_view wanted) { return ascii::same(name, wanted); };
     kind_ = Kind::other;
-    if (is("Bcc")) kind_ = Kind::removed;
+    if (is("Bcc") || is("Resent-Bcc")) kind_ = Kind::removed;
     has_date_ |= is("Date");
     has_message_id_ |= is("Message-ID");
-    has_sender_ |= is("Sender");
-    if (is("From") && from_fields_++ == 0) kind_ = Kind::from;
+    if (is("From") && from_.fields++ == 0) kind_ = Kind::from;
+    if (is("Sender") && sender_.fields++ == 0) kind_ = Kind::sender;
 }
 
 void SubmissionFilter::take(std::string_view text) {
@@ -63,7 +63,12 @@ void SubmissionFilter::take(std::string_view text) {
         removed_ += text.size();
         return;
     }
-    if (kind_ == Kind::from) from_ += text.substr(0, kFromLimit - std::min(kFromLimit, from_.size()));
+    if (kind_ == Kind::from || kind_ == Kind::sender) {
+        auto& field = kind_ == Kind::from ? from_ : sender_;
+        const auto fits = text.substr(0, kFromLimit - field.text.size());
+        field.text += fits;
+        field.too_long |= fits.size() < text.size();
+    }
     out_ += text;
 }
 
@@ -125,12 +130,14 @@ private:
 std::optional<std::vector<std::string>> addresses_in(std::string_view list, std::size_t limit) {
     std::vector<std::string> found;
     std::string address;  // the pieces since the last separator, put together: an address, or a name before "<"
+    std::string name;     // that name, if it looks like an address
     bool angle = false, closed = false;
+    bool has_at = false;  // `address` has an "@" outside quotation marks
     auto end_of_one = [&] {
-        const bool bad = angle || (!address.empty() && !closed && !address.contains('@'));
-        if (!address.empty() && address.contains('@')) found.push_back(address);
+        const bool bad = angle || (!address.empty() && !closed && !has_at);
+        if (has_at) found.push_back(address);
         address.clear();
-        closed = false;
+        closed = has_at = false;
         return !bad && found.size() <= limit;
     };
     for (ListReader in(list);;) {
@@ -141,21 +148,26 @@ std::optional<std::vector<std::string>> addresses_in(std::string_view list, std:
             if (!end_of_one()) return std::nullopt;
             in.next();
         } else if (c == ':' && !angle) {  // a group's name stood before it
+            if (has_at) return std::nullopt;
             address.clear();
             in.next();
         } else if (c == '<') {
             if (angle || closed) return std::nullopt;
+            name = has_at ? std::exchange(address, {}) : std::string();
             address.clear();  // the display name
             angle = true;
+            has_at = false;
             in.next();
         } else if (c == '>') {
-            if (!angle || !address.contains('@')) return std::nullopt;
+            if (!angle || !has_at) return std::nullopt;
             // A source route (RFC 5322 s4.4) ends at its colon.
             if (address.starts_with('@')) address.erase(0, address.find(':') + 1);
+            if (!name.empty() && !ascii::same(name, address)) return std::nullopt;
             angle = false;
             closed = true;
             in.next();
         } else if (c == '@' || (c == ':' && angle)) {
+            has_at |= c == '@';
             address += c;
             in.next();
         } else {

@@ -89,7 +89,7 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
 
 // RFC 7435 s3: where TLS is not demanded, one that breaks is as good as none.
 Task<Connector::Tried> Connector::try_address(const Destination& destination, std::string host, std::string address) {
-    const auto policy = destination.route.tls;
+    const auto policy = tls_policy(destination.route);
     bool tls_broke = false;
     auto use = policy == TlsPolicy::none ? UseTls::no : UseTls::yes;
     if (policy == TlsPolicy::opportunistic && known_.tls_is_broken(address)) use = UseTls::no;
@@ -140,7 +140,7 @@ Task<Connector::Tried> Connector::try_once(const Destination& destination, std::
 
 Task<std::expected<void, NoWay>> Connector::secure(const Destination& destination, smtp::client::Session& session,
                                                    const std::string& called, Connected& connected, bool& tls_broke) {
-    const auto policy = destination.route.tls;
+    const auto policy = tls_policy(destination.route);
     const bool demanded = policy == TlsPolicy::encrypt || policy == TlsPolicy::verify;
     if (!session.extensions().starttls) {
         if (demanded) co_return no_way("4.7.4", fmt::format("{} does not offer STARTTLS, which is demanded", called));
@@ -166,6 +166,8 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
 
 Task<std::expected<void, NoWay>> Connector::log_in(const Route& route, smtp::client::Session& session,
                                                    const std::string& called) {
+    if (!session.encrypted() && tls_policy(route) != TlsPolicy::none)
+        co_return no_way("4.7.4", fmt::format("{}: no TLS, and the password is not sent in the clear", called));
     auto password = password_of(route);
     if (!password) co_return no_way("4.3.5", password.error().detail());
     auto reply = co_await session.log_in(route.login, std::move(*password));

@@ -2,6 +2,7 @@
 // How mail leaves, as an operator sets it.
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,8 @@ struct Route {
     std::string domain = "*";  ///< "x.test": it alone; ".x.test": all below it; "*": any
     std::string sender;        ///< only mail of this sender's: "jane@x.test" or "x.test"; "": of any
     std::string host;          ///< "relay.example", "192.0.2.1:587", "[2001:db8::1]:25"; "": the domain's MX hosts
-    std::string login, password_file;  ///< for AUTH at `host`; "": none
-    TlsPolicy tls = TlsPolicy::opportunistic;
+    std::string login, password_file;      ///< for AUTH at `host`; "": none
+    std::optional<TlsPolicy> tls;          ///< nothing: opportunistic, but verify with a login
     std::string source_ipv4, source_ipv6;  ///< addresses to connect from; "": the kernel's choice
     std::uint32_t connections = 0;         ///< at most, to one destination; 0: as for all
 };

@@ -36,6 +36,10 @@ const Route* find_route(const Options& options, std::string_view domain, std::st
     return nullptr;
 }
 
+TlsPolicy tls_policy(const Route& route) {
+    return route.tls.value_or(route.login.empty() ? TlsPolicy::opportunistic : TlsPolicy::verify);
+}
+
 Result<HostAndPort> parse_host(std::string_view text) {
     HostAndPort out;
     std::string_view port;

@@ -13,6 +13,10 @@ namespace poplar::outbound {
 /// The first that is for mail of this sender to this domain; null: none. Both are canonical; the sender may be "".
 const Route* find_route(const Options& options, std::string_view domain, std::string_view sender);
 
+/// The route's terms for TLS. A password is sent only to a host that has proved its name, unless the route says
+/// otherwise.
+TlsPolicy tls_policy(const Route& route);
+
 struct HostAndPort {
     std::string host;  ///< a name, or an address without brackets
     std::uint16_t port = 25;

@@ -24,6 +24,7 @@ constexpr auto kHorizon = 2min;             // what is due by then is known in m
 constexpr auto kScanEvery = 1min;           // it is looked for
 constexpr auto kScanAgain = 1s;             // if not all could be known
 constexpr auto kTroubleWait = 10s;          // between attempts to write something down
+constexpr std::size_t kScanned = 2000;      // parts, at each look
 constexpr std::size_t kMostKnown = 20'000;  // parts in memory
 constexpr std::size_t kMostTried = 10'000;  // of them, at the same time; most wait for a connection
 constexpr std::size_t kForgottenAtOnce = 500;
@@ -34,6 +35,9 @@ void trouble(std::string_view what, std::string_view id, const Error& error) {
     log::error("outbound.trouble",
                {{"id", id}, {"what", what}, {"error", to_string(error.code())}, {"reason", error.detail()}});
 }
+
+/// When the message was first free to leave.
+Timestamp began(const Job& job) { return job.part.released.value_or(job.message.arrived); }
 
 bool wants_report(const queue::Message& message) { return !message.sender.empty(); }  // RFC 5321 s4.5.5
 
@@ -101,18 +105,25 @@ Task<> Runner::watch() {
     }
 }
 
-// Parts that are being tried are still in the queue's order: they come first, and are asked for once more.
+// Each look goes on where the last one ended, so that a long backlog of one destination, which can't all be known, does
+// not hide what is due behind it. What was left out comes with the next round.
 Task<> Runner::scan() {
     scanned_ = SteadyClock::now();
-    const auto limit = known_.size() + 1000;
-    auto found = co_await queue_.due(now() + kHorizon, limit);
+    if (!scanned_to_) left_some_ = false;
+    auto found = co_await queue_.due(now() + kHorizon, kScanned, scanned_to_);
     if (!found) {
         trouble("looking for what is due", "", found.error());
         co_return;
     }
-    more_ = found->size() == limit;
+    const bool at_end = found->size() < kScanned;
+    scanned_to_.reset();
+    if (!at_end) scanned_to_ = found->back();
+    more_ = !at_end || left_some_;
     for (auto& due : *found) note(std::move(due));
 }
+
+/// A part that is due soon can't be known now.
+void Runner::leave_to_queue() { more_ = left_some_ = true; }
 
 void Runner::note(queue::Due due) {
     if (stopped_ || due.time > now() + kHorizon) return;
@@ -122,10 +133,7 @@ void Runner::note(queue::Due due) {
         upcoming_.erase(*place->second);
         known_.erase(place);
     }
-    if (known_.size() >= kMostKnown) {
-        more_ = true;
-        return;
-    }
+    if (known_.size() >= kMostKnown) return leave_to_queue();
     const auto sooner = upcoming_.empty() || due.time < upcoming_.begin()->first;
     auto at = upcoming_.emplace(due.time, due.part);
     known_.emplace(std::move(due.part), at);
@@ -262,7 +270,7 @@ Task<> Runner::settle(Job job, std::vector<Reached> reached) {
         co_return;
     }
     const auto time = now();
-    const auto age = time - job.message.arrived;
+    const auto age = time - began(job);
     const bool too_old = age >= options_.give_up_after, late = age >= options_.warn_after;
     ++part.attempts;
     part.attempted = time;
@@ -291,7 +299,7 @@ Task<> Runner::settle(Job job, std::vector<Reached> reached) {
     part.due = time;
     if (part.waiting()) {
         part.due = time + wait_after(options_, part.attempts, random_u64());
-        const Timestamp end = job.message.arrived + options_.give_up_after;
+        const Timestamp end = began(job) + options_.give_up_after;
         if (end > time) part.due = std::min(part.due, end);
     }
     co_await save(job);
@@ -364,7 +372,7 @@ Task<> Runner::report(Job& job) {
     auto due = [](const auto& one) { return one.report_due; };
     if (std::ranges::none_of(recipients, due)) co_return;
     for (const auto kind : {ReportKind::failed, ReportKind::delayed, ReportKind::relayed}) {
-        Report report{kind, job.message, {}, job.message.arrived + options_.give_up_after, {}, false};
+        Report report{kind, job.message, {}, began(job) + options_.give_up_after, {}, false};
         for (const auto& one : recipients)
             if (one.report_due && kind_of(one) == kind) report.recipients.push_back(one);
         if (report.recipients.empty()) continue;

@@ -67,6 +67,7 @@ private:
     Task<> watch();
     Task<> scan();
     void note(queue::Due due);
+    void leave_to_queue();
     void begin_due();
     void forget(const queue::PartId& part);
     Task<> attempt(queue::PartId part, queue::Claim claim);
@@ -101,7 +102,9 @@ private:
     std::size_t connections_ = 0, unproven_ = 0;
     std::size_t working_ = 0;  ///< coroutines
     bool more_ = true;         ///< the queue may hold parts that are due soon and not known
+    bool left_some_ = false;   ///< since the queue was last looked through from its beginning
     SteadyTime scanned_{};
+    std::optional<queue::Due> scanned_to_;  ///< the next look goes on behind it; nothing: at the beginning
     bool stopped_ = false;
 };
 

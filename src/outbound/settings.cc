@@ -31,12 +31,14 @@ void add_route(config::Keys& keys, Route& route) {
     keys.text("host", route.host, "", config::Empty::allowed, check_host);
     keys.text("login", route.login, "", config::Empty::allowed);
     keys.path("password_file", route.password_file, "", config::Empty::allowed);
-    keys.choice<TlsPolicy>("tls", route.tls,
-                           config::Words<TlsPolicy>{{"none", TlsPolicy::none},
-                                                    {"opportunistic", TlsPolicy::opportunistic},
-                                                    {"encrypt", TlsPolicy::encrypt},
-                                                    {"verify", TlsPolicy::verify}},
-                           "");
+    using Policy = std::optional<TlsPolicy>;
+    keys.choice<Policy>("tls", route.tls,
+                        config::Words<Policy>{{"auto", std::nullopt},
+                                              {"none", TlsPolicy::none},
+                                              {"opportunistic", TlsPolicy::opportunistic},
+                                              {"encrypt", TlsPolicy::encrypt},
+                                              {"verify", TlsPolicy::verify}},
+                        "");
     keys.text("source_ipv4", route.source_ipv4, "", config::Empty::allowed, check_source_text);
     keys.text("source_ipv6", route.source_ipv6, "", config::Empty::allowed, check_source_text);
     keys.number("connections", route.connections, 0, 10'000, "");

@@ -68,7 +68,7 @@ void Runner::bring(const Destination& destination, Job job) {
     if (!site) site = std::make_shared<Site>(destination);
     if (site->dead_until > SteadyClock::now()) return spawn(refuse(std::move(job), site->why));
     if (site->jobs.size() >= kMostJobs) {
-        more_ = true;
+        leave_to_queue();
         return forget(job.claim.part());
     }
     site->jobs.push_back(std::move(job));

@@ -78,6 +78,7 @@ Task<Result<>> Queue::add(NewMessage added) {
         part.number = static_cast<std::uint32_t>(parts.size());
         part.domain = domain;
         part.due = std::max(added.due, message.arrived);
+        if (part.due > message.arrived) part.released = part.due;
         put(batch, part);
         parts.push_back(std::move(part));
     }
@@ -90,9 +91,11 @@ Task<Result<>> Queue::add(NewMessage added) {
     co_return Result<>();
 }
 
-Task<Result<std::vector<Due>>> Queue::due(Timestamp until, std::size_t limit) {
+Task<Result<std::vector<Due>>> Queue::due(Timestamp until, std::size_t limit, std::optional<Due> behind) {
     auto range = engine::KeyRange::prefix(std::string(kDue));
+    if (behind) range.begin_behind(due_key(behind->time, behind->part.first, behind->part.second));
     range.end = due_key(until + std::chrono::milliseconds(1), "", 0);
+    if (range.begin >= range.end) co_return std::vector<Due>();
     auto entries = co_await engine_.scan(kQueuePartition, std::move(range), limit);
     if (!entries) co_return pass_on(entries);
     std::vector<Due> found;
@@ -178,8 +181,8 @@ std::size_t ended(const std::vector<Part>& parts, std::string_view id) {
 
 }  // namespace
 
-// Most messages have one part, and end with it. Where others may end at the same time, their commits take turns, so
-// that the last one knows that it is.
+// Most messages have one part, and end with it. Where several parts of one may end at the same time, their commits take
+// turns, so that the last one knows that it is.
 Task<Result<>> Queue::save(std::vector<Part> parts) {
     std::set<std::string> ids;
     for (const auto& part : parts)
@@ -190,9 +193,14 @@ Task<Result<>> Queue::save(std::vector<Part> parts) {
         if (!found) co_return pass_on(found);
         perhaps_done.push_back(std::move(*found));
     }
-    AsyncMutex::Guard turn;
-    if (!std::ranges::all_of(perhaps_done, [&](const auto& one) { return ended(parts, one.id) == one.parts; }))
-        turn = co_await finishing_.lock();
+    std::set<std::size_t> locks;  // in order, so that two commits never wait for each other
+    for (const auto& one : perhaps_done)
+        if (ended(parts, one.id) < one.parts) locks.insert(std::hash<std::string>()(one.id) % finishing_.size());
+    std::vector<AsyncMutex::Guard> turns;
+    for (const auto lock : locks) {
+        auto turn = co_await finishing_[lock].lock();
+        turns.push_back(std::move(turn));
+    }
     co_return co_await write(std::move(parts), std::move(perhaps_done));
 }
 

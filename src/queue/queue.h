@@ -1,6 +1,7 @@
 #pragma once
 // Mail that waits to leave, in a partition of its own: each body once, a record for each message and destination, and
 // an order by due time. It knows neither SMTP nor DNS: outbound/ takes out what is due and says what became of it.
+#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -80,8 +81,9 @@ public:
     /// Called, on any thread, for each part that was added or has another time: the time may be long from now.
     void on_due(std::function<void(Due)> listener);
 
-    /// The first `limit` parts that are due until `until`, in that order. Those that somebody works on are among them.
-    Task<Result<std::vector<Due>>> due(Timestamp until, std::size_t limit);
+    /// The first `limit` parts behind `behind` that are due until `until`, in that order. Those that somebody works on
+    /// are among them.
+    Task<Result<std::vector<Due>>> due(Timestamp until, std::size_t limit, std::optional<Due> behind = std::nullopt);
     /// Nothing: somebody works on it.
     std::optional<Claim> claim(const PartId& part);
 
@@ -114,7 +116,8 @@ private:
     engine::Engine& engine_;
     const Clock& clock_;
     const Options options_;
-    AsyncMutex finishing_;  ///< held by a commit that may be a message's last
+    /// Each for some messages, by their ids: held by a commit that may be the last of one of several parts.
+    std::array<AsyncMutex, 64> finishing_;
     std::mutex mutex_;      ///< for those that follow
     std::set<PartId> claimed_;
     std::function<void(Due)> listener_;

@@ -15,7 +15,7 @@ constexpr std::uint64_t kMostRecipients = 1'000'000;  // of a part: more is dama
 
 // Bits of a message's and of a recipient's record.
 constexpr std::uint8_t kUtf8 = 1, kEightBit = 2, kHasEnded = 4;
-constexpr std::uint8_t kHeld = 1, kTried = 2, kHasPlace = 4;
+constexpr std::uint8_t kHeld = 1, kTried = 2, kHasPlace = 4, kReleased = 8;
 constexpr std::uint8_t kGiven = 1, kNever = 2, kSuccess = 4, kFailure = 8, kDelay = 16, kReportDue = 32,
                        kDelayTold = 64;
 
@@ -116,9 +116,11 @@ std::string encode(const Part& part) {
     std::uint8_t bits = part.held ? kHeld : 0;
     if (part.attempted) bits |= kTried;
     if (part.stored_due) bits |= kHasPlace;
+    if (part.released) bits |= kReleased;
     out.u8(kVersion).u8(bits).string(part.domain).varint(part.attempts).u64(millis(part.due));
     if (part.attempted) out.u64(millis(*part.attempted));
     if (part.stored_due) out.u64(millis(*part.stored_due));
+    if (part.released) out.u64(millis(*part.released));
     out.varint(part.recipients.size());
     for (const auto& one : part.recipients) {
         out.string(one.address).u8(static_cast<std::uint8_t>(one.state)).u8(bits_of(one));
@@ -141,6 +143,7 @@ Result<Part> decode_part(std::string_view key, std::string_view value) {
     part.due = timestamp(in.u64());
     if ((bits & kTried) != 0) part.attempted = timestamp(in.u64());
     if ((bits & kHasPlace) != 0) part.stored_due = timestamp(in.u64());
+    if ((bits & kReleased) != 0) part.released = timestamp(in.u64());
     const auto count = in.varint();
     if (count > kMostRecipients) return damaged("part");
     for (std::uint64_t i = 0; i < count && in.ok(); ++i) {

@@ -49,6 +49,8 @@ struct Part {
     std::uint32_t attempts = 0;
     Timestamp due{};                     ///< not before; no meaning while held or done
     std::optional<Timestamp> attempted;  ///< last
+    /// When it was free to leave, where it was kept back before; nothing: when it arrived. Its age counts from there.
+    std::optional<Timestamp> released = std::nullopt;
     std::vector<Recipient> recipients;
     /// Its place in the order of what is due, as it is stored; nothing: it has none.
     std::optional<Timestamp> stored_due = std::nullopt;

@@ -88,6 +88,7 @@ inline constexpr Reply kAliasLoop{451, "4.3.5", "Aliases of this address lead in
 inline constexpr Reply kNotYourAddress{550, "5.7.1", "You may not send as this address"};
 inline constexpr Reply kSendingLimit{450, "4.7.1", "You have sent too much, try again later"};
 inline constexpr Reply kHoldTooLong{501, "5.5.4", "Mail is not held so long"};  // RFC 4865 s5
+inline constexpr Reply kNoHoldHere{550, "5.3.3", "Mail to this address can't be held back: send it without that"};
 inline constexpr Reply kNoQueue{451, "4.3.5", "Mail can't leave this server now"};
 inline constexpr Reply kTooManyRecipients{452, "4.5.3", "Too many recipients"};  // RFC 5321 s4.5.3.1.10
 

@@ -93,12 +93,6 @@ std::string_view factor_words(auth::MissingFactor missing) {
     return "The account needs a second factor, which this login does not show";
 }
 
-/// The address that mail elsewhere goes to: its domain in the spelling that the DNS knows.
-std::string address_elsewhere(const mail::Address& address) {
-    const auto domain = mail::canonical_domain(address.domain);
-    return mail::to_string({address.local, domain ? *domain : address.domain});
-}
-
 class Session {
 public:
     Session(net::Connection& connection, const Services& services, const Options& options, std::string_view id)
@@ -382,7 +376,7 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     // Checked before the directory is asked, because a recipient that is refused anyway must cost next to nothing.
     if (transaction_->recipients().size() >= limits.recipients)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "");
-    if (transaction_->accounts() >= limits.accounts)
+    if (transaction_->destinations() >= limits.accounts)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
     if (!transaction_->mail().smtputf8 && mail::needs_smtputf8(rcpt.to))
         co_return refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, "");
@@ -409,8 +403,13 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         case Kind::disabled: co_return refuse_recipient(rcpt, replies::kDisabled, "");
         case Kind::loop: co_return refuse_recipient(rcpt, replies::kAliasLoop, "");
     }
-    if (transaction_->accounts() + resolution->accounts.size() > limits.accounts)
+    const auto leads_to = resolution->accounts.size() + resolution->elsewhere.size() + elsewhere;
+    if (transaction_->destinations() + leads_to > limits.accounts)
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
+    // Only the queue can hold mail back. Mail that reached some at once would have betrayed what was to come later.
+    const auto* sending = transaction_->sending();
+    if (sending && sending->hold.count() > 0 && !resolution->accounts.empty())
+        co_return refuse_recipient(rcpt, replies::kNoHoldHere, "");
     delivery::Room room;
     if (!resolution->bounds.empty()) {
         auto admitted = co_await services_.delivery.admit(*resolution, transaction_->mail().size);
@@ -428,7 +427,7 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     }
     bool added = false;
     if (elsewhere)
-        added = transaction_->add_elsewhere(rcpt, address_elsewhere(rcpt.to));
+        added = transaction_->add_elsewhere(rcpt, delivery::address_elsewhere(rcpt.to));
     else
         added = transaction_->add(rcpt, *resolution, services_.delivery.mailbox_in(*resolution), std::move(room));
     if (!added) co_return refuse_recipient(rcpt, replies::kTooManyRecipients, "no memory for the envelope");

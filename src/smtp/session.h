@@ -22,11 +22,11 @@ namespace poplar::smtp {
 enum class Protocol { smtp, lmtp, submission };
 
 struct Limits {
-    std::size_t line_octets = 4096;           ///< of a command, CRLF included. RFC 5321 s4.5.3.1.4: 512, extensions add
-    std::uint32_t recipients = 1000;          ///< of a message: then 452. RFC 5321 s4.5.3.1.8: at least 100
-    std::uint32_t accounts = 10'000;          ///< that a message's recipients may lead to, through aliases: then 452
-    std::uint32_t messages = 1000;            ///< a connection: then 421
-    std::uint32_t bad_commands = 20;          ///< a connection: then 421
+    std::size_t line_octets = 4096;   ///< of a command, CRLF included. RFC 5321 s4.5.3.1.4: 512, extensions add
+    std::uint32_t recipients = 1000;  ///< of a message: then 452. RFC 5321 s4.5.3.1.8: at least 100
+    std::uint32_t accounts = 10'000;  ///< that a message's recipients may lead to, those elsewhere among them: then 452
+    std::uint32_t messages = 1000;    ///< a connection: then 421
+    std::uint32_t bad_commands = 20;  ///< a connection: then 421
     std::uint32_t idle_commands = 200;        ///< (NOOP, RSET, EHLO, VRFY, ...) between messages: then 421
     std::uint32_t unknown_recipients = 50;    ///< a connection, SMTP only (against address harvesting): then 421
     std::uint32_t refused_recipients = 2000;  ///< a connection, for whatever reason, SMTP only: then 421
@@ -53,7 +53,8 @@ struct Options {
     Timeouts timeouts;
     /// Submission: whether Received tells where the client was.
     bool show_client = false;
-    /// Submission: the longest time that a client may have a message kept back (RFC 4865); 0: it is not offered.
+    /// Submission: the longest time that a client may have a message kept back (RFC 4865); 0: it is not offered. Only
+    /// for recipients elsewhere; the time for giving up begins with its end.
     std::chrono::seconds longest_hold = std::chrono::days(30);
     /// Whether a bare LF ends a command, too (against RFC 5321 s2.3.8): for devices that send it.
     bool bare_lf_commands = false;

@@ -33,7 +33,7 @@ void add_settings(config::Keys& keys, const std::string& section, Options& optio
     keys.number(key("recipients"), options.limits.recipients, 100, 100'000,
                 "Recipients of a message; more: `452 4.5.3`.");
     keys.number(key("accounts"), options.limits.accounts, 1, kMillion,
-                "Accounts that they may lead to through aliases; more: `452 4.5.3`.");
+                "Accounts, and addresses elsewhere, that they may lead to through aliases; more: `452 4.5.3`.");
     keys.number(key("messages"), options.limits.messages, 1, kMillion, "Messages on a connection; then `421`.");
     keys.number(key("bad_commands"), options.limits.bad_commands, 1, kMillion,
                 "Commands that make no sense; then `421`.");

@@ -44,7 +44,8 @@ public:
     const Mail& mail() const { return mail_; }
     const std::string& reverse_path() const { return envelope_->reverse_path; }
     const std::vector<delivery::Recipient>& recipients() const { return envelope_->recipients; }
-    std::size_t accounts() const { return envelope_->accounts.size(); }  ///< that the recipients lead to
+    /// How many accounts and addresses elsewhere the recipients lead to.
+    std::size_t destinations() const { return envelope_->destinations(); }
     bool in_chunks() const { return time_ && in_chunks_; }
     std::uint64_t octets() const;  ///< of the message so far
 

@@ -278,7 +278,8 @@ def test_a_smart_host_gets_all_mail_and_a_login(outbound, directory):
     password.write_text("s3cret\n")
     routes = [{"domain": ".inside.example", "host": special.address},
               {"domain": "direct.example"},
-              {"domain": "*", "host": f"{relay.address}:2525", "login": "me", "password_file": str(password)}]
+              {"domain": "*", "host": f"{relay.address}:2525", "login": "me", "password_file": str(password),
+               "tls": "none"}]
     server = make(outbound, queue={"route": routes})
     send(server, "a@any.example", "b@x.inside.example", "c@direct.example")
     assert relay.wait(1)[0].recipients == ("a@any.example",) and special.wait(1)[0].recipients == ("b@x.inside.example",)

@@ -22,9 +22,11 @@ Passed pass(std::string_view text, std::size_t cut = 0) {
 }
 
 TEST(SubmissionFilter, TakesOutBccAndNothingElse) {
-    const std::string
-        before = "From: a@x.test\r\nBcc: b@x.test,\r\n\tc@x.test\r\nbCC : d@x.test\r\nSubject: x\r\n folded\r\n",
-        after = "\r\nBcc: this is text\r\n..dot\r\n";
+    const std::string before =
+                          "From: a@x.test\r\nBcc: b@x.test,\r\n\tc@x.test\r\nbCC : d@x.test\r\nResent-Bcc: "
+                          "e@x.test\r\nSubject: x\r\n "
+                          "folded\r\n",
+                      after = "\r\nBcc: this is text\r\n..dot\r\n";
     for (std::size_t cut : {0, 1, 2, 3, 7, 20}) {
         auto passed = pass(before + after, cut);
         EXPECT_EQ(passed.out, "From: a@x.test\r\nSubject: x\r\n folded\r\n" + after) << cut;
@@ -36,12 +38,15 @@ TEST(SubmissionFilter, TakesOutBccAndNothingElse) {
 TEST(SubmissionFilter, KnowsWhatIsThere) {
     auto all =
         pass("date: x\r\nMESSAGE-ID: <x@y>\r\nSender: a@x.test\r\nFrom: A\r\n <a@x.test>\r\nFrom: b@x.test\r\n\r\n", 1);
-    EXPECT_TRUE(all.filter.has_date() && all.filter.has_message_id() && all.filter.has_sender());
-    EXPECT_EQ(all.filter.from_fields(), 2u);
-    EXPECT_EQ(all.filter.from(), "From: A\r\n <a@x.test>\r\n") << "the first";
+    EXPECT_TRUE(all.filter.has_date() && all.filter.has_message_id());
+    EXPECT_EQ(all.filter.from().fields, 2u);
+    EXPECT_EQ(all.filter.from().text, "From: A\r\n <a@x.test>\r\n") << "the first";
+    EXPECT_EQ(all.filter.sender().fields, 1u);
+    EXPECT_EQ(all.filter.sender().text, "Sender: a@x.test\r\n");
     auto none = pass("Dates: x\r\nX-From: y\r\n\r\nDate: in the text\r\n", 1);
-    EXPECT_FALSE(none.filter.has_date() || none.filter.has_message_id() || none.filter.has_sender());
-    EXPECT_EQ(none.filter.from_fields(), 0u);
+    EXPECT_FALSE(none.filter.has_date() || none.filter.has_message_id());
+    EXPECT_EQ(none.filter.from().fields, 0u);
+    EXPECT_EQ(none.filter.sender().fields, 0u);
 }
 
 TEST(SubmissionFilter, AHeaderWithoutAnEndPasses) {
@@ -52,11 +57,15 @@ TEST(SubmissionFilter, AHeaderWithoutAnEndPasses) {
     EXPECT_EQ(pass("").out, "");
 }
 
-TEST(SubmissionFilter, KeepsOnlySoMuchOfALongFrom) {
+TEST(SubmissionFilter, KeepsOnlySoMuchOfALongFromAndSaysSo) {
     const auto text = "From: " + std::string(3 * SubmissionFilter::kFromLimit, 'x') + "\r\n\r\n";
     auto passed = pass(text, 1000);
     EXPECT_EQ(passed.out, text);
-    EXPECT_EQ(passed.filter.from().size(), SubmissionFilter::kFromLimit);
+    EXPECT_EQ(passed.filter.from().text.size(), SubmissionFilter::kFromLimit);
+    EXPECT_TRUE(passed.filter.from().too_long);
+    const auto most = "From: " + std::string(SubmissionFilter::kFromLimit - 8, 'x') + "\r\n";
+    EXPECT_FALSE(pass(most + "\r\n", 1000).filter.from().too_long) << "all of it fits";
+    EXPECT_TRUE(pass(most + "\t<b@x.test>\r\n\r\n", 1000).filter.from().too_long);
 }
 
 TEST(AddressList, GivesTheAddressesAsTheyStand) {
@@ -71,7 +80,8 @@ TEST(AddressList, GivesTheAddressesAsTheyStand) {
           Case{"\"not@this.test\" <a@x.test>", {"a@x.test"}}, Case{"\"odd local\"@x.test", {"\"odd local\"@x.test"}},
           Case{"a . b @ x.test", {"a.b@x.test"}}, Case{"group: a@x.test, b@x.test;", {"a@x.test", "b@x.test"}},
           Case{"nobody:;", {}}, Case{"<@route.test:a@x.test>", {"a@x.test"}}, Case{"a@[192.0.2.1]", {"a@[192.0.2.1]"}},
-          Case{"=?utf-8?q?J=C3=B6?= <a@x.test>", {"a@x.test"}}, Case{"", {}}, Case{",,a@x.test,", {"a@x.test"}}}) {
+          Case{"=?utf-8?q?J=C3=B6?= <a@x.test>", {"a@x.test"}}, Case{"A@x.test <a@x.test>", {"a@x.test"}}, Case{"", {}},
+          Case{",,a@x.test,", {"a@x.test"}}}) {
         auto found = addresses_in(text);
         ASSERT_TRUE(found) << text;
         EXPECT_EQ(*found, addresses) << text;
@@ -80,7 +90,8 @@ TEST(AddressList, GivesTheAddressesAsTheyStand) {
 
 TEST(AddressList, WhatCouldBeReadInTwoWaysIsRefused) {
     for (std::string_view text : {"a@x.test <b@x.test> <c@x.test>", "<a@x.test", "a@x.test>", "(open", "\"open",
-                                  "no address", "<no address>", "<a@x.test> trailing", "<>", "<<a@x.test>>"})
+                                  "no address", "<no address>", "<a@x.test> trailing", "<>", "<<a@x.test>>",
+                                  "a@x.test <b@x.test>", "a@x.test: b@x.test;", "\"a@x.test\"", "<\"a@x.test\">"})
         EXPECT_FALSE(addresses_in(text)) << text;
     std::string many;
     for (int i = 0; i < 101; ++i) many += "a@x.test,";

@@ -1,13 +1,16 @@
 // The runner over a queue in memory, with servers that the test plays, reached by routes.
 #include "outbound/runner.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <thread>
 
 #include "tests/delivery/world.h"
 #include "tests/outbound/fake_dns.h"
 #include "tests/support/played_server.h"
+#include "tests/support/temp_dir.h"
 
 namespace poplar::outbound {
 namespace {
@@ -35,12 +38,13 @@ protected:
         route.host = "127.0.0.1:" + std::to_string(server.port());
         options_.routes.push_back(std::move(route));
     }
-    std::string add(const std::vector<std::string>& recipients, mail::Notify notify = {}) {
+    std::string add(const std::vector<std::string>& recipients, mail::Notify notify = {}, Timestamp due = {}) {
         auto writer = world_.engine.write_body();
         EXPECT_TRUE(run(writer->write("Subject: x\r\n\r\ntext\r\n")));
         queue::NewMessage added;
         added.message.id = std::string(queue::kIdLength, static_cast<char>('a' + messages_++));
         added.message.sender = "demo@example.test";
+        added.due = due;
         added.content = *run(writer->finish());
         for (const auto& address : recipients) added.recipients.push_back({.address = address, .notify = notify});
         EXPECT_TRUE(run(queue_.add(added)));
@@ -163,6 +167,63 @@ TEST_F(RunnerTest, ADelayIsToldOnceAndTheEndToo) {
         EXPECT_TRUE(run_until([&] { return reports() == told; })) << attempts;
     }
     EXPECT_TRUE(run_until([&] { return run(queue_.message(id))->finished.has_value(); }));
+}
+
+TEST_F(RunnerTest, WhatWasKeptBackHasItsWholeTime) {
+    PlayedServer server(taking({{"RCPT", "450 4.2.1 full"}}));
+    route("*", server);
+    const auto id = add({"a@x.example"}, {}, world_.clock.now() + 240h);  // twice as long as it takes to give up
+    world_.clock.advance(240h);
+    EXPECT_EQ(after_attempts(id, 1).parts[0].recipients[0].state, Recipient::State::waiting);
+    EXPECT_EQ(reports(), 0u);
+    world_.clock.advance(121h);
+    runner_->wake({{id, 0}, world_.clock.now()});
+    EXPECT_EQ(after_attempts(id, 2).parts[0].recipients[0].state, Recipient::State::failed);
+}
+
+TEST_F(RunnerTest, APasswordIsNotSentInTheClear) {
+    PlayedServer server(taking({}, "AUTH PLAIN"));
+    const auto file = test::TempDir();
+    std::ofstream(file.path() / "password") << "secret\n";
+    std::uint32_t attempts = 0;
+    const auto id = add({"a@x.example"});
+    route("*", server);
+    options_.routes[0].login = "me";
+    options_.routes[0].password_file = file.path() / "password";
+    for (std::optional<TlsPolicy> policy : {std::optional<TlsPolicy>(), std::optional(TlsPolicy::opportunistic)}) {
+        stop();
+        options_.routes[0].tls = policy;
+        world_.clock.advance(10min);
+        EXPECT_EQ(after_attempts(id, ++attempts).parts[0].recipients[0].status, "4.7.4");
+    }
+    for (const auto& line : server.lines()) EXPECT_FALSE(line.starts_with("AUTH")) << line;
+    stop();
+    options_.routes[0].tls = TlsPolicy::none;
+    world_.clock.advance(1h);
+    EXPECT_TRUE(after_attempts(id, ++attempts).message.finished) << "the operator wants it so";
+}
+
+// More than a destination may have in memory waits for a silent one; what is due behind it is found all the same.
+TEST_F(RunnerTest, ALongBacklogHidesNobody) {
+    PlayedServer silent(taking({{"", ""}}));
+    PlayedServer good(taking());
+    route("silent.example", silent);
+    route("*", good);
+    options_.reply_timeout = 60s;
+    auto writer = world_.engine.write_body();
+    EXPECT_TRUE(run(writer->write("x\r\n")));
+    const std::shared_ptr<const engine::StagedBody> content = *run(writer->finish());
+    for (int i = 0; i < 3500; ++i) {
+        queue::NewMessage added;
+        added.message.id = fmt::format("{:012}", i);
+        added.message.sender = "demo@example.test";
+        added.content = content;
+        added.recipients = {{.address = "a@silent.example"}};
+        ASSERT_TRUE(run(queue_.add(std::move(added))));
+    }
+    world_.clock.advance(1s);
+    const auto id = add({"a@x.example"});
+    EXPECT_TRUE(after_attempts(id, 1).message.finished);
 }
 
 TEST_F(RunnerTest, AServerThatIsNotThereHoldsUpItsMailAlone) {

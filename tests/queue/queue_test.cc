@@ -77,6 +77,31 @@ TEST_F(QueueTest, WhatIsDueComesInTheOrderOfTime) {
     EXPECT_EQ(all[0].part.first, b_);
 }
 
+TEST_F(QueueTest, WhatIsDueCanBeReadInPages) {
+    ASSERT_TRUE(add(a_, {"x@one.example", "y@two.example", "z@three.example"}));
+    ASSERT_TRUE(add(b_, {"x@one.example"}, clock_.now() + 1h));
+    const auto all = due(clock_.now() + 1h);
+    ASSERT_EQ(all.size(), 4u);
+    std::vector<PartId> paged;
+    std::optional<Due> last;
+    for (;;) {
+        auto page = *run(queue_.due(clock_.now() + 1h, 2, last));
+        if (page.empty()) break;
+        for (const auto& one : page) paged.push_back(one.part);
+        last = page.back();
+    }
+    ASSERT_EQ(paged.size(), 4u);
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(paged[i], all[i].part) << i;
+    EXPECT_TRUE(run(queue_.due(clock_.now(), 2, last))->empty()) << "behind all that is due by then";
+}
+
+TEST_F(QueueTest, WhatWasKeptBackIsAsOldAsItsFreedom) {
+    ASSERT_TRUE(add(a_, {"x@one.example"}, clock_.now() + 1h));
+    ASSERT_TRUE(add(b_, {"x@one.example"}));
+    EXPECT_EQ(part(a_, 0).released, clock_.now() + 1h);
+    EXPECT_FALSE(part(b_, 0).released);
+}
+
 TEST_F(QueueTest, AnotherTimeTakesThePlaceOfTheOldOne) {
     ASSERT_TRUE(add(a_, {"x@one.example"}));
     for (auto time : {clock_.now() + 1h, clock_.now() + 1h, clock_.now() + 2h}) {

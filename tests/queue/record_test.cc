@@ -16,6 +16,7 @@ Part some_part() {
     part.due = Timestamp(1'700'000'000'123ms);
     part.attempted = Timestamp(1'600'000'000'000ms);
     part.stored_due = part.due;
+    part.released = Timestamp(1'600'000'000'001ms);
     part.recipients = {{.address = "a@far.example"},
                        {.address = "b@far.example",
                         .state = Recipient::State::failed,
@@ -40,6 +41,7 @@ TEST(QueueRecord, APartDecodesToItself) {
     EXPECT_EQ(back->due, part.due);
     EXPECT_EQ(back->attempted, part.attempted);
     EXPECT_EQ(back->stored_due, part.stored_due);
+    EXPECT_EQ(back->released, part.released);
     EXPECT_FALSE(back->held);
     EXPECT_EQ(back->recipients, part.recipients);
 }

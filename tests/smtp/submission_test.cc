@@ -113,6 +113,12 @@ TEST_F(Submission, TheAuthorIsHeldToTheSame) {
         EXPECT_TRUE(transcript_->output.contains("From")) << "the client is told why";
     }
     EXPECT_EQ(talk(envelope + "Subject: nobody\r\n\r\nx\r\n.\r\n"), taken + "550 5.7.1");
+    const std::string spaces(20'000, ' ');
+    for (const auto& header :
+         {"From: fred@example.test" + spaces + ", joe@far.example", "From: joe@far.example <fred@example.test>"s,
+          "From: joe@far.example: fred@example.test;"s, "From: fred@example.test\r\nSender: joe@far.example"s,
+          "From: fred@example.test\r\nSender: fred@example.test\r\nSender: fred@example.test"s})
+        EXPECT_EQ(talk(envelope + header + "\r\n\r\nx\r\n.\r\n"), taken + "550 5.7.1") << header.substr(0, 100);
     EXPECT_TRUE(queued().empty());
     EXPECT_EQ(talk(envelope + "From: \"F\" <fred+list@example.test>\r\n\r\nx\r\n.\r\n"), taken + "250 2.0.0");
 }
@@ -125,6 +131,24 @@ TEST_F(Submission, LimitsAreKeptAndWhatWasRefusedIsGivenBack) {
     const auto message = kFrom + to("a") + "DATA\r\n" + kLetter + ".\r\n";
     EXPECT_EQ(talk(kLogin + message + message + kFrom),
               "235 2.7.0, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0, 250 2.1.0, 250 2.1.5, 354, 250 2.0.0, 450 4.7.1");
+}
+
+TEST_F(Submission, AnAddressElsewhereGetsAMessageOnce) {
+    ASSERT_TRUE(run(directory_.add_alias("all@example.test", {"a@far.example", "b@far.example"})));
+    ASSERT_TRUE(run(directory_.add_alias("some@example.test", {"b@far.example"})));
+    talk(kLogin + kFrom +
+         "RCPT TO:<all@example.test>\r\nRCPT TO:<some@example.test>\r\nRCPT TO:<b@FAR.example>\r\nDATA\r\n" + kLetter +
+         ".\r\n");
+    ASSERT_EQ(queued().size(), 1u);
+    EXPECT_EQ(queued()[0].parts.at(0).recipients.size(), 2u);
+}
+
+TEST_F(Submission, AddressesElsewhereCountAsWhatRecipientsLeadTo) {
+    ASSERT_TRUE(run(directory_.add_alias("all@example.test", {"a@far.example", "b@far.example"})));
+    change = [](Options& options) { options.limits.accounts = 2; };
+    const std::string all = "RCPT TO:<all@example.test>\r\n", own = "RCPT TO:<fred@example.test>\r\n";
+    EXPECT_EQ(talk(kLogin + kFrom + all + own), "235 2.7.0, 250 2.1.0, 250 2.1.5, 452 4.5.3");
+    EXPECT_EQ(talk(kLogin + kFrom + own + all), "235 2.7.0, 250 2.1.0, 250 2.1.5, 452 4.5.3");
 }
 
 TEST_F(Submission, AStoreThatFailsIsNoPositiveReply) {
@@ -147,6 +171,10 @@ TEST_F(Submission, MailIsHeldBackAsLongAsIsAllowed) {
          ".\r\n");
     ASSERT_EQ(queued().size(), 1u);
     EXPECT_EQ(queued()[0].parts[0].due - clock_.now(), std::chrono::minutes(10));
+    const auto to = "RCPT TO:<fred@example.test>\r\n"s;
+    EXPECT_EQ(talk(kLogin + "MAIL FROM:<fred@example.test> HOLDFOR=600\r\n" + to + "RSET\r\n" + kFrom + to),
+              "235 2.7.0, 250 2.1.0, 550 5.3.3, 250 2.0.0, 250 2.1.0, 250 2.1.5")
+        << "mail for somebody here would not wait";
 }
 
 TEST_F(Submission, ExtensionsNameMechanismsUntilSomebodyIsIn) {
