@@ -50,6 +50,7 @@ public:
     /// False: there is no memory for it, and it was not added.
     bool add(std::string address, std::span<const directory::AccountId> accounts, std::string mailbox,
              delivery::Room room = {});
+    delivery::RoomView room() const { return envelope_->room; }  ///< that is kept for its recipients so far
     /// Whether a recipient's room may turn out too small.
     bool is_uncertain() const { return delivery::is_uncertain(envelope_->room); }
     /// From now on octets are taken. `received` lacks only the id.
