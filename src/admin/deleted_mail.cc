@@ -7,6 +7,7 @@
 #include "activity/ledger.h"
 #include "admin/described.h"
 #include "admin/names.h"
+#include "admin/room.h"
 #include "admin/row.h"
 #include "api/messages.h"
 #include "auth/device_password.h"
@@ -86,12 +87,19 @@ Task<Result<>> fetch_retained(Context& context, Caller, api::FetchRetained wante
     co_return co_await send_message(context, *account, std::move(found->message), type, stream);
 }
 
+/// No limit stops a message that comes back, but with room in the account its owner is warned when it fills up. That
+/// the room can't be had is no reason to keep the message away.
+Task<Result<quota::Reservation>> watched(Context& context, directory::AccountId account) {
+    return room_in(context, account, {.messages = 0, .octets = 0}, quota::Binding::none);
+}
+
 Task<Result<api::Message>> restore_message(Context& context, Caller, api::RestoreMessage wanted) {
     auto account = co_await mailbox(context, wanted.address);
     if (!account) co_return pass_on(account);
     // For the store, restoring a live message is done already. A caller who asks for it has the wrong message.
     auto found = co_await find_message(context, *account, wanted.id);
     if (found && found->live) co_return fail(Errc::exists, fmt::format("the message {} is not deleted", wanted.id));
+    const auto room = co_await watched(context, *account);
     auto restored = co_await context.mail.restore(*account, wanted.id);
     if (!restored)
         co_return explain(restored.error(), Errc::not_found, fmt::format("no deleted message {} is kept", wanted.id));
@@ -246,6 +254,7 @@ Task<Result<api::Restoration>> restore_messages(Context& context, Caller, api::R
         co_return reply;
     }
     reply.more = ids->size() == api::RestoreMessages::kAtOnce && !wanted.ids;
+    const auto room = co_await watched(context, *account);
     for (const auto& id : *ids) {
         auto restored = co_await context.mail.restore(*account, id, to);
         if (restored)

@@ -8,6 +8,7 @@
 #include "activity/ledger.h"
 #include "admin/described.h"
 #include "admin/names.h"
+#include "admin/room.h"
 #include "admin/row.h"
 #include "base/log.h"
 #include "base/random.h"

@@ -9,10 +9,10 @@
 
 #include "admin/described.h"
 #include "admin/names.h"
+#include "admin/room.h"
 #include "admin/row.h"
 #include "base/log.h"
 #include "mailstore/mail_store.h"
-#include "quota/quotas.h"
 
 namespace poplar::admin {
 
@@ -155,26 +155,10 @@ Task<Result<api::Message>> move_message(Context& context, Caller, api::MoveMessa
     co_return moved;
 }
 
-/// Room for one more message like this one; it is given back when the copy is made. Errors: no_space (the account, or
-/// its domain, is full).
-Task<Result<quota::Reservation>> room_for_copy(Context& context, Found found) {
-    auto account = co_await context.directory.account(found.account);
-    if (!account && account.error().code() == Errc::not_found) co_return quota::Reservation();
-    if (!account) co_return pass_on(account);
-    auto bounds = co_await context.directory.bounds_of(std::move(*account));
-    if (!bounds) co_return pass_on(bounds);
-    if (!*bounds) co_return quota::Reservation();
-    const quota::Need need{.octets = found.message.octets};
-    auto outcome = co_await context.quotas.reserve(found.account, std::move(*bounds), need);
-    if (!outcome) co_return pass_on(outcome);
-    if (!*outcome) co_return fail(Errc::no_space, outcome->error().text);
-    co_return std::move(**outcome);
-}
-
 Task<Result<api::Message>> copy_message(Context& context, Caller, api::CopyMessage wanted) {
     auto found = co_await find_live(context, wanted.address, wanted.id);
     if (!found) co_return pass_on(found);
-    auto room = co_await room_for_copy(context, *found);
+    auto room = co_await room_in(context, found->account, {.octets = found->message.octets});
     if (!room) co_return pass_on(room);
     auto copy = [&](mailstore::MailboxId to) {
         return context.mail.copy(found->account, found->message.mailbox, {found->message.uid()}, to);

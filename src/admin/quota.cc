@@ -8,6 +8,7 @@
 #include "admin/names.h"
 #include "admin/row.h"
 #include "base/log.h"
+#include "directory/bounds.h"
 #include "mailstore/mail_store.h"
 #include "quota/quotas.h"
 
@@ -152,24 +153,47 @@ Task<Result<api::Quota>> set_of_account(Context& context, api::SetQuota wanted) 
     co_return co_await quota_of(context, std::move(*account));
 }
 
+/// Warns those whom the domain's new limits find at a higher percent than the old ones did.
+Task<Result<>> tell_of_limits(Context& context, directory::Domain before, directory::Domain after) {
+    const auto was = directory::bounds_of(before), is = directory::bounds_of(after);
+    if (!is) co_return Result<>();
+    if (is->of_domain() && after.total != before.total) {
+        auto used = co_await context.quotas.used_by_domain(after.name);
+        if (!used) co_return pass_on(used);
+        context.quotas.total_changed(*used, was.get(), is.get());
+    }
+    if (!is->of_account() || after.quota == before.quota) co_return Result<>();
+    auto tell = [&](directory::Account account) -> Task<Result<>> {
+        auto held = co_await held_by(context, account.id);
+        if (!held) co_return Result<>();  // the limit holds for it all the same
+        const auto old_bounds = directory::bounds_of(account, was), new_bounds = directory::bounds_of(account, is);
+        context.quotas.limits_changed(account.id, *held, old_bounds.get(), new_bounds.get());
+        co_return Result<>();
+    };
+    co_return co_await each_account(context, after.name, tell);
+}
+
 Task<Result<api::Quota>> set_of_domain(Context& context, api::SetQuota wanted) {
-    auto domain = co_await find_domain(context, wanted.name);
-    if (!domain) co_return pass_on(domain);
-    const bool had_total = has_total(*domain);
-    set(domain->quota.octets, wanted.bytes);
-    set(domain->quota.messages, wanted.messages);
-    set(domain->total.octets, wanted.total_bytes);
-    set(domain->total.messages, wanted.total_messages);
-    auto stored = co_await context.directory.set_quota(domain->name, domain->quota, domain->total);
+    auto before = co_await find_domain(context, wanted.name);
+    if (!before) co_return pass_on(before);
+    auto change = [&wanted, &before](directory::MailLimits& accounts, directory::MailLimits& total) {
+        before->quota = accounts;
+        before->total = total;
+        set(accounts.octets, wanted.bytes);
+        set(accounts.messages, wanted.messages);
+        set(total.octets, wanted.total_bytes);
+        set(total.messages, wanted.total_messages);
+    };
+    auto stored = co_await context.directory.change_quota(before->name, change);
     if (!stored) co_return explain(stored.error(), Errc::not_found, fmt::format("no domain {}", wanted.name));
-    log::info("admin.quota_set", {{"name", domain->name},
-                                  {"octets", text_of(domain->quota.octets)},
-                                  {"messages", text_of(domain->quota.messages)},
-                                  {"total_octets", text_of(domain->total.octets)},
-                                  {"total_messages", text_of(domain->total.messages)}});
+    log::info("admin.quota_set", {{"name", stored->name},
+                                  {"octets", text_of(stored->quota.octets)},
+                                  {"messages", text_of(stored->quota.messages)},
+                                  {"total_octets", text_of(stored->total.octets)},
+                                  {"total_messages", text_of(stored->total.messages)}});
     // A sum that was kept before knows nothing of accounts that came while the domain had no total.
-    if (has_total(*stored) && !had_total)
-        if (auto counted = co_await context.quotas.recount(stored->name); !counted) co_return pass_on(counted);
+    if (has_total(*stored) != has_total(*before)) context.quotas.forget_domain(stored->name);
+    if (auto told = co_await tell_of_limits(context, *before, *stored); !told) co_return pass_on(told);
     co_return co_await quota_of(context, std::move(*stored));
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/random.h"
 #include "delivery/gather.h"
@@ -18,7 +19,8 @@ namespace poplar::delivery {
 
 namespace {
 
-constexpr std::uint64_t kMostTrace = 1000;  // octets, about, of what a delivery puts on top
+constexpr std::uint64_t kMostTrace = 4000;  // octets, about, of what a delivery puts on top, with the longest names
+constexpr std::size_t kNoted = 100;         // octets, about, that quota/ notes of a reservation
 
 // A line has at least three octets (".", CRLF) when stuffing adds one to it.
 constexpr std::uint64_t most_wire_octets(std::uint64_t octets) { return octets + octets / 3 + 4; }
@@ -200,7 +202,7 @@ private:
         if (!refused.empty()) {
             // What leaves by an alias of a refused recipient must not leave again when its sender tries again.
             if (envelope_->replies == Replies::one || !envelope_->away.empty())
-                co_return std::unexpected(refused.begin()->second);
+                co_return std::unexpected(one_verdict(refused));
             leave_out(wanted, refused);
         }
         std::vector<Task<Result<Delivered>>> appends;
@@ -289,6 +291,15 @@ private:
         for (auto account : envelope_->accounts_of(recipient))
             if (auto found = refused.find(account); found != refused.end()) return &found->second;
         return nullptr;
+    }
+
+    /// The one for all recipients. If some of them have room, the sender is to come again and not to give up: then RCPT
+    /// tells it which have none.
+    Verdict one_verdict(const std::map<directory::AccountId, Verdict>& refused) const {
+        auto verdict = refused.begin()->second;
+        const auto has_room = [&](const Recipient& recipient) { return refusal_of(recipient, refused) == nullptr; };
+        if (std::ranges::any_of(envelope_->recipients, has_room)) verdict.kind = Verdict::Kind::full;
+        return verdict;
     }
 
     /// An account that only refused recipients lead to does not get the message: their sender is told so. Another gets
@@ -432,7 +443,9 @@ bool is_uncertain(const Room& room) {
     return std::ranges::any_of(room, [](const auto& one) { return one->uncertain(); });
 }
 
-std::size_t memory_of(const Room& room) { return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation)); }
+std::size_t memory_of(const Room& room) {
+    return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation) + kNoted);
+}
 
 Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas,
                    const Clock& clock, Limits limits, queue::Queue* queue, queue::SendingLimits* sending_limits)
@@ -464,13 +477,18 @@ Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
     return directory_.resolve(std::move(address));
 }
 
+quota::Need Delivery::need(std::optional<std::uint64_t> size) const {
+    return {.octets = size, .trace = kMostTrace, .most = limits_.message_octets};
+}
+
 Task<std::expected<Room, Verdict>> Delivery::admit(directory::Resolution resolution, std::optional<std::uint64_t> size,
-                                                   quota::Binding binding) {
+                                                   RoomView kept, quota::Binding binding) {
     Room room;
-    const quota::Need need{.octets = size, .trace = kMostTrace, .most = limits_.message_octets};
+    std::set<directory::AccountId> have_room;
+    for (const auto& one : kept) have_room.insert(one->account());
     for (std::size_t i = 0; i < resolution.bounds.size(); ++i) {
-        if (!resolution.bounds[i]) continue;
-        auto outcome = co_await quotas_.reserve(resolution.accounts[i], resolution.bounds[i], need, binding);
+        if (!resolution.bounds[i] || have_room.contains(resolution.accounts[i])) continue;
+        auto outcome = co_await quotas_.reserve(resolution.accounts[i], resolution.bounds[i], need(size), binding);
         if (!outcome) co_return std::unexpected(verdict_of(outcome.error()));
         if (!*outcome) co_return std::unexpected(verdict_of(outcome->error()));
         room.push_back(std::make_shared<quota::Reservation>(std::move(**outcome)));
@@ -478,7 +496,19 @@ Task<std::expected<Room, Verdict>> Delivery::admit(directory::Resolution resolut
     co_return room;
 }
 
+Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution resolution,
+                                                         std::optional<std::uint64_t> size) {
+    for (std::size_t i = 0; i < resolution.bounds.size(); ++i) {
+        if (!resolution.bounds[i]) continue;
+        auto full = co_await quotas_.ask(resolution.accounts[i], resolution.bounds[i], need(size));
+        if (!full) co_return std::unexpected(verdict_of(full.error()));
+        if (*full) co_return std::unexpected(verdict_of(**full));
+    }
+    co_return std::expected<void, Verdict>();
+}
+
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
+    for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
                                              clock_, limits_, queue_);
 }

@@ -59,6 +59,7 @@ struct Sending {
 
 /// Room that is kept for a message in the accounts of one recipient, or of all.
 using Room = std::vector<std::shared_ptr<quota::Reservation>>;
+using RoomView = std::span<const std::shared_ptr<quota::Reservation>>;
 /// Whether some of it may turn out too small, because nobody knows the message's size.
 bool is_uncertain(const Room& room);
 std::size_t memory_of(const Room& room);  ///< octets, about
@@ -132,9 +133,13 @@ public:
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
-    /// recipient is accepted; where nothing has a limit, it need not be asked at all (Resolution::bounds).
+    /// recipient is accepted; where nothing has a limit, it need not be asked at all (Resolution::bounds). An account
+    /// in which `kept` is room for the message already is passed over, because it gets one copy.
     Task<std::expected<Room, Verdict>> admit(directory::Resolution resolution, std::optional<std::uint64_t> size,
-                                             quota::Binding binding = quota::Binding::limits);
+                                             RoomView kept = {}, quota::Binding binding = quota::Binding::limits);
+    /// Whether such a message would find room now, in each account by itself; none is kept.
+    Task<std::expected<void, Verdict>> would_admit(directory::Resolution resolution, std::optional<std::uint64_t> size);
+    /// The message's room is kept from now on until it is stored or given up.
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
     Scripts& scripts() { return filter_.scripts(); }
@@ -153,6 +158,8 @@ public:
     }
 
 private:
+    quota::Need need(std::optional<std::uint64_t> size) const;
+
     directory::Directory& directory_;
     mailstore::MailStore& store_;
     quota::Quotas& quotas_;

@@ -41,6 +41,7 @@ struct Match {
 /// and each time a thousand accounts would have to be looked up.
 struct Expansion {
     engine::ChangeNumber number;
+    std::uint64_t domain_changes;              ///< Core::bounds.changes(), before the accounts' bounds were looked up
     std::shared_ptr<const Resolution> led_to;  ///< its detail is that of the one account at the end, if any
 };
 
@@ -79,9 +80,6 @@ private:
     std::uint64_t changes_ = 0;
     std::unordered_map<std::string, Value> known_;  ///< of domains that there are
 };
-
-/// `of_domain`: Core::bounds_in() of its domain.
-std::shared_ptr<const Bounds> bounds_of(const Account& account, std::shared_ptr<const Bounds> of_domain);
 
 struct Core {
     engine::Engine& engine;

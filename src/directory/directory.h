@@ -189,8 +189,11 @@ public:
     Task<Result<FactorPolicy>> second_factor_of(std::string domain);
     std::optional<FactorPolicy> second_factor_at_hand(const std::string& domain);  ///< nothing: it has to be waited for
     Task<Result<Domain>> domain(std::string name);
-    /// Holds for mail that comes from now on.
-    Task<Result<Domain>> set_quota(std::string domain, MailLimits accounts, MailLimits total);
+    /// `accounts`: of each account; `total`: of all together.
+    using ChangeLimits = std::function<void(MailLimits& accounts, MailLimits& total)>;
+    /// Changes some of the domain's limits, in one commit with reading them; they hold for mail that comes from now on.
+    /// `change` may be called more than once, each time with what is stored.
+    Task<Result<Domain>> change_quota(std::string domain, ChangeLimits change);
     /// What bounds the account's mail; null: nothing.
     Task<Result<std::shared_ptr<const Bounds>>> bounds_of(Account account);
 

@@ -1,20 +1,17 @@
 // Limits of mail: as they are set, and as they hold for one account.
 #include "directory/quota.h"
 
+#include "directory/bounds.h"
 #include "directory/core.h"
 
 namespace poplar::directory {
 
-namespace {
-
-std::shared_ptr<const Bounds> bounds_of_domain(const Domain& domain) {
+std::shared_ptr<const Bounds> bounds_of(const Domain& domain) {
     Bounds bounds{domain.quota.octets.value_or(0), domain.quota.messages.value_or(0), domain.name,
                   domain.total.octets.value_or(0), domain.total.messages.value_or(0)};
     if (!bounds.of_account() && !bounds.of_domain()) return nullptr;
     return std::make_shared<const Bounds>(std::move(bounds));
 }
-
-}  // namespace
 
 std::shared_ptr<const Bounds> bounds_of(const Account& account, std::shared_ptr<const Bounds> of_domain) {
     const auto& own = account.settings.quota;
@@ -34,7 +31,7 @@ Task<Result<std::shared_ptr<const Bounds>>> Core::bounds_in(std::string domain_n
     auto record = co_await domain(domain_name);
     if (!record) co_return pass_on(record);
     if (!*record) co_return nullptr;  // it was removed, and with it all its accounts
-    auto found = bounds_of_domain(**record);
+    auto found = bounds_of(**record);
     bounds.remember(domain_name, found, changes);
     co_return found;
 }
@@ -48,21 +45,20 @@ Task<Result<Domain>> Directory::domain(std::string name) {
     co_return std::move(**record);
 }
 
-Task<Result<Domain>> Directory::set_quota(std::string name, MailLimits accounts, MailLimits total) {
+Task<Result<Domain>> Directory::change_quota(std::string name, ChangeLimits change) {
     auto canonical = mail::canonical_domain(name);
     if (!canonical) co_return pass_on(canonical);
     auto prepare = [&](Draft& draft) -> Task<Result<Domain>> {
         auto record = co_await core_->domain(*canonical);
         if (!record) co_return pass_on(record);
         if (!*record) co_return fail(Errc::not_found, "no domain " + *canonical);
-        (*record)->quota = accounts;
-        (*record)->total = total;
+        change((*record)->quota, (*record)->total);
         draft.batch.put(domain_key(*canonical), encode(**record));
         co_return std::move(**record);
     };
-    auto set = co_await core_->write<Domain>(prepare);  // what is kept of aliases has bounds in it, too
+    auto changed = co_await core_->write<Domain>(prepare);  // what is kept of aliases has bounds in it, too
     core_->forget_domains();
-    co_return set;
+    co_return changed;
 }
 
 Task<Result<std::shared_ptr<const Bounds>>> Directory::bounds_of(Account account) {

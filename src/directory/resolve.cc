@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "base/turn.h"
+#include "directory/bounds.h"
 #include "directory/core.h"
 
 namespace poplar::directory {
@@ -114,10 +115,12 @@ private:
 Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) {
     auto number = co_await core.engine.change_number(kDirectoryPartition);
     if (!number) co_return pass_on(number);
+    const auto domain_changes = core.bounds.changes();
     {
         std::lock_guard guard(core.expansions_mutex);
         const auto* known = core.expansions.find(alias.address);
-        if (known && core.leads_as_before(known->number, *number)) co_return known->led_to;
+        if (known && core.leads_as_before(known->number, *number) && known->domain_changes == domain_changes)
+            co_return known->led_to;
     }
     Walk walk(core);
     auto address = alias.address;
@@ -130,10 +133,11 @@ Task<Result<std::shared_ptr<const Resolution>>> expand(Core& core, Alias alias) 
                   led_to->bounds.size() * (sizeof(led_to->bounds[0]) + sizeof(Bounds));
     for (const auto& one : led_to->elsewhere) octets += sizeof one + one.size();
     if (octets > core.expansions.longest()) co_return led_to;
-    // A change that came in between has raised the directory's number, so this entry is never used then.
+    // A change that came in between has raised the directory's number, so this entry is never used then. One that was
+    // stored just before may not have reached the bounds that are kept of domains; then `domain_changes` grows.
     decltype(core.expansions)::Gone gone;
     std::lock_guard guard(core.expansions_mutex);
-    gone = core.expansions.put(address, {*number, led_to}, octets);
+    gone = core.expansions.put(address, {*number, domain_changes, led_to}, octets);
     co_return led_to;
 }
 

@@ -65,10 +65,14 @@ struct MailStore::Impl {
         queues = std::make_shared<AccountQueues>(options, std::move(append_all));
     }
 
-    /// After a change that changes.commit() did not make.
-    Task<> tell_totals(AccountId account) {
+    /// After a change that changes.commit() did not make, in the account's turn: later its totals would come after
+    /// those of the next change.
+    template <class T>
+    Task<Result<T>> told(AccountId account, Task<Result<T>> change) {
+        auto made = co_await std::move(change);
         auto now = co_await record(account);
         if (now) changes.tell_totals(account, now->totals());
+        co_return made;
     }
 
     /// Waits for the account's turn, makes `change(hot)` on the leader's executor and returns its result on the
@@ -1000,11 +1004,9 @@ Task<Result<std::uint64_t>> MailStore::expire_live(AccountId account, Timestamp 
 
 Task<Result<>> MailStore::purge(AccountId account, Afterwards afterwards) {
     auto change = [impl = impl_.get(), account, afterwards](Hot& hot) {
-        return impl->changes.purge(account, hot, afterwards);
+        return impl->told(account, impl->changes.purge(account, hot, afterwards));
     };
-    auto purged = co_await impl_->alone<void>(account, std::move(change));
-    co_await impl_->tell_totals(account);
-    co_return purged;
+    co_return co_await impl_->alone<void>(account, std::move(change));
 }
 
 Task<Result<>> MailStore::close(AccountId account) {
@@ -1015,11 +1017,9 @@ Task<Result<>> MailStore::close(AccountId account) {
 Task<Result<bool>> MailStore::repair(AccountId account) {
     auto change = [impl = impl_.get(), account](Hot& hot) {
         hot.reset();
-        return repair_account(impl->engine, account, impl->clock.now());
+        return impl->told(account, repair_account(impl->engine, account, impl->clock.now()));
     };
-    auto repaired = co_await impl_->alone<bool>(account, std::move(change));
-    co_await impl_->tell_totals(account);
-    co_return repaired;
+    co_return co_await impl_->alone<bool>(account, std::move(change));
 }
 
 Task<Result<>> MailStore::check(AccountId account) { co_return co_await check_account(impl_->engine, account); }

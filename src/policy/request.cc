@@ -1,36 +1,33 @@
 #include "policy/request.h"
 
-#include <algorithm>
 #include <charconv>
 #include <utility>
-
-#include "base/ascii.h"
 
 namespace poplar::policy {
 
 namespace {
 
-bool is_name(std::string_view text) {
-    return !text.empty() && text.size() <= kNameLimit &&
-           std::ranges::all_of(text, [](char c) { return ascii::is_alnum(c) || c == '_' || c == '-' || c == '.'; });
+// SMTPD_POLICY_README: a name may have any octets but "=", NUL and a newline, a value any but the last two.
+bool is_attribute(std::string_view line) {
+    const auto name = line.find('=');
+    return name != line.npos && name != 0 && name <= kNameLimit && !line.contains('\0');
 }
 
 }  // namespace
 
 Result<bool> RequestReader::take(std::string_view line) {
     if (line.empty()) {
-        if (names_.empty()) return fail(Errc::invalid, "a request without attributes");
+        if (attributes_ == 0) return fail(Errc::invalid, "a request without attributes");
         return true;
     }
+    if (!is_attribute(line)) return fail(Errc::invalid, "a line that is no attribute");
+    if (attributes_++ == kAttributeLimit) return fail(Errc::invalid, "too many attributes");
     const auto equals = line.find('=');
-    const auto name = line.substr(0, equals);
-    if (equals == line.npos || !is_name(name)) return fail(Errc::invalid, "a line that is no attribute");
-    if (names_.size() == kAttributeLimit) return fail(Errc::invalid, "too many attributes");
-    if (!names_.emplace(name).second) return fail(Errc::invalid, "an attribute that comes twice");
-    const auto value = line.substr(equals + 1);
+    const auto name = line.substr(0, equals), value = line.substr(equals + 1);
     if (name == "request") request_.type = value;
     if (name == "protocol_state") request_.state = value;
     if (name == "recipient") request_.recipient = value;
+    if (name == "size") request_.size.reset();
     if (name == "size" && !value.empty()) {
         std::uint64_t size = 0;
         const char* last = value.data() + value.size();
@@ -42,7 +39,7 @@ Result<bool> RequestReader::take(std::string_view line) {
 }
 
 Request RequestReader::finish() {
-    names_.clear();
+    attributes_ = 0;
     return std::exchange(request_, {});
 }
 

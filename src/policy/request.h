@@ -2,7 +2,6 @@
 // One request of Postfix's policy delegation protocol (SMTPD_POLICY_README): lines of "name=value", then an empty line.
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -25,15 +24,15 @@ struct Request {
 /// Takes a request line by line.
 class RequestReader {
 public:
-    /// `line`: without its end, at most kLineLimit octets. True: the request is whole. Errors: invalid (no attribute,
-    /// one that comes twice, too many, a size that is no number).
+    /// `line`: without its end, at most kLineLimit octets. True: the request is whole. Of an attribute that comes twice
+    /// the last value counts. Errors: invalid (no attribute, too many, a size that is no number).
     Result<bool> take(std::string_view line);
     /// The whole request; the reader begins anew.
     Request finish();
 
 private:
     Request request_;
-    std::set<std::string, std::less<>> names_;
+    std::size_t attributes_ = 0;
 };
 
 /// "action=TEXT" and the empty line. `action` has no line end.

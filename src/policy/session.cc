@@ -73,10 +73,10 @@ Task<std::string_view> Session::advise(Request request) {
     if (!resolution && resolution.error().code() == Errc::invalid) co_return kNoOpinion;
     if (!resolution) co_return kTrouble;
     if (resolution->bounds.empty()) co_return kNoOpinion;
-    auto room = co_await delivery_.admit(*resolution, request.size);
-    if (room) co_return kNoOpinion;
+    auto admitted = co_await delivery_.would_admit(*resolution, request.size);
+    if (admitted) co_return kNoOpinion;
     using Kind = delivery::Verdict::Kind;
-    const auto& verdict = room.error();
+    const auto& verdict = admitted.error();
     if (verdict.kind != Kind::over_quota && verdict.kind != Kind::full) co_return kTrouble;
     ++refused_;
     connection_.log(log::Level::info, "policy.refused",

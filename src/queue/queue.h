@@ -118,7 +118,7 @@ private:
     const Options options_;
     /// Each for some messages, by their ids: held by a commit that may be the last of one of several parts.
     std::array<AsyncMutex, 64> finishing_;
-    std::mutex mutex_;      ///< for those that follow
+    std::mutex mutex_;  ///< for those that follow
     std::set<PartId> claimed_;
     std::function<void(Due)> listener_;
 };

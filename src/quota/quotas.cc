@@ -7,11 +7,14 @@
 #include <iterator>
 #include <unordered_set>
 
+#include "base/log.h"
+
 namespace poplar::quota {
 
 namespace {
 
-constexpr std::size_t kPage = 1000;  // accounts of a domain that are read at a time
+constexpr std::size_t kPage = 1000;         // accounts of a domain that are read at a time
+constexpr std::size_t kForgotten = 10'000;  // accounts that Quotas::forgotten_ has
 
 Amount amount_of(const mailstore::AccountTotals& totals) { return {totals.messages, totals.octets}; }
 
@@ -34,22 +37,23 @@ unsigned percent_reached(const Amount& used, std::uint64_t messages, std::uint64
 
 // Reservations
 
-Reservation::Reservation(Reservation&& other) noexcept
-    : quotas_(std::exchange(other.quotas_, nullptr)),
-      account_(other.account_),
-      kept_(other.kept_),
-      uncertain_(other.uncertain_),
-      binding_(other.binding_) {}
+Reservation::Reservation(Reservation&& other) noexcept { *this = std::move(other); }
 
 Reservation& Reservation::operator=(Reservation&& other) noexcept {
     if (this == &other) return *this;
     release();
     quotas_ = std::exchange(other.quotas_, nullptr);
     account_ = other.account_;
+    need_ = other.need_;
     kept_ = other.kept_;
+    waiting_ = other.waiting_;
     uncertain_ = other.uncertain_;
     binding_ = other.binding_;
     return *this;
+}
+
+void Reservation::begin() {
+    if (quotas_ != nullptr) quotas_->begin(*this);
 }
 
 std::expected<void, Full> Reservation::claim(std::uint64_t octets) {
@@ -70,7 +74,8 @@ Quotas::Quotas(directory::Directory& directory, mailstore::MailStore& store, Opt
 }
 
 void Quotas::attach(Holder& holder, const std::shared_ptr<Domain>& domain) {
-    if (!domain || holder.domain) return;
+    if (!domain || domain->forgotten || holder.domain == domain) return;
+    detach(holder);
     holder.domain = domain;
     domain->used.messages += holder.used.messages;
     domain->used.octets += holder.used.octets;
@@ -93,7 +98,7 @@ void Quotas::set_used(Holder& holder, Amount used) {
         domain->used.octets += used.octets - holder.used.octets;
     }
     holder.used = used;
-    holder.read = true;
+    holder.read = holder.known = true;
 }
 
 void Quotas::keep(Holder& holder, Amount more) {
@@ -121,7 +126,7 @@ void Quotas::see(AccountId account, const mailstore::AccountTotals& totals) {
         auto found = holders_.find(account);
         if (found == holders_.end()) return;
         auto& holder = found->second;
-        const bool known = holder.read;
+        const bool known = holder.known;
         const auto before = holder.used;
         const auto domain_before = holder.domain ? holder.domain->used : Amount();
         set_used(holder, amount_of(totals));
@@ -169,35 +174,68 @@ Task<Result<std::shared_ptr<Quotas::Domain>>> Quotas::counted(std::string name) 
 }
 
 // Each account becomes a holder first and is read then, so that no commit between the two is missed. Deliveries go on
-// meanwhile; those to the domain wait only if it was never counted.
+// meanwhile; those to the domain wait only if it was never counted. One account that can't be read keeps nobody else's
+// mail out: its own is refused for the moment when it asks for room.
 Task<Result<>> Quotas::count(std::shared_ptr<Domain> domain, std::string name) {
     std::unordered_set<AccountId> there;
     std::string after;
+    std::uint64_t unreadable = 0;
+    AccountId first_unreadable;
+    std::string reason;
     for (bool more = true; more;) {
         auto page = co_await directory_.accounts(name, after, kPage);
         if (!page) co_return pass_on(page);
         for (const auto& account : *page) {
-            there.insert(account.id);
+            after = account.address;
             {
                 std::lock_guard hold(mutex_);
+                if (forgotten_.contains(account.id)) continue;  // removed since the page was read
                 watching_ = true;
                 auto& holder = holders_[account.id];
                 attach(holder, domain);
                 holder.read = false;
             }
-            if (auto done = co_await read(account.id); !done) co_return done;
-            after = account.address;
+            there.insert(account.id);
+            auto done = co_await read(account.id);
+            if (done) continue;
+            if (done.error().code() == Errc::cancelled) co_return done;
+            if (unreadable++ != 0) continue;
+            first_unreadable = account.id;
+            reason = done.error().detail();
         }
         more = page->size() == kPage;
     }
+    if (unreadable != 0)
+        log::warning(
+            "quota.accounts_unreadable",
+            {{"domain", name}, {"accounts", unreadable}, {"account_id", first_unreadable.value}, {"reason", reason}});
+    if (auto done = co_await drop_others(domain, std::move(name), std::move(there)); !done) co_return done;
     std::lock_guard hold(mutex_);
-    for (auto at = holders_.begin(); at != holders_.end();) {
-        auto& holder = at->second;
-        const bool gone = holder.domain == domain && !there.contains(at->first);
-        if (gone) detach(holder);
-        at = gone && holder.reservations == 0 ? holders_.erase(at) : std::next(at);
-    }
     domain->counted = true;
+    co_return Result<>();
+}
+
+/// Takes accounts out of the sum that are not in the domain. Of those that were not there when their page was read, the
+/// directory knows whether they have come since.
+Task<Result<>> Quotas::drop_others(std::shared_ptr<Domain> domain, std::string name,
+                                   std::unordered_set<AccountId> there) {
+    std::vector<AccountId> others;
+    {
+        std::lock_guard hold(mutex_);
+        for (const auto& [account, holder] : holders_)
+            if (holder.domain == domain && !there.contains(account)) others.push_back(account);
+    }
+    const auto end = "@" + name;
+    for (auto other : others) {
+        auto account = co_await directory_.account(other);
+        if (!account && account.error().code() == Errc::cancelled) co_return pass_on(account);
+        if (account ? account->address.ends_with(end) : account.error().code() != Errc::not_found) continue;
+        std::lock_guard hold(mutex_);
+        auto found = holders_.find(other);
+        if (found == holders_.end() || found->second.domain != domain) continue;
+        detach(found->second);
+        if (found->second.reservations == 0) holders_.erase(found);
+    }
     co_return Result<>();
 }
 
@@ -238,18 +276,61 @@ void Quotas::limits_changed(AccountId account, Amount used, const Bounds* before
     if (is > was) reached_({account, false, is, used, *after});
 }
 
+void Quotas::total_changed(Amount used, const Bounds* before, const Bounds* after) const {
+    if (after == nullptr || !reached_) return;
+    const auto was = before ? percent_reached(used, before->domain_messages, before->domain_octets) : 0;
+    const auto is = percent_reached(used, after->domain_messages, after->domain_octets);
+    if (is > was) reached_({{}, true, is, used, *after});
+}
+
 void Quotas::forget(AccountId account) {
     std::lock_guard hold(mutex_);
+    if (forgotten_.insert(account).second) forgotten_in_order_.push_back(account);
+    if (forgotten_in_order_.size() > kForgotten) {
+        forgotten_.erase(forgotten_in_order_.front());
+        forgotten_in_order_.pop_front();
+    }
     auto found = holders_.find(account);
     if (found == holders_.end()) return;
     detach(found->second);
     if (found->second.reservations == 0) holders_.erase(found);
 }
 
+void Quotas::forget_domain(const std::string& name) {
+    std::lock_guard hold(mutex_);
+    auto found = domains_.find(name);
+    if (found == domains_.end()) return;
+    const auto domain = std::move(found->second);
+    domains_.erase(found);
+    domain->forgotten = true;
+    std::erase_if(holders_, [&](auto& entry) {
+        auto& holder = entry.second;
+        if (holder.domain != domain) return false;
+        detach(holder);
+        return holder.reservations == 0;
+    });
+}
+
 // Deciding
 
 Task<Result<Quotas::Outcome>> Quotas::reserve(AccountId account, std::shared_ptr<const Bounds> bounds, Need need,
                                               Binding binding) {
+    if (auto entered = co_await enter(account, std::move(bounds)); !entered) co_return pass_on(entered);
+    co_return decide(account, need, binding);
+}
+
+Task<Result<std::optional<Full>>> Quotas::ask(AccountId account, std::shared_ptr<const Bounds> bounds, Need need) {
+    if (auto entered = co_await enter(account, std::move(bounds)); !entered) co_return pass_on(entered);
+    std::lock_guard hold(mutex_);
+    let_lapse();
+    auto planned = plan(holders_.at(account), need, Binding::limits);
+    leave_held(account);
+    if (planned) co_return std::nullopt;
+    co_return std::move(planned.error());
+}
+
+/// The account is a holder from now on, and what it holds is known. To be followed by leave_held().
+Task<Result<>> Quotas::enter(AccountId account, std::shared_ptr<const Bounds> bounds) {
     std::shared_ptr<Domain> domain;
     if (bounds->of_domain()) {
         auto found = co_await counted(bounds->domain);
@@ -261,7 +342,7 @@ Task<Result<Quotas::Outcome>> Quotas::reserve(AccountId account, std::shared_ptr
         std::lock_guard hold(mutex_);
         watching_ = true;  // before it is read: a commit that does not see this is read
         auto& holder = holders_[account];
-        attach(holder, domain);
+        if (!forgotten_.contains(account)) attach(holder, domain);
         holder.bounds = std::move(bounds);
         ++holder.reservations;
         is_read = holder.read;
@@ -269,35 +350,79 @@ Task<Result<Quotas::Outcome>> Quotas::reserve(AccountId account, std::shared_ptr
     if (!is_read)
         if (auto done = co_await read(account); !done) {
             leave(account);
-            co_return pass_on(done);
+            co_return done;
         }
-    co_return decide(account, need, binding);
+    co_return Result<>();
 }
 
 Quotas::Outcome Quotas::decide(AccountId account, const Need& need, Binding binding) {
     std::lock_guard hold(mutex_);
+    let_lapse();
     auto& holder = holders_.at(account);
-    auto octets = need.octets ? *need.octets + need.trace : need.most;
-    bool uncertain = false;
-    if (binding == Binding::limits) {
-        if (const auto limit = holder.bounds->domain_octets; !need.octets && limit != 0 && holder.domain) {
-            const auto room = room_of(limit, holder.domain->used.octets + holder.domain->kept.octets);
-            uncertain = room < octets;
-            if (uncertain) octets = std::max<std::uint64_t>(room, 1);
-        }
-        if (auto full = too_much(holder, need, octets)) {
-            leave_held(account);
-            return std::unexpected(std::move(*full));
-        }
+    auto planned = plan(holder, need, binding);
+    if (!planned) {
+        leave_held(account);
+        return std::unexpected(std::move(planned.error()));
     }
     Reservation reservation;
     reservation.quotas_ = this;
     reservation.account_ = account;
-    reservation.kept_ = {need.messages, octets};
-    reservation.uncertain_ = uncertain;
+    reservation.need_ = need;
     reservation.binding_ = binding;
-    keep(holder, reservation.kept_);
+    give_room(reservation, holder, *planned);
+    reservation.waiting_ = ++last_waiting_;
+    waiting_.emplace_hint(waiting_.end(), reservation.waiting_,
+                          Waiting{account, reservation.kept_, SteadyClock::now()});
     return reservation;
+}
+
+/// Of a domain that may be too small for mail of unknown size, each such mail gets a quarter of what is left. So
+/// several are taken at a time, and nobody takes all by naming a recipient.
+std::expected<Quotas::Plan, Full> Quotas::plan(const Holder& holder, const Need& need, Binding binding) const {
+    Plan plan{need.octets.value_or(need.most) + need.trace};
+    if (binding == Binding::none) return plan;
+    if (const auto limit = holder.bounds->domain_octets; !need.octets && limit != 0 && holder.domain) {
+        const auto room = room_of(limit, holder.domain->used.octets + holder.domain->kept.octets);
+        plan.uncertain = room < plan.octets;
+        if (plan.uncertain) plan.octets = std::max<std::uint64_t>(room / 4, 1);
+    }
+    if (auto full = too_much(holder, need, plan.octets)) return std::unexpected(std::move(*full));
+    return plan;
+}
+
+void Quotas::give_room(Reservation& reservation, Holder& holder, Plan plan) {
+    reservation.kept_ = {reservation.need_.messages, plan.octets};
+    reservation.uncertain_ = plan.uncertain;
+    keep(holder, reservation.kept_);
+}
+
+/// Gives back the room that has waited for too long. Its reservation learns of it by stop_waiting().
+void Quotas::let_lapse() {
+    const auto now = SteadyClock::now();
+    while (!waiting_.empty() && now - waiting_.begin()->second.since >= kRoomWaits) {
+        const auto& [account, kept, since] = waiting_.begin()->second;
+        give_back(holders_.at(account), kept);
+        waiting_.erase(waiting_.begin());
+    }
+}
+
+/// True: the room has lapsed.
+bool Quotas::stop_waiting(Reservation& reservation) {
+    const auto number = std::exchange(reservation.waiting_, 0);
+    if (number == 0 || waiting_.erase(number) != 0) return false;
+    reservation.kept_ = {};
+    return true;
+}
+
+void Quotas::begin(Reservation& reservation) {
+    std::lock_guard hold(mutex_);
+    let_lapse();
+    if (!stop_waiting(reservation)) return;
+    auto& holder = holders_.at(reservation.account_);
+    if (auto planned = plan(holder, reservation.need_, reservation.binding_))
+        give_room(reservation, holder, *planned);
+    else
+        reservation.uncertain_ = true;
 }
 
 /// Messages under way may come to nothing, so what only they stand in the way of is not refused for good.
@@ -336,20 +461,23 @@ std::optional<Full> Quotas::too_much(const Holder& holder, const Need& need, std
 // The room that was kept is taken out first, and then asked for as if the mail came now.
 std::expected<void, Full> Quotas::claim(Reservation& reservation, std::uint64_t octets) {
     std::lock_guard hold(mutex_);
+    const bool lapsed = stop_waiting(reservation);
     auto& holder = holders_.at(reservation.account_);
     auto& kept = reservation.kept_;
+    const auto messages = reservation.need_.messages;
     give_back(holder, kept);
     std::optional<Full> full;
-    if (octets > kept.octets && reservation.binding_ == Binding::limits)
-        full = too_much(holder, {.messages = kept.messages, .octets = octets}, octets);
-    if (!full) kept.octets = octets;
+    if ((lapsed || octets > kept.octets || messages > kept.messages) && reservation.binding_ == Binding::limits)
+        full = too_much(holder, {.messages = messages, .octets = octets}, octets);
+    if (!full) kept = {messages, octets};
     keep(holder, kept);
     if (full) return std::unexpected(std::move(*full));
     return {};
 }
 
-void Quotas::release(const Reservation& reservation) {
+void Quotas::release(Reservation& reservation) {
     std::lock_guard hold(mutex_);
+    stop_waiting(reservation);
     give_back(holders_.at(reservation.account_), reservation.kept_);
     leave_held(reservation.account_);
 }

@@ -2,19 +2,23 @@
 // Holds accounts and domains to their limits: keeps room for mail on its way, and tells when a mailbox fills up.
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "base/asio.h"
 #include "base/async_mutex.h"
 #include "base/error.h"
+#include "base/steady.h"
 #include "directory/directory.h"
 #include "mailstore/mail_store.h"
 
@@ -40,7 +44,7 @@ struct Need {
     std::uint64_t messages = 1;
     std::optional<std::uint64_t> octets = {};  ///< nothing: nobody knows yet
     std::uint64_t trace = 0;                   ///< octets that are put on top of those, at most
-    std::uint64_t most = 0;                    ///< octets that it can't be more than, if nobody knows how many
+    std::uint64_t most = 0;  ///< octets that it can't be more than, without `trace`, if nobody knows how many
 };
 
 /// Why there is no room.
@@ -62,6 +66,10 @@ struct Reached {
 };
 inline constexpr unsigned kPercents[] = {80, 95, 100};
 
+/// So long is room kept for mail of which nothing comes: a client that only names recipients stands in nobody's way
+/// for longer.
+inline constexpr auto kRoomWaits = std::chrono::minutes(1);
+
 class Quotas;
 
 /// Room for mail on its way to one account, given back at the end. By the time the mail is stored it must still be
@@ -76,7 +84,11 @@ public:
     AccountId account() const { return account_; }
     /// The domain has some room, but nobody knows whether the mail fits: claim() may fail.
     bool uncertain() const { return uncertain_; }
-    /// The mail has come, and this many octets are to be stored. What nobody lied about fails only if it is uncertain.
+    /// The mail begins to come, so its room is kept from now on however long that takes. Room that was kept for longer
+    /// than kRoomWaits before is asked for anew; if others have it by now, claim() decides once more.
+    void begin();
+    /// The mail has come, and this many octets are to be stored. What nobody lied about fails only if it is uncertain,
+    /// or began after kRoomWaits.
     std::expected<void, Full> claim(std::uint64_t octets);
     void release();
 
@@ -84,7 +96,9 @@ private:
     friend class Quotas;
     Quotas* quotas_ = nullptr;  // null: it holds nothing
     AccountId account_;
+    Need need_;
     Amount kept_;
+    std::uint64_t waiting_ = 0;  // its number in Quotas::waiting_; 0: it is not there
     bool uncertain_ = false;
     Binding binding_ = Binding::limits;
 };
@@ -102,13 +116,16 @@ public:
     using Outcome = std::expected<Reservation, Full>;
     /// Keeps room for mail to an account that `bounds` (not null) bound: the only function that says no. One message
     /// may pass an account's octets, if those that are there and on their way do not fill it; but none that is larger
-    /// than all the account may have. A domain's total is never passed. Errors: the directory's and the store's.
+    /// than all the account may have. A domain's total is never passed: mail of unknown size that may be larger than
+    /// what the domain has left gets a quarter of that. Errors: the directory's and the store's.
     Task<Result<Outcome>> reserve(AccountId account, std::shared_ptr<const Bounds> bounds, Need need,
                                   Binding binding = Binding::limits);
+    /// As reserve() would decide, but keeps nothing: why there is no room, or nothing.
+    Task<Result<std::optional<Full>>> ask(AccountId account, std::shared_ptr<const Bounds> bounds, Need need);
     FullReply full_reply() const { return options_.full_reply; }
 
     /// What the accounts of a domain hold together. The first call counts, and those that come meanwhile wait for it.
-    /// Errors: not_found.
+    /// An account that can't be read is logged and left out, until its next commit or recount(). Errors: not_found.
     Task<Result<Amount>> used_by_domain(std::string domain);
     /// Reads all accounts of the domain anew, if its sum is kept. Errors: not_found.
     Task<Result<>> recount(std::string domain);
@@ -117,32 +134,53 @@ public:
     /// Tells the listener if the account is at a higher one of kPercents by its new bounds than by its old ones; null:
     /// it had, or has, none.
     void limits_changed(AccountId account, Amount used, const Bounds* before, const Bounds* after) const;
-    /// The account is gone, and its mail is nobody's any more.
+    /// The same of a domain as a whole, which holds `used`.
+    void total_changed(Amount used, const Bounds* before, const Bounds* after) const;
+    /// The account is gone for good, and its mail is nobody's any more.
     void forget(AccountId account);
+    /// The domain had no total, or has none any more: its sum is counted when it is needed next.
+    void forget_domain(const std::string& name);
 
 private:
     friend class Reservation;
     struct Domain {
         AsyncMutex counting;
-        bool counted = false;  ///< with quotas' mutex held
+        bool counted = false;    ///< with quotas' mutex held
+        bool forgotten = false;  ///< by forget_domain(): no account is counted in it any more
         Amount used, kept;
     };
     /// An account that mail is on its way to, or whose domain has a total.
     struct Holder {
-        bool read = false;  ///< `used` is what it holds
+        bool read = false;   ///< `used` is what it holds
+        bool known = false;  ///< `used` is what it holds, or held when it was last read
         Amount used, kept;
         std::uint32_t reservations = 0;
         std::shared_ptr<const Bounds> bounds;  ///< while there are reservations: those of the last one
         std::shared_ptr<Domain> domain;        ///< null: it has no total
     };
 
+    /// Room of which nothing was claimed yet.
+    struct Waiting {
+        AccountId account;
+        Amount kept;
+        SteadyTime since;
+    };
+    /// The room to keep for mail.
+    struct Plan {
+        std::uint64_t octets = 0;
+        bool uncertain = false;
+    };
+
     void see(AccountId account, const mailstore::AccountTotals& totals);
     Task<Result<std::shared_ptr<Domain>>> counted(std::string name);
     Task<Result<>> count(std::shared_ptr<Domain> domain, std::string name);
+    Task<Result<>> drop_others(std::shared_ptr<Domain> domain, std::string name, std::unordered_set<AccountId> there);
     Task<Result<>> read(AccountId account);
+    Task<Result<>> enter(AccountId account, std::shared_ptr<const Bounds> bounds);
     Outcome decide(AccountId account, const Need& need, Binding binding);
+    void begin(Reservation& reservation);
     std::expected<void, Full> claim(Reservation& reservation, std::uint64_t octets);
-    void release(const Reservation& reservation);
+    void release(Reservation& reservation);
     void leave(AccountId account);
 
     // With mutex_ held.
@@ -151,7 +189,11 @@ private:
     static void set_used(Holder& holder, Amount used);
     static void keep(Holder& holder, Amount more);
     static void give_back(Holder& holder, Amount kept);
+    static void give_room(Reservation& reservation, Holder& holder, Plan plan);
     void leave_held(AccountId account);
+    void let_lapse();
+    bool stop_waiting(Reservation& reservation);
+    std::expected<Plan, Full> plan(const Holder& holder, const Need& need, Binding binding) const;
     std::optional<Full> too_much(const Holder& holder, const Need& need, std::uint64_t octets) const;
 
     directory::Directory& directory_;
@@ -162,6 +204,11 @@ private:
     std::mutex mutex_;                    ///< for all below
     std::unordered_map<AccountId, Holder> holders_;
     std::unordered_map<std::string, std::shared_ptr<Domain>> domains_;  ///< those that were asked for
+    std::map<std::uint64_t, Waiting> waiting_;                          ///< numbered as they came
+    std::uint64_t last_waiting_ = 0;
+    /// The last accounts that were forgotten: a count, or a delivery, that began before finds them still.
+    std::unordered_set<AccountId> forgotten_;
+    std::deque<AccountId> forgotten_in_order_;
 };
 
 /// The highest of kPercents that one of the limits is used up to; 0: none. A limit of 0 is none.

@@ -109,7 +109,7 @@ Task<Result<>> deliver(delivery::Delivery& delivery, std::string hostname, direc
     if (parsed) {
         auto resolution = co_await delivery.resolve(std::move(*parsed));
         if (resolution && resolution->accounts == std::vector{account}) {
-            auto room = co_await delivery.admit(std::move(*resolution), wire.size(), quota::Binding::none);
+            auto room = co_await delivery.admit(std::move(*resolution), wire.size(), {}, quota::Binding::none);
             if (room) envelope->room = std::move(*room);
         }
     }

@@ -412,7 +412,8 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         co_return refuse_recipient(rcpt, replies::kNoHoldHere, "");
     delivery::Room room;
     if (!resolution->bounds.empty()) {
-        auto admitted = co_await services_.delivery.admit(*resolution, transaction_->mail().size);
+        const auto size = transaction_->mail().size;
+        auto admitted = co_await services_.delivery.admit(*resolution, size, transaction_->room());
         if (!admitted) co_return refuse_recipient(rcpt, reply_for(admitted.error()), admitted.error().text);
         room = std::move(*admitted);
     }

@@ -56,6 +56,7 @@ public:
     bool add(const Rcpt& rcpt, const directory::Resolution& resolution, std::string mailbox, delivery::Room room = {});
     /// One elsewhere, by the address that its mail goes to.
     bool add_elsewhere(const Rcpt& rcpt, std::string address);
+    delivery::RoomView room() const { return envelope_->room; }  ///< that is kept for its recipients so far
     /// Whether a recipient's room may turn out too small.
     bool is_uncertain() const { return delivery::is_uncertain(envelope_->room); }
     /// From now on octets are taken. `received` lacks only the id.

@@ -255,6 +255,36 @@ TEST_F(AdminApiTest, FullAccountTakesNoDeliveryAndNoCopy) {
     EXPECT_EQ(ask("POST", message + "/copies", Json{{"mailbox", "INBOX"}}).status, 201u);
 }
 
+TEST_F(AdminApiTest, NewLimitsOfADomainWarnAtOnce) {
+    add_jane();
+    std::string told;
+    quotas.on_reached([&](const quota::Reached& reached) {
+        told += (reached.domain ? "domain " : "account ") + std::to_string(reached.percent) + "; ";
+    });
+    deliver("Subject: x\n\ntext\n");
+    const std::string domain = "/v1/quotas/example.org";
+    EXPECT_EQ(ask("PUT", domain, Json{{"messages", 10}, {"total_messages", 10}}).status, 200u);
+    EXPECT_EQ(std::exchange(told, {}), "");
+    EXPECT_EQ(ask("PUT", domain, Json{{"messages", 1}}).status, 200u);
+    EXPECT_EQ(std::exchange(told, {}), "account 100; ");
+    EXPECT_EQ(ask("PUT", domain, Json{{"total_messages", 1}}).status, 200u);
+    EXPECT_EQ(std::exchange(told, {}), "domain 100; ") << "of the account it was told before";
+}
+
+TEST_F(AdminApiTest, MailThatComesBackWarnsTheOwner) {
+    add_jane();
+    std::string told;
+    quotas.on_reached([&](const quota::Reached& reached) { told += std::to_string(reached.percent) + "; "; });
+    const auto id = deliver("Subject: x\n\ntext\n");
+    EXPECT_EQ(ask("PUT", "/v1/quotas/jane@example.org", Json{{"messages", 2}}).status, 200u);
+    const std::string jane = "/v1/accounts/jane@example.org";
+    EXPECT_EQ(ask("DELETE", jane + "/messages/" + id).status, 200u);
+    deliver("Subject: y\n\ntext\n");
+    EXPECT_EQ(told, "");
+    EXPECT_EQ(ask("POST", jane + "/retained/" + id + "/restore").status, 200u);
+    EXPECT_EQ(told, "100; ");
+}
+
 TEST_F(AdminApiTest, RecountFindsWhatIsThere) {
     add_jane();
     ask("PUT", "/v1/quotas/example.org", Json{{"total_messages", 10}});

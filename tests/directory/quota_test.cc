@@ -27,7 +27,11 @@ protected:
         ASSERT_TRUE(run(directory.change_settings(address, change)));
     }
     void limit_domain(const std::string& name, MailLimits accounts, MailLimits total = {}) {
-        ASSERT_TRUE(run(directory.set_quota(name, accounts, total)));
+        auto change = [=](MailLimits& of_accounts, MailLimits& of_all) {
+            of_accounts = accounts;
+            of_all = total;
+        };
+        ASSERT_TRUE(run(directory.change_quota(name, change)));
     }
     /// "octets/messages of domain: octets/messages", or "none", for each account that the address leads to.
     std::string bounds(const std::string& local, const std::string& name = "example.org") {
@@ -98,7 +102,21 @@ TEST_F(Quota, LimitsAndLanguageAreStored) {
     EXPECT_EQ(stored->quota, (MailLimits{.octets = 1, .messages = 2}));
     EXPECT_EQ(stored->total, (MailLimits{.octets = 3, .messages = 4}));
     EXPECT_EQ(code(run(again.domain("nowhere.example"))), Errc::not_found);
-    EXPECT_EQ(code(run(again.set_quota("nowhere.example", {}, {}))), Errc::not_found);
+    auto none = [](MailLimits&, MailLimits&) {};
+    EXPECT_EQ(code(run(again.change_quota("nowhere.example", none))), Errc::not_found);
+}
+
+TEST_F(Quota, ChangeOfOneLimitSeesWhatIsStored) {
+    limit_domain("example.org", {.octets = 1}, {.messages = 4});
+    auto change = [](MailLimits& accounts, MailLimits& total) {
+        EXPECT_EQ(accounts, (MailLimits{.octets = 1}));
+        EXPECT_EQ(total, (MailLimits{.messages = 4}));
+        total.octets = 9;
+    };
+    auto stored = run(directory.change_quota("example.org", change));
+    ASSERT_TRUE(stored);
+    EXPECT_EQ(stored->quota, (MailLimits{.octets = 1}));
+    EXPECT_EQ(stored->total, (MailLimits{.octets = 9, .messages = 4}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "mailstore/keys.h"
 #include "tests/delivery/world.h"
 
 namespace poplar::quota {
@@ -29,7 +30,11 @@ protected:
         ASSERT_TRUE(run(world_.directory.change_settings(address, change)));
     }
     void limit_domain(MailLimits accounts, MailLimits total = {}) {
-        ASSERT_TRUE(run(world_.directory.set_quota("example.test", accounts, total)));
+        auto change = [=](MailLimits& of_accounts, MailLimits& of_all) {
+            of_accounts = accounts;
+            of_all = total;
+        };
+        ASSERT_TRUE(run(world_.directory.change_quota("example.test", change)));
     }
     directory::Account account(const std::string& address) { return *run(world_.directory.find_account(address)); }
     /// Room for mail, or nothing if it is refused; then why_ says so.
@@ -203,18 +208,92 @@ TEST_F(QuotasTest, SumOfADomainFollowsItsAccounts) {
     EXPECT_EQ(run(after_a_restart.used_by_domain("example.test"))->octets, 400u);
 }
 
-TEST_F(QuotasTest, MessageOfUnknownSizeTakesWhatADomainHasLeft) {
+TEST_F(QuotasTest, MessageOfUnknownSizeTakesAQuarterOfWhatADomainHasLeft) {
     limit_domain({}, {.octets = 1000});
     auto unknown = reserve(kDemo, {.most = 5000});
     ASSERT_TRUE(unknown);
     EXPECT_TRUE(unknown->uncertain());
-    EXPECT_FALSE(reserve(kOther, {.octets = 1}));
+    EXPECT_FALSE(reserve(kOther, {.octets = 751}));
+    EXPECT_TRUE(reserve(kOther, {.octets = 750}));
     EXPECT_FALSE(unknown->claim(1001));
-    EXPECT_TRUE(unknown->claim(700));
+    EXPECT_TRUE(unknown->claim(700)) << "nobody else has the rest";
+    EXPECT_FALSE(reserve(kOther, {.octets = 301}));
     EXPECT_TRUE(reserve(kOther, {.octets = 300}));
     auto small = reserve(kDemo, {.most = 200});
     ASSERT_TRUE(small);
     EXPECT_FALSE(small->uncertain()) << "it fits in any case";
+    auto with_trace = reserve(kDemo, {.trace = 10, .most = 95});
+    ASSERT_TRUE(with_trace);
+    EXPECT_TRUE(with_trace->uncertain()) << "100 octets are left, and the trace fields come on top";
+}
+
+TEST_F(QuotasTest, SmallMessageOfUnknownSizeToManyAccountsFits) {
+    limit_domain({}, {.octets = 100'000});
+    std::vector<Reservation> room;
+    for (int n = 0; n < 20; ++n) {
+        const auto address = "member" + std::to_string(n) + "@example.test";
+        world_.add(address);
+        auto one = reserve(address, {.trace = 100, .most = 60'000});
+        ASSERT_TRUE(one) << n << ": " << why_.text;
+        room.push_back(std::move(*one));
+    }
+    for (auto& one : room) EXPECT_TRUE(one.claim(1000));
+}
+
+TEST_F(QuotasTest, RoomOfMailThatDoesNotBeginStandsInNobodysWay) {
+    limit(kDemo, {.messages = 1});
+    auto idle = reserve(kDemo, {.octets = 10});
+    ASSERT_TRUE(idle);
+    SteadyClock::move(kRoomWaits - std::chrono::seconds(1));
+    EXPECT_FALSE(reserve(kDemo, {.octets = 10}));
+    SteadyClock::move(std::chrono::seconds(1));
+    {
+        auto other = reserve(kDemo, {.octets = 10});
+        EXPECT_TRUE(other);
+        idle->begin();
+        EXPECT_FALSE(idle->claim(10)) << "the other one has the room by now";
+    }
+    EXPECT_TRUE(idle->claim(10)) << "the other one came to nothing";
+    idle.reset();
+    auto late = reserve(kDemo, {.octets = 10});
+    ASSERT_TRUE(late);
+    SteadyClock::move(kRoomWaits);
+    late->begin();
+    EXPECT_FALSE(reserve(kDemo, {.octets = 10})) << "nobody had taken its room meanwhile";
+    SteadyClock::move(10 * kRoomWaits);
+    EXPECT_FALSE(reserve(kDemo, {.octets = 10})) << "mail that comes may take its time";
+    EXPECT_TRUE(late->claim(10));
+    late.reset();
+    EXPECT_TRUE(reserve(kDemo, {.octets = 10})) << "all of it came back, once";
+    EXPECT_TRUE(reserve(kDemo, {.octets = 10}));
+}
+
+TEST_F(QuotasTest, RoomThatHasLapsedAndIsClaimedAllTheSameIsHeldToTheLimits) {
+    limit_domain({}, {.octets = 1000});
+    auto late = reserve(kDemo, {.octets = 600});
+    ASSERT_TRUE(late);
+    SteadyClock::move(kRoomWaits);
+    auto other = reserve(kOther, {.octets = 500});
+    ASSERT_TRUE(other);
+    EXPECT_FALSE(late->claim(600));
+    EXPECT_TRUE(late->claim(500));
+    late.reset();
+    EXPECT_TRUE(reserve(kDemo, {.octets = 500}));
+    EXPECT_FALSE(reserve(kDemo, {.octets = 501}));
+}
+
+TEST_F(QuotasTest, AskingKeepsNothing) {
+    limit(kDemo, {.messages = 1});
+    const auto owner = account(kDemo);
+    const auto bounds = *run(world_.directory.bounds_of(owner));
+    auto ask = [&] { return run(world_.quotas.ask(owner.id, bounds, {.octets = 10})); };
+    EXPECT_EQ(ask()->has_value(), false);
+    EXPECT_EQ(ask()->has_value(), false);
+    auto room = reserve(kDemo, {.octets = 10});
+    ASSERT_TRUE(room);
+    auto full = ask();
+    ASSERT_TRUE(full && *full);
+    EXPECT_TRUE((*full)->text.contains("1 on their way")) << (*full)->text;
 }
 
 TEST_F(QuotasTest, TellsOnceAtEachPercentUntilTheAccountIsBelowAgain) {
@@ -287,6 +366,17 @@ TEST_F(QuotasTest, NewLimitsTellWhereTheAccountIs) {
     EXPECT_EQ(percents(), "");
 }
 
+TEST_F(QuotasTest, NewTotalTellsWhereTheDomainIs) {
+    const Bounds wide{.domain_octets = 10'000}, narrow{.octets = 1, .domain_octets = 1000};
+    world_.quotas.total_changed({1, 960}, nullptr, &wide);
+    EXPECT_EQ(percents(), "");
+    world_.quotas.total_changed({1, 960}, &wide, &narrow);
+    EXPECT_EQ(percents(), "domain:95");
+    world_.quotas.total_changed({1, 960}, &narrow, &narrow);
+    world_.quotas.total_changed({1, 960}, &narrow, nullptr);
+    EXPECT_EQ(percents(), "");
+}
+
 TEST_F(QuotasTest, FailureToReadLeavesNothingBehind) {
     limit(kDemo, {.octets = 1000});
     auto owner = account(kDemo);
@@ -296,6 +386,47 @@ TEST_F(QuotasTest, FailureToReadLeavesNothingBehind) {
     ASSERT_FALSE(outcome);
     EXPECT_EQ(outcome.error().code(), Errc::io);
     EXPECT_TRUE(deliver(kDemo, 10));
+}
+
+TEST_F(QuotasTest, AccountThatCannotBeReadStopsNobodyElsesMail) {
+    limit_domain({}, {.octets = 1000});
+    const auto damaged = account(kOther).id;
+    engine::Batch batch;
+    batch.put(mailstore::keys::account(), "no record");
+    ASSERT_TRUE(run(world_.engine.commit(damaged, std::move(batch))));
+    EXPECT_TRUE(deliver(kDemo, 300));
+    EXPECT_EQ(used_by_domain(), 300u);
+    auto bounds = *run(world_.directory.bounds_of(account(kOther)));
+    EXPECT_FALSE(run(world_.quotas.reserve(damaged, bounds, {.octets = 1}))) << "its own is refused for the moment";
+    EXPECT_TRUE(deliver(kDemo, 300));
+}
+
+TEST_F(QuotasTest, SumIsCountedAnewAfterATimeWithoutATotal) {
+    limit_domain({}, {.octets = 10'000});
+    EXPECT_TRUE(deliver(kDemo, 100));
+    auto under_way = reserve(kDemo, {.octets = 50});
+    limit_domain({});
+    world_.quotas.forget_domain("example.test");
+    world_.add("new@example.test");
+    put("new@example.test", 400);
+    under_way.reset();
+    limit_domain({}, {.octets = 1000});
+    EXPECT_EQ(used_by_domain(), 500u);
+    EXPECT_TRUE(reserve(kDemo, {.octets = 500}));
+    EXPECT_FALSE(reserve(kDemo, {.octets = 501}));
+}
+
+TEST_F(QuotasTest, AccountThatIsForgottenStaysOutOfTheSum) {
+    limit_domain({}, {.octets = 1000});
+    put(kOther, 300);
+    EXPECT_EQ(used_by_domain(), 300u);
+    const auto gone = account(kOther).id;
+    auto bounds = *run(world_.directory.bounds_of(account(kOther)));
+    world_.quotas.forget(gone);  // a count and a delivery that began before know it still
+    ASSERT_TRUE(run(world_.quotas.recount("example.test")));
+    EXPECT_EQ(used_by_domain(), 0u);
+    EXPECT_TRUE(run(world_.quotas.reserve(gone, bounds, {.octets = 1})));
+    EXPECT_EQ(used_by_domain(), 0u);
 }
 
 // On threads of their own, as the server's sessions are. No two of these hold more together than the limits allow.

@@ -25,7 +25,10 @@ struct QuotaWorld : World {
         };
         EXPECT_TRUE(run(directory.change_settings("demo@example.test", change)));
     }
-    void limit_domain(directory::MailLimits total) { EXPECT_TRUE(run(directory.set_quota("example.test", {}, total))); }
+    void limit_domain(directory::MailLimits total) {
+        auto change = [total](directory::MailLimits&, directory::MailLimits& of_all) { of_all = total; };
+        EXPECT_TRUE(run(directory.change_quota("example.test", change)));
+    }
     std::string smtp(const std::string& input) { return after_hello(talk(*this, kHello + input).output); }
     std::string lmtp(const std::string& input) {
         return after_hello(talk(*this, "LHLO front.example\r\n" + input, options_for(Protocol::lmtp)).output);
@@ -59,7 +62,7 @@ TEST(SmtpQuota, DeclaredSizeCountsAtRcpt) {
     QuotaWorld world(quota::FullReply::reject);
     world.limit({.octets = 10'000});
     EXPECT_EQ(world.smtp(with_size(10'001) + kDemo), "250 2.1.0, 552 5.2.2");
-    world.limit_domain({.octets = 10'000});
+    world.limit_domain({.octets = 13'000});
     EXPECT_EQ(world.smtp(with_size(9'500) + kDemo), "250 2.1.0, 552 5.2.2") << "the trace fields don't fit any more";
     EXPECT_EQ(world.smtp(with_size(8'000) + kDemo), "250 2.1.0, 250 2.1.5");
     EXPECT_EQ(world.smtp(with_size(8'000) + kDemo + "RSET\r\n" + with_size(8'000) + kOther),
@@ -92,11 +95,26 @@ TEST(SmtpQuota, SenderThatSaysLessThanItSendsHasItStoredForNobody) {
     QuotaWorld world(quota::FullReply::reject);
     world.limit_domain({.octets = 20'000});
     EXPECT_EQ(world.smtp(with_size(10) + kFree + kDemo + data_of(30'000)),
-              "250 2.1.0, 250 2.1.5, 250 2.1.5, 354, 552 5.2.2");
+              "250 2.1.0, 250 2.1.5, 250 2.1.5, 354, 452 4.2.2")
+        << "one of the two has room, so the sender must not give up";
+    EXPECT_EQ(world.smtp(with_size(10) + kDemo + data_of(30'000)), "250 2.1.0, 250 2.1.5, 354, 552 5.2.2");
     EXPECT_EQ(world.mails("demo@example.test") + world.mails("free@free.test"), 0u);
     EXPECT_EQ(world.smtp(with_size(10) + kFree + kDemo + data_of(15'000)),
               "250 2.1.0, 250 2.1.5, 250 2.1.5, 354, 250 2.0.0")
         << "it fits all the same";
+}
+
+TEST(SmtpQuota, AccountOfSeveralRecipientsNeedsRoomForOneCopy) {
+    QuotaWorld world;
+    world.alias("list1@free.test", {"demo@example.test", "free@free.test"});
+    world.alias("list2@free.test", {"demo@example.test", "other@example.test"});
+    world.limit({.messages = 1});
+    const std::string lists = "RCPT TO:<list1@free.test>\r\nRCPT TO:<list2@free.test>\r\n";
+    EXPECT_EQ(world.smtp(with_size(100) + lists + kDemo + "RCPT TO:<demo+x@example.test>\r\n" + kData),
+              "250 2.1.0, 250 2.1.5, 250 2.1.5, 250 2.1.5, 250 2.1.5, 354, 250 2.0.0");
+    EXPECT_EQ(world.mails("demo@example.test"), 1u);
+    EXPECT_EQ(world.mails("other@example.test"), 1u);
+    EXPECT_EQ(world.smtp(with_size(100) + lists), "250 2.1.0, 452 4.2.2, 452 4.2.2");
 }
 
 TEST(LmtpQuota, AnswersForEachRecipientWhatCouldNotBeKnownBefore) {
