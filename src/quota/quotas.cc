@@ -303,12 +303,12 @@ void Quotas::forget_domain(const std::string& name) {
     const auto domain = std::move(found->second);
     domains_.erase(found);
     domain->forgotten = true;
-    std::erase_if(holders_, [&](auto& entry) {
-        auto& holder = entry.second;
-        if (holder.domain != domain) return false;
-        detach(holder);
-        return holder.reservations == 0;
-    });
+    for (auto at = holders_.begin(); at != holders_.end();) {
+        auto& holder = at->second;
+        const bool its = holder.domain == domain;
+        if (its) detach(holder);
+        at = its && holder.reservations == 0 ? holders_.erase(at) : std::next(at);
+    }
 }
 
 // Deciding

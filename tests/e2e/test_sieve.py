@@ -45,7 +45,7 @@ def letter(subject, text="Text."):
 def test_scripts_are_put_listed_read_checked_and_deleted(server):
     script = 'require "fileinto";\nfileinto "Work"; # ä\n'
     assert server.cli("sieve", "put", FRED, "main", input=script) == {"valid": True, "errors": []}
-    assert subprocess.run([BINARY, "--socket", server.admin_socket, "sieve", "get", FRED, "main"],
+    assert subprocess.run([BINARY, "--socket", server.config["admin_socket"], "sieve", "get", FRED, "main"],
                           capture_output=True, text=True, check=True).stdout == script
     (listed,) = server.cli("sieve", "list", FRED)["scripts"]
     assert listed["name"] == "main" and not listed["active"] and listed["octets"] == len(script.encode())
@@ -70,7 +70,7 @@ def test_scripts_are_put_listed_read_checked_and_deleted(server):
 ])
 def test_a_script_that_can_not_run_is_refused_with_its_place(server, script, line, column, words):
     for command in (("put", FRED, "bad"), ("check", FRED)):
-        done = subprocess.run([BINARY, "--socket", server.admin_socket, "--json", "sieve", *command], input=script,
+        done = subprocess.run([BINARY, "--socket", server.config["admin_socket"], "--json", "sieve", *command], input=script,
                               capture_output=True, text=True)
         assert done.returncode == 1
         (error,) = json.loads(done.stdout)["errors"]
@@ -95,7 +95,7 @@ def test_mail_is_filed_flagged_changed_and_dropped(server):
     assert sorted(work[0]["flags"]) == ["seen", "urgent"] and work[1]["flags"] == []
     assert next(m for m in mail(server) if m["subject"] == "seen")["flags"] == ["seen"]
     (news,) = mail(server, "--mailbox", "Lists/news")
-    shown = subprocess.run([BINARY, "--socket", server.admin_socket, "mail", "show", FRED, news["unique_id"]],
+    shown = subprocess.run([BINARY, "--socket", server.config["admin_socket"], "mail", "show", FRED, news["unique_id"]],
                            capture_output=True, check=True).stdout
     assert b"X-List: news\r\n" in shown and shown.endswith(b"\r\n\r\nText.\r\n")
     server.cli("sieve", "deactivate", FRED)
