@@ -76,7 +76,9 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
     places = std::move(alive);
     places.insert(places.end(), std::make_move_iterator(dead.begin()), std::make_move_iterator(dead.end()));
     if (places.size() > kMostTried) places.resize(kMostTried);
+    const auto end = SteadyClock::now() + options_.connect_timeout + options_.reply_timeout;
     for (auto& [host, address] : places) {
+        if (SteadyClock::now() > end) break;
         auto tried = co_await try_address(destination, host, address);
         if (tried) {
             known_.note_alive(address);

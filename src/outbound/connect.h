@@ -57,7 +57,9 @@ public:
     Connector(Executor executor, const Options& options, dns::Lookup& dns, std::shared_ptr<const net::ClientTls> tls)
         : executor_(executor), options_(options), dns_(dns), tls_(std::move(tls)), known_(options.dead_host) {}
 
-    /// Tries the destination's hosts and their addresses in turn. The failure is that of the last one tried.
+    /// Tries the destination's hosts and their addresses in turn; none once a connection and a reply could both have
+    /// run out of time, so that many silent addresses do not hold a place for hours. The failure is that of the last
+    /// one tried.
     Task<std::expected<Connected, NoWay>> connect(Destination destination);
     /// Cuts all that it has made, and makes no more.
     void stop() {

@@ -146,9 +146,28 @@ std::string compose(const Report& report, const std::string& hostname, const std
     return text + fmt::format("\r\n--{}--\r\n", boundary);
 }
 
+namespace {
+
+/// To the sender's mailbox, or to the queue.
+Task<std::expected<void, delivery::Verdict>> hand_over(delivery::Delivery& delivery,
+                                                       std::shared_ptr<delivery::Envelope> envelope, std::string text) {
+    mail::WireEncoder encoder(mail::BareNewlines::normalize);
+    std::string wire;
+    encoder.encode(text, wire);
+    encoder.finish(wire);
+    auto incoming = delivery.begin(std::move(envelope), wire.size());
+    if (auto written = co_await incoming->write(wire); !written) co_return std::unexpected(std::move(written.error()));
+    auto verdicts = co_await incoming->finish(encoder.sizes());
+    if (!verdicts) co_return std::unexpected(std::move(verdicts.error()));
+    if (!verdicts->front().stored()) co_return std::unexpected(std::move(verdicts->front()));
+    co_return std::expected<void, delivery::Verdict>();
+}
+
+}  // namespace
+
 Task<Result<>> send(delivery::Delivery& delivery, std::string hostname, Report report, Timestamp now) {
-    const auto to = report.message.sender;
     const auto original = report.message.id;
+    auto& to = report.message.sender;
     auto dropped = [&](std::string_view why) {
         log::warning("outbound.report_dropped", {{"id", original}, {"to", to}, {"reason", why}});
         return Result<>();
@@ -162,7 +181,10 @@ Task<Result<>> send(delivery::Delivery& delivery, std::string hostname, Report r
     using Kind = directory::Resolution::Kind;
     switch (resolution->kind) {
         case Kind::accounts: envelope->add(to, *resolution, delivery.mailbox_in(*resolution)); break;
-        case Kind::unknown_domain: envelope->add_away(to, {.address = to}); break;
+        case Kind::unknown_domain:
+            to = delivery::address_elsewhere(*address);
+            envelope->add_away(to, {.address = to});
+            break;
         case Kind::unknown_user: co_return dropped("there is no such user here");
         case Kind::disabled: co_return dropped("the sender's account is disabled");
         case Kind::loop: co_return dropped("the sender's aliases lead in a circle");
@@ -171,19 +193,15 @@ Task<Result<>> send(delivery::Delivery& delivery, std::string hostname, Report r
     envelope->received.by = hostname;
     envelope->received.with = "LMTP";  // the same path; a server's own mail has no name among the keywords
     envelope->received.id = id;
-    mail::WireEncoder encoder(mail::BareNewlines::normalize);
-    std::string wire;
-    encoder.encode(compose(report, hostname, id, now), wire);
-    encoder.finish(wire);
-    auto incoming = delivery.begin(std::move(envelope), wire.size());
-    if (auto written = co_await incoming->write(wire); !written)
-        co_return std::unexpected(delivery::error_of(written.error()));
-    auto verdicts = co_await incoming->finish(encoder.sizes());
-    if (!verdicts) co_return std::unexpected(delivery::error_of(verdicts.error()));
-    if (const auto& verdict = verdicts->front(); !verdict.stored()) {
-        if (verdict.kind == delivery::Verdict::Kind::deferred) co_return std::unexpected(delivery::error_of(verdict));
-        co_return dropped(verdict.text);
+    auto sent = co_await hand_over(delivery, envelope, compose(report, hostname, id, now));
+    const auto is_refused = [&] { return !sent && sent.error().kind != delivery::Verdict::Kind::deferred; };
+    if (is_refused() && !report.content.empty()) {  // too large, perhaps: what became of the message matters more
+        report.content.clear();
+        report.whole = false;
+        sent = co_await hand_over(delivery, envelope, compose(report, hostname, id, now));
     }
+    if (is_refused()) co_return dropped(sent.error().text);
+    if (!sent) co_return std::unexpected(delivery::error_of(sent.error()));
     log::info("outbound.reported", {{"id", original}, {"to", to}, {"report", id}, {"action", action_of(report.kind)}});
     co_return Result<>();
 }

@@ -25,8 +25,9 @@ struct Report {
 /// The report as a message, with CRLF line ends, not stuffed. `id`: of its Message-ID.
 std::string compose(const Report& report, const std::string& hostname, const std::string& id, Timestamp now);
 
-/// Brings the report to the sender, wherever that is. Errors: those of the directory, the store and the queue: it can
-/// be tried again. A sender that does not exist gets none, which is logged; it is no failure.
+/// Brings the report to the sender, wherever that is; where it is refused, once more without the message. Errors: those
+/// of the directory, the store and the queue: it can be tried again. A sender that does not exist, or is refused for
+/// good, gets none, which is logged; it is no failure.
 Task<Result<>> send(delivery::Delivery& delivery, std::string hostname, Report report, Timestamp now);
 
 }  // namespace poplar::outbound

@@ -23,7 +23,8 @@ constexpr auto kValues = asio::as_tuple(use_awaitable);
 constexpr auto kHorizon = 2min;             // what is due by then is known in memory
 constexpr auto kScanEvery = 1min;           // it is looked for
 constexpr auto kScanAgain = 1s;             // if not all could be known
-constexpr auto kTroubleWait = 10s;          // between attempts to write something down
+constexpr auto kTroubleWait = 10s;          // between attempts to write something down, and behind a mistake of ours
+constexpr auto kBusyWait = 100ms;           // until a part is tried that an operator works on
 constexpr std::size_t kScanned = 2000;      // parts, at each look
 constexpr std::size_t kMostKnown = 20'000;  // parts in memory
 constexpr std::size_t kMostTried = 10'000;  // of them, at the same time; most wait for a connection
@@ -34,6 +35,11 @@ constexpr std::uint64_t kMostHeader = 64u << 10;   // and of its header
 void trouble(std::string_view what, std::string_view id, const Error& error) {
     log::error("outbound.trouble",
                {{"id", id}, {"what", what}, {"error", to_string(error.code())}, {"reason", error.detail()}});
+}
+
+/// No memory, or a mistake of ours.
+void log_mistake(const std::exception& thrown) {
+    log::error("outbound.failed_task", {{"what", std::string_view(thrown.what())}});
 }
 
 /// When the message was first free to leave.
@@ -54,6 +60,10 @@ Runner::Runner(Executor executor, const Services& services, const Options& optio
 
 Runner::~Runner() = default;
 
+Trial::~Trial() {
+    if (runner_) runner_->forget(part_);
+}
+
 void Runner::start() { spawn(watch()); }
 
 void Runner::stop() {
@@ -61,7 +71,6 @@ void Runner::stop() {
     timer_.cancel();
     for (auto& [key, site] : sites_) {
         site->wake_all();
-        for (auto& job : site->jobs) forget(job.claim.part());
         site->jobs.clear();
     }
     waiting_sites_.clear();
@@ -82,26 +91,39 @@ void Runner::spawn(Task<> task) {
         --working_;
         try {
             if (failure) std::rethrow_exception(failure);
-        } catch (const std::exception& thrown) {  // no memory, or a mistake of ours: what was tried is due again later
-            log::error("outbound.failed_task", {{"what", std::string_view(thrown.what())}});
+        } catch (const std::exception& thrown) {  // what was tried is due again later
+            log_mistake(thrown);
         }
     });
 }
 
 Task<> Runner::watch() {
     while (!stopped_) {
-        const auto since = SteadyClock::now() - scanned_;
-        if (since >= kScanEvery || (more_ && since >= kScanAgain)) {
-            co_await scan();
-            if (auto forgotten = co_await queue_.forget_finished(kForgottenAtOnce); !forgotten)
-                trouble("forgetting what is done with", "", forgotten.error());
+        std::chrono::milliseconds wait = kTroubleWait;
+        try {
+            co_await look();
+            wait = more_ ? std::chrono::milliseconds(kScanAgain) : kScanEvery;
+            if (!upcoming_.empty()) wait = std::min(wait, std::max(upcoming_.begin()->first - now(), 10ms));
+        } catch (const std::exception& thrown) {
+            log_mistake(thrown);
         }
         if (stopped_) break;
-        begin_due();
-        std::chrono::milliseconds wait = more_ ? std::chrono::milliseconds(kScanAgain) : kScanEvery;
-        if (!upcoming_.empty()) wait = std::min(wait, std::max(upcoming_.begin()->first - now(), 10ms));
         timer_.expires_after(wait);
         co_await timer_.async_wait(kValues);
+    }
+}
+
+/// Begins what is due; from time to time asks the queue for it, and has old messages forgotten.
+Task<> Runner::look() {
+    const auto since = SteadyClock::now() - scanned_;
+    const bool ask = since >= kScanEvery || (more_ && since >= kScanAgain);
+    if (ask) co_await scan();
+    begin_due();
+    for (bool more = ask; more && !stopped_;) {
+        auto forgotten = co_await queue_.forget_finished(kForgottenAtOnce);
+        if (!forgotten) trouble("forgetting what is done with", "", forgotten.error());
+        more = forgotten && *forgotten == kForgottenAtOnce;
+        begin_due();
     }
 }
 
@@ -144,15 +166,19 @@ void Runner::begin_due() {
     const auto time = now();
     while (!stopped_ && !upcoming_.empty() && upcoming_.begin()->first <= time &&
            known_.size() - upcoming_.size() < kMostTried) {
-        auto part = std::move(upcoming_.begin()->second);
-        upcoming_.erase(upcoming_.begin());
-        known_[part] = std::nullopt;
+        const auto first = upcoming_.begin();
+        const auto part = first->second;
         auto claim = queue_.claim(part);
-        if (!claim) {  // an operator works on it; the queue tells of it again
-            known_.erase(part);
+        auto& place = known_.at(part);
+        if (!claim) {  // an operator works on it, for a moment
+            place = upcoming_.emplace(time + kBusyWait, part);
+            upcoming_.erase(first);
             continue;
         }
-        spawn(attempt(std::move(part), std::move(*claim)));
+        Job job{Trial(*this, part), std::move(*claim), {}, {}};
+        place.reset();
+        upcoming_.erase(first);
+        spawn(attempt(std::move(job)));
     }
 }
 
@@ -162,14 +188,12 @@ void Runner::forget(const queue::PartId& part) {
     if (!upcoming_.empty() && upcoming_.begin()->first <= now()) timer_.cancel();
 }
 
-Task<> Runner::attempt(queue::PartId part, queue::Claim claim) {
-    Job job{std::move(claim), {}, {}};
+Task<> Runner::attempt(Job job) {
     const bool loaded = co_await load(job);
     if (loaded && !stopped_) co_await report(job);
     if (!loaded || stopped_ || !job.part.waiting()) {
-        const queue::Due due{part, job.part.due};
+        const queue::Due due{job.claim.part(), job.part.due};
         const bool again = loaded && job.part.open();
-        forget(part);
         job = Job();  // gives the claim back before somebody wants it again
         if (again) note(due);
         co_return;
@@ -217,8 +241,15 @@ void Runner::find_way(Job job) {
 }
 
 Task<> Runner::look_up(std::shared_ptr<Domain> domain) {
-    auto hosts = co_await hosts_of(dns_, domain->name, options_.hostname);
-    domains_.erase(domain->destination.key + " " + domain->name);
+    std::expected<std::vector<Host>, NoWay> hosts;
+    std::exception_ptr failure;
+    try {
+        hosts = co_await hosts_of(dns_, domain->name, options_.hostname);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    domains_.erase(domain->destination.key + " " + domain->name);  // the next job asks again, whatever came of it
+    if (failure) std::rethrow_exception(failure);
     if (!hosts) {
         for (auto& job : domain->jobs) co_await refuse(std::move(job), hosts.error());
         co_return;
@@ -265,10 +296,7 @@ Task<> Runner::settle(Job job, std::vector<Reached> reached) {
     const auto id = job.claim.part();
     auto& part = job.part;
     const bool news = std::ranges::any_of(reached, [](const auto& one) { return one.how != Reached::How::later; });
-    if (stopped_ && !news) {  // cut short by the end of the server: that is no attempt
-        forget(id);
-        co_return;
-    }
+    if (stopped_ && !news) co_return;  // cut short by the end of the server: that is no attempt
     const auto time = now();
     const auto age = time - began(job);
     const bool too_old = age >= options_.give_up_after, late = age >= options_.warn_after;
@@ -306,7 +334,6 @@ Task<> Runner::settle(Job job, std::vector<Reached> reached) {
     if (to_report && !stopped_) co_await report(job);
     const queue::Due due{id, part.due};
     const bool again = part.open() && !part.held;
-    forget(id);
     job = Job();  // gives the claim back before somebody wants it again
     if (again) note(due);
     begin_due();

@@ -18,11 +18,31 @@
 
 namespace poplar::outbound {
 
+/// A part's mark among those that are being tried, for as long as it lives. Movable, not copyable.
+class Trial {
+public:
+    Trial() = default;
+    Trial(class Runner& runner, queue::PartId part) : runner_(&runner), part_(std::move(part)) {}
+    Trial(Trial&& other) noexcept : runner_(std::exchange(other.runner_, nullptr)), part_(std::move(other.part_)) {}
+    Trial& operator=(Trial&& other) noexcept {
+        std::swap(runner_, other.runner_);
+        std::swap(part_, other.part_);
+        return *this;
+    }
+    ~Trial();
+
+private:
+    Runner* runner_ = nullptr;
+    queue::PartId part_;
+};
+
 /// A part of a message that is being tried.
 struct Job {
+    Trial trial;  // in front of the claim: it ends behind it, when somebody else may have the part
     queue::Claim claim;
     queue::Message message;
     queue::Part part;
+    bool again = false;  ///< a connection that was used before broke before it got any reply
 };
 
 /// What came of an attempt for one recipient.
@@ -59,28 +79,31 @@ public:
     void wake(queue::Due due);
 
 private:
+    friend class Trial;
     struct Site;
     struct Domain;
     using Upcoming = std::multimap<Timestamp, queue::PartId>;
 
     void spawn(Task<> task);
     Task<> watch();
+    Task<> look();
     Task<> scan();
     void note(queue::Due due);
     void leave_to_queue();
     void begin_due();
     void forget(const queue::PartId& part);
-    Task<> attempt(queue::PartId part, queue::Claim claim);
+    Task<> attempt(Job job);
     Task<bool> load(Job& job);
     void find_way(Job job);
     Task<> look_up(std::shared_ptr<Domain> domain);
     void bring(const Destination& destination, Job job);
     void open_more(const std::shared_ptr<Site>& site);
     Task<> serve(std::shared_ptr<Site> site, bool unproven);
+    Task<> use_connection(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected);
     Task<bool> connect(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected);
-    Task<bool> serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job);
+    Task<bool> serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job, bool used);
     Task<> wait_for_job(std::shared_ptr<Site> site);
-    Task<> refuse_all(std::shared_ptr<Site> site, NoWay why);
+    void refuse_all(Site& site, const NoWay& why);
     Task<> settle(Job job, std::vector<Reached> reached);
     Task<> refuse(Job job, NoWay why);
     Task<> save(Job& job);

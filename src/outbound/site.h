@@ -18,8 +18,8 @@ struct Runner::Site {
     std::size_t open = 0;            ///< connections, those that are being made among them
     std::size_t standing = 0;        ///< of them, those over which mail can go
     std::size_t limit = 2;           ///< of `open`: grows with what is taken, shrinks with what breaks
-    std::uint32_t broken = 0;        ///< connections in a row that broke before anything was delivered
-    bool proven = false;             ///< mail was delivered here
+    std::uint32_t broken = 0;        ///< connections in a row that broke before a recipient got a reply
+    bool proven = false;             ///< mail was delivered here, and it was not dead since
     bool queued = false;             ///< it is among waiting_sites_
     SteadyTime dead_until{};         ///< nobody answers
     NoWay why;                       ///< of that

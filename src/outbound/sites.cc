@@ -59,7 +59,7 @@ Reached reached_by(const smtp::client::Reply& reply, const std::string& host, bo
 }  // namespace
 
 void Runner::bring(const Destination& destination, Job job) {
-    if (stopped_) return forget(job.claim.part());
+    if (stopped_) return;
     if (sites_.size() > kMostIdleSites)
         std::erase_if(sites_, [](const auto& one) {
             return one.second->open == 0 && one.second->jobs.empty() && one.second->dead_until < SteadyClock::now();
@@ -67,10 +67,7 @@ void Runner::bring(const Destination& destination, Job job) {
     auto& site = sites_[destination.key];
     if (!site) site = std::make_shared<Site>(destination);
     if (site->dead_until > SteadyClock::now()) return spawn(refuse(std::move(job), site->why));
-    if (site->jobs.size() >= kMostJobs) {
-        leave_to_queue();
-        return forget(job.claim.part());
-    }
+    if (site->jobs.size() >= kMostJobs) return leave_to_queue();
     site->jobs.push_back(std::move(job));
     open_more(site);
 }
@@ -91,9 +88,32 @@ void Runner::open_more(const std::shared_ptr<Site>& site) {
     spawn(serve(site, unproven));
 }
 
-/// One connection, from its making to its end.
+/// One connection, from its making to its end, with its place among those that may be open.
 Task<> Runner::serve(std::shared_ptr<Site> site, bool unproven) {
     std::unique_ptr<Connected> connected;
+    std::exception_ptr failure;
+    try {
+        co_await use_connection(site, connected);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    if (connected) --site->standing;
+    connected.reset();
+    --site->open, --connections_, unproven_ -= unproven;
+    while (!waiting_sites_.empty() && connections_ < options_.connections) {
+        auto next = std::move(waiting_sites_.front());
+        waiting_sites_.pop_front();
+        next->queued = false;
+        const auto before = connections_;
+        open_more(next);
+        if (connections_ != before || next->queued) break;
+    }
+    open_more(site);
+    if (failure) std::rethrow_exception(failure);
+}
+
+/// `connected` is null when none stands; where it is not at the end, it counts among those that stand.
+Task<> Runner::use_connection(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected) {
     std::uint32_t messages = 0;
     while (!stopped_) {
         if (site->jobs.empty()) {
@@ -110,29 +130,16 @@ Task<> Runner::serve(std::shared_ptr<Site> site, bool unproven) {
         }
         auto job = std::move(site->jobs.front());
         site->jobs.pop_front();
-        const bool good = co_await serve_job(site, connected, std::move(job));
+        const bool good = co_await serve_job(site, connected, std::move(job), messages > 0);
         if (good && ++messages < options_.messages_per_connection) continue;
         if (good) co_await connected->session->quit();
         connected.reset();
         --site->standing;
         if (good || site->broken < kMostBroken) continue;
-        co_await refuse_all(site, {false, "4.4.2", "connections to the destination keep breaking"});
+        refuse_all(*site, {false, "4.4.2", "connections to the destination keep breaking"});
         break;
     }
-    if (connected) {
-        co_await connected->session->quit();
-        --site->standing;
-    }
-    --site->open, --connections_, unproven_ -= unproven;
-    while (!waiting_sites_.empty() && connections_ < options_.connections) {
-        auto next = std::move(waiting_sites_.front());
-        waiting_sites_.pop_front();
-        next->queued = false;
-        const auto before = connections_;
-        open_more(next);
-        if (connections_ != before || next->queued) break;
-    }
-    open_more(site);
+    if (connected) co_await connected->session->quit();
 }
 
 Task<> Runner::wait_for_job(std::shared_ptr<Site> site) {
@@ -153,38 +160,43 @@ Task<bool> Runner::connect(std::shared_ptr<Site> site, std::unique_ptr<Connected
     if (site->standing > 0) {
         site->limit = std::max<std::size_t>(1, site->standing);
     } else if (!stopped_) {
-        co_await refuse_all(site, made.error());
+        refuse_all(*site, made.error());
     }
     co_return false;
 }
 
-Task<> Runner::refuse_all(std::shared_ptr<Site> site, NoWay why) {
-    site->dead_until = SteadyClock::now() + options_.dead_host;
-    site->why = why;
-    site->broken = 0;
-    site->limit = 2;
+/// The destination is dead. What it has proved is forgotten, and one connection finds out whether it lives again: a
+/// silent one must not hold what a living one had earned.
+void Runner::refuse_all(Site& site, const NoWay& why) {
+    site.dead_until = SteadyClock::now() + options_.dead_host;
+    site.why = why;
+    site.broken = 0;
+    site.limit = 1;
+    site.proven = false;
     log::info("outbound.unreachable",
-              {{"destination", site->destination.key}, {"status", why.status}, {"reason", why.text}});
-    while (!site->jobs.empty()) {
-        auto job = std::move(site->jobs.front());
-        site->jobs.pop_front();
-        co_await refuse(std::move(job), why);
+              {{"destination", site.destination.key}, {"status", why.status}, {"reason", why.text}});
+    while (!site.jobs.empty()) {
+        auto job = std::move(site.jobs.front());
+        site.jobs.pop_front();
+        spawn(refuse(std::move(job), why));
     }
 }
 
-/// Returns whether the connection is still good.
-Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job) {
+/// Returns whether the connection is still good. `used`: it has served before.
+Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job, bool used) {
     auto& session = *connected->session;
     std::vector<std::size_t> who;
     for (std::size_t i = 0; i < job.part.recipients.size(); ++i)
         if (job.part.recipients[i].state == queue::Recipient::State::waiting) who.push_back(i);
     std::vector<Reached> reached(job.part.recipients.size());
-    const auto most = std::min(options_.recipients_per_message,
-                               session.extensions().recipients.value_or(options_.recipients_per_message));
+    std::size_t most = std::min(options_.recipients_per_message,
+                                session.extensions().recipients.value_or(options_.recipients_per_message));
     std::optional<Error> broken;
-    bool delivered = false;
-    for (std::size_t at = 0; at < who.size() && !broken; at += most) {
-        const auto some = std::span(who).subspan(at, std::min<std::size_t>(most, who.size() - at));
+    bool delivered = false, answered = false;
+    for (std::size_t at = 0; at < who.size() && !broken;) {
+        const std::vector<std::size_t> some(who.begin() + static_cast<std::ptrdiff_t>(at),
+                                            who.begin() + static_cast<std::ptrdiff_t>(std::min(at + most, who.size())));
+        at += some.size();
         auto reader = co_await queue_.open(job.message);
         if (!reader) {
             const bool lost = reader.error().code() == Errc::corrupt || reader.error().code() == Errc::not_found;
@@ -199,30 +211,42 @@ Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connect
         QueuedBody body(std::move(*reader));
         auto outcome = co_await session.send(envelope_for(job, some), body);
         broken = outcome.broken;
+        bool taken = false;
         for (std::size_t n = 0; n < some.size(); ++n) {
             auto& one = reached[some[n]];
             if (const auto& reply = outcome.replies[n]) {
                 one = reached_by(*reply, connected->host, outcome.relayed);
-                delivered |= one.how == Reached::How::delivered;
+                taken |= one.how == Reached::How::delivered;
+                answered |= reply->code != 421;
             } else if (broken) {
                 one.reply = broken->detail();
                 one.status = "4.4.2";
                 one.host = connected->host;
             }
         }
+        delivered |= taken;
+        if (!taken || outcome.surplus.empty()) continue;
+        for (auto n : outcome.surplus) who.push_back(some[n]);
+        most = std::max<std::size_t>(1, some.size() - outcome.surplus.size());
+    }
+    // Servers close connections that were idle, or have served so many messages: that says nothing of this message.
+    if (broken && used && !answered && !job.again && !stopped_) {
+        job.again = true;
+        site->jobs.push_front(std::move(job));
+        co_return false;
     }
     for (auto i : who)  // those whose turn did not come
         if (broken && reached[i].reply.empty()) reached[i].reply = broken->detail(), reached[i].status = "4.4.2";
     if (delivered) {
         site->proven = true;
-        site->broken = 0;
         ++site->limit;
         open_more(site);
     }
     if (broken) {
         site->limit = std::max<std::size_t>(1, site->limit / 2);
-        if (!delivered) ++site->broken;
+        ++site->broken;
     }
+    if (answered) site->broken = 0;
     spawn(settle(std::move(job), std::move(reached)));  // the connection does not wait for the disk
     co_return !broken;
 }

@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "dns/resolver.h"
@@ -34,8 +35,11 @@ public:
     void add_name(const std::string& name) { names_[name]; }
     void fail_for(const std::string& name, Errc code) { failing_[name] = code; }
 
+    void throw_once() { throws_ = true; }
+
     Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
         ++asked;
+        if (std::exchange(throws_, false)) throw std::runtime_error("a mistake");
         if (auto failure = failing_.find(name); failure != failing_.end()) co_return fail(failure->second, "no answer");
         dns::Answer answer;
         auto found = names_.find(name);
@@ -52,6 +56,7 @@ private:
     }
     std::map<std::string, std::map<dns::Type, std::vector<std::string>>> names_;
     std::map<std::string, Errc> failing_;
+    bool throws_ = false;
 };
 
 }  // namespace poplar::test

@@ -86,6 +86,19 @@ TEST(Reports, ToNobodyAreNoFailureAndAFailingStoreIsOne) {
     EXPECT_FALSE(run(send(world.delivery, "mx.example.test", some_report(ReportKind::failed), Timestamp())));
 }
 
+TEST(Reports, ThatAreTooLargeComeWithoutTheMessageOrNotAtAll) {
+    auto report = some_report(ReportKind::failed);
+    report.content = "Subject: " + std::string(5000, 'x') + "\r\n";
+    test::World world({.message_octets = 4000});
+    ASSERT_TRUE(run(send(world.delivery, "mx.example.test", report, Timestamp())));
+    const auto inbox = world.inbox("demo@example.test");
+    ASSERT_EQ(inbox.size(), 1u);
+    EXPECT_TRUE(inbox[0].contains("550 5.1.1 who?") && !inbox[0].contains("xxxx"));
+    test::World small({.message_octets = 100});
+    EXPECT_TRUE(run(send(small.delivery, "mx.example.test", report, Timestamp()))) << "it is not tried for ever";
+    EXPECT_TRUE(small.inbox("demo@example.test").empty());
+}
+
 TEST(Reports, ToASenderElsewhereGoToTheQueue) {
     test::World world;
     queue::Queue queue(world.engine, world.clock, {});
@@ -97,6 +110,14 @@ TEST(Reports, ToASenderElsewhereGoToTheQueue) {
     ASSERT_EQ(queued->size(), 1u);
     EXPECT_EQ(queued->front().message.sender, "");
     EXPECT_EQ(queued->front().parts.at(0).recipients.at(0).address, "x@elsewhere.example");
+    report.message.id = "0123456789ac";
+    report.message.sender = "x@b\u00fccher.example";
+    ASSERT_TRUE(run(send(delivery, "mx.example.test", report, Timestamp())));
+    queued = run(queue.list("", 10, false));
+    ASSERT_EQ(queued->size(), 2u);
+    for (const auto& item : *queued)
+        for (const auto& part : item.parts)
+            EXPECT_TRUE(part.domain == "elsewhere.example" || part.domain == "xn--bcher-kva.example") << part.domain;
 }
 
 }  // namespace

@@ -273,6 +273,85 @@ TEST_F(RunnerTest, WhatIsHeldIsLeftAlone) {
     EXPECT_TRUE(after_attempts(id, 1).message.finished);
 }
 
+TEST_F(RunnerTest, RecipientsThatAreTooManyGoInTheNextTransactionAtOnce) {
+    std::atomic<int> named = 0;
+    auto usual = taking();
+    PlayedServer server([&](const std::string& line) {
+        if (line.starts_with("MAIL")) named = 0;
+        return line.starts_with("RCPT") && ++named > 2 ? std::string("552 enough") : usual(line);
+    });
+    route("*", server);
+    const auto id = add({"a@x.example", "b@x.example", "c@x.example", "d@x.example", "e@x.example"});
+    const auto item = after_attempts(id, 1);
+    EXPECT_TRUE(item.message.finished);
+    EXPECT_EQ(item.parts[0].attempts, 1u);
+    for (const auto& one : item.parts[0].recipients) EXPECT_EQ(one.state, Recipient::State::delivered) << one.reply;
+}
+
+TEST_F(RunnerTest, AConnectionThatWasClosedBetweenMessagesIsNoAttempt) {
+    for (const char* what : {PlayedServer::kHangUp, "421 4.7.0 enough for today"}) {
+        std::atomic<int> begun = 0;
+        auto usual = taking();
+        PlayedServer server([&](const std::string& line) {
+            return line.starts_with("MAIL") && ++begun == 2 ? std::string(what) : usual(line);
+        });
+        options_.routes.clear();
+        route("*", server);
+        options_.connections_per_destination = 1;
+        const auto first = add({"a@x.example"}), second = add({"b@y.example"});
+        for (const auto& id : {first, second}) {
+            const auto item = after_attempts(id, 1);
+            EXPECT_TRUE(item.message.finished) << what;
+            EXPECT_EQ(item.parts[0].attempts, 1u) << what;
+        }
+        EXPECT_EQ(server.connections(), 2) << what;
+        stop();
+    }
+}
+
+TEST_F(RunnerTest, AMistakeOfOursIsNoEnd) {
+    PlayedServer server(taking());
+    dns_.add_mx("x.example", 0, "");
+    dns_.throw_once();
+    const auto id = add({"a@x.example"});
+    start();
+    EXPECT_TRUE(run_until([&] { return dns_.asked == 1 && free(*run(queue_.part({id, 0}))); }));
+    runner_->wake({{id, 0}, world_.clock.now()});
+    EXPECT_EQ(after_attempts(id, 1).parts[0].recipients[0].status, "5.1.10") << "it is tried, and looked up, again";
+}
+
+TEST_F(RunnerTest, WhatAnOperatorWorksOnIsTriedBehindThat) {
+    PlayedServer server(taking());
+    route("*", server);
+    const auto id = add({"a@x.example"});
+    auto claim = queue_.claim({id, 0});
+    start();
+    run_until([end = std::chrono::steady_clock::now() + 100ms] { return std::chrono::steady_clock::now() > end; });
+    EXPECT_EQ(server.connections(), 0);
+    claim.reset();
+    world_.clock.advance(1s);
+    EXPECT_TRUE(after_attempts(id, 1).message.finished);
+}
+
+TEST_F(RunnerTest, AllThatIsDoneWithLongEnoughIsForgottenAtOnce) {
+    auto writer = world_.engine.write_body();
+    EXPECT_TRUE(run(writer->write("x\r\n")));
+    const std::shared_ptr<const engine::StagedBody> content = *run(writer->finish());
+    for (int i = 0; i < 1100; ++i) {
+        queue::NewMessage added;
+        added.message.id = fmt::format("{:012}", i);
+        added.content = content;
+        added.recipients = {{.address = "a@x.example"}};
+        ASSERT_TRUE(run(queue_.add(std::move(added))));
+        auto part = *run(queue_.part({fmt::format("{:012}", i), 0}));
+        part.recipients[0].state = Recipient::State::delivered;
+        ASSERT_TRUE(run(queue_.save({part})));
+    }
+    world_.clock.advance(24h * 5);
+    start();
+    EXPECT_TRUE(run_until([&] { return run(queue_.list("", 10, true))->empty(); }));
+}
+
 TEST_F(RunnerTest, AnAnswerThatCanNotBeWrittenDownIsNotForgotten) {
     PlayedServer server(taking());
     route("*", server);

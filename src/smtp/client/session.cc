@@ -162,6 +162,12 @@ void reply_to_accepted(Outcome& outcome, const Reply& reply) {
     if (reply.code == 421) outcome.broken = Error(Errc::closed, reply.shown());  // RFC 5321 s3.8
 }
 
+/// RFC 5321 s4.5.3.1.10: a 552 that has no other meaning is an old way to say 452, too many recipients.
+bool is_surplus(const Reply& reply) {
+    return (reply.code == 452 && (reply.status.empty() || reply.status == "4.5.3")) ||
+           (reply.code == 552 && (reply.status.empty() || reply.status == "5.5.3"));
+}
+
 Error out_of_step(const Reply& reply) {
     return Error(Errc::invalid, "a reply that has no meaning at this point: " + reply.shown());
 }
@@ -245,6 +251,11 @@ Task<Outcome> Session::send(const Envelope& envelope, Body& body) {
             if (!reply->positive()) sender_refused = std::move(*reply);
         } else {
             accepted += reply->positive() && !sender_refused;
+            if (is_surplus(*reply)) {
+                reply->code = 452;
+                if (!reply->status.empty()) reply->status = "4.5.3";
+                if (accepted > 0) outcome.surplus.push_back(i - 1);
+            }
             outcome.replies[i - 1] = sender_refused ? *sender_refused : std::move(*reply);
         }
         if (leaves) {  // RFC 5321 s3.8: after 421 nothing more is said

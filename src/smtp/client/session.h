@@ -47,8 +47,11 @@ struct Envelope {
 /// What became of a message. A positive reply is the one behind its last octet, and nothing else.
 struct Outcome {
     std::vector<std::optional<Reply>> replies;  ///< one a recipient; nothing: the connection broke before
-    std::optional<Error> broken;                ///< why the connection is of no use any more
-    bool relayed = false;                       ///< the server got the recipients' wishes for reports (RFC 3461)
+    /// Numbers of the recipients that were too many: they are taken in another transaction (RFC 5321 s4.5.3.1.10).
+    /// Their replies are temporary ones, and some recipient before them was accepted.
+    std::vector<std::size_t> surplus;
+    std::optional<Error> broken;  ///< why the connection is of no use any more
+    bool relayed = false;         ///< the server got the recipients' wishes for reports (RFC 3461)
 };
 
 /// Used by one coroutine at a time. The errors are those of the connection; invalid: what comes is no SMTP.

@@ -104,6 +104,28 @@ TEST_F(SmtpClient, EachRecipientHasItsOwnReply) {
     }
 }
 
+TEST_F(SmtpClient, OneRecipientTooManyIsForTheNextTransaction) {
+    struct Case {
+        const char* reply;
+        int code;
+        bool surplus;
+    };
+    for (const auto& [reply, code, surplus] :
+         {Case{"452 4.5.3 enough", 452, true}, Case{"452 enough", 452, true}, Case{"552 enough", 452, true},
+          Case{"552 5.2.2 full", 552, false}, Case{"452 4.2.2 full", 452, false}}) {
+        auto usual = taking();
+        PlayedServer server([&](const std::string& line) {
+            return line.starts_with("RCPT TO:<more") ? std::string(reply) : usual(line);
+        });
+        hello(server);
+        auto outcome = send({"a@x.example", "more@x.example"});
+        EXPECT_EQ(outcome.replies[1]->code, code) << reply;
+        EXPECT_EQ(outcome.surplus, surplus ? std::vector<std::size_t>{1} : std::vector<std::size_t>()) << reply;
+        EXPECT_TRUE(send({"more@x.example"}).surplus.empty()) << "nobody was accepted before";
+        session_.reset();
+    }
+}
+
 TEST_F(SmtpClient, WhatIsRefusedAtAnyStageIsRefusedForAll) {
     for (const char* stage : {"MAIL", "RCPT", "DATA", "."})
         for (const char* extensions : {"PIPELINING", "HELP"}) {
