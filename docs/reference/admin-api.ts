@@ -21,6 +21,7 @@ export interface Domain {
   second_factor: "none" | "optional" | "required" | null;
   second_factor_ways: "totp" | "approval" | "device" | "certificate"[];
   sessions_ended?: number;
+  retention: number | null;
 }
 
 export interface Removal {
@@ -52,6 +53,9 @@ export interface Account {
   authenticator?: string;
   recovery_codes?: number;
   when_all_deleted: string;
+  language: string | null;
+  retention: number | null;
+  may_send_as: string[];
   messages?: number;
   octets?: number;
   retained_messages?: number;
@@ -175,6 +179,12 @@ export interface SiteDenial {
   sessions_ended: number;
 }
 
+export interface LearnedSites {
+  accounts: number;
+  sites: number;
+  next: string;
+}
+
 export interface AliasList {
   aliases: Alias[];
 }
@@ -182,6 +192,26 @@ export interface AliasList {
 export interface Alias {
   address: string;
   targets: string[];
+}
+
+export interface Quota {
+  name: string;
+  bytes: number | null;
+  messages: number | null;
+  total_bytes?: number | null;
+  total_messages?: number | null;
+  most_bytes?: number;
+  most_messages?: number;
+  used_bytes: number;
+  used_messages: number;
+}
+
+export interface Recount {
+  name: string;
+  accounts: number;
+  corrected: string[];
+  used_bytes: number;
+  used_messages: number;
 }
 
 export interface ActivityList {
@@ -258,17 +288,23 @@ export interface Message {
   deleted?: string;
   expires?: string;
   reason?: string;
-}
-
-export interface Restoration {
-  restored: number;
-  more: boolean;
+  deleted_by?: string;
+  devices?: string[];
 }
 
 export interface Delivered {
   recipient: string;
   octets: number;
   transaction: string;
+}
+
+export interface Restoration {
+  restored: number;
+  octets: number;
+  already: number;
+  missing: string[];
+  more: boolean;
+  messages: Message[];
 }
 
 export interface MailboxList {
@@ -302,6 +338,66 @@ export interface Change {
   uids: string[];
   to?: number;
   to_uids?: string[];
+}
+
+export interface Queue {
+  messages: QueuedMessage[];
+}
+
+export interface QueuedMessage {
+  id: string;
+  sender: string;
+  account: string | null;
+  octets: number;
+  arrived: string;
+  finished: string | null;
+  recipients: QueuedRecipient[];
+}
+
+export interface QueuedRecipient {
+  address: string;
+  state: string;
+  last_reply: string;
+  host: string;
+  attempts: number;
+  next_attempt: string | null;
+}
+
+export interface QueueChange {
+  messages: number;
+  recipients: number;
+  busy: number;
+}
+
+export interface ScriptList {
+  scripts: ScriptSummary[];
+}
+
+export interface ScriptSummary {
+  name: string;
+  active: boolean;
+  octets: number;
+  modified: string;
+}
+
+export interface ScriptText {
+  name: string;
+  text: string;
+}
+
+export interface ScriptVerdict {
+  valid: boolean;
+  errors: ScriptProblem[];
+}
+
+export interface ScriptProblem {
+  line: number;
+  column: number;
+  message: string;
+}
+
+export interface ActiveScript {
+  active: string | null;
 }
 
 export interface Status {
@@ -477,11 +573,12 @@ export interface SetDomain {
   name: string;
   second_factor?: "none" | "optional" | "required" | null;
   second_factor_ways?: "totp" | "approval" | "device" | "certificate"[];
+  retention?: number | null;
 }
 
 /** Set what holds for a domain's accounts that have no setting of their own. */
 export async function setDomain(call: Call, request: SetDomain): Promise<Domain> {
-  return (await call("PUT", `/v1/domains/${encodeURIComponent(request.name)}/settings`, { second_factor: request.second_factor, second_factor_ways: request.second_factor_ways })) as Domain;
+  return (await call("PUT", `/v1/domains/${encodeURIComponent(request.name)}/settings`, { second_factor: request.second_factor, second_factor_ways: request.second_factor_ways, retention: request.retention })) as Domain;
 }
 
 export interface ListAccounts {
@@ -585,11 +682,14 @@ export interface SetSettings {
   second_factor?: "none" | "optional" | "required" | null;
   second_factor_ways?: "totp" | "approval" | "device" | "certificate"[];
   when_all_deleted?: string;
+  language?: string | null;
+  retention?: number | null;
+  may_send_as?: string[];
 }
 
 /** Set what an account has of its own in place of the configuration. */
 export async function setSettings(call: Call, request: SetSettings): Promise<Account> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay, second_factor: request.second_factor, second_factor_ways: request.second_factor_ways, when_all_deleted: request.when_all_deleted })) as Account;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/settings`, { expire_days: request.expire_days, login_delay: request.login_delay, second_factor: request.second_factor, second_factor_ways: request.second_factor_ways, when_all_deleted: request.when_all_deleted, language: request.language, retention: request.retention, may_send_as: request.may_send_as })) as Account;
 }
 
 /** List removed accounts whose mail is still kept. */
@@ -714,6 +814,17 @@ export async function denySite(call: Call, request: DenySite): Promise<SiteDenia
   return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/sites/deny`, { id: request.id })) as SiteDenial;
 }
 
+export interface LearnSites {
+  address?: string;
+  domain?: string;
+  after?: string;
+}
+
+/** Accept the networks that an account, or all of a domain, logged in from by its own password within the last 30 days, so that asking for approval from now on surprises nobody. */
+export async function learnSites(call: Call, request: LearnSites): Promise<LearnedSites> {
+  return (await call("POST", `/v1/sites/learn`, { address: request.address, domain: request.domain, after: request.after })) as LearnedSites;
+}
+
 export interface ListAliases {
   domain?: string;
   after?: string;
@@ -742,6 +853,37 @@ export interface RemoveAlias {
 /** Remove an alias. */
 export async function removeAlias(call: Call, request: RemoveAlias): Promise<Removal> {
   return (await call("DELETE", `/v1/aliases/${encodeURIComponent(request.address)}`)) as Removal;
+}
+
+export interface ShowQuota {
+  name: string;
+}
+
+/** Show how much mail an account or a domain may hold, and how much it does. */
+export async function showQuota(call: Call, request: ShowQuota): Promise<Quota> {
+  return (await call("GET", `/v1/quotas/${encodeURIComponent(request.name)}`)) as Quota;
+}
+
+export interface SetQuota {
+  name: string;
+  bytes?: number | null;
+  messages?: number | null;
+  total_bytes?: number | null;
+  total_messages?: number | null;
+}
+
+/** Set how much mail an account, each account of a domain, or a domain as a whole may hold. */
+export async function setQuota(call: Call, request: SetQuota): Promise<Quota> {
+  return (await call("PUT", `/v1/quotas/${encodeURIComponent(request.name)}`, { bytes: request.bytes, messages: request.messages, total_bytes: request.total_bytes, total_messages: request.total_messages })) as Quota;
+}
+
+export interface RecountQuota {
+  name: string;
+}
+
+/** Count the messages of an account, or of all accounts of a domain, anew, and correct what is wrong. */
+export async function recountQuota(call: Call, request: RecountQuota): Promise<Recount> {
+  return (await call("POST", `/v1/quotas/${encodeURIComponent(request.name)}/recount`)) as Recount;
 }
 
 export interface ListActivity {
@@ -851,13 +993,21 @@ export async function restoreMessage(call: Call, request: RestoreMessage): Promi
 
 export interface RestoreMessages {
   address: string;
-  since: string;
+  ids?: string[];
+  since?: string;
   until?: string;
+  device?: string;
+  mailbox?: string;
+  subject?: string;
+  from_header?: string;
+  all?: true;
+  to?: string;
+  dry_run?: true;
 }
 
-/** Put back what was deleted in some time, as the account's activity tells it. */
+/** Put deleted mail back where it was; of the options below, all that are given have to fit a message. */
 export async function restoreMessages(call: Call, request: RestoreMessages): Promise<Restoration> {
-  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/retained/restore`, { since: request.since, until: request.until })) as Restoration;
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/retained/restore`, { ids: request.ids, since: request.since, until: request.until, device: request.device, mailbox: request.mailbox, subject: request.subject, from_header: request.from_header, all: request.all, to: request.to, dry_run: request.dry_run })) as Restoration;
 }
 
 export interface ListMailboxes {
@@ -955,6 +1105,132 @@ export interface ListChanges {
 /** List what happened to an account's mail. */
 export async function listChanges(call: Call, request: ListChanges): Promise<ChangeList> {
   return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/changes` + query({ since: request.since, limit: request.limit }))) as ChangeList;
+}
+
+export interface ListQueue {
+  after?: string;
+  limit?: number;
+  all?: boolean;
+}
+
+/** List messages that wait to leave. */
+export async function listQueue(call: Call, request: ListQueue): Promise<Queue> {
+  return (await call("GET", `/v1/queue` + query({ after: request.after, limit: request.limit, all: request.all }))) as Queue;
+}
+
+export interface RetryQueue {
+  id?: string;
+  domain?: string;
+}
+
+/** Try messages now: one, those for a domain, or all that wait. */
+export async function retryQueue(call: Call, request: RetryQueue): Promise<QueueChange> {
+  return (await call("POST", `/v1/queue/retry`, { id: request.id, domain: request.domain })) as QueueChange;
+}
+
+export interface ShowQueued {
+  id: string;
+}
+
+/** Show one message, also when it is done with. */
+export async function showQueued(call: Call, request: ShowQueued): Promise<QueuedMessage> {
+  return (await call("GET", `/v1/queue/${encodeURIComponent(request.id)}`)) as QueuedMessage;
+}
+
+export interface HoldQueued {
+  id: string;
+}
+
+/** Keep a message back until it is released. */
+export async function holdQueued(call: Call, request: HoldQueued): Promise<QueueChange> {
+  return (await call("POST", `/v1/queue/${encodeURIComponent(request.id)}/hold`)) as QueueChange;
+}
+
+export interface ReleaseQueued {
+  id: string;
+}
+
+/** Let a message go that was kept back, by an operator or by its sender. */
+export async function releaseQueued(call: Call, request: ReleaseQueued): Promise<QueueChange> {
+  return (await call("POST", `/v1/queue/${encodeURIComponent(request.id)}/release`)) as QueueChange;
+}
+
+export interface RemoveQueued {
+  id: string;
+}
+
+/** Take a message out; its sender is not told. */
+export async function removeQueued(call: Call, request: RemoveQueued): Promise<QueueChange> {
+  return (await call("DELETE", `/v1/queue/${encodeURIComponent(request.id)}`)) as QueueChange;
+}
+
+export interface ListScripts {
+  address: string;
+}
+
+/** List an account's filter scripts. */
+export async function listScripts(call: Call, request: ListScripts): Promise<ScriptList> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/scripts`)) as ScriptList;
+}
+
+export interface GetScript {
+  address: string;
+  name: string;
+}
+
+/** Read a filter script. */
+export async function getScript(call: Call, request: GetScript): Promise<ScriptText> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/scripts/${encodeURIComponent(request.name)}`)) as ScriptText;
+}
+
+export interface PutScript {
+  address: string;
+  name: string;
+  text: string;
+}
+
+/** Store a filter script, in place of one of the same name. */
+export async function putScript(call: Call, request: PutScript): Promise<ScriptVerdict> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/scripts/${encodeURIComponent(request.name)}`, { text: request.text })) as ScriptVerdict;
+}
+
+export interface CheckScript {
+  address: string;
+  text: string;
+}
+
+/** Tell whether a filter script would be stored. */
+export async function checkScript(call: Call, request: CheckScript): Promise<ScriptVerdict> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/script-checks`, { text: request.text })) as ScriptVerdict;
+}
+
+export interface ActivateScript {
+  address: string;
+  name: string;
+}
+
+/** Let a script filter an account's mail from now on. */
+export async function activateScript(call: Call, request: ActivateScript): Promise<ActiveScript> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/active-script`, { name: request.name })) as ActiveScript;
+}
+
+export interface DeactivateScripts {
+  address: string;
+}
+
+/** Let no script filter an account's mail any more; all scripts stay. */
+export async function deactivateScripts(call: Call, request: DeactivateScripts): Promise<ActiveScript> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/active-script`)) as ActiveScript;
+}
+
+export interface DeleteScript {
+  address: string;
+  name: string;
+}
+
+/** Delete a filter script; the active one is deactivated first. */
+export async function deleteScript(call: Call, request: DeleteScript): Promise<Removal> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/scripts/${encodeURIComponent(request.name)}`)) as Removal;
 }
 
 /** How the server is. */

@@ -10,7 +10,7 @@ import netns
 from poplar_server import DOMAIN, PASSWORD, CliError
 
 FRED, JANE = f"fred@{DOMAIN}", f"jane@{DOMAIN}"
-HOME, ABROAD = netns.sources(2)
+HOME, *_, ABROAD = netns.sources(300)  # networks of their own
 
 
 @pytest.fixture
