@@ -166,9 +166,13 @@ def test_a_sender_may_hold_a_message_back_and_take_it_back(world):
         client.sendmail(JANE, [FAR], letter(JANE, FAR, "later"), mail_options=["HOLDFOR=3600"])
         client.sendmail(JANE, [FAR], letter(JANE, FAR, "soon"), mail_options=["HOLDFOR=2"])
         assert client.docmd("MAIL", f"FROM:<{JANE}> HOLDFOR=999999999")[0] == 501
+        assert client.docmd("MAIL", f"FROM:<{JANE}> HOLDFOR=60")[0] == 250
+        assert client.rcpt(JANE)[0] == 550, "mail for somebody here would not wait"
     assert re.search(rb"Subject: soon", world.far.wait(1)[0].data)
     [waiting] = queue_of(server)
     assert waiting["recipients"][0]["state"] == "queued" and waiting["recipients"][0]["attempts"] == 0
+    assert server.cli("queue", "retry")["recipients"] == 0, "nobody meant this one"
+    assert server.cli("queue", "release", waiting["id"])["recipients"] == 0, "no operator holds it"
     server.cli("queue", "remove", waiting["id"])
     assert not queue_of(server) and server.cli("queue", "show", waiting["id"])["recipients"][0]["state"] == "removed"
 
