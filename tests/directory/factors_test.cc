@@ -230,7 +230,7 @@ TEST_F(FactorsTest, EarlierRecordsHaveNoPolicyAndNewerOnesAreCorrupt) {
     EXPECT_EQ(value.size(), 10u) << "version, time and an empty address: as older programs wrote it";
     EXPECT_FALSE(decode_domain(domain_key("example.org"), value + std::string("\x01\x03", 2))) << "no such need";
     EXPECT_FALSE(decode_domain(domain_key("example.org"), value + std::string("\x01\x40", 2))) << "no such way";
-    EXPECT_FALSE(decode_domain(domain_key("example.org"), value + std::string("\x02\x00", 2)));
+    EXPECT_FALSE(decode_domain(domain_key("example.org"), value + std::string("\x1f\x00", 2)));
 }
 
 }  // namespace
