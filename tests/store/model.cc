@@ -189,7 +189,9 @@ private:
             expect(false, "the start found {}: {}", damage.file, damage.what);
         store_ = std::make_unique<MailStore>(*engine_, clock_, mail_options_);
         told_.reset();
-        store_->on_totals([this](mailstore::AccountId, const mailstore::AccountTotals& totals) { told_ = totals; });
+        store_->on_totals([this](mailstore::AccountId account, const mailstore::AccountTotals& totals) {
+            if (account == kAccount) told_ = totals;
+        });
     }
     void stop() {
         sessions_ = {};
