@@ -18,7 +18,10 @@ bool same(const Digest& one, const Digest& other) { return sodium_memcmp(one.dat
 }  // namespace
 
 Known::Known(const Clock& clock, std::chrono::seconds fresh, std::chrono::seconds cache, std::size_t entries)
-    : clock_(clock), fresh_(fresh), cache_(cache), most_gone_(std::max<std::size_t>(entries / 4, 1)),
+    : clock_(clock),
+      fresh_(fresh),
+      cache_(cache),
+      most_gone_(std::max<std::size_t>(entries / 4, 1)),
       most_there_(std::max(entries, most_gone_ + 1) - most_gone_) {
     random_bytes(key_.data(), key_.size());
 }

@@ -48,9 +48,8 @@ struct Served {
         }
         if (answer.error().code() == Errc::invalid) {  // or whoever knows one such address could silence all others
             note_answer();
-            log::info("outside.unusable_answer", {{"directory", described(settings)},
-                                                  {"address", address},
-                                                  {"reason", answer.error().detail()}});
+            log::info("outside.unusable_answer",
+                      {{"directory", described(settings)}, {"address", address}, {"reason", answer.error().detail()}});
             co_return fail(Errc::io, answer.error().detail());
         }
         const auto then = SteadyClock::now();

@@ -29,13 +29,12 @@ public:
         if (!user) return pass_on(user);
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(question.deadline - SteadyClock::now());
         number_ = process_->next_number();
-        PamQuestion asked{
-            .number = number_,
-            .millis = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left.count(), 1, 600'000)),
-            .service = settings_.service,
-            .user = std::move(*user),
-            .peer = question.peer,
-            .password = question.password.value_or("")};
+        PamQuestion asked{.number = number_,
+                          .millis = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left.count(), 1, 600'000)),
+                          .service = settings_.service,
+                          .user = std::move(*user),
+                          .peer = question.peer,
+                          .password = question.password.value_or("")};
         auto packet = encode(asked);
         // A module could only see it cut off, so that one is wrong; whether the account is there is asked all the same.
         if (asked.password.contains('\0') || packet.size() > kPamPacket) {

@@ -194,9 +194,9 @@ private:
             const bool answered = WIFEXITED(status) && WEXITSTATUS(status) == 0;
             const bool listens = std::ranges::find(lanes_, child->lane) != lanes_.end();
             if (!answered && listens)
-                say(child->lane, child->killed
-                                     ? PamAnswer{child->number, Verdict::failed, "PAM: a module does not answer in time"}
-                                     : PamAnswer{child->number, Verdict::unusable, "PAM: a module crashed"});
+                say(child->lane,
+                    child->killed ? PamAnswer{child->number, Verdict::failed, "PAM: a module does not answer in time"}
+                                  : PamAnswer{child->number, Verdict::unusable, "PAM: a module crashed"});
             children_.erase(child);
         }
     }
@@ -226,11 +226,12 @@ PamAnswer ask_pam(const PamQuestion& question) {
         if (!question.peer.empty()) pam_set_item(handle, PAM_RHOST, question.peer.c_str());
         answer.verdict = question.password.empty() ? judge_presence(handle, code) : judge_password(handle, code);
     }
-    if (answer.verdict == Verdict::failed || answer.verdict == Verdict::unusable) answer.why = std::string("PAM: ") + pam_strerror(handle, code);
+    if (answer.verdict == Verdict::failed || answer.verdict == Verdict::unusable)
+        answer.why = std::string("PAM: ") + pam_strerror(handle, code);
     if (handle != nullptr) pam_end(handle, code);
     if (answer.verdict != Verdict::wrong) return answer;
-    // Most stacks call it wrong, too, if the user has gone, and an account must not stay because somebody guesses at it.
-    // By a handle of its own: what is known of a failed login must not have a say in it.
+    // Most stacks call it wrong, too, if the user has gone, and an account must not stay because somebody guesses at
+    // it. By a handle of its own: what is known of a failed login must not have a say in it.
     auto presence = question;
     presence.password.clear();
     if (ask_pam(presence).verdict == Verdict::gone) answer.verdict = Verdict::gone;
