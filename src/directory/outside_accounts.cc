@@ -91,6 +91,9 @@ Task<Result<Account>> Directory::find_for_login(std::string address) {
         if (!seen) co_return pass_on(seen);
         account = std::move(*seen);
     }
+    // It answers, but not about this address, whose password may be right; the same whether it was known here or not.
+    if (sighting.presence == Presence::in_doubt && !core_->outside->is_silent(name->domain))
+        co_return fail(Errc::timed_out, "the directory outside says nothing usable of " + mail::to_string(*name));
     if (!account || sighting.presence == Presence::gone) co_return nobody();
     // Nobody gets in by anything, because the account may be gone.
     if (sighting.presence == Presence::in_doubt) account->status = AccountStatus::disabled;

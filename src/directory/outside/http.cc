@@ -18,7 +18,23 @@ using Json = nlohmann::json;
 constexpr std::size_t kAnswerLimit = 64 * 1024;  // octets of a body
 constexpr int kDepth = 4;                        // of nesting in it
 
-std::unexpected<Error> nonsense(std::string_view what) { return fail(Errc::io, fmt::format("HTTP: {}", what)); }
+std::unexpected<Error> failure(std::string_view what) { return fail(Errc::io, fmt::format("HTTP: {}", what)); }
+/// It answered, but this can't be used. It may be able to say something of other addresses.
+std::unexpected<Error> nonsense(std::string_view what) { return fail(Errc::invalid, fmt::format("HTTP: {}", what)); }
+
+/// Whether a service that answers so may have stumbled over this question alone (RFC 9110 s15.5, s15.6).
+bool is_of_question(int status) {
+    switch (status) {
+        case 400:
+        case 404:
+        case 409:
+        case 413:
+        case 414:
+        case 422:
+        case 500: return true;
+        default: return false;
+    }
+}
 
 class Http final : public Source {
 public:
@@ -45,8 +61,11 @@ public:
         auto reply = co_await client.ask(std::move(request));
         if (!reply && reply.error().code() == Errc::timed_out)
             co_return fail(Errc::timed_out, "HTTP: no answer in time");
-        if (!reply) co_return nonsense(reply.error().detail());
-        if (reply->status != 200) co_return nonsense(fmt::format("answered with status {}", reply->status));
+        if (!reply) co_return failure(reply.error().detail());
+        if (reply->status != 200) {
+            const auto what = fmt::format("answered with status {}", reply->status);
+            co_return is_of_question(reply->status) ? nonsense(what) : failure(what);
+        }
         co_return parse_http_answer(reply->body, question.password.has_value());
     }
 

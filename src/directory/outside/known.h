@@ -20,7 +20,8 @@ using Digest = std::array<unsigned char, 32>;
 
 class Known {
 public:
-    /// `fresh`: an answer is believed so long without asking; `cache`: so long when nobody answers.
+    /// `fresh`: an answer is believed so long without asking; `cache`: so long when nobody answers. A quarter of the
+    /// entries is for addresses that are not there, so that made-up ones push out none that is.
     Known(const Clock& clock, std::chrono::seconds fresh, std::chrono::seconds cache, std::size_t entries);
 
     Digest digest(std::string_view address, std::string_view password) const;
@@ -36,15 +37,16 @@ public:
     std::optional<Seen> find(const std::string& address);
 
     enum class Memory { right, wrong, none };
-    /// What the source said of this very password. `stale`: it does not answer now.
+    /// What the source said of this very password. `stale`: it does not answer now; then one that was wrong stays so.
     enum class Age { fresh, stale };
     Memory remembers(const std::string& address, const Digest& password, Age age);
 
     /// Notes that the source has answered. One that is there and was not written for long is due to be kept; so is one
-    /// that was there and is gone.
+    /// that was there and is gone. What is known of passwords is forgotten if its credential has changed.
     void note(const std::string& address, const Answer& answer);
-    /// Notes what the source said of a password. Returns true if it was right and is not kept yet.
-    bool note(const std::string& address, const Digest& password, bool right);
+    /// Notes whether a password is right. `credential`: with which it was compared, or "" if the source judged it; if
+    /// that is not the last one that was heard, nothing is noted. Returns true if it was right and is not kept yet.
+    bool note(const std::string& address, const Digest& password, bool right, std::string_view credential = {});
     /// The slow hash of a password that was right; dropped if another one has come since.
     void keep(const std::string& address, const Digest& password, KeptPassword kept);
 
@@ -55,8 +57,10 @@ public:
     };
     /// What is to be written to the store; each once.
     std::vector<Due> take_due();
-    /// It could not be written, or a record is there of an account that is gone.
-    void set_due(const std::string& address);
+    /// It could not be written.
+    void put_back(Due due);
+    /// A record is there of an account that is gone.
+    void drop_record(const std::string& address);
 
 private:
     static constexpr std::size_t kWrong = 4;  ///< passwords that are remembered as wrong, of an account
@@ -79,17 +83,23 @@ private:
 
     bool is_within(Timestamp then, std::chrono::seconds time) const;
     Entry* use(const std::string& address);  ///< counts as a use; null: there is none
-    Entry& make(const std::string& address);
+    Entry& place(const std::string& address, bool exists);
+    void evict(std::list<std::string>& order);
+    std::list<std::string>& order_of(const Entry& entry) { return entry.exists ? there_ : gone_; }
     void set_due(const std::string& address, Entry& entry);
+    void forget_password(const std::string& address, Entry& entry);
+    static Due due_of(const std::string& address, const Entry& entry);
+    void add_late(Due due);
 
     const Clock& clock_;
     const std::chrono::seconds fresh_, cache_;
-    const std::size_t most_;
+    const std::size_t most_gone_, most_there_;
     std::array<unsigned char, 32> key_;
     std::mutex mutex_;
     std::unordered_map<std::string, Entry> entries_;
-    std::list<std::string> order_;  ///< the last used first
+    std::list<std::string> there_, gone_;  ///< the last used first
     std::vector<std::string> due_;
+    std::vector<Due> late_;  ///< of entries that had to go before they were written
 };
 
 }  // namespace poplar::directory::outside

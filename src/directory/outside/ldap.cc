@@ -55,6 +55,7 @@ public:
         : settings_(settings), bind_password_(bind_password) {}
 
     Result<Answer> ask(const Question& question) override {
+        if (!is_compared_whole(question.address.local)) return Answer{};
         const bool reused = search_ != nullptr;
         auto entry = find(question);
         // A server that was started anew, or does not keep idle connections, has closed the one that was kept.
@@ -140,7 +141,7 @@ private:
             search_ = std::move(*handle);
         }
         auto entry = search(question);
-        if (!entry) search_.reset();
+        if (!entry && entry.error().code() != Errc::invalid) search_.reset();
         return entry;
     }
 
@@ -154,6 +155,7 @@ private:
         int id = 0;
         int code = ldap_search_ext(search_.get(), settings_.base.c_str(), LDAP_SCOPE_SUBTREE, filter->c_str(),
                                    attributes.data(), 0, nullptr, nullptr, &left, kMostEntries, &id);
+        if (code == LDAP_FILTER_ERROR) return fail(Errc::invalid, fmt::format("LDAP: not a filter: {}", *filter));
         if (code != LDAP_SUCCESS) return std::unexpected(failure("search", code));
         auto found = await(search_.get(), id, question.deadline);
         if (!found) {
@@ -164,7 +166,7 @@ private:
             return fail(Errc::io, "LDAP: not a search's result");
         const int entries = ldap_count_entries(search_.get(), found.get());
         if (code == LDAP_SIZELIMIT_EXCEEDED || entries > 1)
-            return fail(Errc::io, fmt::format("LDAP: several entries fit {}", *filter));
+            return fail(Errc::invalid, fmt::format("LDAP: several entries fit {}", *filter));
         if (code != LDAP_SUCCESS) return std::unexpected(failure("search in " + settings_.base, code));
         if (entries == 0) return Entry();
         return read(ldap_first_entry(search_.get(), found.get()));

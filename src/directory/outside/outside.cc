@@ -42,10 +42,15 @@ struct Served {
         const auto address = mail::to_string(question.address);
         auto answer = co_await source->ask(std::move(question));
         if (answer) {
-            if (failures.exchange(0) >= kFailuresUntilSilent)
-                log::info("outside.answers_again", {{"directory", described(settings)}});
+            note_answer();
             known.note(address, *answer);
             co_return answer;
+        }
+        if (answer.error().code() == Errc::invalid) {  // or whoever knows one such address could silence all others
+            note_answer();
+            log::info("outside.unusable_answer",
+                      {{"directory", described(settings)}, {"address", address}, {"reason", answer.error().detail()}});
+            co_return fail(Errc::io, answer.error().detail());
         }
         const auto then = SteadyClock::now();
         failed_last = then.time_since_epoch().count();
@@ -59,7 +64,14 @@ struct Served {
         co_return answer;
     }
 
+    void note_answer() {
+        if (failures.exchange(0) >= kFailuresUntilSilent)
+            log::info("outside.answers_again", {{"directory", described(settings)}});
+    }
+
+    /// As long as its last word is missing, and a moment longer.
     bool is_silent() const {
+        if (failures > 0) return true;
         const auto last = failed_last.load();
         return last != 0 &&
                SteadyClock::now().time_since_epoch().count() - last < SteadyClock::duration(kSilentFor).count();
@@ -140,7 +152,7 @@ struct Outside::Impl {
     /// The account is gone. If an earlier life of the server has left a record, it must not be believed any more.
     Task<> forget_record(Served& served, std::string address) {
         auto record = co_await directory.kept_outside(address);
-        if (record && !record->empty()) served.known.set_due(address);
+        if (record && !record->empty()) served.known.drop_record(address);
     }
 
     bool remembers(const std::string& address, const std::string& password, const Asker& asker) {
@@ -186,7 +198,7 @@ struct Outside::Impl {
         if (seen && seen->fresh && !seen->credential.empty() && allowed) {
             auto right = co_await matches(seen->credential, password, share);
             if (!right) co_return right;
-            if (*right) co_return remember(served, name, digest, password);
+            if (*right) co_return remember(served, name, digest, password, seen->credential);
             tried = std::move(seen->credential);  // it may have been changed since the source was asked
         }
         auto answer = co_await served.ask({.address = std::move(address),
@@ -210,14 +222,16 @@ struct Outside::Impl {
             if (!right) co_return right;
             answer->right = *right;
         }
-        if (*answer->right) co_return remember(served, name, digest, password);
-        served.known.note(name, digest, false);
+        if (*answer->right) co_return remember(served, name, digest, password, answer->credential);
+        served.known.note(name, digest, false, answer->credential);
         co_return false;
     }
 
-    /// Remembers a right password. Its slow hash, for the store, is made when nobody waits for a hash.
-    bool remember(Served& served, const std::string& address, const Digest& digest, const std::string& password) {
-        if (!served.known.note(address, digest, true)) return true;
+    /// Remembers a right password, and what it was compared with. Its slow hash, for the store, is made when nobody
+    /// waits for a hash.
+    bool remember(Served& served, const std::string& address, const Digest& digest, const std::string& password,
+                  const std::string& credential) {
+        if (!served.known.note(address, digest, true, credential)) return true;
         auto work = [this, &served, address, digest, password] {
             if (stopping || secret_text().empty()) return;
             try {
@@ -236,7 +250,9 @@ struct Outside::Impl {
         auto unknown = [] { return fail(Errc::not_found, "nothing is known of this password"); };
         auto seen = served.known.find(address);
         if (seen && (!seen->exists || !allows(seen->networks, asker.peer))) co_return unknown();
-        if (seen && served.known.remembers(address, digest, Known::Age::stale) == Known::Memory::right) co_return true;
+        const auto memory = served.known.remembers(address, digest, Known::Age::stale);
+        if (memory == Known::Memory::wrong) co_return unknown();  // whatever was kept of it: it was replaced
+        if (seen && memory == Known::Memory::right) co_return true;
         if (seen && !seen->credential.empty()) {
             auto right = co_await matches(seen->credential, std::move(password), share_of(asker));
             if (!right) co_return right;
@@ -299,7 +315,7 @@ struct Outside::Impl {
                 if (records.size() < kWrites && i + 1 < due.size()) continue;
                 auto done = co_await directory.keep_outside(std::exchange(records, {}));
                 if (done) continue;
-                for (const auto& one : due) served->known.set_due(one.address);
+                for (auto& one : due) served->known.put_back(std::move(one));
                 co_return done;
             }
         }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "directory/outside/pam_process.h"
 #include "directory/outside/words.h"
@@ -19,33 +20,41 @@ std::unexpected<Error> ended() { return fail(Errc::io, "PAM: its process has end
 
 class Pam final : public Connection {
 public:
-    Pam(std::shared_ptr<PamProcess> process, int lane, const Settings& settings)
-        : process_(std::move(process)), lane_(lane), settings_(settings) {}
+    Pam(std::shared_ptr<PamProcess> process, const Settings& settings)
+        : settings_(settings), process_(std::move(process)), lane_(process_->take_lane()) {}
+    ~Pam() override { process_->give_back(lane_); }
 
     Result<Answer> ask(const Question& question) override {
         auto user = text_for(settings_.user, question.address);
         if (!user) return pass_on(user);
-        const auto password = question.password.value_or("");
-        // A module could only see it cut off.
-        if (password.contains('\0')) return Answer{.exists = true, .right = false};
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(question.deadline - SteadyClock::now());
-        const PamQuestion asked{
-            .number = ++number_,
-            .millis = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left.count(), 1, 600'000)),
-            .service = settings_.service,
-            .user = std::move(*user),
-            .peer = question.peer,
-            .password = password};
-        const auto packet = encode(asked);
-        if (packet.size() > kPamPacket) return Answer{.exists = true, .right = false};
+        number_ = process_->next_number();
+        PamQuestion asked{.number = number_,
+                          .millis = static_cast<std::uint32_t>(std::clamp<std::int64_t>(left.count(), 1, 600'000)),
+                          .service = settings_.service,
+                          .user = std::move(*user),
+                          .peer = question.peer,
+                          .password = question.password.value_or("")};
+        auto packet = encode(asked);
+        // A module could only see it cut off, so that one is wrong; whether the account is there is asked all the same.
+        if (asked.password.contains('\0') || packet.size() > kPamPacket) {
+            asked.password.clear();
+            packet = encode(asked);
+        }
+        if (packet.size() > kPamPacket) return fail(Errc::invalid, "PAM: the user's name is too long");
         if (::send(lane_, packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return ended();
         auto answer = await(question.deadline);
         if (!answer) return pass_on(answer);
         switch (answer->verdict) {
             case Verdict::gone: return Answer{};
-            case Verdict::there: return Answer{.exists = true};
+            case Verdict::there: {
+                Answer there{.exists = true};
+                if (question.password) there.right = false;
+                return there;
+            }
             case Verdict::right: return Answer{.exists = true, .right = true};
             case Verdict::wrong: return Answer{.exists = true, .right = false};
+            case Verdict::unusable: return fail(Errc::invalid, answer->why);
             case Verdict::failed: break;
         }
         return fail(Errc::io, answer->why);
@@ -69,10 +78,10 @@ private:
         }
     }
 
+    const Settings settings_;
     const std::shared_ptr<PamProcess> process_;
     const int lane_;
-    const Settings settings_;
-    std::uint32_t number_ = 0;
+    std::uint32_t number_ = 0;  ///< of the last question
 };
 
 }  // namespace
@@ -105,9 +114,21 @@ PamProcess::~PamProcess() {
     for (int lane : lanes_) ::close(lane);
 }
 
+int PamProcess::take_lane() {
+    std::lock_guard hold(mutex_);
+    if (free_.empty()) throw std::runtime_error("PAM: all lanes to its process are taken");
+    const int lane = free_.back();
+    free_.pop_back();
+    return lane;
+}
+
+void PamProcess::give_back(int lane) {
+    std::lock_guard hold(mutex_);
+    free_.push_back(lane);
+}
+
 std::unique_ptr<Connection> PamProcess::connect(std::shared_ptr<PamProcess> process, const Settings& settings) {
-    const int lane = process->lanes_.at(process->next_++);
-    return std::make_unique<Pam>(std::move(process), lane, settings);
+    return std::make_unique<Pam>(std::move(process), settings);
 }
 
 }  // namespace poplar::directory::outside

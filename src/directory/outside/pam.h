@@ -4,6 +4,7 @@
 // with, because pam_unix reads /etc/shadow as root alone.
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "directory/outside/settings.h"
@@ -20,13 +21,20 @@ public:
     ~PamProcess();
     PamProcess(const PamProcess&) = delete;
 
-    /// Uses one lane; to be called once for each.
+    /// Uses one lane until it goes. Throws std::runtime_error if none is free.
     static std::unique_ptr<Connection> connect(std::shared_ptr<PamProcess> process, const Settings& settings);
 
+    int take_lane();
+    void give_back(int lane);
+    /// Of a question; no two have the same, because an answer that nobody waits for any more may still come by a lane.
+    std::uint32_t next_number() { return ++number_; }
+
 private:
-    explicit PamProcess(std::vector<int> lanes) : lanes_(std::move(lanes)) {}
-    std::vector<int> lanes_;  ///< sockets
-    std::atomic<std::size_t> next_ = 0;
+    explicit PamProcess(std::vector<int> lanes) : lanes_(std::move(lanes)), free_(lanes_) {}
+    const std::vector<int> lanes_;  ///< sockets
+    std::atomic<std::uint32_t> number_ = 0;
+    std::mutex mutex_;
+    std::vector<int> free_;  ///< lanes
 };
 
 }  // namespace poplar::directory::outside

@@ -40,6 +40,21 @@ int converse(int count, const pam_message** messages, pam_response** responses, 
 /// In place of PAM's own pause behind a failure: the server has its own, which is the same for unknown users.
 void no_delay(int, unsigned, void*) {}
 
+/// What is left of the codes: the modules can't answer anybody now, or they can't answer this question.
+Verdict no_answer(int code) {
+    switch (code) {
+        case PAM_OPEN_ERR:
+        case PAM_SYMBOL_ERR:
+        case PAM_SERVICE_ERR:
+        case PAM_SYSTEM_ERR:
+        case PAM_BUF_ERR:
+        case PAM_ABORT:
+        case PAM_AUTHINFO_UNAVAIL:
+        case PAM_MODULE_UNKNOWN: return Verdict::failed;
+        default: return Verdict::unusable;
+    }
+}
+
 Verdict judge_password(pam_handle_t* handle, int& code) {
     code = pam_authenticate(handle, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
     switch (code) {
@@ -53,7 +68,7 @@ Verdict judge_password(pam_handle_t* handle, int& code) {
         case PAM_CRED_EXPIRED:
         case PAM_CRED_ERR:
         case PAM_AUTHTOK_EXPIRED: return Verdict::wrong;
-        default: return Verdict::failed;
+        default: return no_answer(code);
     }
     code = pam_acct_mgmt(handle, PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK);
     switch (code) {
@@ -63,7 +78,7 @@ Verdict judge_password(pam_handle_t* handle, int& code) {
         case PAM_ACCT_EXPIRED:
         case PAM_AUTH_ERR:
         case PAM_PERM_DENIED: return Verdict::wrong;
-        default: return Verdict::failed;
+        default: return no_answer(code);
     }
 }
 
@@ -77,7 +92,7 @@ Verdict judge_presence(pam_handle_t* handle, int& code) {
         case PAM_USER_UNKNOWN:
         case PAM_AUTH_ERR:
         case PAM_PERM_DENIED: return Verdict::gone;
-        default: return Verdict::failed;
+        default: return no_answer(code);
     }
 }
 
@@ -179,8 +194,9 @@ private:
             const bool answered = WIFEXITED(status) && WEXITSTATUS(status) == 0;
             const bool listens = std::ranges::find(lanes_, child->lane) != lanes_.end();
             if (!answered && listens)
-                say(child->lane, {child->number, Verdict::failed,
-                                  child->killed ? "PAM: a module does not answer in time" : "PAM: a module crashed"});
+                say(child->lane,
+                    child->killed ? PamAnswer{child->number, Verdict::failed, "PAM: a module does not answer in time"}
+                                  : PamAnswer{child->number, Verdict::unusable, "PAM: a module crashed"});
             children_.erase(child);
         }
     }
@@ -210,8 +226,15 @@ PamAnswer ask_pam(const PamQuestion& question) {
         if (!question.peer.empty()) pam_set_item(handle, PAM_RHOST, question.peer.c_str());
         answer.verdict = question.password.empty() ? judge_presence(handle, code) : judge_password(handle, code);
     }
-    if (answer.verdict == Verdict::failed) answer.why = std::string("PAM: ") + pam_strerror(handle, code);
+    if (answer.verdict == Verdict::failed || answer.verdict == Verdict::unusable)
+        answer.why = std::string("PAM: ") + pam_strerror(handle, code);
     if (handle != nullptr) pam_end(handle, code);
+    if (answer.verdict != Verdict::wrong) return answer;
+    // Most stacks call it wrong, too, if the user has gone, and an account must not stay because somebody guesses at
+    // it. By a handle of its own: what is known of a failed login must not have a say in it.
+    auto presence = question;
+    presence.password.clear();
+    if (ask_pam(presence).verdict == Verdict::gone) answer.verdict = Verdict::gone;
     return answer;
 }
 

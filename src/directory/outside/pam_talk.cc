@@ -34,7 +34,7 @@ Result<PamAnswer> decode_pam_answer(std::string_view packet) {
     answer.number = in.u32();
     const auto verdict = in.u8();
     answer.why = in.string();
-    if (!in.ok() || !in.at_end() || verdict < 1 || verdict > static_cast<std::uint8_t>(PamAnswer::Verdict::failed))
+    if (!in.ok() || !in.at_end() || verdict < 1 || verdict > static_cast<std::uint8_t>(PamAnswer::Verdict::unusable))
         return fail(Errc::invalid, "PAM: a malformed answer");
     answer.verdict = static_cast<PamAnswer::Verdict>(verdict);
     return answer;

@@ -19,10 +19,11 @@ struct PamQuestion {
 };
 
 struct PamAnswer {
-    enum class Verdict : std::uint8_t { right = 1, wrong = 2, there = 3, gone = 4, failed = 5 };
+    /// `unusable`: the modules answer, but nothing that says something about this user.
+    enum class Verdict : std::uint8_t { right = 1, wrong = 2, there = 3, gone = 4, failed = 5, unusable = 6 };
     std::uint32_t number = 0;
     Verdict verdict = Verdict::failed;
-    std::string why = {};  ///< of a failure
+    std::string why = {};  ///< of one that failed or is unusable
     bool operator==(const PamAnswer&) const = default;
 };
 

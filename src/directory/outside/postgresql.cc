@@ -36,12 +36,21 @@ bool await(int socket, short events, SteadyTime deadline) {
     }
 }
 
+/// Whether a query failed by the values in it, and not by what it would be for any address (PostgreSQL appendix A: more
+/// rows than one, data that don't fit, what a function raises, a limit).
+bool is_of_values(const PGresult* result) {
+    const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const std::string_view group = state == nullptr ? "" : std::string_view(state).substr(0, 2);
+    return group == "21" || group == "22" || group == "P0" || group == "54";
+}
+
 class Postgresql final : public Connection {
 public:
     explicit Postgresql(const Settings& settings) : settings_(settings), query_(query_of(settings.password_query)) {}
 
     Result<Answer> ask(const Question& question) override {
         if (!query_) return fail(Errc::io, query_.error().detail());
+        if (is_padded(question.address.local)) return Answer{};
         const bool reused = connection_ != nullptr;
         auto answer = try_ask(question);
         // A server that was started anew has closed the connection that was kept.
@@ -54,7 +63,7 @@ private:
         if (!connection_)
             if (auto connected = connect(question.deadline); !connected) return pass_on(connected);
         auto answer = query(question);
-        if (!answer) connection_.reset();
+        if (!answer && answer.error().code() != Errc::invalid) connection_.reset();
         return answer;
     }
 
@@ -91,7 +100,7 @@ private:
             if (PQconsumeInput(connection) != 1) return failure(connection);
         }
         const std::unique_ptr<PGresult, Finish> result(PQgetResult(connection));
-        if (!result || PQresultStatus(result.get()) != PGRES_TUPLES_OK) return failure(connection);
+        if (!result) return failure(connection);
         while (PQisBusy(connection) != 0) {
             if (!await(PQsocket(connection), POLLIN, question.deadline)) return late();
             if (PQconsumeInput(connection) != 1) return failure(connection);
@@ -100,10 +109,14 @@ private:
             PQclear(more);
             return fail(Errc::io, "PostgreSQL: password_query is more than one query");
         }
+        if (PQresultStatus(result.get()) != PGRES_TUPLES_OK) {
+            if (PQstatus(connection) != CONNECTION_OK || !is_of_values(result.get())) return failure(connection);
+            return fail(Errc::invalid, "PostgreSQL: " + one_line(PQresultErrorMessage(result.get())));
+        }
         if (PQntuples(result.get()) == 0) return Answer{};
         if (PQnfields(result.get()) == 0) return fail(Errc::io, "PostgreSQL: password_query gives no column");
         if (PQntuples(result.get()) > 1)
-            return fail(Errc::io, "PostgreSQL: password_query gives several rows for one address");
+            return fail(Errc::invalid, "PostgreSQL: password_query gives several rows for one address");
         Answer answer{.exists = true};
         if (PQgetisnull(result.get(), 0, 0) == 0) answer.credential = PQgetvalue(result.get(), 0, 0);
         return answer;

@@ -32,7 +32,8 @@ struct Answer {
 class Source {
 public:
     virtual ~Source() = default;
-    /// Errors: timed_out, busy (too many wait), io (it can't be asked, or answers nonsense; the detail says why).
+    /// Errors: timed_out, busy (too many wait), io (it can't be asked; the detail says why), invalid (it answers, but
+    /// for this address nothing that can be used: others may well be asked about).
     virtual Task<Result<Answer>> ask(Question question) = 0;
 };
 
@@ -40,7 +41,7 @@ public:
 class Connection {
 public:
     virtual ~Connection() = default;
-    /// Ends by the deadline where the library allows it. Errors: timed_out, io.
+    /// Ends by the deadline where the library allows it. Errors: timed_out, io, invalid: as Source::ask.
     virtual Result<Answer> ask(const Question& question) = 0;
 };
 

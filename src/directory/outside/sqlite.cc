@@ -24,6 +24,7 @@ public:
 
     Result<Answer> ask(const Question& question) override {
         if (!query_) return fail(Errc::io, query_.error().detail());
+        if (is_padded(question.address.local)) return Answer{};
         sqlite3* made = nullptr;
         int code =
             sqlite3_open_v2(settings_.connect.c_str(), &made, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
@@ -46,18 +47,24 @@ public:
         }
         code = sqlite3_step(prepared);
         if (code == SQLITE_DONE) return Answer{};
-        if (code != SQLITE_ROW) return failure(made, code);
+        if (code != SQLITE_ROW) return failed_step(made, code);
         Answer answer{.exists = true};
         if (const auto* text = sqlite3_column_text(prepared, 0); text != nullptr)
             answer.credential.assign(reinterpret_cast<const char*>(text),
                                      static_cast<std::size_t>(sqlite3_column_bytes(prepared, 0)));
         code = sqlite3_step(prepared);
-        if (code == SQLITE_ROW) return fail(Errc::io, "SQLite: password_query gives several rows for one address");
-        if (code != SQLITE_DONE) return failure(made, code);
+        if (code == SQLITE_ROW) return fail(Errc::invalid, "SQLite: password_query gives several rows for one address");
+        if (code != SQLITE_DONE) return failed_step(made, code);
         return answer;
     }
 
 private:
+    /// The query was good when it was prepared, so these errors are of the values in it.
+    Result<Answer> failed_step(sqlite3* database, int code) const {
+        if (code != SQLITE_ERROR && code != SQLITE_TOOBIG && code != SQLITE_MISMATCH) return failure(database, code);
+        return fail(Errc::invalid, std::string("SQLite: ") + sqlite3_errmsg(database));
+    }
+
     Result<Answer> failure(sqlite3* database, int code) const {
         const bool late = code == SQLITE_BUSY || code == SQLITE_INTERRUPT;
         const std::string what = database ? sqlite3_errmsg(database) : sqlite3_errstr(code);

@@ -1,8 +1,13 @@
 #include "directory/outside/words.h"
 
 #include <fmt/format.h>
+#include <unictype.h>
+#include <uninorm.h>
+#include <unistr.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <memory>
 
 namespace poplar::directory::outside {
 
@@ -13,6 +18,27 @@ std::string value_of(Word word, const mail::Address& address) {
         case Word::address: break;
     }
     return address.local + "@" + address.domain;
+}
+
+bool is_compared_whole(std::string_view local) {
+    if (local.contains(' ')) return false;
+    if (std::ranges::none_of(local, [](char c) { return static_cast<unsigned char>(c) > 0x7f; })) return true;
+    const auto* octets = reinterpret_cast<const std::uint8_t*>(local.data());
+    std::size_t size = 0;
+    const std::unique_ptr<std::uint8_t, decltype(&std::free)> form(
+        u8_normalize(UNINORM_NFKC, octets, local.size(), nullptr, &size), &std::free);
+    if (!form || !std::equal(octets, octets + local.size(), form.get(), form.get() + size)) return false;
+    for (std::size_t at = 0; at < local.size();) {
+        ucs4_t c = 0;
+        const int octets_of_it = u8_mbtouc(&c, octets + at, local.size() - at);
+        if (octets_of_it <= 0) return false;
+        at += static_cast<std::size_t>(octets_of_it);
+        // RFC 4518 s2.2: those that become a space, and those that become nothing.
+        if (uc_is_general_category(c, UC_SPACE_SEPARATOR) || uc_is_general_category(c, UC_FORMAT) ||
+            uc_is_property_default_ignorable_code_point(c) || c == 0x1806 || c == 0xfffc)
+            return false;
+    }
+    return true;
 }
 
 std::string escaped_for_filter(std::string_view value) {

@@ -20,6 +20,10 @@ std::string value_of(Word word, const mail::Address& address);
 template <class Replace>
 Result<std::string> replace_words(std::string_view text, Replace replace);
 
+/// Whether an LDAP server finds this local part under no other's name: most attributes of people are compared prepared
+/// (RFC 4518 s2), so that spaces and characters that are not seen don't count, nor does which of several forms one has.
+bool is_compared_whole(std::string_view local);
+
 /// As it stands in an LDAP search filter (RFC 4515 s3): "*", "(", ")", "\" and NUL as "\" and two hexadecimal digits.
 std::string escaped_for_filter(std::string_view value);
 
@@ -34,6 +38,9 @@ struct Query {
     std::string text;
     std::vector<Word> parameters;  ///< the first is $1
 };
+/// Whether a query may find another one's row by this local part: columns of some types and collations are compared
+/// without the spaces at the end.
+inline bool is_padded(std::string_view local) { return local.ends_with(' '); }
 /// A word in quotation marks is an error, because it would be a text there and no parameter. Errors: invalid.
 Result<Query> query_of(std::string_view text);
 

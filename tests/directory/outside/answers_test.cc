@@ -36,6 +36,7 @@ TEST(HttpAnswer, NeedsExistsAndOk) {
            {}}}) {
         auto answer = parse_http_answer(body, with_password);
         ASSERT_EQ(answer.has_value(), exists.has_value()) << body;
+        if (!answer) EXPECT_EQ(answer.error().code(), Errc::invalid) << body << ": it may be of this address alone";
         if (!answer) continue;
         EXPECT_EQ(answer->exists, *exists) << body;
         EXPECT_EQ(answer->right, right) << body;
@@ -93,6 +94,8 @@ TEST(PamTalk, ComesBackAsItWasSaid) {
     EXPECT_EQ(decode_pam_question(encode(question)), question);
     const PamAnswer answer{.number = 7, .verdict = PamAnswer::Verdict::gone, .why = "x"};
     EXPECT_EQ(decode_pam_answer(encode(answer)), answer);
+    const PamAnswer unusable{.number = 7, .verdict = PamAnswer::Verdict::unusable, .why = "x"};
+    EXPECT_EQ(decode_pam_answer(encode(unusable)), unusable);
     EXPECT_FALSE(decode_pam_question(""));
     EXPECT_FALSE(decode_pam_question(encode(question) + "x"));
     EXPECT_FALSE(decode_pam_answer(encode(question)));

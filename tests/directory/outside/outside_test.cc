@@ -247,6 +247,70 @@ TEST_F(OutsideTest, ASilentSourceIsLeftAloneForAMoment) {
     EXPECT_FALSE(outside->is_silent("out.test"));
 }
 
+TEST_F(OutsideTest, IsSilentAsLongAsItDoesNotAnswer) {
+    silence();
+    EXPECT_EQ(look_up(jane), Presence::in_doubt);
+    SteadyClock::move(seconds(60));
+    EXPECT_TRUE(outside->is_silent("out.test")) << "a right password would be called wrong";
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(look_up(jane), Presence::in_doubt);
+    SteadyClock::move(seconds(60));
+    EXPECT_TRUE(outside->is_silent("out.test"));
+}
+
+TEST_F(OutsideTest, AnAddressOfWhichItSaysNothingUsableSilencesNobodyElse) {
+    EXPECT_EQ(look_up(jane), Presence::there);
+    people.failure = Error(Errc::invalid, "several rows");
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(look_up(john), Presence::in_doubt);
+        auto right = check(john, "x");
+        ASSERT_FALSE(right);
+        EXPECT_EQ(right.error().code(), Errc::io);
+    }
+    EXPECT_FALSE(outside->is_silent("out.test"));
+    auto account = run(directory.find_for_login("john@out.test"));
+    ASSERT_FALSE(account);
+    EXPECT_EQ(account.error().code(), Errc::timed_out) << "its password may be right";
+    clock.advance(minutes(6));
+    EXPECT_EQ(look_up(jane), Presence::there) << "what was known of it holds";
+    people.failure.reset();
+    EXPECT_EQ(check(jane, "right"), true);
+    EXPECT_EQ(look_up(john), Presence::gone);
+}
+
+TEST_F(OutsideTest, AnAnswerThatIsNotUsableShowsThatItAnswersAgain) {
+    silence();
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(look_up(jane), Presence::in_doubt);
+    wait_out();
+    people.failure = Error(Errc::invalid, "several rows");
+    EXPECT_EQ(look_up(john), Presence::in_doubt);
+    people.failure.reset();
+    EXPECT_EQ(look_up(jane), Presence::there) << "without waiting for another turn";
+}
+
+TEST_F(OutsideTest, APasswordThatWasRefusedIsNotTakenFromTheStore) {
+    ASSERT_TRUE(run(directory.find_for_login("jane@out.test")));
+    EXPECT_EQ(check(jane, "right"), true);
+    keep();
+    start();
+    people.passwords["jane@out.test"] = "new";
+    EXPECT_EQ(check(jane, "right"), false);
+    clock.advance(minutes(6));
+    silence();
+    EXPECT_FALSE(check(jane, "right"));
+}
+
+TEST_F(OutsideTest, APasswordThatIsReplacedIsNotBelievedInAnOutage) {
+    people.judges = false;
+    EXPECT_EQ(check(jane, "right"), true);
+    people.passwords["jane@out.test"] = "new";
+    clock.advance(minutes(6));
+    EXPECT_EQ(look_up(jane), Presence::there);  // mail tells of the new one
+    clock.advance(minutes(6));
+    silence();
+    EXPECT_FALSE(check(jane, "right"));
+    EXPECT_EQ(check(jane, "new"), true);
+}
+
 TEST_F(OutsideTest, FailuresBetweenAnswersSilenceNobodyElse) {
     for (int i = 0; i < 10; ++i) {
         people.failure = Error(Errc::io, "a question that it chokes on");

@@ -21,6 +21,20 @@ TEST(OutsideWords, AreNeverPartOfAnLdapFiltersGrammar) {
     EXPECT_EQ(filter_for("(&(mail={address})(active=TRUE))", kJane), "(&(mail=jane@example.org)(active=TRUE))");
 }
 
+// RFC 4518 s2.
+TEST(OutsideWords, ALocalPartThatLdapWouldTakeForAnothersIsNotCompared) {
+    for (std::string_view whole : {"jane", "j.o'hara+x", "j\xc3\xbcrgen", "\xe6\x9d\xb1\xe4\xba\xac"})
+        EXPECT_TRUE(is_compared_whole(whole)) << whole;
+    for (std::string_view other :
+         {" jane", "jane ", "jane  doe", "jane doe", "jane\xc2\xa0", "ja\xc2\xadne", "jane\xe2\x80\x8b",
+          "\xef\xbd\x8a"
+          "ane",
+          "\xef\xac\x81nn", "jane\xe1\x9a\x80", "jane\xef\xbf\xbc", "jane\xe1\xa0\x86", "jane\xcd\x8f", "jane\xff"})
+        EXPECT_FALSE(is_compared_whole(other)) << other;
+    EXPECT_TRUE(is_padded("jane "));
+    EXPECT_FALSE(is_padded(" jane"));
+}
+
 TEST(OutsideWords, BecomeParametersOfAQuery) {
     auto query = query_of("SELECT p FROM u WHERE d = {domain} AND l = {local} AND d2 = {domain}");
     ASSERT_TRUE(query);
