@@ -369,7 +369,7 @@ def test_framing_of_exchanges(world):
 
 
 def test_a_wrong_oauth_section_is_refused_at_the_start(make_server, directory):
-    for oauth, complaint in (({"issuer": "x"}, "oauth: needs keys or introspection_url"),
+    for oauth, complaint in (({"issuer": "x"}, "oauth: needs keys, discovery or introspection_url"),
                              ({"keys": ["/nonexistent"]}, "oauth: needs audience"),
                              ({"introspection_url": "https://x.example/"}, "oauth: needs audience"),
                              ({"keys": ["/nonexistent"], "audience": "poplar"}, "/nonexistent: can't be read"),
