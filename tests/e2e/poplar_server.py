@@ -113,7 +113,7 @@ class AdminConnection(http.client.HTTPConnection):
 class Server:
     """One data directory and the process that serves it."""
 
-    def __init__(self, directory, **tables):
+    def __init__(self, directory, /, **tables):
         self.directory = pathlib.Path(directory)
         self.data = self.directory / "data"
         self.port = {name: free_port() for name in ("pop3", "pop3s", "smtp", "lmtp")}

@@ -103,7 +103,7 @@ Result<Answer> parse_http_answer(std::string_view body, bool with_password) {
     const auto exists = flag("exists"), ok = flag("ok");
     if (!exists) return nonsense("answered without \"exists\": true or false");
     if (with_password && !ok) return nonsense("answered without \"ok\": true or false");
-    if (with_password && *ok && !*exists) return nonsense("answered that somebody is right who does not exist");
+    if (ok.value_or(false) && !*exists) return nonsense("answered that somebody is right who does not exist");
     Answer answer{.exists = *exists};
     if (with_password && *exists) answer.right = *ok;
     return answer;
