@@ -61,6 +61,7 @@ def test_a_full_mailbox_is_refused_at_rcpt(make_server, full_reply, refusal):
     server.cli("quota", "set", full, "--messages", "2")
     for n in range(2):
         server.deliver(full, make_message(f"quota {n}"))
+    wait_for(lambda: len(server.cli("mail", "list", full)["messages"]) == 3)  # the server's warning counts, too
     for client in (server.smtp(), server.lmtp()):
         with client:
             client.hello()
@@ -69,9 +70,10 @@ def test_a_full_mailbox_is_refused_at_rcpt(make_server, full_reply, refusal):
             assert ask_rcpt(client, other) == "250 2.1.5"
     done = server.run_cli("deliver", full, input=make_message("by hand"))
     assert done.returncode == 1 and "is full" in done.stderr, done.stderr
-    # One message goes, and the next may come; the deleted one does not count, though it is kept.
+    # Two messages go, and the next may come; the deleted ones do not count, though they are kept.
     with server.login(full) as client:
         client.ok(b"DELE 1")
+        client.ok(b"DELE 2")
         client.quit()
     server.deliver(full, make_message("again"))
     with server.smtp() as client:
