@@ -20,6 +20,7 @@ public:
         std::uint32_t fields = 0;  ///< how many there are
         std::string text;          ///< the first, its name included, folded as it came; at most kFromLimit octets
         bool too_long = false;     ///< `text` is not all of it, so nobody knows which addresses it has
+        bool operator==(const Originator&) const = default;
     };
 
     /// The octets to be kept in place of `wire`, good until the next call. After the header it is `wire` itself.
