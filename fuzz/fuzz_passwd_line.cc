@@ -9,7 +9,7 @@ bool printable(std::string_view text) {
     return std::ranges::all_of(text, [](unsigned char c) { return c >= 0x20 && c != 0x7f; });
 }
 
-void check(std::string_view line) {
+void check_line(std::string_view line) {
     const auto account = parse_passwd_line(line, "example.org");
     const auto without_domain = parse_passwd_line(line, "");
     if (!account) {
@@ -36,6 +36,6 @@ void check(std::string_view line) {
 }  // namespace poplar::directory
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    poplar::directory::check(poplar::fuzz::Input(data, size).rest());
+    poplar::directory::check_line(poplar::fuzz::Input(data, size).rest());
     return 0;
 }
