@@ -49,8 +49,11 @@ Task<Result<std::size_t>> SecondFactors::learn(directory::AccountId account, std
             const auto network = site_of(login->peer);
             const auto until = std::min(login->time, time) + options_.accepted;
             if (find(factors, Site::Kind::denied, network, time) != nullptr) continue;
-            const auto* known = find(factors, Site::Kind::accepted, network, time);
-            if (known != nullptr && known->until >= until) continue;
+            if (const auto* known = find(factors, Site::Kind::accepted, network, time)) {
+                auto& site = factors.sites[static_cast<std::size_t>(known - factors.sites.data())];
+                site.until = std::max(site.until, until);
+                continue;
+            }
             Claim claim;
             claim.peer = login->peer;
             claim.service = login->service;
