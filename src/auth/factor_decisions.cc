@@ -51,11 +51,11 @@ Task<Result<std::size_t>> SecondFactors::learn(directory::AccountId account, std
             if (find(factors, Site::Kind::denied, network, time) != nullptr) continue;
             const auto* known = find(factors, Site::Kind::accepted, network, time);
             if (known != nullptr && known->until >= until) continue;
+            if (known == nullptr) ++learned;  // one that holds for longer now is no news
             Claim claim;
             claim.peer = login->peer;
             claim.service = login->service;
             put(factors, Site::Kind::accepted, claim, time).until = until;
-            ++learned;
         }
         return {};
     };
