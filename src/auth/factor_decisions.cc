@@ -49,16 +49,13 @@ Task<Result<std::size_t>> SecondFactors::learn(directory::AccountId account, std
             const auto network = site_of(login->peer);
             const auto until = std::min(login->time, time) + options_.accepted;
             if (find(factors, Site::Kind::denied, network, time) != nullptr) continue;
-            if (const auto* known = find(factors, Site::Kind::accepted, network, time)) {
-                auto& site = factors.sites[static_cast<std::size_t>(known - factors.sites.data())];
-                site.until = std::max(site.until, until);
-                continue;
-            }
+            const auto* known = find(factors, Site::Kind::accepted, network, time);
+            if (known != nullptr && known->until >= until) continue;
+            if (known == nullptr) ++learned;  // one that holds for longer now is no news
             Claim claim;
             claim.peer = login->peer;
             claim.service = login->service;
             put(factors, Site::Kind::accepted, claim, time).until = until;
-            ++learned;
         }
         return {};
     };

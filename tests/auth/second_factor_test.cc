@@ -642,6 +642,8 @@ TEST_F(SecondFactorLogin, SitesOfPastLoginsAreAcceptedFromTheirLastLoginOn) {
                                    {"203.0.113.1", pop3, now - 24h * 31}};
     EXPECT_EQ(learn(logins), 2u);
     EXPECT_EQ(learn(logins), 0u) << "once is enough";
+    EXPECT_EQ(learn({{"192.0.2.1", pop3, now}}), 0u) << "it is known, and holds for longer now";
+    EXPECT_EQ(sites(Site::Kind::accepted).size(), 2u);
     EXPECT_EQ(login("secret", "192.0.2.77"), "in by site");
     EXPECT_EQ(login("secret", "198.51.100.9"), "in by site");
     EXPECT_EQ(login("secret", "203.0.113.1"), "the site is not accepted");
