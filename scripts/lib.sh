@@ -53,7 +53,29 @@ another_mta() {
     awk '$1 == "installed" && $2 != "postfix" && /mail-transport-agent/ && !found { found = 1; print $2 }'
 }
 
-# install_packages SECTION...: installs what is missing and says so. Never removes a package; starts no mail server.
+# start_nothing PACKAGE...: tells Debian, before these are installed, that none is to make or start a server of its own:
+# the tests start theirs.
+start_nothing() {
+  local cluster=/etc/postgresql-common/createcluster.conf
+  case " $* " in
+    *" postfix "*)
+      # Without a configuration Debian's postfix does not start.
+      as_root debconf-set-selections <<<"postfix postfix/main_mailer_type select No configuration" ||
+        die "debconf does not take the choice for postfix" ;;
+  esac
+  case " $* " in
+    *" slapd "*)
+      as_root debconf-set-selections <<<"slapd slapd/no_configuration boolean true" ||
+        die "debconf does not take the choice for slapd" ;;
+  esac
+  case " $* " in
+    *" postgresql "*)
+      [ -e "$cluster" ] || { as_root mkdir -p "${cluster%/*}" && as_root tee "$cluster" >/dev/null <<<"create_main_cluster = false"; } ||
+        die "$cluster can't be written" ;;
+  esac
+}
+
+# install_packages SECTION...: installs what is missing and says so. Never removes a package; starts no server.
 install_packages() {
   command -v dpkg-query >/dev/null || die "this is made for Debian 12; elsewhere install what scripts/packages lists, and use cmake"
   local named missing package other wanted=()
@@ -78,15 +100,11 @@ install_packages() {
     die "packages are missing and there is no sudo. As root, run: apt-get --no-install-recommends install ${wanted[*]}"
   fi
   say "Installing Debian packages: ${wanted[*]}"
-  case " ${wanted[*]} " in
-    *" postfix "*)
-      # Without a configuration Debian's postfix does not start: the tests run an instance of their own.
-      as_root debconf-set-selections <<<"postfix postfix/main_mailer_type select No configuration" ||
-        die "debconf does not take the choice for postfix" ;;
-  esac
+  start_nothing "${wanted[@]}"
   # Another apt-get may be at work, unattended-upgrades' for example.
   as_root apt-get -qq -o DPkg::Lock::Timeout=600 update || die "apt-get update failed"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 --no-remove --no-install-recommends \
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold \
+    --no-remove --no-install-recommends \
     install "${wanted[@]}" >/dev/null || die "apt-get could not install: ${wanted[*]}"
 }
 
