@@ -136,7 +136,10 @@ void Checker::place_rules(Node& out) {
                 !out.has(Tag::bytimerelative))
                 wrong(out.at, "\":bymode\" and \":bytrace\" need \":bytimeabsolute\" or \":bytimerelative\"");
             break;
-        case Op::include: each_constant(out, out.arguments[0].strings, wrong_script_name); break;
+        case Op::include:
+            each_constant(out, out.arguments[0].strings, wrong_script_name);
+            looks_into_body_ = true;  // what is included may
+            break;
         default: break;
     }
 }

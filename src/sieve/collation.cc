@@ -213,8 +213,8 @@ private:
                 const char c = part.front().octet;
                 const auto found =
                     find_either(subject_.octets, ascii_ ? ascii::lower(c) : c, ascii_ ? ascii::upper(c) : c, at);
+                meter_.charge((std::min(found, size()) - at) / kOctetsAnInstruction);
                 if (found == std::string_view::npos) return kNowhere;
-                meter_.charge((found - at) / kOctetsAnInstruction);
                 at = found;
             }
             if (begins_character(at) && fits(part, at)) return at;

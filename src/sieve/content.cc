@@ -138,10 +138,12 @@ struct Pieces {
     }
 };
 
+constexpr std::size_t kMostParameters = 100;  // of a field; a parameter has at most 1000 pieces
+
 void read_parameters(ValueReader& reader, MimeValue& out) {
     std::map<std::string, Pieces> pieces;
     std::vector<std::string> order;
-    while (!reader.done() && out.parameters.size() < 100) {
+    while (!reader.done() && out.parameters.size() + order.size() < kMostParameters) {
         if (!reader.take(';')) {
             reader.pass(';');
             continue;

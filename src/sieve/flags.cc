@@ -100,8 +100,12 @@ bool Machine::hasflag(const Node& node) {
                 const auto found = shared_.find(lower.substr(7));
                 if (found != shared_.end()) add_flags(flags, found->second);
             } else {
-                add_flags(flags, variable(lower));
+                const auto words = variable(lower);
+                charge(words.size() / 8 * (1 + options_.flags / 16));
+                add_flags(flags, words);
             }
+            charge(1 + flags.size());
+            for (const auto& flag : flags) spend(flag.size() + sizeof flag);
             std::ranges::move(flags, std::back_inserter(values));
         }
     }

@@ -79,6 +79,12 @@ Outcome Machine::run() {
         failed.trace = std::move(out_.trace);
         failed.instructions = out_.instructions;
         return failed;
+    } catch (const std::exception& error) {  // no memory, above all: one script's fault, and nobody else's
+        Outcome failed;
+        failed.error = Problem{{}, error.what()};
+        if (at_ != nullptr) failed.error->at = at_->at;
+        failed.implicit.mailbox = "INBOX";
+        return failed;
     }
     return std::move(out_);
 }

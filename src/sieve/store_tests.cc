@@ -32,6 +32,8 @@ bool Machine::duplicate(const Node& node) {
     }
     if (id.empty() && !node.has(Tag::uniqueid)) return false;
     const auto key = memory_key("duplicate", {node.has(Tag::handle) ? "handle" : "", tag_value(node, Tag::handle), id});
+    charge(20 + out_.memories.size() / 4);
+    if (out_.memories.size() >= options_.actions) fail(node, "too many messages to be remembered (sieve.max_actions)");
     const bool known = world_.remembers(key);
     const bool renew = node.has(Tag::last);
     std::erase_if(out_.memories, [&](const Memory& one) { return one.key == key; });

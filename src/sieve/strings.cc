@@ -85,7 +85,9 @@ std::string Machine::tag_value(const Node& node, Tag tag) {
 }
 
 std::string Machine::modified(const Node& node, std::string value) {
-    charge(value.size() / 64);
+    const bool grows = node.has(Tag::quotewildcard) || node.has(Tag::quoteregex) || node.has(Tag::encodeurl);
+    charge(value.size() / (grows ? 2 : 64));
+    if (grows) spend(4 * value.size());
     if (node.has(Tag::lower))
         for (char& c : value) c = ascii::lower(c);
     if (node.has(Tag::upper))

@@ -75,6 +75,19 @@ TEST_F(FilterTest, PutsIntoInboxWhatHasNoMailbox) {
     EXPECT_TRUE(in("None").empty());
 }
 
+TEST_F(FilterTest, AnIncludedScriptSeesTheBody) {
+    const auto put = run(world_.delivery.scripts().put(
+        account_, "rules", R"(require "body"; if not body :raw :contains "needle" { discard; })"));
+    ASSERT_TRUE(put) << put.error().detail();
+    activate(R"(require "include"; include "rules";)");
+    std::string letter = "From: ann@elsewhere.test\r\n\r\n";
+    for (int line = 0; line < 5000; ++line) letter += "Hay, and more hay, and nothing else but hay.\r\n";
+    EXPECT_TRUE(deliver(letter + "The needle.\r\n").front().stored());
+    EXPECT_EQ(in("INBOX").size(), 1u) << "it lies 200 KB behind the header";
+    EXPECT_TRUE(deliver(letter).front().stored());
+    EXPECT_EQ(in("INBOX").size(), 1u);
+}
+
 TEST_F(FilterTest, ChangesHeadersAndNoOctetOfTheBody) {
     activate(R"(require ["editheader", "fileinto", "mailbox"]; addheader "X-A" "b"; deleteheader "Subject";)");
     EXPECT_TRUE(deliver(kLetter).front().stored());
