@@ -1,4 +1,4 @@
-// What other directories answer, of any octets: the JSON of a web service, a passwd-file, packets of the PAM process,
+// Answers of other directories, of any octets: the JSON of a web service, a passwd-file, packets of the PAM process,
 // and what is stored of it all.
 #include "directory/outside/http.h"
 #include "directory/outside/kept.h"

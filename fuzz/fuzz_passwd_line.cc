@@ -26,7 +26,7 @@ void check_line(std::string_view line) {
     CHECK(!address.contains(':') && !password.contains(':'));
     CHECK(password.empty() || password.starts_with('{'));
     CHECK(password.empty() || password.contains('}'));
-    // What was read, written as a line, reads the same.
+    // An account that was read, written as a line, reads the same.
     const auto again = parse_passwd_line(address + ":" + password + "\r\n", "");
     CHECK(again && *again && (*again)->account.address == address && (*again)->account.password == password);
     if (without_domain) CHECK((*without_domain)->account.address == address);

@@ -190,7 +190,7 @@ public:
     }
 
 private:
-    /// What rows are numbered in.
+    /// Rows are numbered within one of these.
     struct Place {
         std::uint32_t day = 0;
         AccountId account;
@@ -207,7 +207,7 @@ private:
         auto found = co_await ledger_.engine_.scan(kLedgerPartition, std::move(range), kAllRows);
         if (!found) co_return pass_on(found);
         for (const auto [key, value] : *found) rows.set(row_number(key), key, value);
-        // What this commit has written meanwhile is not in the engine yet.
+        // The engine does not have yet what this commit will write.
         for (auto value = values_.lower_bound(at->first); value != values_.end(); ++value) {
             if (!value->first.starts_with(at->first)) break;
             if (value->second) rows.set(row_number(value->first), value->first, *value->second);

@@ -25,7 +25,7 @@ bool MassDeletions::note(Deletion deletion) {
     }
     auto& sum = found->second;
     if (deletion.begun < sum.begun || deletion.begun - sum.begun >= kWithin) sum = {.begun = deletion.begun};
-    // What came in between counts as if it had been there from the beginning.
+    // Mail that came in between counts as if it had been there from the beginning.
     sum.before = std::max(sum.before, sum.messages + deletion.before);
     sum.messages += deletion.messages;
     if (2 * sum.messages <= sum.before) return false;

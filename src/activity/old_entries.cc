@@ -1,4 +1,4 @@
-// What the ledger has written: reading and forgetting it.
+// Reads and forgets the entries that the ledger has written.
 #include <algorithm>
 
 #include "activity/ledger.h"

@@ -108,7 +108,7 @@ Task<Result<api::Message>> restore_message(Context& context, Caller, api::Restor
     co_return co_await described(context, *account, *restored, false);
 }
 
-/// What a caller wants back, beside by its unique-ids.
+/// The messages that a caller wants back, but for those named by their unique-ids.
 struct Wish {
     mailstore::DeletionFilter deletion;
     std::optional<mailstore::MailboxId> mailbox;  ///< that is called so now

@@ -125,7 +125,7 @@ Task<Result<api::QueueChange>> retry_queue(Context& context, Caller, api::RetryQ
     const auto now = (*queue)->clock().now();
     auto change = [&](queue::Part& part) {
         if (part.held || (!domain.empty() && part.domain != domain)) return false;
-        // What its sender asked to be kept back leaves early only for somebody who names it.
+        // A message that its sender holds back leaves early only for somebody who names it.
         if (!wanted.id && !part.attempted && part.due > now) return false;
         part.due = now;
         if (part.released) part.released = std::min(*part.released, now);

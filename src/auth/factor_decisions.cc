@@ -1,4 +1,4 @@
-// What people ask of second factors and decide about them: sites, and accounts whose codes are not looked at.
+// Carries out what people decide about second factors: sites, and accounts whose codes are not looked at.
 #include <algorithm>
 #include <map>
 

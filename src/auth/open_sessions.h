@@ -16,7 +16,8 @@
 
 namespace poplar::auth {
 
-/// What a session has shown beside its first proof, by which it stays when a policy for second factors changes.
+/// The factors that a session has shown beside its first proof, by which it stays when a policy for second factors
+/// changes.
 struct Shown {
     std::uint8_t ways = 0;  ///< a bit for each directory::FactorWay
     bool vouched = false;   ///< a token whose issuer saw a second factor

@@ -31,7 +31,7 @@ constexpr std::string_view kByWindow = "window", kBySite = "site", kByApproval =
 
 constexpr std::uint8_t bit(FactorWay way) { return static_cast<std::uint8_t>(way); }
 
-/// What a login shows beside its proof, whether or not anything is needed.
+/// The factors that a login shows beside its proof, whether or not anything is needed.
 Shown shown_by(const Claim& claim, bool by_device) {
     if (by_device) return {.ways = bit(FactorWay::device)};
     switch (claim.proof) {

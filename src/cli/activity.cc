@@ -47,7 +47,7 @@ std::string restore_hint(const std::string& address, const std::vector<api::Acti
             (largest == nullptr || entry.messages >= largest->messages))
             largest = &entry;
     if (largest == nullptr) return {};
-    // What an administrator or the server itself deleted has no device.
+    // Mail that an administrator or the server itself deleted has no device.
     std::string device;
     if (largest->device)
         device = " --device " + *largest->device;

@@ -200,7 +200,7 @@ private:
         std::map<directory::AccountId, Verdict> refused;
         if (!envelope_->room.empty()) refused = without_room(wanted, content.octets);
         if (!refused.empty()) {
-            // What leaves by an alias of a refused recipient must not leave again when its sender tries again.
+            // A copy that leaves by an alias of a refused recipient must not leave again when its sender tries again.
             if (envelope_->replies == Replies::one || !envelope_->away.empty())
                 co_return std::unexpected(one_verdict(refused));
             leave_out(wanted, refused);
@@ -252,31 +252,37 @@ private:
     /// By the account's filter, if it has one.
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
         auto mailbox = envelope_->mailbox_of(copy.recipient);
-        auto active = co_await filter_.script_of(copy.account);
-        if (!active) co_return pass_on(active);
-        if (active->script || !active->trouble.empty()) {
-            const auto& recipient = envelope_->recipients[copy.recipient];
-            Filtered filtered{.account = copy.account,
-                              .head = std::move(message.head),
-                              .content = std::move(message.content),
-                              .ascii_octets = message.ascii_octets,
-                              .from = envelope_->reverse_path,
-                              .to = recipient.address,
-                              .address = recipient.address,
-                              .helo = envelope_->received.helo,
-                              .peer = envelope_->received.peer,
-                              .host = envelope_->received.by,
-                              .default_mailbox = std::move(mailbox),
-                              .may_reject = may_reject(recipient)};
-            auto account = co_await directory_.account(copy.account);
-            if (account) filtered.address = account->address;
-            auto done = co_await filter_.deliver(std::move(filtered), std::move(*active));
-            if (!done) co_return pass_on(done);
-            co_return Delivered{std::move(done->rejected)};
+        if (!filter_.has_none(copy.account)) {
+            auto active = co_await filter_.script_of(copy.account);
+            if (!active) co_return pass_on(active);
+            if (active->script || !active->trouble.empty())
+                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*active));
         }
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
         if (!stored) co_return pass_on(stored);
         co_return Delivered();
+    }
+
+    Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
+                                   Scripts::Active active) {
+        const auto& recipient = envelope_->recipients[copy.recipient];
+        Filtered filtered{.account = copy.account,
+                          .head = std::move(message.head),
+                          .content = std::move(message.content),
+                          .ascii_octets = message.ascii_octets,
+                          .from = envelope_->reverse_path,
+                          .to = recipient.address,
+                          .address = recipient.address,
+                          .helo = envelope_->received.helo,
+                          .peer = envelope_->received.peer,
+                          .host = envelope_->received.by,
+                          .default_mailbox = std::move(mailbox),
+                          .may_reject = may_reject(recipient)};
+        auto account = co_await directory_.account(copy.account);
+        if (account) filtered.address = account->address;
+        auto done = co_await filter_.deliver(std::move(filtered), std::move(active));
+        if (!done) co_return pass_on(done);
+        co_return Delivered{std::move(done->rejected)};
     }
 
     Task<Result<mailstore::Message>> append(directory::AccountId account, mailstore::NewMessage message,

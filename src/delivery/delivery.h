@@ -48,7 +48,7 @@ struct Away {
     std::string orcpt = {};
 };
 
-/// What a sender said of the whole message, and what is known of one who logged in.
+/// A sender's wishes for the whole message, and the account of one who logged in.
 struct Sending {
     std::string envelope_id;  ///< RFC 3461 s4.4
     mail::ReturnContent ret = mail::ReturnContent::unspecified;

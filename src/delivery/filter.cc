@@ -115,7 +115,7 @@ void set_flags(mailstore::NewMessage& message, const std::vector<std::string>& f
     }
 }
 
-/// What a reply may say: RFC 5429 s2.1.1 wants ASCII.
+/// A reason as a reply may say it: RFC 5429 s2.1.1 wants ASCII.
 std::string reply_text(std::string_view reason) {
     std::string out;
     for (const char c : reason.substr(0, kLongestReason)) {

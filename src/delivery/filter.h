@@ -10,7 +10,7 @@
 
 namespace poplar::delivery {
 
-/// What has to be known of a message and its envelope.
+/// A message and its envelope, as far as a filter has to know them.
 struct Filtered {
     mailstore::AccountId account;
     std::string head;                ///< the trace fields of this recipient, in wire form
@@ -36,6 +36,7 @@ public:
 
     Scripts& scripts() { return scripts_; }
     /// Whether the account has an active script: nearly always answered from memory.
+    bool has_none(mailstore::AccountId account) { return scripts_.has_none(account); }
     Task<Result<Scripts::Active>> script_of(mailstore::AccountId account) { return scripts_.active(account); }
     /// Files the message as the script says. A script that fails, or does not compile any more, keeps it in INBOX.
     /// Errors: as MailStore::file's, and those of reading the content.

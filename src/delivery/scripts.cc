@@ -157,6 +157,11 @@ Task<Result<Scripts::Active>> Scripts::compiled(mailstore::AccountId account, st
     co_return out;
 }
 
+bool Scripts::has_none(mailstore::AccountId account) {
+    const auto known = kept(account);
+    return known && known->active.empty();
+}
+
 Task<Result<Scripts::Active>> Scripts::active(mailstore::AccountId account) {
     auto known = kept(account);
     if (!known) {

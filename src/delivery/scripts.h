@@ -47,12 +47,14 @@ public:
     /// Errors: not_found; denied (it is the active one).
     Task<Result<>> remove(mailstore::AccountId account, std::string name);
 
-    /// What runs at a delivery.
+    /// The script that runs at a delivery.
     struct Active {
         std::shared_ptr<const sieve::Script> script;  ///< null: none
         std::string trouble;                          ///< it does not compile any more: why
     };
     Task<Result<Active>> active(mailstore::AccountId account);
+    /// It is known without waiting that none runs: so it is for most accounts, at each of their deliveries.
+    bool has_none(mailstore::AccountId account);
     /// One that another includes. Null: there is none.
     Task<Result<Active>> compiled(mailstore::AccountId account, std::string name);
 

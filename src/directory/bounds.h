@@ -1,5 +1,5 @@
 #pragma once
-// What limits that somebody has set come to for an account.
+// The limits that hold for an account, of all that somebody has set.
 #include <memory>
 
 #include "directory/directory.h"

@@ -90,7 +90,7 @@ struct Core {
     engine::ChangeNumber alike_from{}, alike_to{};  ///< no change between the two altered where an alias leads
     OctetCache<std::string, Expansion> expansions{options.alias_cache};  ///< by the alias
     KnownByDomain<FactorPolicy> policies{};
-    /// What bounds the mail of an account that has no limits of its own; null: nothing.
+    /// The bounds of the mail of an account that has no limits of its own; null: nothing.
     KnownByDomain<std::shared_ptr<const Bounds>> bounds{};
     OutsideDirectory* outside = nullptr;  ///< null: all accounts are our own
 

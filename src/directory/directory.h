@@ -144,7 +144,7 @@ struct Resolution {
     /// The detail of `user+detail@`, as the sender wrote it; empty if the whole address was found. If an alias leads to
     /// one account alone, by a target with a detail, that detail takes its place.
     std::string detail;
-    /// What bounds the mail of each account, in their order; null: nothing. Empty: nothing bounds any of them.
+    /// The bounds of the mail of each account, in their order; null: nothing. Empty: nothing bounds any of them.
     std::vector<std::shared_ptr<const Bounds>> bounds = {};
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// What a sender may ask of reports on its message (RFC 3461 s4).
+// A sender's wishes for reports on its message (RFC 3461 s4).
 #include <cstdint>
 
 namespace poplar::mail {

@@ -38,8 +38,8 @@ Task<Result<>> Changes::set_retention(AccountId account, Hot& hot, std::chrono::
     co_return co_await repeated(attempt);
 }
 
-// What is deleted meanwhile is kept for the new time already. A message that moves behind the page is met again, and is
-// right by then.
+// A message deleted meanwhile is kept for the new time already. A message that moves behind the page is met again, and
+// is right by then.
 Task<Result<Changes::Expired>> Changes::keep_by_retention(AccountId account, Hot& hot, std::string from) {
     auto attempt = [&]() -> Task<Result<Expired>> {
         auto draft = co_await begin(account, hot);

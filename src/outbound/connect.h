@@ -31,7 +31,7 @@ struct Connected {
     std::string tls;            ///< "TLSv1.3"; "": in the clear
 };
 
-/// What is known of single addresses, for a while: those that did not answer, and those whose STARTTLS is broken.
+/// Remembers single addresses for a while: those that did not answer, and those whose STARTTLS is broken.
 class KnownHosts {
 public:
     explicit KnownHosts(std::chrono::milliseconds keep) : keep_(keep) {}

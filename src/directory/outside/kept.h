@@ -1,6 +1,7 @@
 #pragma once
-// What is kept of an account over a restart: that the source said it was there, and its last good password as a slow
-// hash under a key. Not as the fast one that memory has, because who steals the store would try passwords on it.
+// The record of an account that is kept over a restart: that the source said it was there, and its last good password
+// as a slow hash under a key. Not as the fast one that memory has, because who steals the store would try passwords on
+// it.
 #include <array>
 #include <optional>
 #include <string>

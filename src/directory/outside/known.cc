@@ -79,7 +79,7 @@ void Known::set_due(const std::string& address, Entry& entry) {
     if (!std::exchange(entry.due, true)) due_.push_back(address);
 }
 
-/// What is stored of it, too.
+/// The stored record goes, too.
 void Known::forget_password(const std::string& address, Entry& entry) {
     entry.right.reset(), entry.kept.reset(), entry.kept_of.reset();
     entry.password_known = true;
@@ -146,7 +146,7 @@ bool Known::note(const std::string& address, const Digest& password, bool right,
     const auto now = clock_.now();
     std::erase_if(entry->wrong, [&](const auto& one) { return same(one.first, password); });
     if (right) {
-        // What is kept or stored may be another one, which this one has replaced.
+        // The kept or stored password may be another one, which this one has replaced.
         if (!entry->right || !same(*entry->right, password)) {
             const bool is_kept = entry->kept && entry->kept_of && same(*entry->kept_of, password);
             if (!is_kept) forget_password(address, *entry);

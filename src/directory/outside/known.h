@@ -1,5 +1,5 @@
 #pragma once
-// What was heard of the addresses of one source: in memory, so many addresses. May be used from any thread.
+// Remembers what one source said of its addresses: in memory, of so many. May be used from any thread.
 #include <array>
 #include <chrono>
 #include <list>
@@ -37,7 +37,7 @@ public:
     std::optional<Seen> find(const std::string& address);
 
     enum class Memory { right, wrong, none };
-    /// What the source said of this very password. `stale`: it does not answer now; then one that was wrong stays so.
+    /// The source's answer about this very password. `stale`: it does not answer now; then one that was wrong stays so.
     enum class Age { fresh, stale };
     Memory remembers(const std::string& address, const Digest& password, Age age);
 
@@ -55,7 +55,7 @@ public:
         std::optional<Kept> kept;     ///< nothing: the account is gone
         bool password_known = false;  ///< else the password of the record that is there, if any, stays
     };
-    /// What is to be written to the store; each once.
+    /// The records to be written to the store; each once.
     std::vector<Due> take_due();
     /// It could not be written.
     void put_back(Due due);

@@ -244,8 +244,8 @@ struct Outside::Impl {
         return true;
     }
 
-    /// What is believed where the source does not answer. Nobody is wrong then: the password may be a new one. Errors:
-    /// not_found (nothing is known that makes it right), busy.
+    /// The answer that is believed where the source gives none. Nobody is wrong then: the password may be a new one.
+    /// Errors: not_found (nothing is known that makes it right), busy.
     Task<Result<bool>> believe(Served& served, std::string address, std::string password, Digest digest, Asker asker) {
         auto unknown = [] { return fail(Errc::not_found, "nothing is known of this password"); };
         auto seen = served.known.find(address);

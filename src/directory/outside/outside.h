@@ -17,7 +17,7 @@ namespace poplar::directory::outside {
 
 class PamProcess;
 
-/// What a source needs from the time when the server still has its starter's rights.
+/// The things that a source needs from the time when the server still has its starter's rights.
 struct Prepared {
     Settings settings;
     std::string secret = {};               ///< of bind_dn

@@ -40,7 +40,7 @@ int converse(int count, const pam_message** messages, pam_response** responses, 
 /// In place of PAM's own pause behind a failure: the server has its own, which is the same for unknown users.
 void no_delay(int, unsigned, void*) {}
 
-/// What is left of the codes: the modules can't answer anybody now, or they can't answer this question.
+/// The codes that are left: the modules can't answer anybody now, or they can't answer this question.
 Verdict no_answer(int code) {
     switch (code) {
         case PAM_OPEN_ERR:

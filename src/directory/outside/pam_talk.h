@@ -1,5 +1,5 @@
 #pragma once
-// What the server and its PAM process say to each other, a packet each. Pure.
+// The packets that the server and its PAM process send each other. Pure.
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -35,7 +35,7 @@ struct Settings {
 
 void add_settings(config::Keys& keys, std::vector<Settings>& directories);
 
-/// What is wrong with one by itself, or "".
+/// The fault of one by itself, or "".
 std::string check(const Settings& settings);
 
 /// The source and where it is, for operators: "LDAP, ldaps://ldap.example.org". Holds no secret.

@@ -28,7 +28,7 @@ constexpr int kCacheShardBits = 3;        // 8 shards: more than threads that lo
 
 constexpr double kMemtableFilter = 0.02;  // of a memtable, 10 bits a key: most keys that are not there cost no search
 
-// What `storage.block_cache` stands for. What a million accounts need at their logins is about 500 MB, which the
+// The octets that `storage.block_cache` stands for. A million accounts need about 500 MB at their logins, which the
 // machine that serves a million has to spare; a small one keeps what it always had.
 std::uint64_t cache_memory(const Options& options) {
     if (options.block_cache != 0) return options.block_cache;
