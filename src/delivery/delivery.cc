@@ -483,6 +483,10 @@ Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
     return directory_.resolve(std::move(address));
 }
 
+std::optional<directory::Resolution> Delivery::resolve_at_hand(const mail::Address& address) {
+    return directory_.resolve_at_hand(address);
+}
+
 quota::Need Delivery::need(std::optional<std::uint64_t> size) const {
     return {.octets = size, .trace = kMostTrace, .most = limits_.message_octets};
 }

@@ -131,6 +131,7 @@ public:
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
+    std::optional<directory::Resolution> resolve_at_hand(const mail::Address& address);  ///< directory::Directory's
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
     /// recipient is accepted; where nothing has a limit, it need not be asked at all (Resolution::bounds). An account

@@ -347,6 +347,8 @@ public:
     /// or at a domain of ours that has none, it is the postmaster of the first domain that has one. If that is nobody,
     /// or the domain's own leads to nobody, the mail goes to kPostmasterMailbox.
     Task<Result<Resolution>> resolve(mail::Address address);
+    /// The same at once, for an account's own address, where all that has to be read is in memory. Else nothing.
+    std::optional<Resolution> resolve_at_hand(const mail::Address& address);
     /// Whether some domain has a postmaster, whoever that is.
     Task<Result<bool>> has_postmaster();
 

@@ -159,11 +159,16 @@ Task<Result<Resolution>> follow_match(Core& core, Match match, std::string detai
 }
 
 /// As follow_match, for an account, which needs no following.
-Resolution arrived(Core& core, Account account, std::string detail, std::shared_ptr<const Bounds> bounds) {
-    Walk walk(core);
-    walk.arrive(std::move(account), {}, std::move(bounds));
-    auto out = std::move(walk).result();
+Resolution arrived(const Account& account, std::string detail, std::shared_ptr<const Bounds> bounds) {
+    Resolution out;
     out.detail = std::move(detail);
+    if (account.status == AccountStatus::disabled) {
+        out.kind = Resolution::Kind::disabled;
+        return out;
+    }
+    out.kind = Resolution::Kind::accounts;
+    out.accounts.push_back(account.id);
+    if (bounds) out.bounds.push_back(std::move(bounds));
     return out;
 }
 
@@ -226,6 +231,17 @@ void keep_for_postmaster(Result<Resolution>& found) {
 
 }  // namespace
 
+std::optional<Resolution> Directory::resolve_at_hand(const mail::Address& address) {
+    if (is_postmaster(address.local)) return std::nullopt;
+    auto name = core_->normalize(address);
+    if (!name || core_->is_outside(name->domain)) return std::nullopt;
+    auto account = core_->account_at_hand(*name);
+    if (!account) return std::nullopt;
+    auto of_domain = core_->bounds.find(name->domain);
+    if (!of_domain) return std::nullopt;
+    return arrived(*account, {}, directory::bounds_of(*account, std::move(*of_domain)));
+}
+
 Task<Result<Resolution>> Directory::resolve(mail::Address address) {
     const bool postmaster = is_postmaster(address.local);
     Result<Resolution> found;
@@ -249,7 +265,7 @@ Task<Result<Resolution>> Directory::resolve(mail::Address address) {
                 of_domain = std::move(*read);
             }
             auto bounds = directory::bounds_of(*account, std::move(*of_domain));
-            found = arrived(*core_, std::move(*account), std::move(detail), std::move(bounds));
+            found = arrived(*account, std::move(detail), std::move(bounds));
         } else {
             found = co_await follow_match(*core_, std::move(**match), std::move(detail));
         }

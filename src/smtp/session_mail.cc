@@ -142,7 +142,11 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         if (auto waited = co_await await_place(); !waited) co_return waited;
     }
 
-    auto resolution = co_await services_.delivery.resolve(rcpt.to);
+    Result<directory::Resolution> resolution;
+    if (auto at_hand = services_.delivery.resolve_at_hand(rcpt.to))
+        resolution = std::move(*at_hand);
+    else
+        resolution = co_await services_.delivery.resolve(rcpt.to);
     if (!resolution) {
         auto& error = resolution.error();
         auto reply = error.code() == Errc::invalid ? replies::kBadRecipient : reply_for(delivery::verdict_of(error));
