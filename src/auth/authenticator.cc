@@ -140,6 +140,18 @@ Task<Result<Authenticator::Impl::Split>> Authenticator::Impl::split_off_code(boo
     co_return split;
 }
 
+std::optional<Verified> Authenticator::Impl::verified_at_once(const Claim& claim, std::optional<Account>& account,
+                                                              const Typed& password) {
+    if (has_failures() || !can_log_in(account, password) || account->password.empty()) return std::nullopt;
+    if (outside_of(account) != nullptr || parse_device_password(password.typed())) return std::nullopt;
+    auto known = [&](const std::string& form) { return verified.contains(*account, form); };
+    if (password.find(known) == nullptr) return std::nullopt;
+    auto judged = second_factors.judge_at_once(*account, claim, false);
+    if (!judged) return std::nullopt;
+    const auto peer = claim.peer_is_loopback ? kThisMachine : peer_key(claim.peer);
+    return let_in(claim, std::move(*account), peer, nullptr, *judged);
+}
+
 Task<Result<Verified>> Authenticator::Impl::verify(Credentials credentials) {
     const auto begun = SteadyClock::now();
     const Typed password(std::move(credentials.password));
@@ -153,6 +165,7 @@ Task<Result<Verified>> Authenticator::Impl::verify(Credentials credentials) {
             if (!found) co_return pass_on(found);
             account = std::move(*found);
         }
+        if (auto at_once = verified_at_once(claim, account, password)) co_return std::move(*at_once);
         auto keys = counted(credentials.name, account, credentials.peer, credentials.peer_is_loopback);
         add_password(keys, account, password.typed());
         auto device = co_await device_of(account, password.typed());

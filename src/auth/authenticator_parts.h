@@ -253,6 +253,15 @@ struct Authenticator::Impl {
     };
     Task<Result<Split>> split_off_code(bool usable, const std::optional<Account>& account, const Typed& password);
     Task<Result<Attempt>> attempt_at(Account account, Typed password, Keys keys, bool is_familiar, bool had_its_turn);
+    /// Whether anybody's attempts may have to take turns.
+    bool has_failures() const {
+        return !(pairs.empty() && peers.empty() && networks.empty() && accounts.empty() && passwords.empty() &&
+                 device_tries.empty());
+    }
+    /// The login of a client that polls: the password was right a moment ago, nothing has to be read, and there are no
+    /// failures that could hold it up. Nothing: it has to be gone into.
+    std::optional<Verified> verified_at_once(const Claim& claim, std::optional<Account>& account,
+                                             const Typed& password);
     Task<Result<Verified>> verify(Credentials credentials);
 
     // Other proofs.
