@@ -238,7 +238,7 @@ private:
 
     Task<Result<std::optional<DocumentInfo>>> document_info(AccountId account, std::string name);
 
-    /// What messages that arrive in one commit share.
+    /// Shared by messages that arrive in one commit.
     struct Arrivals {
         explicit Arrivals(std::string now) : generation(std::move(now)) {}
         std::string generation;

@@ -35,7 +35,7 @@ void append_utf8(std::string& out, std::uint32_t code) {
     if (size > 0) out.append(reinterpret_cast<const char*>(octets.data()), static_cast<std::size_t>(size));
 }
 
-/// What stands between "${hex:" and "}" as octets; nothing if it is no encoding.
+/// The text between "${hex:" and "}" as octets; nothing if it is no encoding.
 std::optional<std::string> decode_hex(std::string_view body) {
     std::string out;
     for (std::size_t i = 0; i < body.size();) {
