@@ -1,6 +1,7 @@
-// Addresses of any octets: what is accepted prints and parses back, and has one canonical spelling.
+// Addresses, and lists of them, of any octets: what is accepted prints and parses back, and has one canonical spelling.
 #include "fuzz/check.h"
 #include "mail/address.h"
+#include "mail/address_list.h"
 
 namespace poplar::mail {
 namespace {
@@ -38,6 +39,10 @@ void check(std::string_view in) {
         CHECK(again && *again == *domain);
         CHECK(parse_address("a@" + *domain).has_value());
     }
+    const auto list = parse_address_list(in, 5);
+    CHECK(list.size() <= 5);
+    for (const auto& one : list)
+        if (const auto address = to_address(one)) check_address(*address, Grammar::tolerant);
 }
 
 }  // namespace

@@ -21,7 +21,6 @@ void check_message(std::string_view text) {
     CHECK(whole.has_date() == parts.has_date() && whole.has_message_id() == parts.has_message_id());
     SubmissionFilter again;
     CHECK(pass(out, out.size() + 1, again) == out || whole.removed() > 0);
-    (void)addresses_in(text);
 }
 
 }  // namespace

@@ -202,6 +202,14 @@ void describe_filing(api::Json& out, const sieve::Filing& filing) {
     if (!filing.special_use.empty()) out["special_use"] = filing.special_use;
 }
 
+/// A mail that the script sends by itself.
+void describe_mail(api::Json& out, const Action& action) {
+    out["from"] = action.from;
+    out["text"] = action.text;
+    out["message"] = action.message;
+    out["envelope_from"] = action.envelope_from;
+}
+
 api::Json described(const Action& action, std::string_view original) {
     api::Json out{{"action", name_of(action.kind)}};
     using Kind = Action::Kind;
@@ -240,20 +248,14 @@ api::Json described(const Action& action, std::string_view original) {
         case Kind::vacation:
             out["address"] = action.address;
             out["subject"] = action.subject;
-            out["from"] = action.from;
-            out["text"] = action.text;
-            out["message"] = action.message;
-            out["envelope_from"] = action.envelope_from;
+            describe_mail(out, action);
             break;
         case Kind::notify:
             out["method"] = action.method;
             out["importance"] = action.importance;
             out["options"] = action.options;
-            out["from"] = action.from;
-            out["text"] = action.text;
             out["addresses"] = action.recipients;
-            out["message"] = action.message;
-            out["envelope_from"] = action.envelope_from;
+            describe_mail(out, action);
             break;
     }
     if (action.fcc) {

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "delivery/gather.h"
+#include "mail/address_list.h"
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
@@ -20,6 +21,7 @@ namespace poplar::delivery {
 namespace {
 
 constexpr std::uint64_t kMostTrace = 4000;  // octets, about, of what a delivery puts on top, with the longest names
+constexpr std::size_t kMostAuthors = 100;   // addresses of From, and of Sender
 constexpr std::size_t kNoted = 100;         // octets, about, that quota/ notes of a reservation
 
 // A line has at least three octets (".", CRLF) when stuffing adds one to it.
@@ -127,16 +129,18 @@ private:
         const auto rejected = [](std::string text) { return refuse(Verdict::Kind::rejected, std::move(text)); };
         if (field.too_long) co_return rejected(fmt::format("The {} field is too long", name));
         const auto colon = field.text.find(':');
-        auto addresses = mail::addresses_in(std::string_view(field.text).substr(colon + 1));
-        if (!addresses || addresses->empty()) co_return rejected(fmt::format("The {} field can't be read", name));
-        for (const auto& one : *addresses) {
-            auto address = mail::parse_address(one, mail::Grammar::tolerant);
+        const auto listed = mail::parse_address_list(std::string_view(field.text).substr(colon + 1), kMostAuthors + 1);
+        if (listed.empty() || listed.size() > kMostAuthors)
+            co_return rejected(fmt::format("The {} field can't be read", name));
+        for (const auto& one : listed) {
+            auto address = mail::to_address(one);
             if (!address) co_return rejected(fmt::format("The {} field can't be read", name));
             auto may = co_await may_send_as(directory_, *submitter(), *address);
             if (!may) co_return failed(may.error());
-            if (!*may) co_return rejected(fmt::format("You may not send as <{}> in {}", one, name));
+            if (!*may)
+                co_return rejected(fmt::format("You may not send as <{}> in {}", mail::to_string(*address), name));
         }
-        co_return addresses->size();
+        co_return listed.size();
     }
 
     // RFC 6409 s8.1, s8.2, s8.5: what a message needs and this one has not.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/random.h"
 #include "directory/core.h"
 
@@ -13,12 +14,10 @@ namespace {
 constexpr std::size_t kPasswordLimit = 1024;  // octets of a stored `{SCHEME}hash`, SCRAM keys or secret
 constexpr std::size_t kServerSecret = 32;     // octets
 constexpr std::size_t kPage = 1000;           // entries a scan asks for at most
+
 }  // namespace
 
-bool is_postmaster(std::string_view local) {
-    auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
-    return std::ranges::equal(local, kPostmaster, same);
-}
+bool is_postmaster(std::string_view local) { return ascii::same(local, kPostmaster); }
 
 void Draft::add(const mail::Address& address, const Account& account) {
     put(address, account);
@@ -320,6 +319,26 @@ Task<Result<Account>> Directory::account(AccountId id) {
     co_return account;
 }
 
+namespace {
+
+/// Writes the account, with a new version of its credential, if `change` returns that it changed anything.
+template <class Change>
+Task<Result<>> change_credential(Core& core, const std::string& address, Change& change) {
+    auto name = core.normalize(address);
+    if (!name) co_return pass_on(name);
+    auto prepare = [&](Draft& draft) -> Task<Result<>> {
+        auto account = co_await core.account(*name);
+        if (!account) co_return pass_on(account);
+        if (!change(*account)) co_return Result<>();
+        ++account->credential_version;
+        draft.put(*name, *account);
+        co_return Result<>();
+    };
+    co_return co_await core.write<void>(prepare);
+}
+
+}  // namespace
+
 Task<Result<>> Directory::set_password(std::string address, Password password) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);
@@ -356,33 +375,17 @@ Task<Result<>> Directory::upgrade_password(AccountId id, std::string old, Passwo
 }
 
 Task<Result<>> Directory::set_shared_secret(std::string address, std::string secret) {
-    auto name = core_->normalize(address);
-    if (!name) co_return pass_on(name);
     if (secret.size() > kPasswordLimit) co_return fail(Errc::invalid, "secret longer than 1024 octets");
-    auto prepare = [&](Draft& draft) -> Task<Result<>> {
-        auto account = co_await core_->account(*name);
-        if (!account) co_return pass_on(account);
-        account->shared_secret = secret;
-        ++account->credential_version;
-        draft.put(*name, *account);
-        co_return Result<>();
+    auto change = [&](Account& account) {
+        account.shared_secret = secret;
+        return true;
     };
-    co_return co_await core_->write<void>(prepare);
+    co_return co_await change_credential(*core_, address, change);
 }
 
 Task<Result<>> Directory::set_status(std::string address, AccountStatus status) {
-    auto name = core_->normalize(address);
-    if (!name) co_return pass_on(name);
-    auto prepare = [&](Draft& draft) -> Task<Result<>> {
-        auto account = co_await core_->account(*name);
-        if (!account) co_return pass_on(account);
-        if (account->status == status) co_return Result<>();
-        account->status = status;
-        ++account->credential_version;
-        draft.put(*name, *account);
-        co_return Result<>();
-    };
-    co_return co_await core_->write<void>(prepare);
+    auto change = [status](Account& account) { return std::exchange(account.status, status) != status; };
+    co_return co_await change_credential(*core_, address, change);
 }
 
 Task<Result<>> Directory::set_settings(std::string address, AccountSettings settings) {

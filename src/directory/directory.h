@@ -194,7 +194,7 @@ public:
     /// Changes some of the domain's limits, in one commit with reading them; they hold for mail that comes from now on.
     /// `change` may be called more than once, each time with what is stored.
     Task<Result<Domain>> change_quota(std::string domain, ChangeLimits change);
-    /// What bounds the account's mail; null: nothing.
+    /// The limits on the account's mail; null: none.
     Task<Result<std::shared_ptr<const Bounds>>> bounds_of(Account account);
 
     // Accounts. Errors: not_found (the account or, for add, the domain), exists (also as an alias).
@@ -290,8 +290,8 @@ public:
     /// hands out; where that does not answer, and nothing may be believed, it is disabled. Errors: not_found (also if
     /// it is gone outside).
     Task<Result<Account>> find_for_login(std::string address);
-    /// What was heard from outside about an account, over a restart; "" is none. Addresses are passed over that have no
-    /// account.
+    /// The last words of another directory about an account, over a restart; "" is none. Addresses are passed over that
+    /// have no account.
     struct KeptOutside {
         std::string address, record;
     };

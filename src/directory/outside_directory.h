@@ -20,8 +20,9 @@ public:
     /// Where that is, for an operator who wants to change something: "LDAP, ldaps://ldap.example.org". "" if it keeps
     /// no such domain.
     virtual std::string described(std::string_view domain) const = 0;
-    /// Whether a question about the domain stayed without an answer in the last seconds. Then nobody is told that they
-    /// are unknown or wrong, because that would tell which names were known before.
+    /// Whether the directory that keeps the domain left its last question without an answer, or one in the last
+    /// seconds. Then nobody is told that they are unknown or wrong, because that would tell which names were known
+    /// before.
     virtual bool is_silent(std::string_view domain) const = 0;
 
     struct Sighting {

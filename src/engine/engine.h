@@ -155,7 +155,7 @@ public:
     /// Errors: not_found.
     virtual Task<Result<std::string>> get(PartitionId partition, std::string key,
                                           std::shared_ptr<const Snapshot> snapshot = nullptr) = 0;
-    /// What get() would answer, if no disk has to be read for it; else nothing. Never waits: for what every poll reads.
+    /// As get(), if no disk has to be read for the answer; else nothing. Never waits: for what every poll reads.
     virtual std::optional<Result<std::string>> try_get(PartitionId, std::string_view, const Snapshot* = nullptr) {
         return std::nullopt;
     }

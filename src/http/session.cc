@@ -32,7 +32,7 @@ std::string head_text(unsigned status, const Fields& fields) {
     return text + "\r\n";
 }
 
-/// What has been received and not yet parsed, and the parser of the request under way.
+/// Octets that were received and not yet parsed, and the parser of the request under way.
 class Incoming {
 public:
     Incoming(net::Connection& connection, const SessionOptions& options) : connection_(connection), options_(options) {}

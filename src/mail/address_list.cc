@@ -24,6 +24,8 @@ public:
     explicit Reader(std::string_view value) : rest_(value) {}
 
     std::size_t left() const { return rest_.size(); }
+    /// A comment, a quoted string or a literal had no end.
+    bool is_cut() const { return is_cut_; }
 
     Lexeme next() {
         Lexeme out;
@@ -33,6 +35,7 @@ public:
         if (c == '"') return quoted(std::move(out));
         if (c == '[') {
             const auto end = rest_.find(']');
+            if (end == std::string_view::npos) is_cut_ = true;
             out.kind = Lexeme::Kind::literal;
             out.text = rest_.substr(0, end == std::string_view::npos ? end : end + 1);
             rest_.remove_prefix(out.text.size());
@@ -76,6 +79,7 @@ private:
             else if (rest_[at] == ')' && --depth == 0)
                 break;
         }
+        if (at >= rest_.size()) is_cut_ = true;
         rest_.remove_prefix(std::min(at + 1, rest_.size()));
     }
 
@@ -86,11 +90,13 @@ private:
             if (rest_[at] == '\\' && at + 1 < rest_.size()) ++at;
             if (rest_[at] != '\r' && rest_[at] != '\n') out.text += rest_[at];
         }
+        if (at >= rest_.size()) is_cut_ = true;
         rest_.remove_prefix(std::min(at + 1, rest_.size()));
         return out;
     }
 
     std::string_view rest_;
+    bool is_cut_ = false;
 };
 
 class ListReader {
@@ -104,6 +110,8 @@ public:
             else
                 element();
         }
+        if (reader_.is_cut() && (out_.empty() || out_.back().valid) && out_.size() < limit_)
+            out_.push_back({{}, std::string(value_), {}, false});  // behind the last comma is something without an end
         return std::move(out_);
     }
 
@@ -117,6 +125,7 @@ private:
     bool is(char special) const { return token_.kind == Kind::special && token_.special == special; }
     bool is_word() const { return token_.kind == Kind::atom || token_.kind == Kind::quoted; }
     bool ends() const { return token_.kind == Kind::end || is(',') || is(';'); }
+    bool ends_well() const { return ends() && !reader_.is_cut(); }
 
     /// A mailbox, or a group's name with its colon.
     void element() {
@@ -126,8 +135,9 @@ private:
         std::size_t words = 0;
         bool dotted = true;  // each word follows a dot or is followed by one: it may be a local part
         bool after_dot = true;
-        while (is_word()) {
+        while (is_word() || token_.kind == Kind::literal) {  // "[Team] A <a@x.test>", against RFC 5322, is in use
             const bool begins_dot = token_.kind == Kind::atom && token_.text.starts_with('.');
+            if (token_.kind == Kind::literal) dotted = false;
             if (words > 0 && !after_dot && !begins_dot) dotted = false;
             if (words > 0 && token_.spaced) phrase += ' ';
             phrase += token_.text;
@@ -138,10 +148,10 @@ private:
         }
         if (is('@') && words > 0 && dotted) {
             step();
-            add({}, std::move(local), begin);
+            add(std::move(local), begin);
         } else if (is('<')) {
             step();
-            angle(std::move(phrase), begin);
+            angle(std::move(phrase), begin, Name::phrase);
         } else if (is(':') && words > 0) {
             step();  // a group: its mailboxes follow as any others do
         } else {
@@ -149,8 +159,10 @@ private:
         }
     }
 
+    enum class Name : std::uint8_t { phrase, address };
+
     /// RFC 5322 s4.4: a route may stand in front.
-    void angle(std::string name, std::size_t begin) {
+    void angle(std::string name, std::size_t begin, Name kind) {
         if (is('@')) {
             while (!is(':') && !is('>') && token_.kind != Kind::end) step();
             if (is(':')) step();
@@ -169,7 +181,8 @@ private:
         auto domain = this->domain();
         if (domain.empty() || !is('>')) return give_up(begin);
         step();
-        if (!ends()) return give_up(begin);
+        if (!ends_well()) return give_up(begin);
+        if (kind == Name::address && !ascii::same(name, local + "@" + domain)) return give_up(begin);
         out_.push_back({std::move(name), std::move(local), std::move(domain), true});
     }
 
@@ -190,10 +203,15 @@ private:
         return text;
     }
 
-    void add(std::string name, std::string local, std::size_t begin) {
+    /// An address, or, before "<", a name that looks like one.
+    void add(std::string local, std::size_t begin) {
         auto domain = this->domain();
-        if (domain.empty() || !ends()) return give_up(begin);
-        out_.push_back({std::move(name), std::move(local), std::move(domain), true});
+        if (!domain.empty() && is('<')) {
+            step();
+            return angle(local + "@" + domain, begin, Name::address);
+        }
+        if (domain.empty() || !ends_well()) return give_up(begin);
+        out_.push_back({{}, std::move(local), std::move(domain), true});
     }
 
     /// Goes on behind the next comma. What stands in front of it is told as it is.
@@ -214,6 +232,11 @@ private:
 };
 
 }  // namespace
+
+Result<Address> to_address(const ListedAddress& listed) {
+    if (!listed.valid) return fail(Errc::invalid, "no address");
+    return parse_address(to_string({listed.local, listed.domain}), Grammar::tolerant);
+}
 
 std::vector<ListedAddress> parse_address_list(std::string_view value, std::size_t limit) {
     return ListReader(value, limit).read();

@@ -4,6 +4,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
+#include "mail/address.h"
+
 namespace poplar::mail {
 
 struct ListedAddress {
@@ -13,8 +16,13 @@ struct ListedAddress {
     bool operator==(const ListedAddress&) const = default;
 };
 
+/// As SMTP has it. Errors: invalid.
+Result<Address> to_address(const ListedAddress& listed);
+
 /// All addresses of a field's value, those in groups included; a group's name is none, so `undisclosed-recipients:;`
 /// has no address. Any octets are allowed. At most `limit`.
+/// An address that could be read in two ways is not valid: one with another address where its name belongs
+/// (`a@x.test <b@x.test>`, of which some programs show the first), or beside a comment or a literal that does not end.
 std::vector<ListedAddress> parse_address_list(std::string_view value, std::size_t limit = 10'000);
 
 }  // namespace poplar::mail

@@ -1,9 +1,7 @@
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace poplar::mail {
 
@@ -47,10 +45,5 @@ private:
     std::uint64_t removed_ = 0;
     Originator from_, sender_;
 };
-
-/// The addresses of an address list (From, Sender), as they stand there; groups' names, display names and comments are
-/// passed over (RFC 5322 s3.4). Nothing: the list is malformed, has more than `limit`, or has an address where a name
-/// belongs that is not the one behind it (`a@x.test <b@x.test>`): some programs show the first one.
-std::optional<std::vector<std::string>> addresses_in(std::string_view list, std::size_t limit = 100);
 
 }  // namespace poplar::mail

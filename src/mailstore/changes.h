@@ -238,7 +238,7 @@ private:
 
     Task<Result<std::optional<DocumentInfo>>> document_info(AccountId account, std::string name);
 
-    /// What messages that arrive in one commit share.
+    /// Shared by messages that arrive in one commit.
     struct Arrivals {
         explicit Arrivals(std::string now) : generation(std::move(now)) {}
         std::string generation;
@@ -269,6 +269,10 @@ private:
                                             std::optional<MailboxId> to);
     Task<Result<Expired>> try_expire(AccountId account, Hot& hot, Timestamp now, const std::string& from);
     Task<Result<Expired>> try_mend_times(AccountId account, Hot& hot, Timestamp now, const std::string& from);
+    /// A page of retained messages, `entries` of `range`, was gone through: commits the draft if it changes anything,
+    /// and adds to `done` where the next page begins.
+    Task<Result<Expired>> end_page(AccountId account, Hot& hot, Draft draft, engine::KeyRange range,
+                                   const engine::Entries& entries, Expired done);
     Task<Result<>> trim_log(AccountId account, Draft& draft, Timestamp now);
     /// Messages are gone for good: their bodies go with the last message that has them.
     Task<Result<>> release_bodies(AccountId account, Draft& draft, std::span<const StoredMessage> messages);

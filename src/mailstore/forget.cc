@@ -31,14 +31,19 @@ Task<Result<Changes::Expired>> Changes::try_mend_times(AccountId account, Hot& h
         retained->deleted = now;
         keep_until_due(*draft, std::move(*retained), entry);
     }
-    if (entries->size() == options_.forget_messages) {
-        range.begin_behind(entries->back().key);
-        mended.next = range.begin;
+    co_return co_await end_page(account, hot, std::move(*draft), std::move(range), *entries, std::move(mended));
+}
+
+Task<Result<Changes::Expired>> Changes::end_page(AccountId account, Hot& hot, Draft draft, engine::KeyRange range,
+                                                 const engine::Entries& entries, Expired done) {
+    if (entries.size() == options_.forget_messages) {
+        range.begin_behind(entries.back().key);
+        done.next = std::move(range.begin);
     }
-    if (draft->batch.empty()) co_return mended;
-    auto done = co_await commit(account, hot, std::move(*draft));
-    if (!done) co_return pass_on(done);
-    co_return mended;
+    if (draft.batch.empty()) co_return done;
+    auto committed = co_await commit(account, hot, std::move(draft));
+    if (!committed) co_return pass_on(committed);
+    co_return done;
 }
 
 Task<Result<Changes::Expired>> Changes::expire(AccountId account, Hot& hot, Timestamp now, std::string from) {

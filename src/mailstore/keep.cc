@@ -85,14 +85,7 @@ Task<Result<Changes::Expired>> Changes::keep_twice(AccountId account, Hot& hot, 
             retained->kept_twice = true;
             if (keep_until_due(*draft, std::move(*retained), entry)) ++kept.messages;
         }
-        if (entries->size() == options_.forget_messages) {
-            range.begin_behind(entries->back().key);
-            kept.next = range.begin;
-        }
-        if (draft->batch.empty()) co_return kept;
-        auto done = co_await commit(account, hot, std::move(*draft));
-        if (!done) co_return pass_on(done);
-        co_return kept;
+        co_return co_await end_page(account, hot, std::move(*draft), std::move(range), *entries, std::move(kept));
     };
     co_return co_await repeated(attempt);
 }
@@ -109,15 +102,8 @@ Task<Result<Changes::Expired>> Changes::forget_early(AccountId account, Hot& hot
         if (!entries) co_return pass_on(entries);
         auto done = co_await forget_retained(account, *draft, *entries, newest, forgotten.messages);
         if (!done) co_return pass_on(done);
-        if (entries->size() == options_.forget_messages) {
-            range.begin_behind(entries->back().key);
-            forgotten.next = range.begin;
-        }
-        if (draft->batch.empty()) co_return forgotten;
         if (draft->record().retained_messages == 0) draft->record().earliest_expiry = {};
-        auto committed = co_await commit(account, hot, std::move(*draft));
-        if (!committed) co_return pass_on(committed);
-        co_return forgotten;
+        co_return co_await end_page(account, hot, std::move(*draft), std::move(range), *entries, std::move(forgotten));
     };
     co_return co_await repeated(attempt);
 }

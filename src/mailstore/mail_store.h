@@ -42,7 +42,7 @@ struct NewFact {
     bool renew = false;  ///< it replaces one that is remembered still
 };
 
-/// What one delivery does in an account: in one commit, all or nothing.
+/// The work of one delivery in an account: one commit, all or nothing.
 struct Filing {
     struct Item {
         NewMessage message;                 ///< its own `mailbox` is not read

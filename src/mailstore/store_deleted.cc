@@ -1,4 +1,4 @@
-// What was deleted and is still kept: listing, restoring and forgetting it; closing, checking and repairing an account.
+// Deleted mail that is still kept: listing, restoring and forgetting it; closing, checking and repairing an account.
 #include <map>
 
 #include "mailstore/check.h"

@@ -1,4 +1,4 @@
-// What is kept of messages once somebody asked: their structures and threads.
+// Structures and threads of messages: made when somebody first asks, and kept.
 #include <utility>
 
 #include "mailstore/store_parts.h"

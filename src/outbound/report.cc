@@ -60,7 +60,7 @@ std::string_view action_of(ReportKind kind) {
 
 std::string status_of(const Report& report, const Recipient& recipient) {
     const char wanted = report.kind == ReportKind::failed ? '5' : report.kind == ReportKind::delayed ? '4' : '2';
-    // What was tried for days and failed each time has failed for good; RFC 3463 s3.5 has a code for it.
+    // A message that was tried for days and failed each time has failed for good; RFC 3463 s3.5 has a code for it.
     if (recipient.status.size() >= 5 && recipient.status[0] == wanted) return recipient.status;
     if (report.kind == ReportKind::failed && recipient.status.starts_with('4')) return "5.4.7";
     return fmt::format("{}.0.0", wanted);

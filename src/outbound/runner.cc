@@ -358,7 +358,7 @@ Task<> Runner::save(Job& job) {
 
 namespace {
 
-/// What a report brings back of the message: its header, or all of it.
+/// The part of the message that a report brings back: its header, or all of it.
 Task<std::string> returned_content(queue::Queue& queue, const queue::Message& message, bool whole) {
     std::string content;
     auto reader = co_await queue.open(message);

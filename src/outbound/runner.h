@@ -45,7 +45,7 @@ struct Job {
     bool again = false;  ///< a connection that was used before broke before it got any reply
 };
 
-/// What came of an attempt for one recipient.
+/// The outcome of an attempt for one recipient.
 struct Reached {
     enum class How { delivered, failed, later };
     How how = How::later;

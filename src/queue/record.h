@@ -1,5 +1,5 @@
 #pragma once
-// What the queue keeps of a message that waits to leave, and its octets on the disk (docs/reference/storage-format.md).
+// The queue's record of a message that waits to leave, and its octets on the disk (docs/reference/storage-format.md).
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -83,7 +83,7 @@ std::string due_key(Timestamp due, std::string_view id, std::uint32_t number);
 std::string finished_key(Timestamp forget, std::string_view id);
 inline constexpr std::string_view kMessages = "m", kDue = "d", kFinished = "e";
 
-/// What a key of `kDue` or `kFinished` says. Errors: corrupt.
+/// The content of a key of `kDue` or `kFinished`. Errors: corrupt.
 struct Place {
     Timestamp time;
     std::string message;

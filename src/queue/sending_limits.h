@@ -48,7 +48,7 @@ public:
         /// One more recipient, by its canonical address; those here are never new ones. False: over a limit. Errors:
         /// those of the engine.
         Task<Result<bool>> add(std::string address, Where where);
-        /// What the queue is to write with the message.
+        /// The entries that the queue is to write with the message.
         std::vector<engine::Entry> entries() const;
         /// The message is on its way: what it took stays taken.
         void commit() { limits_ = nullptr; }

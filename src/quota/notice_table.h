@@ -1,5 +1,5 @@
 #pragma once
-// What the mail about a mailbox that fills up says, in the languages that POP3's replies have (pop3/text_table.h). A
+// The texts of the mail about a mailbox that fills up, in the languages of POP3's replies (pop3/text_table.h). A
 // row has all of them, in the order of kLanguages. Arguments are "{0}", "{1}": each row says which it has.
 #include <array>
 #include <string_view>

@@ -124,7 +124,7 @@ public:
     Task<Result<std::optional<Full>>> ask(AccountId account, std::shared_ptr<const Bounds> bounds, Need need);
     FullReply full_reply() const { return options_.full_reply; }
 
-    /// What the accounts of a domain hold together. The first call counts, and those that come meanwhile wait for it.
+    /// The sum of all that a domain's accounts hold. The first call counts, and those that come meanwhile wait for it.
     /// An account that can't be read is logged and left out, until its next commit or recount(). Errors: not_found.
     Task<Result<Amount>> used_by_domain(std::string domain);
     /// Reads all accounts of the domain anew, if its sum is kept. Errors: not_found.

@@ -30,7 +30,7 @@ void log_warnings(const std::vector<std::string>& lines);
 /// Null: tokens are not configured.
 Result<std::shared_ptr<auth::TokenVerifier>> load_tokens(const Config& config);
 
-/// What is needed to reach other servers.
+/// Everything that reaching other servers takes.
 struct Abroad {
     std::unique_ptr<net::Workers> worker;  ///< one thread: all that outbound/ does
     std::unique_ptr<dns::Resolver> dns;
@@ -43,7 +43,7 @@ Result<std::optional<process::Identity>> wanted_identity(const Config& config);
 Result<> open_log(const Config& config);
 
 Result<std::vector<directory::outside::Prepared>> prepare_directories(const Config& config);
-/// What is read and forked with the rights of the user who starts the server becomes what is asked.
+/// Makes the sources that are asked of everything that was read and forked with the rights of the user at the start.
 Result<std::vector<directory::outside::Outside::Part>> make_parts(const Config& config,
                                                                   const std::vector<directory::outside::Prepared>& all);
 

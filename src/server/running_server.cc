@@ -163,7 +163,7 @@ Task<> Server::announce() {
 
 Task<> Server::count_quotas() {
     auto counted = co_await quotas_.count_all();
-    // Whoever needs a sum that is missing counts it then.
+    // A sum that is missing is counted by the first who needs it.
     if (!counted) log::warning("quota.not_counted", {{"reason", counted.error().detail()}});
 }
 

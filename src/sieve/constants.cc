@@ -75,9 +75,8 @@ std::optional<std::chrono::minutes> parse_zone(std::string_view text) {
 
 std::optional<mail::Address> parse_one_address(std::string_view text) {
     auto list = mail::parse_address_list(text);
-    if (list.size() != 1 || !list.front().valid) return std::nullopt;
-    auto address =
-        mail::parse_address(mail::to_string({list.front().local, list.front().domain}), mail::Grammar::tolerant);
+    if (list.size() != 1) return std::nullopt;
+    auto address = mail::to_address(list.front());
     if (!address || address->domain.empty()) return std::nullopt;
     return std::move(*address);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What is in a part: its type with parameters (RFC 2045, RFC 2231), and its body decoded into UTF-8.
+// The content of a part: its type with parameters (RFC 2045, RFC 2231), and its body decoded into UTF-8.
 #include <optional>
 #include <string>
 #include <string_view>

@@ -47,7 +47,7 @@ std::string joined(const std::vector<std::string>& flags) {
 
 }  // namespace
 
-/// What is over the limit is left out, as all flags are that can't be stored (RFC 5232 s5).
+/// Flags over the limit are left out, as all flags are that can't be stored (RFC 5232 s5).
 void Machine::add_flags(Flags& flags, std::string_view words) const {
     each_word(words, [&](std::string_view word) {
         if (flags.size() >= options_.flags || word.size() > 200) return;

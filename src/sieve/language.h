@@ -9,7 +9,7 @@
 
 namespace poplar::sieve {
 
-/// What a script may name in `require`. The values are bits of Capabilities.
+/// An extension that a script may name in `require`. The values are bits of Capabilities.
 enum class Capability : std::uint8_t {
     ascii_casemap,
     ascii_numeric,

@@ -9,7 +9,7 @@
 
 namespace poplar::sieve {
 
-/// What a mailto URI says of the message that is to be sent (RFC 6068, RFC 5436).
+/// The message that a mailto URI wants to be sent (RFC 6068, RFC 5436).
 struct NotifyMethod {
     std::vector<mail::Address> to;  ///< of `to` header fields, too
     std::vector<mail::Address> cc, bcc;

@@ -1,5 +1,5 @@
 #pragma once
-// What a run asks for. Doing it is left to the caller: all of it, or nothing.
+// The actions that a run asks for. The caller does all of them, or none.
 #include <chrono>
 #include <cstdint>
 #include <memory>

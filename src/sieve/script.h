@@ -81,7 +81,7 @@ inline constexpr std::size_t kMostErrors = 20;
 
 Compiled compile(std::string_view text, const Options& options, const std::vector<Refused>& refused = {});
 
-/// What a script may be called (RFC 5804 s1.6): UTF-8, 1 to 512 octets, without controls and "/".
+/// Whether a script may be called so (RFC 5804 s1.6): UTF-8, 1 to 512 octets, without controls and "/".
 bool is_script_name(std::string_view name);
 
 }  // namespace poplar::sieve

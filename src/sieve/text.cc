@@ -35,7 +35,22 @@ void append_utf8(std::string& out, std::uint32_t code) {
     if (size > 0) out.append(reinterpret_cast<const char*>(octets.data()), static_cast<std::size_t>(size));
 }
 
-/// What stands between "${hex:" and "}" as octets; nothing if it is no encoding.
+struct HexNumber {
+    std::uint32_t value = 0;  ///< 0x1000000 at most
+    std::size_t digits = 0;
+};
+/// The hexadecimal number at `i`, which is moved behind it.
+HexNumber read_hex(std::string_view body, std::size_t& i) {
+    HexNumber number;
+    for (; i < body.size(); ++i, ++number.digits) {
+        const auto digit = hex_digit(body[i]);
+        if (!digit) break;
+        number.value = std::min<std::uint32_t>(number.value * 16 + *digit, 0x1000000);
+    }
+    return number;
+}
+
+/// The text between "${hex:" and "}" as octets; nothing if it is no encoding.
 std::optional<std::string> decode_hex(std::string_view body) {
     std::string out;
     for (std::size_t i = 0; i < body.size();) {
@@ -43,16 +58,7 @@ std::optional<std::string> decode_hex(std::string_view body) {
             ++i;
             continue;
         }
-        std::uint32_t value = 0;
-        std::size_t digits = 0;
-        while (i < body.size() && digits < 3)
-            if (const auto digit = hex_digit(body[i])) {
-                value = value * 16 + *digit;
-                ++digits;
-                ++i;
-            } else {
-                break;
-            }
+        const auto [value, digits] = read_hex(body, i);
         if (digits == 0 || digits > 2) return std::nullopt;
         out += static_cast<char>(value);
     }
@@ -68,16 +74,7 @@ std::expected<std::optional<std::string>, std::string> decode_unicode(std::strin
             ++i;
             continue;
         }
-        std::uint32_t value = 0;
-        std::size_t digits = 0;
-        while (i < body.size())
-            if (const auto digit = hex_digit(body[i])) {
-                value = std::min<std::uint32_t>(value * 16 + *digit, 0x1000000);
-                ++digits;
-                ++i;
-            } else {
-                break;
-            }
+        const auto [value, digits] = read_hex(body, i);
         if (digits == 0) return std::optional<std::string>();
         any = true;
         if (value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff))

@@ -1,5 +1,5 @@
 #pragma once
-// What a run is told from outside. Nothing in this folder asks anybody else.
+// Everything that a run is told from outside. Nothing in this folder asks anybody else.
 #include <expected>
 #include <memory>
 #include <optional>

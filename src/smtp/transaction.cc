@@ -99,7 +99,7 @@ bool Transaction::add_elsewhere(const Rcpt& rcpt, std::string address) {
     return true;
 }
 
-/// What the sender said of reports goes with what leaves (RFC 3461 s6.1).
+/// The sender's wishes about reports go with the mail that leaves (RFC 3461 s6.1).
 void Transaction::ask_for_reports() {
     auto& sending = envelope_->sending;
     if (!sending) sending = std::make_shared<delivery::Sending>();

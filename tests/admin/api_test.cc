@@ -770,7 +770,7 @@ TEST_F(AdminApiTest, HousekeepingDeletesWhatHasBeenThereForTheDaysOfExpire) {
     EXPECT_EQ(ask("GET", "/v1/accounts/keeps@example.org/messages").body["messages"].size(), 1u);
 }
 
-// What the ledger says of a deletion is what brings it back.
+// The times that the ledger has of a deletion bring back all of it.
 TEST_F(AdminApiTest, ADeletionByHousekeepingBeginsBeforeItsFirstMessage) {
     add_jane();
     upkeep::Retention noting{directory, store, removed, now, 7, {}, &ledger};

@@ -370,7 +370,7 @@ TEST_F(ExchangeTest, TheNameThatAuthenticatesMayHaveAMailbox) {
     EXPECT_EQ(play("EXTERNAL", {name}), "ok bob@example.org in Junk");
     EXPECT_EQ(play("EXTERNAL", {""}), "ok bob@example.org");
     EXPECT_EQ(play("XOAUTH2", {"user=" + name + "\1auth=Bearer for.bob\1\1"}), "ok bob@example.org in Junk");
-    // What somebody else says of an account has no detail.
+    // A name that somebody else vouches for has no detail.
     channel.addresses = {name};
     EXPECT_EQ(play("EXTERNAL", {""}), "denied: unknown user");
     EXPECT_EQ(play("OAUTHBEARER", {"n,,\1auth=Bearer for.bob+Junk\1\1", "\1"}), "denied: unknown user");

@@ -18,6 +18,7 @@
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::auth {
 namespace {
@@ -46,7 +47,7 @@ protected:
     void set_policy(SecondFactor need, std::uint8_t ways) {
         auto account = run(directory.account(bob));
         account->settings.second_factor = FactorPolicy{need, ways};
-        EXPECT_TRUE(run(directory.set_settings("bob@example.org", account->settings)));
+        EXPECT_TRUE(run(test::set_settings(directory, "bob@example.org", account->settings)));
     }
     Result<directory::Domain> set_domain_policy(FactorPolicy policy) {
         auto set = [policy](std::optional<FactorPolicy>& stored) -> Result<> {

@@ -19,7 +19,7 @@ protected:
         ASSERT_TRUE(run(world_.delivery.scripts().activate(account_, name)));
     }
 
-    /// What becomes of a message for each recipient.
+    /// The verdict on a message for each recipient.
     std::vector<Verdict> deliver(std::string text, std::string with = "LMTP", std::vector<std::string> others = {}) {
         auto envelope = std::make_shared<Envelope>();
         envelope->reverse_path = "ann@elsewhere.test";

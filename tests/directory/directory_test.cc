@@ -9,6 +9,7 @@
 
 #include "directory/records.h"
 #include "tests/directory/fixture.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::directory {
 namespace {
@@ -470,12 +471,12 @@ TEST_F(DirectoryTest, AnAccountsSettingsStayUntilTheyAreTakenBack) {
     domain("example.org");
     account("jane@example.org", "{PLAIN}x");
     AccountSettings settings{.expire_days = 30, .login_delay = 900, .keep_deleted = true};
-    ASSERT_TRUE(test::run(directory.set_settings("Jane@Example.org", settings)));
+    ASSERT_TRUE(test::run(test::set_settings(directory, "Jane@Example.org", settings)));
     ASSERT_TRUE(test::run(directory.set_password("jane@example.org", "{PLAIN}y")));
     EXPECT_EQ(find("jane@example.org").settings, settings);
-    ASSERT_TRUE(test::run(directory.set_settings("jane@example.org", {})));
+    ASSERT_TRUE(test::run(test::set_settings(directory, "jane@example.org", {})));
     EXPECT_EQ(find("jane@example.org").settings, AccountSettings{});
-    EXPECT_EQ(code(test::run(directory.set_settings("nobody@example.org", {}))), Errc::not_found);
+    EXPECT_EQ(code(test::run(test::set_settings(directory, "nobody@example.org", {}))), Errc::not_found);
 }
 
 TEST_F(DirectoryTest, KnowsTheStrictestSettingsWithoutLookingAtEveryAccount) {
@@ -495,7 +496,7 @@ TEST_F(DirectoryTest, KnowsTheStrictestSettingsWithoutLookingAtEveryAccount) {
              {"d@example.org", {}, {300, 61}},
          }) {
         (void)test::run(directory.add_account(address, ""));
-        ASSERT_TRUE(test::run(directory.set_settings(address, own)));
+        ASSERT_TRUE(test::run(test::set_settings(directory, address, own)));
         EXPECT_EQ(strictest(), expected) << address;
     }
     for (const auto* address : {"b@example.org", "c@example.org"})

@@ -5,6 +5,7 @@
 
 #include "directory/records.h"
 #include "tests/directory/fixture.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::directory {
 namespace {
@@ -145,7 +146,7 @@ TEST_F(FactorsTest, WhatIsDamagedCanBeForgottenAndIsToldOf) {
 TEST_F(FactorsTest, OfTwoChangesAtATimeNoneIsLost) {
     const auto bob = account("bob@example.org");
     for (int steps = 0; steps < 20; ++steps) {
-        ASSERT_TRUE(run(directory.set_settings("bob@example.org", {})));
+        ASSERT_TRUE(run(test::set_settings(directory, "bob@example.org", {})));
         asio::io_context context(1);
         auto days = [](AccountSettings& settings, const std::optional<FactorPolicy>&) -> Result<> {
             settings.expire_days = 7;
@@ -202,7 +203,7 @@ TEST_F(FactorsTest, PoliciesOfAccountsAndDomainsAreKept) {
     EXPECT_EQ(run(directory.second_factor_of("example.org")), FactorPolicy{});
     EXPECT_EQ(run(directory.domains())->front().catch_all, "bob@example.org");
     EXPECT_EQ(code(set_policy("elsewhere.org", policy)), Errc::not_found);
-    ASSERT_TRUE(run(directory.set_settings("bob@example.org", {.expire_days = 7, .second_factor = policy})));
+    ASSERT_TRUE(run(test::set_settings(directory, "bob@example.org", {.expire_days = 7, .second_factor = policy})));
     EXPECT_EQ(find("bob@example.org").settings.second_factor, policy);
     EXPECT_EQ(find("bob@example.org").settings.expire_days, 7u);
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/directory/fixture.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::directory {
 namespace {
@@ -355,7 +356,7 @@ TEST_F(Resolve, AnAliasMayLeadToOtherServers) {
 
 TEST_F(Resolve, AnAccountKeepsWhatItMaySendAs) {
     AccountSettings settings{.expire_days = 7, .may_send_as = {"x@far.example", "@shop.example"}};
-    ASSERT_TRUE(run(directory.set_settings("bob@example.org", settings)));
+    ASSERT_TRUE(run(test::set_settings(directory, "bob@example.org", settings)));
     EXPECT_EQ(run(directory.find_account("bob@example.org"))->settings, settings);
 }
 

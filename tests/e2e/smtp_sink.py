@@ -46,7 +46,7 @@ class SmtpSink:
         self.server.shutdown()
         self.server.server_close()
 
-    # What it took.
+    # The messages that it took.
 
     def wait(self, count=1, seconds=20):
         """The messages, once so many are there."""

@@ -79,7 +79,7 @@ def test_a_full_mailbox_is_refused_at_rcpt(make_server, full_reply, refusal):
     with server.smtp() as client:
         client.hello()
         assert ask_rcpt(client, full) == refusal
-    # What comes back is not bound.
+    # Restoring is not bound by the limit.
     deleted = server.cli("mail", "deleted", full)["messages"][0]["unique_id"]
     server.cli("mail", "restore", full, deleted)
     assert used(server, full)[0] >= 3

@@ -1,5 +1,5 @@
 #pragma once
-// What every engine must pass. A test program instantiates both suites for a factory of its own:
+// Every engine must pass these tests. A test program instantiates both suites for a factory of its own:
 //
 //   struct Factory {
 //       std::unique_ptr<engine::Engine> open();    // an empty engine
@@ -379,7 +379,7 @@ TYPED_TEST_P(EngineConformance, ErasedAndUnknownBodiesAnswerNotFound) {
     }
 }
 
-// What is looked up ahead must end with the partition, whatever lies behind it: another one's bodies, its keys, or
+// Looking up ahead must end with the partition, whatever lies behind it: another one's bodies, its keys, or
 // nothing.
 TYPED_TEST_P(EngineConformance, ASeriesFindsItsOwnPartitionsBodiesAlone) {
     auto& d = this->direct_;

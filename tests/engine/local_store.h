@@ -57,7 +57,7 @@ inline std::string read_whole(const fs::path& path) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// What a closed store's index says, but for where bodies lie: an index made anew must say the same.
+/// The content of a closed store's index, but for where bodies lie: an index made anew must have the same.
 inline std::map<std::string, std::string> dump_index(const fs::path& store) {
     std::map<std::string, std::string> entries;
     rocksdb::DB* opened = nullptr;

@@ -1,5 +1,5 @@
 #pragma once
-// What an engine has promised, and whether a store keeps it.
+// The promises that an engine has made, and whether a store keeps them.
 #include <map>
 #include <memory>
 #include <string>
@@ -32,7 +32,7 @@ struct Promise {
     };
     std::vector<Item> items;
 
-    /// Which of a partition's commits a store holds, read from what it answers; nullopt with a reason in `wrong` if
+    /// The commits of a partition that a store holds, read from what it answers; nullopt with a reason in `wrong` if
     /// they can't be the right ones.
     std::optional<std::vector<std::size_t>> find_kept(engine::Engine& engine, engine::PartitionId partition,
                                                       std::string& wrong) const;

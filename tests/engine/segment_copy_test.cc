@@ -47,7 +47,7 @@ int copy_all(LocalEngine& engine) {
     }
 }
 
-// What partitions hold, beside the engine that holds it.
+// The content of partitions, kept beside the engine so that both can be compared.
 class World {
 public:
     explicit World(std::uint64_t seed) : random_(seed) {}

@@ -322,7 +322,7 @@ TEST(Downgrade, WhatIsNoHeaderFieldStaysAsItCame) {
               "Content-Type: message/rfc822\r\n\r\nFrom a@b 1:1\r\n" + in},
              {"Content-Type: message/delivery-status\r\n\r\n" + in + "\r\n" + in + "\u00fc\r\n\r\n" + in,
               "Content-Type: message/delivery-status\r\n\r\n" + out + "\r\n" + out + "\u00fc\r\n\r\n" + in},
-             // What is signed.
+             // Signed parts are left as they are.
              {"Content-Type: multipart/signed; boundary=b\r\n" + in + "\r\n--b\r\n" + in,
               "Content-Type: multipart/signed; boundary=b\r\n" + out + "\r\n--b\r\n" + in},
              {mixed + "--b\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n" + in + "--b\r\n" + in,

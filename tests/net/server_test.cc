@@ -226,7 +226,7 @@ TEST_F(ServerTest, AnExceptionEndsOnlyItsSession) {
     EXPECT_EQ(good.read_line(), "fine");
 }
 
-// What a session tells of itself is seen, and it can be ended, from any thread.
+// A session's own facts are seen, and it can be ended, from any thread.
 TEST_F(ServerTest, ListsItsSessionsAndEndsOne) {
     static std::atomic<int> number;
     number = 0;

@@ -1,4 +1,4 @@
-// What Postfix asks, read line by line.
+// Postfix's questions, read line by line.
 #include "policy/request.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
 // The way to a login: USER and PASS, AUTH, STLS, and their order.
 #include "auth/device_password.h"
 #include "tests/pop3/world.h"
+#include "tests/support/set_settings.h"
 
 namespace {
 
@@ -354,7 +355,7 @@ TEST_F(Pop3Mailboxes, OfADeviceAreListedInOrderOfArrivalAndCutAtTheEnd) {
 }
 
 TEST_F(Pop3Mailboxes, KeepWhatIsDeletedWhereTheAccountWantsIt) {
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.keep_deleted = true})));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.keep_deleted = true})));
     for (auto name : {"fred@example.test", "fred+spam@example.test"}) {
         say("USER " + std::string(name) + "\r\nPASS  pass word \r\nDELE 1\r\nQUIT\r\n");
         EXPECT_EQ(log_in(name), "+OK 0 messages (0 octets)\r\n");

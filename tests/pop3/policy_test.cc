@@ -2,6 +2,7 @@
 #include "pop3/policy.h"
 
 #include "tests/pop3/world.h"
+#include "tests/support/set_settings.h"
 
 namespace {
 
@@ -102,10 +103,10 @@ TEST_F(Pop3Policy, ALoginThatFailedForAnotherReasonDoesNotBeginTheDelay) {
 
 TEST_F(Pop3Policy, AnAccountsOwnDelayTakesThePlaceOfTheServers) {
     options_.policy.login_delay = 900s;
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.login_delay = 0})));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.login_delay = 0})));
     EXPECT_EQ(log_in(), in_);
     EXPECT_EQ(log_in(), in_);
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.login_delay = 10})));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.login_delay = 10})));
     EXPECT_EQ(log_in(), in_);
     EXPECT_EQ(log_in(), early_);
     SteadyClock::move(10s);
@@ -113,7 +114,7 @@ TEST_F(Pop3Policy, AnAccountsOwnDelayTakesThePlaceOfTheServers) {
 }
 
 TEST_F(Pop3Policy, CapaSaysBeforeTheLoginWhatHoldsForAllAndAfterItOnesOwn) {
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.expire_days = 9, .login_delay = 0})));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.expire_days = 9, .login_delay = 0})));
     announced_.set({.expire_days = 7, .login_delay = 60});
     EXPECT_TRUE(say("CAPA\r\n").contains("\r\nEXPIRE 7 USER\r\nLOGIN-DELAY 60 USER\r\n"));
     EXPECT_TRUE(say_logged_in("CAPA\r\n").contains("\r\nEXPIRE 9\r\nLOGIN-DELAY 0\r\n"));

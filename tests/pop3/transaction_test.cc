@@ -4,6 +4,7 @@
 #include "mailstore/keys.h"
 #include "mailstore/record.h"
 #include "tests/pop3/world.h"
+#include "tests/support/set_settings.h"
 
 namespace {
 
@@ -125,10 +126,10 @@ TEST_F(Pop3Transaction, WithExpireZeroQuitTakesWhatWasRetrieved) {
 
 TEST_F(Pop3Transaction, AnAccountsOwnExpireTakesThePlaceOfTheServers) {
     fill();
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.expire_days = 0})));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.expire_days = 0})));
     EXPECT_TRUE(say_logged_in("RETR 1\r\nQUIT\r\n").ends_with("+OK goodbye, messages deleted: 1\r\n"));
     options_.policy.expire_days = 0;
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.expire_days = 7})));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.expire_days = 7})));
     EXPECT_TRUE(say_logged_in("RETR 1\r\nQUIT\r\n").ends_with("+OK goodbye\r\n"));
 }
 

@@ -1,4 +1,4 @@
-// Who gets room for mail, who is told no, and who is told that a mailbox fills up.
+// Room for mail is given or refused, and the owner of a mailbox that fills up is told.
 #include "quota/quotas.h"
 
 #include <gtest/gtest.h>

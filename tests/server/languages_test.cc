@@ -1,4 +1,4 @@
-// What the server says to users, it says in the same languages everywhere.
+// The server speaks to its users in the same languages everywhere.
 #include <gtest/gtest.h>
 
 #include <algorithm>

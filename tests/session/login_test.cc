@@ -6,6 +6,7 @@
 #include "session/sasl.h"
 #include "tests/auth/sasl_peer.h"
 #include "tests/session/world.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::session {
 namespace {
@@ -105,7 +106,7 @@ TEST_F(SessionLogin, AProofIsAccessToOneAccount) {
 
 TEST_F(SessionLogin, ARightPasswordWithoutItsSecondFactorIsRefusedAndCounted) {
     directory::AccountSettings settings{.second_factor = directory::FactorPolicy{directory::SecondFactor::required}};
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", settings)));
+    ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", settings)));
     begin({}, {.login_event = "test.login", .failure_event = "test.failed", .failures = 2});
     auto refused = password("fred@example.test", "pass word");
     ASSERT_EQ(why(refused), Why::needs_second_factor);
@@ -188,7 +189,8 @@ TEST_F(SessionLogin, ANewPolicyEndsTheSessionsThatItDoesNotLetIn) {
     context_.run();
     EXPECT_EQ(lines_->reason(fail(Errc::closed, "")), "account_changed");
     EXPECT_FALSE(login_->admit(*late, context_.get_executor())) << "it was judged by the old policy";
-    ASSERT_TRUE(test::run(directory_.set_settings("fred@example.test", {.second_factor = directory::FactorPolicy{}})));
+    ASSERT_TRUE(
+        test::run(test::set_settings(directory_, "fred@example.test", {.second_factor = directory::FactorPolicy{}})));
     EXPECT_EQ(set(directory::SecondFactor::required), 0u) << "fred has a policy of his own now";
 }
 
@@ -211,7 +213,7 @@ TEST_F(SessionLogin, ANewPolicyReachesAScramExchangeThatHasBegun) {
     auto set_policy = [this]() -> Task<> {
         directory::AccountSettings settings{.second_factor =
                                                 directory::FactorPolicy{directory::SecondFactor::required}};
-        EXPECT_TRUE(co_await directory_.set_settings("carol@example.test", settings));
+        EXPECT_TRUE(co_await test::set_settings(directory_, "carol@example.test", settings));
         const auto carol = co_await directory_.find_account("carol@example.test");
         co_await auth::end_unfit_sessions(open_sessions_, authenticator_.second_factors(), directory_, carol->id);
     };

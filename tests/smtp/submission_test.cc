@@ -5,6 +5,7 @@
 #include "queue/queue.h"
 #include "tests/session/world.h"
 #include "tests/smtp/talk.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::smtp {
 namespace {
@@ -98,7 +99,7 @@ TEST_F(Submission, OneSendsAsOneself) {
           Case{"x@far.example", "550 5.7.1"}, Case{"no@example.test", "550 5.7.1"}})
         EXPECT_EQ(talk(kLogin + "MAIL FROM:<" + from + ">\r\n"), "235 2.7.0, " + reply) << from;
     directory::AccountSettings settings{.may_send_as = {"news@far.example", "@shop.example"}};
-    ASSERT_TRUE(run(directory_.set_settings("fred@example.test", settings)));
+    ASSERT_TRUE(run(test::set_settings(directory_, "fred@example.test", settings)));
     for (const auto* from : {"news@far.example", "any@shop.example"})
         EXPECT_EQ(talk(kLogin + "MAIL FROM:<" + from + ">\r\n"), "235 2.7.0, 250 2.1.0") << from;
     EXPECT_EQ(talk(kLogin + "MAIL FROM:<other@far.example>\r\n"), "235 2.7.0, 550 5.7.1");

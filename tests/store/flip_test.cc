@@ -46,7 +46,7 @@ std::string content(std::uint64_t size, std::uint64_t seed) {
     return text;
 }
 
-/// What an account holds: "ID ORDER live|retained" and its bytes, or the code of what reading it answered.
+/// An account's content: "ID ORDER live|retained" and its bytes, or the code of what reading it answered.
 using Contents = std::map<std::string, std::string>;
 
 std::string read_body(Result<std::unique_ptr<engine::BodyReader>> reader) {

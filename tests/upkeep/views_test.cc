@@ -6,6 +6,7 @@
 #include "tests/support/manual_clock.h"
 #include "tests/support/memory_engine.h"
 #include "tests/support/run.h"
+#include "tests/support/set_settings.h"
 
 namespace poplar::upkeep {
 namespace {
@@ -109,7 +110,7 @@ TEST_F(TendViewsTest, DevicesThatDoNotFetchOrDeleteHoldNothingBack) {
 }
 
 TEST_F(TendViewsTest, WhatAllHaveDeletedStaysWhereTheAccountKeepsIt) {
-    ASSERT_TRUE(run(directory_.set_settings("jane@example.org", {.keep_deleted = true})));
+    ASSERT_TRUE(run(test::set_settings(directory_, "jane@example.org", {.keep_deleted = true})));
     add_device(account_, 0);
     append(account_);
     delete_all(account_, view_of_device(0));
@@ -121,7 +122,7 @@ TEST_F(TendViewsTest, WhatAllHaveDeletedStaysWhereTheAccountKeepsIt) {
     EXPECT_EQ(run(store_.views(account_))->size(), 1u) << "the classic one remembers what was deleted";
     EXPECT_EQ((*run(store_.open_maildrop(account_)))->message_count(), 0u);
     EXPECT_EQ(in_inbox(account_), 1u);
-    ASSERT_TRUE(run(directory_.set_settings("jane@example.org", {})));
+    ASSERT_TRUE(run(test::set_settings(directory_, "jane@example.org", {})));
     tend();
     EXPECT_EQ(in_inbox(account_), 0u);
     EXPECT_EQ(run(store_.totals(account_))->retained_messages, 1u);

@@ -1,5 +1,5 @@
 #pragma once
-// What a server answers: its replies and its extensions, from the lines they came in (RFC 5321 s4.2, s4.1.1.1). Any
+// A server's answers: its replies and its extensions, from the lines they came in (RFC 5321 s4.2, s4.1.1.1). Any
 // octets are allowed; pure functions, no I/O.
 #include <cstdint>
 #include <optional>
@@ -42,7 +42,7 @@ private:
     std::size_t count_ = 0;
 };
 
-/// What a server offers.
+/// The extensions that a server offers.
 struct Extensions {
     bool pipelining = false, eight_bit = false, utf8 = false, dsn = false, starttls = false;
     std::optional<std::uint64_t> size;  ///< octets of a message; RFC 1870 s4: 0 is no limit, and counts as nothing here

@@ -1,4 +1,4 @@
-// What is said to a server, and what its answers mean for each recipient.
+// Speaks to a server, and tells what its answers mean for each recipient.
 #include "smtp/client/session.h"
 
 #include <fmt/format.h>
@@ -155,7 +155,7 @@ void note_broken(Outcome& outcome, Error why) {
         if (one && one->positive()) one.reset();
 }
 
-/// What is said of the message as a whole is said to those who were not refused before.
+/// A reply to the message as a whole goes to the recipients that were not refused before.
 void reply_to_accepted(Outcome& outcome, const Reply& reply) {
     for (auto& one : outcome.replies)
         if (one && one->positive()) one = reply;

@@ -44,7 +44,7 @@ struct Envelope {
     std::vector<Recipient> recipients = {};
 };
 
-/// What became of a message. A positive reply is the one behind its last octet, and nothing else.
+/// The fate of a message. A positive reply is the one behind its last octet, and nothing else.
 struct Outcome {
     std::vector<std::optional<Reply>> replies;  ///< one a recipient; nothing: the connection broke before
     /// Numbers of the recipients that were too many: they are taken in another transaction (RFC 5321 s4.5.3.1.10).

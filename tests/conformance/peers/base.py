@@ -129,7 +129,7 @@ class Peer:
 
     protocols = ("pop3", "pop3s", "lmtp")
 
-    # What a peer fills in.
+    # Each peer has functions of its own for these.
 
     def configure(self):
         """Writes the configuration; called once by start()."""
@@ -206,7 +206,7 @@ class Peer:
         """What it has logged, for a message about a failure."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("*.log")))
 
-    # What the conformance suite is told.
+    # The conformance suite is told this.
 
     def target(self):
         """The target file of poplar-pop3-conformance, as a value."""

@@ -24,7 +24,7 @@ TEN_LINES = message(b"ten lines", numbered_lines(10, 5))
 FOLDED = message(b"folded", b"body\r\n", b"X-Long: first part\r\n second part\r\n\tthird part\r\nX-Other: value\r\n")
 DOTS = message(b"dots", b".\r\n..\r\n...\r\n.dot first\r\nin.the.middle.\r\n.\r\n\r\n.. two\r\n.\r\n")
 
-# What a server has to give back octet for octet, and count right.
+# A server has to give these back octet for octet, and count them right.
 KINDS = {
     "one line": SHORT,
     "dots at the beginning of lines": DOTS,

@@ -19,7 +19,7 @@ from pop3conformance.wire import Failed  # noqa: E402
 from toy_server import ToyServer  # noqa: E402
 
 CASES = {case.id: case for case in all_cases()}
-# What no toy of a few seconds can be wrong about: ten minutes of silence.
+# Cases that last too long for a toy to be tried in all its ways: ten minutes of silence.
 SLOW = {case.id for case in CASES.values() if case.slow}
 # How the toy is set up, for what not every server has: the cases that only then can be tried.
 VARIANTS = {

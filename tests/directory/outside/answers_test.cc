@@ -1,4 +1,4 @@
-// What comes from outside, octet by octet: JSON, the lines of a passwd-file, packets of the PAM process.
+// Everything that comes from outside, octet by octet: JSON, the lines of a passwd-file, packets of the PAM process.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>

@@ -5,7 +5,7 @@
 
 namespace poplar::directory::outside {
 
-/// What a fake source is told, and what it was asked. It outlives the source.
+/// The people that a fake source knows, and the questions it was asked. It outlives the source.
 struct FakePeople {
     std::map<std::string, std::string> passwords = {};  ///< by address
     bool judges = true;                                 ///< else it hands passwords out

@@ -128,7 +128,7 @@ def _(t):
     client.state = "transaction"
 
 
-# What is no command.
+# Lines that are no command.
 
 def _not_understood(number, what, command, login):
     @case(number, "MUST", f"{what} is refused {'after' if login else 'before'} login", _UNRECOGNIZED)

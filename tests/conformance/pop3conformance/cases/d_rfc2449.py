@@ -110,7 +110,7 @@ def _(t):
     t.check(client.quiet(0.2), f"octets after the end: {bytes(client.input)!r}")
 
 
-# What is announced before login is announced after it; STLS alone may not be (RFC 2595 s8).
+# Capabilities that are announced before login are announced after it; STLS alone may not be (RFC 2595 s8).
 _TAGS = ("TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL", "IMPLEMENTATION", "AUTH-RESP-CODE",
          "UTF8", "LANG")
 

@@ -489,7 +489,7 @@ def _(t):
         t.check(re.match(rb"utf-8''", value, re.I), f"filename* is {value!r}")
 
 
-# What RETR sends is a message.
+# RETR sends a message.
 
 case = Group("RFC 5322").case
 
