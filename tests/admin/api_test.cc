@@ -71,6 +71,11 @@ public:
                                         std::function<void(const engine::VerifyTotals&)>) override {
         return engine::VerifyTotals();
     }
+    Result<engine::BackupOutcome> backup(const std::filesystem::path& folder, std::size_t,
+                                         std::function<bool(const engine::BackupTotals&)>) override {
+        if (folder == "/full") return fail(Errc::no_space, "no room");
+        return engine::BackupOutcome{"20261122T030509.123Z", {3, 400, 1, 100}, 2};
+    }
     void scrub() override { ++scrubs; }
     Task<Result<std::vector<engine::PartitionId>>> partitions(engine::PartitionId, std::size_t) override {
         co_return std::vector<engine::PartitionId>();
