@@ -21,6 +21,7 @@
 #include "mailstore/mail_store.h"
 #include "net/server.h"
 #include "net/settings.h"
+#include "inspection/options.h"
 #include "outbound/options.h"
 #include "pop3/session.h"
 #include "queue/queue.h"
@@ -98,6 +99,7 @@ struct Config {
     queue::SendingQuota sending;  ///< of those who submit
     queue::Options queue;
     dns::Options dns;
+    inspection::Options inspection;
     outbound::Options outbound;  ///< `hostname` is put in when the server starts
     std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;

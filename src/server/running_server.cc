@@ -134,6 +134,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       workers_(workers),
       net_(workers_, config_.net) {
     set_tls(std::move(tls));
+    if (abroad_.rspamd) delivery_.inspect_with(*abroad_.rspamd);
 }
 
 void Server::set_tls(TlsContexts contexts) {

@@ -12,6 +12,7 @@
 #include "mailstore/settings.h"
 #include "net/listener.h"
 #include "net/settings.h"
+#include "inspection/settings.h"
 #include "outbound/settings.h"
 #include "pop3/settings.h"
 #include "queue/settings.h"
@@ -155,6 +156,7 @@ std::vector<config::Key> keys_of(Config& config) {
     engine::local::add_settings(keys, config.engine);
     net::add_settings(keys, config.net);
     delivery::add_settings(keys, config.delivery);
+    inspection::add_settings(keys, config.inspection);
     quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);
