@@ -117,8 +117,8 @@ private:
         if (judgement.action == Judgement::Action::reject)
             co_return refuse(Verdict::Kind::rejected, std::move(judgement.text));
         if (judgement.action == Judgement::Action::defer)
-            co_return std::unexpected(Verdict{
-                .kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
+            co_return std::unexpected(
+                Verdict{.kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
         spam_percent_ = judgement.spam_percent;
         junk_ = judgement.junk;
         const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};

@@ -65,7 +65,9 @@ struct Unstuffed {
 
 Judgement judgement_of(const RspamdReply& reply) {
     Judgement judgement;
-    const auto said = [&](std::string_view usual) { return reply.message.empty() ? std::string(usual) : reply.message; };
+    const auto said = [&](std::string_view usual) {
+        return reply.message.empty() ? std::string(usual) : reply.message;
+    };
     if (reply.action == Action::reject) {
         judgement.action = Judgement::Action::reject;
         judgement.text = said("Spam message rejected");
@@ -113,7 +115,8 @@ Task<Result<RspamdReply>> Rspamd::ask(std::shared_ptr<const delivery::Envelope> 
     request.pieces_octets = octets;
     auto reply = co_await client.ask(std::move(request));
     if (!reply) co_return pass_on(reply);
-    if (reply->status != 200) co_return fail(Errc::invalid, fmt::format("rspamd answers with status {}", reply->status));
+    if (reply->status != 200)
+        co_return fail(Errc::invalid, fmt::format("rspamd answers with status {}", reply->status));
     co_return parse_rspamd_reply(reply->body);
 }
 
@@ -122,18 +125,19 @@ Task<Judgement> Rspamd::judge(std::shared_ptr<const delivery::Envelope> envelope
     const auto id = envelope->received.id;
     auto reply = co_await ask(envelope, std::move(wire), octets);
     if (reply) {
-        log::info("inspection.judged",
-                  {{"id", id}, {"by", "rspamd"}, {"action", to_string(reply->action)},
-                   {"score", fmt::format("{:.2f}", reply->score)}});
+        log::info("inspection.judged", {{"id", id},
+                                        {"by", "rspamd"},
+                                        {"action", to_string(reply->action)},
+                                        {"score", fmt::format("{:.2f}", reply->score)}});
         co_return judgement_of(*reply);
     }
     const bool accept = options_.on_error == OnError::accept;
-    log::warning("inspection.failed", {{"id", id},
-                                       {"by", "rspamd"},
-                                       {"reason", reply.error().detail()},
-                                       {"then", accept ? "accept" : "tempfail"}});
+    log::warning(
+        "inspection.failed",
+        {{"id", id}, {"by", "rspamd"}, {"reason", reply.error().detail()}, {"then", accept ? "accept" : "tempfail"}});
     if (accept) co_return Judgement();
-    co_return Judgement{.action = Judgement::Action::defer, .text = "The message can't be checked now; try again later"};
+    co_return Judgement{.action = Judgement::Action::defer,
+                        .text = "The message can't be checked now; try again later"};
 }
 
 }  // namespace poplar::inspection

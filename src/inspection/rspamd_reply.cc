@@ -86,13 +86,17 @@ bool is_field_name(std::string_view name) {
 
 std::string field_value(std::string_view value) {
     std::string out;
-    value = ascii::trim(value.substr(0, kFieldOctets));
-    while (value.ends_with('\n') || value.ends_with('\r')) value.remove_suffix(1);
+    constexpr std::string_view kBlank = " \t\r\n";
+    value = value.substr(0, kFieldOctets);
+    value.remove_prefix(std::min(value.find_first_not_of(kBlank), value.size()));
+    value = value.substr(0, value.find_last_not_of(kBlank) + 1);
     for (std::size_t i = 0; i < value.size(); ++i) {
         const char c = value[i];
         if (c == '\r' || c == '\n') {
             // Several line ends in a row are one: an empty line would end the header.
-            while (i + 1 < value.size() && (value[i + 1] == '\r' || value[i + 1] == '\n' || ascii::is_wsp(value[i + 1]))) ++i;
+            while (i + 1 < value.size() &&
+                   (value[i + 1] == '\r' || value[i + 1] == '\n' || ascii::is_wsp(value[i + 1])))
+                ++i;
             out += "\r\n\t";
         } else {
             const auto octet = static_cast<unsigned char>(c);

@@ -17,14 +17,23 @@ inline constexpr std::size_t kFieldOctets = 8192;      ///< of the value of an a
 
 struct RspamdReply {
     /// "greylist" alone is none of ours: rspamd's module for it makes it a "soft reject" where the message has to wait.
-    enum class Action : std::uint8_t { none, greylist, add_header, rewrite_subject, soft_reject, reject, quarantine, discard };
+    enum class Action : std::uint8_t {
+        none,
+        greylist,
+        add_header,
+        rewrite_subject,
+        soft_reject,
+        reject,
+        quarantine,
+        discard
+    };
     Action action = Action::none;
     double score = 0, required_score = 0;
-    std::string message;                                          ///< for the sender; "": none
-    std::string subject;                                          ///< UTF-8; "": none
-    std::string spam_header;                                      ///< the field that marks spam; "": none named
+    std::string message;                                           ///< for the sender; "": none
+    std::string subject;                                           ///< UTF-8; "": none
+    std::string spam_header;                                       ///< the field that marks spam; "": none named
     std::vector<std::pair<std::string, std::string>> add_headers;  ///< name, and value with its line ends as CRLF WSP
-    std::vector<std::string> remove_headers;                      ///< in lower case
+    std::vector<std::string> remove_headers;                       ///< in lower case
 
     /// The score in hundredths of what is rejected: 0 to 100.
     unsigned percent() const;

@@ -14,8 +14,8 @@ void add_settings(config::Keys& keys, Options& options) {
         return text.empty() || url ? std::string() : url.error().detail();
     };
     keys.text("filter.rspamd.url", options.rspamd.url,
-              "rspamd's normal worker, such as `http://127.0.0.1:11333`. Empty: it is not asked.", config::Empty::allowed,
-              check_url);
+              "rspamd's normal worker, such as `http://127.0.0.1:11333`. Empty: it is not asked.",
+              config::Empty::allowed, check_url);
     keys.duration("filter.rspamd.timeout", options.rspamd.timeout, milliseconds(100), minutes(5),
                   "For rspamd to answer, with the message sent to it.");
     keys.choice<OnError>("filter.rspamd.on_error", options.rspamd.on_error,

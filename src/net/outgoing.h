@@ -29,7 +29,7 @@ struct TlsaRecord {
 
 /// Whom the other end has to be.
 struct ExpectedPeer {
-    std::string name;                          ///< for SNI (RFC 6066 s3) and for the certificate
+    std::string name;                           ///< for SNI (RFC 6066 s3) and for the certificate
     std::vector<std::string> other_names = {};  ///< that the certificate may have in place of it
     /// If there are any: it has to fit one of these, and no authority is asked (DANE, RFC 7672 s3.1).
     std::vector<TlsaRecord> tlsa = {};
@@ -39,8 +39,8 @@ struct OutgoingTls {
     std::string version, cipher;
     /// The certificate is of that name, and an authority that we trust vouches for it; or it fits a TLSA record.
     bool verified = false;
-    std::string why_not = {};     ///< if it is not verified
-    bool usable_tlsa = false;     ///< OpenSSL can do something with one of the TLSA records
+    std::string why_not = {};  ///< if it is not verified
+    bool usable_tlsa = false;  ///< OpenSSL can do something with one of the TLSA records
 };
 
 class Outgoing;

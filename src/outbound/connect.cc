@@ -16,8 +16,8 @@ namespace poplar::outbound {
 
 namespace {
 
-constexpr std::size_t kMostTried = 12;      // addresses for one session
-constexpr std::size_t kMostKnown = 10'000;  // addresses that are remembered
+constexpr std::size_t kMostTried = 12;            // addresses for one session
+constexpr std::size_t kMostKnown = 10'000;        // addresses that are remembered
 constexpr std::uint8_t kDaneTa = 2, kDaneEe = 3;  // usages of TLSA records (RFC 7218 s2.1)
 
 std::unexpected<NoWay> no_way(std::string status, std::string text) {
@@ -133,8 +133,8 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
         for (const auto& name : names) {
             auto answer = co_await dns_.ask(fmt::format("_{}._tcp.{}", destination.port, name), dns::Type::tlsa);
             if (!answer)  // who can suppress the records must not be able to have the mail (s2.1.2)
-                co_return no_way("4.7.5", fmt::format("whether {} has TLSA records (DANE) can't be found: {}", host.name,
-                                                      answer.error().detail()));
+                co_return no_way("4.7.5", fmt::format("whether {} has TLSA records (DANE) can't be found: {}",
+                                                      host.name, answer.error().detail()));
             if (!answer->secure || answer->records.empty()) continue;
             demand.because = "DANE";
             demand.name = name;
@@ -155,8 +155,7 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
         demand.because = "MTA-STS";
     }
     demand.testing = destination.sts == StsMode::testing;
-    if (demand.testing && !host.sts_named)
-        log_testing(destination, host.name, "the policy does not name the host");
+    if (demand.testing && !host.sts_named) log_testing(destination, host.name, "the policy does not name the host");
     co_return demand;
 }
 
@@ -244,8 +243,7 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
     const auto& tls = secured->tls;
     const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa;  // RFC 7672 s2.2: encrypted is enough then
     if (demand.policy == TlsPolicy::verify && !tls.verified && !unusable)
-        co_return no_way("4.7.5",
-                         fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
+        co_return no_way("4.7.5", fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
     if (demand.testing && !tls.verified) log_testing(destination, connected.host, tls.why_not);
     connected.tls = tls.version;
     auto again = co_await session.hello();  // RFC 3207 s4.2

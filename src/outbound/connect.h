@@ -22,7 +22,7 @@ struct Destination {
     std::string key;          ///< the same key, the same destination
     std::vector<Host> hosts;  ///< in order of preference
     std::uint16_t port = 25;
-    Route route;  ///< its terms; a plain one where no route was found
+    Route route;                       ///< its terms; a plain one where no route was found
     StsMode sts = StsMode::none;       ///< what the policy of its domains says; Host::sts_named goes with it
     std::vector<std::string> domains;  ///< that mail was brought here for; some of them. None where a route has a host
 };
@@ -30,17 +30,17 @@ struct Destination {
 /// What a host has to prove before it gets mail.
 struct TlsDemand {
     TlsPolicy policy = TlsPolicy::opportunistic;
-    std::string_view because = {};            ///< "DANE", "MTA-STS", "the route"; "": nobody demands anything
-    std::string name = {};                    ///< of the host, for its certificate
-    std::vector<net::TlsaRecord> tlsa = {};   ///< DANE's; its certificate has to fit one
-    bool testing = false;                     ///< what MTA-STS would refuse is logged
+    std::string_view because = {};           ///< "DANE", "MTA-STS", "the route"; "": nobody demands anything
+    std::string name = {};                   ///< of the host, for its certificate
+    std::vector<net::TlsaRecord> tlsa = {};  ///< DANE's; its certificate has to fit one
+    bool testing = false;                    ///< what MTA-STS would refuse is logged
 };
 
 /// A session that has said hello, is encrypted and logged in as far as is wanted.
 struct Connected {
     std::unique_ptr<smtp::client::Session> session;
-    std::string host, address;  ///< whose
-    std::string tls;            ///< "TLSv1.3"; "": in the clear
+    std::string host, address;      ///< whose
+    std::string tls;                ///< "TLSv1.3"; "": in the clear
     std::string_view because = {};  ///< TlsDemand::because
 };
 

@@ -18,7 +18,7 @@ constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr std::size_t kMostJobs = 1000;      // of a site; the queue keeps the others
 constexpr std::uint32_t kMostBroken = 3;     // connections; then the destination is left alone for a while
-constexpr std::size_t kMostDomains = 20;      // of a site that are known by name
+constexpr std::size_t kMostDomains = 20;     // of a site that are known by name
 constexpr std::size_t kMostIdleSites = 500;  // that are remembered without a job
 
 /// The message's octets as the queue has them.

@@ -15,9 +15,9 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kAskEvery = 1min;
-constexpr auto kFetchAgain = 5min;                  // RFC 8461 s3.3
-constexpr std::size_t kShelfOctets = 256u << 10;    // of the disk; there are 64 shelves
-constexpr std::size_t kMostAsked = 10'000;          // domains in memory that were asked for lately
+constexpr auto kFetchAgain = 5min;                // RFC 8461 s3.3
+constexpr std::size_t kShelfOctets = 256u << 10;  // of the disk; there are 64 shelves
+constexpr std::size_t kMostAsked = 10'000;        // domains in memory that were asked for lately
 
 Task<Result<std::vector<std::string>>> resolve(dns::Lookup& dns, std::string host) {
     auto found = co_await addresses_of(dns, std::move(host));

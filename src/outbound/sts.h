@@ -47,7 +47,7 @@ private:
     const Options& options_;
     std::set<http::Client*> fetching_;
     bool stopped_ = false;
-    std::array<Shelf, 64> shelves_;             ///< domains are spread over them by their names
+    std::array<Shelf, 64> shelves_;            ///< domains are spread over them by their names
     std::map<std::string, SteadyTime> asked_;  ///< until when nothing is asked for a domain
 };
 

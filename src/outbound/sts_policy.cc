@@ -12,8 +12,8 @@ namespace poplar::outbound {
 
 namespace {
 
-constexpr std::size_t kIdLength = 32;        // RFC 8461 s3.1
-constexpr std::size_t kHostLength = 253;     // of a name in the DNS
+constexpr std::size_t kIdLength = 32;     // RFC 8461 s3.1
+constexpr std::size_t kHostLength = 253;  // of a name in the DNS
 
 /// The next piece of `text` up to `end`, which is taken too.
 std::string_view next_piece(std::string_view& text, char end) {

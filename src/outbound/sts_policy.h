@@ -23,8 +23,8 @@ struct StsPolicy {
     bool operator==(const StsPolicy&) const = default;
 };
 
-inline constexpr std::size_t kStsPolicyOctets = 64u << 10;             ///< of a policy; RFC 8461 s3.3 says so
-inline constexpr std::size_t kStsHosts = 100;                          ///< of a policy; it is invalid with more
+inline constexpr std::size_t kStsPolicyOctets = 64u << 10;                  ///< of a policy; RFC 8461 s3.3 says so
+inline constexpr std::size_t kStsHosts = 100;                               ///< of a policy; it is invalid with more
 inline constexpr std::chrono::seconds kStsOldest = std::chrono::days(366);  ///< RFC 8461 s3.2: 31557600 seconds
 
 /// The id in the TXT records of `_mta-sts.DOMAIN`; "": the domain says nothing, or more than one thing (s3.1).

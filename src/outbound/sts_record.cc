@@ -54,8 +54,8 @@ Result<KeptPolicies> decode_policies(std::string_view value) {
         const auto fetched = in.u64();
         const auto mode = in.u8();
         const auto age = in.varint(), hosts = in.varint();
-        const bool possible = fetched <= kLatest && mode <= static_cast<std::uint8_t>(StsMode::enforce) && hosts <= kStsHosts &&
-                              age <= static_cast<std::uint64_t>(kStsOldest.count());
+        const bool possible = fetched <= kLatest && mode <= static_cast<std::uint8_t>(StsMode::enforce) &&
+                              hosts <= kStsHosts && age <= static_cast<std::uint64_t>(kStsOldest.count());
         if (!in.ok() || !possible) return fail(Errc::corrupt, "an MTA-STS policy can't be decoded");
         kept.fetched = Timestamp(std::chrono::milliseconds(fetched));
         kept.policy.mode = static_cast<StsMode>(mode);

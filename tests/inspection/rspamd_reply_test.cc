@@ -28,9 +28,9 @@ TEST(RspamdReply, HasActionScoreAndFields) {
 }
 
 TEST(RspamdReply, ThatMakesNoSenseIsNone) {
-    for (const char* text : {"", "[]", "{}", "null", R"({"action":"no action"})", R"({"action":"eat","score":1})",
-                             R"({"score":1})", R"({"action":1,"score":1})", R"({"action":"reject","score":"1"})",
-                             R"({"action":"reject","score":1)"})
+    for (const char* text :
+         {"", "[]", "{}", "null", R"({"action":"no action"})", R"({"action":"eat","score":1})", R"({"score":1})",
+          R"({"action":1,"score":1})", R"({"action":"reject","score":"1"})", R"({"action":"reject","score":1)"})
         EXPECT_FALSE(parse_rspamd_reply(text)) << text;
     EXPECT_FALSE(parse_rspamd_reply(std::string(kReplyOctets + 1, ' ')));
 }

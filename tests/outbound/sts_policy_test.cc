@@ -47,8 +47,9 @@ TEST(StsPolicy, ThatIsMalformedIsNone) {
           "mode: none\nmax_age: 1\n", "version: STSv1\nmax_age: 1\n", "version: STSv1\nmode: none\n",
           "version: STSv1\nmode: Enforce\nmx: a.b\nmax_age: 1\n", "version: STSv1\nmode: none\nmax_age: -1\n",
           "version: STSv1\nmode: none\nmax_age: 99999999999\n", "version: STSv1\nmode: none\nmax_age: 1\nnonsense\n",
-          "version: STSv1\nmode: enforce\nmx: a..b\nmax_age: 1\n", "version: STSv1\nmode: enforce\nmx: a b\nmax_age: 1\n",
-          "version: STSv1\nmode: enforce\nmx: *\nmax_age: 1\n", "version: STSv1\nmode: enforce\nmx: a.*.b\nmax_age: 1\n"})
+          "version: STSv1\nmode: enforce\nmx: a..b\nmax_age: 1\n",
+          "version: STSv1\nmode: enforce\nmx: a b\nmax_age: 1\n", "version: STSv1\nmode: enforce\nmx: *\nmax_age: 1\n",
+          "version: STSv1\nmode: enforce\nmx: a.*.b\nmax_age: 1\n"})
         EXPECT_FALSE(parse_sts_policy(text)) << text;
     std::string many = "version: STSv1\nmode: enforce\nmax_age: 1\n";
     for (std::size_t i = 0; i <= kStsHosts; ++i) many += "mx: a.b\n";
@@ -57,7 +58,8 @@ TEST(StsPolicy, ThatIsMalformedIsNone) {
 
 TEST(StsPolicy, AStarStandsForOneLabel) {
     StsPolicy policy{StsMode::enforce, {"mx.x.test", "*.y.test"}, 1s};
-    for (const char* host : {"mx.x.test", "MX.x.test", "mx.x.test.", "a.y.test"}) EXPECT_TRUE(policy.names(host)) << host;
+    for (const char* host : {"mx.x.test", "MX.x.test", "mx.x.test.", "a.y.test"})
+        EXPECT_TRUE(policy.names(host)) << host;
     for (const char* host : {"x.test", "a.mx.x.test", "y.test", "a.b.y.test", ".y.test", "", "ay.test"})
         EXPECT_FALSE(policy.names(host)) << host;
 }

@@ -83,7 +83,7 @@ Task<Result<Reply>> Session::hello() {
 }
 
 Task<Result<Session::Secured>> Session::start_tls(std::shared_ptr<const net::ClientTls> context,
-                                                     net::ExpectedPeer peer) {
+                                                  net::ExpectedPeer peer) {
     auto reply = co_await ask("STARTTLS");
     if (!reply) co_return pass_on(reply);
     Secured secured{std::move(*reply), {}};
