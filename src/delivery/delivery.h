@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "delivery/filter.h"
+#include "delivery/inspector.h"
 #include "delivery/sender_rights.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
@@ -130,6 +131,10 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
+    /// What comes from strangers or users is shown to it before it is stored; it must outlive this. To be called before
+    /// anything else is.
+    void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     std::optional<directory::Resolution> resolve_at_hand(const mail::Address& address);  ///< directory::Directory's
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
@@ -168,6 +173,7 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
+    Inspector* inspector_ = nullptr;
     Filter filter_;
 };
 

@@ -24,7 +24,7 @@ protected:
         auto found = run(addresses_of(dns_, host));
         if (!found) return found.error().status + (found.error().permanent ? "!" : "");
         std::string all;
-        for (const auto& address : *found) all += (all.empty() ? "" : " ") + address;
+        for (const auto& address : found->all) all += (all.empty() ? "" : " ") + address;
         return all;
     }
     test::FakeDns dns_;
