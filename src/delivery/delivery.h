@@ -23,6 +23,11 @@
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
 
+namespace poplar::screening {
+class KeyRing;
+class Screener;
+}
+
 namespace poplar::delivery {
 
 struct Limits {
@@ -79,6 +84,8 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
+    bool stranger = false;  ///< it comes from outside, from received.peer: it is checked, if anything is
+    bool ours = false;  ///< made by this server itself: what leaves of it is signed, as what our users submit
     std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
     std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
     std::shared_ptr<Sending> sending;       ///< null: nothing of it is known
@@ -130,6 +137,11 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
+    /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
+    void sign_with(const screening::KeyRing& ring) { ring_ = &ring; }
+    /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
+    void screen_with(const screening::Screener& screener) { screener_ = &screener; }
+
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
@@ -167,6 +179,8 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
+    const screening::KeyRing* ring_ = nullptr;
+    const screening::Screener* screener_ = nullptr;
     Filter filter_;
 };
 
