@@ -24,6 +24,11 @@
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
 
+namespace poplar::screening {
+class KeyRing;
+class Screener;
+}
+
 namespace poplar::delivery {
 
 struct Limits {
@@ -80,6 +85,8 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
+    bool stranger = false;  ///< it comes from outside, from received.peer: it is checked, if anything is
+    bool ours = false;  ///< made by this server itself: what leaves of it is signed, as what our users submit
     std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
     std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
     std::shared_ptr<Sending> sending;       ///< null: nothing of it is known
@@ -134,6 +141,10 @@ public:
     /// What comes from strangers or users is shown to it before it is stored; it must outlive this. To be called before
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+    /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
+    void sign_with(const screening::KeyRing& ring) { ring_ = &ring; }
+    /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
+    void screen_with(const screening::Screener& screener) { screener_ = &screener; }
 
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     std::optional<directory::Resolution> resolve_at_hand(const mail::Address& address);  ///< directory::Directory's
@@ -174,6 +185,8 @@ private:
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
     Inspector* inspector_ = nullptr;
+    const screening::KeyRing* ring_ = nullptr;
+    const screening::Screener* screener_ = nullptr;
     Filter filter_;
 };
 

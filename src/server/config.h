@@ -28,6 +28,7 @@
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
 #include "session/channel.h"
+#include "screening/screener.h"
 #include "smtp/session.h"
 
 namespace poplar::server {
@@ -100,6 +101,7 @@ struct Config {
     queue::Options queue;
     dns::Options dns;
     inspection::Options inspection;
+    screening::Options checks;
     outbound::Options outbound;  ///< `hostname` is put in when the server starts
     std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;
