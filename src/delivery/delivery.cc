@@ -41,14 +41,15 @@ struct Copy {
 class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
-                    mailstore::MailStore& store, directory::Directory& directory, Filter& filter, const Clock& clock,
-                    const Limits& limits, queue::Queue* queue, Inspector* inspector, const screening::KeyRing* ring,
-                    const screening::Screener* screener)
+                    mailstore::MailStore& store, directory::Directory& directory, Filter& filter, Dispatch& dispatch,
+                    const Clock& clock, const Limits& limits, queue::Queue* queue, Inspector* inspector,
+                    const screening::KeyRing* ring, const screening::Screener* screener)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
           directory_(directory),
           filter_(filter),
+          dispatch_(dispatch),
           clock_(clock),
           limits_(limits),
           queue_(queue),
@@ -136,7 +137,7 @@ private:
             co_return std::unexpected(
                 Verdict{.kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
         spam_percent_ = judgement.spam_percent;
-        junk_ = judgement.junk;
+        junk_ |= judgement.junk;
         const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};
         auto edited = co_await edit_header(store_, content, edits, limits_.header_octets,
                                            accounts + (envelope_->away.empty() ? 0 : 1));
@@ -184,6 +185,7 @@ private:
         checks_->head = fmt::format("Authentication-Results: {}\r\n{}", judgement.results, judgement.received_spf);
         using Action = screening::Judgement::Action;
         if (judgement.action == Action::reject) co_return refuse(Verdict::Kind::rejected, judgement.reason);
+        junk_ = judgement.action == Action::quarantine;
         co_return std::expected<void, Verdict>();
     }
 
@@ -351,18 +353,16 @@ private:
     /// By the account's filter, if it has one.
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
         auto mailbox = envelope_->mailbox_of(copy.recipient);
-        if (checks_ && checks_->judgement.action == screening::Judgement::Action::quarantine)
-            if (const auto junk = co_await store_.find_mailbox(copy.account, "Junk")) mailbox = junk->name;
         if (!filter_.has_none(copy.account)) {
-            auto active = co_await filter_.script_of(copy.account);
-            if (!active) co_return pass_on(active);
-            if (active->script || !active->trouble.empty()) {
+            auto chain = co_await filter_.scripts_of(copy.account);
+            if (!chain) co_return pass_on(chain);
+            if (!chain->empty()) {
                 if (junk_ && mailbox.empty()) {
                     auto junk = co_await junk_mailbox(copy.account);
                     if (!junk) co_return pass_on(junk);
                     mailbox = std::move(*junk);
                 }
-                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*active));
+                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
             }
         }
         if (junk_ && mailbox.empty()) co_return co_await file_as_junk(copy.account, std::move(message));
@@ -395,7 +395,7 @@ private:
     }
 
     Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
-                                   Scripts::Active active) {
+                                   Scripts::Chain chain) {
         const auto& recipient = envelope_->recipients[copy.recipient];
         Filtered filtered{.account = copy.account,
                           .head = std::move(message.head),
@@ -408,11 +408,14 @@ private:
                           .peer = envelope_->received.peer,
                           .host = envelope_->received.by,
                           .default_mailbox = std::move(mailbox),
+                          .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient),
                           .spam_percent = spam_percent_};
+        for (const auto& room : envelope_->room)
+            if (room->account() == copy.account) filtered.room = room;
         auto account = co_await directory_.account(copy.account);
         if (account) filtered.address = account->address;
-        auto done = co_await filter_.deliver(std::move(filtered), std::move(active));
+        auto done = co_await filter_.deliver(std::move(filtered), std::move(chain));
         if (!done) co_return pass_on(done);
         co_return Delivered{std::move(done->rejected)};
     }
@@ -458,7 +461,9 @@ private:
         auto& message = entry.message;
         const auto& sending = envelope_->sending;
         message.id = envelope_->received.id;
-        message.sender = envelope_->reverse_path;
+        auto sender = co_await dispatch_.sender_for(envelope_->reverse_path);
+        if (!sender) co_return pass_on(sender);
+        message.sender = std::move(*sender);
         if (const auto* who = submitter()) message.account = who->address;
         if (sending) {
             message.envelope_id = sending->envelope_id;
@@ -520,6 +525,7 @@ private:
     mailstore::MailStore& store_;
     directory::Directory& directory_;
     Filter& filter_;
+    Dispatch& dispatch_;
     const Clock& clock_;
     const Limits& limits_;
     queue::Queue* queue_;
@@ -606,7 +612,9 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       limits_(limits),
       queue_(queue),
       sending_limits_(sending_limits),
-      filter_(store, clock, limits_.filter) {}
+      srs_(limits_.forward),
+      dispatch_(directory, queue, clock, srs_),
+      filter_(store, clock, limits_.filter, dispatch_) {}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
@@ -624,11 +632,26 @@ Task<Result<bool>> Delivery::add_recipient(Sending& sending, mail::Address addre
 }
 
 Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
+    if (srs_.is_wrapped(address)) return resolve_wrapped(std::move(address));
     return directory_.resolve(std::move(address));
 }
 
 std::optional<directory::Resolution> Delivery::resolve_at_hand(const mail::Address& address) {
     return directory_.resolve_at_hand(address);
+}
+
+Task<Result<directory::Resolution>> Delivery::resolve_wrapped(mail::Address address) {
+    directory::Resolution unknown;
+    auto sender = srs_.unwrap(address, clock_.now());
+    if (!sender) co_return unknown;
+    auto real = mail::parse_address(*sender, mail::Grammar::tolerant);
+    if (!real) co_return unknown;
+    auto resolution = co_await directory_.resolve(*real);
+    if (resolution && resolution->kind == directory::Resolution::Kind::unknown_domain) {
+        resolution->kind = directory::Resolution::Kind::accounts;
+        resolution->elsewhere = {address_elsewhere(*real)};
+    }
+    co_return resolution;
 }
 
 quota::Need Delivery::need(std::optional<std::uint64_t> size) const {
@@ -664,7 +687,7 @@ Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution r
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
-                                             clock_, limits_, queue_, inspector_, ring_, screener_);
+                                             dispatch_, clock_, limits_, queue_, inspector_, ring_, screener_);
 }
 
 }  // namespace poplar::delivery

@@ -38,6 +38,7 @@ struct Limits {
     std::uint32_t header_fields = 2000;
     bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
     FilterOptions filter = {};
+    ForwardOptions forward = {};
 };
 
 /// One RCPT of the envelope.
@@ -146,6 +147,7 @@ public:
     /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
     void screen_with(const screening::Screener& screener) { screener_ = &screener; }
 
+    /// As the directory does; the sender of mail that went on (srs.h) leads back to who that was.
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     std::optional<directory::Resolution> resolve_at_hand(const mail::Address& address);  ///< directory::Directory's
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
@@ -175,6 +177,7 @@ public:
     }
 
 private:
+    Task<Result<directory::Resolution>> resolve_wrapped(mail::Address address);
     quota::Need need(std::optional<std::uint64_t> size) const;
 
     directory::Directory& directory_;
@@ -187,6 +190,8 @@ private:
     Inspector* inspector_ = nullptr;
     const screening::KeyRing* ring_ = nullptr;
     const screening::Screener* screener_ = nullptr;
+    Srs srs_;
+    Dispatch dispatch_;
     Filter filter_;
 };
 

@@ -98,6 +98,9 @@ private:
     Task<> attempt(Job job);
     Task<bool> load(Job& job);
     void find_way(Job job);
+    /// Mail to our own domains that a filter sent: it goes to its accounts, and no host is asked.
+    Task<Result<bool>> is_ours(const queue::Part& part);
+    Task<> deliver_here(Job job);
     Task<> look_up(std::shared_ptr<Domain> domain);
     Task<> find_policy(Domain& domain);
     void bring(const Destination& destination, Job job);

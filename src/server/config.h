@@ -20,6 +20,7 @@
 #include "engine/local/local_engine.h"
 #include "inspection/options.h"
 #include "mailstore/mail_store.h"
+#include "managesieve/session.h"
 #include "net/server.h"
 #include "net/settings.h"
 #include "outbound/options.h"
@@ -94,6 +95,7 @@ struct Config {
     net::ServerLimits net;
     // The host name and the certificate are put into these when the server starts.
     pop3::Options pop3;
+    managesieve::Options managesieve;
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
     smtp::Options submission = smtp::defaults(smtp::Protocol::submission);
     smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);
