@@ -568,13 +568,18 @@ Task<Result<FlagOutcome>> MailStore::change_flags(AccountId account, MailboxId m
     return impl_->in_parts<FlagOutcome>(account, std::move(uids), std::move(one), join);
 }
 
-Task<Result<MailboxTotals>> MailStore::measure(AccountId account, MailboxId mailbox, std::vector<Uid> uids) {
+Task<Result<std::vector<StoredMessage>>> MailStore::messages(AccountId account, MailboxId mailbox,
+                                                             std::vector<Uid> uids) {
     std::ranges::sort(uids);
     uids.erase(std::ranges::unique(uids).begin(), uids.end());
-    auto messages = co_await look_up(impl_->engine, account, mailbox, std::move(uids));
-    if (!messages) co_return pass_on(messages);
+    return look_up(impl_->engine, account, mailbox, std::move(uids));
+}
+
+Task<Result<MailboxTotals>> MailStore::measure(AccountId account, MailboxId mailbox, std::vector<Uid> uids) {
+    auto found = co_await messages(account, mailbox, std::move(uids));
+    if (!found) co_return pass_on(found);
     MailboxTotals totals;
-    for (const auto& message : *messages) count_in(totals, message);
+    for (const auto& message : *found) count_in(totals, message);
     co_return totals;
 }
 
