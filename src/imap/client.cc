@@ -10,7 +10,6 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kBlock = 32 * 1024;              // replies are sent in pieces of about this
 constexpr std::size_t kKeptWhileIdle = 1024;           // a larger buffer is given back between two commands
 constexpr std::uint64_t kMostSkipped = 100u << 20;     // octets of a literal that nobody wants; more: BYE
 constexpr std::size_t kLongestTag = 256;               // octets; it stands in each reply

@@ -77,7 +77,8 @@ private:
         fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
         out_.append("\r\n");
     }
-    /// Sends out_ if it has grown large.
+    static constexpr std::size_t kBlock = 32 * 1024;  // octets of out_ that are sent together
+    /// Sends out_ if it has grown to kBlock.
     Task<Result<>> send_some();
     Task<Result<>> send();
     /// Tells what happened in the mailbox, then `TAG OK text`.
@@ -198,19 +199,28 @@ private:
     Task<Result<>> fetch_some(Fetching& fetching, std::span<const std::uint32_t> indexes);
     Task<Result<>> fetch_one(Fetching& fetching, std::uint32_t index, const mailstore::StoredMessage* message,
                              const mail::Structure* structure, std::string_view thread);
-    Task<Result<bool>> write_octets(const FetchItem& item, const mailstore::StoredMessage& message,
+    std::optional<Fetching> parse_fetching(Cursor& in, std::string& why);
+    Task<Result<bool>> write_octets(Fetching& fetching, const FetchItem& item, const mailstore::StoredMessage& message,
                                     const mail::Structure& structure);
     Task<Result<>> mark_seen(std::span<const std::uint32_t> indexes);
 
     // search.cc
     struct Searching;
+    /// RFC 4731: what the answer has.
+    struct SearchReturn {
+        bool extended = false;  ///< it is ESEARCH
+        bool min = false, max = false, all = false, count = false, save = false;
+    };
+    static std::optional<SearchReturn> parse_return(Cursor& in);
     Task<Result<>> search(Cursor in);
+    Task<Result<>> refuse_search(SearchRefusal why);
     Task<Result<>> find_messages(Searching& searching);
-    Task<Result<>> examine_some(Searching& searching, std::vector<std::uint32_t> indexes);
-    Task<Result<bool>> examine_texts(Searching& searching, std::uint32_t index,
-                                     const mailstore::StoredMessage& message, const mail::Structure& structure);
-    void say_found(const Searching& searching);
-    SearchFacts facts_of(std::uint32_t index) const;
+    Task<Result<>> examine_some(Searching& searching, std::span<const std::uint32_t> indexes);
+    Task<Result<bool>> read_text(Searching& searching, const mailstore::StoredMessage& message,
+                                 const mail::Structure& structure, MessageText::Depth depth);
+    void save_result(const Searching& searching, const SearchReturn& wanted);
+    void say_found(const Searching& searching, SearchReturn wanted);
+    SearchFacts facts_of(std::uint32_t index, Timestamp now) const;
 
     /// Reads a set of messages, and finds them. Nothing, or too_large numbers: the command is refused by the caller.
     std::optional<std::vector<std::uint32_t>> parse_messages(Cursor& in);

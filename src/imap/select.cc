@@ -6,15 +6,21 @@
 
 namespace poplar::imap {
 
+namespace {
+
+/// What a client says it has (RFC 7162 s3.2.5).
+struct Known {
+    std::uint32_t uid_validity = 0;
+    ModSequence mod_sequence;
+    std::optional<SequenceSet> uids = {};  ///< nothing: any
+};
+
+}  // namespace
+
 struct Client::Opening {
     std::string name;
     bool read_only = false;
     bool condstore = false;
-    struct Known {
-        std::uint32_t uid_validity = 0;
-        ModSequence mod_sequence;
-        std::optional<SequenceSet> uids;  ///< those that the client has; nothing: any
-    };
     std::optional<Known> known;  ///< QRESYNC
 };
 
@@ -121,11 +127,7 @@ Task<Result<>> Client::resynchronize(const Opening& opening, const mailstore::Ma
     if (!vanished->empty()) untagged("VANISHED (EARLIER) {}", vanished->text());
     for (std::uint32_t index = 0; index < selected_->count(); ++index) {
         const auto& message = selected_->list().messages[index];
-        if (message.changed <= since || (known.uids && !known.uids->contains(message.uid) && !from_future &&
-                                         message.uid <= (known.uids->ranges().empty()
-                                                             ? 0
-                                                             : known.uids->ranges().back().last)))
-            continue;
+        if (message.changed <= since) continue;
         fmt::format_to(std::back_inserter(out_), "* {} FETCH (UID {} MODSEQ ({}) FLAGS ({}))\r\n", index + 1,
                        message.uid, message.changed.value, selected_->flags_of(message));
         if (auto sent = co_await send_some(); !sent) co_return sent;
@@ -135,7 +137,6 @@ Task<Result<>> Client::resynchronize(const Opening& opening, const mailstore::Ma
 
 // The change log knows what was removed since; of what it has forgotten, all UIDs without a message are gone.
 Task<Result<SequenceSet>> Client::vanished_since(ModSequence since, std::optional<SequenceSet> known, bool all) {
-    auto mailbox = co_await services_.store.mailbox_of(account(), selected_->id());
     std::vector<SequenceSet::Range> gone;
     for (auto from = since; !all;) {
         auto told = co_await services_.store.changes_since(account(), from);
@@ -155,7 +156,7 @@ Task<Result<SequenceSet>> Client::vanished_since(ModSequence since, std::optiona
         if (told->changes.empty() || told->number <= from) break;
         from = told->number;
     }
-    if (all) gone = known ? known->ranges() : std::vector<SequenceSet::Range>{{1, last_uid}};
+    if (all) gone = known ? known->ranges() : std::vector<SequenceSet::Range>{{1, std::max(selected_->last_uid(), 1u)}};
     SequenceSet vanished(without_messages(SequenceSet(std::move(gone)).ranges(), selected_->list()));
     if (known && !all) vanished = SequenceSet(common(vanished.ranges(), known->ranges()));
     co_return vanished;

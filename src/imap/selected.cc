@@ -68,14 +68,50 @@ std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::spa
     return joined;
 }
 
+std::vector<SequenceSet::Range> without_messages(const std::vector<SequenceSet::Range>& uids, const MessageList& list) {
+    std::vector<SequenceSet::Range> free;
+    const auto& messages = list.messages;
+    auto at = messages.begin();
+    for (const auto& range : uids) {
+        std::uint64_t next = range.first;
+        at = std::ranges::lower_bound(at, messages.end(), range.first, {}, &ListedMessage::uid);
+        for (; at != messages.end() && at->uid <= range.last; ++at) {
+            if (at->uid > next) free.push_back({static_cast<std::uint32_t>(next), at->uid - 1});
+            next = std::uint64_t(at->uid) + 1;
+        }
+        if (next <= range.last) free.push_back({static_cast<std::uint32_t>(next), range.last});
+    }
+    return free;
+}
+
+std::vector<SequenceSet::Range> common(const std::vector<SequenceSet::Range>& a,
+                                       const std::vector<SequenceSet::Range>& b) {
+    std::vector<SequenceSet::Range> both;
+    for (auto i = a.begin(), j = b.begin(); i != a.end() && j != b.end();) {
+        const auto first = std::max(i->first, j->first), last = std::min(i->last, j->last);
+        if (first <= last) both.push_back({first, last});
+        if (i->last < j->last)
+            ++i;
+        else
+            ++j;
+    }
+    return both;
+}
+
 Selected::Selected(const mailstore::Mailbox& mailbox, bool read_only, std::shared_ptr<const MessageList> list,
                    std::vector<std::string> keywords)
-    : id_(mailbox.id), read_only_(read_only), list_(std::move(list)), keywords_(std::move(keywords)) {
+    : id_(mailbox.id),
+      read_only_(read_only),
+      last_uid_(static_cast<std::uint32_t>(mailbox.uid_next.value - 1)),
+      list_(std::move(list)),
+      keywords_(std::move(keywords)) {
+    last_uid_ = std::max(last_uid_, greatest_uid());
     name_sets();
 }
 
 void Selected::replace(std::shared_ptr<const MessageList> list) {
     list_ = std::move(list);
+    last_uid_ = std::max(last_uid_, greatest_uid());
     name_sets();
 }
 

@@ -32,6 +32,12 @@ Differences compare(const MessageList& before, const MessageList& after);
 std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::span<const std::uint32_t> gone,
                                              const MessageList& after);
 
+/// Those numbers of `uids` that no message of the list has.
+std::vector<SequenceSet::Range> without_messages(const std::vector<SequenceSet::Range>& uids, const MessageList& list);
+/// Those that are in both.
+std::vector<SequenceSet::Range> common(const std::vector<SequenceSet::Range>& a,
+                                       const std::vector<SequenceSet::Range>& b);
+
 class Selected {
 public:
     Selected(const mailstore::Mailbox& mailbox, bool read_only, std::shared_ptr<const MessageList> list,
@@ -42,6 +48,8 @@ public:
     const MessageList& list() const { return *list_; }
     const std::shared_ptr<const MessageList>& shared_list() const { return list_; }
     std::uint32_t count() const { return static_cast<std::uint32_t>(list_->messages.size()); }
+    /// The last UID that was given when the list was read, whether its message is still there or not.
+    std::uint32_t last_uid() const { return last_uid_; }
     std::uint32_t greatest_uid() const { return count() == 0 ? 0 : list_->messages.back().uid; }
 
     /// What the client is told next. `keywords`: the mailbox's.
@@ -71,6 +79,7 @@ private:
 
     mailstore::MailboxId id_;
     bool read_only_;
+    std::uint32_t last_uid_;
     std::shared_ptr<const MessageList> list_;
     std::vector<std::string> keywords_;
     std::vector<std::vector<std::string>> sets_;  // the names of each of the list's keyword sets

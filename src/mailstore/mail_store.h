@@ -205,8 +205,6 @@ public:
     /// In order, at most `limit`, beginning after `after`.
     Task<Result<std::vector<StoredMessage>>> list(AccountId account, MailboxId mailbox, OrderKey after,
                                                   std::size_t limit);
-    /// Those with these UIDs, by UID.
-    Task<Result<std::vector<StoredMessage>>> messages(AccountId account, MailboxId mailbox, std::vector<Uid> uids);
     /// All of them, in little memory.
     Task<Result<std::shared_ptr<const MessageList>>> list_uids(AccountId account, MailboxId mailbox);
     /// The names of the bits in Flags::keywords.

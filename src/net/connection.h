@@ -85,15 +85,6 @@ public:
     /// into; consume() comes before anything else is done with it then.
     virtual Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into = {}) = 0;
     virtual void consume(std::size_t octets) = 0;
-    /// Sends what is gathered, then waits until the peer has sent something, or somebody calls wake(): for a session
-    /// that has something to say by itself, too. One wake() ends one wait, this one or the next. False: woken.
-    virtual Task<Result<bool>> await_octets(Seconds idle) {
-        auto some = co_await read_some(idle);
-        if (!some) co_return pass_on(some);
-        co_return true;
-    }
-    /// To be called on the session's thread.
-    virtual void wake() {}
     /// The octets that were read and not consumed, without a wait, for callers that need no more than those. "" also
     /// when other sessions of the thread have to get their turn first: a read then lets them.
     virtual std::string_view at_hand() const { return {}; }

@@ -12,6 +12,7 @@
 #include "base/turn.h"
 #include "net/handshakes.h"
 #include "net/tls_stream.h"
+#include "net/wakeable.h"
 #include "net/watchdog.h"
 
 namespace poplar::net {
@@ -61,7 +62,7 @@ private:
     }
 };
 
-class StreamConnectionImpl final : public StreamConnection {
+class StreamConnectionImpl final : public StreamConnection, public Wakeable {
 public:
     StreamConnectionImpl(const Executor& executor, FileDescriptor descriptor, Peer peer, ConnectionOptions options)
         : options_(options), peer_(std::move(peer)), socket_(executor) {
