@@ -295,29 +295,4 @@ Task<Result<>> Client::say_continue(std::string_view text) {
     co_return co_await send();
 }
 
-std::optional<std::vector<std::uint32_t>> Client::parse_messages(Cursor& in) {
-    if (in.take('$')) {
-        auto set = selected_->saved;
-        return selected_->indexes_of_uids(set);
-    }
-    auto set = SequenceSet::parse(in);
-    if (!set) return std::nullopt;
-    if (by_uid()) {
-        set->resolve(selected_->greatest_uid());
-        return selected_->indexes_of_uids(*set);
-    }
-    // RFC 9051 s9: a message number that no message has is an error; "*" of an empty mailbox is one, too.
-    if (set->has_star() && selected_->count() == 0) return std::nullopt;
-    set->resolve(selected_->count());
-    if (!set->ranges().empty() && set->ranges().back().last > selected_->count()) return std::nullopt;
-    return selected_->indexes_of_numbers(*set);
-}
-
-std::vector<Uid> Client::uids_at(std::span<const std::uint32_t> indexes) const {
-    std::vector<Uid> uids;
-    uids.reserve(indexes.size());
-    for (auto index : indexes) uids.emplace_back(selected_->list().messages[index].uid);
-    return uids;
-}
-
 }  // namespace poplar::imap

@@ -222,9 +222,13 @@ private:
     void say_found(const Searching& searching, SearchReturn wanted);
     SearchFacts facts_of(std::uint32_t index, Timestamp now) const;
 
-    /// Reads a set of messages, and finds them. Nothing, or too_large numbers: the command is refused by the caller.
+    // messages.cc
+    /// Takes a set of messages: indexes in the selected list, ascending. Nothing: not of the grammar, or with a message
+    /// number that no message has.
     std::optional<std::vector<std::uint32_t>> parse_messages(Cursor& in);
     std::vector<Uid> uids_at(std::span<const std::uint32_t> indexes) const;
+    /// By UID; those that are gone are passed over. `indexes` ascend, and stay valid until it returns.
+    Task<Result<std::vector<mailstore::StoredMessage>>> read_messages(std::span<const std::uint32_t> indexes);
     bool by_uid() const { return numbering_ == Numbering::uids; }
     TextForm form() const { return utf8_ ? TextForm::utf8 : TextForm::ascii; }
     /// What this session may not do: a device's password may be for reading only.

@@ -112,7 +112,7 @@ Task<Result<>> Client::fetch_some(Fetching& fetching, std::span<const std::uint3
             if (auto said = co_await fetch_one(fetching, index, nullptr, nullptr, {}); !said) co_return said;
         co_return Result<>();
     }
-    auto messages = co_await services_.store.messages(account(), selected_->id(), uids_at(indexes));
+    auto messages = co_await read_messages(indexes);
     if (!messages) {
         log_failure(messages.error(), "the messages can't be read");
         fetching.unread = true;

@@ -117,7 +117,7 @@ Task<Result<>> Client::find_messages(Searching& searching) {
 
 // Messages that others have removed meanwhile are not found.
 Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::uint32_t> indexes) {
-    auto messages = co_await services_.store.messages(account(), selected_->id(), uids_at(indexes));
+    auto messages = co_await read_messages(indexes);
     if (!messages) {
         log_failure(messages.error(), "the messages can't be read");
         searching.unread = true;

@@ -1,6 +1,7 @@
 // What happens to the selected mailbox meanwhile, as the client is told: EXISTS, EXPUNGE or VANISHED, FETCH. And IDLE.
 #include "base/ascii.h"
 #include "imap/client.h"
+#include "net/wakeable.h"
 
 namespace poplar::imap {
 
@@ -11,7 +12,7 @@ constexpr std::size_t kIdleLine = 64;  // octets of DONE, and of what is none
 /// Wakes a session from any thread, as long as it lives.
 class Waker {
 public:
-    Waker(net::Connection& connection, Executor executor)
+    Waker(net::Wakeable& connection, Executor executor)
         : executor_(std::move(executor)), target_(std::make_shared<Target>(Target{&connection})) {}
 
     std::function<void()> hint() const {
@@ -24,7 +25,7 @@ public:
 
 private:
     struct Target {
-        net::Connection* connection;
+        net::Wakeable* connection;
     };
     Executor executor_;
     std::shared_ptr<Target> target_;  // used, and dropped, on the session's thread
@@ -114,15 +115,16 @@ void Client::tell_flag_names() {
 Task<Result<>> Client::idle(Cursor in) {
     if (!in.at_end()) co_return co_await bad_arguments();
     text_ = std::string();
+    auto* const wakeable = dynamic_cast<net::Wakeable*>(&connection_);
     std::unique_ptr<engine::Watch> watch;
     std::optional<Waker> waker;
-    if (selected_) {
-        waker.emplace(connection_, co_await asio::this_coro::executor);
+    if (selected_ && wakeable) {
+        waker.emplace(*wakeable, co_await asio::this_coro::executor);
         watch = services_.store.watch(account(), waker->hint());
     }
     if (auto said = co_await say_continue("idling"); !said) co_return said;
     const auto deadline = SteadyClock::now() + options_.idle;
-    for (;;) {
+    for (bool ready = false; !ready;) {
         if (selected_) {
             if (auto told = co_await update(Expunges::told); !told) co_return told;
             if (auto sent = co_await send(); !sent) co_return sent;
@@ -130,9 +132,10 @@ Task<Result<>> Client::idle(Cursor in) {
         }
         const auto left = std::chrono::ceil<std::chrono::seconds>(deadline - SteadyClock::now());
         if (left <= left.zero()) co_return fail(Errc::timed_out, "idle for too long");
-        auto ready = co_await connection_.await_octets(left);
-        if (!ready) co_return pass_on(ready);
-        if (*ready) break;
+        if (!wakeable) break;
+        auto awaited = co_await wakeable->await_octets(left);
+        if (!awaited) co_return pass_on(awaited);
+        ready = *awaited;
     }
     watch.reset();
     auto line = co_await read_line(kIdleLine);

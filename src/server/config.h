@@ -18,6 +18,7 @@
 #include "directory/outside/settings.h"
 #include "dns/resolver.h"
 #include "engine/local/local_engine.h"
+#include "imap/session.h"
 #include "mailstore/mail_store.h"
 #include "net/server.h"
 #include "net/settings.h"
@@ -92,6 +93,7 @@ struct Config {
     net::ServerLimits net;
     // The host name and the certificate are put into these when the server starts.
     pop3::Options pop3;
+    imap::Options imap;
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
     smtp::Options submission = smtp::defaults(smtp::Protocol::submission);
     smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);

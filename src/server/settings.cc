@@ -8,6 +8,7 @@
 #include "directory/settings.h"
 #include "dns/settings.h"
 #include "engine/local/settings.h"
+#include "imap/settings.h"
 #include "mail/address.h"
 #include "mailstore/settings.h"
 #include "net/listener.h"
@@ -158,6 +159,7 @@ std::vector<config::Key> keys_of(Config& config) {
     quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);
+    imap::add_settings(keys, config.imap);
     smtp::add_settings(keys, "smtp", config.smtp, config.xclient.smtp);
     smtp::add_settings_for_strangers(keys, "smtp", config.smtp, config.unknown_recipients_per_peer,
                                      config.smtp_ciphers);
