@@ -18,6 +18,9 @@ std::optional<TransferEncoding> find_transfer_encoding(std::string_view name);
 /// "=" without two digits stays.
 class TransferDecoder {
 public:
+    /// Octets of a line that are held back until its end is known; more white space than that at its end stays.
+    static constexpr std::size_t kMostHeld = 256 * 1024;
+
     explicit TransferDecoder(TransferEncoding encoding) : encoding_(encoding) {}
     /// Appends to `out` at most as many octets as `in` has, and those of a line's end that were held back.
     void decode(std::string_view in, std::string& out);
