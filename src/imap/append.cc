@@ -104,8 +104,7 @@ Task<Result<>> Client::take_message(Appending appending) {
     if (!stored) co_return co_await no(stored.error(), "the message can't be stored");
     ++done_.appended;
     // RFC 4315 s3: a new message's UID is its place.
-    co_return co_await ok(
-        fmt::format("[APPENDUID {} {}] done", appending.mailbox.uid_validity, stored->order.value));
+    co_return co_await ok(fmt::format("[APPENDUID {} {}] done", appending.mailbox.uid_validity, stored->order.value));
 }
 
 // All octets are read, whatever becomes of them. The failure is the connection's.
@@ -139,8 +138,7 @@ Task<Result<Client::Received>> Client::receive_message(LiteralMark mark) {
     } else if (!received.has_nul) {
         const auto octets = encoder.sizes().octets;
         received.content = co_await writer->finish(octets, 1);
-        if (downgrader.needed())
-            received.ascii_octets = octets + static_cast<std::uint64_t>(downgrader.growth());
+        if (downgrader.needed()) received.ascii_octets = octets + static_cast<std::uint64_t>(downgrader.growth());
     }
     co_return received;
 }

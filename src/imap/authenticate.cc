@@ -59,10 +59,9 @@ Task<Result<>> Client::starttls(Cursor in) {
     if (auto said = co_await ok("begin TLS"); !said) co_return said;
     auto shaken = co_await connection_.start_tls(*context, options_.tls_handshake);
     if (shaken) co_return Result<>();
-    connection_.log(log::Level::info, "imap.tls_failed",
-                    {{"session", session_id_},
-                     {"peer", connection_.peer().address},
-                     {"reason", shaken.error().detail()}});
+    connection_.log(
+        log::Level::info, "imap.tls_failed",
+        {{"session", session_id_}, {"peer", connection_.peer().address}, {"reason", shaken.error().detail()}});
     co_return lines_.end("tls_failed");
 }
 
@@ -126,9 +125,7 @@ Task<Result<>> Client::refuse_login(session::Refusal why) {
         case Why::needs_second_factor:
             switch (why.missing) {
                 case Missing::code: text = "a code is needed: type the password with the code behind it"; break;
-                case Missing::wrong_code:
-                    text = "the code is wrong or was used already, wait for the next one";
-                    break;
+                case Missing::wrong_code: text = "the code is wrong or was used already, wait for the next one"; break;
                 case Missing::too_many_codes: text = "too many codes were wrong, try again in some hours"; break;
                 case Missing::approval:
                     text =
@@ -137,9 +134,7 @@ Task<Result<>> Client::refuse_login(session::Refusal why) {
                     break;
                 case Missing::device: text = "use the password of a device here, not the account's"; break;
                 case Missing::denied: text = "logins from this network were denied"; break;
-                case Missing::other:
-                    text = "the account needs a second factor, which this login does not show";
-                    break;
+                case Missing::other: text = "the account needs a second factor, which this login does not show"; break;
             }
             // RFC 5530: ALERT's text has to be shown, so that the user learns what is missing.
             text.insert(0, why.missing == Missing::too_many_codes ? "[UNAVAILABLE] " : "[ALERT] ");

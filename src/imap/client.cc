@@ -10,9 +10,9 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kKeptWhileIdle = 1024;           // a larger buffer is given back between two commands
-constexpr std::uint64_t kMostSkipped = 100u << 20;     // octets of a literal that nobody wants; more: BYE
-constexpr std::size_t kLongestTag = 256;               // octets; it stands in each reply
+constexpr std::size_t kKeptWhileIdle = 1024;        // a larger buffer is given back between two commands
+constexpr std::uint64_t kMostSkipped = 100u << 20;  // octets of a literal that nobody wants; more: BYE
+constexpr std::size_t kLongestTag = 256;            // octets; it stands in each reply
 
 // A browser that is made to talk to us: a form's body could hold commands (as in pop3/).
 bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
@@ -174,8 +174,7 @@ Task<Result<>> Client::skip_octets(std::uint64_t octets) {
 // A literal that waits for "+" does not come then, and nor does what would follow it.
 Task<Result<>> Client::skip_command(std::uint64_t octets) {
     for (std::uint64_t skipped = 0;;) {
-        if (octets > kMostSkipped - skipped)
-            co_return co_await bye("[TOOBIG] the literal is too large", "too_long");
+        if (octets > kMostSkipped - skipped) co_return co_await bye("[TOOBIG] the literal is too large", "too_long");
         if (auto passed = co_await skip_octets(octets); !passed) co_return passed;
         skipped += octets;
         auto line = co_await read_line(limit());

@@ -7,7 +7,7 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kAtOnce = 500;  // messages whose records are in memory at the same time
+constexpr std::size_t kAtOnce = 500;    // messages whose records are in memory at the same time
 constexpr std::size_t kFewAtOnce = 50;  // ... and their structures
 
 }  // namespace
@@ -18,9 +18,9 @@ struct Client::Fetching {
     std::vector<std::uint32_t> indexes;
     std::optional<ModSequence> changed_since;
     bool vanished = false;
-    bool gone = false;      ///< a message was removed meanwhile, and something of it could not be read
-    bool unknown = false;   ///< RFC 3516 s4.3
-    bool unread = false;    ///< damage, or a disk that fails
+    bool gone = false;     ///< a message was removed meanwhile, and something of it could not be read
+    bool unknown = false;  ///< RFC 3516 s4.3
+    bool unread = false;   ///< damage, or a disk that fails
 };
 
 std::optional<Client::Fetching> Client::parse_fetching(Cursor& in, std::string& why) {
@@ -235,7 +235,8 @@ Task<Result<>> Client::mark_seen(std::span<const std::uint32_t> indexes) {
     if (unseen.empty()) co_return Result<>();
     mailstore::FlagChange change{.how = mailstore::FlagChange::How::add,
                                  .system = static_cast<std::uint8_t>(mailstore::Flag::seen)};
-    auto changed = co_await services_.store.change_flags(account(), selected_->id(), std::move(unseen), std::move(change));
+    auto changed =
+        co_await services_.store.change_flags(account(), selected_->id(), std::move(unseen), std::move(change));
     if (!changed) log_failure(changed.error(), "messages can't be marked as seen");
     co_return Result<>();
 }

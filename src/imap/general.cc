@@ -108,7 +108,8 @@ Task<Result<>> Client::say_quota() {
     if (of_account.octets != 0)
         resources = fmt::format("STORAGE {} {}", (totals->octets + kUnit - 1) / kUnit, of_account.octets / kUnit);
     if (of_account.messages != 0)
-        resources += fmt::format("{}MESSAGE {} {}", resources.empty() ? "" : " ", totals->messages, of_account.messages);
+        resources +=
+            fmt::format("{}MESSAGE {} {}", resources.empty() ? "" : " ", totals->messages, of_account.messages);
     untagged("QUOTA \"\" ({})", resources);
     co_return co_await ok("done");
 }

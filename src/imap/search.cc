@@ -9,7 +9,7 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kAtOnce = 200;  // messages whose records and structures are in memory at the same time
+constexpr std::size_t kAtOnce = 200;       // messages whose records and structures are in memory at the same time
 constexpr std::size_t kBeforeTurn = 1000;  // messages of the list that are looked at without a look at the clock
 
 std::string quoted(std::string_view tag) {
@@ -74,8 +74,7 @@ Task<Result<>> Client::search(Cursor in) {
 
 Task<Result<>> Client::refuse_search(SearchRefusal why) {
     switch (why.why) {
-        case SearchRefusal::Why::charset:
-            return no(fmt::format("[BADCHARSET ({})] {}", kSearchCharsets, why.text));
+        case SearchRefusal::Why::charset: return no(fmt::format("[BADCHARSET ({})] {}", kSearchCharsets, why.text));
         case SearchRefusal::Why::limit: return no(fmt::format("[LIMIT] {}", why.text));
         case SearchRefusal::Why::bad: break;
     }

@@ -150,8 +150,8 @@ Task<Result<SequenceSet>> Client::vanished_since(ModSequence since, std::optiona
             if (change.mailbox != selected_->id() || (change.kind != Kind::removed && change.kind != Kind::moved))
                 continue;
             for (const auto& range : change.uids)
-                gone.push_back({static_cast<std::uint32_t>(range.first.value),
-                                static_cast<std::uint32_t>(range.last.value)});
+                gone.push_back(
+                    {static_cast<std::uint32_t>(range.first.value), static_cast<std::uint32_t>(range.last.value)});
         }
         if (told->changes.empty() || told->number <= from) break;
         from = told->number;

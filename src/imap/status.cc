@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 6> kUses = {"", "\\Drafts", "\\Sent", "\\
 
 struct Row {
     std::string_view name;
-    bool StatusItems::*item;
+    bool StatusItems::* item;
 };
 constexpr Row kItems[] = {
     {"MESSAGES", &StatusItems::messages},

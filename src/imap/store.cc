@@ -87,7 +87,8 @@ Task<Result<>> Client::store(Cursor in) {
         }
         if (auto sent = co_await send_some(); !sent) co_return sent;
     }
-    if (!refused.empty()) co_return co_await ok(fmt::format("[MODIFIED {}] not all: some were changed", refused.text()));
+    if (!refused.empty())
+        co_return co_await ok(fmt::format("[MODIFIED {}] not all: some were changed", refused.text()));
     co_return co_await ok("done");
 }
 

@@ -7,7 +7,7 @@ namespace poplar::imap {
 namespace {
 
 /// `1:3,7`, in the given order, which the other set of COPYUID has, too (RFC 4315 s3).
-std::string in_order(const std::vector<mailstore::Transferred>& all, Uid mailstore::Transferred::*which) {
+std::string in_order(const std::vector<mailstore::Transferred>& all, Uid mailstore::Transferred::* which) {
     std::string text;
     for (std::size_t i = 0; i < all.size();) {
         auto end = i + 1;
@@ -54,9 +54,9 @@ Task<Result<>> Client::transfer(Cursor in, Transfer how) {
     if (!done && done.error().code() == Errc::not_found) co_return co_await no("[TRYCREATE] no such mailbox");
     if (!done) co_return co_await no(done.error(), moves ? "not all could be moved" : "not all could be copied");
     if (done->empty()) co_return co_await ok("there was nothing");
-    const auto code = fmt::format("[COPYUID {} {} {}]", target->uid_validity,
-                                  in_order(*done, &mailstore::Transferred::from),
-                                  in_order(*done, &mailstore::Transferred::to));
+    const auto code =
+        fmt::format("[COPYUID {} {} {}]", target->uid_validity, in_order(*done, &mailstore::Transferred::from),
+                    in_order(*done, &mailstore::Transferred::to));
     // RFC 6851 s4.3: a move is told before the messages disappear.
     if (moves) {
         untagged("OK {} moved", code);

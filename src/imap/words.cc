@@ -88,8 +88,7 @@ std::optional<std::string> parse_mailbox(Cursor& in) {
 
 std::optional<std::string> parse_pattern(Cursor& in) {
     if (in.at('"') || in.at('{')) return in.string();
-    const auto found =
-        take_run(in, [](char c) { return is_astring_char(c) || c == '%' || c == '*' || is_8bit(c); });
+    const auto found = take_run(in, [](char c) { return is_astring_char(c) || c == '%' || c == '*' || is_8bit(c); });
     if (found.empty()) return std::nullopt;
     return std::string(found);
 }
@@ -137,7 +136,8 @@ std::optional<Timestamp> parse_date_time(Cursor& in) {
     for (std::size_t at : {2, 6, 11, 14, 17, 20})
         if (t[at] != kForm[at + 1]) return std::nullopt;
     if (t[21] != '+' && t[21] != '-') return std::nullopt;
-    const auto month = std::ranges::find_if(kMonths, [&](std::string_view m) { return ascii::same(m, t.substr(3, 3)); });
+    const auto month =
+        std::ranges::find_if(kMonths, [&](std::string_view m) { return ascii::same(m, t.substr(3, 3)); });
     const auto day = digits(t[0] == ' ' ? t.substr(1, 1) : t.substr(0, 2), 31);
     const auto year = digits(t.substr(7, 4), 9999);
     const auto hour = digits(t.substr(12, 2), 23), minute = digits(t.substr(15, 2), 59);
