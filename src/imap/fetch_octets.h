@@ -69,11 +69,11 @@ private:
     std::size_t part_ = 0;  // in the structure
     Extent extent_;
     mail::WireDecoder wire_;
-    std::optional<mail::TransferDecoder> transfer_;
-    std::string plain_, gathered_;
+    std::optional<mail::TransferEncoding> transfer_;
+    std::optional<mail::TransferDecoder> decoder_;
+    std::string plain_, scratch_, gathered_;
     std::uint64_t skip_ = 0, left_ = 0;  // of the octets that come out: before the partial, and in it
     std::uint64_t decoded_ = 0;          // octets that came out of decoding so far
-    bool has_nul_ = false;
 };
 
 /// RFC 8970: the beginning of a text as people read it, at most 200 characters, without line ends.

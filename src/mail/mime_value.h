@@ -22,8 +22,8 @@ struct MimeValue {
 /// Nothing: it can't be read. A value without a subtype is allowed.
 std::optional<MimeValue> parse_mime_value(std::string_view value);
 
-/// The same for whoever decodes it himself, as IMAP's clients do (RFC 9051 s7.5.2): all as it stands, quotes undone; the
-/// pieces that RFC 2231 cuts a parameter in are parameters.
+/// The same for whoever decodes it himself, as IMAP's clients do (RFC 9051 s7.5.2): all as it stands, quotes undone;
+/// the pieces that RFC 2231 cuts a parameter in are parameters.
 std::optional<MimeValue> parse_raw_mime_value(std::string_view value);
 
 }  // namespace poplar::mail
