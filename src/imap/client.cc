@@ -69,6 +69,8 @@ std::span<const Client::Command> Client::commands() {
         {"FETCH", kSelected, &Client::fetch, true, true},
         {"STORE", kSelected, &Client::store, true, true},
         {"SEARCH", kSelected, &Client::search, true, true},
+        {"SORT", kSelected, &Client::sort, true, true},
+        {"THREAD", kSelected, &Client::thread, true, true},
         {.name = "COPY", .states = kSelected, .handler = &Client::copy, .by_uid = true},
         {.name = "MOVE", .states = kSelected, .handler = &Client::move, .by_uid = true},
     };

@@ -2,6 +2,8 @@
 // One client's session: its state, its commands, and how it is answered. A file of this folder has each family of
 // commands.
 #include <cstdint>
+#include <expected>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -221,6 +223,14 @@ private:
     void save_result(const Searching& searching, const SearchReturn& wanted);
     void say_found(const Searching& searching, SearchReturn wanted);
     SearchFacts facts_of(std::uint32_t index, Timestamp now) const;
+
+    // sorting.cc
+    using TakeFound = std::function<void(std::uint32_t index, const mailstore::StoredMessage& message,
+                                         const mail::Structure* structure)>;
+    static std::expected<SearchProgram, SearchRefusal> parse_sorted_search(Cursor& in);
+    Task<Result<>> sort(Cursor in);
+    Task<Result<>> thread(Cursor in);
+    Task<Result<>> read_found(Searching& searching, bool structures, TakeFound take);
 
     // messages.cc
     /// Takes a set of messages: indexes in the selected list, ascending. Nothing: not of the grammar, or with a message

@@ -4,6 +4,7 @@
 
 #include "base/turn.h"
 #include "imap/client.h"
+#include "imap/searching.h"
 
 namespace poplar::imap {
 
@@ -23,10 +24,6 @@ std::string quoted(std::string_view tag) {
 
 }  // namespace
 
-struct Client::Searching {
-    SearchProgram program;
-    std::vector<std::uint32_t> found;  ///< indexes, ascending
-    Timestamp now{};
     bool unread = false;
     MessageText text;  ///< of one message after the other
 };

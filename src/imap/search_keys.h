@@ -28,10 +28,12 @@ enum class SearchCost : std::uint8_t {
     text,       ///< the message's octets, decoded: work for the pool
 };
 
+/// System flags as SearchFacts::flags has them: mailstore::Flag.
+inline constexpr std::uint8_t kSeenFlag = 1, kAnsweredFlag = 2, kFlaggedFlag = 4, kDeletedFlag = 8, kDraftFlag = 16;
+
 struct SearchKey {
     enum class Kind : std::uint8_t {
         all,
-        none,         ///< no message: what RFC 9051 s6.4.4 says of an impossible key
         conjunction,  ///< all of `keys`
         disjunction,  ///< any of them
         negation,     ///< not the only one
@@ -160,24 +162,28 @@ public:
     bool text_has(std::string_view text) const;
 
 private:
-    struct Field {
-        std::uint32_t name, value, end;  // in fields_
+    struct Wanted {
+        std::uint64_t begin, end;
+        std::size_t part;
+        bool header;
     };
-    void take_field(std::string_view field, bool own);
-    void take_header(std::size_t part);
-    void take_part(std::size_t part);
+    struct Field {
+        std::uint32_t name, name_end, value, value_end;  // in names_ and in fields_
+    };
+    void take(const Wanted& wanted, std::string_view wire);
+    void take_header(std::string_view header, std::size_t part);
 
     const mail::Structure* structure_ = nullptr;
     Depth depth_ = Depth::header;
     std::uint64_t at_ = 0;
-    std::size_t part_ = 0;         // the next one that something is wanted of
-    std::string gathered_;         // of it, as it came
-    std::string plain_, decoded_;  // scratch
-    std::string own_names_;        // of the message's own header
-    std::vector<Field> own_;
-    std::string fields_;        // own header's values
-    std::string other_fields_;  // MIME headers
-    std::string body_;          // texts and headers of enclosed messages, a NUL between two
+    std::vector<Wanted> wanted_;
+    std::size_t next_ = 0;          // in wanted_
+    std::string gathered_;          // of it, as it came
+    std::string plain_, unfolded_;  // scratch
+    std::string names_;             // of the message's own fields, in lower case
+    std::vector<Field> own_;        // the message's own fields
+    std::string fields_, body_;     // a line end between two texts, so that none is found across
+    std::string other_fields_;      // those of parts
 };
 
 }  // namespace poplar::imap
