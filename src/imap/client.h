@@ -259,7 +259,7 @@ private:
     std::optional<auth::Access> access_;
     std::optional<Selected> selected_;
     Numbering numbering_ = Numbering::numbers;
-    Expunges expunges_ = Expunges::told;                           // while this command is answered
+    Expunges expunges_ = Expunges::told;                                      // while this command is answered
     bool rev2_ = false, utf8_ = false, condstore_ = false, qresync_ = false;  // RFC 5161: what was enabled
     Done done_;
 };

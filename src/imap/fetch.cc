@@ -7,8 +7,8 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kAtOnce = 500;    // messages whose records are in memory at the same time
-constexpr std::size_t kFewAtOnce = 50;  // ... and their structures
+constexpr std::size_t kRecordsAtOnce = 500;    // messages whose records are in memory at the same time
+constexpr std::size_t kStructuresAtOnce = 50;  // ... and their structures
 
 }  // namespace
 
@@ -88,7 +88,7 @@ Task<Result<>> Client::fetch(Cursor in) {
 }
 
 Task<Result<>> Client::fetch_messages(Fetching fetching) {
-    const auto at_once = fetching.needs.structure || fetching.needs.octets ? kFewAtOnce : kAtOnce;
+    const auto at_once = fetching.needs.structure || fetching.needs.octets ? kStructuresAtOnce : kRecordsAtOnce;
     std::span<const std::uint32_t> left(fetching.indexes);
     while (!left.empty()) {
         const auto some = left.first(std::min(left.size(), at_once));

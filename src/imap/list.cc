@@ -134,11 +134,10 @@ Task<Result<>> Client::say_list(Listing listing) {
     }
     // INBOX is shown first, as people expect.
     std::vector<std::pair<std::string_view, const Entry*>> order;
-    for (const auto& [name, entry] : entries) order.emplace_back(name, &entry);
-    const auto is_inbox = [](const auto& one) { return one.first == mailstore::kInboxName; };
-    std::ranges::partition(order, is_inbox);
-    const auto first_other = std::ranges::find_if_not(order, is_inbox);
-    std::ranges::sort(first_other, order.end(), {}, [](const auto& one) { return one.first; });
+    const auto inbox = entries.find(mailstore::kInboxName);
+    if (inbox != entries.end()) order.emplace_back(inbox->first, &inbox->second);
+    for (const auto& [name, entry] : entries)
+        if (name != mailstore::kInboxName) order.emplace_back(name, &entry);
 
     const bool is_lsub = listing.word == "LSUB";
     for (const auto& [name, entry] : order) {
@@ -168,9 +167,8 @@ Task<Result<>> Client::say_list(Listing listing) {
         }
         fmt::format_to(std::back_inserter(out_), "* {} ({}) \"/\" ", listing.word, attributes);
         write_mailbox(out_, name);
-        if (!is_lsub && below && (!chosen || listing.recursive))
-            out_.append(listing.only_subscribed && entry->has_subscribed_children ? " (CHILDINFO (\"SUBSCRIBED\"))"
-                                                                                  : "");
+        if (!is_lsub && listing.recursive && listing.only_subscribed && entry->has_subscribed_children)
+            out_.append(" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
         out_.append("\r\n");
         if (listing.status && mailbox) write_status(*mailbox, name, *listing.status);
         if (auto sent = co_await send_some(); !sent) co_return sent;

@@ -10,8 +10,8 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kAtOnce = 200;       // messages whose records and structures are in memory at the same time
-constexpr std::size_t kBeforeTurn = 1000;  // messages of the list that are looked at without a look at the clock
+constexpr std::size_t kSearchedAtOnce = 200;  // messages whose records and structures are in memory at the same time
+constexpr std::size_t kBeforeTurn = 1000;     // messages of the list that are looked at without a look at the clock
 
 std::string quoted(std::string_view tag) {
     std::string out = "\"";
@@ -24,8 +24,8 @@ std::string quoted(std::string_view tag) {
 
 }  // namespace
 
-    bool unread = false;
-    MessageText text;  ///< of one message after the other
+bool unread = false;
+MessageText text;  ///< of one message after the other
 };
 
 std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
@@ -103,7 +103,7 @@ Task<Result<>> Client::find_messages(Searching& searching) {
         if (index % kBeforeTurn == 0 && turn::over()) co_await turn::let_others();
     }
     for (std::span<const std::uint32_t> left(open); !left.empty();) {
-        const auto some = left.first(std::min(left.size(), kAtOnce));
+        const auto some = left.first(std::min(left.size(), kSearchedAtOnce));
         left = left.subspan(some.size());
         if (auto went = co_await examine_some(searching, some); !went) co_return went;
     }

@@ -10,7 +10,7 @@ namespace poplar::imap {
 namespace {
 
 constexpr std::size_t kMostSorted = 200'000;  // messages of one answer: all they are sorted by is in memory
-constexpr std::size_t kAtOnce = 200;          // messages whose structures are in memory at the same time
+constexpr std::size_t kSortedAtOnce = 200;    // messages whose structures are in memory at the same time
 
 }  // namespace
 
@@ -83,7 +83,7 @@ Task<Result<>> Client::thread(Cursor in) {
 // Messages that others have removed meanwhile are passed over.
 Task<Result<>> Client::read_found(Searching& searching, bool structures, TakeFound take) {
     for (std::span<const std::uint32_t> left(searching.found); !left.empty();) {
-        const auto some = left.first(std::min(left.size(), kAtOnce));
+        const auto some = left.first(std::min(left.size(), kSortedAtOnce));
         left = left.subspan(some.size());
         auto messages = co_await read_messages(some);
         if (!messages) {

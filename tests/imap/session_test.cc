@@ -8,9 +8,7 @@ using testing::Test;
 
 class Imap : public ImapWorld {};
 
-TEST_F(Imap, GreetsAndSaysGoodbye) {
-    EXPECT_EQ(say("a LOGOUT\r\n"), "* BYE goodbye\r\na OK done\r\n");
-}
+TEST_F(Imap, GreetsAndSaysGoodbye) { EXPECT_EQ(say("a LOGOUT\r\n"), "* BYE goodbye\r\na OK done\r\n"); }
 
 TEST_F(Imap, OctetsOfALiteralAreNeverACommand) {
     for (std::string begin : {"a FOO {19+}\r\n", "a \"{19+}\r\n", "() {19+}\r\n", "a LOGIN x{19+}\r\n"}) {
@@ -32,13 +30,46 @@ TEST_F(Imap, ALineThatIsTooLongEndsTheSession) {
 }
 
 TEST_F(Imap, RefusesWhatIsNotOfTheGrammar) {
-    for (std::string command :
-         {"NOOP ", "NOOP x", "SELECT", "SELECT  INBOX", "SELECT INBOX ", "SELECT INBOX x", "SELECT INBOX ()",
-          "LIST \"\"", "LIST \"\" * x", "LIST (FOO) \"\" *", "LIST (RECURSIVEMATCH) \"\" *", "STATUS INBOX",
-          "STATUS INBOX ()", "STATUS INBOX (FOO)", "STATUS INBOX (MESSAGES ", "CREATE", "CREATE a b",
-          "CREATE a (USE (\\Sent)", "RENAME a", "RENAME a b c", "APPEND INBOX", "APPEND INBOX x", "ENABLE",
-          "ENABLE (x)", "ID", "ID ()x", "ID (\"a\")", "GETQUOTA", "IDLE x", "UID", "UID NOOP", "UID SELECT INBOX",
-          "NAMESPACE x", "LOGIN a b", "STARTTLS", "EXPUNGE", "FETCH 1 FLAGS", "{}", "(", ""}) {
+    for (std::string command : {"NOOP ",
+                                "NOOP x",
+                                "SELECT",
+                                "SELECT  INBOX",
+                                "SELECT INBOX ",
+                                "SELECT INBOX x",
+                                "SELECT INBOX ()",
+                                "LIST \"\"",
+                                "LIST \"\" * x",
+                                "LIST (FOO) \"\" *",
+                                "LIST (RECURSIVEMATCH) \"\" *",
+                                "STATUS INBOX",
+                                "STATUS INBOX ()",
+                                "STATUS INBOX (FOO)",
+                                "STATUS INBOX (MESSAGES ",
+                                "CREATE",
+                                "CREATE a b",
+                                "CREATE a (USE (\\Sent)",
+                                "RENAME a",
+                                "RENAME a b c",
+                                "APPEND INBOX",
+                                "APPEND INBOX x",
+                                "ENABLE",
+                                "ENABLE (x)",
+                                "ID",
+                                "ID ()x",
+                                "ID (\"a\")",
+                                "GETQUOTA",
+                                "IDLE x",
+                                "UID",
+                                "UID NOOP",
+                                "UID SELECT INBOX",
+                                "NAMESPACE x",
+                                "LOGIN a b",
+                                "STARTTLS",
+                                "EXPUNGE",
+                                "FETCH 1 FLAGS",
+                                "{}",
+                                "(",
+                                ""}) {
         const auto output = say_logged_in("a " + command + "\r\n");
         EXPECT_TRUE(output.starts_with("a BAD ") || output.starts_with("* BAD ")) << command << '\n' << output;
     }
@@ -46,13 +77,36 @@ TEST_F(Imap, RefusesWhatIsNotOfTheGrammar) {
 
 TEST_F(Imap, RefusesSetsAndItemsThatAreNotOfTheGrammar) {
     append_several(2);
-    for (std::string command :
-         {"FETCH 0 FLAGS", "FETCH 1, FLAGS", "FETCH ,1 FLAGS", "FETCH 1: FLAGS", "FETCH 01 FLAGS", "FETCH 3 FLAGS",
-          "FETCH 1:3 FLAGS", "FETCH 1 ()", "FETCH 1 (FLAGS", "FETCH 1 FLAGS ", "FETCH 1 FLAGS x", "FETCH 1  FLAGS",
-          "FETCH 1 FLAGS (CHANGEDSINCE)", "UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "STORE 1 FLAGS",
-          "STORE 1 FLAGS (\\Recent)", "STORE 1 FLAGS (\\Foo)", "STORE 1 FLAGS (\\Seen", "STORE 1 FOO (\\Seen)",
-          "STORE 3 FLAGS (\\Seen)", "COPY 1", "COPY 3 INBOX", "COPY 1 INBOX x", "EXPUNGE 1", "UID EXPUNGE",
-          "UID EXPUNGE 1 2", "SEARCH", "SEARCH RETURN (FOO) ALL", "CLOSE x", "UNSELECT x"}) {
+    for (std::string command : {"FETCH 0 FLAGS",
+                                "FETCH 1, FLAGS",
+                                "FETCH ,1 FLAGS",
+                                "FETCH 1: FLAGS",
+                                "FETCH 01 FLAGS",
+                                "FETCH 3 FLAGS",
+                                "FETCH 1:3 FLAGS",
+                                "FETCH 1 ()",
+                                "FETCH 1 (FLAGS",
+                                "FETCH 1 FLAGS ",
+                                "FETCH 1 FLAGS x",
+                                "FETCH 1  FLAGS",
+                                "FETCH 1 FLAGS (CHANGEDSINCE)",
+                                "UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+                                "STORE 1 FLAGS",
+                                "STORE 1 FLAGS (\\Recent)",
+                                "STORE 1 FLAGS (\\Foo)",
+                                "STORE 1 FLAGS (\\Seen",
+                                "STORE 1 FOO (\\Seen)",
+                                "STORE 3 FLAGS (\\Seen)",
+                                "COPY 1",
+                                "COPY 3 INBOX",
+                                "COPY 1 INBOX x",
+                                "EXPUNGE 1",
+                                "UID EXPUNGE",
+                                "UID EXPUNGE 1 2",
+                                "SEARCH",
+                                "SEARCH RETURN (FOO) ALL",
+                                "CLOSE x",
+                                "UNSELECT x"}) {
         const auto output = say_selected("a " + command + "\r\n");
         EXPECT_TRUE(output.starts_with("a BAD ")) << command << '\n' << output;
     }
@@ -118,8 +172,8 @@ TEST_F(Imap, StoreAnswersWithTheFlagsUnlessSilent) {
 
 TEST_F(Imap, AConditionalStoreSaysWhatItRefused) {
     append_several(2);
-    const auto output = say_selected(
-        "a STORE 1 +FLAGS.SILENT (\\Flagged)\r\nb STORE 1:2 (UNCHANGEDSINCE 2) +FLAGS (\\Seen)\r\n");
+    const auto output =
+        say_selected("a STORE 1 +FLAGS.SILENT (\\Flagged)\r\nb STORE 1:2 (UNCHANGEDSINCE 2) +FLAGS (\\Seen)\r\n");
     EXPECT_TRUE(output.contains("b OK [MODIFIED 1] ")) << output;
     EXPECT_TRUE(output.contains("* 2 FETCH (MODSEQ (")) << output;
     EXPECT_FALSE(output.contains("* 1 FETCH (MODSEQ (5) FLAGS (\\Seen")) << output;
@@ -197,8 +251,9 @@ TEST_F(Imap, ListTellsStatusSubscriptionsAndUses) {
         "a CREATE Sent (USE (\\Sent))\r\nb SUBSCRIBE Sent\r\n"
         "c LIST (SUBSCRIBED) \"\" * RETURN (CHILDREN SPECIAL-USE STATUS (MESSAGES))\r\n"
         "d LIST (SPECIAL-USE) \"\" *\r\ne LSUB \"\" *\r\nf STATUS INBOX (MESSAGES UNSEEN UIDNEXT)\r\n");
-    EXPECT_TRUE(output.contains("* LIST (\\Subscribed \\HasNoChildren \\Sent) \"/\" Sent\r\n"
-                                "* STATUS Sent (MESSAGES 0)\r\n"))
+    EXPECT_TRUE(
+        output.contains("* LIST (\\Subscribed \\HasNoChildren \\Sent) \"/\" Sent\r\n"
+                        "* STATUS Sent (MESSAGES 0)\r\n"))
         << output;
     EXPECT_TRUE(output.contains("* LIST (\\Sent) \"/\" Sent\r\nd OK ")) << output;
     EXPECT_TRUE(output.contains("* LSUB () \"/\" Sent\r\ne OK ")) << output;
@@ -239,8 +294,8 @@ TEST_F(Imap, ASynchronizingClientLearnsWhatIsGoneAndChanged) {
     EXPECT_TRUE(run(store_.expunge(fred_, mailstore::kInbox, {mailstore::Uid(2)}, "test")));
     EXPECT_TRUE(run(store_.change_flags(fred_, mailstore::kInbox, {mailstore::Uid(3)},
                                         {.how = mailstore::FlagChange::How::add, .system = 1})));
-    const auto output = say_logged_in("a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 " + std::to_string(number) +
-                                      " 1:4))\r\n");
+    const auto output =
+        say_logged_in("a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 " + std::to_string(number) + " 1:4))\r\n");
     EXPECT_TRUE(output.contains("* VANISHED (EARLIER) 2\r\n* 2 FETCH (UID 3 MODSEQ (")) << output;
     EXPECT_TRUE(output.contains("FLAGS (\\Seen))\r\nb OK [READ-WRITE] done\r\n")) << output;
     // From the future: an older copy of the data was put back.

@@ -102,12 +102,24 @@ TEST(Pattern, StarPassesSeparatorsAndPercentDoesNot) {
         bool fits;
     };
     for (auto [name, pattern, fits] : {
-             Case{"INBOX", "*", true},     {"INBOX", "inbox", true},  {"INBOX/a", "inbox/%", true},
-             {"a/b", "%", false},          {"a/b", "*", true},        {"a/b", "%/%", true},
-             {"a/b/c", "a/%", false},      {"a/b/c", "a/*", true},    {"a/b/c", "%/c", false},
-             {"a/b/c", "*c", true},        {"a/b/c", "*%c", true},    {"abc", "a%c", true},
-             {"abc", "A%C", false},        {"abc", "", false},        {"abc", "abcd", false},
-             {"aaab", "*ab", true},        {"aa/ab", "%ab", false},   {"xINBOX", "*inbox", false},
+             Case{"INBOX", "*", true},
+             {"INBOX", "inbox", true},
+             {"INBOX/a", "inbox/%", true},
+             {"a/b", "%", false},
+             {"a/b", "*", true},
+             {"a/b", "%/%", true},
+             {"a/b/c", "a/%", false},
+             {"a/b/c", "a/*", true},
+             {"a/b/c", "%/c", false},
+             {"a/b/c", "*c", true},
+             {"a/b/c", "*%c", true},
+             {"abc", "a%c", true},
+             {"abc", "A%C", false},
+             {"abc", "", false},
+             {"abc", "abcd", false},
+             {"aaab", "*ab", true},
+             {"aa/ab", "%ab", false},
+             {"xINBOX", "*inbox", false},
          })
         EXPECT_EQ(fits_pattern(name, pattern), fits) << name << ' ' << pattern;
 }
