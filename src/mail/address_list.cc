@@ -101,10 +101,15 @@ private:
 
 class ListReader {
 public:
-    ListReader(std::string_view value, std::size_t limit) : value_(value), reader_(value), limit_(limit) { step(); }
+    enum class Groups : std::uint8_t { pass_over, tell };
+    ListReader(std::string_view value, std::size_t limit, Groups groups)
+        : value_(value), reader_(value), limit_(limit), groups_(groups) {
+        step();
+    }
 
     std::vector<ListedAddress> read() {
         while (token_.kind != Lexeme::Kind::end && out_.size() < limit_) {
+            if (is(';')) end_group();
             if (is(',') || is(';'))
                 step();
             else
@@ -112,6 +117,7 @@ public:
         }
         if (reader_.is_cut() && (out_.empty() || out_.back().valid) && out_.size() < limit_)
             out_.push_back({{}, std::string(value_), {}, false});  // behind the last comma is something without an end
+        end_group();
         return std::move(out_);
     }
 
@@ -154,12 +160,23 @@ private:
             angle(std::move(phrase), begin, Name::phrase);
         } else if (is(':') && words > 0) {
             step();  // a group: its mailboxes follow as any others do
+            begin_group(std::move(phrase));
         } else {
             give_up(begin);
         }
     }
 
     enum class Name : std::uint8_t { phrase, address };
+    void begin_group(std::string name) {
+        if (groups_ == Groups::pass_over) return;
+        end_group();
+        in_group_ = true;
+        out_.push_back({std::move(name), {}, {}, true, ListedAddress::Is::group_begins});
+    }
+    void end_group() {
+        if (in_group_) out_.push_back({{}, {}, {}, true, ListedAddress::Is::group_ends});
+        in_group_ = false;
+    }
 
     /// RFC 5322 s4.4: a route may stand in front.
     void angle(std::string name, std::size_t begin, Name kind) {
@@ -226,6 +243,8 @@ private:
     std::string_view value_;
     Reader reader_;
     std::size_t limit_;
+    Groups groups_;
+    bool in_group_ = false;
     Lexeme token_;
     std::size_t begin_ = 0;  // of the token, white space in front included
     std::vector<ListedAddress> out_;
@@ -239,7 +258,11 @@ Result<Address> to_address(const ListedAddress& listed) {
 }
 
 std::vector<ListedAddress> parse_address_list(std::string_view value, std::size_t limit) {
-    return ListReader(value, limit).read();
+    return ListReader(value, limit, ListReader::Groups::pass_over).read();
+}
+
+std::vector<ListedAddress> parse_address_groups(std::string_view value, std::size_t limit) {
+    return ListReader(value, limit, ListReader::Groups::tell).read();
 }
 
 }  // namespace poplar::mail

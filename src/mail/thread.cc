@@ -45,7 +45,7 @@ std::string_view without_trailers(std::string_view text) {
 
 /// Without subj-leaders, blobs before them included. Blobs that no mark follows go too, but for the last if nothing
 /// comes behind it: that is what the message is about.
-std::string_view without_leaders(std::string_view text) {
+std::string_view without_leaders(std::string_view text, bool& marked) {
     for (;;) {
         text = ascii::trim_left(text);
         auto last = text, rest = text;
@@ -55,6 +55,7 @@ std::string_view without_leaders(std::string_view text) {
         }
         const auto mark = reply_mark_size(rest);
         if (mark == 0) return rest.empty() ? last : rest;
+        marked = true;
         rest.remove_prefix(mark);
         text = rest;
     }
@@ -98,16 +99,22 @@ std::vector<std::string_view> message_ids(std::string_view value, std::size_t li
 }
 
 // RFC 5256 s2.1, by its steps.
-std::string base_subject(std::string_view value) {
+std::string base_subject(std::string_view value, bool* is_reply) {
     constexpr std::string_view kForwardBegins = "[fwd:";
     const auto whole = with_single_spaces(decode_for_display(value));  // (1)
     std::string_view text = whole;
+    bool marked = false;
     for (;;) {
-        text = without_leaders(without_trailers(text));  // (2), then (3) to (5)
-        if (!ascii::starts_with(text, kForwardBegins) || !text.ends_with(']')) return folded(std::string(text));
+        const auto trimmed = without_trailers(text);  // (2)
+        marked |= trimmed.size() != ascii::trim(text).size();
+        text = without_leaders(trimmed, marked);  // (3) to (5)
+        if (!ascii::starts_with(text, kForwardBegins) || !text.ends_with(']')) break;
+        marked = true;
         text.remove_prefix(kForwardBegins.size());  // (6)
         text.remove_suffix(1);
     }
+    if (is_reply) *is_reply = marked;
+    return folded(std::string(text));
 }
 
 }  // namespace poplar::mail

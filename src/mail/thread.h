@@ -13,6 +13,7 @@ namespace poplar::mail {
 std::vector<std::string_view> message_ids(std::string_view value, std::size_t limit);
 
 /// The base subject of RFC 5256 s2.1 for a Subject field's value, in lower case: alike for a message and its replies.
-std::string base_subject(std::string_view value);
+/// `is_reply`, unless null: whether anything but marks in brackets was around it, as of a reply or a forwarded message.
+std::string base_subject(std::string_view value, bool* is_reply = nullptr);
 
 }  // namespace poplar::mail

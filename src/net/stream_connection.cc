@@ -12,6 +12,7 @@
 #include "base/turn.h"
 #include "net/handshakes.h"
 #include "net/tls_stream.h"
+#include "net/wakeable.h"
 #include "net/watchdog.h"
 
 namespace poplar::net {
@@ -61,7 +62,7 @@ private:
     }
 };
 
-class StreamConnectionImpl final : public StreamConnection {
+class StreamConnectionImpl final : public StreamConnection, public Wakeable {
 public:
     StreamConnectionImpl(const Executor& executor, FileDescriptor descriptor, Peer peer, ConnectionOptions options)
         : options_(options), peer_(std::move(peer)), socket_(executor) {
@@ -76,6 +77,8 @@ public:
     Task<Result<std::string_view>> read_line(std::size_t limit, Seconds idle, LineEnd end) override;
     Task<Result<std::string_view>> read_some(Seconds idle, std::span<char> into) override;
     void consume(std::size_t octets) override;
+    Task<Result<bool>> await_octets(Seconds idle) override;
+    void wake() override;
     std::string_view at_hand() const override;
     Task<Result<>> write(std::string_view bytes) override;
     Task<Result<>> write_all(std::span<const std::string_view> pieces) override;
@@ -116,7 +119,7 @@ private:
     Result<> begin_wait(Purpose purpose, Deadline deadline);
     Result<> end_wait(boost::system::error_code error);
     Task<Result<>> wait(Attempt::Outcome wanted, Purpose purpose, Deadline deadline);
-    Task<Result<std::size_t>> await_octets(std::span<char> into, std::size_t room, Deadline deadline);
+    Task<Result<std::size_t>> receive_next(std::span<char> into, std::size_t room, Deadline deadline);
     Task<Result<>> wait_for_handshake();
     Task<Result<>> wait_to_send(Attempt::Outcome wanted);
     Task<> linger();
@@ -141,6 +144,8 @@ private:
     Purpose waiting_ = Purpose::none;
     bool drained_ = true;  // without TLS: the last receive took all there was; asio looks before it waits, so the first
                            // one need not
+    bool wakeable_ = false;  // await_octets() waits
+    bool woken_ = false;
     bool stopping_ = false;
     bool aborted_ = false;
     bool over_ = false;  // the peer closed, or the stream failed: nothing more can be read
@@ -185,6 +190,7 @@ Attempt StreamConnectionImpl::send_pieces(const Unsent& unsent) {
 Result<> StreamConnectionImpl::begin_wait(Purpose purpose, Deadline deadline) {
     if (aborted_) return fail(Errc::closed, kCut);
     if (purpose == Purpose::reading && stopping_) return fail(Errc::cancelled, "the server is stopping");
+    if (purpose == Purpose::reading && wakeable_ && woken_) return fail(Errc::cancelled, "woken");
     if (SteadyClock::now() >= deadline) return fail(Errc::timed_out, "the peer was too slow");
     waiting_ = purpose;
     watchdog_->watch(deadline);
@@ -212,7 +218,7 @@ Task<Result<>> StreamConnectionImpl::wait(Attempt::Outcome wanted, Purpose purpo
 
 // Adds what the peer sends next to `into`, or to what TLS has still to read, or else to input_. asio receives it when
 // it comes: two system calls fewer than waiting first. Returns how many octets that are.
-Task<Result<std::size_t>> StreamConnectionImpl::await_octets(std::span<char> into, std::size_t room,
+Task<Result<std::size_t>> StreamConnectionImpl::receive_next(std::span<char> into, std::size_t room,
                                                              Deadline deadline) {
     if (auto begun = begin_wait(Purpose::reading, deadline); !begun) co_return pass_on(begun);
     const auto before = input_.size();
@@ -286,7 +292,7 @@ Task<Result<std::size_t>> StreamConnectionImpl::fill(std::span<char> into, std::
                 co_return pass_on(ready);
             continue;
         }
-        auto received = co_await await_octets(into, room, deadline);
+        auto received = co_await receive_next(into, room, deadline);
         if (!tls_ || !received) co_return received;
     }
 }
@@ -374,6 +380,29 @@ void StreamConnectionImpl::consume(std::size_t octets) {
     }
     input_.assign(std::exchange(lent_, {}).substr(octets));
     begin_ = 0;
+}
+
+// A read that wake() ends looks as if the server stopped. What TLS has received of a record stays for the next.
+Task<Result<bool>> StreamConnectionImpl::await_octets(Seconds idle) {
+    const auto deadline = in(idle);
+    if (!unconsumed().empty()) co_return true;
+    if (std::exchange(woken_, false)) {
+        if (auto sent = co_await flush(); !sent) co_return pass_on(sent);
+        co_return false;
+    }
+    wakeable_ = true;
+    auto filled = co_await fill({}, kFirstOctets, deadline);
+    wakeable_ = false;
+    if (filled) co_return true;
+    const bool ended_by_wake = filled.error().code() == Errc::cancelled && !stopping_;
+    if (ended_by_wake && std::exchange(woken_, false)) co_return false;
+    co_return pass_on(filled);
+}
+
+void StreamConnectionImpl::wake() {
+    woken_ = true;
+    boost::system::error_code ignored;
+    if (wakeable_ && waiting_ == Purpose::reading) socket_.cancel(ignored);
 }
 
 Task<Result<>> StreamConnectionImpl::send(Unsent unsent) {
@@ -534,7 +563,7 @@ Task<Result<>> StreamConnectionImpl::start_tls(const TlsContext& context, Second
             ready = fail(Errc::closed, attempt.why);
         else if (attempt.outcome == Attempt::Outcome::want_write)
             ready = co_await wait(attempt.outcome, Purpose::reading, deadline);
-        else if (auto received = co_await await_octets({}, kHelloOctets, deadline); !received)
+        else if (auto received = co_await receive_next({}, kHelloOctets, deadline); !received)
             ready = pass_on(received);
         if (!ready) {
             over_ = true;

@@ -18,6 +18,7 @@
 #include "directory/outside/settings.h"
 #include "dns/resolver.h"
 #include "engine/local/local_engine.h"
+#include "imap/session.h"
 #include "inspection/options.h"
 #include "mailstore/mail_store.h"
 #include "managesieve/session.h"
@@ -95,6 +96,7 @@ struct Config {
     net::ServerLimits net;
     // The host name and the certificate are put into these when the server starts.
     pop3::Options pop3;
+    imap::Options imap;
     managesieve::Options managesieve;
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
     smtp::Options submission = smtp::defaults(smtp::Protocol::submission);

@@ -86,9 +86,9 @@ private:
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};
     KeepDeviceUses keep_device_uses_{device_uses_};
-    Services services_{
-        config_,
-        {authenticator_, sasl_, open_sessions_, device_uses_, ledger_, deletions_, store_, delivery_, tls_, smtp_tls_}};
+    Services services_{config_,
+                       {authenticator_, sasl_, open_sessions_, device_uses_, ledger_, deletions_, store_, directory_,
+                        quotas_, delivery_, tls_, smtp_tls_}};
     std::vector<api::ListeningAddress> bound_;
 
     asio::io_context control_{1};  ///< signals, the admin API, housekeeping: one thread, that of run()

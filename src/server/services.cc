@@ -8,6 +8,7 @@
 #include "base/budget.h"
 #include "base/random.h"
 #include "delivery/delivery.h"
+#include "imap/session.h"
 #include "managesieve/session.h"
 #include "net/tls.h"
 #include "policy/session.h"
@@ -45,6 +46,7 @@ struct Services::Shared {
           logins{parts.authenticator, parts.sasl,        parts.open_sessions, parts.device_uses,
                  parts.ledger,        c.allow_plaintext, &parts.deletions},
           pop3{logins, parts.store, login_delays, announced, &listings},
+          imap{logins, parts.store, parts.directory, parts.quotas},
           unknown_recipients({.free = c.unknown_recipients_per_peer}),
           envelopes(c.envelope_memory, kEnvelopesOfOnePeer),
           unfinished(c.unfinished_messages, kUnfinishedOfOnePeer),
@@ -56,13 +58,14 @@ struct Services::Shared {
           tls(parts.tls),
           counts(listener_rows().size()) {
         if (c.tls.configured()) {
-            c.pop3.tls = c.managesieve.tls = c.lmtp.tls =
+            c.pop3.tls = c.imap.tls = c.managesieve.tls = c.lmtp.tls =
                 c.submission.tls = [&current = parts.tls] { return current.get(); };
             c.smtp.tls = [&current = parts.smtp_tls] { return current.get(); };
         }
         c.smtp.xclient = *Networks::parse(c.xclient.smtp);
         c.lmtp.xclient = *Networks::parse(c.xclient.lmtp);
         c.submission.xclient = *Networks::parse(c.xclient.submission);
+        c.imap.append_limit = c.delivery.message_octets;
         c.pop3.hostname = c.smtp.hostname = c.lmtp.hostname = c.submission.hostname = c.hostname;
     }
 
@@ -72,6 +75,7 @@ struct Services::Shared {
     pop3::ListingCache listings;
     session::LoginServices logins;
     pop3::Services pop3;
+    imap::Services imap;
     smtp::UnknownRecipients unknown_recipients;
     Budget envelopes, unfinished;
     smtp::Services smtp, submission, lmtp;
@@ -89,6 +93,11 @@ using Connection = std::unique_ptr<net::Connection>;
 std::string pop3_busy(const Shared&) { return pop3::kBusyReply; }
 Task<> serve_pop3(Connection connection, Shared& shared, const smtp::Options*) {
     return pop3::serve(std::move(connection), shared.pop3, shared.config.pop3, random_text(10));
+}
+
+std::string imap_busy(const Shared&) { return imap::kBusyReply; }
+Task<> serve_imap(Connection connection, Shared& shared, const smtp::Options*) {
+    return imap::serve(std::move(connection), shared.imap, shared.config.imap, random_text(10));
 }
 
 std::string smtp_busy(const Shared& shared) {
@@ -137,6 +146,24 @@ std::span<const ListenerRow> listener_rows() {
          nullptr,
          pop3_busy,
          serve_pop3},
+        {"imap",
+         "imap",
+         false,
+         {"[::]:143"},
+         "IMAP, with STARTTLS when TLS is configured.",
+         "Of `listen.imap`.",
+         nullptr,
+         imap_busy,
+         serve_imap},
+        {"imaps",
+         "imap",
+         true,
+         {"[::]:993"},
+         "IMAP in TLS from the first octet. Needs `[tls]`.",
+         "Of `listen.imaps`. The header comes before the handshake.",
+         nullptr,
+         imap_busy,
+         serve_imap},
         {"smtp",
          "smtp",
          false,

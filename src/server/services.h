@@ -26,13 +26,17 @@ namespace poplar::delivery {
 class Delivery;
 }
 namespace poplar::directory {
+class Directory;
 struct AccountSettings;
-}
+}  // namespace poplar::directory
 namespace poplar::mailstore {
 class MailStore;
 }
 namespace poplar::net {
 class CurrentTls;
+}
+namespace poplar::quota {
+class Quotas;
 }
 namespace poplar::smtp {
 struct Options;
@@ -52,6 +56,8 @@ struct Parts {
     activity::Ledger& ledger;
     activity::MassDeletions& deletions;
     mailstore::MailStore& store;
+    directory::Directory& directory;
+    quota::Quotas& quotas;
     delivery::Delivery& delivery;
     const net::CurrentTls &tls, &smtp_tls;  ///< for all but SMTP, and for SMTP's STARTTLS
 };

@@ -8,6 +8,7 @@
 #include "directory/settings.h"
 #include "dns/settings.h"
 #include "engine/local/settings.h"
+#include "imap/settings.h"
 #include "inspection/settings.h"
 #include "mail/address.h"
 #include "mailstore/settings.h"
@@ -162,6 +163,7 @@ std::vector<config::Key> keys_of(Config& config) {
     quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);
+    imap::add_settings(keys, config.imap);
     managesieve::add_settings(keys, config.managesieve);
     smtp::add_settings(keys, "smtp", config.smtp, config.xclient.smtp);
     smtp::add_settings_for_strangers(keys, "smtp", config.smtp, config.unknown_recipients_per_peer,

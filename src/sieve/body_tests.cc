@@ -7,9 +7,10 @@
 #include "base/ascii.h"
 #include "mail/address.h"
 #include "mail/charset.h"
+#include "mail/decode.h"
 #include "mail/field_writer.h"
+#include "mail/mime_value.h"
 #include "sieve/compose.h"
-#include "sieve/content.h"
 #include "sieve/machine.h"
 
 namespace poplar::sieve {
@@ -32,17 +33,17 @@ std::string field_value(const std::vector<Field>& fields, std::string_view name)
 }
 
 /// The type of a part; RFC 2045 s5.2 where nothing is said.
-MimeValue type_of(const std::vector<Field>& fields, const Part& part) {
+mail::MimeValue type_of(const std::vector<Field>& fields, const Part& part) {
     const auto text = field_value(fields, "content-type");
-    auto parsed = parse_mime_value(text);
+    auto parsed = mail::parse_mime_value(text);
     if (parsed && !parsed->subtype.empty()) return std::move(*parsed);
-    MimeValue plain{"text", "plain", {}};
+    mail::MimeValue plain{"text", "plain", {}};
     if (part.kind == Kind::message) plain = {"message", "rfc822", {}};
     return plain;
 }
 
 /// RFC 5173 s5.2.
-bool is_wanted(const MimeValue& type, std::string_view wanted) {
+bool is_wanted(const mail::MimeValue& type, std::string_view wanted) {
     if (wanted.empty()) return true;
     const auto slash = wanted.find('/');
     if (slash == std::string_view::npos) return ascii::same(wanted, type.type);
@@ -63,7 +64,7 @@ std::string Machine::part_text(std::size_t number, bool as_text) {
     const auto fields = message_.fields_of(part);
     const auto body = message_.octets().substr(part.body, std::min(part.end - part.body, kMostOfPart));
     charge(2 + body.size() / 16);
-    auto decoded = decode_transfer(body, field_value(fields, "content-transfer-encoding"));
+    auto decoded = mail::decode_transfer(body, field_value(fields, "content-transfer-encoding"));
     if (!decoded) return {};
     const auto type = type_of(fields, part);
     if (as_text || type.type == "text") {

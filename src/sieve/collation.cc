@@ -1,17 +1,15 @@
 #include "sieve/collation.h"
 
-#include <unicase.h>
-#include <uninorm.h>
 #include <unistr.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <span>
 
 #include "base/ascii.h"
 #include "mail/address.h"
+#include "mail/casemap.h"
 
 namespace poplar::sieve {
 
@@ -102,30 +100,17 @@ std::vector<Element> read_pattern(std::string_view pattern) {
     return out;
 }
 
-std::string casemap_character(ucs4_t c) {
-    std::array<std::uint8_t, 6> octets;
-    const int size = u8_uctomb(octets.data(), uc_totitle(c), octets.size());
-    if (size <= 0) return {};
-    std::string_view title(reinterpret_cast<const char*>(octets.data()), static_cast<std::size_t>(size));
-    if (size == 1) return std::string(title);
-    std::size_t length = 0;
-    auto* decomposed = u8_normalize(UNINORM_NFKD, octets.data(), title.size(), nullptr, &length);
-    if (!decomposed) return std::string(title);
-    std::string out(reinterpret_cast<const char*>(decomposed), length);
-    std::free(decomposed);
-    return out;
-}
-
 std::optional<Subject> unicode_subject(std::string_view text) {
     if (!mail::is_utf8(text)) return std::nullopt;
     Subject out;
+    std::string scratch;
     for (std::size_t at = 0; at < text.size();) {
         ucs4_t c = 0;
         const auto size = static_cast<std::size_t>(
             u8_mbtouc(&c, reinterpret_cast<const std::uint8_t*>(text.data()) + at, text.size() - at));
         out.begins.push_back(static_cast<std::uint32_t>(out.mapped.size()));
         out.source.push_back(static_cast<std::uint32_t>(at));
-        out.mapped += casemap_character(c);
+        out.mapped += mail::casemapped_character(c, scratch);
         at += size;
     }
     out.begins.push_back(static_cast<std::uint32_t>(out.mapped.size()));
@@ -289,19 +274,7 @@ bool holds(Relation relation, std::weak_ordering order) {
 
 std::optional<std::string> unicode_casemap(std::string_view text) {
     if (!mail::is_utf8(text)) return std::nullopt;
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t at = 0; at < text.size();) {
-        if (const auto c = static_cast<unsigned char>(text[at]); c < 0x80) {
-            out += ascii::upper(text[at++]);
-            continue;
-        }
-        ucs4_t c = 0;
-        at += static_cast<std::size_t>(
-            u8_mbtouc(&c, reinterpret_cast<const std::uint8_t*>(text.data()) + at, text.size() - at));
-        out += casemap_character(c);
-    }
-    return out;
+    return mail::casemapped(text);
 }
 
 std::optional<std::weak_ordering> compare(Comparator comparator, std::string_view a, std::string_view b, Meter& meter) {

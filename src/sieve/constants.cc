@@ -8,6 +8,7 @@
 
 #include "base/ascii.h"
 #include "mail/address_list.h"
+#include "mail/date.h"
 
 namespace poplar::sieve {
 
@@ -64,14 +65,7 @@ std::optional<EnvelopePart> find_envelope_part(std::string_view name) {
     return std::nullopt;
 }
 
-std::optional<std::chrono::minutes> parse_zone(std::string_view text) {
-    if (text.size() != 5 || (text[0] != '+' && text[0] != '-')) return std::nullopt;
-    if (!std::ranges::all_of(text.substr(1), ascii::is_digit)) return std::nullopt;
-    const int hours = (text[1] - '0') * 10 + text[2] - '0', minutes = (text[3] - '0') * 10 + text[4] - '0';
-    if (minutes > 59) return std::nullopt;
-    const std::chrono::minutes offset(hours * 60 + minutes);
-    return text[0] == '-' ? -offset : offset;
-}
+std::optional<std::chrono::minutes> parse_zone(std::string_view text) { return mail::parse_zone(text); }
 
 std::optional<mail::Address> parse_one_address(std::string_view text) {
     auto list = mail::parse_address_list(text);

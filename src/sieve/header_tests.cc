@@ -5,8 +5,8 @@
 
 #include "base/ascii.h"
 #include "mail/address_list.h"
+#include "mail/mime_value.h"
 #include "sieve/constants.h"
-#include "sieve/content.h"
 #include "sieve/machine.h"
 
 namespace poplar::sieve {
@@ -102,7 +102,7 @@ bool Machine::header(const Node& node) {
             const bool type = ascii::same(field->name, "content-type");
             const bool disposition = ascii::same(field->name, "content-disposition");
             charge(2 + field->raw.size() / 16);
-            const auto parsed = parse_mime_value(field->unfolded());
+            const auto parsed = mail::parse_mime_value(field->unfolded());
             if (params) {
                 if (parsed)
                     for (const auto& name : wanted)

@@ -119,7 +119,7 @@ class Server:
     def __init__(self, directory, /, **tables):
         self.directory = pathlib.Path(directory)
         self.data = self.directory / "data"
-        self.port = {name: free_port() for name in ("pop3", "pop3s", "smtp", "lmtp")}
+        self.port = {name: free_port() for name in ("pop3", "pop3s", "imap", "imaps", "smtp", "lmtp")}
         self.lmtp_socket = self.directory / "lmtp.sock"
         self.certificate, self.key = make_certificate(self.directory)
         self.config = {
@@ -129,6 +129,8 @@ class Server:
             "listen": {
                 "pop3": [f"127.0.0.1:{self.port['pop3']}"],
                 "pop3s": [f"127.0.0.1:{self.port['pop3s']}"],
+                "imap": [f"127.0.0.1:{self.port['imap']}"],
+                "imaps": [f"127.0.0.1:{self.port['imaps']}"],
                 "smtp": [f"127.0.0.1:{self.port['smtp']}"],
                 "lmtp": [f"unix:{self.lmtp_socket}", f"127.0.0.1:{self.port['lmtp']}"],
             },

@@ -1,11 +1,11 @@
 #pragma once
-// The content of a part: its type with parameters (RFC 2045, RFC 2231), and its body decoded into UTF-8.
+// A part's type or disposition, with parameters (RFC 2045 s5.1, RFC 2183, RFC 2231).
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace poplar::sieve {
+namespace poplar::mail {
 
 struct Parameter {
     std::string name;   ///< in lower case
@@ -22,7 +22,8 @@ struct MimeValue {
 /// Nothing: it can't be read. A value without a subtype is allowed.
 std::optional<MimeValue> parse_mime_value(std::string_view value);
 
-/// `body` without its transfer encoding; nothing: the encoding is not known.
-std::optional<std::string> decode_transfer(std::string_view body, std::string_view encoding);
+/// The same for whoever decodes it himself, as IMAP's clients do (RFC 9051 s7.5.2): all as it stands, quotes undone;
+/// the pieces that RFC 2231 cuts a parameter in are parameters.
+std::optional<MimeValue> parse_raw_mime_value(std::string_view value);
 
-}  // namespace poplar::sieve
+}  // namespace poplar::mail

@@ -1,4 +1,4 @@
-#include "sieve/content.h"
+#include "mail/mime_value.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include "mail/charset.h"
 #include "mail/header_walk.h"
 
-namespace poplar::sieve {
+namespace poplar::mail {
 
 namespace {
 
@@ -133,7 +133,7 @@ struct Pieces {
             out += piece.encoded ? decode_percent(text) : std::string(text);
         }
         if (any_encoded && !charset.empty())
-            if (auto converted = mail::to_utf8(charset, out)) return std::move(*converted);
+            if (auto converted = to_utf8(charset, out)) return std::move(*converted);
         return out;
     }
 };
@@ -153,7 +153,7 @@ void read_parameters(ValueReader& reader, MimeValue& out) {
         auto value = reader.value();
         const auto star = name.find('*');
         if (star == std::string::npos) {
-            if (value.find("=?") != std::string::npos) value = mail::decode_for_display(value);
+            if (value.find("=?") != std::string::npos) value = decode_for_display(value);
             out.parameters.push_back({std::move(name), std::move(value)});
             continue;
         }
@@ -173,56 +173,34 @@ void read_parameters(ValueReader& reader, MimeValue& out) {
     }
 }
 
-constexpr auto kBase64 = [] {
-    std::array<std::int8_t, 256> table{};
-    table.fill(-1);
-    constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t i = 0; i < kAlphabet.size(); ++i)
-        table[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::int8_t>(i);
-    return table;
-}();
-
-std::string decode_base64(std::string_view body) {
-    std::string out;
-    out.reserve(body.size() / 4 * 3);
-    std::uint32_t bits = 0;
-    int count = 0;
-    for (const char c : body) {
-        if (c == '=') {  // what stands behind is another run of base64, if it is anything
-            count = 0;
-            bits = 0;
+void read_raw_parameters(ValueReader& reader, MimeValue& out) {
+    while (!reader.done() && out.parameters.size() < kMostParameters) {
+        if (!reader.take(';')) {
+            reader.pass(';');
             continue;
         }
-        const int value = kBase64[static_cast<unsigned char>(c)];
-        if (value < 0) continue;  // RFC 2045 s6.8: what is not of the alphabet is ignored
-        bits = bits << 6 | static_cast<std::uint32_t>(value);
-        count += 6;
-        if (count >= 8) out += static_cast<char>(bits >> (count -= 8) & 0xff);
+        auto name = reader.token();
+        if (!name.empty() && reader.take('=')) out.parameters.push_back({std::move(name), reader.value()});
     }
-    return out;
 }
 
-std::string decode_quoted_printable(std::string_view body) {
-    std::string out;
-    out.reserve(body.size());
-    while (!body.empty()) {
-        const auto newline = body.find('\n');
-        auto line = body.substr(0, newline);
-        body.remove_prefix(newline == std::string_view::npos ? body.size() : newline + 1);
-        const bool ended = newline != std::string_view::npos;
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        while (!line.empty() && ascii::is_wsp(line.back())) line.remove_suffix(1);
-        const bool soft = line.ends_with('=');
-        if (soft) line.remove_suffix(1);
-        for (std::size_t i = 0; i < line.size(); ++i)
-            if (line[i] == '=' && i + 2 < line.size() && hex(line[i + 1]) >= 0 && hex(line[i + 2]) >= 0) {
-                out += static_cast<char>(hex(line[i + 1]) * 16 + hex(line[i + 2]));
-                i += 2;
-            } else {
-                out += line[i];
-            }
-        if (ended && !soft) out += "\r\n";
+enum class Form : std::uint8_t { decoded, raw };
+
+std::optional<MimeValue> parse(std::string_view value, Form form) {
+    ValueReader reader(value);
+    MimeValue out;
+    out.type = reader.token();
+    if (out.type.empty()) return std::nullopt;
+    if (reader.take('/')) {
+        out.subtype = reader.token();
+        if (out.subtype.empty()) return std::nullopt;
     }
+    if (form == Form::raw) {
+        read_raw_parameters(reader, out);
+        return out;
+    }
+    for (auto* name : {&out.type, &out.subtype}) *name = ascii::to_lower(*name);
+    read_parameters(reader, out);
     return out;
 }
 
@@ -234,26 +212,7 @@ const std::string* MimeValue::parameter(std::string_view name) const {
     return nullptr;
 }
 
-std::optional<MimeValue> parse_mime_value(std::string_view value) {
-    ValueReader reader(value);
-    MimeValue out;
-    out.type = ascii::to_lower(reader.token());
-    if (out.type.empty()) return std::nullopt;
-    if (reader.take('/')) {
-        out.subtype = ascii::to_lower(reader.token());
-        if (out.subtype.empty()) return std::nullopt;
-    }
-    read_parameters(reader, out);
-    return out;
-}
+std::optional<MimeValue> parse_mime_value(std::string_view value) { return parse(value, Form::decoded); }
+std::optional<MimeValue> parse_raw_mime_value(std::string_view value) { return parse(value, Form::raw); }
 
-std::optional<std::string> decode_transfer(std::string_view body, std::string_view encoding) {
-    encoding = ascii::trim(encoding);
-    if (ascii::same(encoding, "base64")) return decode_base64(body);
-    if (ascii::same(encoding, "quoted-printable")) return decode_quoted_printable(body);
-    for (const auto known : {"", "7bit", "8bit", "binary"})
-        if (ascii::same(encoding, known)) return std::string(body);
-    return std::nullopt;
-}
-
-}  // namespace poplar::sieve
+}  // namespace poplar::mail
