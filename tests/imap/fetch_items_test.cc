@@ -164,7 +164,7 @@ TEST(FetchItems, BodyStructureHasAllForms) {
             "Content-ID: <1>\r\nContent-Description: d\r\nContent-MD5: m\r\nContent-Location: l\r\n"
             "Content-Disposition: attachment; filename=\"a b\"\r\nContent-Language: de, en\r\n\r\nx",
             Extensions::yes),
-        "(\"TEXT\" \"Html\" (\"charset\" \"utf-8\" \"format\" \"flowed\") \"<1>\" \"d\" \"BASE64\" 1 0 \"m\" "
+        "(\"TEXT\" \"Html\" (\"Charset\" \"utf-8\" \"format\" \"flowed\") \"<1>\" \"d\" \"BASE64\" 1 0 \"m\" "
         "(\"attachment\" (\"filename\" \"a b\")) (\"de\" \"en\") \"l\")");
     EXPECT_EQ(structure("Content-Type: image/png\r\n\r\nx", Extensions::yes),
               "(\"image\" \"png\" NIL NIL NIL \"7bit\" 1 NIL NIL NIL NIL)");
@@ -172,7 +172,7 @@ TEST(FetchItems, BodyStructureHasAllForms) {
                         "message/rfc822\r\n\r\n"
                         "Subject: in\r\n\r\ny\r\n--b--\r\n"),
               "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0)"
-              "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 16 2 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+              "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 16 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
               "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0) 2) \"mixed\")");
     EXPECT_EQ(structure("Content-Type: multipart/x; boundary=b\r\n\r\nno part\r\n", Extensions::yes),
               "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) \"x\" "
@@ -183,7 +183,7 @@ TEST(FetchItems, BodyStructureHasAllForms) {
         << "a multipart without a boundary";
     EXPECT_EQ(
         structure("Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nSubject: in\r\n\r\ny\r\n--b--\r\n"),
-        "((\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 16 2 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
+        "((\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 16 (NIL \"in\" NIL NIL NIL NIL NIL NIL NIL NIL) "
         "(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 1 0) 2) \"digest\")");
 }
 
