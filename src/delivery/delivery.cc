@@ -10,8 +10,8 @@
 
 #include "base/random.h"
 #include "delivery/gather.h"
+#include "delivery/header_edits.h"
 #include "mail/address_list.h"
-         "delivery/header_edits.h"
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
