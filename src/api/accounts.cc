@@ -42,7 +42,8 @@ const Shape& Account::shape() {
          field<&Account::expire_days>("expire_days", "Null: as the configuration has it (`pop3.expire`)"),
          field<&Account::login_delay>("login_delay", "Null: as the configuration has it (`pop3.login_delay`)"),
          field<&Account::second_factor>("second_factor", "Null: as its domain has it"),
-         field<&Account::second_factor_ways>("second_factor_ways", "What counts as one, if it has its own setting"),
+         field<&Account::second_factor_ways>("second_factor_ways",
+                                             "The ways that count as one, if it has its own setting"),
          field<&Account::needs_second_factor>(
              "needs_second_factor",
              "Whether its password alone opens nothing, its domain's setting included; when one "
@@ -203,7 +204,7 @@ const Operation& SetSettings::operation() {
         .method = Method::put,
         .route = "/v1/accounts/{address}/settings",
         .reply = &Account::shape(),
-        .answer = "What is not named stays; null: as the configuration has it."};
+        .answer = "Members that are not named stay; null: as the configuration has it."};
     return operation;
 }
 

@@ -7,7 +7,7 @@ namespace poplar::api {
 const Shape& Activity::shape() {
     static const Shape shape{
         "Activity",
-        "An entry of an account's ledger. What happens again at the same place is counted: logins, refused ones too, "
+        "An entry of an account's ledger. The same thing again at the same place is counted: logins, refused ones too, "
         "of "
         "one day (UTC), and all else of one hour, or of several where there are very many.",
         {field<&Activity::kind>("kind",
@@ -66,7 +66,7 @@ const Shape& Session::shape() {
         "",
         {field<&Session::id>("id", "As the log has it; empty: it has not begun"),
          field<&Session::protocol>("protocol", "The listener: pop3, pop3s, smtp, submission, submissions or lmtp"),
-         field<&Session::account>("account", "Whose; empty: nobody has logged in"),
+         field<&Session::account>("account", "Its account; empty: nobody has logged in"),
          field<&Session::device>("device", "The device's name; empty: none"),
          field<&Session::from>("from", "The peer's address"), field<&Session::since>("since", "When it was accepted"),
          field<&Session::state>("state", "waiting, or sending while the peer has to take output"),
@@ -105,7 +105,7 @@ const Operation& EndSession::operation() {
         .method = Method::remove,
         .route = "/v1/sessions/{id}",
         .reply = &Session::shape(),
-        .answer = "What it was."};
+        .answer = "The session as it was."};
     return operation;
 }
 

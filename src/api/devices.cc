@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kAddress = "The account, for example jane@example.org";
 constexpr std::string_view kId = "The device: its id, or its name";
-constexpr std::string_view kProtocols = "What it is good for: pop3, imap, submission, sieve; all if none is said";
+constexpr std::string_view kProtocols =
+    "The protocols that it is good for: pop3, imap, submission, sieve; all if none is said";
 constexpr std::string_view kFrom =
     "A network that it may be used from, for example 192.0.2.0/24; anywhere if none is said";
 constexpr std::string_view kMailbox =
@@ -24,14 +25,14 @@ const Shape& Device::shape() {
         "A device. Its password is stored as a hash and shown once, when it is made.",
         {field<&Device::id>("id", "The first four symbols of its password"),
          field<&Device::name>("name", "As the user calls it"), field<&Device::created>("created", "When"),
-         field<&Device::protocols>("protocols", "What it is good for"),
+         field<&Device::protocols>("protocols", "The protocols that it is good for"),
          field<&Device::from>("from", "The networks that it may be used from; none: anywhere"),
          field<&Device::expires>("expires", "Null: never"),
          field<&Device::read_only>("read_only", "It deletes nothing"),
          field<&Device::view>("view",
                               "`own`: what it deletes stays there for others; `shared`: it sees and deletes what "
                               "the account's password does"),
-         field<&Device::mailboxes>("mailboxes", "What its maildrop has the messages of"),
+         field<&Device::mailboxes>("mailboxes", "The mailboxes whose messages its maildrop has"),
          field<&Device::last_used>("last_used", "Null: not yet"),
          field<&Device::last_from>("last_from", "The address of the last login"),
          field<&Device::last_protocol>("last_protocol", "Of the last login"),
@@ -65,7 +66,7 @@ const Operation& AddDevice::operation() {
                                       "own (default): what it deletes stays there for others; shared: it sees "
                                       "and deletes what the account's password does"),
               field<&AddDevice::since>("since",
-                                       "Which mail it gets in a view of its own: all (default), now for what "
+                                       "The mail that it gets in a view of its own: all (default), now for what "
                                        "comes from now on, or of so long, for example 30d")}},
         .method = Method::post,
         .route = "/v1/accounts/{address}/devices",
@@ -99,7 +100,7 @@ const Operation& SetDevice::operation() {
         .method = Method::put,
         .route = "/v1/accounts/{address}/devices/{id}",
         .reply = &Device::shape(),
-        .answer = "What is missing stays. Sessions of the device that may go on no longer are ended."};
+        .answer = "Members that are missing stay. Sessions of the device that may go on no longer are ended."};
     return operation;
 }
 

@@ -17,7 +17,8 @@ const Shape& Domain::shape() {
          field<&Domain::created>("created", "When"),
          field<&Domain::second_factor>("second_factor",
                                        "Of accounts that have no setting of their own; null: they need none"),
-         field<&Domain::second_factor_ways>("second_factor_ways", "What counts as one, if the domain has a setting"),
+         field<&Domain::second_factor_ways>("second_factor_ways",
+                                            "The ways that count as one, if the domain has a setting"),
          field<&Domain::sessions_ended>("sessions_ended",
                                         "When the setting was changed: those that it does not let in"),
          field<&Domain::retention>("retention",
@@ -58,7 +59,7 @@ const Operation& AddDomain::operation() {
 }
 
 const Shape& Removal::shape() {
-    static const Shape shape{"Removal", "", {field<&Removal::removed>("removed", "What was asked for")}};
+    static const Shape shape{"Removal", "", {field<&Removal::removed>("removed", "The name that was asked for")}};
     return shape;
 }
 
@@ -112,7 +113,8 @@ const Operation& SetDomain::operation() {
         .route = "/v1/domains/{name}/settings",
         .reply = &Domain::shape(),
         .answer =
-            "What is not named stays. Sessions that a new second factor does not let in are ended; a retention holds "
+            "Members that are not named stay. Sessions that a new second factor does not let in are ended; a retention "
+            "holds "
             "from "
             "the next round of housekeeping."};
     return operation;

@@ -48,11 +48,11 @@ const Operation& ListMailboxes::operation() {
 
 const Operation& AddMailbox::operation() {
     static const Operation operation{
-        .request =
-            {"AddMailbox",
-             "Add a mailbox, with those above it that are missing",
-             {field<&AddMailbox::address>("address", kAccount), field<&AddMailbox::name>("name", kName).positional(),
-              field<&AddMailbox::use>("use", "What it is for: drafts, sent, junk, trash or archive").called("USE")}},
+        .request = {"AddMailbox",
+                    "Add a mailbox, with those above it that are missing",
+                    {field<&AddMailbox::address>("address", kAccount),
+                     field<&AddMailbox::name>("name", kName).positional(),
+                     field<&AddMailbox::use>("use", "Its use: drafts, sent, junk, trash or archive").called("USE")}},
         .method = Method::post,
         .route = "/v1/accounts/{address}/mailboxes",
         .reply = &Mailbox::shape(),
@@ -93,7 +93,7 @@ const Operation& RemoveMailbox::operation() {
         .method = Method::remove,
         .route = "/v1/accounts/{address}/mailboxes/{name}",
         .reply = &Removal::shape(),
-        .answer = "What is below it stays. Restoring one of its messages makes it again."};
+        .answer = "Mailboxes below it stay. Restoring one of its messages makes it again."};
     return operation;
 }
 
@@ -148,7 +148,7 @@ const Shape& Change::shape() {
          field<&Change::mailbox>("mailbox", "The mailbox's id"),
          field<&Change::uids>("uids", "UIDs and ranges of them, as \"4\" and \"7:9\""),
          field<&Change::to>("to", "Of `moved`: the id of the mailbox where they went"),
-         field<&Change::to_uids>("to_uids", "What they are called there, in the same order")}};
+         field<&Change::to_uids>("to_uids", "Their numbers there, in the same order")}};
     return shape;
 }
 

@@ -21,7 +21,7 @@ const Shape& Message::shape() {
          field<&Message::order>("order", "Its place in its mailbox"),
          field<&Message::octets>("octets", "As RETR sends them"), field<&Message::received>("received", "When"),
          field<&Message::mailbox>("mailbox", "The id of its mailbox; INBOX is 1"),
-         field<&Message::uid>("uid", "What IMAP calls it there"),
+         field<&Message::uid>("uid", "Its number in IMAP there"),
          field<&Message::flags>("flags", "seen, answered, flagged, deleted, draft, and keywords"),
          field<&Message::from>("from", "If header fields are asked for"),
          field<&Message::subject>("subject", "The same"), field<&Message::date>("date", "The same"),

@@ -12,9 +12,10 @@ const Shape& QueuedRecipient::shape() {
     static const Shape shape{
         "QueuedRecipient",
         "An address that a message is for.",
-        {field<&QueuedRecipient::address>("address", "Whose"),
+        {field<&QueuedRecipient::address>("address", "The recipient's"),
          field<&QueuedRecipient::state>("state", "`queued`, `held`, `delivered`, `failed` or `removed`"),
-         field<&QueuedRecipient::last_reply>("last_reply", "What the next server said last, or why none was reached"),
+         field<&QueuedRecipient::last_reply>("last_reply",
+                                             "The last words of the next server, or why none was reached"),
          field<&QueuedRecipient::host>("host", "The server that said it; empty: none was reached"),
          field<&QueuedRecipient::attempts>("attempts", "How often it was tried"),
          field<&QueuedRecipient::next_attempt>("next_attempt", "Not before; null: there is none")}};
@@ -26,7 +27,7 @@ const Shape& QueuedMessage::shape() {
         "QueuedMessage",
         "",
         {field<&QueuedMessage::id>("id", "Its name"),
-         field<&QueuedMessage::sender>("sender", "Who is told if it can't be delivered; empty: nobody"),
+         field<&QueuedMessage::sender>("sender", "The one who is told if it can't be delivered; empty: nobody"),
          field<&QueuedMessage::account>("account", "Of whoever submitted it; null: it came from elsewhere"),
          field<&QueuedMessage::octets>("octets", "Its size"),
          field<&QueuedMessage::arrived>("arrived", "When it was taken in"),

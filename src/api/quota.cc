@@ -126,7 +126,7 @@ const Operation& SetQuota::operation() {
         .method = Method::put,
         .route = "/v1/quotas/{name}",
         .reply = &Quota::shape(),
-        .answer = "What is not named stays; null: not set. It holds for mail that comes from now on."};
+        .answer = "Members that are not named stay; null: not set. It holds for mail that comes from now on."};
     return operation;
 }
 

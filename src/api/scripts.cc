@@ -41,7 +41,7 @@ const Shape& ScriptProblem::shape() {
                              "",
                              {field<&ScriptProblem::line>("line", "Counts from 1"),
                               field<&ScriptProblem::column>("column", "Counts octets, from 1"),
-                              field<&ScriptProblem::message>("message", "What is wrong")}};
+                              field<&ScriptProblem::message>("message", "The mistake")}};
     return shape;
 }
 

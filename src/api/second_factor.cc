@@ -56,11 +56,12 @@ const Operation& EnrollTotp::operation() {
 }
 
 const Shape& TotpConfirmation::shape() {
-    static const Shape shape{"TotpConfirmation",
-                             "",
-                             {field<&TotpConfirmation::address>("address", "The account's"),
-                              field<&TotpConfirmation::second_factor>(
-                                  "second_factor", "What holds for the account; with none, no login asks for a code")}};
+    static const Shape shape{
+        "TotpConfirmation",
+        "",
+        {field<&TotpConfirmation::address>("address", "The account's"),
+         field<&TotpConfirmation::second_factor>(
+             "second_factor", "The policy that holds for the account; with none, no login asks for a code")}};
     return shape;
 }
 

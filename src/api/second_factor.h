@@ -7,7 +7,8 @@ namespace poplar::api {
 enum class SecondFactor { none, optional, required };
 enum class FactorWay { totp, approval, device, certificate };
 inline constexpr std::string_view kFactorWays =
-    "What counts as a second factor: totp, approval, device, certificate; if it was never said, what the account's "
+    "The ways that count as a second factor: totp, approval, device, certificate; if it was never said, what the "
+    "account's "
     "domain "
     "has, else totp, device, certificate";
 

@@ -108,7 +108,7 @@ const Shape& Storage::shape() {
          field<&Storage::large_octets>("large_octets", "Large messages' own files"),
          field<&Storage::commits>("commits", "Since the start"),
          field<&Storage::groups>("groups", "Of commits that were made durable together"),
-         field<&Storage::copying>("copying", "What it does"),
+         field<&Storage::copying>("copying", "The copying at present"),
          field<&Storage::damage_found_at_start>("damage_found_at_start", "Where")}};
     return shape;
 }
@@ -132,8 +132,8 @@ const Shape& ClockState::shape() {
         "See [durability](../operating/durability.md#a-wrong-clock).",
         {field<&ClockState::doubted>("doubted", "Nothing is forgotten while it is"),
          field<&ClockState::time>("time", "The machine's"),
-         field<&ClockState::expected>(
-             "expected", "What it would be without the jump; this and what follows only while it is doubted"),
+         field<&ClockState::expected>("expected",
+                                      "The time without the jump; this and the following only while it is doubted"),
          field<&ClockState::since>("since", "When that began, by the machine's clock"),
          field<&ClockState::believed_at>("believed_at", "When it will be believed; null: not by itself")}};
     return shape;
@@ -163,7 +163,7 @@ const Shape& Status::shape() {
          field<&Status::config>("config", "The file"), field<&Status::listening>("listening", "Where"),
          field<&Status::certificate_expires>("certificate_expires", "Null: no TLS"),
          field<&Status::connections>("connections", "Of clients"),
-         field<&Status::directory>("directory", "What there is"),
+         field<&Status::directory>("directory", "How many there are"),
          field<&Status::postmaster>("postmaster", "Whether one is named, and mail kept for it"),
          field<&Status::storage>("storage", "How it is"), field<&Status::scrub>("scrub", "How far it is"),
          field<&Status::clock>("clock", "Whether it is believed"),

@@ -124,9 +124,10 @@ void add_settings(config::Keys& keys, TokenOptions& tokens) {
     keys.choices<std::string>("oauth.algorithms", tokens.algorithms,
                               config::Words<std::string>{{"RS256", "RS256"}, {"ES256", "ES256"}, {"EdDSA", "EdDSA"}},
                               "Signatures that are accepted. The key decides which, not the token.");
-    keys.text("oauth.issuer", tokens.issuer, "What `iss` must be. Empty: anything.");
+    keys.text("oauth.issuer", tokens.issuer, "The value that `iss` must have. Empty: anything.");
     keys.text("oauth.audience", tokens.audience,
-              "What must be in `aud`: the issuer's name for this service. Needed with either of these; `\"*\"` accepts "
+              "A value that must be in `aud`: the issuer's name for this service. Needed with either of these; `\"*\"` "
+              "accepts "
               "anything, so a token that was meant for another service of the issuer opens the mail.");
     keys.text("oauth.scope", tokens.scope, "A scope that the token must have (`scope` or `scp`). Empty: none.");
     keys.text("oauth.account_claim", tokens.account_claim,
@@ -158,7 +159,7 @@ void add_settings(config::Keys& keys, TokenOptions& tokens) {
               "Told to clients whose token is no good, as `openid-configuration`.");
     keys.text("oauth.introspection_url", tokens.introspection_url,
               "`https://...`; `http://` only for an issuer on this machine.", config::Empty::allowed, check_url);
-    keys.text("oauth.introspection_user", tokens.introspection_user, "Who we are for the issuer (HTTP Basic).");
+    keys.text("oauth.introspection_user", tokens.introspection_user, "Our user name at the issuer (HTTP Basic).");
     keys.path("oauth.introspection_secret_file", tokens.introspection_secret_file,
               "A file whose first line is the secret for it. Read at the start, before privileges are dropped.",
               config::Empty::allowed);

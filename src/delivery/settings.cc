@@ -30,10 +30,10 @@ void add_settings(config::Keys& keys, Limits& limits) {
     keys.number("sieve.max_commands", script.commands, 100, kMillion, "Commands and tests in a script.");
     keys.number("sieve.max_regexes", script.regexes, 0, 1000,
                 "Regular expressions in a script, 200 KB of memory each.");
-    keys.number(
-        "sieve.max_instructions", script.instructions, 10'000, 1'000'000'000,
-        "What a script may do for one message, in steps of about 20 nanoseconds. One that needs more fails, and "
-        "the message is kept in INBOX.");
+    keys.number("sieve.max_instructions", script.instructions, 10'000, 1'000'000'000,
+                "The work that a script may do for one message, in steps of about 20 nanoseconds. One that needs more "
+                "fails, and "
+                "the message is kept in INBOX.");
     keys.size("sieve.max_memory", script.memory, 1u << 20, 1u << 30,
               "Octets that a script may take for one message, beside it.");
     keys.number("sieve.max_variables", script.variables, 128, 100'000, "Variables of a script (RFC 5229 s6).");

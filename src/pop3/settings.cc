@@ -56,7 +56,8 @@ void add_settings(config::Keys& keys, Options& options) {
         "pop3.without_utf8", options.without_utf8,
         config::Words<WithoutUtf8>{
             {"downgrade", WithoutUtf8::downgrade}, {"refuse", WithoutUtf8::refuse}, {"send", WithoutUtf8::send}},
-        "What a client that has not said `UTF8` gets of a message with UTF-8 in its header: `\"downgrade\"`: the same "
+        "The form in which a client that has not said `UTF8` gets a message with UTF-8 in its header: `\"downgrade\"`: "
+        "the same "
         "in ASCII ([rfcs.md](../reference/rfcs.md)); `\"refuse\"`: `-ERR [UTF8]`; `\"send\"`: the message as it is, "
         "which "
         "RFC 6856 forbids.");
@@ -68,7 +69,7 @@ void add_settings(config::Keys& keys, Options& options) {
     keys.boolean(
         "pop3.apop", options.apop,
         "APOP for accounts with a shared secret: a timestamp in each greeting. Off: `APOP` is an unknown command.");
-    keys.text("pop3.implementation", options.implementation, "What CAPA says after IMPLEMENTATION. Empty: nothing.",
+    keys.text("pop3.implementation", options.implementation, "The text of IMPLEMENTATION in CAPA. Empty: nothing.",
               config::Empty::allowed, check_reply_text);
     keys.add(expire(options.policy.expire_days,
                     "EXPIRE of CAPA, in days: a message is deleted so long after its arrival (within a day), and kept "

@@ -133,7 +133,7 @@ void add_log(config::Keys& keys, Config& config) {
     keys.size(
             "log.peer_rate", config.log.shares.rate, 0, config::Keys::kMostOctets,
             "Octets a second of lines about what peers do, all peers together; in a second, no peer takes more than it "
-            "leaves for the others. What is over that is not written, and counted in `log.held_back`. 0: any number.")
+            "leaves for the others. Octets over that are not written, but counted in `log.held_back`. 0: any number.")
         .live("log");
     keys.number(
             "log.peer_share", config.log.shares.per_octet, 0, 1000,
