@@ -1,6 +1,7 @@
 // The server as a whole: its status, the check of what is stored, the clock.
 #include "api/server.h"
 
+#include "admin/backup.h"
 #include "admin/names.h"
 #include "admin/row.h"
 #include "admin/verify_events.h"
@@ -156,9 +157,8 @@ Task<Result<api::Confirmation>> confirm_clock(Context& context, Caller, api::Con
 
 const std::vector<Row>& server_rows() {
     static const std::vector<Row> rows = {
-        row<api::ShowStatus, show_status>(),
-        row<api::Verify, verify>(),
-        row<api::BeginScrub, begin_scrub>(),
+        row<api::ShowStatus, show_status>(),     row<api::Verify, verify>(),
+        row<api::BeginScrub, begin_scrub>(),     row<api::BackUp, back_up>(),
         row<api::ConfirmClock, confirm_clock>(),
     };
     return rows;

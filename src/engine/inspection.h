@@ -3,6 +3,7 @@
 // whole.
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -52,6 +53,17 @@ struct Status {
     std::string copying;  ///< "resting", "off", or in words what it does
 };
 
+/// What a backup is made of. A file that is there already is shared with an earlier backup, or with the store.
+struct BackupTotals {
+    std::uint64_t files = 0, octets = 0;                ///< of the whole
+    std::uint64_t copied_files = 0, copied_octets = 0;  ///< of them, those that were written now
+};
+struct BackupOutcome {
+    std::string name;  ///< of the backup, below the folder
+    BackupTotals totals;
+    std::uint64_t forgotten = 0;  ///< older backups that were removed
+};
+
 /// All functions may be called from any thread.
 class Inspection {
 public:
@@ -63,6 +75,12 @@ public:
     /// ends it. Errors: io, cancelled.
     virtual Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
                                         std::function<void(const VerifyTotals&)> progress = nullptr) = 0;
+    /// Puts a copy of everything as it is at one moment into `folder`, beside earlier ones, while others go on. When it
+    /// returns the copy is durable. Before that it is no backup, and the earlier ones are as they were. `keep`: how
+    /// many backups stay, 0: all. Runs on the calling thread. `progress` returns false to give it up. Errors: busy
+    /// (another backup is being made there), invalid (the folder is in the store's own), no_space, io, cancelled.
+    virtual Result<BackupOutcome> backup(const std::filesystem::path& folder, std::size_t keep,
+                                         std::function<bool(const BackupTotals&)> progress) = 0;
     /// Begins to read everything at the configured pace, unless that is under way.
     virtual void scrub() = 0;
     /// The partitions behind `after` that were ever written to, in order, at most `limit`.

@@ -2,8 +2,6 @@
 #include "server/commands.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -13,7 +11,8 @@
 #include "base/version.h"
 #include "cli/verify_printer.h"
 #include "directory/removed.h"
-#include "process/privileges.h"
+#include "server/backup_commands.h"
+#include "server/offline.h"
 #include "server/server.h"
 #include "server/settings.h"
 #include "upkeep/verify.h"
@@ -24,13 +23,6 @@ namespace {
 
 using cli::Cli;
 using cli::complain;
-
-std::optional<Config> load(const std::string& file) {
-    auto config = load_config(file);
-    if (config) return std::move(*config);
-    for (const auto& line : config.error().lines) complain(line);
-    return std::nullopt;
-}
 
 int check_config(const Cli& cli, bool show) {
     auto config = load_config(cli.config_path());
@@ -68,23 +60,6 @@ public:
 private:
     cli::VerifyPrinter& printer_;
 };
-
-// Goes on as the owner of the data directory. Files of root's would lock the server out, and root must not follow a
-// link that the owner has put there.
-Result<> become_owner(const Config& config) {
-    umask(0077);
-    auto owner = process::owner_to_become(config.data_dir, config.user);
-    if (!owner) return pass_on(owner);
-    if (!*owner) return {};
-    if (auto became = process::drop_privileges(**owner); !became) return pass_on(became);
-    fmt::print(stderr, "poplar: going on as {}, in place of root, as the server does\n", (*owner)->user);
-    return {};
-}
-
-int complain_of_store(const Config& config, const Error& error) {
-    auto foreign = process::foreign_entry(config.data_dir, geteuid());
-    return complain(fmt::format("{}: {}{}{}", config.data_dir, error.detail(), foreign.empty() ? "" : "; ", foreign));
-}
 
 int verify_stopped(const Config& config, cli::VerifyPrinter& printer) {
     if (!std::filesystem::exists(config.data_dir))
@@ -142,7 +117,7 @@ Result<std::uint64_t> repair_all(engine::local::LocalEngine& engine, const Confi
 }
 
 int rebuild(const Cli& cli) {
-    auto config = load(cli.config_path());
+    auto config = load_or_complain(cli.config_path());
     if (!config) return cli::kExitConfig;
     if (!std::filesystem::exists(config->data_dir))
         return complain(config->error_at("data_dir", config->data_dir + " does not exist"));
@@ -174,7 +149,7 @@ int rebuild(const Cli& cli) {
 void add_commands(CLI::App& app, Cli& cli) {
     app.add_subcommand("serve", "Run the server in the foreground, until SIGTERM; SIGHUP reloads")->callback([&cli] {
         cli.action = [&cli] {
-            auto config = load(cli.config_path());
+            auto config = load_or_complain(cli.config_path());
             return config ? serve(std::move(*config)) : cli::kExitConfig;
         };
     });
@@ -184,6 +159,7 @@ void add_commands(CLI::App& app, Cli& cli) {
     check->callback([&cli, show] { cli.action = [&cli, show] { return check_config(cli, *show); }; });
     app.add_subcommand("rebuild", "Make the index anew from the segments; the server must be stopped")
         ->callback([&cli] { cli.action = [&cli] { return rebuild(cli); }; });
+    add_backup_commands(app, cli);
 }
 
 }  // namespace
@@ -194,13 +170,13 @@ cli::Host host() {
     host.default_socket = Config().admin_socket;
     host.version = version();
     host.admin_socket = [](const std::string& file) -> std::optional<std::string> {
-        auto config = load(file);
+        auto config = load_or_complain(file);
         if (!config) return std::nullopt;
         return config->admin_socket;
     };
     host.add_commands = add_commands;
     host.verify_stopped = [](const Cli& cli, cli::VerifyPrinter& printer) {
-        auto config = load(cli.config_path());
+        auto config = load_or_complain(cli.config_path());
         return config ? verify_stopped(*config, printer) : cli::kExitConfig;
     };
     return host;

@@ -71,6 +71,11 @@ public:
                                         std::function<void(const engine::VerifyTotals&)>) override {
         return engine::VerifyTotals();
     }
+    Result<engine::BackupOutcome> backup(const std::filesystem::path& folder, std::size_t,
+                                         std::function<bool(const engine::BackupTotals&)>) override {
+        if (folder == "/full") return fail(Errc::no_space, "no room");
+        return engine::BackupOutcome{"20261122T030509.123Z", {3, 400, 1, 100}, 2};
+    }
     void scrub() override { ++scrubs; }
     Task<Result<std::vector<engine::PartitionId>>> partitions(engine::PartitionId, std::size_t) override {
         co_return std::vector<engine::PartitionId>();
@@ -885,6 +890,22 @@ TEST_F(AdminApiTest, VerifiesWhatIsStoredAndBeginsToScrub) {
     EXPECT_EQ(last["accounts"], 1);
     EXPECT_EQ(ask("POST", "/v1/scrub").status, 202u);
     EXPECT_EQ(inspection.scrubs, 1);
+}
+
+TEST_F(AdminApiTest, MakesABackupAndSaysWhyThereIsNone) {
+    auto reply = ask("POST", "/v1/backup", Json{{"folder", "/backups"}, {"keep", 3}});
+    EXPECT_TRUE(reply.streamed);
+    auto last = Json::parse(stream.text);
+    EXPECT_EQ(last["type"], "done");
+    EXPECT_EQ(last["name"], "20261122T030509.123Z");
+    EXPECT_EQ(last["copied_octets"], 100);
+    EXPECT_EQ(last["forgotten"], 2);
+    stream.text.clear();
+    EXPECT_EQ(ask("POST", "/v1/backup", Json{{"folder", "/full"}}).status, 200u);
+    last = Json::parse(stream.text);
+    EXPECT_EQ(last["type"], "failed");
+    EXPECT_EQ(last["error"], "no room");
+    EXPECT_EQ(ask("POST", "/v1/backup", Json{{"folder", "backups"}}).status, 400u);
 }
 
 TEST_F(AdminApiTest, TellsHowTheServerIs) {

@@ -78,7 +78,7 @@ struct Committer::Group {
 };
 
 Committer::Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table,
-                     Leases& leases, Watches& watches, Reserve& reserve, Staging& staging)
+                     Leases& leases, Watches& watches, Reserve& reserve, Staging& staging, Reclaims& reclaims)
     : options_(options),
       directory_(directory),
       index_(index),
@@ -88,6 +88,7 @@ Committer::Committer(const Options& options, StoreDirectory& directory, Index& i
       reserve_(reserve),
       staging_(staging),
       pool_(staging.pool),
+      reclaims_(reclaims),
       next_body_(staging.next_body),
       shared_(index) {}
 
@@ -514,26 +515,10 @@ Result<> Committer::update_index() {
     return {};
 }
 
-// Gives the disk space of erased bodies back. If a crash comes between, a large file is swept at the next start; a few
-// blocks of a segment stay taken.
 void Committer::reclaim(const Group& group) {
-    auto free = [this](PartitionId partition, BodyId id, const BodyPlace& place) {
-        auto work = [&directory = directory_, partition, id, place] {
-            auto& disk = directory.disk();
-            if (place.file_octets > 0) {
-                (void)unlink_file(disk, directory.large_body(partition, id));
-                disk.reached(Step::body_unlinked);
-            }
-            if (place.inline_octets < 4096) return;
-            if (auto file = File::open(disk, directory.segment(place.segment), File::Mode::read_write))
-                (void)file->punch(place.offset, place.inline_octets);
-            disk.reached(Step::hole_punched);
-        };
-        pool_.post(std::move(work));
-    };
     for (const auto& commit : group.commits)
-        for (const auto& [id, place] : commit.freed) free(commit.header.partition, id, place);
-    for (const auto& [id, place] : group.unshared) free(kSharedBodies, id, place);
+        for (const auto& [id, place] : commit.freed) reclaims_.free(pool_, commit.header.partition, id, place);
+    for (const auto& [id, place] : group.unshared) reclaims_.free(pool_, kSharedBodies, id, place);
 }
 
 void Committer::fail_all(Group& group, const Error& error) {

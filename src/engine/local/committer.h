@@ -15,6 +15,7 @@
 #include "engine/local/index.h"
 #include "engine/local/leases.h"
 #include "engine/local/local_engine.h"
+#include "engine/local/reclaims.h"
 #include "engine/local/reserve.h"
 #include "engine/local/shared_bodies.h"
 #include "engine/local/staged_body.h"
@@ -33,7 +34,7 @@ public:
     };
 
     Committer(const Options& options, StoreDirectory& directory, Index& index, SegmentTable& table, Leases& leases,
-              Watches& watches, Reserve& reserve, Staging& staging);
+              Watches& watches, Reserve& reserve, Staging& staging, Reclaims& reclaims);
     ~Committer();  ///< finishes what is queued, seals the log, flushes the index
 
     /// Opens the segment at `position` (or makes the first one) and starts the thread.
@@ -91,6 +92,7 @@ private:
     Reserve& reserve_;
     Staging& staging_;
     DiskPool& pool_;
+    Reclaims& reclaims_;
     std::atomic<std::uint64_t>& next_body_;
 
     // The committer thread's own.

@@ -71,6 +71,16 @@ std::int64_t Disk::size(int fd) {
     return ::fstat(fd, &st) == 0 ? st.st_size : -1;
 }
 
+std::int64_t Disk::links(int fd) {
+    struct stat st{};
+    return ::fstat(fd, &st) == 0 ? static_cast<std::int64_t>(st.st_nlink) : -1;
+}
+
+std::int64_t Disk::identity(int fd) {
+    struct stat st{};
+    return ::fstat(fd, &st) == 0 ? static_cast<std::int64_t>(st.st_ino & 0x7fff'ffff'ffff'ffff) : -1;
+}
+
 int Disk::lock(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB); }
 
 int Disk::list(const char* path, std::vector<Name>& names) {

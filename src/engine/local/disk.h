@@ -94,7 +94,9 @@ public:
     virtual int fallocate(int fd, int mode, std::uint64_t offset, std::uint64_t size);
     virtual std::int64_t seek_data(int fd, std::uint64_t offset);
     virtual std::int64_t size(int fd);
-    virtual int lock(int fd);  ///< flock, exclusive, without waiting
+    virtual std::int64_t links(int fd);     ///< how many names the file has
+    virtual std::int64_t identity(int fd);  ///< its number in its file system; a copy of it has another
+    virtual int lock(int fd);               ///< flock, exclusive, without waiting
 
     struct Name {
         std::string name;

@@ -71,6 +71,18 @@ Result<std::uint64_t> File::size() const {
     return static_cast<std::uint64_t>(size);
 }
 
+Result<std::uint64_t> File::links() const {
+    auto links = disk_->links(fd_);
+    if (links < 0) return failed("stat", path_);
+    return static_cast<std::uint64_t>(links);
+}
+
+Result<std::uint64_t> File::identity() const {
+    auto identity = disk_->identity(fd_);
+    if (identity < 0) return failed("stat", path_);
+    return static_cast<std::uint64_t>(identity);
+}
+
 Result<std::size_t> File::read_at(char* to, std::size_t size, std::uint64_t offset) const {
     std::size_t done = 0;
     while (done < size) {

@@ -27,6 +27,8 @@ public:
     const std::filesystem::path& path() const { return path_; }
 
     Result<std::uint64_t> size() const;
+    Result<std::uint64_t> links() const;     ///< how many names it has
+    Result<std::uint64_t> identity() const;  ///< its number in its file system: the same for all its names
     /// Reads up to `size` octets; fewer only at the end of the file.
     Result<std::size_t> read_at(char* to, std::size_t size, std::uint64_t offset) const;
     /// As read_at, but gives up rather than wait for the disk: nothing, if not all `size` octets are in the page cache.

@@ -8,6 +8,7 @@
 #include <rocksdb/perf_level.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 
 #include <algorithm>
 #include <thread>
@@ -209,8 +210,10 @@ Result<> Index::ready() const {
     }
 }
 
-Result<Position> Index::position() const {
-    auto found = get_raw(*db_, position_key(), nullptr, Wait::yes);
+namespace {
+
+Result<Position> position_of(rocksdb::DB& db) {
+    auto found = get_raw(db, position_key(), nullptr, Wait::yes);
     if (!*found) {
         if (found->error().code() == Errc::not_found) return Position{};
         return pass_on(*found);
@@ -223,6 +226,27 @@ Result<Position> Index::position() const {
     position.next_body = in.varint();
     if (!in.ok()) return fail(Errc::corrupt, "index: the log position is damaged");
     return position;
+}
+
+}  // namespace
+
+Result<Position> Index::position() const { return position_of(*db_); }
+
+Result<Position> Index::copy_to(const std::filesystem::path& to) const {
+    rocksdb::Checkpoint* made = nullptr;
+    auto status = rocksdb::Checkpoint::Create(db_.get(), &made);
+    std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+    if (status.ok()) status = checkpoint->CreateCheckpoint(to.string(), 0);
+    if (!status.ok()) return std::unexpected(index_error(status));
+    // What the copy says is asked of the copy, because others write meanwhile.
+    rocksdb::Options options;
+    options.env = db_->GetEnv();
+    options.info_log = make_index_log();
+    rocksdb::DB* db = nullptr;
+    status = rocksdb::DB::OpenForReadOnly(options, to.string(), &db);
+    std::unique_ptr<rocksdb::DB> copy(db);
+    if (!status.ok()) return std::unexpected(index_error(status));
+    return position_of(*copy);
 }
 
 std::optional<Result<std::string>> Index::get(PartitionId partition, std::string_view key, const Snapshot* snapshot,

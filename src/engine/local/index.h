@@ -95,6 +95,10 @@ public:
     /// Makes staged records true together with the position behind them.
     Result<> write(rocksdb::WriteBatch& batch, const Position& position);
 
+    /// Makes a copy of the index, as it is at one moment, in the folder `to`, which must not be there; its tables are
+    /// shared by hard links. Returns up to where the copy knows the log. Waits for a flush.
+    Result<Position> copy_to(const std::filesystem::path& to) const;
+
     enum class FlushMode { wait, background };
     Result<> flush(FlushMode mode);
 

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/resume.h"
+#include "engine/local/backup.h"
 #include "engine/local/body_series.h"
 #include "engine/local/committer.h"
 #include "engine/local/copier.h"
@@ -42,6 +43,7 @@ struct LocalEngine::Impl {
     std::shared_ptr<Watches> watches;
     std::atomic<std::uint64_t> next_body = 1;
     std::vector<Damage> damage;
+    std::unique_ptr<Reclaims> reclaims;
     std::unique_ptr<DiskPool> pool;
     ReadMemory read_memory{options.read_memory};
     std::unique_ptr<Staging> staging;
@@ -54,6 +56,8 @@ struct LocalEngine::Impl {
     }
     Result<> open();
     Result<> begin();  ///< the rest of open(), for a directory that is open
+    Result<> begin_store();
+    Result<> advise_on_copy(Result<> begun);
     Result<> link_large_bodies(PartitionId partition, const Batch& batch);
     Result<> unlink_large_bodies(PartitionId partition, const Batch& batch);
 };
@@ -69,7 +73,23 @@ Result<> LocalEngine::Impl::open() {
     return begin();
 }
 
-Result<> LocalEngine::Impl::begin() {
+Result<> LocalEngine::Impl::begin() { return advise_on_copy(begin_store()); }
+
+// Files that somebody copied one after the other from a store in use are of different moments.
+Result<> LocalEngine::Impl::advise_on_copy(Result<> begun) {
+    constexpr std::string_view kAdvice =
+        "this is a copy of a data directory. If it was made while a server ran, its files are of different moments: "
+        "poplar rebuild makes the best of it; poplar backup makes copies that are whole";
+    const bool sound = begun && damage.empty();
+    if (directory->is_copy() && !begun && begun.error().code() != Errc::no_space)
+        return fail(begun.error().code(), fmt::format("{}; {}", begun.error().detail(), kAdvice));
+    if (directory->is_copy() && !sound) log::error("store.copied", {{"advice", kAdvice}});
+    if (sound) directory->settle_here();
+    return begun;
+}
+
+Result<> LocalEngine::Impl::begin_store() {
+    if (auto swept = Backup::sweep(*directory); !swept) return swept;
     reserve = std::make_unique<Reserve>(directory->disk(), directory->root() / "RESERVE", options.reserved_space);
     // A start writes here and there: if the disk has too little room for that, the reserve gives it.
     for (constexpr std::uint64_t kRoom = 1u << 20;;) {
@@ -97,7 +117,9 @@ Result<> LocalEngine::Impl::begin() {
     pool = std::make_unique<DiskPool>(options.reader_threads);
     staging.reset(
         new Staging{*directory, *pool, next_body, options.large_body, options.staged_memory, options.min_free_space});
-    committer = std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *reserve, *staging);
+    reclaims = std::make_unique<Reclaims>(*directory);
+    committer = std::make_unique<Committer>(options, *directory, *index, table, *leases, *watches, *reserve, *staging,
+                                            *reclaims);
     index->serve(directory->health());
     if (auto started = committer->start(recovered->position); !started) return started;
     copier = std::make_unique<Copier>(options, *directory, *index, table, *committer, next_body);
@@ -155,6 +177,7 @@ Result<std::vector<Damage>> LocalEngine::rebuild(Options options, const Repair& 
         if (auto repaired = repair(*engine); !repaired) return pass_on(repaired);
     }
     if (auto gone = directory.drop_old_index(); !gone) return pass_on(gone);
+    directory.settle_here();
     directory.disk().reached(Step::rebuild_ended);
     return damage;
 }
@@ -275,6 +298,13 @@ Result<VerifyTotals> LocalEngine::verify(std::function<void(const Damage&)> repo
         std::move(report), read, std::move(progress));
     if (auto done = check.everything(); !done) return pass_on(done);
     return check.totals();
+}
+
+Result<BackupOutcome> LocalEngine::backup(const std::filesystem::path& folder, std::size_t keep,
+                                          std::function<bool(const BackupTotals&)> progress) {
+    Backup backup(impl_->options, *impl_->directory, *impl_->index, *impl_->copier, *impl_->reclaims, *impl_->pool,
+                  folder);
+    return backup.make(keep, progress);
 }
 
 Result<bool> LocalEngine::copy_segments() { return impl_->copier->copy_once(Copier::Haste::at_once); }

@@ -63,6 +63,8 @@ public:
 
     Result<VerifyTotals> verify(std::function<void(const Damage&)> report,
                                 std::function<void(const VerifyTotals&)> progress = nullptr) override;
+    Result<BackupOutcome> backup(const std::filesystem::path& folder, std::size_t keep,
+                                 std::function<bool(const BackupTotals&)> progress) override;
     /// Copies those segments that are most worth it, at once; false: none is. Blocks. (The engine does it by itself, at
     /// its pace; this is for tests and for a caller in a hurry.)
     Result<bool> copy_segments();

@@ -47,6 +47,12 @@ std::optional<SegmentId> segment_of(std::string_view name) {
     return ours ? std::optional(id) : std::nullopt;
 }
 
+// What stands in LOCK: which file it is. "": that can't be told.
+std::string lock_text(const File& lock) {
+    auto identity = lock.identity();
+    return identity ? fmt::format("file {}\n", *identity) : std::string();
+}
+
 constexpr char kDraft[] = ".draft";
 fs::path draft(fs::path segment) { return segment.replace_extension(kDraft); }
 
@@ -63,9 +69,20 @@ Result<std::unique_ptr<StoreDirectory>> StoreDirectory::open(Disk& disk, const f
         return fail(Errc::busy, fmt::format("{} is in use by another poplar", root.string()));
     }
     std::unique_ptr<StoreDirectory> store(new StoreDirectory(disk, root, std::move(*lock)));
+    auto written = read_small_file(disk, path);
+    store->is_copy_ = written && !written->empty() && *written != lock_text(store->lock_);
     if (auto ready = store->prepare(); !ready) return pass_on(ready);
     if (auto ready = store->prepare_large(); !ready) return pass_on(ready);
     return store;
+}
+
+// Nothing rests on it but an advice, so it is not synced.
+void StoreDirectory::settle_here() {
+    auto text = lock_text(lock_);
+    auto written = read_small_file(disk_, root_ / "LOCK");
+    if (text.empty() || (written && *written == text)) return;
+    if (lock_.truncate(0)) (void)lock_.write_at(text, 0);
+    is_copy_ = false;
 }
 
 Result<> StoreDirectory::prepare() {

@@ -21,6 +21,10 @@ public:
     Health& health() const { return health_; }
     const std::filesystem::path& root() const { return root_; }
     RecordMark mark() const { return mark_; }
+    /// Whether this is a copy of a directory that was opened where it was: LOCK says which file it was then.
+    bool is_copy() const { return is_copy_; }
+    /// From now on it is none. To be called when the store has proved to be whole.
+    void settle_here();
     /// Whether FORMAT says what it should. Errors: corrupt (it was damaged at the start, when the segments told the
     /// mark, or has been since).
     Result<> check_format() const;
@@ -77,6 +81,7 @@ private:
     Disk& disk_;
     std::filesystem::path root_;
     File lock_;
+    bool is_copy_ = false;
     mutable Health health_;
     RecordMark mark_;
     mutable std::mutex readers_mutex_;

@@ -210,6 +210,18 @@ std::int64_t SimulatedDisk::size(int fd) {
     return file ? static_cast<std::int64_t>(platter_->live(file->node).bytes.size()) : -1;
 }
 
+std::int64_t SimulatedDisk::links(int fd) {
+    std::lock_guard guard(mutex_);
+    auto* file = opened(fd);
+    return file ? platter_->live(file->node).links : -1;
+}
+
+std::int64_t SimulatedDisk::identity(int fd) {
+    std::lock_guard guard(mutex_);
+    auto* file = opened(fd);
+    return file ? file->node : -1;
+}
+
 int SimulatedDisk::lock(int fd) {
     std::lock_guard guard(mutex_);
     return opened(fd) ? 0 : -1;

@@ -68,6 +68,8 @@ public:
     int fallocate(int fd, int mode, std::uint64_t offset, std::uint64_t size) override;
     std::int64_t seek_data(int fd, std::uint64_t offset) override;
     std::int64_t size(int fd) override;
+    std::int64_t links(int fd) override;
+    std::int64_t identity(int fd) override;
     int lock(int fd) override;
     int list(const char* path, std::vector<Name>& names) override;
     int mkdir(const char* path, unsigned mode) override;
