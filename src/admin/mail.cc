@@ -7,6 +7,7 @@
 
 #include "activity/ledger.h"
 #include "admin/described.h"
+#include "admin/moving.h"
 #include "admin/names.h"
 #include "admin/room.h"
 #include "admin/row.h"
@@ -150,6 +151,8 @@ const std::vector<Row>& mail_rows() {
         row<api::FetchMessage, fetch_message>(),
         row<api::RemoveMessage, remove_message>(),
         row<api::Deliver, deliver>(),
+        row<api::ImportMessage, import_message>(),
+        row<api::FindImported, find_imported>(),
     };
     return rows;
 }

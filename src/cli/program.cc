@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "base/printable.h"
+#include "cli/import_mail.h"
 
 namespace poplar::cli {
 
@@ -142,6 +143,8 @@ int run(int argc, const char* const* argv, Host host) {
     add_queue_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
+    add_import_mail_command(app, cli);
+    add_export_command(app, cli);
     add_sieve_commands(app, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));
     try {

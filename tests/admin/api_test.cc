@@ -908,6 +908,41 @@ TEST_F(AdminApiTest, MakesABackupAndSaysWhyThereIsNone) {
     EXPECT_EQ(ask("POST", "/v1/backup", Json{{"folder", "backups"}}).status, 400u);
 }
 
+TEST_F(AdminApiTest, StoresAMessageOfAnotherServerOnceAndKeepsItsUniqueId) {
+    add_jane();
+    const std::string jane = "/v1/accounts/jane@example.org", import = jane + "/import?source=";
+    const std::string text = "Subject: x\n\ntext\n.\n";
+    auto stored = ask("POST", import + "a&unique_id=old-1&flags=seen,Work&received=1276000001000", text).body;
+    EXPECT_EQ(stored["state"], "stored");
+    EXPECT_EQ(stored["unique_id"], "old-1");
+    EXPECT_FALSE(stored.contains("not_kept"));
+    EXPECT_EQ(ask("POST", import + "a&unique_id=old-1", text).body["state"], "there");
+    auto listed = ask("GET", jane + "/messages").body["messages"];
+    ASSERT_EQ(listed.size(), 1u);
+    EXPECT_EQ(listed[0]["octets"], 23);
+    EXPECT_EQ(listed[0]["received"], "2010-06-08T12:26:41Z");
+    EXPECT_EQ(listed[0]["flags"], Json::array({"seen", "Work"}));
+
+    // One that another message has, and one that none may have.
+    auto twice = ask("POST", import + "b&unique_id=old-1&mailbox=Lists%2Fasio", text).body;
+    EXPECT_EQ(twice["state"], "stored");
+    EXPECT_NE(twice["unique_id"], "old-1");
+    EXPECT_TRUE(twice.contains("not_kept"));
+    EXPECT_TRUE(ask("POST", import + "c&unique_id=%20", text).body.contains("not_kept"));
+    EXPECT_EQ(ask("GET", jane + "/messages?mailbox=Lists%2Fasio").body["messages"].size(), 1u);
+    EXPECT_EQ(ask("POST", import + "d&flags=no%20keyword%7B", text).body["state"], "stored");
+    EXPECT_EQ(ask("POST", jane + "/import?source=", text).status, 400u);
+
+    // What is deleted here does not return, also when nothing is kept of it any more.
+    EXPECT_EQ(ask("DELETE", jane + "/messages/old-1").status, 200u);
+    EXPECT_EQ(ask("POST", import + "a&unique_id=old-1", text).body["state"], "deleted");
+    auto found = ask("POST", jane + "/imported", Json{{"sources", {"a", "b", "z"}}}).body["messages"];
+    ASSERT_EQ(found.size(), 2u);
+    EXPECT_EQ(found[0]["state"], "deleted");
+    EXPECT_EQ(found[1]["state"], "there");
+    EXPECT_EQ(found[1]["unique_id"], twice["unique_id"]);
+}
+
 TEST_F(AdminApiTest, TellsHowTheServerIs) {
     add_jane();
     auto status = ask("GET", "/v1/status").body;

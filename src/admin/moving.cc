@@ -1,0 +1,170 @@
+// Messages of other servers. The account remembers the source of each, in the commit that stores it: so nothing is
+// stored twice, and what was deleted here does not return in a later round.
+#include "admin/moving.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "activity/ledger.h"
+#include "admin/described.h"
+#include "admin/names.h"
+#include "base/digest.h"
+#include "base/random.h"
+#include "mail/downgrade.h"
+#include "mail/header_mender.h"
+#include "mail/wire_form.h"
+#include "mailstore/mail_store.h"
+
+namespace poplar::admin {
+
+namespace {
+
+// How long a source is remembered. A move takes weeks, and an operator may come back to it.
+constexpr auto kRemembered = std::chrono::days(730);
+constexpr std::size_t kLongestSource = 1000;
+
+std::string fact_name(const std::string& source) {
+    Digest digest;
+    digest.add(source);
+    return "import/" + digest.finish();
+}
+
+bool is_unique_id(std::string_view text) {
+    constexpr std::size_t kLongest = 70;  // RFC 1939 s7
+    return !text.empty() && text.size() <= kLongest &&
+           std::ranges::all_of(text, [](char c) { return c >= 0x21 && c <= 0x7e; });
+}
+
+/// What became of a message of this source; nothing: it was never stored.
+Task<Result<std::optional<api::ImportedMessage>>> look_up(Context& context, directory::AccountId account,
+                                                          std::string source) {
+    auto known = co_await context.mail.fact(account, fact_name(source));
+    if (!known) co_return pass_on(known);
+    std::optional<api::ImportedMessage> found;
+    if (!*known) co_return found;
+    auto message = co_await find_message(context, account, **known);
+    if (!message && message.error().code() != Errc::not_found) co_return pass_on(message);
+    found.emplace();
+    found->source = std::move(source);
+    found->unique_id = **known;
+    found->state = message && message->live ? "there" : "deleted";
+    co_return found;
+}
+
+mailstore::NewMessage with_flags(mailstore::NewMessage message, std::string_view flags) {
+    while (!flags.empty()) {
+        const auto end = std::min(flags.find(','), flags.size());
+        const auto name = flags.substr(0, end);
+        flags.remove_prefix(std::min(end + 1, flags.size()));
+        if (name.empty()) continue;
+        auto found = std::ranges::find(kFlagNames, name, [](const auto& one) { return one.second; });
+        if (found != kFlagNames.end())
+            message.flags |= static_cast<std::uint8_t>(found->first);
+        else
+            message.keywords.emplace_back(name);
+    }
+    return message;
+}
+
+/// Takes the message in as it comes.
+Task<Result<mailstore::NewMessage>> receive(Context& context, http::Body& body) {
+    auto writer = context.mail.stage(body.size_hint());
+    mail::WireEncoder encoder(mail::BareNewlines::normalize);
+    mail::HeaderMender mender;
+    mail::Downgrader downgrader;
+    std::string wire;
+    auto write = [&](std::string_view octets) -> Task<Result<>> {
+        if (octets.empty()) co_return Result<>();
+        downgrader.feed(octets);
+        co_return co_await writer->write(octets);
+    };
+    for (bool more = true; more;) {
+        auto part = co_await body.next();
+        if (!part) co_return pass_on(part);
+        wire.clear();
+        more = !part->empty();
+        if (more)
+            encoder.encode(*part, wire);
+        else
+            encoder.finish(wire);
+        if (wire.empty()) continue;
+        auto mended = mender.pass(wire);
+        if (auto written = co_await write(mended); !written) co_return pass_on(written);
+    }
+    auto last = mender.finish();
+    if (auto written = co_await write(last); !written) co_return pass_on(written);
+    downgrader.finish();
+    const auto octets = encoder.sizes().octets + mender.added();
+    auto content = co_await writer->finish(octets, 1);
+    if (!content) co_return pass_on(content);
+    mailstore::NewMessage message{"", std::move(*content), {}};
+    if (downgrader.needed()) message.ascii_octets = octets + static_cast<std::uint64_t>(downgrader.growth());
+    co_return message;
+}
+
+Task<Result<std::vector<mailstore::Message>>> file(Context& context, directory::AccountId account,
+                                                   mailstore::NewMessage message, api::ImportMessage wanted) {
+    mailstore::NewFact fact{fact_name(wanted.source), message.unique_id, context.ledger.now() + kRemembered};
+    mailstore::Filing filing;
+    filing.items.push_back({std::move(message), wanted.mailbox.value_or("INBOX"), true});
+    filing.facts.push_back(std::move(fact));
+    co_return co_await context.mail.file(account, std::move(filing));
+}
+
+/// A unique-id for a message whose own can't be kept: nobody else makes such ones, now or later.
+std::string fresh_unique_id() { return "m-" + random_text(26); }
+
+}  // namespace
+
+Task<Result<api::ImportedMessage>> import_message(Context& context, Caller, api::ImportMessage wanted,
+                                                  http::Body& body) {
+    if (wanted.source.empty() || wanted.source.size() > kLongestSource)
+        co_return fail(Errc::invalid, fmt::format("source: 1 to {} octets", kLongestSource));
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto known = co_await look_up(context, account->id, wanted.source);
+    if (!known) co_return pass_on(known);
+    if (*known) co_return std::move(**known);
+    auto received = co_await receive(context, body);
+    if (!received) co_return pass_on(received);
+    auto message = with_flags(std::move(*received), wanted.flags.value_or(""));
+    if (wanted.received) message.received = Timestamp(std::chrono::milliseconds(*wanted.received));
+
+    api::ImportedMessage reply{wanted.source, {}, "stored", {}};
+    message.unique_id = wanted.unique_id.value_or("");
+    if (!message.unique_id.empty() && !is_unique_id(message.unique_id)) {
+        reply.not_kept = "it is no unique-id";
+        message.unique_id.clear();
+    }
+    if (message.unique_id.empty()) message.unique_id = fresh_unique_id();
+    auto filed = co_await file(context, account->id, message, wanted);
+    if (!filed && filed.error().code() == Errc::exists) {
+        reply.not_kept = filed.error().detail();
+        message.unique_id = fresh_unique_id();
+        filed = co_await file(context, account->id, message, wanted);
+    }
+    // A keyword that can't be kept here must not keep a message out.
+    const auto code = filed ? Errc::not_found : filed.error().code();
+    if (!message.keywords.empty() && (code == Errc::invalid || code == Errc::too_large)) {
+        message.keywords.clear();
+        filed = co_await file(context, account->id, message, wanted);
+    }
+    if (!filed) co_return pass_on(filed);
+    reply.unique_id = message.unique_id;
+    co_return reply;
+}
+
+Task<Result<api::ImportedList>> find_imported(Context& context, Caller, api::FindImported wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    api::ImportedList list;
+    for (auto& source : wanted.sources) {
+        auto found = co_await look_up(context, account->id, std::move(source));
+        if (!found) co_return pass_on(found);
+        if (*found) list.messages.push_back(std::move(**found));
+    }
+    co_return list;
+}
+
+}  // namespace poplar::admin
