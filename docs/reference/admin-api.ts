@@ -298,6 +298,17 @@ export interface Delivered {
   transaction: string;
 }
 
+export interface ImportedMessage {
+  source: string;
+  unique_id: string;
+  state: string;
+  not_kept?: string;
+}
+
+export interface ImportedList {
+  messages: ImportedMessage[];
+}
+
 export interface Restoration {
   restored: number;
   octets: number;
@@ -967,6 +978,16 @@ export interface RemoveMessage {
 /** Delete a message; it is kept for storage.retention. */
 export async function removeMessage(call: Call, request: RemoveMessage): Promise<Removal> {
   return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}`)) as Removal;
+}
+
+export interface FindImported {
+  address: string;
+  sources: string[];
+}
+
+/** Tell which messages of another server were stored before. */
+export async function findImported(call: Call, request: FindImported): Promise<ImportedList> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/imported`, { sources: request.sources })) as ImportedList;
 }
 
 export interface ListRetained {

@@ -30,8 +30,9 @@ const Operation& BackUp::operation() {
         .route = "/v1/backup",
         .content_type = "application/x-ndjson",
         .answer =
-            "A [BackupEvent](#backupevent) a line. One at a time in a folder (409); one whose client leaves is given "
-            "up."};
+            "A JSON object a line: `type` is `progress`, about once a second, and at the end `done` or `failed` "
+            "(`error`), with `files`, `octets`, `copied_files` and `copied_octets`; of done also `name` and "
+            "`forgotten`. One that is given up, or fails, leaves earlier ones as they were."};
     return operation;
 }
 

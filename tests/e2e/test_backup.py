@@ -233,6 +233,9 @@ def test_a_folder_that_can_not_be_written_is_said(server, folder, directory):
 def test_a_copy_of_a_live_directory_says_what_to_do(server, directory, make_server):
     for n in range(10):
         server.deliver(JANE, big_message(f"c{n}", 900_000))
+    server.stop()
+    server.start()  # the index has tables on the disk now
+    server.deliver(JANE, make_message("more"))
     copy = make_server(start=False)
     shutil.copytree(server.data, copy.data)
     # Parts of different moments: the log as it was before the index.

@@ -12,7 +12,7 @@ import pytest
 
 from poplar_server import DOMAIN, PASSWORD, SANITIZED, CliError, make_message, run_poplar, without_trace
 
-COMMANDS = ["serve", "check-config", "rebuild", "verify", "status", "deliver", "domain", "domain add", "domain list", "domain remove",
+COMMANDS = ["serve", "check-config", "rebuild", "backup", "restore", "import", "export", "verify", "status", "deliver", "domain", "domain add", "domain list", "domain remove",
             "user", "user add", "user list", "user show", "user password", "user disable", "user enable", "user remove", "user import",
             "alias", "alias add", "alias list", "alias remove", "mail", "mail list", "mail show", "mail deleted", "mail restore"]
 

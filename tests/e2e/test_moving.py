@@ -2,14 +2,19 @@
 
 import mailbox
 import os
-import shutil
-import subprocess
-import time
+import pathlib
+import sys
 
 import pytest
-from poplar_server import DOMAIN, PASSWORD, CliError, Pop3, free_port, make_message
+
+from clients.fetchmail import Fetchmail
+from clients.getmail import Getmail
+from clients.mpop import Mpop
+from poplar_server import DOMAIN, ROOT, CliError, Pop3, make_message
+
 
 JANE = f"jane@{DOMAIN}"
+SIMPLE = "Sesame-123"
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ def test_a_maildir_of_dovecot_keeps_unique_ids_order_flags_folders_and_dates(ser
     found = server.fetch_all(JANE)
     assert [octets for _, octets in found] == texts[:5]  # O first, then UIDs, then what Dovecot has not seen
     kept = ids(server)
-    assert kept[:3] == ["0000000d4c08f2f0", "0000000c4c08f2f0", "old-id-14"]
+    assert kept[:3] == ["0000000d4c0907b0", "0000000c4c0907b0", "old-id-14"]
     assert len(set(kept)) == 5 and all(1 <= len(one) <= 70 for one in kept)
     listed = server.cli("mail", "list", JANE)["messages"]
     assert [sorted(one["flags"]) for one in listed] == [["seen"], ["answered", "seen"], ["Invoice", "flagged"], [], []]
@@ -164,99 +169,49 @@ def test_what_is_exported_comes_back_the_same(server, directory, maildir):
     assert len(mailbox.mbox(directory / "mboxes/INBOX")) == 6
 
 
-# Real servers and clients.
+# A real server before the move, and real clients before and after it.
 
-DOVECOT = shutil.which("dovecot", path="/usr/sbin:/usr/bin")
-
-
-class Dovecot:
-    """Serves one Maildir on loopback, for the password of the tests."""
-
-    def __init__(self, directory, path):
-        self.port = free_port()
-        self.directory = directory
-        directory.mkdir(mode=0o755)
-        user = "root" if os.geteuid() == 0 else os.environ["USER"]
-        config = f"""
-protocols = pop3
-listen = 127.0.0.1
-base_dir = {directory}/run
-log_path = {directory}/log
-ssl = no
-disable_plaintext_auth = no
-default_internal_user = {user}
-default_login_user = {user}
-default_internal_group = {user}
-first_valid_uid = 0
-mail_location = maildir:{path}
-service anvil {{
-  chroot =
-}}
-service pop3-login {{
-  chroot =
-  inet_listener pop3 {{
-    port = {self.port}
-  }}
-  inet_listener pop3s {{
-    port = 0
-  }}
-}}
-passdb {{
-  driver = static
-  args = password={PASSWORD.replace(" ", "")}
-}}
-userdb {{
-  driver = static
-  args = uid={os.getuid()} gid={os.getgid()} home={directory}
-}}
-"""
-        (directory / "dovecot.conf").write_text(config)
-        self.process = subprocess.Popen([DOVECOT, "-F", "-c", directory / "dovecot.conf"], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                Pop3(self.port).close()
-                return
-            except OSError:
-                assert time.monotonic() < deadline, (directory / "log").read_text()
-                time.sleep(0.1)
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+sys.path.insert(0, str(ROOT / "tests/conformance"))
 
 
-def mpop(directory, port, user, password):
-    """Fetches with --keep and returns how many messages came."""
-    config = directory / "mpoprc"
-    inbox = directory / "fetched"
-    inbox.mkdir(exist_ok=True)
-    config.write_text(f"account default\nhost localhost\nport {port}\ntls off\nauth user\nuser {user}\npassword {password}\n"
-                      f"keep on\nuidls_file {directory}/uidls\ndelivery maildir {inbox}\n")
-    for part in ("cur", "new", "tmp"):
-        (inbox / part).mkdir(exist_ok=True)
-    config.chmod(0o600)
-    before = len(list(inbox.glob("new/*")))
-    subprocess.run(["mpop", "-C", config, "--quiet"], check=True, timeout=120)
-    return len(list(inbox.glob("new/*"))) - before
-
-
-@pytest.mark.skipif(not DOVECOT or not shutil.which("mpop"), reason="needs dovecot-pop3d and mpop")
-def test_mpop_fetches_nothing_again_after_the_move_from_dovecot(directory, make_server):
-    password = PASSWORD.replace(" ", "")
-    path = make_maildir(directory / "Maildir", [("", f"127600000{n}.M1P1.host", None, make_message(f"d{n}")) for n in range(7)])
-    dovecot = Dovecot(directory / "dovecot", path)
-    home = directory / "client"
-    home.mkdir()
-    try:
-        assert mpop(home, dovecot.port, JANE, password) == 7
-    finally:
-        dovecot.stop()
+def move_in(directory, make_server, need, kinds):
+    """Clients that leave their mail on Dovecot, and the server that has its place afterwards, at the same address."""
+    need("mpop", "fetchmail", "getmail")
+    if not pathlib.Path("/usr/sbin/dovecot").exists():
+        pytest.skip("dovecot-pop3d is not installed (tests/conformance/peers/install)")
+    from peers import Account, Dovecot
+    sent = [make_message(f"d{n}", 700) for n in range(7)]
     server = make_server()
-    server.cli("user", "add", JANE, "--password-stdin", input=password + "\n")
-    server.cli("import", JANE, "--maildir", path)
-    # The old name and port lead to the new server: to mpop both are "localhost".
-    assert mpop(home, server.port["pop3"], JANE, password) == 0
+    server.cli("user", "add", JANE, "--password-stdin", input=SIMPLE + "\n")
+    with Dovecot([Account(JANE, SIMPLE)]) as dovecot:
+        port = dovecot.ports["pop3"]
+        for message in sent:
+            dovecot.inject(JANE, message)
+        devices = [kind(server, JANE, SIMPLE, directory / kind.__name__) for kind in kinds]
+        for device in devices:
+            assert len(device.fetch(keep=True, port=port)) == len(sent), type(device)
+            assert device.fetch(keep=True, port=port) == [], type(device)
+        with Pop3(port) as old:
+            old.login(JANE, SIMPLE)
+            there = list(old.uidl().values())
+        path = next(path.parent for path in (dovecot.directory / "mail").rglob("dovecot-uidlist"))
+        answer = server.cli("import", JANE, "--maildir", path)
+        assert answer["stored"] == answer["unique_ids_kept"] == len(sent), answer
+        dry = server.cli("import", JANE, "--maildir", path, "--dry-run")
+        assert dry["identical_unique_ids"] == dry["identical_sizes"] == dry["in_order"] == len(sent), dry
+    server.stop()
+    server.config["listen"]["pop3"].append(f"127.0.0.1:{port}")
+    server.start()
+    return server, devices, port, there
+
+
+def test_clients_fetch_nothing_again_after_the_move_from_dovecot(directory, make_server, need):
+    server, devices, port, there = move_in(directory, make_server, need, (Mpop, Getmail, Fetchmail))
+    with Pop3(port) as here:
+        here.login(JANE, SIMPLE)
+        assert list(here.uidl().values()) == there
+    for device in devices:
+        assert device.fetch(keep=True, port=port) == [], type(device)
     server.deliver(JANE, make_message("news"))
-    assert mpop(home, server.port["pop3"], JANE, password) == 1
+    for device in devices:
+        assert len(device.fetch(keep=True, port=port)) == 1, type(device)

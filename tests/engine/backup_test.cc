@@ -198,8 +198,8 @@ TEST_F(BackupTest, NamesWhatWasTamperedWith) {
         file.put('!');
     }
     fs::remove(data / "index/CURRENT");
-    std::ofstream(data / "large/more") << "not ours";
-    EXPECT_EQ(verify(made.name), (std::vector<std::string>{"index/CURRENT", "log/0/0000000002.seg", "large/more"}));
+    std::ofstream(data / "more") << "not ours";
+    EXPECT_EQ(verify(made.name), (std::vector<std::string>{"index/CURRENT", "log/0/0000000002.seg", "more"}));
     auto backup = engine::local::find_backup(Disk::system(), folder, std::nullopt);
     std::vector<std::string> damage;
     auto report = [&](const BackupDamage& place) { damage.push_back(place.file); };

@@ -17,8 +17,8 @@ TEST(UidlFormat, MakesWhatDovecotMakes) {
         std::string_view format, expected;
     };
     const UidlFormat::Values values{25006, 1275660208, "127.M1P1.host,S=5", "0123abcd"};
-    for (auto [format, expected] : {Case{"%08Xu%08Xv", "000061ae4c08f2b0"},
-                                    {"%08Xv%08Xu", "4c08f2b0000061ae"},
+    for (auto [format, expected] : {Case{"%08Xu%08Xv", "000061ae4c0907b0"},
+                                    {"%08Xv%08Xu", "4c0907b0000061ae"},
                                     {"%v.%u", "1275660208.25006"},
                                     {"UID%u-%v", "UID25006-1275660208"},
                                     {"%Xu", "61ae"},

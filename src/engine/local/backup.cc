@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "base/log.h"
 #include "engine/local/backup_files.h"
@@ -13,6 +14,8 @@ namespace poplar::engine::local {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr std::chrono::milliseconds kLookAgain(50);  // while a segment is being copied
 
 // Whether `path` is `folder` or lies in it; both may have links on the way.
 bool is_within(const fs::path& path, const fs::path& folder) {
@@ -55,6 +58,9 @@ Result<> Backup::check_folder() {
 
 Result<BackupOutcome> Backup::make(std::size_t keep, const Progress& progress) {
     if (directory_.health().stopped()) return fail(Errc::io, directory_.health().state());
+    // The index writes what it has in memory first, and waits where there is no room for that.
+    if (auto space = free_space(disk_, directory_.root()); space && *space < options_.write_buffer)
+        return fail(Errc::no_space, "the store's own disk is nearly full");
     if (auto checked = check_folder(); !checked) return pass_on(checked);
     auto lock = lock_backups(disk_, folder_);
     if (!lock) return pass_on(lock);
@@ -77,7 +83,12 @@ Result<BackupOutcome> Backup::make(std::size_t keep, const Progress& progress) {
 }
 
 Result<> Backup::gather(const Progress& progress) {
-    auto no_copying = copier_.pause();
+    // A copy that is being made may wait for room for long: whoever asked for the backup can give it up meanwhile.
+    auto no_copying = copier_.try_pause();
+    for (; !no_copying; no_copying = copier_.try_pause()) {
+        if (!progress(totals_)) return fail(Errc::cancelled, "the backup was given up");
+        std::this_thread::sleep_for(kLookAgain);
+    }
     Reclaims::Hold hold(reclaims_, pool_);
     const auto copied = index_copy(directory_);
     if (auto swept = sweep(directory_); !swept) return swept;

@@ -40,8 +40,8 @@ public:
     /// Copies the segments that are most worth it. False: none is. Blocks; callers take turns.
     Result<bool> copy_once(Haste haste);
 
-    /// While it is held, no segment is copied or unlinked. Waits for the copy that is being made.
-    std::unique_lock<std::mutex> pause() { return std::unique_lock(working_); }
+    /// While it is held, no segment is copied or unlinked. It does not own the lock if a copy is being made.
+    std::unique_lock<std::mutex> try_pause() { return std::unique_lock(working_, std::try_to_lock); }
 
     struct Counts {
         std::uint64_t used_octets = 0;                                  ///< of the log's files, on the disk
