@@ -13,6 +13,7 @@
 #include <boost/beast/http/read.hpp>
 #include <optional>
 
+#include "base/one_shot.h"
 #include "base/steady.h"
 
 namespace poplar::http {
@@ -43,6 +44,8 @@ std::string head_text(const ClientRequest& request, std::string_view host) {
     for (const auto& [name, value] : request.fields) text += fmt::format("{}: {}\r\n", name, value);
     if (request.source)
         text += "Transfer-Encoding: chunked\r\n";
+    else if (request.pieces)
+        text += fmt::format("Content-Length: {}\r\n", request.pieces_octets);
     else if (!request.body.empty() || request.method != "GET")
         text += fmt::format("Content-Length: {}\r\n", request.body.size());
     return text + "\r\n";
@@ -67,6 +70,14 @@ Task<Result<>> send(Stream& stream, const ClientRequest& request, std::string he
         error = failed;
         if (got == 0) break;
     }
+    for (auto left = request.pieces ? request.pieces_octets : 0; left > 0 && !error;) {
+        auto piece = co_await request.pieces();
+        if (!piece) co_return pass_on(piece);
+        if (piece->empty() || piece->size() > left) co_return fail(Errc::invalid, "the body is not of its length");
+        left -= piece->size();
+        auto [failed, octets] = co_await asio::async_write(stream, asio::buffer(*piece), kValues);
+        error = failed;
+    }
     // A refusal may come before the whole request was taken: it says more than the broken pipe.
     if (error && error != asio::error::broken_pipe) co_return broken(error);
     co_return Result<>();
@@ -80,6 +91,7 @@ Task<Result<ClientReply>> receive(Stream& stream, beast::flat_buffer& buffer, Pa
     if (error) co_return broken(error);
     ClientReply reply;
     reply.status = parser.get().result_int();
+    reply.content_type = parser.get()[beast::http::field::content_type];
     std::vector<char> chunk(kChunk);
     while (!parser.is_done()) {
         auto& body = parser.get().body();
@@ -119,16 +131,23 @@ Result<std::shared_ptr<const Origin>> Origin::at_url(const Url& url, const std::
 std::shared_ptr<const Origin> Origin::at_socket(std::string path) { return std::make_shared<Place>(std::move(path)); }
 
 struct Client::Impl {
+    using Addresses = std::vector<tcp::endpoint>;
     /// The parts that the deadline cuts. Shared with the timer, which may fire while the connection goes.
     struct Line {
         explicit Line(const Executor& executor) : resolver(executor), socket(executor) {}
         void cut() {
             expired = true;
             resolver.cancel();
+            give_addresses(fail(Errc::timed_out, "no address in time"));
             beast::error_code ignored;
             socket.close(ignored);
         }
+        /// The first that is told counts: a call of the system's resolver can't be cut, only left alone.
+        void give_addresses(Result<Addresses> found) {
+            if (auto sender = std::exchange(waiting, std::nullopt)) sender->send(std::move(found));
+        }
         asio::ip::basic_resolver<tcp, Executor> resolver;
+        std::optional<OneShot<Addresses>::Sender> waiting;
         Socket socket;
         bool expired = false;
     };
@@ -150,6 +169,32 @@ struct Client::Impl {
         co_return error;
     }
 
+    Task<Result<Addresses>> addresses() {
+        const auto port = static_cast<std::uint16_t>(std::stoul(place->url.port));  // checked by parse_url()
+        beast::error_code no_address;
+        if (const auto literal = asio::ip::make_address(place->url.host, no_address); !no_address)
+            co_return Addresses{{literal, port}};
+        if (options.resolve) {
+            auto found = co_await options.resolve(place->url.host);
+            if (!found) co_return pass_on(found);
+            Addresses all;
+            for (const auto& text : *found)
+                if (const auto address = asio::ip::make_address(text, no_address); !no_address)
+                    all.emplace_back(address, port);
+            co_return all;
+        }
+        OneShot<Addresses> result;
+        line->waiting = result.sender();
+        line->resolver.async_resolve(place->url.host, place->url.port,
+                                     [held = line](const beast::error_code& error, const auto& found) {
+                                         if (error) return held->give_addresses(fail(Errc::io, error.message()));
+                                         Addresses all;
+                                         for (const auto& entry : found) all.push_back(entry.endpoint());
+                                         held->give_addresses(std::move(all));
+                                     });
+        co_return co_await result.receive();
+    }
+
     Task<Result<>> connect() {
         beast::error_code error = asio::error::host_not_found;
         if (!place->socket.empty()) {
@@ -157,11 +202,11 @@ struct Client::Impl {
                 co_return fail(Errc::io, beast::error_code(asio::error::name_too_long).message());
             error = co_await try_endpoint(asio::local::stream_protocol::endpoint(place->socket));
         } else {
-            auto [unresolved, found] = co_await line->resolver.async_resolve(place->url.host, place->url.port, kValues);
-            if (unresolved) co_return fail(Errc::io, unresolved.message());
-            for (const auto& entry : found) {
+            auto found = co_await addresses();
+            if (!found) co_return pass_on(found);
+            for (const auto& address : *found) {
                 if (line->expired) break;
-                error = co_await try_endpoint(Endpoint(entry.endpoint()));
+                error = co_await try_endpoint(Endpoint(address));
                 if (!error) break;
             }
         }
@@ -225,6 +270,10 @@ Client::Client(Executor executor, std::shared_ptr<const Origin> origin, ClientOp
     : impl_(std::make_unique<Impl>(std::move(executor), std::move(origin), options)) {}
 
 Client::~Client() { impl_->hang_up(); }
+
+void Client::cut() {
+    if (impl_->line) impl_->line->cut();
+}
 
 Task<Result<ClientReply>> Client::ask(ClientRequest request) { co_return co_await impl_->ask(request); }
 

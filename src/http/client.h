@@ -2,10 +2,12 @@
 // The client's side of HTTP/1.1: over TCP, TLS or a local socket, one request after another.
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/asio.h"
 #include "base/error.h"
@@ -23,9 +25,14 @@ public:
     virtual ~Origin() = default;
 };
 
+/// Finds the addresses of a host, in place of the system's resolver.
+using Resolve = std::function<Task<Result<std::vector<std::string>>>(std::string host)>;
+
 struct ClientOptions {
-    std::chrono::milliseconds timeout{0};  ///< for the whole of a request, from the connection on; 0: no limit
-    std::size_t answer_octets = 0;         ///< of a body that is gathered; 0: no limit
+    /// For the whole of a request, looking up its host and connecting included; 0: no limit.
+    std::chrono::milliseconds timeout{0};
+    std::size_t answer_octets = 0;  ///< of a body that is gathered; 0: no limit
+    Resolve resolve = nullptr;      ///< null: the system's; it has a deadline of its own
 };
 
 struct ClientRequest {
@@ -36,13 +43,18 @@ struct ClientRequest {
     /// If there is one, the body comes from here, in chunks: fills `buffer` with up to `size` octets; 0 at the end,
     /// negative if they can't be read. It may block where nothing else runs on the executor.
     std::function<std::ptrdiff_t(char* buffer, std::size_t size)> source;
+    /// If there is one, the body comes from here, `pieces_octets` in all: the next piece, good until it is asked again.
+    /// A failure ends the request with it.
+    std::function<Task<Result<std::string_view>>()> pieces = nullptr;
+    std::uint64_t pieces_octets = 0;
     /// If there is one, it gets the body of a reply with status 200 as it comes.
     std::function<void(std::string_view)> sink;
 };
 
 struct ClientReply {
     unsigned status = 0;
-    std::string body;  ///< without what went to the sink
+    std::string content_type = {};  ///< as it came; "": the reply says none
+    std::string body;               ///< without what went to the sink
 };
 
 /// Used by one coroutine at a time.
@@ -55,6 +67,8 @@ public:
     /// invalid (the source can't be read), closed (the connection broke, TLS failed, or what comes is no HTTP), io (no
     /// way there). After a failure, and after a reply that says so, the next request makes a new connection.
     Task<Result<ClientReply>> ask(ClientRequest request);
+    /// Cuts the connection: a request under way answers timed_out.
+    void cut();
 
 private:
     struct Impl;
