@@ -42,6 +42,12 @@ std::optional<std::string> parse_address(std::string_view rdata) {
     return std::string(text.data());
 }
 
+std::optional<Tlsa> parse_tlsa(std::string_view rdata) {
+    if (rdata.size() < 4) return std::nullopt;
+    const auto octet = [&](std::size_t at) { return static_cast<std::uint8_t>(rdata[at]); };
+    return Tlsa{octet(0), octet(1), octet(2), std::string(rdata.substr(3))};
+}
+
 std::optional<std::string> parse_txt(std::string_view rdata) {
     std::string text;
     while (!rdata.empty()) {

@@ -25,6 +25,14 @@ std::optional<Mx> parse_mx(std::string_view rdata);
 /// "192.0.2.1", of an A record; "2001:db8::1", of an AAAA record.
 std::optional<std::string> parse_address(std::string_view rdata);
 
+/// How a certificate is known by (RFC 6698 s2.1).
+struct Tlsa {
+    std::uint8_t usage = 0, selector = 0, matching = 0;
+    std::string data;
+    bool operator==(const Tlsa&) const = default;
+};
+std::optional<Tlsa> parse_tlsa(std::string_view rdata);
+
 /// The character-strings of a TXT record, joined (RFC 7208 s3.3).
 std::optional<std::string> parse_txt(std::string_view rdata);
 

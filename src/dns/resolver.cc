@@ -9,6 +9,7 @@
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "base/ascii.h"
 #include "base/one_shot.h"
 #include "base/steady.h"
 
@@ -30,6 +31,12 @@ Result<Answer> answer_of(int error, ub_result* result) {
     answer.exists = !result->nxdomain;
     if (result->rcode == kServfail || (result->rcode != 0 && !result->nxdomain))
         return fail(Errc::io, fmt::format("the DNS server answers with code {}", result->rcode));
+    answer.secure = result->secure != 0;
+    if (result->canonname) {
+        answer.canonical = result->canonname;
+        for (char& c : answer.canonical) c = ascii::lower(c);
+        if (answer.canonical.ends_with('.')) answer.canonical.pop_back();
+    }
     for (int i = 0; result->havedata && result->data[i]; ++i)
         answer.records.emplace_back(result->data[i], static_cast<std::size_t>(result->len[i]));
     return answer;

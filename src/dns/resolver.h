@@ -11,11 +11,13 @@
 
 namespace poplar::dns {
 
-enum class Type : std::uint16_t { a = 1, mx = 15, txt = 16, aaaa = 28 };
+enum class Type : std::uint16_t { a = 1, mx = 15, txt = 16, aaaa = 28, tlsa = 52 };
 
 struct Answer {
     std::vector<std::string> records;  ///< the data of each, as on the wire
     bool exists = true;                ///< false: there is no such name (NXDOMAIN)
+    bool secure = false;               ///< it validates, aliases included (RFC 4035 s4.3); needs trust anchors
+    std::string canonical = {};        ///< where aliases led to, in lower case; "": nowhere else
 };
 
 /// Asks the DNS.

@@ -1,6 +1,7 @@
 // Asio's sockets and TLS streams under one timer, which closes the socket when it fires.
 #include "net/outgoing.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
@@ -50,6 +51,9 @@ Result<std::shared_ptr<const ClientTls>> ClientTls::load(const std::string& ca_f
     if (error) return fail(Errc::invalid, fmt::format("{}: {}", ca_file, error.message()));
     if (SSL_CTX_set_cipher_list(context.native_handle(), kOpportunisticCiphers) != 1)
         return fail(Errc::invalid, openssl_reason());
+    // RFC 7672 s3.1.1: with usage DANE-EE neither the name nor the dates of the certificate matter.
+    if (SSL_CTX_dane_enable(context.native_handle()) != 1) return fail(Errc::invalid, openssl_reason());
+    SSL_CTX_dane_set_flags(context.native_handle(), DANE_FLAG_NO_DANE_EE_NAMECHECKS);
     return std::shared_ptr<const ClientTls>(std::move(made));
 }
 
@@ -176,7 +180,28 @@ Task<Result<>> Outgoing::write(std::string_view bytes, Time within) {
     co_return Result<>();
 }
 
-Task<Result<OutgoingTls>> Outgoing::start_tls(std::shared_ptr<const ClientTls> context, std::string name, Time within) {
+namespace {
+
+/// Returns whether any record is usable.
+bool expect_peer(SSL* tls, const ExpectedPeer& peer) {
+    bool usable = false;
+    if (!peer.tlsa.empty() && SSL_dane_enable(tls, peer.name.c_str()) == 1) {
+        for (const auto& one : peer.tlsa)
+            usable |= SSL_dane_tlsa_add(tls, one.usage, one.selector, one.matching,
+                                        reinterpret_cast<const unsigned char*>(one.data.data()), one.data.size()) > 0;
+        ERR_clear_error();  // of records that are malformed
+    } else {
+        SSL_set1_host(tls, peer.name.c_str());
+    }
+    SSL_set_tlsext_host_name(tls, peer.name.c_str());
+    for (const auto& name : peer.other_names) SSL_add1_host(tls, name.c_str());
+    return usable;
+}
+
+}  // namespace
+
+Task<Result<OutgoingTls>> Outgoing::start_tls(std::shared_ptr<const ClientTls> context, ExpectedPeer peer,
+                                              Time within) {
     auto impl = impl_;
     impl->context = std::static_pointer_cast<const Context>(std::move(context));
     impl->input.clear();
@@ -184,8 +209,7 @@ Task<Result<OutgoingTls>> Outgoing::start_tls(std::shared_ptr<const ClientTls> c
     SSL* tls = impl->tls->native_handle();
     // The chain is judged all the same; with this the handshake goes on whatever comes of it.
     SSL_set_verify(tls, SSL_VERIFY_NONE, nullptr);
-    SSL_set_tlsext_host_name(tls, name.c_str());
-    SSL_set1_host(tls, name.c_str());
+    const bool usable = expect_peer(tls, peer);
     impl->start_timer(within);
     auto [error] = co_await impl->tls->async_handshake(ssl::stream_base::client, kValues);
     impl->stop_timer();
@@ -193,6 +217,9 @@ Task<Result<OutgoingTls>> Outgoing::start_tls(std::shared_ptr<const ClientTls> c
     OutgoingTls facts{SSL_get_version(tls), name_of_cipher(tls)};
     const auto verdict = SSL_get_verify_result(tls);
     facts.verified = verdict == X509_V_OK && SSL_get0_peer_certificate(tls) != nullptr;
+    facts.usable_tlsa = usable;
+    // Without a usable record OpenSSL asks the authorities as ever, which is not what the records promise.
+    if (!peer.tlsa.empty() && (!usable || SSL_get0_dane_authority(tls, nullptr, nullptr) < 0)) facts.verified = false;
     if (!facts.verified) facts.why_not = X509_verify_cert_error_string(verdict);
     co_return facts;
 }

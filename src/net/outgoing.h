@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/asio.h"
 #include "base/error.h"
@@ -20,10 +21,26 @@ public:
     virtual ~ClientTls() = default;
 };
 
+/// A record by which the other end's certificate is known (RFC 6698 s2.1), in the DNS' numbers.
+struct TlsaRecord {
+    std::uint8_t usage = 0, selector = 0, matching = 0;
+    std::string data;
+};
+
+/// Whom the other end has to be.
+struct ExpectedPeer {
+    std::string name;                           ///< for SNI (RFC 6066 s3) and for the certificate
+    std::vector<std::string> other_names = {};  ///< that the certificate may have in place of it
+    /// If there are any: it has to fit one of these, and no authority is asked (DANE, RFC 7672 s3.1).
+    std::vector<TlsaRecord> tlsa = {};
+};
+
 struct OutgoingTls {
     std::string version, cipher;
-    bool verified = false;     ///< the certificate is of that name, and an authority that we trust vouches for it
+    /// The certificate is of that name, and an authority that we trust vouches for it; or it fits a TLSA record.
+    bool verified = false;
     std::string why_not = {};  ///< if it is not verified
+    bool usable_tlsa = false;  ///< OpenSSL can do something with one of the TLSA records
 };
 
 class Outgoing;
@@ -55,9 +72,8 @@ public:
     /// can be read).
     Task<Result<std::string>> read_line(std::size_t limit, Time within);
     Task<Result<>> write(std::string_view bytes, Time within);  // the caller keeps `bytes` alive until it returns
-    /// `name`: of the host, for SNI (RFC 6066 s3) and for the certificate. Octets that came before are discarded (RFC
-    /// 3207 s4.2). A certificate that is not verified is no failure.
-    Task<Result<OutgoingTls>> start_tls(std::shared_ptr<const ClientTls> context, std::string name, Time within);
+    /// Octets that came before are discarded (RFC 3207 s4.2). A certificate that is not verified is no failure.
+    Task<Result<OutgoingTls>> start_tls(std::shared_ptr<const ClientTls> context, ExpectedPeer peer, Time within);
     bool encrypted() const;
     /// Cuts the connection: whatever waits, and every later call, answers closed.
     void cut();

@@ -7,15 +7,18 @@
 #include <fstream>
 #include <random>
 
+#include "base/log.h"
 #include "base/random.h"
+#include "dns/record.h"
 #include "outbound/route.h"
 
 namespace poplar::outbound {
 
 namespace {
 
-constexpr std::size_t kMostTried = 12;      // addresses for one session
-constexpr std::size_t kMostKnown = 10'000;  // addresses that are remembered
+constexpr std::size_t kMostTried = 12;            // addresses for one session
+constexpr std::size_t kMostKnown = 10'000;        // addresses that are remembered
+constexpr std::uint8_t kDaneTa = 2, kDaneEe = 3;  // usages of TLSA records (RFC 7218 s2.1)
 
 std::unexpected<NoWay> no_way(std::string status, std::string text) {
     return std::unexpected(NoWay{false, std::move(status), std::move(text)});
@@ -38,6 +41,18 @@ Result<std::string> password_of(const Route& route) {
     return password;
 }
 
+/// Tells which demand failed, in brackets behind a text.
+std::string by(const TlsDemand& demand) {
+    return demand.because.empty() ? "" : fmt::format(" (demanded by {})", demand.because);
+}
+
+/// RFC 8461 s5: with a policy that is being tested mail goes as without, and its domain's people want to hear of it.
+void log_testing(const Destination& destination, const std::string& host, std::string_view reason) {
+    log::info("outbound.sts_testing", {{"domain", destination.domains.empty() ? "" : destination.domains.front()},
+                                       {"host", host},
+                                       {"reason", reason}});
+}
+
 }  // namespace
 
 bool KnownHosts::is_in(const Until& all, const std::string& address) {
@@ -52,8 +67,14 @@ void KnownHosts::note(Until& all, const std::string& address) {
     all[address] = now + keep_;
 }
 
+/// One address of one host.
+struct Connector::Place {
+    std::string host, address;
+    std::shared_ptr<const TlsDemand> demand;
+};
+
 Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination) {
-    std::vector<std::pair<std::string, std::string>> places;  // host and address
+    std::vector<Place> places;
     NoWay why{false, "4.4.1", "no host could be reached"};
     bool all_permanent = true;
     for (const auto& host : shuffled(destination.hosts)) {
@@ -64,24 +85,30 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
             continue;
         }
         all_permanent = false;
-        for (auto& address : *addresses) places.emplace_back(host.name, std::move(address));
+        auto demand = co_await demand_for(destination, host, *addresses);
+        if (!demand) {
+            why = demand.error();
+            continue;
+        }
+        const auto shared = std::make_shared<const TlsDemand>(std::move(*demand));
+        for (auto& address : addresses->all) places.push_back({host.name, std::move(address), shared});
     }
     // A relay of ours without an address is our own mistake, and no fault of the message's.
     if (!all_permanent || !destination.route.host.empty()) why.permanent = false;
     if (places.empty()) co_return std::unexpected(std::move(why));
     // Those that did not answer a moment ago come last, but they come.
-    auto is_alive = [&](const auto& place) { return !known_.is_dead(place.second); };
+    auto is_alive = [&](const auto& place) { return !known_.is_dead(place.address); };
     decltype(places) alive, dead;
     std::ranges::partition_copy(places, std::back_inserter(alive), std::back_inserter(dead), is_alive);
     places = std::move(alive);
     places.insert(places.end(), std::make_move_iterator(dead.begin()), std::make_move_iterator(dead.end()));
     if (places.size() > kMostTried) places.resize(kMostTried);
     const auto end = SteadyClock::now() + options_.connect_timeout + options_.reply_timeout;
-    for (auto& [host, address] : places) {
+    for (const auto& place : places) {
         if (SteadyClock::now() > end) break;
-        auto tried = co_await try_address(destination, host, address);
+        auto tried = co_await try_address(destination, place);
         if (tried) {
-            known_.note_alive(address);
+            known_.note_alive(place.address);
             co_return tried;
         }
         why = std::move(tried.error());
@@ -89,21 +116,67 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
     co_return std::unexpected(std::move(why));
 }
 
-// RFC 7435 s3: where TLS is not demanded, one that breaks is as good as none.
-Task<Connector::Tried> Connector::try_address(const Destination& destination, std::string host, std::string address) {
-    const auto policy = tls_policy(destination.route);
-    bool tls_broke = false;
-    auto use = policy == TlsPolicy::none ? UseTls::no : UseTls::yes;
-    if (policy == TlsPolicy::opportunistic && known_.tls_is_broken(address)) use = UseTls::no;
-    auto tried = co_await try_once(destination, host, address, use, tls_broke);
-    if (tried || !tls_broke || policy != TlsPolicy::opportunistic) co_return tried;
-    known_.note_broken_tls(address);
-    co_return co_await try_once(destination, host, address, UseTls::no, tls_broke);
+/// The route decides if it says something; then DANE, which MTA-STS may not overrule (RFC 8461 s2); then MTA-STS. The
+/// failure: the host must not get mail.
+Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& destination, const Host& host,
+                                                            const Addresses& addresses) {
+    TlsDemand demand{.policy = tls_policy(destination.route), .name = host.name};
+    const auto& route = destination.route;
+    if (route.tls || !route.login.empty() || !route.host.empty()) {
+        if (demand.policy != TlsPolicy::opportunistic) demand.because = "the route";
+        co_return demand;
+    }
+    // RFC 7672 s2.2.2: records are asked for only where the host's name and its addresses can't be forged.
+    if (options_.dane && host.secure && addresses.secure && !is_address(host.name)) {
+        std::vector<std::string> names{host.name};
+        if (!addresses.canonical.empty()) names.insert(names.begin(), addresses.canonical);
+        for (const auto& name : names) {
+            auto answer = co_await dns_.ask(fmt::format("_{}._tcp.{}", destination.port, name), dns::Type::tlsa);
+            if (!answer && answer.error().code() == Errc::invalid) continue;  // too long a name has no records
+            if (!answer)  // an attacker who suppresses the records must not get the mail (s2.1.2)
+                co_return no_way("4.7.5", fmt::format("whether {} has TLSA records (DANE) can't be found: {}",
+                                                      host.name, answer.error().detail()));
+            if (!answer->secure || answer->records.empty()) continue;
+            demand.because = "DANE";
+            demand.name = name;
+            demand.policy = TlsPolicy::encrypt;  // s2.2: even if no record is usable
+            for (const auto& record : answer->records) {
+                auto one = dns::parse_tlsa(record);
+                if (!one || (one->usage != kDaneTa && one->usage != kDaneEe)) continue;  // s3.1.3
+                demand.tlsa.push_back({one->usage, one->selector, one->matching, std::move(one->data)});
+                demand.policy = TlsPolicy::verify;
+            }
+            co_return demand;
+        }
+    }
+    if (destination.sts == StsMode::enforce) {
+        if (!host.sts_named)
+            co_return no_way("4.7.5", fmt::format("{} is no host that the domain's MTA-STS policy names", host.name));
+        demand.policy = TlsPolicy::verify;
+        demand.because = "MTA-STS";
+    }
+    demand.testing = destination.sts == StsMode::testing;
+    if (demand.testing && !host.sts_named) log_testing(destination, host.name, "the policy does not name the host");
+    co_return demand;
 }
 
-Task<Connector::Tried> Connector::try_once(const Destination& destination, std::string host, std::string address,
-                                           UseTls use, bool& tls_broke) {
+// RFC 7435 s3: where TLS is not demanded, one that breaks is as good as none.
+Task<Connector::Tried> Connector::try_address(const Destination& destination, const Place& place) {
+    const auto policy = place.demand->policy;
+    bool tls_broke = false;
+    auto use = policy == TlsPolicy::none ? UseTls::no : UseTls::yes;
+    if (policy == TlsPolicy::opportunistic && known_.tls_is_broken(place.address)) use = UseTls::no;
+    auto tried = co_await try_once(destination, place, use, tls_broke);
+    if (tried || !tls_broke || policy != TlsPolicy::opportunistic) co_return tried;
+    known_.note_broken_tls(place.address);
+    if (place.demand->testing) log_testing(destination, place.host, tried.error().text);
+    co_return co_await try_once(destination, place, UseTls::no, tls_broke);
+}
+
+Task<Connector::Tried> Connector::try_once(const Destination& destination, const Place& place, UseTls use,
+                                           bool& tls_broke) {
     const auto& route = destination.route;
+    const auto& [host, address, demand] = place;
     if (stopped_) co_return no_way("4.3.2", "the server is stopping");
     auto connection = std::make_unique<net::Outgoing>(executor_, &made_);
     const auto& source = address.contains(':') ? route.source_ipv6 : route.source_ipv4;
@@ -117,7 +190,7 @@ Task<Connector::Tried> Connector::try_once(const Destination& destination, std::
     timeouts.reply = timeouts.block = options_.reply_timeout;
     timeouts.end = 2 * options_.reply_timeout;  // RFC 5321 s4.5.3.2.6: 10 minutes
     Connected out{std::make_unique<smtp::client::Session>(std::move(connection), options_.hostname, timeouts), host,
-                  address, ""};
+                  address, "", demand->because};
     auto& session = *out.session;
     auto greeting = co_await session.greeting();
     if (!greeting) {
@@ -133,33 +206,47 @@ Task<Connector::Tried> Connector::try_once(const Destination& destination, std::
                          fmt::format("{} said: {}", called, greeting->shown()));
     }
     if (use == UseTls::yes)
-        if (auto secured = co_await secure(destination, session, called, out, tls_broke); !secured)
+        if (auto secured = co_await secure(destination, *demand, called, out, tls_broke); !secured)
             co_return std::unexpected(std::move(secured.error()));
     if (!route.login.empty())
         if (auto in = co_await log_in(route, session, called); !in) co_return std::unexpected(std::move(in.error()));
     co_return out;
 }
 
-Task<std::expected<void, NoWay>> Connector::secure(const Destination& destination, smtp::client::Session& session,
+Task<std::expected<void, NoWay>> Connector::secure(const Destination& destination, const TlsDemand& demand,
                                                    const std::string& called, Connected& connected, bool& tls_broke) {
-    const auto policy = tls_policy(destination.route);
-    const bool demanded = policy == TlsPolicy::encrypt || policy == TlsPolicy::verify;
+    auto& session = *connected.session;
+    const bool demanded = demand.policy == TlsPolicy::encrypt || demand.policy == TlsPolicy::verify;
     if (!session.extensions().starttls) {
-        if (demanded) co_return no_way("4.7.4", fmt::format("{} does not offer STARTTLS, which is demanded", called));
+        if (demanded)
+            co_return no_way("4.7.4",
+                             fmt::format("{} does not offer STARTTLS, which {} demands", called, demand.because));
+        if (demand.testing) log_testing(destination, connected.host, "STARTTLS is not offered");
         co_return std::expected<void, NoWay>();
     }
-    auto secured = co_await session.start_tls(tls_, connected.host);
+    net::ExpectedPeer peer{.name = demand.name, .tlsa = demand.tlsa};
+    // RFC 7672 s3.2.2: the certificate may also have the name that the host is known by, or that of the domain.
+    if (!demand.tlsa.empty()) {
+        peer.other_names = destination.domains;
+        peer.other_names.push_back(connected.host);
+    }
+    auto secured = co_await session.start_tls(tls_, std::move(peer));
     if (!secured) {
         tls_broke = true;
-        co_return no_way("4.7.5", fmt::format("{}: {}", called, secured.error().detail()));
+        co_return no_way("4.7.5", fmt::format("{}: {}{}", called, secured.error().detail(), by(demand)));
     }
     if (!secured->reply.positive()) {  // it goes on in the clear
-        if (demanded) co_return no_way("4.7.4", fmt::format("{} said: {}", called, secured->reply.shown()));
+        if (demanded)
+            co_return no_way("4.7.4", fmt::format("{} said: {}{}", called, secured->reply.shown(), by(demand)));
+        if (demand.testing) log_testing(destination, connected.host, secured->reply.shown());
         co_return std::expected<void, NoWay>();
     }
-    if (policy == TlsPolicy::verify && !secured->tls.verified)
-        co_return no_way("4.7.5", fmt::format("{}: the certificate is no good: {}", called, secured->tls.why_not));
-    connected.tls = secured->tls.version;
+    const auto& tls = secured->tls;
+    const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa;  // RFC 7672 s2.2: encrypted is enough then
+    if (demand.policy == TlsPolicy::verify && !tls.verified && !unusable)
+        co_return no_way("4.7.5", fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
+    if (demand.testing && !tls.verified) log_testing(destination, connected.host, tls.why_not);
+    connected.tls = tls.version;
     auto again = co_await session.hello();  // RFC 3207 s4.2
     if (again && again->positive()) co_return std::expected<void, NoWay>();
     tls_broke = true;

@@ -12,6 +12,7 @@
 #include "net/outgoing.h"
 #include "outbound/hosts.h"
 #include "outbound/options.h"
+#include "outbound/sts_policy.h"
 #include "smtp/client/session.h"
 
 namespace poplar::outbound {
@@ -21,14 +22,26 @@ struct Destination {
     std::string key;          ///< the same key, the same destination
     std::vector<Host> hosts;  ///< in order of preference
     std::uint16_t port = 25;
-    Route route;  ///< its terms; a plain one where no route was found
+    Route route;                       ///< its terms; a plain one where no route was found
+    StsMode sts = StsMode::none;       ///< what the policy of its domains says; Host::sts_named goes with it
+    std::vector<std::string> domains;  ///< that mail was brought here for; some of them. None where a route has a host
+};
+
+/// What a host has to prove before it gets mail.
+struct TlsDemand {
+    TlsPolicy policy = TlsPolicy::opportunistic;
+    std::string_view because = {};           ///< "DANE", "MTA-STS", "the route"; "": nobody demands anything
+    std::string name = {};                   ///< of the host, for its certificate
+    std::vector<net::TlsaRecord> tlsa = {};  ///< DANE's; its certificate has to fit one
+    bool testing = false;                    ///< what MTA-STS would refuse is logged
 };
 
 /// A session that has said hello, is encrypted and logged in as far as is wanted.
 struct Connected {
     std::unique_ptr<smtp::client::Session> session;
-    std::string host, address;  ///< whose
-    std::string tls;            ///< "TLSv1.3"; "": in the clear
+    std::string host, address;      ///< whose
+    std::string tls;                ///< "TLSv1.3"; "": in the clear
+    std::string_view because = {};  ///< TlsDemand::because
 };
 
 /// Remembers single addresses for a while: those that did not answer, and those whose STARTTLS is broken.
@@ -70,11 +83,13 @@ public:
 private:
     enum class UseTls { no, yes };
     using Tried = std::expected<Connected, NoWay>;
-    Task<Tried> try_address(const Destination& destination, std::string host, std::string address);
-    Task<Tried> try_once(const Destination& destination, std::string host, std::string address, UseTls use,
-                         bool& tls_broke);
-    Task<std::expected<void, NoWay>> secure(const Destination& destination, smtp::client::Session& session,
-                                            const std::string& host, Connected& connected, bool& tls_broke);
+    struct Place;
+    Task<std::expected<TlsDemand, NoWay>> demand_for(const Destination& destination, const Host& host,
+                                                     const Addresses& addresses);
+    Task<Tried> try_address(const Destination& destination, const Place& place);
+    Task<Tried> try_once(const Destination& destination, const Place& place, UseTls use, bool& tls_broke);
+    Task<std::expected<void, NoWay>> secure(const Destination& destination, const TlsDemand& demand,
+                                            const std::string& called, Connected& connected, bool& tls_broke);
     Task<std::expected<void, NoWay>> log_in(const Route& route, smtp::client::Session& session,
                                             const std::string& host);
 

@@ -27,7 +27,7 @@ Task<std::expected<std::vector<Host>, NoWay>> hosts_of(dns::Lookup& dns, std::st
         auto literal = domain.substr(1, domain.find(']') - 1);
         if (ascii::starts_with(literal, "IPv6:")) literal.erase(0, 5);
         if (!is_address(literal)) co_return never("5.1.2", fmt::format("{} is no address of a host", domain));
-        co_return std::vector<Host>{{literal, 0}};
+        co_return std::vector<Host>{{.name = literal}};
     }
     auto answer = co_await dns.ask(domain, dns::Type::mx);
     if (!answer && answer.error().code() == Errc::invalid)
@@ -43,14 +43,14 @@ Task<std::expected<std::vector<Host>, NoWay>> hosts_of(dns::Lookup& dns, std::st
                 co_return never("5.1.10", fmt::format("{} takes no mail (null MX)", domain));
             continue;
         }
-        hosts.push_back({std::move(mx->host), mx->preference});
+        hosts.push_back({std::move(mx->host), mx->preference, answer->secure});
     }
     if (answer->records.empty()) {  // RFC 5321 s5.1: the implicit MX
         auto addresses = co_await addresses_of(dns, domain);
         if (!addresses && addresses.error().permanent)
             co_return never("5.1.2", fmt::format("{} has neither an MX record nor an address", domain));
         if (!addresses) co_return std::unexpected(addresses.error());
-        hosts.push_back({domain, 0});
+        hosts.push_back({domain, 0, answer->secure});
     }
     if (hosts.empty()) co_return never("5.1.2", fmt::format("no MX record of {} names a host", domain));
     std::ranges::sort(hosts, {}, &Host::preference);
@@ -65,8 +65,8 @@ Task<std::expected<std::vector<Host>, NoWay>> hosts_of(dns::Lookup& dns, std::st
     co_return hosts;
 }
 
-Task<std::expected<std::vector<std::string>, NoWay>> addresses_of(dns::Lookup& dns, std::string host) {
-    if (is_address(host)) co_return std::vector<std::string>{host};
+Task<std::expected<Addresses, NoWay>> addresses_of(dns::Lookup& dns, std::string host) {
+    if (is_address(host)) co_return Addresses{{host}};
     auto six = co_await dns.ask(host, dns::Type::aaaa);
     auto four = co_await dns.ask(host, dns::Type::a);
     std::vector<std::string> of[2];
@@ -78,11 +78,18 @@ Task<std::expected<std::vector<std::string>, NoWay>> addresses_of(dns::Lookup& d
                     of[n].push_back(std::move(*address));
         ++n;
     }
-    std::vector<std::string> all;
+    Addresses found;
+    auto& all = found.all;
     for (std::size_t i = 0; i < std::max(of[0].size(), of[1].size()); ++i)
         for (const auto& family : of)
             if (i < family.size()) all.push_back(family[i]);
-    if (!all.empty()) co_return all;
+    found.secure = true;
+    for (const auto* answer : {&six, &four}) {
+        if (!*answer || (*answer)->records.empty()) continue;
+        found.secure = found.secure && (*answer)->secure;
+        if (!ascii::same((*answer)->canonical, host)) found.canonical = (*answer)->canonical;
+    }
+    if (!all.empty()) co_return found;
     for (const auto* answer : {&four, &six})
         if (!*answer && answer->error().code() != Errc::invalid)
             co_return later(fmt::format("the address of {} can't be found: {}", host, answer->error().detail()));

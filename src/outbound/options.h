@@ -42,6 +42,9 @@ struct Options {
     std::chrono::milliseconds reuse = std::chrono::seconds(5);      ///< how long an idle connection is kept
     std::chrono::milliseconds dead_host = std::chrono::minutes(1);  ///< how long one that failed is left alone
     std::string ca_file;
+    bool mta_sts = true;                                                  ///< RFC 8461
+    bool dane = true;                                                     ///< RFC 7672
+    std::chrono::milliseconds policy_timeout = std::chrono::seconds(30);  ///< for an MTA-STS policy to be fetched
     std::vector<Route> routes;
 };
 

@@ -56,7 +56,10 @@ Runner::Runner(Executor executor, const Services& services, const Options& optio
       dns_(services.dns),
       options_(options),
       connector_(executor, options_, services.dns, services.tls),
-      timer_(executor) {}
+      timer_(executor) {
+    if (services.records && options_.mta_sts)
+        policies_.emplace(executor, services.dns, *services.records, services.queue.clock(), options_);
+}
 
 Runner::~Runner() = default;
 
@@ -76,7 +79,10 @@ void Runner::stop() {
     waiting_sites_.clear();
 }
 
-void Runner::cut() { connector_.stop(); }
+void Runner::cut() {
+    connector_.stop();
+    if (policies_) policies_->stop();
+}
 
 void Runner::wake(queue::Due due) {
     asio::post(executor_, [this, due = std::move(due)] {
@@ -241,22 +247,45 @@ void Runner::find_way(Job job) {
 }
 
 Task<> Runner::look_up(std::shared_ptr<Domain> domain) {
+    auto& destination = domain->destination;
+    const auto started_as = destination.key + " " + domain->name;
     std::expected<std::vector<Host>, NoWay> hosts;
     std::exception_ptr failure;
     try {
         hosts = co_await hosts_of(dns_, domain->name, options_.hostname);
+        if (hosts) {
+            destination.hosts = std::move(*hosts);
+            co_await find_policy(*domain);
+        }
     } catch (...) {
         failure = std::current_exception();
     }
-    domains_.erase(domain->destination.key + " " + domain->name);  // the next job asks again, whatever came of it
+    domains_.erase(started_as);  // the next job asks again, whatever came of it
     if (failure) std::rethrow_exception(failure);
     if (!hosts) {
         for (auto& job : domain->jobs) co_await refuse(std::move(job), hosts.error());
         co_return;
     }
-    domain->destination.hosts = std::move(*hosts);
-    domain->destination.key += " " + key_of(domain->destination.hosts);
-    for (auto& job : domain->jobs) bring(domain->destination, std::move(job));
+    for (auto& job : domain->jobs) bring(destination, std::move(job));
+}
+
+/// Domains with the same hosts stay one destination, unless a policy tells them apart.
+Task<> Runner::find_policy(Domain& domain) {
+    auto& destination = domain.destination;
+    destination.domains = {domain.name};
+    destination.key += " " + key_of(destination.hosts);
+    if (destination.hosts.front().secure) destination.key += " secure";
+    const auto& route = destination.route;
+    if (!policies_ || route.tls || !route.login.empty() || domain.name.starts_with('[')) co_return;
+    const auto policy = co_await policies_->policy_of(domain.name);
+    destination.sts = policy.mode;
+    if (policy.mode == StsMode::none) co_return;
+    destination.key += fmt::format(" mta-sts-{}", to_string(policy.mode));
+    if (policy.mode == StsMode::testing) destination.key += " " + domain.name;  // what fails is told of each domain
+    for (auto& host : destination.hosts) {
+        host.sts_named = policy.names(host.name);
+        if (!host.sts_named) destination.key += " without " + host.name;
+    }
 }
 
 /// All who wait get the same answer.
@@ -272,13 +301,13 @@ Task<> Runner::refuse(Job job, NoWay why) {
 namespace {
 
 void log_outcome(const queue::Message& message, const queue::Part& part, const queue::Recipient& recipient,
-                 Timestamp time) {
+                 std::string_view tls, Timestamp time) {
     using State = queue::Recipient::State;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time - message.arrived).count();
     const std::initializer_list<log::Field> fields = {
         {"id", message.id},          {"from", message.sender},   {"recipient", recipient.address},
         {"host", recipient.host},    {"reply", recipient.reply}, {"status", recipient.status},
-        {"attempts", part.attempts}, {"seconds", seconds}};
+        {"attempts", part.attempts}, {"seconds", seconds},       {"tls", tls}};
     if (recipient.state == State::delivered)
         log::info("outbound.delivered", fields);
     else if (recipient.state == State::failed)
@@ -322,7 +351,7 @@ Task<> Runner::settle(Job job, std::vector<Reached> reached) {
         }
         one.report_due = one.report_due && !one.notify.never && wants_report(job.message);
         to_report |= one.report_due;
-        log_outcome(job.message, part, one, time);
+        log_outcome(job.message, part, one, came.tls, time);
     }
     part.due = time;
     if (part.waiting()) {

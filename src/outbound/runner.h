@@ -14,6 +14,7 @@
 #include "dns/resolver.h"
 #include "outbound/connect.h"
 #include "outbound/options.h"
+#include "outbound/sts.h"
 #include "queue/queue.h"
 
 namespace poplar::outbound {
@@ -51,6 +52,7 @@ struct Reached {
     How how = How::later;
     std::string reply, status, host;
     bool relayed = false;  ///< the next server was told which reports the sender wants
+    std::string tls = {};  ///< "TLSv1.3"; "": in the clear, or nothing was sent
 };
 
 struct Services {
@@ -58,6 +60,7 @@ struct Services {
     delivery::Delivery& delivery;
     dns::Lookup& dns;
     std::shared_ptr<const net::ClientTls> tls;
+    directory::ServerRecords* records = nullptr;  ///< where MTA-STS policies are kept; null: there are none
 };
 
 /// All its work is done on one executor's thread, where it is to be used; but see wake(). It has to outlive its work:
@@ -96,6 +99,7 @@ private:
     Task<bool> load(Job& job);
     void find_way(Job job);
     Task<> look_up(std::shared_ptr<Domain> domain);
+    Task<> find_policy(Domain& domain);
     void bring(const Destination& destination, Job job);
     void open_more(const std::shared_ptr<Site>& site);
     Task<> serve(std::shared_ptr<Site> site, bool unproven);
@@ -116,6 +120,7 @@ private:
     dns::Lookup& dns_;
     const Options options_;
     Connector connector_;
+    std::optional<StsPolicies> policies_;
     SteadyTimer timer_;
     Upcoming upcoming_;
     std::map<queue::PartId, std::optional<Upcoming::iterator>> known_;  ///< those that are being tried have no iterator

@@ -79,10 +79,21 @@ void add_settings(config::Keys& keys, Options& options) {
     keys.duration("queue.dead_host", options.dead_host, milliseconds(100), hours(1),
                   "How long a destination that nobody could be reached at is left alone. Messages for it that are due "
                   "meanwhile count as tried.");
-    keys.path("queue.ca_file", options.ca_file,
-              "Authorities (PEM) that vouch for other servers, where a route says `tls = \"verify\"`. Empty: the "
-              "system's.",
-              config::Empty::allowed);
+    keys.path(
+        "queue.ca_file", options.ca_file,
+        "Authorities (PEM) that vouch for other servers, where a route says `tls = \"verify\"` or an MTA-STS policy "
+        "wants it. Empty: the system's.",
+        config::Empty::allowed);
+    keys.boolean(
+        "queue.dane", options.dane,
+        "Whether TLSA records in the DNS decide whose certificate is good (DANE). Only answers that validate count: "
+        "`dns.trust_anchors`.");
+    keys.boolean(
+        "queue.mta_sts", options.mta_sts,
+        "Whether the MTA-STS policies of domains are fetched and obeyed. `queue.ca_file` has the authorities for that, "
+        "too.");
+    keys.duration("queue.policy_timeout", options.policy_timeout, milliseconds(100), minutes(5),
+                  "For an MTA-STS policy to be fetched. If it fails, the one that is kept holds as long as it says.");
     keys.tables<Route>(
         "queue.route", options.routes, add_route,
         "Where mail goes in place of a domain's MX hosts, one section each; the first that fits is taken. "

@@ -2,6 +2,8 @@
 //
 // A destination begins with two connections and earns more by what it takes, so that a silent one holds few. All that
 // have not taken anything yet may hold half of the connections together: those that work are never without one.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/log.h"
@@ -16,6 +18,7 @@ constexpr auto kValues = asio::as_tuple(use_awaitable);
 
 constexpr std::size_t kMostJobs = 1000;      // of a site; the queue keeps the others
 constexpr std::uint32_t kMostBroken = 3;     // connections; then the destination is left alone for a while
+constexpr std::size_t kMostDomains = 20;     // of a site that are known by name
 constexpr std::size_t kMostIdleSites = 500;  // that are remembered without a job
 
 /// The message's octets as the queue has them.
@@ -44,14 +47,19 @@ smtp::client::Envelope envelope_for(const Job& job, std::span<const std::size_t>
     return envelope;
 }
 
-Reached reached_by(const smtp::client::Reply& reply, const std::string& host, bool relayed) {
+Reached reached_by(const smtp::client::Reply& reply, const Connected& connected, bool relayed) {
     Reached reached;
     reached.how = reply.positive()    ? Reached::How::delivered
                   : reply.permanent() ? Reached::How::failed
                                       : Reached::How::later;
     reached.reply = reply.shown();
     reached.status = reply.status;
-    reached.host = host;
+    reached.host = connected.host;
+    reached.tls = connected.tls;
+    if (!connected.tls.empty() && !connected.because.empty()) {
+        reached.reply += fmt::format(" [{} by {}]", connected.tls, connected.because);
+        reached.tls += fmt::format(" ({})", connected.because);
+    }
     reached.relayed = relayed;
     return reached;
 }
@@ -66,6 +74,10 @@ void Runner::bring(const Destination& destination, Job job) {
         });
     auto& site = sites_[destination.key];
     if (!site) site = std::make_shared<Site>(destination);
+    auto& domains = site->destination.domains;
+    for (const auto& domain : destination.domains)
+        if (domains.size() < kMostDomains && std::ranges::find(domains, domain) == domains.end())
+            domains.push_back(domain);
     if (site->dead_until > SteadyClock::now()) return spawn(refuse(std::move(job), site->why));
     if (site->jobs.size() >= kMostJobs) return leave_to_queue();
     site->jobs.push_back(std::move(job));
@@ -215,7 +227,7 @@ Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connect
         for (std::size_t n = 0; n < some.size(); ++n) {
             auto& one = reached[some[n]];
             if (const auto& reply = outcome.replies[n]) {
-                one = reached_by(*reply, connected->host, outcome.relayed);
+                one = reached_by(*reply, *connected, outcome.relayed);
                 taken |= one.how == Reached::How::delivered;
                 answered |= reply->code != 421;
             } else if (broken) {

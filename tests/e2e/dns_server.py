@@ -5,8 +5,10 @@ import socketserver
 import struct
 import threading
 
-A, CNAME, SOA, MX, TXT, AAAA = 1, 5, 6, 15, 16, 28
-TYPES = {"A": A, "CNAME": CNAME, "MX": MX, "TXT": TXT, "AAAA": AAAA}
+from dns_signer import DNSKEY, DS, KEEP, NS, RRSIG, Signer
+
+A, CNAME, SOA, MX, TXT, AAAA, OPT, TLSA = 1, 5, 6, 15, 16, 28, 41, 52
+TYPES = {"A": A, "CNAME": CNAME, "MX": MX, "TXT": TXT, "AAAA": AAAA, "TLSA": TLSA}
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 
@@ -23,6 +25,8 @@ def data_octets(kind, value):
     if kind == TXT:
         text = value.encode()
         return b"".join(bytes([len(part)]) + part for part in (text[i:i + 255] for i in range(0, max(1, len(text)), 255)))
+    if kind == TLSA:
+        return bytes(value[:3]) + value[3]
     return name_octets(value)
 
 
@@ -34,6 +38,9 @@ class DnsServer:
         self.records = records or {}
         self.silent, self.failing = set(), set()  # names
         self.asked = []  # (name, type)
+        self.signer = None    # signs all answers, but those below `insecure` names
+        self.insecure = set()
+        self.forged = set()   # names whose records come with the signature of others
         outer = self
 
         class Datagram(socketserver.BaseRequestHandler):
@@ -103,10 +110,38 @@ class DnsServer:
                     if value_kind == kind:
                         answers += [(where, kind, data_octets(kind, value)) for value in entry.get(text, [])]
                 break
-        header = struct.pack("!HHHHHH", number, 0x8480 | (flags & 0x0100) | code, questions, len(answers), 0, 0)
-        body = b"".join(name_octets(owner) + struct.pack("!HHIH", what, 1, 0, len(data)) + data
-                        for owner, what, data in answers)
-        return header + question + body
+        answers = [(owner, what, 0, data) for owner, what, data in answers]
+        authority, more = [], b""
+        if self.signer and code in (NOERROR, NXDOMAIN):
+            code, more = NOERROR, b"\0" + struct.pack("!HHIH", OPT, 4096, 0x8000, 0)
+            answers, authority = self.secured(name, kind, answers)
+        header = struct.pack("!HHHHHH", number, 0x8480 | (flags & 0x0100) | code, questions, len(answers), len(authority),
+                             1 if more else 0)
+        body = b"".join(name_octets(owner) + struct.pack("!HHIH", what, 1, keep, len(data)) + data
+                        for owner, what, keep, data in answers + authority)
+        return header + question + body + more
+
+    def secured(self, name, kind, answers):
+        if kind == DNSKEY and not name:
+            return self.signer.signed([("", DNSKEY, KEEP, self.signer.dnskey)]), []
+        above = [name.split(".", i)[-1] for i in range(name.count(".") + 1)]
+        cut = next((one for one in above if one in self.insecure), None)
+        if cut and (kind != DS or name != cut):
+            return answers, []
+        if not answers:
+            kinds = {TYPES[text] for text in self.records.get(name, {})}
+            return [], self.signer.denial(name, {NS} if cut else kinds - {kind})
+        signed = self.signer.signed(answers)
+        if name in self.forged:
+            signed = [(owner, what, keep, data[:-1] + bytes([data[-1] ^ 1]) if what == RRSIG else data)
+                      for owner, what, keep, data in signed]
+        return signed, []
+
+    def sign(self, file):
+        """From now on answers are signed; the file gets the trust anchor."""
+        self.signer = Signer(name_octets)
+        file.write_text(self.signer.anchor)
+        return str(file)
 
     def close(self):
         for server in self.servers:

@@ -2,7 +2,10 @@
 and a Poplar that people submit mail to."""
 
 import contextlib
+import http.server
 import smtplib
+import ssl
+import threading
 import time
 
 from dns_server import DnsServer
@@ -37,6 +40,15 @@ class OutboundWorld:
             self.dns.add_mail(domain, (f"mx.{domain}", address))
         return sink
 
+    def policy(self, domain, certificate, text, number="1"):
+        """The web server of the domain's MTA-STS policy."""
+        address = self.address()
+        self.dns.add_host(f"mta-sts.{domain}", address)
+        self.dns.records[f"_mta-sts.{domain}"] = {"TXT": [f"v=STSv1; id={number};"]}
+        web = PolicyWeb(address, certificate, text)
+        self.stack.callback(web.close)
+        return web
+
     def server(self, queue=None, dns=None, **tables):
         ports = {name: free_port() for name in ("submission", "submissions")}
         listen = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}
@@ -44,6 +56,48 @@ class OutboundWorld:
                                   queue={**QUICK, **(queue or {})}, **tables)
         server.port.update(ports)
         return server
+
+
+class PolicyWeb:
+    """Serves one policy. `text`, `status`, `type` may be changed; `hang` never answers."""
+
+    def __init__(self, address, certificate, text):
+        self.text, self.status, self.type, self.asked, self.hang = text, 200, "text/plain", [], False
+        self.stopped = threading.Event()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.path)
+                if outer.hang:
+                    outer.stopped.wait(600)
+                    return
+                octets = outer.text.encode()
+                self.send_response(outer.status)
+                self.send_header("Content-Type", outer.type)
+                self.send_header("Content-Length", str(len(octets)))
+                self.end_headers()
+                self.wfile.write(octets)
+
+            def log_message(self, *_):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_):  # a handshake that fails is a part of the tests
+                pass
+
+        self.server = Server((address, 443), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.stopped.set()
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Client(smtplib.SMTP):

@@ -24,7 +24,7 @@ protected:
         auto found = run(addresses_of(dns_, host));
         if (!found) return found.error().status + (found.error().permanent ? "!" : "");
         std::string all;
-        for (const auto& address : *found) all += (all.empty() ? "" : " ") + address;
+        for (const auto& address : found->all) all += (all.empty() ? "" : " ") + address;
         return all;
     }
     test::FakeDns dns_;
@@ -95,6 +95,19 @@ TEST_F(HostsTest, AddressesOfBothFamiliesComeInTurn) {
 TEST(Destinations, AreTheSameForTheSameHosts) {
     EXPECT_EQ(key_of({{"a", 10}, {"b", 20}}), key_of({{"b", 20}, {"a", 10}}));
     EXPECT_NE(key_of({{"a", 10}}), key_of({{"a", 20}}));
+}
+
+TEST_F(HostsTest, AreSecureIfTheAnswersAre) {
+    dns_.add_mx("x.test", 10, "a.test");
+    dns_.add_address("a.test", "192.0.2.1");
+    dns_.add_address("a.test", "2001:db8::1");
+    EXPECT_FALSE(run(hosts_of(dns_, "x.test", ""))->front().secure);
+    EXPECT_FALSE(run(addresses_of(dns_, "a.test"))->secure);
+    dns_.sign("x.test");
+    EXPECT_TRUE(run(hosts_of(dns_, "x.test", ""))->front().secure);
+    dns_.sign("a.test");
+    EXPECT_TRUE(run(addresses_of(dns_, "a.test"))->secure);
+    EXPECT_FALSE(run(addresses_of(dns_, "192.0.2.1"))->secure);
 }
 
 }  // namespace

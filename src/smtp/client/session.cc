@@ -82,12 +82,13 @@ Task<Result<Reply>> Session::hello() {
     co_return co_await ask("HELO " + hostname_);  // RFC 5321 s3.2
 }
 
-Task<Result<Session::Secured>> Session::start_tls(std::shared_ptr<const net::ClientTls> context, std::string name) {
+Task<Result<Session::Secured>> Session::start_tls(std::shared_ptr<const net::ClientTls> context,
+                                                  net::ExpectedPeer peer) {
     auto reply = co_await ask("STARTTLS");
     if (!reply) co_return pass_on(reply);
     Secured secured{std::move(*reply), {}};
     if (!secured.reply.positive()) co_return secured;
-    auto shaken = co_await connection_->start_tls(std::move(context), std::move(name), timeouts_.reply);
+    auto shaken = co_await connection_->start_tls(std::move(context), std::move(peer), timeouts_.reply);
     if (!shaken) co_return pass_on(shaken);
     secured.tls = std::move(*shaken);
     extensions_ = {};  // RFC 3207 s4.2

@@ -69,7 +69,7 @@ public:
         Reply reply;
         net::OutgoingTls tls;
     };
-    Task<Result<Secured>> start_tls(std::shared_ptr<const net::ClientTls> context, std::string name);
+    Task<Result<Secured>> start_tls(std::shared_ptr<const net::ClientTls> context, net::ExpectedPeer peer);
     /// PLAIN, else LOGIN. Errors: denied (the server offers neither).
     Task<Result<Reply>> log_in(std::string name, std::string password);
 
