@@ -50,7 +50,8 @@ public:
         : file_(file), lines_(lines), errors_(errors) {
         for (const auto& key : keys) {
             keys_.emplace(key.name, &key);
-            if (auto dot = key.name.find('.'); dot != std::string::npos) sections_.insert(key.name.substr(0, dot));
+            for (auto dot = key.name.find('.'); dot != std::string::npos; dot = key.name.find('.', dot + 1))
+                sections_.insert(key.name.substr(0, dot));  // "filter.rspamd.url": "filter" and "filter.rspamd"
         }
     }
 
@@ -59,7 +60,7 @@ public:
             auto full = prefix + std::string(name.str());
             auto line = node.source().begin.line;
             lines_[full] = line;
-            if (prefix.empty() && sections_.contains(full)) {
+            if (sections_.contains(full)) {
                 if (const auto* section = node.as_table())
                     read(*section, full + ".");
                 else
@@ -87,8 +88,9 @@ private:
         for (const auto& [name, key] : keys_)
             if (name.starts_with(prefix) && name.find('.', prefix.size()) == std::string::npos)
                 candidates.push_back(std::string_view(name).substr(prefix.size()));
-        if (prefix.empty())
-            for (const auto& section : sections_) candidates.push_back(section);
+        for (const auto& section : sections_)
+            if (section.starts_with(prefix) && section.find('.', prefix.size()) == std::string::npos)
+                candidates.push_back(std::string_view(section).substr(prefix.size()));
         auto last = full.substr(prefix.size());
         std::string meant(nearest(last, candidates));
         if (!meant.empty()) {

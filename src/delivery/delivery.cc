@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "delivery/gather.h"
+#include "delivery/header_edits.h"
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
@@ -21,6 +22,8 @@ namespace {
 
 constexpr std::uint64_t kMostTrace = 4000;  // octets, about, of what a delivery puts on top, with the longest names
 constexpr std::size_t kNoted = 100;         // octets, about, that quota/ notes of a reservation
+
+constexpr std::string_view kJunk = "Junk";
 
 // A line has at least three octets (".", CRLF) when stuffing adds one to it.
 constexpr std::uint64_t most_wire_octets(std::uint64_t octets) { return octets + octets / 3 + 4; }
@@ -35,7 +38,7 @@ class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
                     mailstore::MailStore& store, directory::Directory& directory, Filter& filter, const Clock& clock,
-                    const Limits& limits, queue::Queue* queue)
+                    const Limits& limits, queue::Queue* queue, Inspector* inspector)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
@@ -43,7 +46,8 @@ public:
           filter_(filter),
           clock_(clock),
           limits_(limits),
-          queue_(queue) {
+          queue_(queue),
+          inspector_(inspector) {
         if (submitter()) submitted_.emplace();
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
         const auto& to = envelope_->recipients;
@@ -84,8 +88,13 @@ public:
                                                 wanted.size() + (envelope_->away.empty() ? 0 : 1));
         if (!content) co_return failed(content.error());
         downgrader_.finish();
+        needs_downgrade_ = downgrader_.needed();
+        growth_ = downgrader_.growth();
         envelope_->received.time = clock_.now();
         if (submitted_) complete_header();
+        if (wants_inspection())
+            if (auto passed = co_await inspect(*content, wanted.size()); !passed)
+                co_return std::unexpected(std::move(passed.error()));
         co_return co_await store(std::move(wanted), std::move(*content));
     }
 
@@ -93,6 +102,36 @@ private:
     const Submitter* submitter() const {
         const auto& sending = envelope_->sending;
         return sending && sending->submitter ? &*sending->submitter : nullptr;
+    }
+
+    /// Our own mail, and what a program of this machine brings over a local socket, is nobody's attempt.
+    bool wants_inspection() const {
+        return inspector_ != nullptr && (submitter() != nullptr || !envelope_->received.peer.empty());
+    }
+
+    /// Shows the message to the inspector, and changes in it what that wants.
+    Task<std::expected<void, Verdict>> inspect(mailstore::Content& content, std::size_t accounts) {
+        auto wire = store_.read(content);
+        if (!wire) co_return failed(wire.error());
+        auto judgement = co_await inspector_->judge(envelope_, std::move(*wire), content.octets);
+        if (judgement.action == Judgement::Action::reject)
+            co_return refuse(Verdict::Kind::rejected, std::move(judgement.text));
+        if (judgement.action == Judgement::Action::defer)
+            co_return std::unexpected(
+                Verdict{.kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
+        spam_percent_ = judgement.spam_percent;
+        junk_ = judgement.junk;
+        const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};
+        auto edited = co_await edit_header(store_, content, edits, limits_.header_octets,
+                                           accounts + (envelope_->away.empty() ? 0 : 1));
+        if (!edited) co_return failed(edited.error());
+        if (*edited) {
+            content = std::move((*edited)->content);
+            needs_downgrade_ = (*edited)->needs_downgrade;
+            growth_ = (*edited)->growth;
+        }
+        added_ += judgement.added;
+        co_return std::expected<void, Verdict>();
     }
 
     Task<std::expected<void, Verdict>> keep(std::string_view wire) {
@@ -168,8 +207,8 @@ private:
         mail::Downgrader in_head;
         in_head.feed(head);
         in_head.finish();
-        if (!in_head.needed() && !downgrader_.needed()) return 0;
-        return head.size() + content_octets + static_cast<std::uint64_t>(in_head.growth() + downgrader_.growth());
+        if (!in_head.needed() && !needs_downgrade_) return 0;
+        return head.size() + content_octets + static_cast<std::uint64_t>(in_head.growth() + growth_);
     }
 
     std::vector<Copy> copies() const {
@@ -255,10 +294,40 @@ private:
         if (!filter_.has_none(copy.account)) {
             auto active = co_await filter_.script_of(copy.account);
             if (!active) co_return pass_on(active);
-            if (active->script || !active->trouble.empty())
+            if (active->script || !active->trouble.empty()) {
+                if (junk_ && mailbox.empty()) {
+                    auto junk = co_await junk_mailbox(copy.account);
+                    if (!junk) co_return pass_on(junk);
+                    mailbox = std::move(*junk);
+                }
                 co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*active));
+            }
         }
+        if (junk_ && mailbox.empty()) co_return co_await file_as_junk(copy.account, std::move(message));
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
+        if (!stored) co_return pass_on(stored);
+        co_return Delivered();
+    }
+
+    /// Its name; "": the account has none.
+    Task<Result<std::string>> junk_mailbox(directory::AccountId account) {
+        auto mailboxes = co_await store_.mailboxes(account);
+        if (!mailboxes) co_return pass_on(mailboxes);
+        for (const auto& one : *mailboxes)
+            if (one.use == mailstore::SpecialUse::junk) co_return one.name;
+        co_return std::string();
+    }
+
+    /// Into the account's mailbox for junk, which is made if there is none.
+    Task<Result<Delivered>> file_as_junk(directory::AccountId account, mailstore::NewMessage message) {
+        mailstore::Filing filing;
+        mailstore::Filing::Item item{.message = std::move(message), .mailbox = std::string(kJunk), .create = true};
+        item.use = mailstore::SpecialUse::junk;
+        auto junk = co_await junk_mailbox(account);
+        if (!junk) co_return pass_on(junk);
+        if (!junk->empty()) item.mailbox = std::move(*junk);
+        filing.items.push_back(std::move(item));
+        auto stored = co_await store_.file(account, std::move(filing));
         if (!stored) co_return pass_on(stored);
         co_return Delivered();
     }
@@ -277,7 +346,8 @@ private:
                           .peer = envelope_->received.peer,
                           .host = envelope_->received.by,
                           .default_mailbox = std::move(mailbox),
-                          .may_reject = may_reject(recipient)};
+                          .may_reject = may_reject(recipient),
+                          .spam_percent = spam_percent_};
         auto account = co_await directory_.account(copy.account);
         if (account) filtered.address = account->address;
         auto done = co_await filter_.deliver(std::move(filtered), std::move(active));
@@ -338,7 +408,7 @@ private:
         entry.content = content.staged;
         message.octets = entry.head.size() + content.octets;
         message.eight_bit = eight_bit_;
-        message.utf8 = downgrader_.needed() || mail::has_8bit(message.sender) || mail::has_8bit(entry.head);
+        message.utf8 = needs_downgrade_ || mail::has_8bit(message.sender) || mail::has_8bit(entry.head);
         for (const auto& away : envelope_->away) {
             message.utf8 |= mail::has_8bit(away.address);
             entry.recipients.push_back({.address = away.address, .notify = away.notify, .orcpt = away.orcpt});
@@ -387,11 +457,16 @@ private:
     const Clock& clock_;
     const Limits& limits_;
     queue::Queue* queue_;
+    Inspector* const inspector_;
+    std::optional<unsigned> spam_percent_;
+    bool junk_ = false;
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
     std::string added_;                                // fields that it lacked
     bool more_than_one_author_ = false, eight_bit_ = false;
     mail::Downgrader downgrader_;
+    bool needs_downgrade_ = false;  // what came of it, or of the message as an inspector wants it
+    std::int64_t growth_ = 0;
     std::uint64_t wire_octets_ = 0;
 };
 
@@ -516,7 +591,7 @@ Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution r
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
-                                             clock_, limits_, queue_);
+                                             clock_, limits_, queue_, inspector_);
 }
 
 }  // namespace poplar::delivery

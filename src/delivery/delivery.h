@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "delivery/filter.h"
+#include "delivery/inspector.h"
 #include "delivery/sender_rights.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
@@ -130,6 +131,10 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
+    /// What comes from strangers or users is shown to it before it is stored; it must outlive this. To be called before
+    /// anything else is.
+    void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
@@ -167,6 +172,7 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
+    Inspector* inspector_ = nullptr;
     Filter filter_;
 };
 

@@ -169,6 +169,7 @@ Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_pt
     around.zone = local_zone(around.now);
     around.addresses = {message.address};
     around.detail_separator = message.separator;
+    around.spam_percent = message.spam_percent;
 
     StoreWorld world;
     for (int round = 0;; ++round) {

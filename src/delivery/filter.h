@@ -22,7 +22,8 @@ struct Filtered {
     std::string host;
     std::string default_mailbox;  ///< for what the script keeps; "" for INBOX
     char separator = '+';
-    bool may_reject = false;  ///< the sender can be told so, and it concerns nobody else
+    bool may_reject = false;                              ///< the sender can be told so, and it concerns nobody else
+    std::optional<unsigned> spam_percent = std::nullopt;  ///< for spamtest; nothing: nobody looked
 };
 
 struct FilterOutcome {

@@ -18,6 +18,7 @@
 #include "directory/outside/settings.h"
 #include "dns/resolver.h"
 #include "engine/local/local_engine.h"
+#include "inspection/options.h"
 #include "mailstore/mail_store.h"
 #include "net/server.h"
 #include "net/settings.h"
@@ -98,6 +99,7 @@ struct Config {
     queue::SendingQuota sending;  ///< of those who submit
     queue::Options queue;
     dns::Options dns;
+    inspection::Options inspection;
     outbound::Options outbound;  ///< `hostname` is put in when the server starts
     std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;

@@ -64,13 +64,18 @@ Result<std::shared_ptr<auth::TokenVerifier>> load_tokens(const Config& config) {
 }
 
 Result<Abroad> load_abroad(const Config& config) {
-    Abroad abroad{std::make_unique<net::Workers>(std::size_t(1)), nullptr, nullptr};
+    Abroad abroad{std::make_unique<net::Workers>(std::size_t(1)), nullptr, nullptr, nullptr};
     auto tls = net::ClientTls::load(config.outbound.ca_file);
     if (!tls) return fail(Errc::invalid, config.error_at("queue.ca_file", tls.error().detail()));
     abroad.tls = std::move(*tls);
     auto dns = dns::Resolver::make(abroad.worker->executor(0), config.dns);
     if (!dns) return fail(Errc::invalid, config.error_at("dns", dns.error().detail()));
     abroad.dns = std::move(*dns);
+    if (!config.inspection.rspamd.url.empty()) {
+        auto rspamd = inspection::Rspamd::make(config.inspection.rspamd);
+        if (!rspamd) return fail(Errc::invalid, config.error_at("filter.rspamd.url", rspamd.error().detail()));
+        abroad.rspamd = std::move(*rspamd);
+    }
     return abroad;
 }
 

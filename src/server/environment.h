@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "directory/outside/outside.h"
 #include "dns/resolver.h"
+#include "inspection/rspamd.h"
 #include "net/outgoing.h"
 #include "net/tls.h"
 #include "net/workers.h"
@@ -35,6 +36,7 @@ struct Abroad {
     std::unique_ptr<net::Workers> worker;  ///< one thread: all that outbound/ does
     std::unique_ptr<dns::Resolver> dns;
     std::shared_ptr<const net::ClientTls> tls;
+    std::unique_ptr<inspection::Rspamd> rspamd;  ///< null: it is not asked
 };
 
 Result<Abroad> load_abroad(const Config& config);

@@ -100,7 +100,8 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       sending_limits_(*engine_, system_clock(), config_.sending),
       delivery_(directory_, store_, quotas_, system_clock(), config_.delivery, &queue_, &sending_limits_),
       abroad_(std::move(abroad)),
-      outbound_(abroad_.worker->executor(0), {queue_, delivery_, *abroad_.dns, abroad_.tls}, outbound_options(config_)),
+      outbound_(abroad_.worker->executor(0), {queue_, delivery_, *abroad_.dns, abroad_.tls, &server_records_},
+                outbound_options(config_)),
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
           directory_, store_, removed_, [this] { return clock_.to_forget_by(); }, config_.pop3.policy.expire_days, {},
@@ -134,6 +135,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       workers_(workers),
       net_(workers_, config_.net) {
     set_tls(std::move(tls));
+    if (abroad_.rspamd) delivery_.inspect_with(*abroad_.rspamd);
 }
 
 void Server::set_tls(TlsContexts contexts) {

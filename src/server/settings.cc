@@ -8,6 +8,7 @@
 #include "directory/settings.h"
 #include "dns/settings.h"
 #include "engine/local/settings.h"
+#include "inspection/settings.h"
 #include "mail/address.h"
 #include "mailstore/settings.h"
 #include "net/listener.h"
@@ -155,6 +156,7 @@ std::vector<config::Key> keys_of(Config& config) {
     engine::local::add_settings(keys, config.engine);
     net::add_settings(keys, config.net);
     delivery::add_settings(keys, config.delivery);
+    inspection::add_settings(keys, config.inspection);
     quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);

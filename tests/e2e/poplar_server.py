@@ -57,8 +57,8 @@ def client_tls():
 
 
 def to_toml(config):
-    """Tables of scalars and lists, as this configuration has them: {"listen": {"pop3": [...]}, "hostname": ...}; and lists
-    of tables: {"listener": [{"protocol": ...}]}."""
+    """Tables of scalars and lists, as this configuration has them: {"listen": {"pop3": [...]}, "hostname": ...}; and in them
+    lists of tables, {"listener": [{"protocol": ...}]}, and tables."""
     def value(v):
         return json.dumps(v, ensure_ascii=False)
 
@@ -70,9 +70,12 @@ def to_toml(config):
     lines = [f"{k} = {value(v)}" for k, v in config.items() if not isinstance(v, dict) and not is_list_of_tables(v)]
     for name, table in config.items():
         if isinstance(table, dict):
-            plain = {k: v for k, v in table.items() if not is_list_of_tables(v)}
+            plain = {k: v for k, v in table.items() if not is_list_of_tables(v) and not isinstance(v, dict)}
             lines += ["", f"[{name}]"] + members(plain)
             for k in table.keys() - plain.keys():
+                if isinstance(table[k], dict):
+                    lines += ["", f"[{name}.{k}]"] + members(table[k])
+                    continue
                 for one in table[k]:
                     lines += ["", f"[[{name}.{k}]]"] + members(one)
         elif is_list_of_tables(table):

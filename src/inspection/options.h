@@ -1,0 +1,24 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace poplar::inspection {
+
+/// What becomes of a message that could not be looked at.
+enum class OnError : std::uint8_t {
+    accept,    ///< it is taken as it is
+    tempfail,  ///< its sender is told to come again
+};
+
+struct RspamdOptions {
+    std::string url;  ///< "http://127.0.0.1:11333"; "": rspamd is not asked
+    std::chrono::milliseconds timeout = std::chrono::seconds(15);  ///< for one message
+    OnError on_error = OnError::accept;
+};
+
+struct Options {
+    RspamdOptions rspamd;
+};
+
+}  // namespace poplar::inspection

@@ -1,0 +1,37 @@
+#pragma once
+// Asks rspamd what it thinks of a message.
+#include <memory>
+
+#include "base/error.h"
+#include "delivery/inspector.h"
+#include "http/client.h"
+#include "inspection/options.h"
+#include "inspection/rspamd_reply.h"
+
+namespace poplar::inspection {
+
+/// Whose mail it is. What a user sends gets no marks of ours: its readers have filters of their own.
+enum class Sender : std::uint8_t { stranger, user };
+
+/// What becomes of a message by rspamd's answer.
+delivery::Judgement judgement_of(const RspamdReply& reply, Sender sender);
+
+class Rspamd final : public delivery::Inspector {
+public:
+    /// `options.url` is not empty. Errors: invalid.
+    static Result<std::unique_ptr<Rspamd>> make(const RspamdOptions& options);
+    Task<delivery::Judgement> judge(std::shared_ptr<const delivery::Envelope> envelope,
+                                    std::unique_ptr<engine::BodyReader> wire, std::uint64_t octets) override;
+
+private:
+    Rspamd(const RspamdOptions& options, std::shared_ptr<const http::Origin> origin, std::string target)
+        : options_(options), origin_(std::move(origin)), target_(std::move(target)) {}
+    Task<Result<RspamdReply>> ask(std::shared_ptr<const delivery::Envelope> envelope,
+                                  std::unique_ptr<engine::BodyReader> wire, std::uint64_t octets);
+
+    const RspamdOptions options_;
+    const std::shared_ptr<const http::Origin> origin_;
+    const std::string target_;
+};
+
+}  // namespace poplar::inspection
