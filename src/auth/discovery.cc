@@ -101,7 +101,8 @@ struct Discovery::Impl {
         if (!known && !fetched) co_return pass_on(fetched);
         if (!known) co_return fail(Errc::io, "token: the keys of its issuer could not be fetched a moment ago");
         auto holder = known->holder_of(token, clock.now());
-        if (holder || known->has_key_of(token) || !may_fetch(kBetweenFetches)) co_return holder;
+        // A key that is not known yet, or one that took the place of another under the same name.
+        if (holder || known->signed_by_one(token) || !may_fetch(kBetweenFetches)) co_return holder;
         if (auto again = co_await refresh(kBetweenFetches); !again) co_return holder;
         co_return current()->holder_of(token, clock.now());
     }

@@ -48,6 +48,8 @@ std::optional<Parts> split(std::string_view token) {
                  token.substr(0, second)};
 }
 
+std::unexpected<Error> denied(std::string_view why) { return fail(Errc::denied, fmt::format("token: {}", why)); }
+
 /// A JSON object, in base64url.
 std::optional<Json> object_of(std::string_view text) {
     auto bytes = base64url_decode(text);
@@ -196,8 +198,8 @@ Result<> JwtKeys::add(std::shared_ptr<EVP_PKEY> key, const std::string& file, st
     return {};
 }
 
-Result<TokenHolder> JwtKeys::holder_of(std::string_view token, Timestamp now) const {
-    auto denied = [](std::string_view why) { return fail(Errc::denied, fmt::format("token: {}", why)); };
+/// What the token says, encoded, if one of the keys signed it. Errors: denied.
+Result<std::string_view> JwtKeys::signed_payload(std::string_view token) const {
     if (token.size() > kTokenLimit) return denied("too long");
     auto parts = split(token);
     if (!parts) return denied("not a JWT");
@@ -211,19 +213,17 @@ Result<TokenHolder> JwtKeys::holder_of(std::string_view token, Timestamp now) co
         return *algorithm == key.algorithm && verifies(key.key.get(), key.algorithm, parts->signed_text, *signature);
     });
     if (!right) return denied("signed by none of the keys");
-    auto claims = object_of(parts->payload);
+    return parts->payload;
+}
+
+Result<TokenHolder> JwtKeys::holder_of(std::string_view token, Timestamp now) const {
+    auto payload = signed_payload(token);
+    if (!payload) return pass_on(payload);
+    auto claims = object_of(*payload);
     if (!claims) return denied("malformed claims");
     // A JWT without an expiry could never be taken back, because the issuer is not asked about it.
     if (!claims->contains("exp")) return denied("no expiry");
     return holder_by_claims(*claims, options_, now);
-}
-
-bool JwtKeys::has_key_of(std::string_view token) const {
-    auto parts = split(token);
-    auto header = parts ? object_of(parts->header) : std::nullopt;
-    auto id = header ? header->find("kid") : Json::iterator();
-    if (!header || id == header->end() || !id->is_string()) return false;
-    return std::ranges::find(keys_, id->get_ref<const std::string&>(), &Key::id) != keys_.end();
 }
 
 bool looks_like_jwt(std::string_view token) {

@@ -39,8 +39,8 @@ public:
 
     /// Errors: denied; the detail says why, for the log.
     Result<TokenHolder> holder_of(std::string_view token, Timestamp now) const;
-    /// Whether the token says by which key it was signed, and that one is here.
-    bool has_key_of(std::string_view token) const;
+    /// Whether one of the keys signed the token, whatever it says.
+    bool signed_by_one(std::string_view token) const { return signed_payload(token).has_value(); }
     std::size_t size() const { return keys_.size(); }
 
 private:
@@ -50,6 +50,7 @@ private:
         std::string id = {};  ///< `kid` of RFC 7517 s4.5
     };
     explicit JwtKeys(const TokenOptions& options) : options_(options) {}
+    Result<std::string_view> signed_payload(std::string_view token) const;
     Result<> add(std::shared_ptr<evp_pkey_st> key, const std::string& file, std::string id = {});
 
     TokenOptions options_;

@@ -25,6 +25,8 @@ std::string told(std::string_view text) {
     return out;
 }
 
+bool is_user(const delivery::Envelope& envelope) { return envelope.sending && envelope.sending->submitter; }
+
 http::Fields fields_of(const delivery::Envelope& envelope) {
     const auto& received = envelope.received;
     http::Fields fields;
@@ -41,7 +43,7 @@ http::Fields fields_of(const delivery::Envelope& envelope) {
     add("Queue-Id", received.id);
     add("MTA-Name", received.by);
     add("TLS-Version", std::string_view(received.tls).substr(0, received.tls.find(' ')));
-    if (envelope.sending && envelope.sending->submitter) add("User", envelope.sending->submitter->address);
+    if (is_user(envelope)) add("User", envelope.sending->submitter->address);
     return fields;
 }
 
@@ -63,7 +65,7 @@ struct Unstuffed {
 
 }  // namespace
 
-Judgement judgement_of(const RspamdReply& reply) {
+Judgement judgement_of(const RspamdReply& reply, Sender sender) {
     Judgement judgement;
     const auto said = [&](std::string_view usual) {
         return reply.message.empty() ? std::string(usual) : reply.message;
@@ -79,12 +81,14 @@ Judgement judgement_of(const RspamdReply& reply) {
         return judgement;
     }
     judgement.spam_percent = reply.percent();
-    // Fields of that name that came with the message are not ours, and would be believed.
-    judgement.removed = {"x-spam-score", "x-spam"};
-    judgement.added = fmt::format("{}: {:.2f}\r\n", kScoreField, reply.score);
-    const bool spam = reply.action != Action::none && reply.action != Action::greylist;
-    const auto mark = reply.spam_header.empty() ? std::string(kSpamField) : reply.spam_header;
-    if (spam) judgement.added += fmt::format("{}: Yes\r\n", mark);
+    if (sender == Sender::stranger) {
+        // Fields of that name that came with the message are not ours, and would be believed.
+        judgement.removed = {"x-spam-score", "x-spam"};
+        judgement.added = fmt::format("{}: {:.2f}\r\n", kScoreField, reply.score);
+        const bool spam = reply.action != Action::none && reply.action != Action::greylist;
+        const auto mark = reply.spam_header.empty() ? std::string(kSpamField) : reply.spam_header;
+        if (spam) judgement.added += fmt::format("{}: Yes\r\n", mark);
+    }
     for (const auto& [name, value] : reply.add_headers) judgement.added += fmt::format("{}: {}\r\n", name, value);
     judgement.removed.insert(judgement.removed.end(), reply.remove_headers.begin(), reply.remove_headers.end());
     if (reply.action == Action::rewrite_subject && !reply.subject.empty()) judgement.subject = reply.subject;
@@ -129,7 +133,7 @@ Task<Judgement> Rspamd::judge(std::shared_ptr<const delivery::Envelope> envelope
                                         {"by", "rspamd"},
                                         {"action", to_string(reply->action)},
                                         {"score", fmt::format("{:.2f}", reply->score)}});
-        co_return judgement_of(*reply);
+        co_return judgement_of(*reply, is_user(*envelope) ? Sender::user : Sender::stranger);
     }
     const bool accept = options_.on_error == OnError::accept;
     log::warning(

@@ -10,8 +10,11 @@
 
 namespace poplar::inspection {
 
+/// Whose mail it is. What a user sends gets no marks of ours: its readers have filters of their own.
+enum class Sender : std::uint8_t { stranger, user };
+
 /// What becomes of a message by rspamd's answer.
-delivery::Judgement judgement_of(const RspamdReply& reply);
+delivery::Judgement judgement_of(const RspamdReply& reply, Sender sender);
 
 class Rspamd final : public delivery::Inspector {
 public:

@@ -132,7 +132,8 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
         if (!addresses.canonical.empty()) names.insert(names.begin(), addresses.canonical);
         for (const auto& name : names) {
             auto answer = co_await dns_.ask(fmt::format("_{}._tcp.{}", destination.port, name), dns::Type::tlsa);
-            if (!answer)  // who can suppress the records must not be able to have the mail (s2.1.2)
+            if (!answer && answer.error().code() == Errc::invalid) continue;  // too long a name has no records
+            if (!answer)  // an attacker who suppresses the records must not get the mail (s2.1.2)
                 co_return no_way("4.7.5", fmt::format("whether {} has TLSA records (DANE) can't be found: {}",
                                                       host.name, answer.error().detail()));
             if (!answer->secure || answer->records.empty()) continue;

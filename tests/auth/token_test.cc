@@ -252,11 +252,18 @@ TEST_F(JwtTest, TakesTheKeysOfAKeySet) {
         auto holder = keys->holder_of(token, now);
         ASSERT_TRUE(holder) << holder.error().detail();
         EXPECT_EQ(holder->name, "bob@example.org");
-        EXPECT_FALSE(keys->has_key_of(token)) << "it does not name its key";
+        EXPECT_TRUE(keys->signed_by_one(token));
     }
-    EXPECT_TRUE(keys->has_key_of(ec.token("ES256", claims(), {{"kid", "e"}})));
-    EXPECT_FALSE(keys->has_key_of(ec.token("ES256", claims(), {{"kid", "new"}})));
-    EXPECT_FALSE(keys->has_key_of("no token"));
+    EXPECT_FALSE(keys->signed_by_one("no token"));
+}
+
+TEST_F(JwtTest, KnowsATokenOfAnotherKeyWhateverNameThatHas) {
+    const Json set{{"keys", {rsa.jwk("r")}}};
+    auto keys = JwtKeys::parse_jwks(options, set.dump());
+    ASSERT_TRUE(keys);
+    EXPECT_FALSE(keys->signed_by_one(ec.token("ES256", claims(), {{"kid", "r"}})));
+    EXPECT_TRUE(keys->signed_by_one(rsa.token("RS256", claims(), {{"kid", "another"}})));
+    EXPECT_TRUE(keys->signed_by_one(rsa.token("RS256", {{"exp", 1}}))) << "what it says does not matter";
 }
 
 TEST_F(JwtTest, PassesOverKeysThatAreOfNoUse) {

@@ -42,5 +42,12 @@ TEST(DnsRecord, ATextIsItsStringsInARow) {
     EXPECT_FALSE(parse_txt("\x05short"s.substr(0, 4)));
 }
 
+TEST(Tlsa, HasThreeNumbersAndData) {
+    EXPECT_EQ(parse_tlsa(std::string_view("\3\1\1ab", 5)), (Tlsa{3, 1, 1, "ab"}));
+    EXPECT_EQ(parse_tlsa(std::string_view("\377\0\2\0", 4)), (Tlsa{255, 0, 2, std::string(1, '\0')}));
+    EXPECT_FALSE(parse_tlsa("\3\1\1"));
+    EXPECT_FALSE(parse_tlsa(""));
+}
+
 }  // namespace
 }  // namespace poplar::dns

@@ -219,8 +219,9 @@ class OpenIdIssuer:
         self.rotate("first")
 
     def rotate(self, kid):
-        """From now on only this key is there."""
-        home = self.directory / kid
+        """From now on only this key is there; one of that name may have been there before."""
+        self.rotations = getattr(self, "rotations", 0) + 1
+        home = self.directory / f"key{self.rotations}"
         home.mkdir()
         issuer = Issuer(home)
         modulus = bytes.fromhex(openssl("rsa", "-in", issuer.key, "-noout", "-modulus").decode().strip().split("=")[1])

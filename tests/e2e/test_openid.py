@@ -35,13 +35,14 @@ def ask(server, token):
         return reply
 
 
-def test_keys_are_fetched_once_and_anew_when_the_issuer_has_another(server, issuer):
+@pytest.mark.parametrize("name", ["second", "first"])
+def test_keys_are_fetched_once_and_anew_when_the_issuer_has_another(server, issuer, name):
     first = issuer.token("poplar", email=JANE)
     for _ in range(3):
         assert ask(server, first).startswith(b"+OK")
     assert issuer.fetched == ["/.well-known/openid-configuration", "/keys"]
     time.sleep(10.2)  # the keys are not fetched more often
-    issuer.rotate("second")
+    issuer.rotate(name)
     assert ask(server, issuer.token("poplar", email=JANE)).startswith(b"+OK")
     assert issuer.fetched == ["/.well-known/openid-configuration", "/keys"] * 2
     assert ask(server, first).startswith(b"-ERR [AUTH]"), "the old key is gone"

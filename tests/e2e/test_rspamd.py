@@ -190,8 +190,12 @@ def test_a_user_who_submits_is_named(outbound, rspamd):
     server.add_user(JANE)
     with Client(server, JANE) as client:
         client.sendmail(JANE, ["bob@far.example"], f"From: {JANE}\r\nSubject: x\r\n\r\ny\r\n".encode())
-    assert b"X-Spam-Score" in sink.wait(1)[0].data
+    assert b"X-Spam" not in sink.wait(1)[0].data
     assert rspamd.asked[0][1]["User"] == JANE
+    rspamd.answer = {"action": "reject", "score": 20}
+    with Client(server, JANE) as client, pytest.raises(smtplib.SMTPDataError) as refused:
+        client.sendmail(JANE, ["bob@far.example"], f"From: {JANE}\r\nSubject: x\r\n\r\ny\r\n".encode())
+    assert refused.value.smtp_code == 550
 
 
 # The real one.
@@ -222,7 +226,12 @@ def test_the_real_rspamd_rejects_its_test_message_and_lets_others_pass(make_serv
         server = make(make_server, f"http://127.0.0.1:{port}", on_error="tempfail", timeout="30s")
         assert refusal(server, body=GTUBE)[0] == 550
         send(server)
-        assert b"X-Spam-Score:" in mail(server)[0]
+        send(server, body="Y" + GTUBE[1:])
+        send(server, body="Z" + GTUBE[1:])
+        plain, marked, renamed = mail(server)
+        assert b"X-Spam-Score: 0.00\r\n" in plain and b"X-Spam:" not in plain
+        assert b"X-Spam-Score: 6.00\r\nX-Spam: Yes\r\n" in marked
+        assert b"Subject: *** SPAM *** hello\r\n" in renamed
         real.terminate()
         real.wait()
         assert refusal(server)[0] == 451

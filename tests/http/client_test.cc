@@ -113,5 +113,47 @@ TEST_F(HttpClient, SaysWhyThereIsNoAnswer) {
     EXPECT_EQ(ask(frugal, request("GET", "/broken")).error().code(), Errc::closed);
 }
 
+/// Gives "ab", then "cd", and so on; nothing behind the last.
+struct Pieces {
+    std::vector<std::string_view> left;
+    Task<Result<std::string_view>> next() {
+        if (left.empty()) co_return fail(Errc::corrupt, "unreadable");
+        const auto piece = left.front();
+        left.erase(left.begin());
+        co_return piece;
+    }
+};
+
+TEST_F(HttpClient, SendsABodyInPiecesOfAKnownLength) {
+    Client client(context.get_executor(), Origin::at_socket(path));
+    for (const std::uint64_t octets : {4, 3, 5}) {
+        Pieces pieces{{"ab", "cd"}};
+        auto asked = request("POST", "/a");
+        asked.pieces = [&pieces] { return pieces.next(); };
+        asked.pieces_octets = octets;
+        auto reply = ask(client, std::move(asked));
+        if (octets == 4) {
+            ASSERT_TRUE(reply) << reply.error().detail();
+            EXPECT_EQ(reply->body, "POST abcd");
+        } else {
+            EXPECT_EQ(reply.error().code(), octets == 3 ? Errc::invalid : Errc::corrupt);
+        }
+    }
+}
+
+Task<Result<std::vector<std::string>>> found_nothing(std::string& asked, std::string host) {
+    asked = host;
+    co_return fail(Errc::timed_out, "no address");
+}
+
+TEST_F(HttpClient, AsksItsUserForAddressesIfItIsToldTo) {
+    std::string asked;
+    ClientOptions options;
+    options.resolve = [&asked](std::string host) { return found_nothing(asked, std::move(host)); };
+    Client client(context.get_executor(), *Origin::at_url(*parse_url("http://name.test/"), ""), options);
+    EXPECT_EQ(ask(client, request("GET", "/")).error().code(), Errc::timed_out);
+    EXPECT_EQ(asked, "name.test");
+}
+
 }  // namespace
 }  // namespace poplar::http

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "inspection/rspamd.h"
-
 namespace poplar::inspection {
 namespace {
 
@@ -72,38 +70,6 @@ TEST(FieldValue, HoldsNoLineThatIsNotFolded) {
                                {std::string_view("a\0b", 3), "a?b"},
                                {"", ""}})
         EXPECT_EQ(field_value(given), made);
-}
-
-TEST(Judgement, FollowsTheAction) {
-    using Kind = delivery::Judgement::Action;
-    RspamdReply reply;
-    reply.score = 20;
-    reply.required_score = 15;
-    reply.action = Action::reject;
-    EXPECT_EQ(judgement_of(reply).action, Kind::reject);
-    EXPECT_EQ(judgement_of(reply).text, "Spam message rejected");
-    reply.action = Action::soft_reject;
-    reply.message = "greylisted";
-    EXPECT_EQ(judgement_of(reply).action, Kind::defer);
-    EXPECT_EQ(judgement_of(reply).text, "greylisted");
-    for (auto action : {Action::none, Action::greylist}) {
-        reply.action = action;
-        EXPECT_EQ(judgement_of(reply).action, Kind::accept);
-        EXPECT_EQ(judgement_of(reply).added, "X-Spam-Score: 20.00\r\n");
-        EXPECT_FALSE(judgement_of(reply).junk);
-    }
-    reply.action = Action::add_header;
-    EXPECT_EQ(judgement_of(reply).added, "X-Spam-Score: 20.00\r\nX-Spam: Yes\r\n");
-    EXPECT_EQ(judgement_of(reply).spam_percent, 100u);
-    reply.action = Action::rewrite_subject;
-    reply.subject = "new";
-    EXPECT_EQ(judgement_of(reply).subject, "new");
-    for (auto action : {Action::quarantine, Action::discard}) {
-        reply.action = action;
-        EXPECT_EQ(judgement_of(reply).action, Kind::accept);
-        EXPECT_TRUE(judgement_of(reply).junk);
-        EXPECT_FALSE(judgement_of(reply).subject);
-    }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <map>
+#include <set>
 #include <stdexcept>
 #include <string>
 
@@ -40,6 +41,9 @@ public:
     void add_name(const std::string& name) { names_[name]; }
     void fail_for(const std::string& name, Errc code) { failing_[name] = code; }
 
+    /// Answers for the name validate.
+    void sign(const std::string& name) { signed_.insert(name); }
+
     void throw_once() { throws_ = true; }
 
     Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
@@ -48,6 +52,7 @@ public:
         if (auto failure = failing_.find(name); failure != failing_.end()) co_return fail(failure->second, "no answer");
         dns::Answer answer;
         auto found = names_.find(name);
+        answer.secure = signed_.contains(name);
         answer.exists = found != names_.end();
         if (answer.exists) answer.records = found->second[type];
         co_return answer;
@@ -71,6 +76,7 @@ private:
     }
     std::map<std::string, std::map<dns::Type, std::vector<std::string>>> names_;
     std::map<std::string, Errc> failing_;
+    std::set<std::string> signed_;
     bool throws_ = false;
 };
 

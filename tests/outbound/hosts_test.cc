@@ -97,5 +97,18 @@ TEST(Destinations, AreTheSameForTheSameHosts) {
     EXPECT_NE(key_of({{"a", 10}}), key_of({{"a", 20}}));
 }
 
+TEST_F(HostsTest, AreSecureIfTheAnswersAre) {
+    dns_.add_mx("x.test", 10, "a.test");
+    dns_.add_address("a.test", "192.0.2.1");
+    dns_.add_address("a.test", "2001:db8::1");
+    EXPECT_FALSE(run(hosts_of(dns_, "x.test", ""))->front().secure);
+    EXPECT_FALSE(run(addresses_of(dns_, "a.test"))->secure);
+    dns_.sign("x.test");
+    EXPECT_TRUE(run(hosts_of(dns_, "x.test", ""))->front().secure);
+    dns_.sign("a.test");
+    EXPECT_TRUE(run(addresses_of(dns_, "a.test"))->secure);
+    EXPECT_FALSE(run(addresses_of(dns_, "192.0.2.1"))->secure);
+}
+
 }  // namespace
 }  // namespace poplar::outbound
