@@ -11,7 +11,7 @@
 
 namespace poplar::dns {
 
-enum class Type : std::uint16_t { a = 1, mx = 15, txt = 16, aaaa = 28 };
+enum class Type : std::uint16_t { a = 1, ptr = 12, mx = 15, txt = 16, aaaa = 28 };
 
 struct Answer {
     std::vector<std::string> records;  ///< the data of each, as on the wire

@@ -14,14 +14,19 @@ namespace poplar::test {
 class FakeDns final : public dns::Lookup {
 public:
     void add_mx(const std::string& domain, std::uint16_t preference, const std::string& host) {
-        std::string data{static_cast<char>(preference >> 8), static_cast<char>(preference)};
-        for (std::size_t at = 0; at < host.size();) {
-            const auto end = std::min(host.find('.', at), host.size());
-            data += static_cast<char>(end - at);
-            data += host.substr(at, end - at);
-            at = end + 1;
+        const std::string number{static_cast<char>(preference >> 8), static_cast<char>(preference)};
+        add(domain, dns::Type::mx, number + wire_name(host));
+    }
+    void add_ptr(const std::string& name, const std::string& host) { add(name, dns::Type::ptr, wire_name(host)); }
+    void add_txt(const std::string& name, const std::string& text) {
+        constexpr std::size_t kLongest = 255;
+        std::string data;
+        for (std::size_t at = 0; at == 0 || at < text.size(); at += kLongest) {
+            const auto part = text.substr(at, kLongest);
+            data += static_cast<char>(part.size());
+            data += part;
         }
-        add(domain, dns::Type::mx, data + '\0');
+        add(name, dns::Type::txt, data);
     }
     void add_address(const std::string& host, const std::string& address) {
         const auto parsed = asio::ip::make_address(address);
@@ -51,6 +56,16 @@ public:
     int asked = 0;
 
 private:
+    static std::string wire_name(const std::string& name) {
+        std::string data;
+        for (std::size_t at = 0; at < name.size();) {
+            const auto end = std::min(name.find('.', at), name.size());
+            data += static_cast<char>(end - at);
+            data += name.substr(at, end - at);
+            at = end + 1;
+        }
+        return data + '\0';
+    }
     void add(const std::string& name, dns::Type type, std::string data) {
         names_[name][type].push_back(std::move(data));
     }

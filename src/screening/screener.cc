@@ -1,0 +1,229 @@
+#include "screening/screener.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/ascii.h"
+#include "base/one_shot.h"
+#include "base/steady.h"
+#include "mail/address.h"
+#include "screening/signing.h"
+
+namespace poplar::screening {
+
+namespace {
+
+/// Asks for one message: once its time is over nothing is asked any more, and all is as if the DNS were silent.
+class Asker final : public dns::Lookup {
+public:
+    explicit Asker(const Screener& screener)
+        : screener_(screener), end_(SteadyClock::now() + screener.options().timeout) {}
+    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
+        if (SteadyClock::now() >= end_) co_return fail(Errc::timed_out, "the checks took too long");
+        co_return co_await screener_.ask(std::move(name), type);
+    }
+
+private:
+    const Screener& screener_;
+    const SteadyTime end_;
+};
+
+/// Domains that DMARC and SPF compare with: in their one spelling.
+std::string canonical(std::string_view domain) {
+    auto known = mail::canonical_domain(domain);
+    return known ? *known : ascii::to_lower(domain);
+}
+
+bool is_public(char c) { return c > ' ' && c < 0x7f && c != '"' && c != '\\'; }
+
+std::string quoted(std::string_view text) {
+    std::string out;
+    for (const char c : text) out += is_public(c) ? c : '?';
+    return out;
+}
+
+/// Whether a list of results, which its author is believed, says that DMARC passed there.
+bool says_dmarc_passed(std::string_view results) {
+    std::size_t depth = 0;
+    std::string plain;
+    for (const char c : results) {
+        if (c == '(') ++depth;
+        if (depth == 0) plain += ascii::lower(c);
+        if (c == ')' && depth > 0) --depth;
+    }
+    for (auto at = plain.find("dmarc=pass"); at != plain.npos; at = plain.find("dmarc=pass", at + 1)) {
+        const auto before = plain.find_last_not_of(" \t\r\n", at == 0 ? 0 : at - 1);
+        if (at > 0 && before != plain.npos && plain[before] == ';') return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+Screener::Screener(Executor executor, dns::Lookup& dns, const Clock& clock, std::string hostname, Options options)
+    : executor_(executor), dns_(dns), clock_(clock), hostname_(std::move(hostname)), options_(std::move(options)) {}
+
+namespace {
+
+Task<> ask_there(dns::Lookup& dns, std::string name, dns::Type type, OneShot<dns::Answer>::Sender sender) {
+    auto answer = co_await dns.ask(std::move(name), type);
+    sender.send(std::move(answer));
+}
+
+}  // namespace
+
+Task<Result<dns::Answer>> Screener::ask(std::string name, dns::Type type) const {
+    OneShot<dns::Answer> answer;
+    asio::co_spawn(executor_, ask_there(dns_, std::move(name), type, answer.sender()), asio::detached);
+    co_return co_await answer.receive();
+}
+
+Examination::Examination(const Screener& screener, Client client, std::string reverse_path)
+    : screener_(screener), client_(std::move(client)), reverse_path_(std::move(reverse_path)) {}
+
+void Examination::on_header(std::string text) {
+    header_.emplace(std::move(text));
+    auto forms = body_forms(*header_, screener_.options().signatures);
+    const bool seals = screener_.options().arc;  // our own link is in the relaxed form
+    if (seals && std::ranges::find(forms, Canonical::relaxed) == forms.end()) forms.push_back(Canonical::relaxed);
+    for (const auto form : forms) hashes_.emplace_back(form, BodyHash(form));
+}
+
+void Examination::on_body(std::string_view plain) {
+    for (auto& [form, hash] : hashes_) hash.feed(plain);
+}
+
+Task<SpfAnswer> Examination::ask_spf(Judgement& judgement) {
+    SpfAnswer answer;
+    const auto address = IpAddress::parse(client_.address);
+    if (!address) co_return answer;
+    const auto at = reverse_path_.rfind('@');
+    SpfAsked asked{*address, "postmaster", canonical(client_.helo), canonical(client_.helo)};
+    if (at != std::string::npos) {
+        asked.local = reverse_path_.substr(0, at);
+        asked.domain = canonical(std::string_view(reverse_path_).substr(at + 1));
+    }
+    Asker asker(screener_);
+    answer = co_await check_spf(asker, asked);
+    if (!screener_.options().spf) co_return answer;  // for DMARC alone
+    MethodResult result{"spf", answer.outcome, "", answer.reason};
+    result.properties.emplace_back(at == std::string::npos ? "smtp.helo" : "smtp.mailfrom",
+                                   at == std::string::npos ? client_.helo : reverse_path_);
+    judgement.methods.push_back(std::move(result));
+    judgement.received_spf = fmt::format(
+        "Received-SPF: {} ({}: {})\r\n\tclient-ip={};\r\n\tenvelope-from=\"{}\";\r\n\thelo=\"{}\"; receiver={};\r\n\t"
+        "identity={}\r\n",
+        name_of(answer.outcome), screener_.hostname(),
+        answer.reason.empty() ? "checked for " + quoted(asked.domain) : quoted(answer.reason), client_.address,
+        quoted(reverse_path_), quoted(client_.helo), screener_.hostname(),
+        at == std::string::npos ? "helo" : "mailfrom");  // RFC 7208 s9.1
+    co_return answer;
+}
+
+Task<std::vector<DkimAnswer>> Examination::ask_dkim(Judgement& judgement) {
+    std::vector<DkimAnswer> answers;
+    Asker asker(screener_);
+    const auto& all = header_->named("dkim-signature");
+    for (const auto at : all) {
+        if (answers.size() == screener_.options().signatures) break;
+        answers.push_back(co_await verify_signature(asker, *header_, header_->fields()[at], Signature::Kind::dkim,
+                                                    bodies_, screener_.clock().now()));
+    }
+    if (!screener_.options().dkim) co_return answers;
+    for (const auto& one : answers) {
+        MethodResult result{"dkim", one.outcome, "", one.reason};
+        if (one.bits > 0) result.comment = fmt::format("{} bits{}", one.bits, one.testing ? ", testing" : "");
+        result.properties = {{"header.d", one.domain},
+                             {"header.i", one.identity},
+                             {"header.s", one.selector},
+                             {"header.a", one.algorithm},
+                             {"header.b", one.shown}};
+        judgement.methods.push_back(std::move(result));
+    }
+    if (answers.empty()) judgement.methods.push_back({"dkim", Outcome::none, "", ""});
+    co_return answers;
+}
+
+// RFC 7489 s6.7; RFC 8617 s7.2: a forwarder that is trusted may have broken what was whole when it came.
+void Examination::add_dmarc(Judgement& judgement, const DmarcAnswer& answer, const std::string& author) const {
+    const auto& options = screener_.options();
+    MethodResult result{"dmarc", answer.outcome, "", answer.reason};
+    result.properties.emplace_back("header.from", author);
+    const bool trusted =
+        judgement.arc.outcome == Outcome::pass &&
+        std::ranges::find(options.trusted_sealers, judgement.arc.sealer) != options.trusted_sealers.end() &&
+        says_dmarc_passed(judgement.arc.results);
+    using Action = Judgement::Action;
+    if (options.dmarc == Options::Dmarc::enforce && answer.wanted != DmarcPolicy::none && !trusted) {
+        judgement.action = answer.wanted == DmarcPolicy::reject ? Action::reject : Action::quarantine;
+        judgement.reason =
+            fmt::format("{} asks to {} mail from elsewhere in its name (DMARC)", author, name_of(answer.wanted));
+    }
+    if (answer.outcome == Outcome::pass || answer.outcome == Outcome::fail)
+        result.comment =
+            fmt::format("p={}{}", name_of(answer.policy),
+                        trusted && answer.wanted != DmarcPolicy::none ? ", passed at a trusted forwarder" : "");
+    judgement.methods.push_back(std::move(result));
+}
+
+Task<Judgement> Examination::judge() {
+    Judgement judgement;
+    const auto& options = screener_.options();
+    for (auto& [form, hash] : hashes_) {
+        auto finished = hash.finish();
+        bodies_.emplace(form, HashedBody{std::move(finished), hash.octets()});
+    }
+    const bool dmarc = options.dmarc != Options::Dmarc::off;
+    SpfAnswer spf;
+    std::vector<DkimAnswer> dkim;
+    if (options.spf || dmarc) spf = co_await ask_spf(judgement);
+    if (options.dkim || dmarc) dkim = co_await ask_dkim(judgement);
+    if (options.arc) {
+        Asker asker(screener_);
+        judgement.arc = co_await verify_arc(asker, *header_, bodies_, screener_.clock().now());
+        const auto& arc = judgement.arc;
+        if (arc.outcome != Outcome::none)
+            judgement.methods.push_back(
+                {"arc", arc.outcome, fmt::format("i={}", arc.instances), arc.reason, {{"header.d", arc.sealer}}});
+    }
+    const auto author = dmarc ? author_domain(*header_) : std::string();
+    if (dmarc && author.empty()) {
+        // Several authors are a way to show one domain and have another one checked.
+        judgement.methods.push_back({"dmarc", Outcome::permerror, "", "From names no single domain"});
+        if (options.dmarc == Options::Dmarc::enforce) {
+            judgement.action = Judgement::Action::quarantine;
+            judgement.reason = "From names no single domain";
+        }
+    } else if (dmarc) {
+        DmarcAsked asked{author, "", {}};
+        const auto at = reverse_path_.rfind('@');
+        if (spf.outcome == Outcome::pass)
+            asked.spf_domain =
+                canonical(at == std::string::npos ? client_.helo : std::string_view(reverse_path_).substr(at + 1));
+        bool undecided = spf.outcome == Outcome::temperror;
+        for (const auto& one : dkim) {
+            if (one.outcome == Outcome::pass) asked.dkim_domains.push_back(one.domain);
+            undecided |= one.outcome == Outcome::temperror;
+        }
+        Asker asker(screener_);
+        auto answer = co_await check_dmarc(asker, std::move(asked));
+        // What could not be asked may have passed.
+        if (answer.outcome == Outcome::fail && undecided) {
+            answer.outcome = Outcome::temperror;
+            answer.wanted = DmarcPolicy::none;
+            answer.reason = "not all could be checked";
+        }
+        add_dmarc(judgement, answer, author);
+    }
+    judgement.results = format_results(screener_.hostname(), judgement.methods);
+    co_return judgement;
+}
+
+std::string Examination::seal(const Judgement& judgement, const Signer& signer) const {
+    const auto body = bodies_.find(Canonical::relaxed);
+    if (!screener_.options().arc || body == bodies_.end()) return {};
+    return seal_arc(*header_, judgement.arc, signer, judgement.results, body->second.hash, screener_.clock().now());
+}
+
+}  // namespace poplar::screening

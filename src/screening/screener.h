@@ -1,0 +1,97 @@
+#pragma once
+// All checks of one message from a stranger, and what they come to.
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/asio.h"
+#include "base/clock.h"
+#include "dns/resolver.h"
+#include "screening/arc.h"
+#include "screening/authentication_results.h"
+#include "screening/dkim.h"
+#include "screening/dmarc.h"
+#include "screening/header.h"
+#include "screening/spf.h"
+
+namespace poplar::screening {
+
+struct Options {
+    enum class Dmarc : std::uint8_t { off, mark, enforce };
+    bool spf = false, dkim = false, arc = false;
+    Dmarc dmarc = Dmarc::off;
+    std::uint32_t signatures = 5;                                  ///< of a message that are looked at
+    std::vector<std::string> trusted_sealers = {};                 ///< domains whose ARC results are believed
+    std::chrono::milliseconds timeout = std::chrono::seconds(20);  ///< for all questions of one message
+    bool any() const { return spf || dkim || arc || dmarc != Dmarc::off; }
+};
+
+/// Who sends the message.
+struct Client {
+    std::string address;  ///< as in net::Peer
+    std::string helo;
+};
+
+/// What is to be done with a message.
+struct Judgement {
+    enum class Action : std::uint8_t { keep, quarantine, reject };
+    Action action = Action::keep;
+    std::string reason;        ///< of anything but `keep`: for the client and the log
+    std::string results;       ///< as format_results() makes them
+    std::string received_spf;  ///< a whole field; "": SPF is off
+    ArcAnswer arc;
+    std::vector<MethodResult> methods;
+};
+
+class Screener;
+
+/// One message, as it passes in wire form; it is told all octets that came. The header is kept until the end.
+class Examination final : public MessageReader {
+public:
+    Examination(const Screener& screener, Client client, std::string reverse_path);
+
+    /// After finish(). Failures of the DNS are results like others: they refuse nothing.
+    Task<Judgement> judge();
+    /// Our link of the chain, for a copy that leaves; "": there is none.
+    std::string seal(const Judgement& judgement, const Signer& signer) const;
+
+protected:
+    void on_header(std::string text) override;
+    void on_body(std::string_view plain) override;
+
+private:
+    Task<SpfAnswer> ask_spf(Judgement& judgement);
+    Task<std::vector<DkimAnswer>> ask_dkim(Judgement& judgement);
+    void add_dmarc(Judgement& judgement, const DmarcAnswer& answer, const std::string& author) const;
+
+    const Screener& screener_;
+    const Client client_;
+    const std::string reverse_path_;
+    std::optional<Header> header_;
+    std::vector<std::pair<Canonical, BodyHash>> hashes_;
+    HashedBodies bodies_;
+};
+
+/// May be used from any thread.
+class Screener {
+public:
+    /// `executor`: where `dns` is used. `hostname`: ours, in the results. All outlive it.
+    Screener(Executor executor, dns::Lookup& dns, const Clock& clock, std::string hostname, Options options);
+
+    const Options& options() const { return options_; }
+    const std::string& hostname() const { return hostname_; }
+    const Clock& clock() const { return clock_; }
+    /// One question, asked on the thread of the resolver.
+    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) const;
+
+private:
+    const Executor executor_;
+    dns::Lookup& dns_;
+    const Clock& clock_;
+    const std::string hostname_;
+    const Options options_;
+};
+
+}  // namespace poplar::screening
