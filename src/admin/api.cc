@@ -62,6 +62,7 @@ const std::vector<Section>& sections() {
          deleted_mail_rows()},
         {"Mailboxes", "A name stands in the path percent-encoded, its \"/\" too.", mailbox_rows()},
         {"The queue", "Mail for domains that are not this server's, until the next server has taken it.", queue_rows()},
+        {"Signing keys", "Keys that sign what leaves from your domains (DKIM, RFC 6376).", dkim_rows()},
         {"Filter scripts",
          "Scripts in the language Sieve (docs/using/filters.md). A name stands in the path percent-encoded.",
          script_rows()},

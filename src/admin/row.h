@@ -81,6 +81,7 @@ const std::vector<Row>& quota_rows();
 const std::vector<Row>& deleted_mail_rows();
 const std::vector<Row>& mailbox_rows();
 const std::vector<Row>& queue_rows();
+const std::vector<Row>& dkim_rows();
 const std::vector<Row>& script_rows();
 const std::vector<Row>& server_rows();
 

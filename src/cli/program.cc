@@ -140,6 +140,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_activity_commands(app, cli);
     add_second_factor_commands(app, cli);
     add_queue_commands(app, cli);
+    add_dkim_commands(app, cli);
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
     add_sieve_commands(app, cli);

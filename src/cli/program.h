@@ -57,6 +57,7 @@ void add_activity_commands(CLI::App& app, Cli& cli);                 ///< activi
 void add_second_factor_commands(CLI::App& app, Cli& cli);            ///< totp, approve
 void add_quota_commands(CLI::App& app, Cli& cli);                    ///< quota
 void add_queue_commands(CLI::App& app, Cli& cli);                    ///< queue
+void add_dkim_commands(CLI::App& app, Cli& cli);                     ///< dkim
 void add_import_command(CLI::App& user, Cli& cli);                   ///< user import
 CLI::App* add_mail_commands(CLI::App& app, Cli& cli);                ///< mail, deliver; returns mail
 void add_sieve_commands(CLI::App& app, Cli& cli);                    ///< sieve

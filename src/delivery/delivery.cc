@@ -10,10 +10,13 @@
 
 #include "base/random.h"
 #include "delivery/gather.h"
+#include "delivery/signing.h"
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
 #include "mail/submission_filter.h"
+#include "screening/screener.h"
+#include "screening/signing.h"
 
 namespace poplar::delivery {
 
@@ -35,7 +38,8 @@ class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
                     mailstore::MailStore& store, directory::Directory& directory, Filter& filter, const Clock& clock,
-                    const Limits& limits, queue::Queue* queue)
+                    const Limits& limits, queue::Queue* queue, const screening::KeyRing* ring,
+                    const screening::Screener* screener)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
@@ -43,8 +47,14 @@ public:
           filter_(filter),
           clock_(clock),
           limits_(limits),
-          queue_(queue) {
+          queue_(queue),
+          ring_(ring) {
         if (submitter()) submitted_.emplace();
+        // Mail that only passes here is nobody's of ours, whatever its From says.
+        if (ring && !ring->empty() && !envelope_->away.empty() && (submitter() || envelope_->ours))
+            signer_ = std::make_unique<screening::MessageSigner>(*ring, clock.now());
+        if (screener && envelope_->stranger && !envelope_->received.peer.empty())
+            checks_ = std::make_unique<Checks>(*screener, *envelope_);
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
         const auto& to = envelope_->recipients;
         envelope_->received.recipient = to.size() == 1 ? to.front().address : "";
@@ -62,6 +72,7 @@ public:
                                                                         header.field_count(), header.header_octets()));
         }
         if (submitted_ && !submitted_->in_body()) wire = submitted_->pass(wire);
+        if (checks_) wire = checks_->pass(wire);
         co_return co_await keep(wire);
     }
 
@@ -71,6 +82,7 @@ public:
             co_return refuse(Verdict::Kind::loop, fmt::format("{} Received fields", mender_.header().received_count()));
         if (auto rest = mender_.finish(); !rest.empty()) {
             if (submitted_ && !submitted_->in_body()) rest = submitted_->pass(rest);
+            if (checks_) rest = checks_->pass(rest);
             if (auto kept = co_await keep(rest); !kept) co_return std::unexpected(std::move(kept.error()));
         }
         if (submitted_)
@@ -78,8 +90,11 @@ public:
                 co_return std::unexpected(std::move(kept.error()));
         if (submitted_)
             if (auto good = co_await check_author(); !good) co_return std::unexpected(std::move(good.error()));
+        if (checks_)
+            if (auto good = co_await check_stranger(); !good) co_return std::unexpected(std::move(good.error()));
         auto wanted = copies();
-        const auto removed = submitted_ ? submitted_->removed() : 0;
+        auto removed = submitted_ ? submitted_->removed() : 0;
+        if (checks_) removed += checks_->forged.removed();
         auto content = co_await writer_->finish(sizes.octets + mender_.added() - removed,
                                                 wanted.size() + (envelope_->away.empty() ? 0 : 1));
         if (!content) co_return failed(content.error());
@@ -98,9 +113,51 @@ private:
     Task<std::expected<void, Verdict>> keep(std::string_view wire) {
         if (wire.empty()) co_return std::expected<void, Verdict>();
         downgrader_.feed(wire);
+        if (signer_) signer_->feed(wire);
         if (!envelope_->away.empty() && !eight_bit_) eight_bit_ = mail::has_8bit(wire);
         if (auto written = co_await writer_->write(wire); !written) co_return failed(written.error());
         co_return std::expected<void, Verdict>();
+    }
+
+    /// What a message from outside is checked with.
+    struct Checks {
+        Checks(const screening::Screener& screener, const Envelope& envelope)
+            : examination(screener, {envelope.received.peer, envelope.received.helo}, envelope.reverse_path),
+              forged(screener.hostname()) {}
+        /// Signatures are checked over what came, before anything is taken out.
+        std::string_view pass(std::string_view wire) {
+            examination.feed(wire);
+            return forged.in_body() ? wire : forged.pass(wire);
+        }
+
+        screening::Examination examination;
+        screening::ForgedResultsFilter forged;
+        screening::Judgement judgement;
+        std::string head;  // the fields that tell of it
+    };
+
+    Task<std::expected<void, Verdict>> check_stranger() {
+        if (auto kept = co_await keep(checks_->forged.finish()); !kept) co_return kept;
+        checks_->examination.finish();
+        auto& judgement = checks_->judgement;
+        judgement = co_await checks_->examination.judge();
+        checks_->head = fmt::format("Authentication-Results: {}\r\n{}", judgement.results, judgement.received_spf);
+        using Action = screening::Judgement::Action;
+        if (judgement.action == Action::reject) co_return refuse(Verdict::Kind::rejected, judgement.reason);
+        co_return std::expected<void, Verdict>();
+    }
+
+    /// Mail that an alias sends on takes along what was found here, sealed by the alias's domain (RFC 8617).
+    std::string sealed_head() const {
+        if (!checks_) return {};
+        std::string seal;
+        const auto forwards = std::ranges::find_if(envelope_->recipients, &Recipient::away);
+        if (ring_ && !ring_->empty() && forwards != envelope_->recipients.end()) {
+            const auto domain = mail::canonical_domain(forwards->address.substr(forwards->address.rfind('@') + 1));
+            if (const auto signer = domain ? ring_->signer(*domain, clock_.now()) : std::nullopt)
+                seal = checks_->examination.seal(checks_->judgement, *signer);
+        }
+        return seal + checks_->head;
     }
 
     // RFC 6409 s6.1: the reader believes that From names the author, and Sender the one who sent it for him.
@@ -160,7 +217,7 @@ private:
     // is: removing it is only a MAY, and would change octets that the sender may have signed.
     std::string head_for(const Recipient& recipient) const {
         return mail::format_return_path(envelope_->reverse_path) + mail::format_delivered_to(recipient.address) +
-               mail::format_received(envelope_->received) + added_;
+               (checks_ ? checks_->head : std::string()) + mail::format_received(envelope_->received) + added_;
     }
 
     /// NewMessage::ascii_octets.
@@ -252,6 +309,8 @@ private:
     /// By the account's filter, if it has one.
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
         auto mailbox = envelope_->mailbox_of(copy.recipient);
+        if (checks_ && checks_->judgement.action == screening::Judgement::Action::quarantine)
+            if (const auto junk = co_await store_.find_mailbox(copy.account, "Junk")) mailbox = junk->name;
         if (!filter_.has_none(copy.account)) {
             auto active = co_await filter_.script_of(copy.account);
             if (!active) co_return pass_on(active);
@@ -334,7 +393,11 @@ private:
             entry.due = clock_.now() + sending->hold;
             if (sending->limits) entry.beside = sending->limits->entries();
         }
-        entry.head = mail::format_received(envelope_->received) + added_;
+        if (signer_) {
+            signer_->finish();
+            entry.head = signer_->fields(added_);
+        }
+        entry.head += sealed_head() + mail::format_received(envelope_->received) + added_;
         entry.content = content.staged;
         message.octets = entry.head.size() + content.octets;
         message.eight_bit = eight_bit_;
@@ -387,6 +450,9 @@ private:
     const Clock& clock_;
     const Limits& limits_;
     queue::Queue* queue_;
+    const screening::KeyRing* ring_;
+    std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
+    std::unique_ptr<Checks> checks_;                    // of what comes from outside, if it is checked
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
     std::string added_;                                // fields that it lacked
@@ -516,7 +582,8 @@ Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution r
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
-                                             clock_, limits_, queue_);
+                                             clock_, limits_, queue_, signing_ ? &signing_->ring() : nullptr,
+                                             screener_);
 }
 
 }  // namespace poplar::delivery

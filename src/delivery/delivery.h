@@ -23,7 +23,13 @@
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
 
+namespace poplar::screening {
+class Screener;
+}
+
 namespace poplar::delivery {
+
+class SigningStore;
 
 struct Limits {
     std::uint64_t message_octets = 50u << 20;
@@ -79,6 +85,8 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
+    bool stranger = false;   ///< it comes from outside, from received.peer: it is checked, if anything is
+    bool ours = false;       ///< made by this server itself: what leaves of it is signed, as what our users submit
     std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
     std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
     std::shared_ptr<Sending> sending;       ///< null: nothing of it is known
@@ -130,6 +138,12 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
+    /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
+    void sign_with(SigningStore& keys) { signing_ = &keys; }
+    SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
+    /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
+    void screen_with(const screening::Screener& screener) { screener_ = &screener; }
+
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
@@ -167,6 +181,8 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
+    SigningStore* signing_ = nullptr;
+    const screening::Screener* screener_ = nullptr;
     Filter filter_;
 };
 

@@ -190,6 +190,7 @@ Task<Result<>> send(delivery::Delivery& delivery, std::string hostname, Report r
         case Kind::loop: co_return dropped("the sender's aliases lead in a circle");
     }
     const auto id = random_text(queue::kIdLength);
+    envelope->ours = true;
     envelope->received.by = hostname;
     envelope->received.with = "LMTP";  // the same path; a server's own mail has no name among the keywords
     envelope->received.id = id;

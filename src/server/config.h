@@ -26,6 +26,7 @@
 #include "queue/queue.h"
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
+#include "screening/screener.h"
 #include "session/channel.h"
 #include "smtp/session.h"
 
@@ -98,6 +99,7 @@ struct Config {
     queue::SendingQuota sending;  ///< of those who submit
     queue::Options queue;
     dns::Options dns;
+    screening::Options checks;
     outbound::Options outbound;  ///< `hostname` is put in when the server starts
     std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;

@@ -100,6 +100,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       sending_limits_(*engine_, system_clock(), config_.sending),
       delivery_(directory_, store_, quotas_, system_clock(), config_.delivery, &queue_, &sending_limits_),
       abroad_(std::move(abroad)),
+      screener_(abroad_.worker->executor(0), *abroad_.dns, system_clock(), config_.hostname, config_.checks),
       outbound_(abroad_.worker->executor(0), {queue_, delivery_, *abroad_.dns, abroad_.tls}, outbound_options(config_)),
       removed_(*engine_, clock_, config_.mailstore.retention),
       retention_(
@@ -211,6 +212,15 @@ Task<> Server::load_clock() {
     if (!loaded) log::error("clock.unreadable", {{"reason", loaded.error().detail()}});
 }
 
+// Mail that can't be signed is sent without a signature: it may still arrive, and it waited long enough.
+Task<> Server::load_signing_keys() {
+    auto unreadable = co_await signing_.load();
+    if (!unreadable)
+        log::error("dkim.keys_unreadable", {{"reason", unreadable.error().detail()}});
+    else if (*unreadable > 0)
+        log::error("dkim.keys_unreadable", {{"keys", *unreadable}});
+}
+
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
     auto tell = [this](auth::NewSite site) {
@@ -219,7 +229,10 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.second_factors().on_new_site(tell);
     quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
     authenticator_.second_factors().count_by(clock_.to_count_by());
+    delivery_.sign_with(signing_);
+    if (config_.checks.any()) delivery_.screen_with(screener_);
     spawn(load_clock());
+    spawn(load_signing_keys());
     spawn(keep_limits_.load());
     spawn(keep_outside_.add_domains());
     spawn(announce());

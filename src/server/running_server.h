@@ -13,8 +13,10 @@
 #include "api/server.h"
 #include "auth/open_sessions.h"
 #include "base/steady.h"
+#include "delivery/signing.h"
 #include "directory/removed.h"
 #include "outbound/runner.h"
+#include "screening/screener.h"
 #include "server/bind.h"
 #include "server/environment.h"
 #include "server/keeping_jobs.h"
@@ -43,6 +45,7 @@ private:
     Task<> stop();
     Task<> stop_outbound();
     Task<> load_clock();
+    Task<> load_signing_keys();
     Task<> feed_watchdog();
     Task<> announce();
     Task<> count_quotas();
@@ -71,8 +74,10 @@ private:
     quota::Quotas quotas_;
     queue::Queue queue_;
     queue::SendingLimits sending_limits_;
+    delivery::SigningStore signing_{*engine_, system_clock()};
     delivery::Delivery delivery_;
     Abroad abroad_;
+    screening::Screener screener_;
     outbound::Runner outbound_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;

@@ -16,6 +16,7 @@
 #include "pop3/settings.h"
 #include "queue/settings.h"
 #include "quota/settings.h"
+#include "screening/settings.h"
 #include "server/services.h"
 #include "session/settings.h"
 #include "smtp/settings.h"
@@ -168,6 +169,7 @@ std::vector<config::Key> keys_of(Config& config) {
     queue::add_settings(keys, config.queue);
     outbound::add_settings(keys, config.outbound);
     dns::add_settings(keys, config.dns);
+    screening::add_settings(keys, config.checks);
     add_log(keys, config);
     return keys.take();
 }

@@ -56,6 +56,7 @@ Transaction::Transaction(const Services& services, const Options& options, const
       decoder_(options.bare_newlines),
       encoder_(mail::BareNewlines::normalize) {  // BDAT counts octets, so a bare newline can't end the message
     if (options.protocol != Protocol::lmtp) envelope_->replies = delivery::Replies::one;
+    envelope_->stranger = options.protocol == Protocol::smtp;
     if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
 }
 
