@@ -21,7 +21,6 @@ class OpenSessions;
 }  // namespace poplar::auth
 namespace poplar::delivery {
 class Delivery;
-class SigningStore;
 }
 namespace poplar::directory {
 class Directory;
@@ -68,7 +67,6 @@ struct Services {
     std::string hostname;
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
     queue::Queue* queue = nullptr;         ///< mail that leaves; null: none does
-    delivery::SigningStore* signing = nullptr;  ///< keys that sign what leaves; null: there are none
     /// Called with Directory::strictest_settings() after each change, because CAPA announces them before a login.
     std::function<void(const directory::AccountSettings&)> settings_changed = nullptr;
     /// Fills in the part of the status that only the server itself knows.

@@ -4,6 +4,7 @@
 #include "admin/names.h"
 #include "admin/row.h"
 #include "base/log.h"
+#include "delivery/delivery.h"
 #include "delivery/signing.h"
 
 namespace poplar::admin {
@@ -13,7 +14,7 @@ namespace {
 constexpr std::chrono::seconds kTakeOver = std::chrono::days(1);
 
 Result<delivery::SigningStore*> store_of(Context& context) {
-    if (context.signing) return context.signing;
+    if (auto* store = context.delivery.signing_keys()) return store;
     return fail(Errc::not_found, "this server signs nothing");
 }
 

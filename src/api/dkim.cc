@@ -7,7 +7,8 @@ namespace poplar::api {
 namespace {
 constexpr std::string_view kDomain = "A domain that mail is from, for example example.org";
 constexpr std::string_view kSelector =
-    "The name of the RSA key; the Ed25519 key has the same with -ed25519 behind it. If it is not said: p and today's date";
+    "The name of the RSA key; the Ed25519 key has the same with -ed25519 behind it. If it is not said: p and today's "
+    "date";
 }  // namespace
 
 const Shape& DkimKey::shape() {
@@ -43,16 +44,15 @@ const Shape& DnsRecords::shape() {
 }
 
 const Operation& AddDkim::operation() {
-    static const Operation operation{
-        .request = {"AddDkim",
-                    "Make keys that sign what leaves from a domain: RSA and Ed25519",
-                    {field<&AddDkim::domain>("domain", kDomain),
-                     field<&AddDkim::selector>("selector", kSelector).called("NAME")}},
-        .method = Method::post,
-        .route = "/v1/dkim/{domain}",
-        .reply = &DkimKeys::shape(),
-        .status = 201,
-        .answer = "They sign at once. 409 if the domain has a key with that selector."};
+    static const Operation operation{.request = {"AddDkim",
+                                                 "Make keys that sign what leaves from a domain: RSA and Ed25519",
+                                                 {field<&AddDkim::domain>("domain", kDomain),
+                                                  field<&AddDkim::selector>("selector", kSelector).called("NAME")}},
+                                     .method = Method::post,
+                                     .route = "/v1/dkim/{domain}",
+                                     .reply = &DkimKeys::shape(),
+                                     .status = 201,
+                                     .answer = "They sign at once. 409 if the domain has a key with that selector."};
     return operation;
 }
 
@@ -68,13 +68,12 @@ const Operation& ListDkim::operation() {
 }
 
 const Operation& ShowDkimRecords::operation() {
-    static const Operation operation{
-        .request = {"ShowDkimRecords",
-                    "Show the DNS records to publish for a domain's keys",
-                    {field<&ShowDkimRecords::domain>("domain", kDomain)}},
-        .method = Method::get,
-        .route = "/v1/dkim/{domain}/dns",
-        .reply = &DnsRecords::shape()};
+    static const Operation operation{.request = {"ShowDkimRecords",
+                                                 "Show the DNS records to publish for a domain's keys",
+                                                 {field<&ShowDkimRecords::domain>("domain", kDomain)}},
+                                     .method = Method::get,
+                                     .route = "/v1/dkim/{domain}/dns",
+                                     .reply = &DnsRecords::shape()};
     return operation;
 }
 
@@ -92,8 +91,9 @@ const Operation& RotateDkim::operation() {
         .route = "/v1/dkim/{domain}/rotate",
         .reply = &DkimKeys::shape(),
         .status = 201,
-        .answer = "The old keys stay until they are removed, so that mail on its way can be checked. 404 if the domain "
-                  "has no keys."};
+        .answer =
+            "The old keys stay until they are removed, so that mail on its way can be checked. 404 if the domain "
+            "has no keys."};
     return operation;
 }
 

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "delivery/gather.h"
 #include "delivery/header_edits.h"
+#include "delivery/signing.h"
 #include "mail/address_list.h"
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
@@ -534,7 +535,7 @@ private:
     bool junk_ = false;
     const screening::KeyRing* ring_;
     std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
-    std::unique_ptr<Checks> checks_;  // of what comes from outside, if it is checked
+    std::unique_ptr<Checks> checks_;                    // of what comes from outside, if it is checked
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
     std::string added_;                                // fields that it lacked
@@ -687,7 +688,8 @@ Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution r
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
-                                             dispatch_, clock_, limits_, queue_, inspector_, ring_, screener_);
+                                             dispatch_, clock_, limits_, queue_, inspector_,
+                                             signing_ ? &signing_->ring() : nullptr, screener_);
 }
 
 }  // namespace poplar::delivery

@@ -25,11 +25,12 @@
 #include "quota/quotas.h"
 
 namespace poplar::screening {
-class KeyRing;
 class Screener;
 }
 
 namespace poplar::delivery {
+
+class SigningStore;
 
 struct Limits {
     std::uint64_t message_octets = 50u << 20;
@@ -86,8 +87,8 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
-    bool stranger = false;  ///< it comes from outside, from received.peer: it is checked, if anything is
-    bool ours = false;  ///< made by this server itself: what leaves of it is signed, as what our users submit
+    bool stranger = false;   ///< it comes from outside, from received.peer: it is checked, if anything is
+    bool ours = false;       ///< made by this server itself: what leaves of it is signed, as what our users submit
     std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
     std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
     std::shared_ptr<Sending> sending;       ///< null: nothing of it is known
@@ -143,7 +144,8 @@ public:
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
-    void sign_with(const screening::KeyRing& ring) { ring_ = &ring; }
+    void sign_with(SigningStore& keys) { signing_ = &keys; }
+    SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
     /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
     void screen_with(const screening::Screener& screener) { screener_ = &screener; }
 
@@ -188,7 +190,7 @@ private:
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
     Inspector* inspector_ = nullptr;
-    const screening::KeyRing* ring_ = nullptr;
+    SigningStore* signing_ = nullptr;
     const screening::Screener* screener_ = nullptr;
     Srs srs_;
     Dispatch dispatch_;

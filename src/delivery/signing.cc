@@ -4,10 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "base/ascii.h"
-#include "base/log.h"
 #include "mail/address.h"
 
 namespace poplar::delivery {
@@ -35,8 +33,8 @@ std::string today(Timestamp now) {
 Result<SigningKeyInfo> info_of(const directory::SigningKeyRecord& record) {
     auto key = screening::PrivateKey::load(record.private_key);
     if (!key) return pass_on(key);
-    return SigningKeyInfo{record.domain, record.selector, std::string(name_of(key->algorithm())), key->record(),
-                          record.created, record.from};
+    return SigningKeyInfo{record.domain, record.selector, std::string(name_of(key->algorithm())),
+                          key->record(), record.created,  record.from};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
-// The private keys that sign mail of our domains (DKIM), as they are stored: in the server's own partition, a record each.
+// The private keys that sign mail of our domains (DKIM), as they are stored: in the server's own partition, a record
+// each.
 #include <string>
 #include <vector>
 

@@ -59,8 +59,8 @@ std::optional<std::vector<Set>> collect(const Header& header) {
         const auto parts = split_results(field.value());
         if (!put(parts ? std::optional(parts->first) : std::nullopt, &Set::results, field)) return std::nullopt;
     }
-    for (const auto& [name, which] : {std::pair{"arc-message-signature", &Set::message},
-                                      std::pair{"arc-seal", &Set::seal}})
+    for (const auto& [name, which] :
+         {std::pair{"arc-message-signature", &Set::message}, std::pair{"arc-seal", &Set::seal}})
         for (const auto at : header.named(name)) {
             const auto& field = header.fields()[at];
             const auto tags = TagList::parse(field.value());
@@ -135,7 +135,8 @@ Task<ArcAnswer> verify_arc(dns::Lookup& dns, const Header& header, const HashedB
     for (std::size_t i = 0; i < count; ++i)
         if (seals[i].verdict != (i == 0 ? "none" : "pass"))
             co_return end(Outcome::fail, fmt::format("seal {} does not say that the chain was whole", i + 1));
-    const auto newest = co_await verify_signature(dns, header, *sets->back().message, Signature::Kind::arc, bodies, now);
+    const auto newest =
+        co_await verify_signature(dns, header, *sets->back().message, Signature::Kind::arc, bodies, now);
     if (newest.outcome == Outcome::temperror) co_return end(Outcome::temperror, newest.reason);
     if (newest.outcome != Outcome::pass) co_return end(Outcome::fail, "message: " + newest.reason);
     for (auto i = count; i-- > 0;) {
@@ -161,10 +162,11 @@ std::string seal_arc(const Header& header, const ArcAnswer& chain, const Signer&
     auto before = collect(header);
     if (!before) return {};
     // RFC 8617 s4.1.2: the fields of the chain are the seal's; Authentication-Results may be taken out on the way.
-    constexpr std::array kNames = {"from",         "reply-to",     "to",         "cc",        "subject",
-                                   "date",         "message-id",   "sender",     "list-id",   "list-unsubscribe",
-                                   "in-reply-to",  "references",   "mime-version", "content-type",
-                                   "content-transfer-encoding", "dkim-signature"};
+    constexpr std::array kNames = {
+        "from",          "reply-to",   "to",           "cc",           "subject",
+        "date",          "message-id", "sender",       "list-id",      "list-unsubscribe",
+        "in-reply-to",   "references", "mime-version", "content-type", "content-transfer-encoding",
+        "dkim-signature"};
     std::string names;
     for (const auto* name : kNames)
         for (std::size_t i = 0; i < std::min(header.named(name).size(), kMostFields); ++i)
@@ -174,9 +176,15 @@ std::string seal_arc(const Header& header, const ArcAnswer& chain, const Signer&
     const auto time = std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count());
     const std::string algorithm(name_of(key.key.algorithm()));
     const auto results_field = fmt::format("ARC-Authentication-Results: i={}; {}\r\n", instance, results);
-    std::vector<std::pair<std::string, std::string>> tags = {
-        {"i", instance}, {"a", algorithm}, {"c", "relaxed/relaxed"},   {"d", signer.domain}, {"s", key.selector},
-        {"t", time},     {"h", names},     {"bh", encode_base64(body)}, {"b", ""}};
+    std::vector<std::pair<std::string, std::string>> tags = {{"i", instance},
+                                                             {"a", algorithm},
+                                                             {"c", "relaxed/relaxed"},
+                                                             {"d", signer.domain},
+                                                             {"s", key.selector},
+                                                             {"t", time},
+                                                             {"h", names},
+                                                             {"bh", encode_base64(body)},
+                                                             {"b", ""}};
     auto message = format_tags("ARC-Message-Signature", tags);
     tags.back().second =
         encode_base64(key.key.sign(signed_text(header, split(names, ':'), Canonical::relaxed, message)));

@@ -14,10 +14,10 @@ namespace poplar::screening {
 struct ArcAnswer {
     Outcome outcome = Outcome::none;  ///< none, pass, fail; temperror: a key could not be asked for
     std::string reason;
-    std::uint32_t instances = 0;          ///< how many sets there are
-    bool sealed_as_failed = false;        ///< the last one says that it is broken: nobody goes on with it
-    std::string sealer;                   ///< the domain of the last seal
-    std::string results;                  ///< what the last server found, without its i= tag
+    std::uint32_t instances = 0;    ///< how many sets there are
+    bool sealed_as_failed = false;  ///< the last one says that it is broken: nobody goes on with it
+    std::string sealer;             ///< the domain of the last seal
+    std::string results;            ///< what the last server found, without its i= tag
 };
 
 /// RFC 8617 s5.2.

@@ -24,11 +24,11 @@ using HashedBodies = std::map<Canonical, HashedBody>;
 
 struct DkimAnswer {
     Outcome outcome = Outcome::none;
-    std::string reason;          ///< of anything but a pass; may be told
+    std::string reason;  ///< of anything but a pass; may be told
     std::string domain, selector, identity, shown;
-    std::string algorithm;       ///< "" where it could not be read
-    int bits = 0;                ///< of the key
-    bool testing = false;        ///< the domain only tries
+    std::string algorithm;  ///< "" where it could not be read
+    int bits = 0;           ///< of the key
+    bool testing = false;   ///< the domain only tries
 };
 
 /// One signature: `field` of `header`. `kind`: of ARC it is an ARC-Message-Signature. A signature with l= counts only

@@ -61,9 +61,7 @@ private:
         if (!walked) co_return pass_on(walked);
         if (walked->empty()) co_return answer;
         const auto organization = organization_of(asked_.author, *walked);
-        const auto at = [&](std::string_view domain) {
-            return std::ranges::find(*walked, domain, &Step::domain);
-        };
+        const auto at = [&](std::string_view domain) { return std::ranges::find(*walked, domain, &Step::domain); };
         auto place = at(asked_.author);
         if (place == walked->end()) place = at(organization);
         if (place == walked->end())  // that of the public suffix above

@@ -37,10 +37,10 @@ struct DmarcAsked {
 };
 
 struct DmarcAnswer {
-    Outcome outcome = Outcome::none;           ///< none: there is no policy
-    DmarcPolicy policy = DmarcPolicy::none;    ///< what the domain publishes for this From
-    DmarcPolicy wanted = DmarcPolicy::none;    ///< what is to be done: `none` unless it failed
-    std::string reason;                        ///< of an error; else ""
+    Outcome outcome = Outcome::none;         ///< none: there is no policy
+    DmarcPolicy policy = DmarcPolicy::none;  ///< what the domain publishes for this From
+    DmarcPolicy wanted = DmarcPolicy::none;  ///< what is to be done: `none` unless it failed
+    std::string reason;                      ///< of an error; else ""
 };
 
 Task<DmarcAnswer> check_dmarc(dns::Lookup& dns, DmarcAsked asked);

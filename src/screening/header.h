@@ -12,8 +12,8 @@ namespace poplar::screening {
 class Header {
 public:
     struct Field {
-        std::string_view raw;   ///< with its folds and the CRLF at its end
-        std::string name;       ///< in lower case, without white space
+        std::string_view raw;            ///< with its folds and the CRLF at its end
+        std::string name;                ///< in lower case, without white space
         std::string_view value() const;  ///< behind the colon, as it stands
     };
 

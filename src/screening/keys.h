@@ -30,8 +30,8 @@ public:
 
     Algorithm algorithm() const { return algorithm_; }
     int bits() const;
-    bool testing() const { return testing_; }                    ///< t=y: the domain only tries
-    bool no_subdomains() const { return no_subdomains_; }        ///< t=s: i= has to be the domain itself
+    bool testing() const { return testing_; }              ///< t=y: the domain only tries
+    bool no_subdomains() const { return no_subdomains_; }  ///< t=s: i= has to be the domain itself
     bool verify(std::string_view text, std::string_view signature) const;
 
 private:

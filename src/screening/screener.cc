@@ -134,8 +134,11 @@ Task<std::vector<DkimAnswer>> Examination::ask_dkim(Judgement& judgement) {
     for (const auto& one : answers) {
         MethodResult result{"dkim", one.outcome, "", one.reason};
         if (one.bits > 0) result.comment = fmt::format("{} bits{}", one.bits, one.testing ? ", testing" : "");
-        result.properties = {{"header.d", one.domain}, {"header.i", one.identity}, {"header.s", one.selector},
-                             {"header.a", one.algorithm}, {"header.b", one.shown}};
+        result.properties = {{"header.d", one.domain},
+                             {"header.i", one.identity},
+                             {"header.s", one.selector},
+                             {"header.a", one.algorithm},
+                             {"header.b", one.shown}};
         judgement.methods.push_back(std::move(result));
     }
     if (answers.empty()) judgement.methods.push_back({"dkim", Outcome::none, "", ""});
@@ -147,20 +150,20 @@ void Examination::add_dmarc(Judgement& judgement, const DmarcAnswer& answer, con
     const auto& options = screener_.options();
     MethodResult result{"dmarc", answer.outcome, "", answer.reason};
     result.properties.emplace_back("header.from", author);
-    const bool trusted = judgement.arc.outcome == Outcome::pass &&
-                         std::ranges::find(options.trusted_sealers, judgement.arc.sealer) !=
-                             options.trusted_sealers.end() &&
-                         says_dmarc_passed(judgement.arc.results);
+    const bool trusted =
+        judgement.arc.outcome == Outcome::pass &&
+        std::ranges::find(options.trusted_sealers, judgement.arc.sealer) != options.trusted_sealers.end() &&
+        says_dmarc_passed(judgement.arc.results);
     using Action = Judgement::Action;
     if (options.dmarc == Options::Dmarc::enforce && answer.wanted != DmarcPolicy::none && !trusted) {
         judgement.action = answer.wanted == DmarcPolicy::reject ? Action::reject : Action::quarantine;
-        judgement.reason = fmt::format("{} asks to {} mail from elsewhere in its name (DMARC)", author,
-                                       name_of(answer.wanted));
+        judgement.reason =
+            fmt::format("{} asks to {} mail from elsewhere in its name (DMARC)", author, name_of(answer.wanted));
     }
     if (answer.outcome == Outcome::pass || answer.outcome == Outcome::fail)
-        result.comment = fmt::format("p={}{}", name_of(answer.policy),
-                                     trusted && answer.wanted != DmarcPolicy::none ? ", passed at a trusted forwarder"
-                                                                                  : "");
+        result.comment =
+            fmt::format("p={}{}", name_of(answer.policy),
+                        trusted && answer.wanted != DmarcPolicy::none ? ", passed at a trusted forwarder" : "");
     judgement.methods.push_back(std::move(result));
 }
 
@@ -181,11 +184,8 @@ Task<Judgement> Examination::judge() {
         judgement.arc = co_await verify_arc(asker, *header_, bodies_, screener_.clock().now());
         const auto& arc = judgement.arc;
         if (arc.outcome != Outcome::none)
-            judgement.methods.push_back({"arc",
-                                         arc.outcome,
-                                         fmt::format("i={}", arc.instances),
-                                         arc.reason,
-                                         {{"header.d", arc.sealer}}});
+            judgement.methods.push_back(
+                {"arc", arc.outcome, fmt::format("i={}", arc.instances), arc.reason, {{"header.d", arc.sealer}}});
     }
     const auto author = dmarc ? author_domain(*header_) : std::string();
     if (dmarc && author.empty()) {

@@ -22,9 +22,9 @@ struct Options {
     enum class Dmarc : std::uint8_t { off, mark, enforce };
     bool spf = false, dkim = false, arc = false;
     Dmarc dmarc = Dmarc::off;
-    std::uint32_t signatures = 5;                                    ///< of a message that are looked at
-    std::vector<std::string> trusted_sealers = {};                   ///< domains whose ARC results are believed
-    std::chrono::milliseconds timeout = std::chrono::seconds(20);    ///< for all questions of one message
+    std::uint32_t signatures = 5;                                  ///< of a message that are looked at
+    std::vector<std::string> trusted_sealers = {};                 ///< domains whose ARC results are believed
+    std::chrono::milliseconds timeout = std::chrono::seconds(20);  ///< for all questions of one message
     bool any() const { return spf || dkim || arc || dmarc != Dmarc::off; }
 };
 
@@ -38,8 +38,8 @@ struct Client {
 struct Judgement {
     enum class Action : std::uint8_t { keep, quarantine, reject };
     Action action = Action::keep;
-    std::string reason;   ///< of anything but `keep`: for the client and the log
-    std::string results;  ///< as format_results() makes them
+    std::string reason;        ///< of anything but `keep`: for the client and the log
+    std::string results;       ///< as format_results() makes them
     std::string received_spf;  ///< a whole field; "": SPF is off
     ArcAnswer arc;
     std::vector<MethodResult> methods;

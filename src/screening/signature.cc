@@ -22,9 +22,8 @@ std::optional<Canonical> form_of(std::string_view name) {
 }
 
 bool is_selector(std::string_view text) {
-    return !text.empty() && text.size() <= 253 && std::ranges::all_of(text, [](char c) {
-        return ascii::is_alnum(c) || c == '-' || c == '_' || c == '.';
-    });
+    return !text.empty() && text.size() <= 253 &&
+           std::ranges::all_of(text, [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 /// Seconds; nothing is an error where the tag is there.
@@ -69,7 +68,8 @@ Result<> Signature::parse(std::string_view text, Kind kind, Signature& out) {
     out.header_form = *header;
     out.body_form = *body;
     auto signature = decode_base64(tags->value("b")), hash = decode_base64(tags->value("bh"));
-    if (!signature || signature->empty() || !hash || hash->size() != kSha256Octets) return bad("b= or bh= is malformed");
+    if (!signature || signature->empty() || !hash || hash->size() != kSha256Octets)
+        return bad("b= or bh= is malformed");
     out.signature = std::move(*signature);
     out.body_hash = std::move(*hash);
     out.fields = split(ascii::to_lower(tags->value("h")), ':');

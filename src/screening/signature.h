@@ -19,14 +19,14 @@ struct Signature {
 
     Algorithm algorithm = Algorithm::rsa_sha256;
     Canonical header_form = Canonical::simple, body_form = Canonical::simple;
-    std::string signature, body_hash;  ///< decoded
-    std::string shown;                 ///< how the signature begins in base64: tells one of several (RFC 6008)
-    std::string domain, selector;      ///< in lower case
-    std::string identity;              ///< i=, or "@" and the domain; of ARC: ""
-    std::uint32_t instance = 0;        ///< of ARC
-    std::vector<std::string> fields;   ///< that it covers, in lower case
-    std::optional<std::uint64_t> length;          ///< of the body that it covers
-    std::optional<std::uint64_t> time, expires;   ///< seconds since 1970
+    std::string signature, body_hash;     ///< decoded
+    std::string shown;                    ///< how the signature begins in base64: tells one of several (RFC 6008)
+    std::string domain, selector;         ///< in lower case
+    std::string identity;                 ///< i=, or "@" and the domain; of ARC: ""
+    std::uint32_t instance = 0;           ///< of ARC
+    std::vector<std::string> fields;      ///< that it covers, in lower case
+    std::optional<std::uint64_t> length;  ///< of the body that it covers
+    std::optional<std::uint64_t> time, expires;  ///< seconds since 1970
 
     /// What a field's value says. Domain, selector and `shown` are filled in as far as they can be read also where it
     /// fails. Errors, with a reason that may be told: invalid (it breaks a rule), denied (SHA-1: RFC 8301 s3.1).

@@ -15,13 +15,31 @@ namespace poplar::screening {
 namespace {
 
 // RFC 6376 s5.4.1. Those of the first group are signed once more than there are of them, so that nobody can add one.
-constexpr std::array kOversigned = {"from", "reply-to", "to", "cc",
-                                    "subject", "date",   "message-id", "mime-version", "content-type"};
-constexpr std::array kSigned = {"sender", "content-transfer-encoding", "content-disposition", "content-id", "in-reply-to",
-                                "references", "resent-from", "resent-to", "resent-cc", "resent-date",
-                                "resent-message-id", "resent-sender", "list-id", "list-help", "list-unsubscribe",
-                                "list-unsubscribe-post", "list-subscribe", "list-post", "list-owner", "list-archive",
-                                "auto-submitted", "openpgp", "autocrypt"};
+constexpr std::array kOversigned = {"from", "reply-to",   "to",           "cc",          "subject",
+                                    "date", "message-id", "mime-version", "content-type"};
+constexpr std::array kSigned = {"sender",
+                                "content-transfer-encoding",
+                                "content-disposition",
+                                "content-id",
+                                "in-reply-to",
+                                "references",
+                                "resent-from",
+                                "resent-to",
+                                "resent-cc",
+                                "resent-date",
+                                "resent-message-id",
+                                "resent-sender",
+                                "list-id",
+                                "list-help",
+                                "list-unsubscribe",
+                                "list-unsubscribe-post",
+                                "list-subscribe",
+                                "list-post",
+                                "list-owner",
+                                "list-archive",
+                                "auto-submitted",
+                                "openpgp",
+                                "autocrypt"};
 constexpr std::size_t kMostOfOne = 20;  // fields of one name
 constexpr std::size_t kLine = 76;
 
@@ -63,9 +81,8 @@ std::optional<Signer> KeyRing::signer(std::string_view domain, Timestamp now) co
             Signer signer{found->first, {}};
             for (const auto& key : found->second) {
                 if (key->from > now) continue;
-                const auto same = std::ranges::find_if(signer.keys, [&](const auto& other) {
-                    return other->key.algorithm() == key->key.algorithm();
-                });
+                const auto same = std::ranges::find_if(
+                    signer.keys, [&](const auto& other) { return other->key.algorithm() == key->key.algorithm(); });
                 if (same == signer.keys.end())
                     signer.keys.push_back(key);
                 else if (key->from >= (*same)->from)
@@ -155,12 +172,15 @@ std::string MessageSigner::fields(std::string_view added) {
     const auto time = std::chrono::duration_cast<std::chrono::seconds>(now_.time_since_epoch()).count();
     std::string fields;
     for (const auto& key : signer_->keys) {
-        std::vector<std::pair<std::string, std::string>> tags = {
-            {"v", "1"},           {"a", std::string(name_of(key->key.algorithm()))},
-            {"c", "relaxed/relaxed"}, {"d", signer_->domain},
-            {"s", key->selector}, {"t", std::to_string(time)},
-            {"h", joined(names)}, {"bh", hash},
-            {"b", ""}};
+        std::vector<std::pair<std::string, std::string>> tags = {{"v", "1"},
+                                                                 {"a", std::string(name_of(key->key.algorithm()))},
+                                                                 {"c", "relaxed/relaxed"},
+                                                                 {"d", signer_->domain},
+                                                                 {"s", key->selector},
+                                                                 {"t", std::to_string(time)},
+                                                                 {"h", joined(names)},
+                                                                 {"bh", hash},
+                                                                 {"b", ""}};
         const auto own = format_tags("DKIM-Signature", tags);
         tags.back().second = encode_base64(key->key.sign(signed_text(header, names, Canonical::relaxed, own)));
         fields += format_tags("DKIM-Signature", tags);

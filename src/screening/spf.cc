@@ -14,8 +14,8 @@ namespace poplar::screening {
 
 namespace {
 
-constexpr int kMostTerms = 10;       // that ask the DNS (RFC 7208 s4.6.4)
-constexpr int kMostVoid = 2;         // questions without an answer
+constexpr int kMostQuestions = 10;          // that ask the DNS (RFC 7208 s4.6.4)
+constexpr int kMostVoid = 2;            // questions without an answer
 constexpr std::size_t kMostHosts = 10;  // of an mx; of a ptr
 
 /// Ends the evaluation with an error.
@@ -97,7 +97,7 @@ private:
     }
 
     Step<int> count() {
-        if (++terms_ > kMostTerms) return permanent("too many terms that ask the DNS");
+        if (++terms_ > kMostQuestions) return permanent("too many terms that ask the DNS");
         return 0;
     }
 

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/asio.h"
 #include "base/ascii.h"
+#include "base/asio.h"
 #include "dns/record.h"
 #include "screening/tag_list.h"
 
@@ -103,8 +103,8 @@ bool is_domain_spec(std::string_view text) {
 /// Takes "/24" and "//64" off the end of `rest`. False: malformed.
 bool take_prefixes(std::string_view& rest, unsigned& prefix4, unsigned& prefix6) {
     const auto number = [](std::string_view text, unsigned most, unsigned& into) {
-        const auto value = text.size() <= 3 && (text.size() == 1 || !text.starts_with('0')) ? parse_count(text)
-                                                                                              : std::nullopt;
+        const auto value =
+            text.size() <= 3 && (text.size() == 1 || !text.starts_with('0')) ? parse_count(text) : std::nullopt;
         if (!value || *value > most) return false;
         into = static_cast<unsigned>(*value);
         return true;
@@ -211,8 +211,8 @@ std::optional<std::string_view> modifier_name(std::string_view term) {
     const auto equals = term.find('=');
     if (equals == term.npos || !ascii::is_alpha(term.front())) return std::nullopt;
     const auto name = term.substr(0, equals);
-    const bool good = std::ranges::all_of(
-        name, [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_' || c == '.'; });
+    const bool good =
+        std::ranges::all_of(name, [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_' || c == '.'; });
     return good ? std::optional(name) : std::nullopt;
 }
 
@@ -341,9 +341,9 @@ std::string transformed(const Macro& macro, const std::string& value) {
 
 Result<std::string> expand_macros(std::string_view spec, const SpfMacros& macros) {
     std::string out;
-    const bool good =
-        walk_macros(spec, [&](std::string_view literal) { out += literal; },
-                    [&](const Macro& macro) { out += transformed(macro, value_of(macro.letter, macros)); });
+    const bool good = walk_macros(
+        spec, [&](std::string_view literal) { out += literal; },
+        [&](const Macro& macro) { out += transformed(macro, value_of(macro.letter, macros)); });
     if (!good) return bad("a macro can't be read");
     if (out.ends_with('.')) out.pop_back();
     while (out.size() > dns::kNameLimit) {

@@ -87,9 +87,8 @@ std::optional<std::string> decode_base64(std::string_view text) {
     std::string out(text.size() / 4 * 3 + 3, '\0');
     std::size_t size = 0;
     const char* end = nullptr;
-    const int failed =
-        sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(), text.size(), " \t\r\n",
-                          &size, &end, sodium_base64_VARIANT_ORIGINAL);
+    const int failed = sodium_base642bin(reinterpret_cast<unsigned char*>(out.data()), out.size(), text.data(),
+                                         text.size(), " \t\r\n", &size, &end, sodium_base64_VARIANT_ORIGINAL);
     if (failed != 0 || end != text.data() + text.size()) return std::nullopt;
     out.resize(size);
     return out;

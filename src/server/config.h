@@ -29,8 +29,8 @@
 #include "queue/queue.h"
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
-#include "session/channel.h"
 #include "screening/screener.h"
+#include "session/channel.h"
 #include "smtp/session.h"
 
 namespace poplar::server {

@@ -127,7 +127,6 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .queue = &queue_,
-            .signing = &signing_,
             .settings_changed = [this](const directory::AccountSettings& strictest) { services_.announce(strictest); },
             .own_status = [this](api::Status& status) { fill_status(status); },
             .sessions = [this](std::string account,
@@ -232,7 +231,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.second_factors().on_new_site(tell);
     quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
     authenticator_.second_factors().count_by(clock_.to_count_by());
-    delivery_.sign_with(signing_.ring());
+    delivery_.sign_with(signing_);
     if (config_.checks.any()) delivery_.screen_with(screener_);
     spawn(load_clock());
     spawn(load_signing_keys());

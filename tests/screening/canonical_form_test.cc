@@ -29,11 +29,16 @@ TEST(CanonicalForm, ABodyEndsWithOneLineEndOrIsEmpty) {
     struct Case {
         std::string_view body, simple, relaxed;
     };
-    for (const auto& [body, simple, relaxed] :
-         {Case{"", "\r\n", ""}, {"\r\n", "\r\n", ""}, {"\r\n\r\n", "\r\n", ""}, {" \r\n", " \r\n", ""},
-          {"a", "a\r\n", "a\r\n"}, {"a\r\n \r\n", "a\r\n \r\n", "a\r\n"}, {"\r\na", "\r\na\r\n", "\r\na\r\n"},
-          {"a\rb\n", "a\rb\n\r\n", "a\rb\n\r\n"}, {"a\r", "a\r\r\n", "a\r\r\n"},
-          {"a \r\n\r\n b", "a \r\n\r\n b\r\n", "a\r\n\r\n b\r\n"}})
+    for (const auto& [body, simple, relaxed] : {Case{"", "\r\n", ""},
+                                                {"\r\n", "\r\n", ""},
+                                                {"\r\n\r\n", "\r\n", ""},
+                                                {" \r\n", " \r\n", ""},
+                                                {"a", "a\r\n", "a\r\n"},
+                                                {"a\r\n \r\n", "a\r\n \r\n", "a\r\n"},
+                                                {"\r\na", "\r\na\r\n", "\r\na\r\n"},
+                                                {"a\rb\n", "a\rb\n\r\n", "a\rb\n\r\n"},
+                                                {"a\r", "a\r\r\n", "a\r\r\n"},
+                                                {"a \r\n\r\n b", "a \r\n\r\n b\r\n", "a\r\n\r\n b\r\n"}})
         for (std::size_t cut : {1u, 100u}) {
             EXPECT_EQ(hash_of(body, Canonical::simple, cut), encode_base64(sha256(simple))) << body;
             EXPECT_EQ(hash_of(body, Canonical::relaxed, cut), encode_base64(sha256(relaxed))) << body;
@@ -45,9 +50,16 @@ TEST(TagList, TakesWhatTheRfcAllowsAndNothingElse) {
         std::string_view text;
         bool good;
     };
-    for (const auto& [text, good] : {Case{"v=1; a=b", true}, {"v=1;", true}, {"", true}, {" v = 1 ; p= ", true},
-                                     {"v=1;;a=b", false}, {"v", false}, {"v=1; v=2", false}, {"1v=1", false},
-                                     {"=1", false}, {"v=1; a=b=c", true}})
+    for (const auto& [text, good] : {Case{"v=1; a=b", true},
+                                     {"v=1;", true},
+                                     {"", true},
+                                     {" v = 1 ; p= ", true},
+                                     {"v=1;;a=b", false},
+                                     {"v", false},
+                                     {"v=1; v=2", false},
+                                     {"1v=1", false},
+                                     {"=1", false},
+                                     {"v=1; a=b=c", true}})
         EXPECT_EQ(TagList::parse(text).has_value(), good) << text;
     const auto tags = TagList::parse(" a = x y ;\r\n\tb=");
     ASSERT_TRUE(tags);

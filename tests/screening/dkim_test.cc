@@ -65,13 +65,14 @@ protected:
         }
         std::vector<DkimAnswer> answers;
         for (const auto at : header.named("dkim-signature"))
-            answers.push_back(run(
-                verify_signature(dns_, header, header.fields()[at], Signature::Kind::dkim, bodies, kNow)));
+            answers.push_back(
+                run(verify_signature(dns_, header, header.fields()[at], Signature::Kind::dkim, bodies, kNow)));
         return answers;
     }
     std::string outcomes(std::string_view message) {
         std::string out;
-        for (const auto& one : verify(message)) out += std::string(out.empty() ? "" : " ") + std::string(name_of(one.outcome));
+        for (const auto& one : verify(message))
+            out += std::string(out.empty() ? "" : " ") + std::string(name_of(one.outcome));
         return out;
     }
     static std::string changed(std::string_view from, std::string_view to) {
@@ -128,14 +129,20 @@ TEST(PublicKeyRecord, IsRefusedWithAReason) {
     struct Case {
         const char *record, *reason;
     };
-    for (const auto& [record, reason] :
-         {Case{"v=DKIM1; p=", "key revoked"}, {"v=DKIM2; p=x", "key record has another version"},
-          {"k=rsa", "key record without a key"}, {"v=DKIM1; k=dsa; p=aGVsbG8=", "key of an unknown type"},
-          {"v=DKIM1; h=sha1; p=aGVsbG8=", "key not for SHA-256"}, {"v=DKIM1; s=tlsrpt; p=aGVsbG8=", "key not for mail"},
-          {"v=DKIM1; p=!", "key is no base64"}, {"v=DKIM1; p=aGVsbG8=", "key can't be read"},
-          {"v=DKIM1; k=ed25519; p=aGVsbG8=", "key can't be read"}, {"hello", "key record can't be read"},
-          {"v=DKIM1; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAM3ZVYvkvi1aLitZMRW9dGXyHMcDJUi8E/cpLzsK5W+JUGGPhhnlOftp7r4In+o5OLajX7fUQn+A3dkoWqNHyM0CAwEAAQ==",
-           "key of 512 bits is too short"}}) {
+    for (const auto& [record, reason] : {Case{"v=DKIM1; p=", "key revoked"},
+                                         {"v=DKIM2; p=x", "key record has another version"},
+                                         {"k=rsa", "key record without a key"},
+                                         {"v=DKIM1; k=dsa; p=aGVsbG8=", "key of an unknown type"},
+                                         {"v=DKIM1; h=sha1; p=aGVsbG8=", "key not for SHA-256"},
+                                         {"v=DKIM1; s=tlsrpt; p=aGVsbG8=", "key not for mail"},
+                                         {"v=DKIM1; p=!", "key is no base64"},
+                                         {"v=DKIM1; p=aGVsbG8=", "key can't be read"},
+                                         {"v=DKIM1; k=ed25519; p=aGVsbG8=", "key can't be read"},
+                                         {"hello", "key record can't be read"},
+                                         {"v=DKIM1; "
+                                          "p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAM3ZVYvkvi1aLitZMRW9dGXyHMcDJUi8E/"
+                                          "cpLzsK5W+JUGGPhhnlOftp7r4In+o5OLajX7fUQn+A3dkoWqNHyM0CAwEAAQ==",
+                                          "key of 512 bits is too short"}}) {
         const auto key = PublicKey::parse(record);
         ASSERT_FALSE(key) << record;
         EXPECT_EQ(key.error().detail(), reason) << record;

@@ -16,17 +16,16 @@ TEST(DmarcRecord, TakesAPolicyOrNothing) {
         bool good;
         DmarcPolicy policy;
     };
-    for (const auto& [text, good, policy] :
-         {Case{"v=DMARC1; p=reject", true, DmarcPolicy::reject},
-          {"v=DMARC1;p=Quarantine;", true, DmarcPolicy::quarantine},
-          {"v=DMARC1; p=none; rua=mailto:a@b.test", true, DmarcPolicy::none},
-          {"v=DMARC1; p=maybe; rua=mailto:a@b.test", true, DmarcPolicy::none},
-          {"v=DMARC1; rua=mailto:a@b.test", true, DmarcPolicy::none},
-          {"v=DMARC1; p=maybe", false, DmarcPolicy::none},
-          {"v=DMARC1", false, DmarcPolicy::none},
-          {"v=DMARC2; p=reject", false, DmarcPolicy::none},
-          {"p=reject; v=DMARC1", false, DmarcPolicy::none},
-          {"v=DMARC1; p=reject; sp=maybe", false, DmarcPolicy::none}}) {
+    for (const auto& [text, good, policy] : {Case{"v=DMARC1; p=reject", true, DmarcPolicy::reject},
+                                             {"v=DMARC1;p=Quarantine;", true, DmarcPolicy::quarantine},
+                                             {"v=DMARC1; p=none; rua=mailto:a@b.test", true, DmarcPolicy::none},
+                                             {"v=DMARC1; p=maybe; rua=mailto:a@b.test", true, DmarcPolicy::none},
+                                             {"v=DMARC1; rua=mailto:a@b.test", true, DmarcPolicy::none},
+                                             {"v=DMARC1; p=maybe", false, DmarcPolicy::none},
+                                             {"v=DMARC1", false, DmarcPolicy::none},
+                                             {"v=DMARC2; p=reject", false, DmarcPolicy::none},
+                                             {"p=reject; v=DMARC1", false, DmarcPolicy::none},
+                                             {"v=DMARC1; p=reject; sp=maybe", false, DmarcPolicy::none}}) {
         const auto record = DmarcRecord::parse(text);
         ASSERT_EQ(record.has_value(), good) << text;
         if (record) EXPECT_EQ(record->policy, policy) << text;
@@ -56,13 +55,17 @@ TEST_F(DmarcTest, PassesWhatIsAligned) {
         const char *author, *spf, *dkim;
         Outcome outcome;
     };
-    for (const auto& [author, spf, dkim, outcome] :
-         {Case{"example.org", "example.org", "", Outcome::pass}, {"example.org", "", "example.org", Outcome::pass},
-          {"example.org", "mail.example.org", "", Outcome::pass}, {"example.org", "", "a.b.example.org", Outcome::pass},
-          {"news.example.org", "", "example.org", Outcome::pass}, {"example.org", "far.example", "", Outcome::fail},
-          {"example.org", "", "notexample.org", Outcome::fail}, {"example.org", "", "", Outcome::fail},
-          {"far.example", "", "far.example", Outcome::none}})
-        EXPECT_EQ(ask(author, spf, *dkim ? std::vector<std::string>{dkim} : std::vector<std::string>{}).outcome, outcome)
+    for (const auto& [author, spf, dkim, outcome] : {Case{"example.org", "example.org", "", Outcome::pass},
+                                                     {"example.org", "", "example.org", Outcome::pass},
+                                                     {"example.org", "mail.example.org", "", Outcome::pass},
+                                                     {"example.org", "", "a.b.example.org", Outcome::pass},
+                                                     {"news.example.org", "", "example.org", Outcome::pass},
+                                                     {"example.org", "far.example", "", Outcome::fail},
+                                                     {"example.org", "", "notexample.org", Outcome::fail},
+                                                     {"example.org", "", "", Outcome::fail},
+                                                     {"far.example", "", "far.example", Outcome::none}})
+        EXPECT_EQ(ask(author, spf, *dkim ? std::vector<std::string>{dkim} : std::vector<std::string>{}).outcome,
+                  outcome)
             << author << " " << spf << " " << dkim;
     EXPECT_EQ(ask("example.org", "", {}).wanted, DmarcPolicy::reject);
     EXPECT_EQ(ask("example.org", "example.org", {}).wanted, DmarcPolicy::none);

@@ -70,7 +70,8 @@ protected:
         asio::io_context context(1);
         Screener screener(context.get_executor(), dns_, clock_, "mx.example.test", options_);
         Examination examination(screener, {address, "helo.example.org"}, from);
-        for (std::size_t at = 0; at < message.size(); at += 11) examination.feed(std::string_view(message).substr(at, 11));
+        for (std::size_t at = 0; at < message.size(); at += 11)
+            examination.feed(std::string_view(message).substr(at, 11));
         examination.finish();
         Judgement judgement;
         auto work = [](Examination& one, Judgement& into) -> Task<> { into = co_await one.judge(); };

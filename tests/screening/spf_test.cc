@@ -16,18 +16,39 @@ TEST(SpfRecord, TakesWhatTheRfcAllowsAndNothingElse) {
         const char* text;
         bool good;
     };
-    for (const auto& [text, good] :
-         {Case{"v=spf1", true}, {"V=SPF1 -ALL", true}, {"v=spf1  a  mx -all ", true}, {"v=spf1 a:x.test/24//64", true},
-          {"v=spf1 a/24 a//64 mx:x.test/0", true}, {"v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32", true},
-          {"v=spf1 include:%{d2}.x.test exists:%{ir}.%{v}.x.test", true}, {"v=spf1 redirect=x.test exp=y.test", true},
-          {"v=spf1 unknown=%{d} -all", true}, {"v=spf1 a:x.test.", true}, {"v=spf1 ptr ?ptr:x.test", true},
-          {"v=spf10", false}, {"v=spf1 all:x", false}, {"v=spf1 foo", false}, {"v=spf1 ip4:192.0.2", false},
-          {"v=spf1 ip4:192.0.2.0/33", false}, {"v=spf1 ip4:2001:db8::1", false}, {"v=spf1 ip6:192.0.2.1", false},
-          {"v=spf1 include", false}, {"v=spf1 include:", false}, {"v=spf1 a:localhost", false},
-          {"v=spf1 a:x.test/33", false}, {"v=spf1 a/024", false}, {"v=spf1 a/", false}, {"v=spf1 a//129", false},
-          {"v=spf1 a:x.123", false}, {"v=spf1 redirect=x.test redirect=y.test", false},
-          {"v=spf1 exists:%{z}.x.test", false}, {"v=spf1 exists:%{d0}.x.test", false}, {"v=spf1 a:%x.test", false},
-          {"v=spf1 -", false}, {"v=spf1 ptr:", false}, {"v=spf1 a:x.test%", false}})
+    for (const auto& [text, good] : {Case{"v=spf1", true},
+                                     {"V=SPF1 -ALL", true},
+                                     {"v=spf1  a  mx -all ", true},
+                                     {"v=spf1 a:x.test/24//64", true},
+                                     {"v=spf1 a/24 a//64 mx:x.test/0", true},
+                                     {"v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32", true},
+                                     {"v=spf1 include:%{d2}.x.test exists:%{ir}.%{v}.x.test", true},
+                                     {"v=spf1 redirect=x.test exp=y.test", true},
+                                     {"v=spf1 unknown=%{d} -all", true},
+                                     {"v=spf1 a:x.test.", true},
+                                     {"v=spf1 ptr ?ptr:x.test", true},
+                                     {"v=spf10", false},
+                                     {"v=spf1 all:x", false},
+                                     {"v=spf1 foo", false},
+                                     {"v=spf1 ip4:192.0.2", false},
+                                     {"v=spf1 ip4:192.0.2.0/33", false},
+                                     {"v=spf1 ip4:2001:db8::1", false},
+                                     {"v=spf1 ip6:192.0.2.1", false},
+                                     {"v=spf1 include", false},
+                                     {"v=spf1 include:", false},
+                                     {"v=spf1 a:localhost", false},
+                                     {"v=spf1 a:x.test/33", false},
+                                     {"v=spf1 a/024", false},
+                                     {"v=spf1 a/", false},
+                                     {"v=spf1 a//129", false},
+                                     {"v=spf1 a:x.123", false},
+                                     {"v=spf1 redirect=x.test redirect=y.test", false},
+                                     {"v=spf1 exists:%{z}.x.test", false},
+                                     {"v=spf1 exists:%{d0}.x.test", false},
+                                     {"v=spf1 a:%x.test", false},
+                                     {"v=spf1 -", false},
+                                     {"v=spf1 ptr:", false},
+                                     {"v=spf1 a:x.test%", false}})
         EXPECT_EQ(SpfRecord::parse(text).has_value(), good) << text;
 }
 
@@ -41,16 +62,28 @@ TEST(SpfMacros, ExpandTheRfcsExamples) {
         const char *spec, *expanded;
     };
     for (const auto& [spec, expanded] :
-         {Case{"%{s}", "strong-bad@email.example.com"}, {"%{o}", "email.example.com"}, {"%{d}", "email.example.com"},
-          {"%{d4}", "email.example.com"}, {"%{d3}", "email.example.com"}, {"%{d2}", "example.com"}, {"%{d1}", "com"},
-          {"%{dr}", "com.example.email"}, {"%{d2r}", "example.email"}, {"%{l}", "strong-bad"},
-          {"%{l-}", "strong.bad"}, {"%{lr}", "strong-bad"}, {"%{lr-}", "bad.strong"}, {"%{l1r-}", "strong"},
+         {Case{"%{s}", "strong-bad@email.example.com"},
+          {"%{o}", "email.example.com"},
+          {"%{d}", "email.example.com"},
+          {"%{d4}", "email.example.com"},
+          {"%{d3}", "email.example.com"},
+          {"%{d2}", "example.com"},
+          {"%{d1}", "com"},
+          {"%{dr}", "com.example.email"},
+          {"%{d2r}", "example.email"},
+          {"%{l}", "strong-bad"},
+          {"%{l-}", "strong.bad"},
+          {"%{lr}", "strong-bad"},
+          {"%{lr-}", "bad.strong"},
+          {"%{l1r-}", "strong"},
           {"%{ir}.%{v}._spf.%{d2}", "3.2.0.192.in-addr._spf.example.com"},
           {"%{lr-}.lp._spf.%{d2}", "bad.strong.lp._spf.example.com"},
           {"%{lr-}.lp.%{ir}.%{v}._spf.%{d2}", "bad.strong.lp.3.2.0.192.in-addr._spf.example.com"},
           {"%{ir}.%{v}.%{l1r-}.lp._spf.%{d2}", "3.2.0.192.in-addr.strong.lp._spf.example.com"},
           {"%{d2}.trusted-domains.example.net", "example.com.trusted-domains.example.net"},
-          {"a%%b%_c%-d", "a%b c%20d"}, {"%{S}", "strong-bad%40email.example.com"}, {"%{p}", "unknown"}}) {
+          {"a%%b%_c%-d", "a%b c%20d"},
+          {"%{S}", "strong-bad%40email.example.com"},
+          {"%{p}", "unknown"}}) {
         const auto out = expand_macros(spec, macros);
         ASSERT_TRUE(out) << spec;
         EXPECT_EQ(*out, expanded) << spec;
@@ -97,23 +130,40 @@ TEST_F(SpfTest, EvaluatesTermsInTheirOrder) {
         const char* record;
         Outcome outcome;
     };
-    for (const auto& [record, outcome] :
-         {Case{"", Outcome::none}, {"some text", Outcome::none}, {"v=spf1", Outcome::neutral},
-          {"v=spf1 -all", Outcome::fail}, {"v=spf1 ~all", Outcome::softfail}, {"v=spf1 ?all", Outcome::neutral},
-          {"v=spf1 +all -all", Outcome::pass}, {"v=spf1 ip4:192.0.2.0/24 -all", Outcome::pass},
-          {"v=spf1 ip4:192.0.2.4 -all", Outcome::fail}, {"v=spf1 ip4:192.0.2.2/31 -all", Outcome::pass},
-          {"v=spf1 ip6:2001:db8::/32 -all", Outcome::fail}, {"v=spf1 a -all", Outcome::fail},
-          {"v=spf1 a/24 -all", Outcome::pass}, {"v=spf1 a:mail.x.test -all", Outcome::pass},
-          {"v=spf1 mx -all", Outcome::pass}, {"v=spf1 -mx all", Outcome::fail},
-          {"v=spf1 include:pass.test -all", Outcome::pass}, {"v=spf1 include:fail.test ~all", Outcome::softfail},
-          {"v=spf1 include:none.test -all", Outcome::permerror}, {"v=spf1 include:broken.test", Outcome::permerror},
-          {"v=spf1 include:self.test", Outcome::permerror}, {"v=spf1 redirect=pass.test", Outcome::pass},
-          {"v=spf1 redirect=fail.test", Outcome::fail}, {"v=spf1 redirect=none.test", Outcome::permerror},
-          {"v=spf1 ?all redirect=fail.test", Outcome::neutral}, {"v=spf1 ptr -all", Outcome::pass},
-          {"v=spf1 ptr:other.test -all", Outcome::fail}, {"v=spf1 exists:%{ir}.%{v}.list.test -all", Outcome::pass},
-          {"v=spf1 exists:%{l}.list.test -all", Outcome::fail}, {"v=spf1 include:silent.test -all", Outcome::temperror},
-          {"v=spf1 a:silent.test -all", Outcome::temperror}, {"v=spf1 all a:silent.test", Outcome::pass},
-          {"v=spf1 all foo", Outcome::permerror}, {"v=spf1 exists:%{p}.list.test ?all", Outcome::neutral}})
+    for (const auto& [record, outcome] : {Case{"", Outcome::none},
+                                          {"some text", Outcome::none},
+                                          {"v=spf1", Outcome::neutral},
+                                          {"v=spf1 -all", Outcome::fail},
+                                          {"v=spf1 ~all", Outcome::softfail},
+                                          {"v=spf1 ?all", Outcome::neutral},
+                                          {"v=spf1 +all -all", Outcome::pass},
+                                          {"v=spf1 ip4:192.0.2.0/24 -all", Outcome::pass},
+                                          {"v=spf1 ip4:192.0.2.4 -all", Outcome::fail},
+                                          {"v=spf1 ip4:192.0.2.2/31 -all", Outcome::pass},
+                                          {"v=spf1 ip6:2001:db8::/32 -all", Outcome::fail},
+                                          {"v=spf1 a -all", Outcome::fail},
+                                          {"v=spf1 a/24 -all", Outcome::pass},
+                                          {"v=spf1 a:mail.x.test -all", Outcome::pass},
+                                          {"v=spf1 mx -all", Outcome::pass},
+                                          {"v=spf1 -mx all", Outcome::fail},
+                                          {"v=spf1 include:pass.test -all", Outcome::pass},
+                                          {"v=spf1 include:fail.test ~all", Outcome::softfail},
+                                          {"v=spf1 include:none.test -all", Outcome::permerror},
+                                          {"v=spf1 include:broken.test", Outcome::permerror},
+                                          {"v=spf1 include:self.test", Outcome::permerror},
+                                          {"v=spf1 redirect=pass.test", Outcome::pass},
+                                          {"v=spf1 redirect=fail.test", Outcome::fail},
+                                          {"v=spf1 redirect=none.test", Outcome::permerror},
+                                          {"v=spf1 ?all redirect=fail.test", Outcome::neutral},
+                                          {"v=spf1 ptr -all", Outcome::pass},
+                                          {"v=spf1 ptr:other.test -all", Outcome::fail},
+                                          {"v=spf1 exists:%{ir}.%{v}.list.test -all", Outcome::pass},
+                                          {"v=spf1 exists:%{l}.list.test -all", Outcome::fail},
+                                          {"v=spf1 include:silent.test -all", Outcome::temperror},
+                                          {"v=spf1 a:silent.test -all", Outcome::temperror},
+                                          {"v=spf1 all a:silent.test", Outcome::pass},
+                                          {"v=spf1 all foo", Outcome::permerror},
+                                          {"v=spf1 exists:%{p}.list.test ?all", Outcome::neutral}})
         EXPECT_EQ(check(record), outcome) << record << ": " << answer_.reason;
     EXPECT_EQ(check("v=spf1 a:mail.x.test -all", "2001:db8::3"), Outcome::pass);
     EXPECT_EQ(check("v=spf1 a:mail.x.test//64 -all", "2001:db8::ffff"), Outcome::pass);
@@ -128,7 +178,8 @@ TEST_F(SpfTest, ASecondRecordIsAMistake) {
 
 TEST_F(SpfTest, ADomainThatIsNoneHasNoRecord) {
     check("v=spf1 all");
-    for (const char* domain : {"", "test", "a..test", "[192.0.2.1]"}) EXPECT_EQ(ask(domain, "192.0.2.3"), Outcome::none);
+    for (const char* domain : {"", "test", "a..test", "[192.0.2.1]"})
+        EXPECT_EQ(ask(domain, "192.0.2.3"), Outcome::none);
 }
 
 // RFC 7208 s4.6.4.
