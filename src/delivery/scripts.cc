@@ -94,14 +94,36 @@ Task<Result<>> Scripts::put(mailstore::AccountId account, std::string name, std:
     if (!sieve::is_script_name(name))
         co_return fail(Errc::invalid, fmt::format("no script can be called \"{}\"", name));
     if (const auto compiled = check(text); !compiled.script) co_return fail(Errc::invalid, first_problem(compiled));
+    if (auto room = co_await have_room(account, name); !room) co_return room;
+    auto done = co_await store_.put_document(account, document_of(name), std::move(text));
+    forget(account);
+    if (!done) co_return pass_on(done);
+    co_return Result<>();
+}
+
+Task<Result<>> Scripts::have_room(mailstore::AccountId account, std::string name) {
     auto there = co_await list(account);
     if (!there) co_return pass_on(there);
     const bool known = std::ranges::any_of(*there, [&](const auto& one) { return one.name == name; });
     if (!known && there->size() >= options_.scripts)
         co_return fail(Errc::too_large, fmt::format("an account has {} scripts at most", options_.scripts));
-    auto done = co_await store_.put_document(account, document_of(name), std::move(text));
+    co_return Result<>();
+}
+
+Task<Result<>> Scripts::rename(mailstore::AccountId account, std::string from, std::string to) {
+    if (!sieve::is_script_name(to)) co_return fail(Errc::invalid, fmt::format("no script can be called \"{}\"", to));
+    auto text = co_await get(account, from);
+    if (!text) co_return pass_on(text);
+    if (from == to) co_return Result<>();
+    auto active = co_await active_name(account);
+    if (!active) co_return pass_on(active);
+    auto done = co_await store_.put_document(account, document_of(to), std::move(*text), mailstore::ModSequence());
+    if (done && *active == from) done = co_await store_.put_document(account, std::string(kActive), to);
     forget(account);
     if (!done) co_return pass_on(done);
+    auto removed = co_await store_.remove_document(account, document_of(from));
+    forget(account);
+    if (!removed && removed.error().code() != Errc::not_found) co_return pass_on(removed);
     co_return Result<>();
 }
 

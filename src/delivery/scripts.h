@@ -34,6 +34,7 @@ class Scripts {
 public:
     Scripts(mailstore::MailStore& store, const FilterOptions& options) : store_(store), options_(options) {}
 
+    const sieve::Options& limits() const { return options_.sieve; }
     Task<Result<std::vector<ScriptInfo>>> list(mailstore::AccountId account);
     /// Errors: not_found.
     Task<Result<std::string>> get(mailstore::AccountId account, std::string name);
@@ -42,6 +43,12 @@ public:
     /// Stores a script that compiles. Errors: invalid (the name, or the script: the text has line and column),
     /// too_large (the account has as many as it may).
     Task<Result<>> put(mailstore::AccountId account, std::string name, std::string text);
+    /// Whether put() would take one more script, or another text for this one. Errors: as put()'s.
+    Task<Result<>> have_room(mailstore::AccountId account, std::string name);
+    /// The active script stays so under its new name. In steps: the new script, the active one's name, the end of the
+    /// old script. A crash in between leaves the script under both names, and never none. Errors: not_found, exists,
+    /// invalid (the name).
+    Task<Result<>> rename(mailstore::AccountId account, std::string from, std::string to);
     /// "" for none: mail goes to INBOX unfiltered. Errors: not_found.
     Task<Result<>> activate(mailstore::AccountId account, std::string name);
     /// Errors: not_found; denied (it is the active one).

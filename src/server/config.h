@@ -19,6 +19,7 @@
 #include "dns/resolver.h"
 #include "engine/local/local_engine.h"
 #include "mailstore/mail_store.h"
+#include "managesieve/session.h"
 #include "net/server.h"
 #include "net/settings.h"
 #include "outbound/options.h"
@@ -92,6 +93,7 @@ struct Config {
     net::ServerLimits net;
     // The host name and the certificate are put into these when the server starts.
     pop3::Options pop3;
+    managesieve::Options managesieve;
     smtp::Options smtp = smtp::defaults(smtp::Protocol::smtp);
     smtp::Options submission = smtp::defaults(smtp::Protocol::submission);
     smtp::Options lmtp = smtp::defaults(smtp::Protocol::lmtp);

@@ -7,6 +7,8 @@
 #include "auth/open_sessions.h"
 #include "base/budget.h"
 #include "base/random.h"
+#include "delivery/delivery.h"
+#include "managesieve/session.h"
 #include "net/tls.h"
 #include "policy/session.h"
 #include "pop3/session.h"
@@ -49,11 +51,13 @@ struct Services::Shared {
           smtp{parts.delivery, &unknown_recipients, &envelopes, &unfinished},
           submission{parts.delivery, nullptr, &envelopes, &unfinished, &logins},
           lmtp{parts.delivery, nullptr, &envelopes, nullptr},
+          managesieve{logins, parts.delivery.scripts()},
           delivery(parts.delivery),
           tls(parts.tls),
           counts(listener_rows().size()) {
         if (c.tls.configured()) {
-            c.pop3.tls = c.lmtp.tls = c.submission.tls = [&current = parts.tls] { return current.get(); };
+            c.pop3.tls = c.managesieve.tls = c.lmtp.tls =
+                c.submission.tls = [&current = parts.tls] { return current.get(); };
             c.smtp.tls = [&current = parts.smtp_tls] { return current.get(); };
         }
         c.smtp.xclient = *Networks::parse(c.xclient.smtp);
@@ -71,6 +75,7 @@ struct Services::Shared {
     smtp::UnknownRecipients unknown_recipients;
     Budget envelopes, unfinished;
     smtp::Services smtp, submission, lmtp;
+    managesieve::Services managesieve;
     delivery::Delivery& delivery;
     const net::CurrentTls& tls;
     std::vector<SessionCount> counts;  ///< by listener
@@ -98,6 +103,11 @@ Task<> serve_submission(Connection connection, Shared& shared, const smtp::Optio
 }
 Task<> serve_lmtp(Connection connection, Shared& shared, const smtp::Options* own) {
     return smtp::serve(std::move(connection), shared.lmtp, own ? *own : shared.config.lmtp, random_text(10));
+}
+
+std::string sieve_busy(const Shared&) { return managesieve::kBusyReply; }
+Task<> serve_sieve(Connection connection, Shared& shared, const smtp::Options*) {
+    return managesieve::serve(std::move(connection), shared.managesieve, shared.config.managesieve, random_text(10));
 }
 
 std::string policy_busy(const Shared&) { return std::string(policy::kBusyReply); }
@@ -163,6 +173,15 @@ std::span<const ListenerRow> listener_rows() {
          &Config::lmtp,
          smtp_busy,
          serve_lmtp},
+        {"sieve",
+         "sieve",
+         false,
+         {"[::]:4190"},
+         "ManageSieve (RFC 5804) for users' filter scripts, with STARTTLS when TLS is configured.",
+         "Of `listen.sieve`.",
+         nullptr,
+         sieve_busy,
+         serve_sieve},
         {"policy",
          "policy",
          false,

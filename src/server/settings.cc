@@ -10,6 +10,7 @@
 #include "engine/local/settings.h"
 #include "mail/address.h"
 #include "mailstore/settings.h"
+#include "managesieve/settings.h"
 #include "net/listener.h"
 #include "net/settings.h"
 #include "outbound/settings.h"
@@ -158,6 +159,7 @@ std::vector<config::Key> keys_of(Config& config) {
     quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);
+    managesieve::add_settings(keys, config.managesieve);
     smtp::add_settings(keys, "smtp", config.smtp, config.xclient.smtp);
     smtp::add_settings_for_strangers(keys, "smtp", config.smtp, config.unknown_recipients_per_peer,
                                      config.smtp_ciphers);
