@@ -34,13 +34,14 @@ struct Copy {
 class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
-                    mailstore::MailStore& store, directory::Directory& directory, Filter& filter, const Clock& clock,
-                    const Limits& limits, queue::Queue* queue)
+                    mailstore::MailStore& store, directory::Directory& directory, Filter& filter, Dispatch& dispatch,
+                    const Clock& clock, const Limits& limits, queue::Queue* queue)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
           directory_(directory),
           filter_(filter),
+          dispatch_(dispatch),
           clock_(clock),
           limits_(limits),
           queue_(queue) {
@@ -253,10 +254,10 @@ private:
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
         auto mailbox = envelope_->mailbox_of(copy.recipient);
         if (!filter_.has_none(copy.account)) {
-            auto active = co_await filter_.script_of(copy.account);
-            if (!active) co_return pass_on(active);
-            if (active->script || !active->trouble.empty())
-                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*active));
+            auto chain = co_await filter_.scripts_of(copy.account);
+            if (!chain) co_return pass_on(chain);
+            if (!chain->empty())
+                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
         }
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
         if (!stored) co_return pass_on(stored);
@@ -264,7 +265,7 @@ private:
     }
 
     Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
-                                   Scripts::Active active) {
+                                   Scripts::Chain chain) {
         const auto& recipient = envelope_->recipients[copy.recipient];
         Filtered filtered{.account = copy.account,
                           .head = std::move(message.head),
@@ -277,10 +278,13 @@ private:
                           .peer = envelope_->received.peer,
                           .host = envelope_->received.by,
                           .default_mailbox = std::move(mailbox),
+                          .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient)};
+        for (const auto& room : envelope_->room)
+            if (room->account() == copy.account) filtered.room = room;
         auto account = co_await directory_.account(copy.account);
         if (account) filtered.address = account->address;
-        auto done = co_await filter_.deliver(std::move(filtered), std::move(active));
+        auto done = co_await filter_.deliver(std::move(filtered), std::move(chain));
         if (!done) co_return pass_on(done);
         co_return Delivered{std::move(done->rejected)};
     }
@@ -326,7 +330,9 @@ private:
         auto& message = entry.message;
         const auto& sending = envelope_->sending;
         message.id = envelope_->received.id;
-        message.sender = envelope_->reverse_path;
+        auto sender = co_await dispatch_.sender_for(envelope_->reverse_path);
+        if (!sender) co_return pass_on(sender);
+        message.sender = std::move(*sender);
         if (const auto* who = submitter()) message.account = who->address;
         if (sending) {
             message.envelope_id = sending->envelope_id;
@@ -384,6 +390,7 @@ private:
     mailstore::MailStore& store_;
     directory::Directory& directory_;
     Filter& filter_;
+    Dispatch& dispatch_;
     const Clock& clock_;
     const Limits& limits_;
     queue::Queue* queue_;
@@ -462,7 +469,9 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       limits_(limits),
       queue_(queue),
       sending_limits_(sending_limits),
-      filter_(store, clock, limits_.filter) {}
+      srs_(limits_.forward),
+      dispatch_(directory, queue, clock, srs_),
+      filter_(store, clock, limits_.filter, dispatch_) {}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
@@ -480,7 +489,22 @@ Task<Result<bool>> Delivery::add_recipient(Sending& sending, mail::Address addre
 }
 
 Task<Result<directory::Resolution>> Delivery::resolve(mail::Address address) {
+    if (srs_.is_wrapped(address)) return resolve_wrapped(std::move(address));
     return directory_.resolve(std::move(address));
+}
+
+Task<Result<directory::Resolution>> Delivery::resolve_wrapped(mail::Address address) {
+    directory::Resolution unknown;
+    auto sender = srs_.unwrap(address, clock_.now());
+    if (!sender) co_return unknown;
+    auto real = mail::parse_address(*sender, mail::Grammar::tolerant);
+    if (!real) co_return unknown;
+    auto resolution = co_await directory_.resolve(*real);
+    if (resolution && resolution->kind == directory::Resolution::Kind::unknown_domain) {
+        resolution->kind = directory::Resolution::Kind::accounts;
+        resolution->elsewhere = {address_elsewhere(*real)};
+    }
+    co_return resolution;
 }
 
 quota::Need Delivery::need(std::optional<std::uint64_t> size) const {
@@ -516,7 +540,7 @@ Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution r
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
-                                             clock_, limits_, queue_);
+                                             dispatch_, clock_, limits_, queue_);
 }
 
 }  // namespace poplar::delivery

@@ -32,6 +32,7 @@ struct Limits {
     std::uint32_t header_fields = 2000;
     bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
     FilterOptions filter = {};
+    ForwardOptions forward = {};
 };
 
 /// One RCPT of the envelope.
@@ -130,6 +131,7 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
+    /// As the directory does; the sender of mail that went on (srs.h) leads back to who that was.
     Task<Result<directory::Resolution>> resolve(mail::Address address);
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a
@@ -158,6 +160,7 @@ public:
     }
 
 private:
+    Task<Result<directory::Resolution>> resolve_wrapped(mail::Address address);
     quota::Need need(std::optional<std::uint64_t> size) const;
 
     directory::Directory& directory_;
@@ -167,6 +170,8 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
+    Srs srs_;
+    Dispatch dispatch_;
     Filter filter_;
 };
 

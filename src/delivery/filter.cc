@@ -13,11 +13,13 @@
 #include "base/random.h"
 #include "base/version.h"
 #include "mail/downgrade.h"
+#include "mail/field_writer.h"
 #include "mail/header_walk.h"
 #include "mail/trace.h"
 #include "mail/wire_form.h"
 #include "mailstore/keyword_table.h"
 #include "mailstore/mailbox_name.h"
+#include "quota/quotas.h"
 #include "sieve/message.h"
 
 namespace poplar::delivery {
@@ -25,7 +27,7 @@ namespace poplar::delivery {
 namespace {
 
 constexpr auto kTellEvery = std::chrono::days(1);
-constexpr int kRounds = 20;  // of runs that asked something new; each asks for one thing more at least
+constexpr auto kSentRemembered = std::chrono::days(30);  // longer than the queue remembers what it had
 constexpr std::string_view kDefaultBook = "urn:ietf:params:sieve:addrbook:default";
 constexpr std::string_view kRefused = "Message refused";
 constexpr std::size_t kLongestReason = 2000;  // octets of a reason that a sender is told
@@ -151,7 +153,7 @@ Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, boo
 }
 
 Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_ptr<const sieve::Script> script,
-                                         std::string_view text) {
+                                         std::string_view text, std::uint64_t& instructions) {
     sieve::Job job;
     job.script = std::move(script);
     job.message = text;
@@ -170,10 +172,18 @@ Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_pt
     around.addresses = {message.address};
     around.detail_separator = message.separator;
 
+    // Each round asks for one thing more at least, and all of them together have the instructions of one delivery.
     StoreWorld world;
-    for (int round = 0;; ++round) {
-        auto outcome = sieve::run(job, world, options_.sieve);
-        if (!world.asked() || round == kRounds) co_return outcome;
+    auto limits = options_.sieve;
+    for (;;) {
+        limits.instructions = instructions;
+        auto outcome = sieve::run(job, world, limits);
+        instructions -= std::min(instructions, outcome.instructions);
+        if (world.asked() && instructions == 0) outcome.error.emplace();
+        if (outcome.error && instructions == 0)
+            outcome.error->message = fmt::format("the script takes too long: more than {} instructions for one message",
+                                                 options_.sieve.instructions);
+        if (!world.asked() || instructions == 0) co_return outcome;
         if (world.wants_mailboxes) {
             auto found = co_await store_.mailboxes(message.account);
             if (!found) co_return pass_on(found);
@@ -242,26 +252,96 @@ Task<Result<Filter::Changed>> Filter::stage(const Filtered& message, const sieve
     co_return out;
 }
 
-Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Active active) {
-    sieve::Outcome outcome;
-    std::size_t header_octets = 0;
-    if (active.script) {
-        auto octets = co_await read(message.content, !active.script->looks_into_body);
-        if (!octets) co_return pass_on(octets);
-        sieve::read_fields(octets->text, &header_octets);
-        const auto text = message.head + octets->text;
-        octets->text.clear();
-        auto done = co_await run(message, active.script, text);
+namespace {
+
+using Kind = sieve::Action::Kind;
+
+bool is_filed(const sieve::Action& one) { return one.kind == Kind::keep || one.kind == Kind::fileinto; }
+bool is_sent(const sieve::Action& one) {
+    return one.kind == Kind::redirect || one.kind == Kind::vacation || one.kind == Kind::notify ||
+           one.kind == Kind::reject || one.kind == Kind::ereject;
+}
+
+/// Whether the scripts behind the user's see the message: not what that drops, refuses, or takes for junk.
+bool goes_on(const sieve::Outcome& outcome) {
+    const auto is_junk = [](const sieve::Filing& filing) {
+        return ascii::same(filing.mailbox, "Junk") || ascii::same(filing.special_use, "\\Junk");
+    };
+    return outcome.implicit_keep || std::ranges::any_of(outcome.actions, [&](const auto& one) {
+               return one.kind == Kind::redirect || (is_filed(one) && !is_junk(one.filing));
+           });
+}
+
+/// A composed message as content of its own.
+sieve::MessageState state_of(std::string_view text) {
+    const auto end = text.find("\r\n\r\n");
+    const auto header = text.substr(0, end == text.npos ? end : end + 4);
+    sieve::MessageState state;
+    state.header = std::make_shared<const std::string>(header);
+    state.body = std::make_shared<const std::string>(text.substr(header.size()));
+    return state;
+}
+
+}  // namespace
+
+Task<Result<sieve::Outcome>> Filter::run_all(const Filtered& message, const Scripts::Chain& chain,
+                                             std::string_view text) {
+    auto instructions = options_.sieve.instructions;
+    sieve::Outcome out;
+    if (chain.active.script) {
+        auto done = co_await run(message, chain.active.script, text, instructions);
         if (!done) co_return pass_on(done);
-        outcome = std::move(*done);
-        const auto rewrites = [](const sieve::Action& one) { return one.state.body != nullptr; };
-        if (!octets->whole && (outcome.implicit_state.body || std::ranges::any_of(outcome.actions, rewrites))) {
-            outcome = sieve::Outcome();
-            outcome.error = sieve::Problem{{}, "the message is too large to be changed (sieve.max_body)"};
-        }
-    } else {
-        outcome.error = sieve::Problem{{}, active.trouble};
+        out = std::move(*done);
+    } else if (!chain.active.trouble.empty()) {
+        out.error = sieve::Problem{{}, chain.active.trouble};
     }
+    for (const auto& own : chain.own) {
+        if (!goes_on(out)) break;
+        sieve::Outcome one;
+        if (own.script) {
+            auto done = co_await run(message, own.script, text, instructions);
+            if (!done) co_return pass_on(done);
+            one = std::move(*done);
+        } else {
+            one.error = sieve::Problem{{}, own.trouble};
+        }
+        if (one.error && !out.error) out.error = std::move(one.error);
+        if (one.error) continue;
+        const auto kinds = [&](Kind kind) { return std::ranges::count(out.actions, kind, &sieve::Action::kind) > 0; };
+        const bool answered = kinds(Kind::vacation);
+        for (auto& action : one.actions)
+            if (!answered || action.kind != Kind::vacation) out.actions.push_back(std::move(action));
+        out.implicit_keep = out.implicit_keep && one.implicit_keep;
+        if (!answered) std::ranges::move(one.memories, std::back_inserter(out.memories));
+    }
+    co_return out;
+}
+
+Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Chain chain) {
+    const auto looks = [](const Scripts::Active& one) { return one.script && one.script->looks_into_body; };
+    auto octets = co_await read(message.content, !looks(chain.active) && std::ranges::none_of(chain.own, looks));
+    if (!octets) co_return pass_on(octets);
+    std::size_t header_octets = 0;
+    const auto fields = sieve::read_fields(octets->text, &header_octets);
+    // Our own mark on what went on from here once (as Postfix and qmail have it): it comes back, and goes no further.
+    const bool forwarded_before = std::ranges::any_of(fields, [&](const auto& field) {
+        return ascii::same(field.name, "delivered-to") && ascii::same(field.unfolded(), message.address);
+    });
+    const auto sum = [&] {
+        return departure_id({std::to_string(message.account.value), message.from, message.to,
+                             std::string_view(octets->text).substr(0, header_octets),
+                             std::to_string(message.content.octets)});
+    };
+    auto done = co_await run_all(message, chain, message.head + octets->text);
+    if (!done) co_return pass_on(done);
+    auto outcome = std::move(*done);
+    const auto rewrites = [](const sieve::Action& one) { return one.state.body != nullptr; };
+    if (!octets->whole && (outcome.implicit_state.body || std::ranges::any_of(outcome.actions, rewrites))) {
+        outcome = sieve::Outcome();
+        outcome.error = sieve::Problem{{}, "the message is too large to be changed (sieve.max_body)"};
+    }
+    auto named = std::ranges::any_of(outcome.actions, is_sent) ? sum() : std::string();
+    octets->text.clear();
     if (outcome.error) {
         outcome.implicit.mailbox = mailstore::kInboxName;
         log::warning("delivery.filter_failed",
@@ -271,9 +351,105 @@ Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Active ac
     }
     const auto problem = outcome.error;
     auto told = problem ? message : Filtered();
-    auto done = co_await carry_out(std::move(message), std::move(outcome), header_octets);
-    if (done && problem) co_await tell(std::move(told), *problem);
-    co_return done;
+    auto carried =
+        co_await carry_out(std::move(message), std::move(outcome), header_octets, std::move(named), forwarded_before);
+    if (carried && problem) co_await tell(std::move(told), *problem);
+    co_return carried;
+}
+
+Task<Result<bool>> Filter::has_8bit(const mailstore::Content& content) const {
+    auto reader = store_.read(content);
+    if (!reader) co_return pass_on(reader);
+    for (;;) {
+        auto chunk = co_await (*reader)->next();
+        if (!chunk) co_return pass_on(chunk);
+        if (chunk->empty()) co_return false;
+        if (mail::has_8bit(*chunk)) co_return true;
+    }
+}
+
+Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Action& action, std::uint64_t header_octets,
+                                     std::vector<Departure>& departures) {
+    Departure out;
+    out.account = message.address;
+    out.sender = action.envelope_from;
+    if (action.kind == Kind::redirect) {
+        auto sender = co_await dispatch_.sender_for(action.envelope_from);
+        if (!sender) co_return pass_on(sender);
+        out.sender = std::move(*sender);
+        out.recipients = {action.address};
+        const auto wants = [&](std::string_view word) {
+            return ascii::to_lower(action.dsn_notify).find(word) != std::string::npos;
+        };
+        out.notify = {.given = !action.dsn_notify.empty(),
+                      .never = wants("never"),
+                      .success = wants("success"),
+                      .failure = wants("failure"),
+                      .delay = wants("delay")};
+        if (ascii::same(action.dsn_ret, "full")) out.ret = mail::ReturnContent::full;
+        if (ascii::same(action.dsn_ret, "hdrs")) out.ret = mail::ReturnContent::headers;
+        out.head = mail::format_delivered_to(message.address);
+        if (!action.state.changed()) {
+            out.head += message.received;
+            out.content = message.content;
+            out.utf8 = message.ascii_octets != 0;
+        } else {
+            // The header that was changed is the stored one; its Return-Path is no part of what goes on (RFC 5321
+            // s4.4).
+            auto state = action.state;
+            if (state.header) {
+                std::string header;
+                for (const auto& field : sieve::read_fields(*state.header))
+                    if (!ascii::same(field.name, "return-path")) header += field.raw;
+                state.header = std::make_shared<const std::string>(header + "\r\n");
+            } else {
+                out.head += message.received;
+            }
+            auto changed = co_await stage(message, state, header_octets);
+            if (!changed) co_return pass_on(changed);
+            out.content = std::move(changed->content);
+            out.utf8 = changed->ascii_octets != 0;
+        }
+    } else {
+        out.recipients = action.recipients;
+        if (out.recipients.empty() || action.message.empty()) co_return Result<>();
+        auto composed = co_await stage(message, state_of(action.message), 0);
+        if (!composed) co_return pass_on(composed);
+        out.content = std::move(composed->content);
+        out.utf8 = composed->ascii_octets != 0;
+    }
+    auto eight_bit = co_await has_8bit(out.content);
+    if (!eight_bit) co_return pass_on(eight_bit);
+    out.eight_bit = *eight_bit;
+    departures.push_back(std::move(out));
+    co_return Result<>();
+}
+
+Task<Result<>> Filter::send(const Filtered& message, std::vector<Departure> departures, std::string sum,
+                            std::vector<mailstore::NewFact>* facts) {
+    bool again = false;  // the same octets were delivered before, to the end
+    const auto fact = "sieve/sent/" + sum;
+    if (facts) {
+        auto known = co_await store_.fact(message.account, fact);
+        if (!known) co_return pass_on(known);
+        again = known->has_value();
+        facts->push_back({fact, "", clock_.now() + kSentRemembered, true});
+    }
+    std::size_t number = 0;
+    for (auto& departure : departures) {
+        departure.id = random_text(queue::kIdLength);
+        if (facts && !again) {
+            departure.id = departure_id({sum, std::to_string(number++)});
+            auto sent = co_await dispatch_.knows(departure.id);
+            if (!sent) co_return pass_on(sent);
+            if (*sent) continue;
+        }
+        const auto id = departure.id, to = departure.recipients.front();
+        auto done = co_await dispatch_.send(std::move(departure));
+        if (!done) co_return done;
+        log::info("delivery.sent_by_filter", {{"account", message.address}, {"id", id}, {"to", to}});
+    }
+    co_return Result<>();
 }
 
 Task<> Filter::tell(Filtered message, sieve::Problem problem) {
@@ -304,8 +480,23 @@ Task<> Filter::tell(Filtered message, sieve::Problem problem) {
                      {{"account", message.address}, {"detail", stored.error().detail()}});
 }
 
-Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets) {
-    using Kind = sieve::Action::Kind;
+namespace {
+
+/// Room was claimed for one copy. If there is none for the others, the first is all that is filed.
+void leave_out_copies(const Filtered& message, mailstore::Filing& filing) {
+    if (!message.room || filing.items.size() < 2) return;
+    std::uint64_t octets = 0;
+    for (const auto& item : filing.items) octets += item.message.head.size() + item.message.content.octets;
+    if (message.room->claim(octets)) return;
+    log::warning("delivery.copies_left_out",
+                 {{"account", message.address}, {"from", message.from}, {"copies", filing.items.size() - 1}});
+    filing.items.resize(1);
+}
+
+}  // namespace
+
+Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets,
+                                              std::string sum, bool forwarded_before) {
     mailstore::Filing filing;
     bool kept = outcome.implicit_keep;
     std::map<const std::string*, Changed> staged;  // by the header of the moment
@@ -336,6 +527,7 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
         co_return Result<>();
     };
 
+    std::vector<Departure> departures;
     for (const auto& action : outcome.actions) {
         switch (action.kind) {
             case Kind::keep:
@@ -345,18 +537,34 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
             }
             case Kind::reject:
             case Kind::ereject:
-                if (message.may_reject) {
-                    log::info("delivery.rejected_by_filter", {{"account", message.address}, {"from", message.from}});
-                    co_return FilterOutcome{reply_text(action.text)};
+                log::info("delivery.rejected_by_filter", {{"account", message.address}, {"from", message.from}});
+                if (message.may_reject) co_return FilterOutcome{reply_text(action.text)};
+                if (!dispatch_.sends() || message.from.empty()) {  // nobody can be told, and nothing is to be lost
+                    log::warning("delivery.not_rejected", {{"account", message.address}, {"from", message.from}});
+                    kept = true;
+                    break;
                 }
-                // The sender can't be told without telling all recipients the same, and mail can't be sent yet.
-                log::warning("delivery.not_rejected", {{"account", message.address}, {"from", message.from}});
-                kept = true;
+                if (auto added = co_await add_departure(message, action, header_octets, departures); !added)
+                    co_return pass_on(added);
                 break;
             case Kind::discard: break;
             case Kind::redirect:
+                if (forwarded_before) {
+                    log::warning("delivery.forward_loop", {{"account", message.address}, {"to", action.address}});
+                    kept = true;
+                    break;
+                }
+                if (auto added = co_await add_departure(message, action, header_octets, departures); !added)
+                    co_return pass_on(added);
+                break;
             case Kind::vacation:
-            case Kind::notify: break;  // Scripts::put refuses them
+            case Kind::notify:
+                if (auto added = co_await add_departure(message, action, header_octets, departures); !added)
+                    co_return pass_on(added);
+                if (action.fcc)  // RFC 8580
+                    if (auto added = co_await add(*action.fcc, state_of(action.message)); !added)
+                        co_return pass_on(added);
+                break;
         }
     }
     if (kept) {
@@ -367,9 +575,16 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
     const auto now = clock_.now();
     for (const auto& memory : outcome.memories)
         filing.facts.push_back({memory.key, "", now + memory.lasts, memory.renew});
-    if (filing.items.empty())
+    if (filing.items.empty() && departures.empty())
         log::info("delivery.discarded_by_filter", {{"account", message.address}, {"from", message.from}});
 
+    leave_out_copies(message, filing);
+    const bool files = !filing.items.empty() || !filing.facts.empty();
+    if (!departures.empty()) {
+        auto sent = co_await send(message, std::move(departures), std::move(sum), files ? &filing.facts : nullptr);
+        if (!sent) co_return pass_on(sent);
+        if (!files) co_return FilterOutcome();
+    }
     auto stored = co_await store_.file(message.account, filing);
     if (!stored && stored.error().code() == Errc::too_large) {  // flags and mailboxes may be too many; the mail is not
         for (auto& item : filing.items) {

@@ -4,9 +4,14 @@
 #include <optional>
 #include <string>
 
+#include "delivery/dispatch.h"
 #include "delivery/scripts.h"
 #include "mailstore/mail_store.h"
 #include "sieve/run.h"
+
+namespace poplar::quota {
+class Reservation;
+}
 
 namespace poplar::delivery {
 
@@ -22,7 +27,9 @@ struct Filtered {
     std::string host;
     std::string default_mailbox;  ///< for what the script keeps; "" for INBOX
     char separator = '+';
-    bool may_reject = false;  ///< the sender can be told so, and it concerns nobody else
+    std::string received;  ///< the trace of a copy that goes on: the last of the fields in `head`
+    std::shared_ptr<quota::Reservation> room = nullptr;  ///< that was claimed for one copy; null: nothing bounds it
+    bool may_reject = false;                             ///< the sender can be told so, and it concerns nobody else
 };
 
 struct FilterOutcome {
@@ -31,16 +38,21 @@ struct FilterOutcome {
 
 class Filter {
 public:
-    Filter(mailstore::MailStore& store, const Clock& clock, const FilterOptions& options)
-        : store_(store), clock_(clock), options_(options), scripts_(store, options) {}
+    Filter(mailstore::MailStore& store, const Clock& clock, const FilterOptions& options, Dispatch& dispatch)
+        : store_(store), clock_(clock), options_(options), dispatch_(dispatch), scripts_(store, options, dispatch) {}
 
     Scripts& scripts() { return scripts_; }
     /// Whether the account has an active script: nearly always answered from memory.
     bool has_none(mailstore::AccountId account) { return scripts_.has_none(account); }
-    Task<Result<Scripts::Active>> script_of(mailstore::AccountId account) { return scripts_.active(account); }
-    /// Files the message as the script says. A script that fails, or does not compile any more, keeps it in INBOX.
-    /// Errors: as MailStore::file's, and those of reading the content.
-    Task<Result<FilterOutcome>> deliver(Filtered message, Scripts::Active active);
+    Task<Result<Scripts::Chain>> scripts_of(mailstore::AccountId account) { return scripts_.active(account); }
+    /// Files the message as the script says, and sends what it sends. A script that fails, or does not compile any
+    /// more, keeps it in INBOX. Errors: as MailStore::file's, those of the queue, and those of reading the content.
+    ///
+    /// The queue and the account are two commits. The queue's comes first: a crash in between, or a failure of the
+    /// second, leaves mail that its sender brings again. What the queue has already is not sent again then, because
+    /// each departure is named after the message and what is done with it; a fact in the account, of the second commit,
+    /// tells a repeated delivery from a second one of the same octets.
+    Task<Result<FilterOutcome>> deliver(Filtered message, Scripts::Chain chain);
 
 private:
     struct Octets {
@@ -48,11 +60,22 @@ private:
         bool whole = true;
     };
     Task<Result<Octets>> read(const mailstore::Content& content, bool header_alone) const;
+    /// `instructions`: what is left of them for this message; less behind it.
     Task<Result<sieve::Outcome>> run(const Filtered& message, std::shared_ptr<const sieve::Script> script,
-                                     std::string_view text);
+                                     std::string_view text, std::uint64_t& instructions);
+    /// The user's script, then those that the server wrote: as one outcome.
+    Task<Result<sieve::Outcome>> run_all(const Filtered& message, const Scripts::Chain& chain, std::string_view text);
     /// At most once a day, a message in INBOX says that the filter failed.
     Task<> tell(Filtered message, sieve::Problem problem);
-    Task<Result<FilterOutcome>> carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets);
+    /// `sum`: names the message, whenever it is delivered.
+    Task<Result<FilterOutcome>> carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets,
+                                          std::string sum, bool forwarded_before);
+    /// Adds what an action sends, unless nobody is to get it.
+    Task<Result<>> add_departure(const Filtered& message, const sieve::Action& action, std::uint64_t header_octets,
+                                 std::vector<Departure>& departures);
+    Task<Result<>> send(const Filtered& message, std::vector<Departure> departures, std::string sum,
+                        std::vector<mailstore::NewFact>* facts);
+    Task<Result<bool>> has_8bit(const mailstore::Content& content) const;
     struct Changed {
         mailstore::Content content;
         std::uint64_t ascii_octets = 0;  ///< NewMessage::ascii_octets
@@ -62,6 +85,7 @@ private:
     mailstore::MailStore& store_;
     const Clock& clock_;
     const FilterOptions& options_;
+    Dispatch& dispatch_;
     Scripts scripts_;
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 // Filter scripts of accounts: kept as documents, one of them active, and compiled once for all deliveries.
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,6 +22,11 @@ struct FilterOptions {
     std::size_t script_cache = 16u << 20;  ///< octets of compiled scripts that are kept
 };
 
+class Dispatch;
+
+/// Scripts of an account that the server writes for it: they run behind the active one, in this order.
+enum class OwnScript : std::uint8_t { forward, vacation };
+
 struct ScriptInfo {
     std::string name;
     std::uint64_t octets = 0;
@@ -32,7 +38,9 @@ struct ScriptInfo {
 /// scripts are changed by no one else, because what is compiled is kept until a script of the account changes here.
 class Scripts {
 public:
-    Scripts(mailstore::MailStore& store, const FilterOptions& options) : store_(store), options_(options) {}
+    /// Where nothing is sent, a script that would send something does not compile.
+    Scripts(mailstore::MailStore& store, const FilterOptions& options, const Dispatch& dispatch)
+        : store_(store), options_(options), dispatch_(dispatch) {}
 
     const sieve::Options& limits() const { return options_.sieve; }
     Task<Result<std::vector<ScriptInfo>>> list(mailstore::AccountId account);
@@ -54,30 +62,49 @@ public:
     /// Errors: not_found; denied (it is the active one).
     Task<Result<>> remove(mailstore::AccountId account, std::string name);
 
-    /// The script that runs at a delivery.
+    /// The text of a script that the server wrote. Errors: not_found.
+    Task<Result<std::string>> own(mailstore::AccountId account, OwnScript which);
+    /// "" takes it away. Errors: invalid (it does not compile).
+    Task<Result<>> set_own(mailstore::AccountId account, OwnScript which, std::string text);
+
+    /// The scripts that run at a delivery.
     struct Active {
         std::shared_ptr<const sieve::Script> script;  ///< null: none
         std::string trouble;                          ///< it does not compile any more: why
     };
-    Task<Result<Active>> active(mailstore::AccountId account);
+    struct Chain {
+        Active active;            ///< the user's
+        std::vector<Active> own;  ///< the server's, behind it
+        bool empty() const { return !active.script && active.trouble.empty() && own.empty(); }
+    };
+    Task<Result<Chain>> active(mailstore::AccountId account);
     /// It is known without waiting that none runs: so it is for most accounts, at each of their deliveries.
     bool has_none(mailstore::AccountId account);
     /// One that another includes. Null: there is none.
     Task<Result<Active>> compiled(mailstore::AccountId account, std::string name);
 
 private:
-    struct Kept {
+    /// The document that says which scripts run.
+    struct Choice {
         std::string active;  ///< its name, or ""
+        std::vector<OwnScript> own;
+    };
+    struct Kept {
+        Choice choice;
         std::unordered_map<std::string, Active> scripts;
         std::size_t memory = 0;
     };
     std::shared_ptr<Kept> kept(mailstore::AccountId account);
     void keep(mailstore::AccountId account, std::shared_ptr<Kept> kept, std::uint64_t generation);
     void forget(mailstore::AccountId account);
-    Task<Result<std::string>> active_name(mailstore::AccountId account);
+    /// Also its version; none if there is no such document.
+    Task<Result<std::pair<Choice, mailstore::ModSequence>>> choice(mailstore::AccountId account);
+    Task<Result<>> choose(mailstore::AccountId account, std::function<void(Choice&)> change);
+    Task<Result<Active>> compiled_document(mailstore::AccountId account, std::string document);
 
     mailstore::MailStore& store_;
     const FilterOptions& options_;
+    const Dispatch& dispatch_;
     std::mutex mutex_;
     std::unordered_map<mailstore::AccountId, std::shared_ptr<Kept>> kept_;
     std::size_t memory_ = 0;

@@ -2,8 +2,18 @@
 
 #include "config/keys.h"
 #include "delivery/delivery.h"
+#include "mail/address.h"
 
 namespace poplar::delivery {
+
+namespace {
+
+std::string check_domain(const std::string& text) {
+    if (text.empty() || mail::parse_address("a@" + text)) return {};
+    return "must be a domain";
+}
+
+}  // namespace
 
 void add_settings(config::Keys& keys, Limits& limits) {
     constexpr std::int64_t kMillion = 1'000'000;
@@ -42,6 +52,18 @@ void add_settings(config::Keys& keys, Limits& limits) {
     keys.boolean("sieve.create_mailboxes", filter.create_mailboxes,
                  "`fileinto` makes a mailbox that is not there, as with `:create`; else the message goes to INBOX.");
     keys.size("sieve.script_cache", filter.script_cache, 0, 1u << 30, "Octets of compiled scripts that are kept.");
+    auto& forward = limits.forward;
+    keys.text("forward.srs_domain", forward.srs_domain,
+              "A domain of this server: mail that goes on by an alias, `redirect` or `poplar forward` gets a sender of "
+              "this domain, and bounces to that go to the first sender. It needs an MX record that leads here and an "
+              "SPF record; it need not be a domain with accounts. Empty: senders stay as they are.",
+              config::Empty::allowed, check_domain);
+    keys.path("forward.srs_secret_file", forward.srs_secret_file,
+              "The key of those senders; made if it is not there. Several servers of one domain have the same. Empty: "
+              "`srs-secret` in the data directory.",
+              config::Empty::allowed);
+    keys.duration("forward.srs_lifetime", forward.srs_lifetime, std::chrono::days(1), std::chrono::days(500),
+                  "How long a bounce finds its way back.");
     keys.size("limits.message_size", limits.message_octets, 1000, std::uint64_t(4) << 30,
               "Octets of a message. Announced as SIZE; larger: `552 5.3.4`.");
     keys.number("limits.hops", limits.hops, 1, 10'000, "`Received` fields in a message; more is a loop: `554 5.4.6`.");

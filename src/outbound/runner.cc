@@ -8,7 +8,9 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "mail/address.h"
 #include "mail/wire_form.h"
+#include "outbound/local.h"
 #include "outbound/report.h"
 #include "outbound/route.h"
 #include "outbound/site.h"
@@ -198,7 +200,28 @@ Task<> Runner::attempt(Job job) {
         if (again) note(due);
         co_return;
     }
+    auto ours = co_await is_ours(job.part);
+    if (!ours) {
+        trouble("asking where a recipient is", job.part.message, ours.error());
+        co_return co_await refuse(std::move(job), {.permanent = false, .status = "4.3.0", .text = "storage trouble"});
+    }
+    if (*ours) co_return co_await deliver_here(std::move(job));
     find_way(std::move(job));
+}
+
+Task<Result<bool>> Runner::is_ours(const queue::Part& part) {
+    if (part.recipients.empty()) co_return false;
+    auto address = mail::parse_address(part.recipients.front().address, mail::Grammar::tolerant);
+    if (!address) co_return false;
+    auto resolution = co_await delivery_.resolve(std::move(*address));
+    if (!resolution && resolution.error().code() == Errc::invalid) co_return false;
+    if (!resolution) co_return pass_on(resolution);
+    co_return resolution->kind != directory::Resolution::Kind::unknown_domain;
+}
+
+Task<> Runner::deliver_here(Job job) {
+    auto reached = co_await outbound::deliver_here(delivery_, queue_, job.message, job.part, options_.hostname);
+    co_await settle(std::move(job), std::move(reached));
 }
 
 /// False: there is nothing to be done.

@@ -95,6 +95,9 @@ private:
     Task<> attempt(Job job);
     Task<bool> load(Job& job);
     void find_way(Job job);
+    /// Mail to our own domains that a filter sent: it goes to its accounts, and no host is asked.
+    Task<Result<bool>> is_ours(const queue::Part& part);
+    Task<> deliver_here(Job job);
     Task<> look_up(std::shared_ptr<Domain> domain);
     void bring(const Destination& destination, Job job);
     void open_more(const std::shared_ptr<Site>& site);

@@ -95,6 +95,15 @@ int serve(Config config) {
         auto what = fmt::format("{}{}{}", engine.error().detail(), foreign.empty() ? "" : "; ", foreign);
         return refuse(Error(engine.error().code(), config.error_at("data_dir", what)), 1);
     }
+    if (auto& forward = config.delivery.forward; !forward.srs_domain.empty()) {
+        const auto& file = forward.srs_secret_file;
+        auto secret = delivery::read_srs_secret(file.empty() ? config.data_dir + "/srs-secret" : file);
+        if (!secret) {
+            auto what = config.error_at("forward.srs_secret_file", secret.error().detail());
+            return refuse(Error(secret.error().code(), std::move(what)), cli::kExitConfig);
+        }
+        forward.srs_secret = std::move(*secret);
+    }
     for (const auto& damage : (*engine)->status().damage)
         log::error("store.damaged", {{"file", damage.file}, {"offset", damage.offset}, {"what", damage.what}});
     auto outside = make_parts(config, *prepared);  // threads begin here, with the rights that the server keeps

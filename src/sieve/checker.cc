@@ -35,6 +35,8 @@ bool fits(Takes takes, Kind kind) {
     return false;
 }
 
+constexpr std::size_t kRegexTakes = 192 * 1024;  // octets, with its automata, which grow as they are used
+
 std::size_t memory_of(const std::vector<Node>& nodes) {
     std::size_t octets = nodes.size() * sizeof(Node);
     const auto of_texts = [](const std::vector<Text>& texts) {
@@ -48,6 +50,7 @@ std::size_t memory_of(const std::vector<Node>& nodes) {
     for (const auto& node : nodes) {
         for (const auto& tag : node.tags) octets += sizeof(GivenTag) + of_texts(tag.strings);
         for (const auto& argument : node.arguments) octets += sizeof(GivenArgument) + of_texts(argument.strings);
+        for (const auto& regex : node.match.regexes) octets += regex ? kRegexTakes : 0;
         octets += memory_of(node.tests) + memory_of(node.block);
     }
     return octets;
