@@ -7,6 +7,7 @@
 #include "admin/row.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
+#include "delivery/own_scripts.h"
 
 namespace poplar::admin {
 
@@ -92,6 +93,76 @@ Task<Result<api::Removal>> delete_script(Context& context, Caller, api::DeleteSc
     co_return api::Removal{wanted.name};
 }
 
+Task<Result<api::Forward>> get_forward(Context& context, Caller, api::GetForward wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto text = co_await context.delivery.scripts().own(account->id, delivery::OwnScript::forward);
+    if (!text && text.error().code() == Errc::not_found)
+        co_return fail(Errc::not_found, "the account's mail goes nowhere else");
+    if (!text) co_return pass_on(text);
+    auto read = delivery::read_forwarding(*text);
+    if (!read) co_return pass_on(read);
+    co_return api::Forward{std::move(read->to), read->keep};
+}
+
+Task<Result<>> set_own(Context& context, const directory::Account& account, delivery::OwnScript which,
+                       std::string_view name, std::string text) {
+    const bool there = !text.empty();
+    auto done = co_await context.delivery.scripts().set_own(account.id, which, std::move(text));
+    if (done) log::info("admin.own_script", {{"account", account.address}, {"script", name}, {"active", there}});
+    co_return done;
+}
+
+Task<Result<api::Forward>> set_forward(Context& context, Caller, api::SetForward wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto script = delivery::write_script(delivery::Forwarding{wanted.to, wanted.keep});
+    if (!script) co_return pass_on(script);
+    auto done = co_await set_own(context, *account, delivery::OwnScript::forward, "forward", std::move(*script));
+    if (!done) co_return pass_on(done);
+    co_return api::Forward{std::move(wanted.to), wanted.keep};
+}
+
+Task<Result<api::Removal>> remove_forward(Context& context, Caller, api::RemoveForward wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto done = co_await set_own(context, *account, delivery::OwnScript::forward, "forward", "");
+    if (!done) co_return pass_on(done);
+    co_return api::Removal{account->address};
+}
+
+Task<Result<api::Vacation>> get_vacation(Context& context, Caller, api::GetVacation wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto text = co_await context.delivery.scripts().own(account->id, delivery::OwnScript::vacation);
+    if (!text && text.error().code() == Errc::not_found)
+        co_return fail(Errc::not_found, "the account's mail is not answered");
+    if (!text) co_return pass_on(text);
+    auto read = delivery::read_absence(*text);
+    if (!read) co_return pass_on(read);
+    co_return api::Vacation{std::move(read->from), std::move(read->to), std::move(read->subject),
+                            std::move(read->text)};
+}
+
+Task<Result<api::Vacation>> set_vacation(Context& context, Caller, api::SetVacation wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto script = delivery::write_script(delivery::Absence{wanted.from, wanted.to, wanted.subject, wanted.text});
+    if (!script) co_return pass_on(script);
+    auto done = co_await set_own(context, *account, delivery::OwnScript::vacation, "vacation", std::move(*script));
+    if (!done) co_return pass_on(done);
+    co_return api::Vacation{std::move(wanted.from), std::move(wanted.to), std::move(wanted.subject),
+                            std::move(wanted.text)};
+}
+
+Task<Result<api::Removal>> remove_vacation(Context& context, Caller, api::RemoveVacation wanted) {
+    auto account = co_await find_account(context, wanted.address);
+    if (!account) co_return pass_on(account);
+    auto done = co_await set_own(context, *account, delivery::OwnScript::vacation, "vacation", "");
+    if (!done) co_return pass_on(done);
+    co_return api::Removal{account->address};
+}
+
 }  // namespace
 
 const std::vector<Row>& script_rows() {
@@ -99,7 +170,10 @@ const std::vector<Row>& script_rows() {
         row<api::ListScripts, list_scripts>(),       row<api::GetScript, get_script>(),
         row<api::PutScript, put_script>(),           row<api::CheckScript, check_script>(),
         row<api::ActivateScript, activate_script>(), row<api::DeactivateScripts, deactivate_scripts>(),
-        row<api::DeleteScript, delete_script>(),
+        row<api::DeleteScript, delete_script>(),     row<api::GetForward, get_forward>(),
+        row<api::SetForward, set_forward>(),         row<api::RemoveForward, remove_forward>(),
+        row<api::GetVacation, get_vacation>(),       row<api::SetVacation, set_vacation>(),
+        row<api::RemoveVacation, remove_vacation>(),
     };
     return rows;
 }

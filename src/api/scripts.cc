@@ -138,4 +138,102 @@ const Operation& DeleteScript::operation() {
     return operation;
 }
 
+namespace {
+
+constexpr std::uint64_t kMostTargets = 20;
+constexpr std::string_view kTargets = "Where a copy of each message goes";
+constexpr std::string_view kKeep = "The account gets its mail, too";
+constexpr std::string_view kFrom = "The first day, like 2026-12-20; empty: from now on";
+constexpr std::string_view kTo = "The last day; empty: until it is taken away";
+constexpr std::string_view kSubject = "Of the answers; empty: \"Auto:\" and that of the message";
+constexpr std::string_view kAnswer = "The answers' text";
+
+}  // namespace
+
+const Shape& Forward::shape() {
+    static const Shape shape{
+        "Forward", "", {field<&Forward::to>("to", kTargets).up_to(kMostTargets), field<&Forward::keep>("keep", kKeep)}};
+    return shape;
+}
+
+const Operation& GetForward::operation() {
+    static const Operation operation{.request = {"GetForward",
+                                                 "Tell where an account's mail goes on to",
+                                                 {field<&GetForward::address>("address", kAccount)}},
+                                     .method = Method::get,
+                                     .route = "/v1/accounts/{address}/forward",
+                                     .reply = &Forward::shape(),
+                                     .answer = "404 if it goes nowhere."};
+    return operation;
+}
+
+const Operation& SetForward::operation() {
+    static const Operation operation{
+        .request = {"SetForward",
+                    "Let an account's mail go on to other addresses",
+                    {field<&SetForward::address>("address", kAccount),
+                     field<&SetForward::to>("to", kTargets).called("ADDRESS").up_to(kMostTargets),
+                     field<&SetForward::keep>("keep", kKeep)}},
+        .method = Method::put,
+        .route = "/v1/accounts/{address}/forward",
+        .reply = &Forward::shape(),
+        .answer = "What the account's own script drops, refuses or files as junk goes nowhere."};
+    return operation;
+}
+
+const Operation& RemoveForward::operation() {
+    static const Operation operation{.request = {"RemoveForward",
+                                                 "Let an account's mail go nowhere else any more",
+                                                 {field<&RemoveForward::address>("address", kAccount)}},
+                                     .method = Method::remove,
+                                     .route = "/v1/accounts/{address}/forward",
+                                     .reply = &Removal::shape()};
+    return operation;
+}
+
+const Shape& Vacation::shape() {
+    static const Shape shape{"Vacation",
+                             "",
+                             {field<&Vacation::from>("from", kFrom), field<&Vacation::to>("to", kTo),
+                              field<&Vacation::subject>("subject", kSubject), field<&Vacation::text>("text", kAnswer)}};
+    return shape;
+}
+
+const Operation& GetVacation::operation() {
+    static const Operation operation{.request = {"GetVacation",
+                                                 "Show the answer that an account's mail gets",
+                                                 {field<&GetVacation::address>("address", kAccount)}},
+                                     .method = Method::get,
+                                     .route = "/v1/accounts/{address}/vacation",
+                                     .reply = &Vacation::shape(),
+                                     .answer = "404 if it gets none."};
+    return operation;
+}
+
+const Operation& SetVacation::operation() {
+    static const Operation operation{
+        .request = {"SetVacation",
+                    "Let an account's mail be answered while its owner is away",
+                    {field<&SetVacation::address>("address", kAccount),
+                     field<&SetVacation::from>("from", kFrom).called("DAY"),
+                     field<&SetVacation::to>("to", kTo).called("DAY"),
+                     field<&SetVacation::subject>("subject", kSubject),
+                     field<&SetVacation::text>("text", kAnswer).hidden()}},
+        .method = Method::put,
+        .route = "/v1/accounts/{address}/vacation",
+        .reply = &Vacation::shape(),
+        .answer = "A sender is answered once a week, and lists and programs never (RFC 5230)."};
+    return operation;
+}
+
+const Operation& RemoveVacation::operation() {
+    static const Operation operation{.request = {"RemoveVacation",
+                                                 "Let an account's mail be answered no more",
+                                                 {field<&RemoveVacation::address>("address", kAccount)}},
+                                     .method = Method::remove,
+                                     .route = "/v1/accounts/{address}/vacation",
+                                     .reply = &Removal::shape()};
+    return operation;
+}
+
 }  // namespace poplar::api

@@ -82,4 +82,55 @@ struct DeleteScript {
     static const Operation& operation();
 };
 
+/// Where an account's mail goes on to.
+struct Forward {
+    std::vector<std::string> to;
+    bool keep = false;
+    static const Shape& shape();
+};
+
+struct GetForward {
+    std::string address;
+    using Reply = Forward;
+    static const Operation& operation();
+};
+
+struct SetForward {
+    std::string address;
+    std::vector<std::string> to;
+    bool keep = false;
+    using Reply = Forward;
+    static const Operation& operation();
+};
+
+struct RemoveForward {
+    std::string address;
+    using Reply = Removal;
+    static const Operation& operation();
+};
+
+/// The answer that an account's mail gets while its owner is away.
+struct Vacation {
+    std::string from, to, subject, text;
+    static const Shape& shape();
+};
+
+struct GetVacation {
+    std::string address;
+    using Reply = Vacation;
+    static const Operation& operation();
+};
+
+struct SetVacation {
+    std::string address, from, to, subject, text;
+    using Reply = Vacation;
+    static const Operation& operation();
+};
+
+struct RemoveVacation {
+    std::string address;
+    using Reply = Removal;
+    static const Operation& operation();
+};
+
 }  // namespace poplar::api

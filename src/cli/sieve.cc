@@ -78,6 +78,39 @@ CLI::App* add_text_command(CLI::App* family, Cli& cli, const char* name,
     return command;
 }
 
+void show_forward(const api::Forward& forward) {
+    for (const auto& to : forward.to) fmt::print("{}\n", to);
+    fmt::print("{}\n", forward.keep ? "and kept here" : "and not kept here");
+}
+
+void show_vacation(const api::Vacation& vacation) {
+    fmt::print("from {} to {}\nsubject: {}\n\n{}", vacation.from.empty() ? "now" : vacation.from,
+               vacation.to.empty() ? "further notice" : vacation.to, vacation.subject, vacation.text);
+}
+
+/// `poplar NAME ADDRESS ...` sets something; `poplar NAME show ADDRESS` and `poplar NAME off ADDRESS` are its own.
+template <class Set, class Get, class Remove>
+void add_own_script(CLI::App& app, Cli& cli, const char* name, void (*show)(const typename Get::Reply&),
+                    bool (*complete)(Set&)) {
+    auto request = std::make_shared<Set>();
+    auto* family = app.add_subcommand(name, std::string(Set::operation().request.words));
+    add_options(family, cli, Set::operation(), request.get());
+    for (auto* option : family->get_options()) option->required(false);  // `show` and `off` have their own
+    family->require_subcommand(0, 1);
+    family->callback([&cli, family, request, show, complete] {
+        if (!family->get_subcommands().empty()) return;
+        cli.action = [&cli, request, show, complete] {
+            if (request->address.empty()) return complain("name an account, for example jane@example.org");
+            if (!complete(*request)) return complain("standard input can't be read");
+            return cli.call(*request, std::function<void(const typename Set::Reply&)>(show));
+        };
+    });
+    add_command<Get>(family, cli, "show", [show](const Get&, const typename Get::Reply& reply) { show(reply); });
+    add_command<Remove>(family, cli, "off", [](const Remove&, const api::Removal& removal) {
+        fmt::print("off for {}\n", removal.removed);
+    });
+}
+
 }  // namespace
 
 void add_sieve_commands(CLI::App& app, Cli& cli) {
@@ -99,6 +132,14 @@ void add_sieve_commands(CLI::App& app, Cli& cli) {
     });
     add_text_command<api::CheckScript>(family, cli, "check", [](const api::CheckScript&) { return "sound"; });
     add_sieve_test_command(*family, cli);
+    add_own_script<api::SetForward, api::GetForward, api::RemoveForward>(app, cli, "forward", show_forward,
+                                                                         [](api::SetForward&) { return true; });
+    add_own_script<api::SetVacation, api::GetVacation, api::RemoveVacation>(app, cli, "vacation", show_vacation,
+                                                                            [](api::SetVacation& asked) {
+                                                                                auto text = read_text("");
+                                                                                if (text) asked.text = std::move(*text);
+                                                                                return text.has_value();
+                                                                            });
 }
 
 }  // namespace poplar::cli

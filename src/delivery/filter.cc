@@ -528,6 +528,7 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
     };
 
     std::vector<Departure> departures;
+    std::vector<sieve::MessageState> composed;  // kept, because `staged` names contents after their headers
     for (const auto& action : outcome.actions) {
         switch (action.kind) {
             case Kind::keep:
@@ -561,9 +562,9 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
             case Kind::notify:
                 if (auto added = co_await add_departure(message, action, header_octets, departures); !added)
                     co_return pass_on(added);
-                if (action.fcc)  // RFC 8580
-                    if (auto added = co_await add(*action.fcc, state_of(action.message)); !added)
-                        co_return pass_on(added);
+                if (!action.fcc) break;  // RFC 8580
+                composed.push_back(state_of(action.message));
+                if (auto added = co_await add(*action.fcc, composed.back()); !added) co_return pass_on(added);
                 break;
         }
     }

@@ -15,7 +15,9 @@ struct Show {
     std::string operator()(const StartTls&) const { return "starttls"; }
     std::string operator()(const Logout&) const { return "logout"; }
     std::string operator()(const Capability&) const { return "capability"; }
-    std::string operator()(const HaveSpace& one) const { return fmt::format("havespace <{}> {}", one.name, one.octets); }
+    std::string operator()(const HaveSpace& one) const {
+        return fmt::format("havespace <{}> {}", one.name, one.octets);
+    }
     std::string operator()(const PutScript& one) const { return fmt::format("put <{}> <{}>", one.name, one.text); }
     std::string operator()(const ListScripts&) const { return "list"; }
     std::string operator()(const SetActive& one) const { return fmt::format("activate <{}>", one.name); }
@@ -121,10 +123,12 @@ TEST(ManageSieveCommand, IsRefusedWithAReason) {
 
 TEST(ManageSieveCommand, OctetsOfALiteralAreNeverACommand) {
     for (const auto& [input, wanted] : {
-             std::pair<std::string_view, std::string_view>{"HELO {8+}\r\nLOGOUT\r\n\r\nNOOP", "!there is no such command; noop -"},
+             std::pair<std::string_view, std::string_view>{"HELO {8+}\r\nLOGOUT\r\n\r\nNOOP",
+                                                           "!there is no such command; noop -"},
              {"LOGOUT {8+}\r\nLOGOUT\r\n\r\nNOOP", "!the arguments are not those of this command; noop -"},
              {"GETSCRIPT \"a {8+}\r\nLOGOUT\r\n\r\nNOOP", "!a quoted string can't be read; noop -"},
-             {"PUTSCRIPT \"a\" \"b\" {8+}\r\nLOGOUT\r\n\r\nNOOP", "!the arguments are not those of this command; noop -"},
+             {"PUTSCRIPT \"a\" \"b\" {8+}\r\nLOGOUT\r\n\r\nNOOP",
+              "!the arguments are not those of this command; noop -"},
              {"PUTSCRIPT \"a\" {1001+}\r\n", ""},
              {"PUTSCRIPT \"a\" {8}\r\nLOGOUT\r\n\r\nNOOP", "?"},
              {"PUTSCRIPT \"a\" {99999999999999999999+}\r\nLOGOUT\r\n", "?"},
