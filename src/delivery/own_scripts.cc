@@ -127,7 +127,7 @@ Result<Absence> read_absence(std::string_view script) {
         if (name == "to") out.to = std::move(value);
         if (name == "subject") out.subject = std::move(value);
     }
-    const auto at = script.find(kTextBegins);
+    const auto at = script.find(kTextBegins, std::min(script.find("\nvacation"), script.size()));
     const auto end = script.rfind("\n.\n;\n");
     if (at == script.npos || end == script.npos || end < at) return fail(Errc::corrupt, "the answer can't be read");
     const auto begin = at + kTextBegins.size();
