@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/random.h"
+#include "delivery/delivery.h"
 #include "mail/address.h"
 #include "mail/field_writer.h"
 
@@ -51,6 +52,7 @@ Task<Result<>> Dispatch::send(Departure departure) {
     entry.head = std::move(departure.head);
     entry.content = departure.content.staged;
     for (auto& address : departure.recipients) {
+        if (auto parsed = mail::parse_address(address, mail::Grammar::tolerant)) address = address_elsewhere(*parsed);
         message.utf8 |= mail::has_8bit(address);
         queue::Recipient recipient;
         recipient.address = std::move(address);

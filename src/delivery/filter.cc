@@ -422,7 +422,15 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
     auto eight_bit = co_await has_8bit(out.content);
     if (!eight_bit) co_return pass_on(eight_bit);
     out.eight_bit = *eight_bit;
-    departures.push_back(std::move(out));
+    // One commit of the queue for all who get the same.
+    const auto same = std::ranges::find_if(departures, [&](const Departure& one) {
+        return one.content.staged == out.content.staged && one.sender == out.sender && one.notify == out.notify &&
+               one.ret == out.ret;
+    });
+    if (same == departures.end())
+        departures.push_back(std::move(out));
+    else
+        same->recipients.push_back(std::move(out.recipients.front()));
     co_return Result<>();
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "cli/exit_codes.h"
+#include "delivery/srs.h"
 #include "directory/outside/pam.h"
 #include "process/privileges.h"
 #include "process/systemd.h"

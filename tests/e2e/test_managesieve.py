@@ -84,7 +84,8 @@ class ManageSieve(Wire):
 @pytest.fixture
 def server(make_server):
     port = free_port()
-    server = make_server(listen={"sieve": [f"127.0.0.1:{port}"]})
+    auth = {"mechanisms": ["SCRAM-SHA-256", "PLAIN"], "scram_keys": ["SHA-256"], "scram_iterations": 4096}
+    server = make_server(listen={"sieve": [f"127.0.0.1:{port}"]}, auth=auth)
     server.port["sieve"] = port
     server.add_user(FRED)
     return server
