@@ -41,7 +41,7 @@ Result<> parse_numbers(Cursor& in, Section& section) {
         if (section.part.size() == Section::kMostLevels) return refuse("too many numbers in a section");
         section.part.push_back(*number);
         if (in.at(']')) return {};
-        if (!in.take('.')) return refuse("not a section");
+        if (!in.take('.') || in.at(']')) return refuse("not a section");
     } while (!in.rest().empty() && in.rest().front() >= '0' && in.rest().front() <= '9');
     return {};
 }

@@ -15,6 +15,7 @@ namespace {
 using Kind = ContentType::Kind;
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::size_t kLeastOfPart = 9;  // octets of an encoded part without fields
 
 constexpr std::array<std::pair<std::string_view, KeptField>, 19> kFields = {{
     {"bcc", KeptField::bcc},
@@ -38,6 +39,7 @@ constexpr std::array<std::pair<std::string_view, KeptField>, 19> kFields = {{
     {"to", KeptField::to},
 }};
 static_assert(std::ranges::is_sorted(kFields));
+constexpr std::size_t kMostFields = kFields.size();  // of a part: the first of each name
 
 std::optional<KeptField> kept_field(std::string_view name) {
     const auto lower = ascii::to_lower(name);
@@ -152,16 +154,47 @@ std::string encode(const Structure& structure) {
     return std::move(out).bytes();
 }
 
+namespace {
+
+/// Whether parts are where a walk may have found them: behind each other, within the part that they are of. Rows are
+/// octets from outside, and whoever reads a message by its row has to stay in it.
+class PlaceCheck {
+public:
+    bool fits(const Structure::Part& part, bool first) {
+        const auto level = part.level;
+        if (first != (level == 0) || level > deepest_ || level > kMostLevels) return false;
+        if (part.begin < from_[level] || part.body < part.begin || part.end < part.body) return false;
+        if (level > 0 && part.end > until_[level - 1]) return false;
+        if (part.header_octets > part.body - part.begin || part.body_octets > part.end - part.body) return false;
+        if (part.body_lines > part.body_octets) return false;
+        from_[level] = part.end;
+        from_[level + 1] = part.body;
+        until_[level] = part.end;
+        deepest_ = level + 1;
+        return true;
+    }
+
+private:
+    static constexpr std::size_t kMostLevels = MimeWalk::Bounds().levels;
+    std::array<std::uint64_t, kMostLevels + 2> from_{}, until_{};  // of a part at each level
+    std::uint64_t deepest_ = 0;
+};
+
+}  // namespace
+
 Result<Structure> decode_structure(std::string_view bytes) {
     Decoder in(bytes);
     Structure structure;
     bool sound = in.u8() == kVersion;
     const auto parts = in.varint();
     sound = sound && parts > 0;
+    structure.parts.reserve(std::min<std::uint64_t>(parts, bytes.size() / kLeastOfPart));
+    PlaceCheck places;
     for (std::uint64_t n = 0; sound && n < parts; ++n) {
         auto& part = structure.parts.emplace_back();
-        part.level = static_cast<std::uint32_t>(in.varint());
+        const auto level = in.varint();
         const auto kind = in.u8();
+        part.level = static_cast<std::uint32_t>(std::min<std::uint64_t>(level, ~std::uint32_t{0}));
         part.kind = static_cast<Kind>(kind);
         part.begin = in.varint();
         part.body = part.begin + in.varint();
@@ -170,8 +203,9 @@ Result<Structure> decode_structure(std::string_view bytes) {
         part.body_octets = in.varint();
         part.body_lines = in.varint();
         const auto fields = in.varint();
-        sound = in.ok() && kind <= static_cast<std::uint8_t>(Kind::fields) &&
-                part.level <= (n == 0 ? 0 : structure.parts[n - 1].level + 1) && (n == 0 || part.level > 0);
+        sound = in.ok() && kind <= static_cast<std::uint8_t>(Kind::fields) && places.fits(part, n == 0) &&
+                fields <= kMostFields;
+        if (sound) part.fields.reserve(fields);
         for (std::uint64_t f = 0; sound && f < fields; ++f) {
             const auto name = in.u8();
             part.fields.push_back({static_cast<KeptField>(name), std::string(in.string())});

@@ -99,7 +99,8 @@ private:
 
 /// For keeping it. The first octet is a version: what an earlier one wrote can't be decoded and is made anew.
 std::string encode(const Structure& structure);
-/// Errors: corrupt.
+/// What it gives has at least one part, and parts that lie within each other as those of a message do, whatever the
+/// octets. Errors: corrupt.
 Result<Structure> decode_structure(std::string_view bytes);
 
 }  // namespace poplar::mail

@@ -111,6 +111,37 @@ TEST(Structure, IsDecodedAsItWasEncoded) {
     }
 }
 
+TEST(Structure, IsNotDecodedWithPartsThatLieWhereNoneCan) {
+    const auto sound = read(kLetter);
+    const auto refused = [&](auto change) {
+        auto broken = sound;
+        change(broken.parts);
+        return !decode_structure(encode(broken));
+    };
+    EXPECT_FALSE(refused([](auto&) {}));
+    EXPECT_TRUE(refused([](auto& parts) { parts.clear(); }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[0].level = 1; }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].level = 0; }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].level = 2; }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].begin = 0; })) << "in front of its multipart's body";
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].end = parts[0].end + 1; })) << "behind its multipart";
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].end = parts[2].begin + 1; })) << "in the next part";
+    EXPECT_TRUE(refused([](auto& parts) { parts[3].end = parts[2].end + 1; })) << "behind the part that encloses it";
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].body = parts[1].begin - 1; })) << "a sum beyond 64 bits";
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].header_octets += 1; }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].body_octets += 2; }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[1].body_lines = parts[1].body_octets + 1; }));
+    EXPECT_TRUE(refused([](auto& parts) { parts[0].fields.resize(30, parts[0].fields[0]); }));
+    EXPECT_TRUE(refused([](auto& parts) {
+        for (std::uint32_t level = 3; level < 100; ++level) {
+            parts.push_back(parts.back());
+            parts.back().level = level;
+            parts.back().begin = parts.back().body;
+            parts.back().header_octets = 0;
+        }
+    })) << "deeper than any walk goes";
+}
+
 TEST(Structure, KeepsNoMoreThanItMay) {
     std::string many = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
     for (int i = 0; i < 20'000; ++i) many += "--b\r\nContent-Description: " + std::string(30, 'd') + "\r\n\r\nx\r\n";
