@@ -24,10 +24,6 @@ std::string quoted(std::string_view tag) {
 
 }  // namespace
 
-bool unread = false;
-MessageText text;  ///< of one message after the other
-};
-
 std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
     SearchReturn wanted;
     if (!in.take_word("RETURN (")) return wanted;
