@@ -332,7 +332,7 @@ private:
         constexpr std::size_t kLongest = 255;
         const auto fits = [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_'; };
         if (!id || id->size() > kLongest || !std::ranges::all_of(*id, fits)) refuse("not an object id");
-        return std::string(*id);
+        return std::string(id.value_or(""));
     }
 
     /// RFC 9051 s9: date. Both `1-Feb-2026` and `"1-Feb-2026"`.

@@ -234,6 +234,8 @@ TEST(Search, RefusesWhatIsNoProgram) {
                                     {"MODSEQ", Why::bad},
                                     {"MODSEQ \"/flags/x\" none 1", Why::bad},
                                     {"EMAILID a.b", Why::bad},
+                                    {"EMAILID \t", Why::bad},
+                                    {"THREADID ", Why::bad},
                                     {"BODY {2}\r\n\xff\xfe", Why::bad},
                                     {"CHARSET", Why::bad},
                                     {"CHARSET UTF-8", Why::bad},
