@@ -65,7 +65,8 @@ const Shape& Session::shape() {
         "Session",
         "",
         {field<&Session::id>("id", "As the log has it; empty: it has not begun"),
-         field<&Session::protocol>("protocol", "The listener: pop3, pop3s, smtp, submission, submissions or lmtp"),
+         field<&Session::protocol>(
+             "protocol", "The listener: pop3, pop3s, imap, imaps, smtp, submission, submissions, lmtp or sieve"),
          field<&Session::account>("account", "Its account; empty: nobody has logged in"),
          field<&Session::device>("device", "The device's name; empty: none"),
          field<&Session::from>("from", "The peer's address"), field<&Session::since>("since", "When it was accepted"),

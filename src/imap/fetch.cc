@@ -1,4 +1,6 @@
 // FETCH (RFC 9051 s6.4.5; RFC 7162 s3.1.4, s3.2.6): reads what its items need, in pieces, and writes them.
+#include <algorithm>
+
 #include "base/turn.h"
 #include "imap/client.h"
 #include "imap/fetch_octets.h"

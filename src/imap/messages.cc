@@ -39,10 +39,10 @@ Task<Result<std::vector<mailstore::StoredMessage>>> Client::read_messages(std::s
     std::vector<mailstore::StoredMessage> found;
     const auto uid_at = [&](std::size_t i) { return selected_->list().messages[indexes[i]].uid; };
     const auto is_wanted = [&](const mailstore::StoredMessage& message) {
-        const auto by_uid = [&](std::uint32_t index) { return selected_->list().messages[index].uid; };
+        const auto uid_of = [&](std::uint32_t index) { return selected_->list().messages[index].uid; };
         const auto uid = static_cast<std::uint32_t>(message.uid().value);
-        const auto at = std::ranges::lower_bound(indexes, uid, {}, by_uid);
-        return at != indexes.end() && by_uid(*at) == uid;
+        const auto at = std::ranges::lower_bound(indexes, uid, {}, uid_of);
+        return at != indexes.end() && uid_of(*at) == uid;
     };
     for (std::size_t i = 0; i < indexes.size();) {
         auto end = i + 1;

@@ -24,10 +24,6 @@ std::string quoted(std::string_view tag) {
 
 }  // namespace
 
-bool unread = false;
-MessageText text;  ///< of one message after the other
-};
-
 std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
     SearchReturn wanted;
     if (!in.take_word("RETURN (")) return wanted;
@@ -58,7 +54,11 @@ Task<Result<>> Client::search(Cursor in) {
     const auto wanted = parse_return(in);
     if (!wanted) co_return co_await bad_arguments();
     auto program = parse_search(in, SearchLimits());
-    if (!program) co_return co_await refuse_search(std::move(program.error()));
+    if (!program) {
+        // RFC 5182 s2.1: a search that fails saves that nothing was found.
+        if (wanted->save && program.error().why != SearchRefusal::Why::bad) selected_->saved = {};
+        co_return co_await refuse_search(std::move(program.error()));
+    }
     if (!in.at_end()) co_return co_await bad_arguments();
     Searching searching;
     searching.program = std::move(*program);
@@ -126,7 +126,8 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
         if (!index) continue;
         const auto email_id = fmt::format("E{}", message.body.value);
         auto facts = facts_of(*index, searching.now);
-        facts.record = {.received = message.received, .octets = message.octets, .saved = {}, .email_id = email_id};
+        facts.record = SearchFacts::Record{
+            .received = message.received, .octets = message.octets, .saved = {}, .email_id = email_id};
         const auto answer = match(searching.program, facts);
         if (answer.is == SearchAnswer::Is::yes) searching.found.push_back(*index);
         if (answer.is != SearchAnswer::Is::unknown) continue;
@@ -143,7 +144,8 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
         const auto email_id = fmt::format("E{}", open[i].body.value);
         const auto thread = !threads.empty() && threads[i] ? "T" + threads[i]->text() : std::string();
         auto facts = facts_of(places[i], searching.now);
-        facts.record = {.received = open[i].received, .octets = open[i].octets, .saved = {}, .email_id = email_id};
+        facts.record = SearchFacts::Record{
+            .received = open[i].received, .octets = open[i].octets, .saved = {}, .email_id = email_id};
         facts.thread_id = thread;
         if (!structures.empty() && !structures[i]) {
             if (structures[i].error().code() != Errc::not_found) {

@@ -45,7 +45,7 @@ struct Name {
     std::string_view field = {};
 };
 
-constexpr std::array<Name, 43> kNames = {{
+constexpr std::array<Name, 44> kNames = {{
     {"ALL", Kind::all, Form::nothing},
     {"ANSWERED", Kind::flag, Form::nothing, kAnsweredFlag},
     {"BCC", Kind::header, Form::text, 0, false, "bcc"},
@@ -61,6 +61,7 @@ constexpr std::array<Name, 43> kNames = {{
     {"KEYWORD", Kind::keyword, Form::keyword},
     {"LARGER", Kind::larger, Form::number},
     {"MODSEQ", Kind::mod_sequence, Form::mod_sequence},
+    {"NEW", Kind::conjunction, Form::nothing},
     {"NOT", Kind::negation, Form::not_key},
     {"OLD", Kind::recent, Form::nothing, 0, true},
     {"OLDER", Kind::older, Form::nonzero},
@@ -237,6 +238,10 @@ private:
         }
         out.kind = name->kind;
         out.number = name->number;
+        if (name->kind == Kind::conjunction) {  // NEW is RECENT UNSEEN (RFC 3501 s6.4.4)
+            out.keys.push_back(priced({.kind = Kind::recent}));
+            out.keys.push_back(priced(negated({.kind = Kind::flag, .number = kSeenFlag})));
+        }
         if (name->form != Form::nothing) {
             if (!in_.space()) refuse(fmt::format("{} is without its argument", name->name));
             argument(*name, out, depth);
@@ -327,7 +332,7 @@ private:
         constexpr std::size_t kLongest = 255;
         const auto fits = [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_'; };
         if (!id || id->size() > kLongest || !std::ranges::all_of(*id, fits)) refuse("not an object id");
-        return std::string(*id);
+        return std::string(id.value_or(""));
     }
 
     /// RFC 9051 s9: date. Both `1-Feb-2026` and `"1-Feb-2026"`.

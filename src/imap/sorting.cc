@@ -1,4 +1,6 @@
 // SORT and THREAD (RFC 5256, RFC 5957).
+#include <algorithm>
+
 #include "base/turn.h"
 #include "imap/client.h"
 #include "imap/searching.h"

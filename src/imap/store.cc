@@ -1,4 +1,6 @@
 // STORE (RFC 9051 s6.4.6, RFC 7162 s3.1.3), EXPUNGE and UID EXPUNGE.
+#include <algorithm>
+
 #include "imap/client.h"
 
 namespace poplar::imap {

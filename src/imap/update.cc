@@ -15,9 +15,10 @@ public:
     Waker(net::Wakeable& connection, Executor executor)
         : executor_(std::move(executor)), target_(std::make_shared<Target>(Target{&connection})) {}
 
+    // Holds work of the session's context, which thus is there still if the hint runs when the session has ended.
     std::function<void()> hint() const {
-        return [executor = executor_, target = std::weak_ptr(target_)] {
-            asio::post(executor, [target] {
+        return [work = asio::make_work_guard(executor_), target = std::weak_ptr(target_)] {
+            asio::post(work.get_executor(), [target] {
                 if (const auto alive = target.lock()) alive->connection->wake();
             });
         };

@@ -1,6 +1,8 @@
 // A reader of address lists that goes on behind what it can't read: at the next comma.
 #include "mail/address_list.h"
 
+#include <array>
+
 #include "base/ascii.h"
 
 namespace poplar::mail {
@@ -8,7 +10,13 @@ namespace poplar::mail {
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
-bool is_special(char c) { return std::string_view("()<>[]:;@\\,\"").find(c) != std::string_view::npos; }
+
+constexpr auto kSpecial = [] {
+    std::array<bool, 256> special{};
+    for (const char c : std::string_view("()<>[]:;@\\,\"")) special[static_cast<unsigned char>(c)] = true;
+    return special;
+}();
+bool is_special(char c) { return kSpecial[static_cast<unsigned char>(c)]; }
 
 /// Words and separators of a structured field.
 struct Lexeme {

@@ -44,9 +44,10 @@ void add_settings(config::Keys& keys, ServerLimits& limits) {
     using std::chrono::seconds;
     constexpr std::int64_t kMillion = 1'000'000;
     keys.number("limits.connections", limits.connections, 1, 10 * kMillion,
-                "Connections in all. More: `-ERR [SYS/TEMP]` or `421 4.3.2`, then closed; pop3s: closed at once.");
+                "Connections in all. More: `-ERR [SYS/TEMP]`, `BYE` or `421 4.3.2`, then closed; pop3s and imaps: closed "
+                "at once.");
     keys.number("limits.connections_reserved", limits.connections_reserved, 0, 10 * kMillion,
-                "Of them, so many (at most an eighth) are kept for each of POP3, SMTP and LMTP, so that a flood of one "
+                "Of them, so many (at most an eighth) are kept for each of POP3, IMAP, SMTP and LMTP, so that a flood of one "
                 "protocol's connections does not close the door for the others. A connection that would take a place "
                 "kept for another protocol: as above.");
     keys.number("limits.connections_per_peer", limits.connections_per_peer, 1, 10 * kMillion,
@@ -67,7 +68,7 @@ void add_settings(config::Keys& keys, ServerLimits& limits) {
     keys.number("limits.handshakes_per_network", limits.handshakes_per_network, 1, kMillion,
                 "The same for the network around it, as in `limits.connections_per_network`.");
     keys.duration("limits.tls_handshake", limits.tls_handshake, seconds(1), hours(1),
-                  "For the handshake of pop3s; then closed.");
+                  "For the handshake of pop3s and imaps; then closed.");
     keys.duration("limits.write_stall", limits.connection.write_stall, seconds(1), hours(24),
                   "A client that takes nothing for so long is cut.");
     keys.size("limits.write_rate", limits.connection.write_rate, 0, config::Keys::kMostOctets,

@@ -17,7 +17,7 @@ namespace poplar::server {
 
 namespace {
 
-// "pop3, pop3s, smtp, submission, submissions or lmtp"
+// "pop3, pop3s, ..., submissions or lmtp"
 std::string names_of_listeners() {
     std::string names;
     const auto rows = listener_rows();

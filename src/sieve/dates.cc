@@ -77,8 +77,8 @@ std::string format(DatePart part, const ZonedTime& time) {
             return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}", year, month, day, hour, minute, second,
                                time.zone == minutes(0) ? "Z" : zone_text(time.zone, ":"));
         case DatePart::std11:
-            return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}", mail::kWeekdays[weekday], day, mail::kMonths[month - 1],
-                               year, hour, minute, second, zone_text(time.zone, ""));
+            return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} {}", mail::kWeekdays[weekday], day,
+                               mail::kMonths[month - 1], year, hour, minute, second, zone_text(time.zone, ""));
         case DatePart::zone: return zone_text(time.zone, "");
         case DatePart::weekday: return fmt::format("{}", weekday);
     }

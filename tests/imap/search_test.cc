@@ -190,6 +190,17 @@ TEST(Search, FindsByEveryKey) {
         EXPECT_FALSE(letter.has(no)) << no;
 }
 
+TEST(Search, NewIsRecentAndUnseen) {
+    for (const bool recent : {false, true})
+        for (const bool seen : {false, true}) {
+            Letter letter(kLetter);
+            letter.facts.recent = recent;
+            letter.facts.flags = seen ? kSeenFlag : 0;
+            EXPECT_EQ(letter.has("NEW"), recent && !seen);
+            EXPECT_EQ(letter.has("OLD"), !recent);
+        }
+}
+
 TEST(Search, RefusesWhatIsNoProgram) {
     using Why = SearchRefusal::Why;
     struct Case {
@@ -223,6 +234,8 @@ TEST(Search, RefusesWhatIsNoProgram) {
                                     {"MODSEQ", Why::bad},
                                     {"MODSEQ \"/flags/x\" none 1", Why::bad},
                                     {"EMAILID a.b", Why::bad},
+                                    {"EMAILID \t", Why::bad},
+                                    {"THREADID ", Why::bad},
                                     {"BODY {2}\r\n\xff\xfe", Why::bad},
                                     {"CHARSET", Why::bad},
                                     {"CHARSET UTF-8", Why::bad},
