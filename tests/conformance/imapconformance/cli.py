@@ -1,6 +1,7 @@
 """Runs the rows against a server: each in a mailbox of its own, over a connection of its own."""
 
 import argparse
+import collections
 import re
 import sys
 import time
@@ -18,7 +19,7 @@ def capabilities(client):
     raise Failed("CAPABILITY without an untagged CAPABILITY")
 
 
-def run_row(row, connect, mailbox, has):
+def run_row(row, connect, mailbox):
     """Failed, or nothing."""
     client = connect()
     client.ok(b"CREATE " + mailbox)
@@ -46,6 +47,30 @@ def run_row(row, connect, mailbox, has):
     client.socket.close()
 
 
+def run_rows(rows, host, port, user, password, timeout=8):
+    """A triple for each row: the row, its verdict (PASS, FAIL or SKIP), and why. Failed if nobody can log in."""
+    def connect():
+        client = imap.Client(host, port, Transcript(), timeout, time.monotonic() + 10 * timeout)
+        client.ok(b'LOGIN "%s" "%s"' % (user.encode(), password.encode()))
+        return client
+
+    has = capabilities(connect())
+    begun, results = int(time.time()), []
+    for number, row in enumerate(rows):
+        verdict, reason = "PASS", ""
+        if row.needs and row.needs not in has:
+            verdict, reason = "SKIP", f"not announced: {row.needs.decode()}"
+        else:
+            try:
+                run_row(row, connect, b"c-%d-%d" % (begun, number))
+            except Failed as failed:
+                verdict, reason = "FAIL", str(failed)
+            except OSError as error:
+                verdict, reason = "FAIL", f"{type(error).__name__}: {error}"
+        results.append((row, verdict, reason))
+    return results
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="poplar-imap-conformance", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
@@ -55,36 +80,15 @@ def main(arguments=None):
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose id begins so")
     parser.add_argument("--timeout", type=float, default=8, metavar="SECONDS", help="of silence that fail a row")
     options = parser.parse_args(arguments)
-
-    transcript = None
-
-    def connect():
-        nonlocal transcript
-        transcript = Transcript()
-        client = imap.Client(options.host, options.port, transcript, options.timeout, time.monotonic() + 10 * options.timeout)
-        client.ok(b'LOGIN "%s" "%s"' % (options.user.encode(), options.password.encode()))
-        return client
-
+    rows = [row for row in all_rows() if row.id.startswith(options.only)]
     try:
-        has = capabilities(connect())
+        results = run_rows(rows, options.host, options.port, options.user, options.password, options.timeout)
     except (Failed, OSError) as error:
         print(f"poplar-imap-conformance: {error}", file=sys.stderr)
         return 2
-    counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
-    begun = int(time.time())
-    for number, row in enumerate(one for one in all_rows() if one.id.startswith(options.only)):
-        verdict, reason = "PASS", ""
-        if row.needs and row.needs not in has:
-            verdict, reason = "SKIP", f"not announced: {row.needs.decode()}"
-        else:
-            try:
-                run_row(row, connect, b"c-%d-%d" % (begun, number), has)
-            except Failed as failed:
-                verdict, reason = "FAIL", str(failed)
-            except OSError as error:
-                verdict, reason = "FAIL", f"{type(error).__name__}: {error}"
-        counts[verdict] += 1
+    for row, verdict, reason in results:
         if verdict != "PASS":
             print(f"{verdict} {row.id} {row.title}: {reason}")
-    print(" ".join(f"{name.lower()} {count}" for name, count in counts.items()))
+    counts = collections.Counter(verdict for _, verdict, _ in results)
+    print(", ".join(f"{counts[name]} {name.lower()}" for name in ("PASS", "FAIL", "SKIP")))
     return 1 if counts["FAIL"] else 0
