@@ -30,11 +30,11 @@ struct Options {
     std::chrono::seconds idle{1800};        ///< a command may take after it, IDLE too; RFC 9051 s5.4: at least 1800
     std::chrono::seconds tls_handshake{30};
 
-    std::size_t login_limit = 16'384;      ///< octets of a command before the login, with its literals
-    std::size_t command_limit = 4u << 20;  ///< and after it; the message of an APPEND aside
+    std::size_t login_limit = 16'384;        ///< octets of a command before the login, with its literals
+    std::size_t command_limit = 4u << 20;    ///< and after it; the message of an APPEND aside
     std::uint64_t append_limit = 50u << 20;  ///< octets of a message (RFC 7889); the server puts delivery's in
-    unsigned bad_commands = 20;    ///< unknown, malformed or out of place; the last of so many ends the session
-    unsigned login_failures = 3;   ///< then the connection is closed
+    unsigned bad_commands = 20;   ///< unknown, malformed or out of place; the last of so many ends the session
+    unsigned login_failures = 3;  ///< then the connection is closed
 
     /// Gives the context of a STARTTLS handshake; empty, or giving null: no STARTTLS.
     std::function<std::shared_ptr<const net::TlsContext>()> tls;

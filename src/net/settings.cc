@@ -43,13 +43,15 @@ void add_settings(config::Keys& keys, ServerLimits& limits) {
     using std::chrono::hours;
     using std::chrono::seconds;
     constexpr std::int64_t kMillion = 1'000'000;
-    keys.number("limits.connections", limits.connections, 1, 10 * kMillion,
-                "Connections in all. More: `-ERR [SYS/TEMP]`, `BYE` or `421 4.3.2`, then closed; pop3s and imaps: closed "
-                "at once.");
-    keys.number("limits.connections_reserved", limits.connections_reserved, 0, 10 * kMillion,
-                "Of them, so many (at most an eighth) are kept for each of POP3, IMAP, SMTP and LMTP, so that a flood of one "
-                "protocol's connections does not close the door for the others. A connection that would take a place "
-                "kept for another protocol: as above.");
+    keys.number(
+        "limits.connections", limits.connections, 1, 10 * kMillion,
+        "Connections in all. More: `-ERR [SYS/TEMP]`, `BYE` or `421 4.3.2`, then closed; pop3s and imaps: closed "
+        "at once.");
+    keys.number(
+        "limits.connections_reserved", limits.connections_reserved, 0, 10 * kMillion,
+        "Of them, so many (at most an eighth) are kept for each of POP3, IMAP, SMTP and LMTP, so that a flood of one "
+        "protocol's connections does not close the door for the others. A connection that would take a place "
+        "kept for another protocol: as above.");
     keys.number("limits.connections_per_peer", limits.connections_per_peer, 1, 10 * kMillion,
                 "Connections from one address (IPv6: its /64). More: as above.");
     keys.number("limits.connections_per_network", limits.connections_per_network, 1, 10 * kMillion,
