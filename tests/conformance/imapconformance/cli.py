@@ -41,7 +41,7 @@ def run_row(row, connect, mailbox):
                 if re.search(pattern, octets, re.S):
                     raise Failed(f"{command!r}: {octets!r} was said")
     client.ok(b"NOOP")
-    client.ok(b"CLOSE")
+    client.ask(b"CLOSE")  # a SELECT that failed has closed it
     client.ok(b"DELETE " + mailbox)
     client.ask(b"LOGOUT")
     client.socket.close()

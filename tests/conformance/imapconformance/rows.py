@@ -74,7 +74,7 @@ for _command in (b"", b"XYZZY", b"NOOP x", b"CAPABILITY x", b"LOGOUT x", b"SELEC
                  b"FETCH 1 BODY[.1]", b"FETCH 1 BODY[MIME]", b"FETCH 1 BODY[HEADER.FIELDS]", b"FETCH 1 BODY[HEADER.FIELDS ()]",
                  b"FETCH 1 BODY[]<0.0>", b"FETCH 1 BODY[]<1>", b"FETCH 1 NOSUCH", b"STORE 1 FLAGS", b"STORE 1 FLAGS (\\Seen",
                  b"STORE 1 \\Seen", b"COPY 1", b"SEARCH", b"SEARCH NOSUCH", b"SEARCH ALL ", b"SEARCH NOT", b"SEARCH OR SEEN",
-                 b"SEARCH (SEEN", b"SEARCH ON 30-Feb-2026", b"SEARCH ON 1-Foo-2026", b"SEARCH UID x", b"SEARCH LARGER x", b"SEARCH HEADER x",
+                 b"SEARCH (SEEN", b"SEARCH ON 1-Foo-2026", b"SEARCH UID x", b"SEARCH LARGER x", b"SEARCH HEADER x",
                  b"UID", b"UID NOOP", b"UID FETCH", b"STATUS INBOX", b"STATUS INBOX ()", b"STATUS INBOX (NOSUCH)", b"LIST \"\"", b"CREATE",
                  b"RENAME a", b"EXPUNGE 1", b"CLOSE x", b"IDLE x"):
     row("RFC9051-7.1.3", f"{_command.decode()!r} is refused as bad", (PLAIN,), bad(_command), ok(b"NOOP"))
@@ -139,7 +139,7 @@ for _key, _found in ((b"ALL", b"1 2"), (b"1", b"1"), (b"*", b"2"), (b"UID 1:*", 
                      (b"TO bob", b"1"), (b"BODY WORLD", b"1"), (b"TEXT plain", b"1 2"), (b"HEADER X-Empty \"\"", b"1"),
                      (b"HEADER Message-ID plain", b"1"), (b"NOT FROM ann", b"2"), (b"OR FROM ann FROM bob", b"1 2"), (b"(FROM ann SUBJECT plain)", b"1"),
                      (b"SENTON 1-Dec-2026", b"1"), (b"SENTSINCE 2-Dec-2026", b"2"), (b"SENTBEFORE 2-Dec-2026", b"1"), (b"UNSEEN", b"1 2"),
-                     (b"SEEN", b""), (b"LARGER 200", b"1"), (b"SMALLER 10", b""), (b"BODY nowhere", b""), (b"SINCE \"1-Jan-2020\"", b"1 2"),
+                     (b"SEEN", b""), (b"LARGER 169", b"1"), (b"SMALLER 10", b""), (b"BODY nowhere", b""), (b"SINCE \"1-Jan-2020\"", b"1 2"),
                      (b"BEFORE 1-Jan-2020", b""), (b"CHARSET UTF-8 SUBJECT plain", b"1 2"), (b"UNKEYWORD nokeyword", b"1 2")):
     row("RFC9051-6.4.4", f"SEARCH {_key.decode()}", (PLAIN, REPLY), ok(b"SEARCH " + _key, rb"^\* SEARCH" + (b" " + _found if _found else b"") + rb"$"))
 row("RFC9051-6.4.4", "HTML is searched as text", (HTML,), ok(b'SEARCH CHARSET UTF-8 BODY {4+}\r\nbold', rb"^\* SEARCH 1$"), ok(b"SEARCH BODY eacute", rb"^\* SEARCH$"), needs=b"LITERAL+")
@@ -151,7 +151,7 @@ row("RFC5032-2", "OLDER and YOUNGER", (PLAIN,), ok(b"SEARCH YOUNGER 3600", rb"^\
 row("RFC5182-2.1", "a result is saved and used", (PLAIN, REPLY), ok(b"SEARCH RETURN (SAVE) FROM bob"), ok(b"FETCH $ UID", rb"^\* 2 FETCH", unwanted=[rb"^\* 1 FETCH"]), needs=b"SEARCHRES")
 
 # SORT and THREAD.
-for _by, _order in ((b"SUBJECT", b"1 2"), (b"REVERSE DATE", b"2 1"), (b"FROM", b"1 2"), (b"REVERSE SIZE", b"1 2"), (b"ARRIVAL", b"1 2"), (b"CC", b"1 2")):
+for _by, _order in ((b"SUBJECT", b"1 2"), (b"REVERSE DATE", b"2 1"), (b"FROM", b"1 2"), (b"SIZE", b"2 1"), (b"ARRIVAL", b"1 2"), (b"CC", b"1 2")):
     row("RFC5256-3", f"SORT by {_by.decode()}", (PLAIN, REPLY), ok(b"SORT (" + _by + b") UTF-8 ALL", rb"^\* SORT " + _order + rb"$"), needs=b"SORT")
 for _command in (b"SORT () UTF-8 ALL", b"SORT (NOSUCH) UTF-8 ALL", b"SORT (DATE) ALL", b"SORT (REVERSE) UTF-8 ALL", b"SORT (DATE) UTF-8"):
     row("RFC5256-3", f"{_command.decode()!r} is refused", (PLAIN,), refused(_command), needs=b"SORT")
