@@ -380,6 +380,32 @@ export interface QueueChange {
   busy: number;
 }
 
+export interface DkimKeys {
+  keys: DkimKey[];
+}
+
+export interface DkimKey {
+  domain: string;
+  selector: string;
+  algorithm: string;
+  created: string;
+  signs_from: string;
+}
+
+export interface DnsRecords {
+  records: DnsRecord[];
+}
+
+export interface DnsRecord {
+  name: string;
+  value: string;
+}
+
+export interface DkimRemoval {
+  domain: string;
+  keys: number;
+}
+
 export interface ScriptList {
   scripts: ScriptSummary[];
 }
@@ -1183,6 +1209,55 @@ export interface RemoveQueued {
 /** Take a message out; its sender is not told. */
 export async function removeQueued(call: Call, request: RemoveQueued): Promise<QueueChange> {
   return (await call("DELETE", `/v1/queue/${encodeURIComponent(request.id)}`)) as QueueChange;
+}
+
+export interface AddDkim {
+  domain: string;
+  selector?: string;
+}
+
+/** Make keys that sign what leaves from a domain: RSA and Ed25519. */
+export async function addDkim(call: Call, request: AddDkim): Promise<DkimKeys> {
+  return (await call("POST", `/v1/dkim/${encodeURIComponent(request.domain)}`, { selector: request.selector })) as DkimKeys;
+}
+
+export interface ListDkim {
+  domain?: string;
+}
+
+/** List the keys that sign mail. */
+export async function listDkim(call: Call, request: ListDkim): Promise<DkimKeys> {
+  return (await call("GET", `/v1/dkim` + query({ domain: request.domain }))) as DkimKeys;
+}
+
+export interface RotateDkim {
+  domain: string;
+  selector?: string;
+  after?: number;
+}
+
+/** Make new keys that take over from a domain's present ones. */
+export async function rotateDkim(call: Call, request: RotateDkim): Promise<DkimKeys> {
+  return (await call("POST", `/v1/dkim/${encodeURIComponent(request.domain)}/rotate`, { selector: request.selector, after: request.after })) as DkimKeys;
+}
+
+export interface ShowDkimRecords {
+  domain: string;
+}
+
+/** Show the DNS records to publish for a domain's keys. */
+export async function showDkimRecords(call: Call, request: ShowDkimRecords): Promise<DnsRecords> {
+  return (await call("GET", `/v1/dkim/${encodeURIComponent(request.domain)}/dns`)) as DnsRecords;
+}
+
+export interface RemoveDkim {
+  domain: string;
+  selector?: string;
+}
+
+/** Remove a domain's keys, or the pair with one selector. */
+export async function removeDkim(call: Call, request: RemoveDkim): Promise<DkimRemoval> {
+  return (await call("DELETE", `/v1/dkim/${encodeURIComponent(request.domain)}` + query({ selector: request.selector }))) as DkimRemoval;
 }
 
 export interface ListScripts {
