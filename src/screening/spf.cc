@@ -14,7 +14,7 @@ namespace poplar::screening {
 
 namespace {
 
-constexpr int kMostQuestions = 10;          // that ask the DNS (RFC 7208 s4.6.4)
+constexpr int kMostQuestions = 10;      // that ask the DNS (RFC 7208 s4.6.4)
 constexpr int kMostVoid = 2;            // questions without an answer
 constexpr std::size_t kMostHosts = 10;  // of an mx; of a ptr
 
