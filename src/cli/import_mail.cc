@@ -130,10 +130,10 @@ public:
         std::vector<std::string> differing;
         Octets octets;
         for (const auto& message : messages) {
+            if (!known_.contains(message.key)) ++fresh;
             if (message.mailbox != "INBOX") continue;
             ++of_inbox;
             if (message.unique_id.empty()) ++without;
-            if (!known_.contains(message.key)) ++fresh;
             auto found = message.unique_id.empty() ? here->end() : here->find(message.unique_id);
             if (found == here->end()) continue;
             ++ids;
@@ -148,7 +148,7 @@ public:
         if (cli_.json) {
             cli_.print_json({{"messages", messages.size()},
                              {"inbox", of_inbox},
-                             {"would_store", messages.size() - known_.size()},
+                             {"would_store", fresh},
                              {"identical_unique_ids", ids},
                              {"identical_sizes", sizes},
                              {"in_order", in_order},
@@ -156,8 +156,7 @@ public:
                              {"other_size", differing}});
             return 0;
         }
-        fmt::print("{} messages, {} of INBOX; {} would be stored\n", messages.size(), of_inbox,
-                   messages.size() - known_.size());
+        fmt::print("{} messages, {} of INBOX; {} would be stored\n", messages.size(), of_inbox, fresh);
         fmt::print("already here: {} identical unique-ids, {} identical sizes, {} in the same order\n", ids, sizes,
                    in_order);
         if (without > 0)
