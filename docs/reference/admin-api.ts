@@ -437,6 +437,18 @@ export interface ActiveScript {
   active: string | null;
 }
 
+export interface Forward {
+  to: string[];
+  keep: boolean;
+}
+
+export interface Vacation {
+  from: string;
+  to: string;
+  subject: string;
+  text: string;
+}
+
 export interface Status {
   version: string;
   hostname: string;
@@ -1327,6 +1339,66 @@ export interface DeleteScript {
 /** Delete a filter script; the active one is deactivated first. */
 export async function deleteScript(call: Call, request: DeleteScript): Promise<Removal> {
   return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/scripts/${encodeURIComponent(request.name)}`)) as Removal;
+}
+
+export interface GetForward {
+  address: string;
+}
+
+/** Tell where an account's mail goes on to. */
+export async function getForward(call: Call, request: GetForward): Promise<Forward> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/forward`)) as Forward;
+}
+
+export interface SetForward {
+  address: string;
+  to: string[];
+  keep: boolean;
+}
+
+/** Let an account's mail go on to other addresses. */
+export async function setForward(call: Call, request: SetForward): Promise<Forward> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/forward`, { to: request.to, keep: request.keep })) as Forward;
+}
+
+export interface RemoveForward {
+  address: string;
+}
+
+/** Let an account's mail go nowhere else any more. */
+export async function removeForward(call: Call, request: RemoveForward): Promise<Removal> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/forward`)) as Removal;
+}
+
+export interface GetVacation {
+  address: string;
+}
+
+/** Show the answer that an account's mail gets. */
+export async function getVacation(call: Call, request: GetVacation): Promise<Vacation> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/vacation`)) as Vacation;
+}
+
+export interface SetVacation {
+  address: string;
+  from: string;
+  to: string;
+  subject: string;
+  text: string;
+}
+
+/** Let an account's mail be answered while its owner is away. */
+export async function setVacation(call: Call, request: SetVacation): Promise<Vacation> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/vacation`, { from: request.from, to: request.to, subject: request.subject, text: request.text })) as Vacation;
+}
+
+export interface RemoveVacation {
+  address: string;
+}
+
+/** Let an account's mail be answered no more. */
+export async function removeVacation(call: Call, request: RemoveVacation): Promise<Removal> {
+  return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/vacation`)) as Removal;
 }
 
 /** How the server is. */
