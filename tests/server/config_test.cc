@@ -116,9 +116,9 @@ TEST(Config, SaysInOneLineWhatIsWrongAndWhere) {
               "p.toml:1: listener: each [[listener]] needs a protocol and an address"},
              {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:1\"\n[[listener]]\nadress = \"[::]:2\"",
               "p.toml:1: listener: the 2nd [[listener]]: unknown key \"adress\"; did you mean \"address\"?"},
-             {"[[listener]]\nprotocol = \"imap\"",
-              "p.toml:1: listener: the 1st [[listener]]: protocol: must be one of \"pop3\", \"pop3s\", \"smtp\", "
-              "\"submission\", \"submissions\", \"lmtp\", \"policy\""},
+             {"[[listener]]\nprotocol = \"jmap\"",
+              "p.toml:1: listener: the 1st [[listener]]: protocol: must be one of \"pop3\", \"pop3s\", \"imap\", "
+              "\"imaps\", \"smtp\", \"submission\", \"submissions\", \"lmtp\", \"sieve\", \"policy\""},
              {"[[listener]]\nprotocol = \"smtp\"\naddress = \"[::]:1\"\nxclient = [\"10.0.0.1/8\"]",
               "p.toml:1: listener: the 1st [[listener]]: xclient: \"10.0.0.1/8\" has bits set behind its 8"},
              {"[[listener]]\nprotocol = \"pop3\"\naddress = \"[::]:1\"\nxclient = [\"10.0.0.0/8\"]",
