@@ -22,6 +22,27 @@ CallError refusal(const http::ClientReply& reply) {
     return {1, fmt::format("the server answered {}", reply.status), ""};
 }
 
+/// What is sent for `request`, with its JSON body or what `source` gives.
+CallResult<http::ClientRequest> request_of(const api::Operation& operation, const void* request,
+                                           const Client::Source& source) {
+    http::ClientRequest asked;
+    asked.method = to_string(operation.method);
+    asked.target = target_of(operation, request);
+    if (source) {
+        asked.fields = {{"Content-Type", "message/rfc822"}};
+        asked.source = source;
+    } else if (auto body = body_of(operation, request); !body.is_null()) {
+        asked.fields = {{"Content-Type", "application/json"}};
+        try {
+            asked.body = body.dump();
+        } catch (const Json::type_error&) {  // not UTF-8; replacing octets would make it another password or name
+            return std::unexpected(
+                CallError{1, "what is not UTF-8 can't be sent: check the terminal's locale", "invalid"});
+        }
+    }
+    return asked;
+}
+
 }  // namespace
 
 struct Client::Impl {
@@ -63,22 +84,9 @@ Client::Client(std::string socket_path) : impl_(std::make_unique<Impl>(std::move
 Client::~Client() = default;
 
 CallResult<> Client::ask(const api::Operation& operation, const void* request, const Source& source, void* reply) {
-    http::ClientRequest asked;
-    asked.method = to_string(operation.method);
-    asked.target = target_of(operation, request);
-    if (source) {
-        asked.fields = {{"Content-Type", "message/rfc822"}};
-        asked.source = source;
-    } else if (auto body = body_of(operation, request); !body.is_null()) {
-        asked.fields = {{"Content-Type", "application/json"}};
-        try {
-            asked.body = body.dump();
-        } catch (const Json::type_error&) {  // not UTF-8; replacing octets would make it another password or name
-            return std::unexpected(
-                CallError{1, "what is not UTF-8 can't be sent: check the terminal's locale", "invalid"});
-        }
-    }
-    auto answer = impl_->ask(std::move(asked));
+    auto asked = request_of(operation, request, source);
+    if (!asked) return std::unexpected(std::move(asked.error()));
+    auto answer = impl_->ask(std::move(*asked));
     if (!answer) return std::unexpected(std::move(answer.error()));
     auto json = Json::parse(answer->body, nullptr, false);
     if (answer->status / 100 != 2 || json.is_discarded()) return std::unexpected(refusal(*answer));
@@ -89,11 +97,10 @@ CallResult<> Client::ask(const api::Operation& operation, const void* request, c
 }
 
 CallResult<> Client::fetch(const api::Operation& operation, const void* request, const Sink& sink) {
-    http::ClientRequest asked;
-    asked.method = to_string(operation.method);
-    asked.target = target_of(operation, request);
-    asked.sink = sink;
-    auto answer = impl_->ask(std::move(asked));
+    auto asked = request_of(operation, request, nullptr);
+    if (!asked) return std::unexpected(std::move(asked.error()));
+    asked->sink = sink;
+    auto answer = impl_->ask(std::move(*asked));
     if (!answer) return std::unexpected(std::move(answer.error()));
     if (answer->status != 200) return std::unexpected(refusal(*answer));
     return {};

@@ -158,7 +158,7 @@ private:
         }
     }
 
-    /// With LF for line ends, as files have them.
+    /// With LF for line ends, as files have them; a CR that ends no line is never stored.
     CallResult<> fetch(const api::Message& message, const std::function<void(std::string_view)>& take) {
         std::string text;
         auto sink = [&](std::string_view part) {
@@ -171,13 +171,21 @@ private:
         return server_.download(api::FetchMessage{options_.address, message.unique_id}, sink);
     }
 
+    static CallResult<> write(const fs::path& path, const std::string& text) {
+        std::ofstream out(path, std::ios::binary);
+        out << text;
+        out.close();
+        return out ? CallResult<>() : failed(fmt::format("{} can't be written", path.string()));
+    }
+
     CallResult<> maildir(const api::Mailbox& box) {
         const bool inbox = box.name == "INBOX";
         const fs::path folder = inbox ? fs::path(options_.maildir) : fs::path(options_.maildir) / folder_of(box.name);
         std::error_code wrong;
         for (const char* part : {"cur", "new", "tmp"}) fs::create_directories(folder / part, wrong);
         if (wrong) return failed(fmt::format("{} can't be made: {}", folder.string(), wrong.message()));
-        if (!inbox) std::ofstream(folder / "maildirfolder");
+        if (!inbox)
+            if (auto done = write(folder / "maildirfolder", ""); !done) return done;
         Keywords keywords;
         std::string list;
         std::uint64_t number = 0;
@@ -197,9 +205,10 @@ private:
             return {};
         };
         if (auto done = each(box, one); !done) return done;
-        std::ofstream(folder / "dovecot-uidlist") << fmt::format("3 V{} N{}\n", box.uid_validity, box.uid_next) << list;
-        if (const auto text = keywords.text(); !text.empty()) std::ofstream(folder / "dovecot-keywords") << text;
-        return {};
+        list.insert(0, fmt::format("3 V{} N{}\n", box.uid_validity, box.uid_next));
+        if (auto done = write(folder / "dovecot-uidlist", list); !done) return done;
+        const auto text = keywords.text();
+        return text.empty() ? CallResult<>() : write(folder / "dovecot-keywords", text);
     }
 
     CallResult<> mbox(const api::Mailbox& box) {

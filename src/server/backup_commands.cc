@@ -244,8 +244,15 @@ int restore(const Cli& cli, const RestoreOptions& options) {
     if (options.dry_run) {
         auto empty = fs::exists(data) ? is_empty(data) : Result<bool>(true);
         if (!empty) return complain(empty.error().detail());
-        fmt::print("would restore {} to {}{}\n", what, data,
-                   *empty ? "" : ", where there is data already: --force puts that aside");
+        if (cli.json)
+            cli.print_json({{"would_restore", backup->name},
+                            {"data_dir", data},
+                            {"files", backup->manifest->files.size()},
+                            {"octets", backup->manifest->octets()},
+                            {"empty", *empty}});
+        else
+            fmt::print("would restore {} to {}{}\n", what, data,
+                       *empty ? "" : ", where there is data already: --force puts that aside");
         return *empty || options.force ? 0 : 1;
     }
     if (auto ready = prepare_directory(*config); !ready) return complain(ready.error().detail());

@@ -175,6 +175,8 @@ def test_a_restore_goes_over_nothing(server, folder, directory):
     assert done.returncode == 1 and "--force" in done.stderr, done
     done = server.run_cli("restore", folder, "--dry-run")
     assert done.returncode == 1 and "--force" in done.stdout, done
+    trial = server.cli("restore", folder, "--dry-run", "--force")
+    assert trial["empty"] is False and trial["would_restore"] in os.listdir(folder), trial
     done = server.run_cli("restore", folder, "--force")
     assert done.returncode == 0 and "replaced-" in done.stdout, done
     server.start()

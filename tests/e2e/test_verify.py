@@ -179,10 +179,10 @@ def test_a_torn_tail_is_cut_silently(filled):
 def test_a_second_server_on_the_same_directory_is_refused(filled):
     server, account, _ = filled
     other = server.directory / "second.toml"
-    other.write_text(server.config_file.read_text().replace("admin.sock", "second.sock")
-                     .replace("lmtp.sock", "lmtp2.sock").replace(f":{server.port['pop3']}\"", ":0\"")
-                     .replace(f":{server.port['pop3s']}\"", ":0\"").replace(f":{server.port['smtp']}\"", ":0\"")
-                     .replace(f":{server.port['lmtp']}\"", ":0\""))
+    text = server.config_file.read_text().replace("admin.sock", "second.sock").replace("lmtp.sock", "lmtp2.sock")
+    for port in server.port.values():
+        text = text.replace(f":{port}\"", ":0\"")
+    other.write_text(text)
     done = run_poplar("serve", "--config", other)
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("poplar: ")]

@@ -1,9 +1,10 @@
-"""Dovecot from Debian's packages: POP3 and LMTP, nothing else."""
+"""Dovecot from Debian's packages: POP3 and, where dovecot-lmtpd is installed, LMTP; nothing else."""
 
 import os
+import pathlib
 import shutil
 
-from .base import Peer
+from .base import Peer, PeerError, run
 
 _FORMATS = {
     "maildir": "maildir:~/Maildir",
@@ -16,7 +17,7 @@ base_dir = {home}/run
 state_dir = {home}/state
 instance_name = {name}
 log_path = {home}/dovecot.log
-protocols = pop3 lmtp
+protocols = {protocols}
 listen = 127.0.0.1
 hostname = mx.example.test
 login_greeting = Dovecot ready.
@@ -63,12 +64,7 @@ service pop3 {{
   {worker}
   {clients}
 }}
-service lmtp {{
-  {worker}
-  inet_listener lmtp {{
-    port = {lmtp}
-  }}
-}}
+{lmtp_service}
 # No growing delays for an address with failed logins: the tests come from one.
 service anvil {{
   client_limit = 8192
@@ -84,6 +80,14 @@ service stats {{
 }}
 """
 
+_LMTP = """\
+service lmtp {{
+  {worker}
+  inet_listener lmtp {{
+    port = {lmtp}
+  }}
+}}"""
+
 
 class Dovecot(Peer):
     """format: maildir, sdbox or mdbox. fsync: Dovecot's mail_fsync, `optimized` by default."""
@@ -93,8 +97,26 @@ class Dovecot(Peer):
     apop = True
 
     def __init__(self, accounts=8, directory=None, tuned=False, format="maildir", fsync="optimized"):
+        if not self.has_lmtp():
+            self.protocols = ("pop3", "pop3s")
         super().__init__(accounts, directory, tuned)
         self.format, self.fsync = format, fsync
+
+    @staticmethod
+    def has_lmtp():
+        return pathlib.Path("/usr/lib/dovecot/lmtp").exists()
+
+    def inject(self, account, message):
+        """By LMTP if it is there, else with the program for local delivery, which gives the message no header."""
+        if "lmtp" in self.ports:
+            super().inject(account, message)
+        else:
+            run("/usr/lib/dovecot/dovecot-lda", "-c", self.directory / "dovecot.conf", "-d", account, input=message)
+
+    def injection(self):
+        if "lmtp" not in self.ports:
+            raise PeerError("dovecot-lmtpd is not installed (tests/conformance/peers/install)")
+        return super().injection()
 
     def configure(self):
         home = self.directory
@@ -105,13 +127,15 @@ class Dovecot(Peer):
         (home / "users").write_text(users, encoding="utf-8")
         # For load: login processes and workers that serve many clients each, as its documentation advises.
         busy = f"service_count = 0\n  process_min_avail = {os.cpu_count()}\n  client_limit = 4096"
+        worker = "service_count = 0\n  process_min_avail = 2" if self.tuned else "service_count = 1"
+        lmtp = _LMTP.format(worker=worker, lmtp=self.ports["lmtp"]) if "lmtp" in self.ports else ""
         (home / "dovecot.conf").write_text(_CONFIGURATION.format(
             home=home, name=home.name, location=_FORMATS[self.format], fsync=self.fsync, **self.ports,
             mechanisms="plain login cram-md5 apop scram-sha-1 scram-sha-256",
             auth_cache="10M" if self.tuned else "0",
             login=busy if self.tuned else "service_count = 1",
             clients="client_limit = 32" if self.tuned else "",
-            worker="service_count = 0\n  process_min_avail = 2" if self.tuned else "service_count = 1"))
+            worker=worker, lmtp_service=lmtp, protocols="pop3 lmtp" if lmtp else "pop3"))
 
     def launch(self):
         self._spawn("/usr/sbin/dovecot", "-F", "-c", self.directory / "dovecot.conf")
