@@ -60,7 +60,7 @@ public:
         // Mail that only passes here is nobody's of ours, whatever its From says.
         if (ring && !ring->empty() && !envelope_->away.empty() && (submitter() || envelope_->ours))
             signer_ = std::make_unique<screening::MessageSigner>(*ring, clock.now());
-        if (screener && envelope_->stranger && !envelope_->received.peer.empty())
+        if (screener && envelope_->stranger && !submitter() && !envelope_->received.peer.empty())
             checks_ = std::make_unique<Checks>(*screener, *envelope_);
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
         const auto& to = envelope_->recipients;
@@ -147,6 +147,9 @@ private:
             content = std::move((*edited)->content);
             needs_downgrade_ = (*edited)->needs_downgrade;
             growth_ = (*edited)->growth;
+            // What leaves is signed and sealed as it leaves; the body is the same.
+            if (checks_ && !envelope_->away.empty()) checks_->examination.change_header((*edited)->header);
+            if (signer_) signer_->change_header(std::move((*edited)->header));
         }
         added_ += judgement.added;
         co_return std::expected<void, Verdict>();
@@ -357,14 +360,8 @@ private:
         if (!filter_.has_none(copy.account)) {
             auto chain = co_await filter_.scripts_of(copy.account);
             if (!chain) co_return pass_on(chain);
-            if (!chain->empty()) {
-                if (junk_ && mailbox.empty()) {
-                    auto junk = co_await junk_mailbox(copy.account);
-                    if (!junk) co_return pass_on(junk);
-                    mailbox = std::move(*junk);
-                }
+            if (!chain->empty())
                 co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
-            }
         }
         if (junk_ && mailbox.empty()) co_return co_await file_as_junk(copy.account, std::move(message));
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
@@ -372,25 +369,28 @@ private:
         co_return Delivered();
     }
 
-    /// Its name; "": the account has none.
+    /// Its name; where the account has none, that of the one that is to be made.
     Task<Result<std::string>> junk_mailbox(directory::AccountId account) {
         auto mailboxes = co_await store_.mailboxes(account);
         if (!mailboxes) co_return pass_on(mailboxes);
         for (const auto& one : *mailboxes)
             if (one.use == mailstore::SpecialUse::junk) co_return one.name;
-        co_return std::string();
+        co_return std::string(kJunk);
     }
 
     /// Into the account's mailbox for junk, which is made if there is none.
     Task<Result<Delivered>> file_as_junk(directory::AccountId account, mailstore::NewMessage message) {
-        mailstore::Filing filing;
-        mailstore::Filing::Item item{.message = std::move(message), .mailbox = std::string(kJunk), .create = true};
-        item.use = mailstore::SpecialUse::junk;
         auto junk = co_await junk_mailbox(account);
         if (!junk) co_return pass_on(junk);
-        if (!junk->empty()) item.mailbox = std::move(*junk);
+        mailstore::Filing filing;
+        mailstore::Filing::Item item{.message = std::move(message), .mailbox = std::move(*junk), .create = true};
+        item.use = mailstore::SpecialUse::junk;
         filing.items.push_back(std::move(item));
-        auto stored = co_await store_.file(account, std::move(filing));
+        auto stored = co_await store_.file(account, filing);
+        if (!stored && stored.error().code() == Errc::too_large) {  // it has too many mailboxes; the mail is not
+            filing.items.front().create = false;
+            stored = co_await store_.file(account, std::move(filing));
+        }
         if (!stored) co_return pass_on(stored);
         co_return Delivered();
     }
@@ -398,6 +398,12 @@ private:
     Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
                                    Scripts::Chain chain) {
         const auto& recipient = envelope_->recipients[copy.recipient];
+        const bool junk = junk_ && mailbox.empty();
+        if (junk) {
+            auto found = co_await junk_mailbox(copy.account);
+            if (!found) co_return pass_on(found);
+            mailbox = std::move(*found);
+        }
         Filtered filtered{.account = copy.account,
                           .head = std::move(message.head),
                           .content = std::move(message.content),
@@ -409,6 +415,7 @@ private:
                           .peer = envelope_->received.peer,
                           .host = envelope_->received.by,
                           .default_mailbox = std::move(mailbox),
+                          .junk = junk,
                           .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient),
                           .spam_percent = spam_percent_};
@@ -616,6 +623,11 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       srs_(limits_.forward),
       dispatch_(directory, queue, clock, srs_),
       filter_(store, clock, limits_.filter, dispatch_) {}
+
+void Delivery::sign_with(SigningStore& keys) {
+    signing_ = &keys;
+    dispatch_.sign_with(keys.ring());
+}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;

@@ -53,7 +53,8 @@ def verified(octets, records):
 # What leaves.
 
 
-@pytest.mark.parametrize("body", ["A line.\r\n", "", "\r\n\r\nA  line \t\r\n.\r\n..\r\n\r\n\r\n", "A line.\r\n" * 20000])
+@pytest.mark.parametrize("body", ["A line.\r\n", "", "\r\n\r\nA  line \t\r\n.\r\n..\r\n\r\n\r\n", "A line.\r\n" * 20000],
+                         ids=["short", "empty", "blank", "long"])
 def test_what_users_submit_is_signed_by_both_keys(outbound, body):
     sink = outbound.sink("far.example")
     server = outbound.server()
@@ -87,6 +88,27 @@ def test_nothing_is_signed_without_a_key_and_reports_are_with_one(outbound):
         client.sendmail(FAR, [f"gone@{DOMAIN}"], letter(FAR, f"gone@{DOMAIN}"))
     report = sink.wait(2)[1].data
     assert b"multipart/report" in report and verified(report, records) == [True, True]
+
+
+def test_answers_of_a_filter_are_signed_in_the_name_of_its_own_account_alone(outbound):
+    sink = outbound.sink("far.example")
+    server = outbound.server()
+    server.add_user(JANE)
+    server.add_user(f"eve@{DOMAIN}")
+    server.cli("dkim", "add", DOMAIN)
+    records = publish(outbound, server, DOMAIN)
+
+    def answer(script, sender):
+        server.cli("sieve", "put", JANE, "away", input=script)
+        server.cli("sieve", "activate", JANE, "away")
+        with smtplib.SMTP("127.0.0.1", server.port["smtp"]) as client:
+            client.sendmail(sender, [JANE], letter(sender, JANE))
+        wait_empty(server)
+        return sink.taken[-1].data
+    answered = answer('require "vacation"; vacation "I am away.";\r\n', FAR)
+    assert b"I am away." in answered and verified(answered, records) == [True, True], answered
+    as_eve = answer(f'require "vacation"; vacation :from "eve@{DOMAIN}" "Send money.";\r\n', "carol@far.example")
+    assert b"Send money." in as_eve and b"DKIM-Signature" not in as_eve, as_eve
 
 
 def test_mail_that_only_passes_is_not_signed_in_our_name(outbound):
@@ -182,8 +204,12 @@ def test_a_policy_of_reject_is_obeyed_at_the_end_of_data(outbound):
     assert not server.fetch_all(JANE)
 
 
-def test_quarantine_goes_to_junk_and_mark_only_tells(outbound):
+@pytest.mark.parametrize("script", ["", "keep;\r\n"])
+def test_quarantine_goes_to_junk_and_mark_only_tells(outbound, script):
     server = taking(outbound)
+    if script:
+        server.cli("sieve", "put", JANE, "plain", input=script)
+        server.cli("sieve", "activate", JANE, "plain")
     deliver(server, "eve@stranger.example", letter("joe@soft.example", JANE))
     junk = [box for box in server.cli("mailbox", "list", JANE)["mailboxes"] if box["name"] == "Junk"]
     assert junk and junk[0]["messages"] == 1 and not server.fetch_all(JANE)

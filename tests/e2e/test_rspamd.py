@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from outbound_world import Client, wait_until
+from outbound_world import Client, letter, wait_until
 from poplar_server import DOMAIN, PATIENCE, free_port
+from test_checks import publish, verified
 
 JANE = f"jane@{DOMAIN}"
 SCRIPT = """require ["fileinto", "relational", "comparator-i;ascii-numeric", "spamtestplus"];
@@ -196,6 +197,20 @@ def test_a_user_who_submits_is_named(outbound, rspamd):
     with Client(server, JANE) as client, pytest.raises(smtplib.SMTPDataError) as refused:
         client.sendmail(JANE, ["bob@far.example"], f"From: {JANE}\r\nSubject: x\r\n\r\ny\r\n".encode())
     assert refused.value.smtp_code == 550
+
+
+def test_what_it_changes_in_mail_that_leaves_is_signed_as_it_leaves(outbound, rspamd):
+    sink = outbound.sink("far.example")
+    server = outbound.server(filter={"rspamd": {"url": rspamd.url}})
+    server.add_user(JANE)
+    server.cli("dkim", "add", DOMAIN)
+    records = publish(outbound, server, DOMAIN)
+    rspamd.answer = {"action": "rewrite subject", "score": 8, "subject": "[Spam] hello", "milter": {"remove_headers": {"Reply-To": 0}}}
+    with Client(server, JANE) as client:
+        client.sendmail(JANE, ["bob@far.example"], letter(JANE, "bob@far.example", head="Reply-To: eve@far.example\r\n"))
+    data = sink.wait(1)[0].data
+    assert b"Subject: [Spam] hello\r\n" in data and b"Reply-To" not in data
+    assert verified(data, records) == [True, True], data
 
 
 # The real one.
