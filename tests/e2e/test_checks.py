@@ -156,8 +156,8 @@ def signed(message, domain="example.org", selector="test"):
     return dkim.sign(message, selector.encode(), domain.encode(), RFC_KEY, canonicalize=(b"relaxed", b"simple")) + message
 
 
-def taking(world, checks=ALL):
-    server = world.server(checks=checks)
+def taking(world, checks=ALL, **more):
+    server = world.server(checks=checks, **more)
     server.add_user(JANE)
     world.dns.records.update({
         "test._domainkey.example.org": {"TXT": [RFC_RECORD]},
@@ -206,7 +206,7 @@ def test_a_policy_of_reject_is_obeyed_at_the_end_of_data(outbound):
 
 @pytest.mark.parametrize("script", ["", "keep;\r\n"])
 def test_quarantine_goes_to_junk_and_mark_only_tells(outbound, script):
-    server = taking(outbound)
+    server = taking(outbound, mailboxes={"default": []})
     if script:
         server.cli("sieve", "put", JANE, "plain", input=script)
         server.cli("sieve", "activate", JANE, "plain")
