@@ -17,6 +17,7 @@
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
 #include "mail/submission_filter.h"
+#include "screening/arc.h"
 #include "screening/screener.h"
 #include "screening/signing.h"
 
@@ -147,12 +148,41 @@ private:
             content = std::move((*edited)->content);
             needs_downgrade_ = (*edited)->needs_downgrade;
             growth_ = (*edited)->growth;
-            // What leaves is signed and sealed as it leaves; the body is the same.
-            if (checks_ && !envelope_->away.empty()) checks_->examination.change_header((*edited)->header);
-            if (signer_) signer_->change_header(std::move((*edited)->header));
+            if (!envelope_->away.empty())
+                if (auto read = co_await read_again(content); !read) co_return failed(read.error());
         }
         added_ += judgement.added;
         co_return std::expected<void, Verdict>();
+    }
+
+    /// A message as an inspector wants it, for the seal.
+    struct Changed final : screening::MessageReader {
+        void on_header(std::string text) override { header.emplace(std::move(text)); }
+        void on_body(std::string_view plain) override { body.feed(plain); }
+        std::optional<screening::Header> header;
+        screening::BodyHash body{screening::Canonical::relaxed};
+        std::string body_hash;
+    };
+
+    /// What leaves is signed and sealed as it leaves, and not as it came.
+    Task<Result<>> read_again(const mailstore::Content& content) {
+        if (signer_) signer_ = std::make_unique<screening::MessageSigner>(*ring_, clock_.now());
+        if (checks_) changed_ = std::make_unique<Changed>();
+        if (!signer_ && !changed_) co_return Result<>();
+        auto reader = store_.read(content);
+        if (!reader) co_return pass_on(reader);
+        for (;;) {
+            auto chunk = co_await (*reader)->next();
+            if (!chunk) co_return pass_on(chunk);
+            if (chunk->empty()) break;
+            if (signer_) signer_->feed(*chunk);
+            if (changed_) changed_->feed(*chunk);
+        }
+        if (changed_) {
+            changed_->finish();
+            changed_->body_hash = changed_->body.finish();
+        }
+        co_return Result<>();
     }
 
     Task<std::expected<void, Verdict>> keep(std::string_view wire) {
@@ -166,15 +196,17 @@ private:
 
     /// What a message from outside is checked with.
     struct Checks {
-        Checks(const screening::Screener& screener, const Envelope& envelope)
-            : examination(screener, {envelope.received.peer, envelope.received.helo}, envelope.reverse_path),
-              forged(screener.hostname()) {}
+        Checks(const screening::Screener& checker, const Envelope& envelope)
+            : screener(checker),
+              examination(checker, {envelope.received.peer, envelope.received.helo}, envelope.reverse_path),
+              forged(checker.hostname()) {}
         /// Signatures are checked over what came, before anything is taken out.
         std::string_view pass(std::string_view wire) {
             examination.feed(wire);
             return forged.in_body() ? wire : forged.pass(wire);
         }
 
+        const screening::Screener& screener;
         screening::Examination examination;
         screening::ForgedResultsFilter forged;
         screening::Judgement judgement;
@@ -193,6 +225,14 @@ private:
         co_return std::expected<void, Verdict>();
     }
 
+    std::string seal_with(const screening::Signer& signer) const {
+        const auto& judgement = checks_->judgement;
+        if (!changed_) return checks_->examination.seal(judgement, signer);
+        if (!checks_->screener.options().arc) return {};
+        return screening::seal_arc(*changed_->header, judgement.arc, signer, judgement.results, changed_->body_hash,
+                                   clock_.now());
+    }
+
     /// Mail that an alias sends on takes along what was found here, sealed by the alias's domain (RFC 8617).
     std::string sealed_head() const {
         if (!checks_) return {};
@@ -201,7 +241,7 @@ private:
         if (ring_ && !ring_->empty() && forwards != envelope_->recipients.end()) {
             const auto domain = mail::canonical_domain(forwards->address.substr(forwards->address.rfind('@') + 1));
             if (const auto signer = domain ? ring_->signer(*domain, clock_.now()) : std::nullopt)
-                seal = checks_->examination.seal(checks_->judgement, *signer);
+                seal = seal_with(*signer);
         }
         return seal + checks_->head;
     }
@@ -357,53 +397,37 @@ private:
     /// By the account's filter, if it has one.
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
         auto mailbox = envelope_->mailbox_of(copy.recipient);
+        if (junk_ && mailbox.empty()) {
+            auto junk = co_await junk_mailbox(copy.account);
+            if (!junk) co_return pass_on(junk);
+            mailbox = std::move(*junk);
+        }
         if (!filter_.has_none(copy.account)) {
             auto chain = co_await filter_.scripts_of(copy.account);
             if (!chain) co_return pass_on(chain);
             if (!chain->empty())
                 co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
         }
-        if (junk_ && mailbox.empty()) co_return co_await file_as_junk(copy.account, std::move(message));
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
         if (!stored) co_return pass_on(stored);
         co_return Delivered();
     }
 
-    /// Its name; where the account has none, that of the one that is to be made.
+    /// Its name. It is made if there is none; "": the account has as many mailboxes as it may.
     Task<Result<std::string>> junk_mailbox(directory::AccountId account) {
         auto mailboxes = co_await store_.mailboxes(account);
         if (!mailboxes) co_return pass_on(mailboxes);
         for (const auto& one : *mailboxes)
             if (one.use == mailstore::SpecialUse::junk) co_return one.name;
-        co_return std::string(kJunk);
-    }
-
-    /// Into the account's mailbox for junk, which is made if there is none.
-    Task<Result<Delivered>> file_as_junk(directory::AccountId account, mailstore::NewMessage message) {
-        auto junk = co_await junk_mailbox(account);
-        if (!junk) co_return pass_on(junk);
-        mailstore::Filing filing;
-        mailstore::Filing::Item item{.message = std::move(message), .mailbox = std::move(*junk), .create = true};
-        item.use = mailstore::SpecialUse::junk;
-        filing.items.push_back(std::move(item));
-        auto stored = co_await store_.file(account, filing);
-        if (!stored && stored.error().code() == Errc::too_large) {  // it has too many mailboxes; the mail is not
-            filing.items.front().create = false;
-            stored = co_await store_.file(account, std::move(filing));
-        }
-        if (!stored) co_return pass_on(stored);
-        co_return Delivered();
+        auto made = co_await store_.add_mailbox(account, std::string(kJunk), mailstore::SpecialUse::junk);
+        if (made || made.error().code() == Errc::exists) co_return std::string(kJunk);
+        if (made.error().code() == Errc::too_large) co_return std::string();
+        co_return pass_on(made);
     }
 
     Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
                                    Scripts::Chain chain) {
         const auto& recipient = envelope_->recipients[copy.recipient];
-        const bool junk = junk_ && mailbox.empty();
-        if (junk) {
-            auto found = co_await junk_mailbox(copy.account);
-            if (!found) co_return pass_on(found);
-            mailbox = std::move(*found);
-        }
         Filtered filtered{.account = copy.account,
                           .head = std::move(message.head),
                           .content = std::move(message.content),
@@ -415,7 +439,6 @@ private:
                           .peer = envelope_->received.peer,
                           .host = envelope_->received.by,
                           .default_mailbox = std::move(mailbox),
-                          .junk = junk,
                           .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient),
                           .spam_percent = spam_percent_};
@@ -543,6 +566,7 @@ private:
     const screening::KeyRing* ring_;
     std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
     std::unique_ptr<Checks> checks_;                    // of what comes from outside, if it is checked
+    std::unique_ptr<Changed> changed_;                  // what came of it, if an inspector changed what leaves
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
     std::string added_;                                // fields that it lacked
@@ -623,11 +647,6 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       srs_(limits_.forward),
       dispatch_(directory, queue, clock, srs_),
       filter_(store, clock, limits_.filter, dispatch_) {}
-
-void Delivery::sign_with(SigningStore& keys) {
-    signing_ = &keys;
-    dispatch_.sign_with(keys.ring());
-}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;

@@ -144,7 +144,7 @@ public:
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
-    void sign_with(SigningStore& keys);
+    void sign_with(SigningStore& keys) { signing_ = &keys; }
     SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
     /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
     void screen_with(const screening::Screener& screener) { screener_ = &screener; }

@@ -9,10 +9,7 @@
 #include "base/random.h"
 #include "delivery/delivery.h"
 #include "mail/address.h"
-#include "mail/address_list.h"
 #include "mail/field_writer.h"
-#include "mail/wire_form.h"
-#include "screening/signing.h"
 
 namespace poplar::delivery {
 
@@ -63,34 +60,6 @@ Task<Result<>> Dispatch::send(Departure departure) {
         entry.recipients.push_back(std::move(recipient));
     }
     co_return co_await queue_->add(std::move(entry));
-}
-
-Task<Result<std::string>> Dispatch::signatures(directory::AccountId account, std::string message) {
-    if (!ring_ || ring_->empty()) co_return std::string();
-    const screening::Header header(message.substr(0, message.find("\r\n\r\n")));
-    const auto* from = header.only("from");
-    if (!from) co_return std::string();
-    std::string unfolded(from->value());
-    std::erase_if(unfolded, [](char c) { return c == '\r' || c == '\n'; });
-    const auto authors = mail::parse_address_list(unfolded, 2);
-    if (authors.size() != 1) co_return std::string();
-    auto author = mail::to_address(authors.front());
-    if (!author) co_return std::string();
-    // A script may say `:from` anybody.
-    auto known = co_await directory_.account(account);
-    if (!known) co_return pass_on(known);
-    const Submitter who{account, known->address, known->settings.may_send_as};
-    auto may = co_await may_send_as(directory_, who, *author);
-    if (!may) co_return pass_on(may);
-    if (!*may) co_return std::string();
-    screening::MessageSigner signer(*ring_, clock_.now());
-    mail::WireEncoder encoder(mail::BareNewlines::normalize);
-    std::string wire;
-    encoder.encode(message, wire);
-    encoder.finish(wire);
-    signer.feed(wire);
-    signer.finish();
-    co_return signer.fields({});
 }
 
 Task<Result<std::string>> Dispatch::sender_for(std::string sender) {

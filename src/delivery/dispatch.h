@@ -14,10 +14,6 @@
 #include "mailstore/content.h"
 #include "queue/queue.h"
 
-namespace poplar::screening {
-class KeyRing;
-}
-
 namespace poplar::delivery {
 
 /// One message that leaves.
@@ -43,17 +39,11 @@ public:
     Dispatch(directory::Directory& directory, queue::Queue* queue, const Clock& clock, const Srs& srs)
         : directory_(directory), queue_(queue), clock_(clock), srs_(srs) {}
 
-    /// The keys that sign; they must outlive this. To be called before anything else is.
-    void sign_with(const screening::KeyRing& ring) { ring_ = &ring; }
-
     bool sends() const { return queue_ != nullptr; }
     /// Durable when it returns. Errors: those of the queue.
     Task<Result<>> send(Departure departure);
     /// Whether the queue has, or had not long ago, a message of this id.
     Task<Result<bool>> knows(std::string id);
-    /// The signatures of a message that was made here for the account, to be put on top of it; "": there is no key, or
-    /// From names somebody the account may not send as. Errors: the directory's.
-    Task<Result<std::string>> signatures(directory::AccountId account, std::string message);
     /// The sender that a message has when it goes on: ours stays, another is wrapped (srs.h). Errors: the directory's.
     Task<Result<std::string>> sender_for(std::string sender);
 
@@ -62,7 +52,6 @@ private:
     queue::Queue* queue_;
     const Clock& clock_;
     const Srs& srs_;
-    const screening::KeyRing* ring_ = nullptr;
 };
 
 }  // namespace poplar::delivery

@@ -418,9 +418,6 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
         if (!composed) co_return pass_on(composed);
         out.content = std::move(composed->content);
         out.utf8 = composed->ascii_octets != 0;
-        auto signatures = co_await dispatch_.signatures(message.account, action.message);
-        if (!signatures) co_return pass_on(signatures);
-        out.head = std::move(*signatures);
     }
     auto eight_bit = co_await has_8bit(out.content);
     if (!eight_bit) co_return pass_on(eight_bit);
@@ -528,10 +525,10 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
             item.message.ascii_octets = found->second.ascii_octets;
         }
         set_flags(item.message, wanted.flags);
-        const bool by_default = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty();
-        item.mailbox = by_default ? message.default_mailbox : wanted.mailbox;
-        item.create = wanted.create || options_.create_mailboxes || (by_default && message.junk);
-        if (by_default && message.junk) item.use = mailstore::SpecialUse::junk;
+        item.mailbox = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty()
+                           ? message.default_mailbox
+                           : wanted.mailbox;
+        item.create = wanted.create || options_.create_mailboxes;
         if (wanted.special_use.size() > 1)
             item.use = mailstore::parse_special_use(ascii::to_lower(std::string_view(wanted.special_use).substr(1)))
                            .value_or(mailstore::SpecialUse::none);

@@ -26,7 +26,6 @@ struct Filtered {
     std::string helo, peer;  ///< of the client
     std::string host;
     std::string default_mailbox;  ///< for what the script keeps; "" for INBOX
-    bool junk = false;            ///< that is the one for junk, and is made if it is not there
     char separator = '+';
     std::string received;  ///< the trace of a copy that goes on: the last of the fields in `head`
     std::shared_ptr<quota::Reservation> room = nullptr;   ///< that was claimed for one copy; null: nothing bounds it

@@ -94,7 +94,7 @@ Task<Result<std::optional<EditedContent>>> edit_header(mailstore::MailStore& sto
         if (auto written = co_await writer->write(wire); !written) co_return pass_on(written);
     auto staged = co_await writer->finish(encoder.sizes().octets, recipients);
     if (!staged) co_return pass_on(staged);
-    co_return EditedContent{std::move(*staged), std::move(*header), downgrader.needed(), downgrader.growth()};
+    co_return EditedContent{std::move(*staged), downgrader.needed(), downgrader.growth()};
 }
 
 }  // namespace poplar::delivery

@@ -22,7 +22,6 @@ std::optional<std::string> edited(std::string_view header, const HeaderEdits& ed
 
 struct EditedContent {
     mailstore::Content content;
-    std::string header;            ///< plain, as it is now
     bool needs_downgrade = false;  ///< mail::Downgrader::needed() of it
     std::int64_t growth = 0;       ///< mail::Downgrader::growth()
 };

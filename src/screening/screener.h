@@ -54,8 +54,6 @@ public:
 
     /// After finish(). Failures of the DNS are results like others: they refuse nothing.
     Task<Judgement> judge();
-    /// After judge(): the copy that leaves has another header than what came.
-    void change_header(std::string text) { header_.emplace(std::move(text)); }
     /// Our link of the chain, for a copy that leaves; "": there is none.
     std::string seal(const Judgement& judgement, const Signer& signer) const;
 

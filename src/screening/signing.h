@@ -50,8 +50,6 @@ public:
     /// `ring` must outlive it.
     MessageSigner(const KeyRing& ring, Timestamp now) : ring_(ring), now_(now) {}
 
-    /// After finish(): another header is signed in place of the one that passed. Its domain is still that one's.
-    void change_header(std::string text) { header_ = std::move(text); }
     /// After finish(): the fields to put on top, one for each key; "" where the domain of From has none. `added`:
     /// fields that were put on top of the message, and are signed like its own.
     std::string fields(std::string_view added);

@@ -90,27 +90,6 @@ def test_nothing_is_signed_without_a_key_and_reports_are_with_one(outbound):
     assert b"multipart/report" in report and verified(report, records) == [True, True]
 
 
-def test_answers_of_a_filter_are_signed_in_the_name_of_its_own_account_alone(outbound):
-    sink = outbound.sink("far.example")
-    server = outbound.server()
-    server.add_user(JANE)
-    server.add_user(f"eve@{DOMAIN}")
-    server.cli("dkim", "add", DOMAIN)
-    records = publish(outbound, server, DOMAIN)
-
-    def answer(script, sender):
-        server.cli("sieve", "put", JANE, "away", input=script)
-        server.cli("sieve", "activate", JANE, "away")
-        with smtplib.SMTP("127.0.0.1", server.port["smtp"]) as client:
-            client.sendmail(sender, [JANE], letter(sender, JANE))
-        wait_empty(server)
-        return sink.taken[-1].data
-    answered = answer('require "vacation"; vacation "I am away.";\r\n', FAR)
-    assert b"I am away." in answered and verified(answered, records) == [True, True], answered
-    as_eve = answer(f'require "vacation"; vacation :from "eve@{DOMAIN}" "Send money.";\r\n', "carol@far.example")
-    assert b"Send money." in as_eve and b"DKIM-Signature" not in as_eve, as_eve
-
-
 def test_mail_that_only_passes_is_not_signed_in_our_name(outbound):
     sink = outbound.sink("far.example")
     server = outbound.server()
