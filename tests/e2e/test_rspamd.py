@@ -10,11 +10,12 @@ import subprocess
 import threading
 import time
 
+import dkim
 import pytest
 
 from outbound_world import Client, letter, wait_until
 from poplar_server import DOMAIN, PATIENCE, free_port
-from test_checks import publish, verified
+from test_checks import deliver, publish, signed, taking, verified
 
 JANE = f"jane@{DOMAIN}"
 SCRIPT = """require ["fileinto", "relational", "comparator-i;ascii-numeric", "spamtestplus"];
@@ -211,6 +212,24 @@ def test_what_it_changes_in_mail_that_leaves_is_signed_as_it_leaves(outbound, rs
     data = sink.wait(1)[0].data
     assert b"Subject: [Spam] hello\r\n" in data and b"Reply-To" not in data
     assert verified(data, records) == [True, True], data
+
+
+def test_what_it_changes_in_mail_that_an_alias_sends_on_is_sealed_as_it_leaves(outbound, rspamd):
+    sink = outbound.sink("far.example")
+    server = taking(outbound, filter={"rspamd": {"url": rspamd.url}})
+    server.cli("dkim", "add", DOMAIN, "--selector", "s1")
+    records = publish(outbound, server, DOMAIN)
+    away = f"away@{DOMAIN}"
+    server.cli("alias", "add", away, "bob@far.example")
+    rspamd.answer = {"action": "rewrite subject", "score": 8, "subject": "[Spam] hello"}
+    deliver(server, "joe@example.org", signed(letter("joe@example.org", away)), away)
+    data = sink.wait(1)[0].data
+    assert b"Subject: [Spam] hello\r\n" in data
+
+    def lookup(name, timeout=None):
+        return records.get((name.decode() if isinstance(name, bytes) else name).rstrip("."))
+    verdict, sets, reason = dkim.ARC(data).verify(dnsfunc=lookup)
+    assert verdict == dkim.CV_Pass, (reason, sets, data)
 
 
 # The real one.
