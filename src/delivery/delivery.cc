@@ -17,6 +17,7 @@
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
 #include "mail/submission_filter.h"
+#include "screening/arc.h"
 #include "screening/screener.h"
 #include "screening/signing.h"
 
@@ -60,7 +61,7 @@ public:
         // Mail that only passes here is nobody's of ours, whatever its From says.
         if (ring && !ring->empty() && !envelope_->away.empty() && (submitter() || envelope_->ours))
             signer_ = std::make_unique<screening::MessageSigner>(*ring, clock.now());
-        if (screener && envelope_->stranger && !envelope_->received.peer.empty())
+        if (screener && envelope_->stranger && !submitter() && !envelope_->received.peer.empty())
             checks_ = std::make_unique<Checks>(*screener, *envelope_);
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
         const auto& to = envelope_->recipients;
@@ -147,9 +148,41 @@ private:
             content = std::move((*edited)->content);
             needs_downgrade_ = (*edited)->needs_downgrade;
             growth_ = (*edited)->growth;
+            if (!envelope_->away.empty())
+                if (auto read = co_await read_again(content); !read) co_return failed(read.error());
         }
         added_ += judgement.added;
         co_return std::expected<void, Verdict>();
+    }
+
+    /// A message as an inspector wants it, for the seal.
+    struct Changed final : screening::MessageReader {
+        void on_header(std::string text) override { header.emplace(std::move(text)); }
+        void on_body(std::string_view plain) override { body.feed(plain); }
+        std::optional<screening::Header> header;
+        screening::BodyHash body{screening::Canonical::relaxed};
+        std::string body_hash;
+    };
+
+    /// What leaves is signed and sealed as it leaves, and not as it came.
+    Task<Result<>> read_again(const mailstore::Content& content) {
+        if (signer_) signer_ = std::make_unique<screening::MessageSigner>(*ring_, clock_.now());
+        if (checks_) changed_ = std::make_unique<Changed>();
+        if (!signer_ && !changed_) co_return Result<>();
+        auto reader = store_.read(content);
+        if (!reader) co_return pass_on(reader);
+        for (;;) {
+            auto chunk = co_await (*reader)->next();
+            if (!chunk) co_return pass_on(chunk);
+            if (chunk->empty()) break;
+            if (signer_) signer_->feed(*chunk);
+            if (changed_) changed_->feed(*chunk);
+        }
+        if (changed_) {
+            changed_->finish();
+            changed_->body_hash = changed_->body.finish();
+        }
+        co_return Result<>();
     }
 
     Task<std::expected<void, Verdict>> keep(std::string_view wire) {
@@ -163,15 +196,17 @@ private:
 
     /// What a message from outside is checked with.
     struct Checks {
-        Checks(const screening::Screener& screener, const Envelope& envelope)
-            : examination(screener, {envelope.received.peer, envelope.received.helo}, envelope.reverse_path),
-              forged(screener.hostname()) {}
+        Checks(const screening::Screener& checker, const Envelope& envelope)
+            : screener(checker),
+              examination(checker, {envelope.received.peer, envelope.received.helo}, envelope.reverse_path),
+              forged(checker.hostname()) {}
         /// Signatures are checked over what came, before anything is taken out.
         std::string_view pass(std::string_view wire) {
             examination.feed(wire);
             return forged.in_body() ? wire : forged.pass(wire);
         }
 
+        const screening::Screener& screener;
         screening::Examination examination;
         screening::ForgedResultsFilter forged;
         screening::Judgement judgement;
@@ -190,6 +225,14 @@ private:
         co_return std::expected<void, Verdict>();
     }
 
+    std::string seal_with(const screening::Signer& signer) const {
+        const auto& judgement = checks_->judgement;
+        if (!changed_) return checks_->examination.seal(judgement, signer);
+        if (!checks_->screener.options().arc) return {};
+        return screening::seal_arc(*changed_->header, judgement.arc, signer, judgement.results, changed_->body_hash,
+                                   clock_.now());
+    }
+
     /// Mail that an alias sends on takes along what was found here, sealed by the alias's domain (RFC 8617).
     std::string sealed_head() const {
         if (!checks_) return {};
@@ -198,7 +241,7 @@ private:
         if (ring_ && !ring_->empty() && forwards != envelope_->recipients.end()) {
             const auto domain = mail::canonical_domain(forwards->address.substr(forwards->address.rfind('@') + 1));
             if (const auto signer = domain ? ring_->signer(*domain, clock_.now()) : std::nullopt)
-                seal = checks_->examination.seal(checks_->judgement, *signer);
+                seal = seal_with(*signer);
         }
         return seal + checks_->head;
     }
@@ -354,45 +397,32 @@ private:
     /// By the account's filter, if it has one.
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
         auto mailbox = envelope_->mailbox_of(copy.recipient);
+        if (junk_ && mailbox.empty()) {
+            auto junk = co_await junk_mailbox(copy.account);
+            if (!junk) co_return pass_on(junk);
+            mailbox = std::move(*junk);
+        }
         if (!filter_.has_none(copy.account)) {
             auto chain = co_await filter_.scripts_of(copy.account);
             if (!chain) co_return pass_on(chain);
-            if (!chain->empty()) {
-                if (junk_ && mailbox.empty()) {
-                    auto junk = co_await junk_mailbox(copy.account);
-                    if (!junk) co_return pass_on(junk);
-                    mailbox = std::move(*junk);
-                }
+            if (!chain->empty())
                 co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
-            }
         }
-        if (junk_ && mailbox.empty()) co_return co_await file_as_junk(copy.account, std::move(message));
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
         if (!stored) co_return pass_on(stored);
         co_return Delivered();
     }
 
-    /// Its name; "": the account has none.
+    /// Its name. It is made if there is none; "": the account has as many mailboxes as it may.
     Task<Result<std::string>> junk_mailbox(directory::AccountId account) {
         auto mailboxes = co_await store_.mailboxes(account);
         if (!mailboxes) co_return pass_on(mailboxes);
         for (const auto& one : *mailboxes)
             if (one.use == mailstore::SpecialUse::junk) co_return one.name;
-        co_return std::string();
-    }
-
-    /// Into the account's mailbox for junk, which is made if there is none.
-    Task<Result<Delivered>> file_as_junk(directory::AccountId account, mailstore::NewMessage message) {
-        mailstore::Filing filing;
-        mailstore::Filing::Item item{.message = std::move(message), .mailbox = std::string(kJunk), .create = true};
-        item.use = mailstore::SpecialUse::junk;
-        auto junk = co_await junk_mailbox(account);
-        if (!junk) co_return pass_on(junk);
-        if (!junk->empty()) item.mailbox = std::move(*junk);
-        filing.items.push_back(std::move(item));
-        auto stored = co_await store_.file(account, std::move(filing));
-        if (!stored) co_return pass_on(stored);
-        co_return Delivered();
+        auto made = co_await store_.add_mailbox(account, std::string(kJunk), mailstore::SpecialUse::junk);
+        if (made || made.error().code() == Errc::exists) co_return std::string(kJunk);
+        if (made.error().code() == Errc::too_large) co_return std::string();
+        co_return pass_on(made);
     }
 
     Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
@@ -536,6 +566,7 @@ private:
     const screening::KeyRing* ring_;
     std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
     std::unique_ptr<Checks> checks_;                    // of what comes from outside, if it is checked
+    std::unique_ptr<Changed> changed_;                  // what came of it, if an inspector changed what leaves
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
     std::string added_;                                // fields that it lacked

@@ -53,7 +53,8 @@ def verified(octets, records):
 # What leaves.
 
 
-@pytest.mark.parametrize("body", ["A line.\r\n", "", "\r\n\r\nA  line \t\r\n.\r\n..\r\n\r\n\r\n", "A line.\r\n" * 20000])
+@pytest.mark.parametrize("body", ["A line.\r\n", "", "\r\n\r\nA  line \t\r\n.\r\n..\r\n\r\n\r\n", "A line.\r\n" * 20000],
+                         ids=["short", "empty", "blank", "long"])
 def test_what_users_submit_is_signed_by_both_keys(outbound, body):
     sink = outbound.sink("far.example")
     server = outbound.server()
@@ -134,8 +135,8 @@ def signed(message, domain="example.org", selector="test"):
     return dkim.sign(message, selector.encode(), domain.encode(), RFC_KEY, canonicalize=(b"relaxed", b"simple")) + message
 
 
-def taking(world, checks=ALL):
-    server = world.server(checks=checks)
+def taking(world, checks=ALL, **more):
+    server = world.server(checks=checks, **more)
     server.add_user(JANE)
     world.dns.records.update({
         "test._domainkey.example.org": {"TXT": [RFC_RECORD]},
@@ -182,8 +183,12 @@ def test_a_policy_of_reject_is_obeyed_at_the_end_of_data(outbound):
     assert not server.fetch_all(JANE)
 
 
-def test_quarantine_goes_to_junk_and_mark_only_tells(outbound):
-    server = taking(outbound)
+@pytest.mark.parametrize("script", ["", "keep;\r\n"])
+def test_quarantine_goes_to_junk_and_mark_only_tells(outbound, script):
+    server = taking(outbound, mailboxes={"default": []})
+    if script:
+        server.cli("sieve", "put", JANE, "plain", input=script)
+        server.cli("sieve", "activate", JANE, "plain")
     deliver(server, "eve@stranger.example", letter("joe@soft.example", JANE))
     junk = [box for box in server.cli("mailbox", "list", JANE)["mailboxes"] if box["name"] == "Junk"]
     assert junk and junk[0]["messages"] == 1 and not server.fetch_all(JANE)

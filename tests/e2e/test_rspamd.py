@@ -10,10 +10,12 @@ import subprocess
 import threading
 import time
 
+import dkim
 import pytest
 
-from outbound_world import Client, wait_until
+from outbound_world import Client, letter, wait_until
 from poplar_server import DOMAIN, PATIENCE, free_port
+from test_checks import deliver, publish, signed, taking, verified
 
 JANE = f"jane@{DOMAIN}"
 SCRIPT = """require ["fileinto", "relational", "comparator-i;ascii-numeric", "spamtestplus"];
@@ -196,6 +198,38 @@ def test_a_user_who_submits_is_named(outbound, rspamd):
     with Client(server, JANE) as client, pytest.raises(smtplib.SMTPDataError) as refused:
         client.sendmail(JANE, ["bob@far.example"], f"From: {JANE}\r\nSubject: x\r\n\r\ny\r\n".encode())
     assert refused.value.smtp_code == 550
+
+
+def test_what_it_changes_in_mail_that_leaves_is_signed_as_it_leaves(outbound, rspamd):
+    sink = outbound.sink("far.example")
+    server = outbound.server(filter={"rspamd": {"url": rspamd.url}})
+    server.add_user(JANE)
+    server.cli("dkim", "add", DOMAIN)
+    records = publish(outbound, server, DOMAIN)
+    rspamd.answer = {"action": "rewrite subject", "score": 8, "subject": "[Spam] hello", "milter": {"remove_headers": {"Reply-To": 0}}}
+    with Client(server, JANE) as client:
+        client.sendmail(JANE, ["bob@far.example"], letter(JANE, "bob@far.example", head="Reply-To: eve@far.example\r\n"))
+    data = sink.wait(1)[0].data
+    assert b"Subject: [Spam] hello\r\n" in data and b"Reply-To" not in data
+    assert verified(data, records) == [True, True], data
+
+
+def test_what_it_changes_in_mail_that_an_alias_sends_on_is_sealed_as_it_leaves(outbound, rspamd):
+    sink = outbound.sink("far.example")
+    server = taking(outbound, filter={"rspamd": {"url": rspamd.url}})
+    server.cli("dkim", "add", DOMAIN, "--selector", "s1")
+    records = publish(outbound, server, DOMAIN)
+    away = f"away@{DOMAIN}"
+    server.cli("alias", "add", away, "bob@far.example")
+    rspamd.answer = {"action": "rewrite subject", "score": 8, "subject": "[Spam] hello"}
+    deliver(server, "joe@example.org", signed(letter("joe@example.org", away)), away)
+    data = sink.wait(1)[0].data
+    assert b"Subject: [Spam] hello\r\n" in data
+
+    def lookup(name, timeout=None):
+        return records.get((name.decode() if isinstance(name, bytes) else name).rstrip("."))
+    verdict, sets, reason = dkim.ARC(data).verify(dnsfunc=lookup)
+    assert verdict == dkim.CV_Pass, (reason, sets, data)
 
 
 # The real one.
