@@ -361,7 +361,7 @@ private:
                 if (junk_ && mailbox.empty()) {
                     auto junk = co_await junk_mailbox(copy.account);
                     if (!junk) co_return pass_on(junk);
-                    mailbox = std::move(*junk);
+                    mailbox = junk->empty() ? std::string(kJunk) : std::move(*junk);
                 }
                 co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
             }
@@ -411,7 +411,8 @@ private:
                           .default_mailbox = std::move(mailbox),
                           .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient),
-                          .spam_percent = spam_percent_};
+                          .spam_percent = spam_percent_,
+                          .junk = junk_};
         for (const auto& room : envelope_->room)
             if (room->account() == copy.account) filtered.room = room;
         auto account = co_await directory_.account(copy.account);
