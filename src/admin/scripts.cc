@@ -116,6 +116,9 @@ Task<Result<>> set_own(Context& context, const directory::Account& account, deli
 Task<Result<api::Forward>> set_forward(Context& context, Caller, api::SetForward wanted) {
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
+    const auto most = context.delivery.scripts().limits().redirects;
+    if (wanted.to.size() > most)  // every message would be kept instead, because the script would fail
+        co_return fail(Errc::invalid, fmt::format("mail goes on to {} addresses at most (sieve.max_redirects)", most));
     auto script = delivery::write_script(delivery::Forwarding{wanted.to, wanted.keep});
     if (!script) co_return pass_on(script);
     auto done = co_await set_own(context, *account, delivery::OwnScript::forward, "forward", std::move(*script));

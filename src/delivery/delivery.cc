@@ -441,7 +441,8 @@ private:
                           .default_mailbox = std::move(mailbox),
                           .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient),
-                          .spam_percent = spam_percent_};
+                          .spam_percent = spam_percent_,
+                          .junk = junk_};
         for (const auto& room : envelope_->room)
             if (room->account() == copy.account) filtered.room = room;
         auto account = co_await directory_.account(copy.account);

@@ -19,6 +19,7 @@ namespace poplar::delivery {
 /// One message that leaves.
 struct Departure {
     std::string id;       ///< kIdLength characters (departure_id())
+    std::string action;   ///< that sends it, as a part of its id
     std::string account;  ///< the address of the one whose filter sends it
     std::string sender;   ///< "" for the null reverse-path
     std::vector<std::string> recipients;

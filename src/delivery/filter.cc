@@ -296,8 +296,9 @@ Task<Result<sieve::Outcome>> Filter::run_all(const Filtered& message, const Scri
     } else if (!chain.active.trouble.empty()) {
         out.error = sieve::Problem{{}, chain.active.trouble};
     }
+    if (out.error) out.implicit_keep = true;  // the notice says that it is kept, wherever else it goes
     for (const auto& own : chain.own) {
-        if (!goes_on(out)) break;
+        if (message.junk || !goes_on(out)) break;
         sieve::Outcome one;
         if (own.script) {
             auto done = co_await run(message, own.script, text, instructions);
@@ -310,9 +311,15 @@ Task<Result<sieve::Outcome>> Filter::run_all(const Filtered& message, const Scri
         if (one.error) continue;
         const auto kinds = [&](Kind kind) { return std::ranges::count(out.actions, kind, &sieve::Action::kind) > 0; };
         const bool answered = kinds(Kind::vacation);
+        const auto there = [&](const sieve::Action& wanted) {
+            return (answered && wanted.kind == Kind::vacation) ||
+                   (wanted.kind == Kind::redirect && std::ranges::any_of(out.actions, [&](const auto& known) {
+                        return known.kind == Kind::redirect && ascii::same(known.address, wanted.address);
+                    }));
+        };
         for (auto& action : one.actions)
-            if (!answered || action.kind != Kind::vacation) out.actions.push_back(std::move(action));
-        out.implicit_keep = out.implicit_keep && one.implicit_keep;
+            if (!there(action)) out.actions.push_back(std::move(action));
+        if (!out.error) out.implicit_keep = out.implicit_keep && one.implicit_keep;
         if (!answered) std::ranges::move(one.memories, std::back_inserter(out.memories));
     }
     co_return out;
@@ -373,6 +380,7 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
                                      std::vector<Departure>& departures) {
     Departure out;
     out.account = message.address;
+    out.action = std::to_string(static_cast<unsigned>(action.kind));
     out.sender = action.envelope_from;
     if (action.kind == Kind::redirect) {
         auto sender = co_await dispatch_.sender_for(action.envelope_from);
@@ -444,11 +452,13 @@ Task<Result<>> Filter::send(const Filtered& message, std::vector<Departure> depa
         again = known->has_value();
         facts->push_back({fact, "", clock_.now() + kSentRemembered, true});
     }
-    std::size_t number = 0;
+    // Not by its place among them: a repeated delivery may lead to fewer, where an answer was given in between.
+    std::map<std::string, std::size_t> named;
     for (auto& departure : departures) {
         departure.id = random_text(queue::kIdLength);
         if (facts && !again) {
-            departure.id = departure_id({sum, std::to_string(number++)});
+            const auto what = fmt::format("{} {}", departure.action, fmt::join(departure.recipients, " "));
+            departure.id = departure_id({sum, what, std::to_string(named[what]++)});
             auto sent = co_await dispatch_.knows(departure.id);
             if (!sent) co_return pass_on(sent);
             if (*sent) continue;
@@ -504,10 +514,53 @@ void leave_out_copies(const Filtered& message, mailstore::Filing& filing) {
 
 }  // namespace
 
+class Filter::Answering {
+public:
+    Answering(Filter& filter, mailstore::AccountId account) : filter_(filter), account_(account) {}
+    Answering(const Answering&) = delete;
+    Answering& operator=(const Answering&) = delete;
+    ~Answering() {
+        const std::scoped_lock lock(filter_.mutex_);
+        for (auto& key : keys_) filter_.answering_.erase({account_, std::move(key)});
+    }
+    bool claim(const std::string& key) {
+        const std::scoped_lock lock(filter_.mutex_);
+        if (!filter_.answering_.emplace(account_, key).second) return false;
+        keys_.push_back(key);
+        return true;
+    }
+
+private:
+    Filter& filter_;
+    mailstore::AccountId account_;
+    std::vector<std::string> keys_;
+};
+
+Task<Result<std::shared_ptr<Filter::Answering>>> Filter::claim_answers(const Filtered& message,
+                                                                       sieve::Outcome& outcome) {
+    std::shared_ptr<Answering> claims;
+    const auto answers = [](const sieve::Action& one) { return one.kind == Kind::vacation; };
+    if (std::ranges::none_of(outcome.actions, answers)) co_return claims;
+    claims = std::make_shared<Answering>(*this, message.account);
+    for (const auto& memory : outcome.memories) {
+        if (!memory.key.starts_with("sieve/vacation/")) continue;
+        bool answered = !claims->claim(memory.key);
+        if (!answered) {
+            auto known = co_await store_.fact(message.account, memory.key);
+            if (!known) co_return pass_on(known);
+            answered = known->has_value();
+        }
+        if (answered) std::erase_if(outcome.actions, answers);
+    }
+    co_return claims;
+}
+
 Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets,
                                               std::string sum, bool forwarded_before) {
+    auto claims = co_await claim_answers(message, outcome);  // until all is filed
+    if (!claims) co_return pass_on(claims);
     mailstore::Filing filing;
-    bool kept = outcome.implicit_keep;
+    bool kept = outcome.implicit_keep, looped = false;
     std::map<const std::string*, Changed> staged;  // by the header of the moment
     auto add = [&](const sieve::Filing& wanted, const sieve::MessageState& state) -> Task<Result<>> {
         mailstore::Filing::Item item;
@@ -525,13 +578,13 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
             item.message.ascii_octets = found->second.ascii_octets;
         }
         set_flags(item.message, wanted.flags);
-        item.mailbox = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty()
-                           ? message.default_mailbox
-                           : wanted.mailbox;
-        item.create = wanted.create || options_.create_mailboxes;
+        const bool by_default = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty();
+        item.mailbox = by_default ? message.default_mailbox : wanted.mailbox;
+        item.create = wanted.create || options_.create_mailboxes || (by_default && message.junk);
         if (wanted.special_use.size() > 1)
             item.use = mailstore::parse_special_use(ascii::to_lower(std::string_view(wanted.special_use).substr(1)))
                            .value_or(mailstore::SpecialUse::none);
+        if (by_default && message.junk) item.use = mailstore::SpecialUse::junk;
         filing.items.push_back(std::move(item));
         co_return Result<>();
     };
@@ -561,7 +614,7 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
             case Kind::redirect:
                 if (forwarded_before) {
                     log::warning("delivery.forward_loop", {{"account", message.address}, {"to", action.address}});
-                    kept = true;
+                    looped = true;
                     break;
                 }
                 if (auto added = co_await add_departure(message, action, header_octets, departures); !added)
@@ -577,7 +630,7 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
                 break;
         }
     }
-    if (kept) {
+    if (kept || (looped && filing.items.empty())) {
         outcome.implicit.mailbox = mailstore::kInboxName;
         auto added = co_await add(outcome.implicit, outcome.implicit_state);
         if (!added) co_return pass_on(added);

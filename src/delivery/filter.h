@@ -1,8 +1,11 @@
 #pragma once
 // Runs an account's script over a message, and turns what it asks for into one commit of the account.
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "delivery/dispatch.h"
 #include "delivery/scripts.h"
@@ -31,6 +34,7 @@ struct Filtered {
     std::shared_ptr<quota::Reservation> room = nullptr;   ///< that was claimed for one copy; null: nothing bounds it
     bool may_reject = false;                              ///< the sender can be told so, and it concerns nobody else
     std::optional<unsigned> spam_percent = std::nullopt;  ///< for spamtest; nothing: nobody looked
+    bool junk = false;                                    ///< it was judged so: it goes no further, and nobody answers
 };
 
 struct FilterOutcome {
@@ -76,6 +80,10 @@ private:
                                  std::vector<Departure>& departures);
     Task<Result<>> send(const Filtered& message, std::vector<Departure> departures, std::string sum,
                         std::vector<mailstore::NewFact>* facts);
+    /// Keeps other messages from leading to the same answers until this is gone.
+    class Answering;
+    /// Takes the answers out of `outcome` that another message has led to since it was made, or is about to.
+    Task<Result<std::shared_ptr<Answering>>> claim_answers(const Filtered& message, sieve::Outcome& outcome);
     Task<Result<bool>> has_8bit(const mailstore::Content& content) const;
     struct Changed {
         mailstore::Content content;
@@ -88,6 +96,8 @@ private:
     const FilterOptions& options_;
     Dispatch& dispatch_;
     Scripts scripts_;
+    std::mutex mutex_;
+    std::set<std::pair<mailstore::AccountId, std::string>> answering_;  // what an answer is remembered by
 };
 
 }  // namespace poplar::delivery

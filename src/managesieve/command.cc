@@ -159,9 +159,10 @@ constexpr Form kForms[] = {
 }  // namespace
 
 std::expected<Command, Malformed> CommandReader::finish() {
-    if (malformed_) return std::unexpected(*malformed_);
     const auto form = std::ranges::find(kForms, std::string_view(verb_), &Form::verb);
-    if (form == std::end(kForms)) return std::unexpected(Malformed{"there is no such command"});
+    const bool known = form != std::end(kForms);
+    if (malformed_ && (known || !malformed_->too_large)) return std::unexpected(*malformed_);
+    if (!known) return std::unexpected(Malformed{"there is no such command"});
     if (arguments_.size() < form->needs || arguments_.size() > form->most)
         return std::unexpected(Malformed{kArguments});
     for (std::size_t i = 0; i < arguments_.size(); ++i)

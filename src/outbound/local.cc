@@ -47,6 +47,7 @@ Task<std::optional<Reached>> add(delivery::Delivery& delivery, delivery::Envelop
     switch (resolution->kind) {
         case Kind::accounts: break;
         case Kind::unknown_domain:  // since a moment ago: the next attempt asks the DNS
+            co_return reached(How::later, "4.3.5", "the domain is no longer served here");
         case Kind::loop: co_return reached(How::later, "4.4.6", "the address leads in a circle");
         case Kind::unknown_user: co_return reached(How::failed, "5.1.1", "there is no such user here");
         case Kind::disabled: co_return reached(How::failed, "5.2.1", "the account is disabled");

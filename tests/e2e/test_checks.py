@@ -199,6 +199,18 @@ def test_quarantine_goes_to_junk_and_mark_only_tells(outbound, script):
     assert "dmarc=fail (p=reject)" in " ".join(newest(server)["Authentication-Results"].split())
 
 
+def test_what_goes_to_junk_is_neither_forwarded_nor_answered(outbound):
+    server = taking(outbound)
+    far, stranger = outbound.sink("far.example"), outbound.sink("stranger.example")
+    server.cli("forward", JANE, "--to", "bob@far.example")
+    server.cli("vacation", JANE, input="Gone.\n")
+    deliver(server, "eve@stranger.example", letter("joe@soft.example", JANE))
+    junk = [box for box in server.cli("mailbox", "list", JANE)["mailboxes"] if box["name"] == "Junk"]
+    assert junk and junk[0]["messages"] == 1 and not server.fetch_all(JANE)
+    wait_until(lambda: not server.cli("queue", "list")["messages"], "the queue is not empty")
+    assert far.taken == [] and stranger.taken == []
+
+
 @pytest.mark.parametrize("trouble", ["silent", "failing"])
 def test_a_dns_without_answers_refuses_nothing(outbound, trouble):
     server = taking(outbound, {**ALL, "timeout": "1s"})

@@ -1,5 +1,6 @@
 """Filters: scripts by the command line, what they do with mail that comes by LMTP and SMTP, and trials without a server."""
 
+import contextlib
 import json
 import subprocess
 
@@ -103,7 +104,8 @@ def test_mail_is_filed_flagged_changed_and_dropped(server):
     assert mail(server)[-1]["subject"] == "spam"
 
 
-def test_lmtp_refuses_for_one_recipient_and_smtp_for_a_single_one(server):
+def test_lmtp_refuses_for_one_recipient_and_smtp_for_a_single_one(sending):
+    server = sending.poplar
     server.add_user(JANE)
     put(server, 'require "ereject"; ereject "Not today.\nNor tomorrow.";')
     replies = deliver(server, letter("x"), FRED, JANE)
@@ -114,7 +116,7 @@ def test_lmtp_refuses_for_one_recipient_and_smtp_for_a_single_one(server):
     def by_smtp(*recipients):
         with server.smtp() as client:
             client.hello()
-            client.expect(250, b"MAIL FROM:<a@elsewhere.example>")
+            client.expect(250, f"MAIL FROM:<{ANN}>".encode())
             for one in recipients:
                 client.expect(250, f"RCPT TO:<{one}>".encode())
             client.data(letter("y"))
@@ -123,8 +125,9 @@ def test_lmtp_refuses_for_one_recipient_and_smtp_for_a_single_one(server):
     assert by_smtp(FRED) == 550 and mail(server) == []
     assert by_smtp(FRED, JANE) == 250, "one reply is for all: the others have got it"
     assert mail(server) == [] and len(mail(server, account=JANE)) == 2
-    (told,) = server.cli("queue", "list")["messages"]
-    assert told["sender"] == "" and "a@elsewhere.example" in json.dumps(told), "the sender hears of it by mail"
+    (told,) = sending.elsewhere.wait(1)
+    assert told.sender == "" and told.recipients == (ANN,), "the sender hears of it by mail"
+    assert b"Not today." in told.data and b"report-type=disposition-notification" in told.data
 
 
 def test_a_script_that_fails_keeps_the_mail(server):
@@ -213,7 +216,7 @@ def test_redirect_goes_on_with_a_sender_that_bounces_find_their_way_by(sending):
     put(server, f'redirect "{FAR}";')
     assert deliver(server, letter("on"), sender=ANN)[0][0] == 250
     (taken,) = sending.far.wait(1)
-    assert taken.recipients == [FAR] and mail(server) == []
+    assert taken.recipients == (FAR,) and mail(server) == []
     assert taken.sender.startswith("SRS0=") and taken.sender.endswith("=elsewhere.example=ann@fwd.example.test")
     assert taken.data.endswith(letter("on"))
     assert f"Delivered-To: {FRED}".encode() in header_of(taken) and b"Return-Path" not in header_of(taken)
@@ -224,7 +227,7 @@ def test_redirect_goes_on_with_a_sender_that_bounces_find_their_way_by(sending):
         forged = taken.sender.replace("=ann@", "=eve@")
         client.expect(550, f"RCPT TO:<{forged}>".encode())
     (bounce,) = sending.elsewhere.wait(1)
-    assert bounce.sender == "" and bounce.recipients == [ANN]
+    assert bounce.sender == "" and bounce.recipients == (ANN,)
 
 
 def test_a_copy_that_comes_back_goes_no_further(sending):
@@ -263,7 +266,7 @@ def test_vacation_answers_once_and_remembers_over_a_kill(sending):
     server.cli("mailbox", "list", FRED)
     assert deliver(server, letter("hi"), sender=ANN)[0][0] == 250
     (answer,) = sending.elsewhere.wait(1)
-    assert answer.sender == "" and answer.recipients == [ANN]
+    assert answer.sender == "" and answer.recipients == (ANN,)
     assert b"Subject: Away" in answer.data and b"Auto-Submitted: auto-replied" in answer.data and b"Gone." in answer.data
     assert [m["subject"] for m in mail(server, "--mailbox", "Sent")] == ["Away"]
     server.kill()
@@ -316,3 +319,79 @@ def test_forward_and_vacation_stay_apart_from_the_users_script(sending):
             server.cli("forward", FRED, *wrong)
     with pytest.raises(CliError, match="no day"):
         server.cli("vacation", FRED, "--from", "soon", input="x")
+
+
+def test_what_is_redirected_and_filed_arrives_once_after_a_kill(sending):
+    server = sending.poplar
+    put(server, f'require ["fileinto", "copy", "mailbox"]; fileinto :create "Work"; redirect :copy "{FAR}";')
+    sending.far.replies["MAIL"] = "450 4.2.1 later"
+    expected = [f"n{n}" for n in range(5)]
+    for subject in expected:
+        assert deliver(server, letter(subject), sender=ANN)[0][0] == 250
+    server.kill()
+    sending.far.replies.clear()
+    server.start()
+    taken = sending.far.wait(len(expected))
+    wait_empty(server)
+    assert len(sending.far.taken) == len(expected)
+    assert sorted(one.data.split(b"Subject: ")[1].split(b"\r\n")[0].decode() for one in taken) == expected
+    assert [m["subject"] for m in mail(server, "--mailbox", "Work")] == expected and mail(server) == []
+
+
+def test_two_accounts_that_redirect_to_each_other_end(sending):
+    server = sending.poplar
+    server.add_user(JANE)
+    put(server, f'redirect "{JANE}";')
+    server.cli("forward", JANE, "--to", FRED)
+    deliver(server, letter("round"), sender=ANN)
+    wait_until(lambda: mail(server), "the message is kept by nobody")
+    wait_empty(server)
+    assert [m["subject"] for m in mail(server)] == ["round"] and mail(server, account=JANE) == []
+
+
+def test_messages_at_the_same_time_are_answered_once(sending):
+    server = sending.poplar
+    server.cli("vacation", FRED, "--subject", "Away", input="Gone.\n")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(server.lmtp()) for _ in range(8)]
+        for n, client in enumerate(clients):
+            client.hello()
+            client.expect(250, f"MAIL FROM:<{ANN}>".encode())
+            client.expect(250, f"RCPT TO:<{FRED}>".encode())
+            client.expect(354, b"DATA")
+            client.send(letter(f"n{n}"))
+        for client in clients:
+            client.send(b".\r\n")
+        assert [client.reply()[0] for client in clients] == [250] * len(clients)
+    sending.elsewhere.wait(1)
+    wait_empty(server)
+    assert len(mail(server)) == 8 and len(sending.elsewhere.taken) == 1
+
+
+def test_an_answer_takes_no_fields_from_the_message_that_it_answers(sending):
+    server = sending.poplar
+    server.cli("vacation", FRED, input="Gone.\n")
+    message = letter("=?utf-8?q?a=0D=0ABcc:_x=40far.example=0D=0A=0D=0Ab?=")
+    message = b"Message-ID: <1@elsewhere.example>\r\n Bcc: <x@far.example>\r\n" + message
+    assert deliver(server, message, sender=ANN)[0][0] == 250
+    (answer,) = sending.elsewhere.wait(1)
+    names = [line.split(b":")[0] for line in header_of(answer).split(b"\r\n") if line[:1] not in b" \t"]
+    assert b"Bcc" not in names and names.count(b"Subject") == 1 and names.count(b"To") == 1
+    wait_empty(server)
+    assert sending.far.taken == []
+
+
+def test_more_redirects_than_the_limit_keep_the_mail(sending):
+    server = sending.poplar
+    with pytest.raises(CliError, match="5 addresses at most"):
+        server.cli("forward", FRED, *(word for n in range(6) for word in ("--to", f"x{n}@far.example")))
+    put(server, "".join(f'redirect "x{n}@far.example";' for n in range(6)))
+    assert deliver(server, letter("many"), sender=ANN)[0][0] == 250
+    wait_empty(server)
+    assert sorted(m["subject"] for m in mail(server)) == ["Your mail filter failed", "many"] and sending.far.taken == []
+    put(server, f'redirect "{FAR}";')
+    server.cli("forward", FRED, "--to", FAR)
+    deliver(server, letter("one"), sender=ANN)
+    sending.far.wait(1)
+    wait_empty(server)
+    assert [one.recipients for one in sending.far.taken] == [(FAR,)]
