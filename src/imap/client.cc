@@ -224,6 +224,8 @@ Task<Result<>> Client::dispatch(const std::string& name, Cursor in, Numbering nu
         if (!access_) co_return co_await bad("log in first");
         co_return co_await bad(known->states == kBeforeLogin ? "you are logged in already" : "select a mailbox first");
     }
+    // Handlers get what follows the space, or nothing.
+    if (in.space() ? in.at_end() : !in.at_end()) co_return co_await bad_arguments();
     numbering_ = numbering;
     expunges_ = known->holds_expunges && numbering == Numbering::numbers ? Expunges::held : Expunges::told;
     co_return co_await (this->*known->handler)(in);

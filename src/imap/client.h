@@ -32,7 +32,7 @@ struct Done {
     std::uint64_t octets = 0;  ///< of the messages fetched
 };
 
-/// A handler answers its command with exactly one tagged reply: ok(), no() or bad(). Its failure ends the session.
+/// A handler gets what stands behind its name and a space, and answers its command with exactly one tagged reply: ok(), no() or bad(). Its failure ends the session.
 class Client {
 public:
     Client(net::Connection& connection, const Services& services, const Options& options, std::string_view session_id);

@@ -50,7 +50,6 @@ std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
 }
 
 Task<Result<>> Client::search(Cursor in) {
-    if (!in.space()) co_return co_await bad_arguments();
     const auto wanted = parse_return(in);
     if (!wanted) co_return co_await bad_arguments();
     auto program = parse_search(in, SearchLimits());

@@ -98,7 +98,6 @@ Task<Result<>> Client::store(Cursor in) {
 Task<Result<>> Client::expunge(Cursor in) {
     std::optional<SequenceSet> uids;
     if (by_uid()) {
-        if (!in.space()) co_return co_await bad_arguments();
         if (in.take('$')) {
             uids = selected_->saved;
         } else {

@@ -224,7 +224,7 @@ IMAPAccount poplar
 Host localhost
 Port {server.port['imaps']}
 User {account}
-Pass {PASSWORD}
+Pass "{PASSWORD}"
 SSLType IMAPS
 CertificateFile {server.certificate}
 AuthMechs LOGIN
