@@ -103,8 +103,13 @@ Task<Result<>> Client::take_message(Appending appending) {
     if (!stored && stored.error().code() == Errc::not_found) co_return co_await no("[TRYCREATE] no such mailbox");
     if (!stored) co_return co_await no(stored.error(), "the message can't be stored");
     ++done_.appended;
+    // An INBOX that was never written to gets its UIDVALIDITY with its first message.
+    auto validity = appending.mailbox.uid_validity;
+    if (stored->order.value == 1)
+        if (auto now = co_await services_.store.mailbox(account(), appending.mailbox.name); now)
+            validity = now->uid_validity;
     // RFC 4315 s3: a new message's UID is its place.
-    co_return co_await ok(fmt::format("[APPENDUID {} {}] done", appending.mailbox.uid_validity, stored->order.value));
+    co_return co_await ok(fmt::format("[APPENDUID {} {}] done", validity, stored->order.value));
 }
 
 // All octets are read, whatever becomes of them. The failure is the connection's.

@@ -16,7 +16,12 @@ public:
         if (auto said = co_await client_.say_continue(challenge); !said) co_return pass_on(said);
         auto line = co_await client_.read_line(client_.options_.login_limit);
         if (!line) co_return pass_on(line);
-        co_return std::string(*line);
+        std::string response(*line);
+        // A literal's octets must not become commands.
+        const auto mark = literal_at_end(response);
+        if (mark && !mark->waits)
+            if (auto skipped = co_await client_.skip_command(mark->octets); !skipped) co_return pass_on(skipped);
+        co_return response;
     }
 
 private:
@@ -118,7 +123,8 @@ Task<Result<>> Client::refuse_login(session::Refusal why) {
         case Why::bad_response: co_return co_await bad("not a valid response for this mechanism");
         case Why::not_base64: co_return co_await bad("not valid base64");
         case Why::cancelled: co_return co_await bad("cancelled");
-        case Why::too_long: co_return co_await bad("the response is too long");
+        // Whether a literal follows, whose octets must not become commands, is not known.
+        case Why::too_long: co_return co_await bye("[TOOBIG] the response is too long", "too_long");
         case Why::unknown_mechanism: co_return co_await no("[CANNOT] unknown mechanism");
         case Why::needs_certificate:
             co_return co_await no("[CANNOT] this mechanism needs a client certificate with a mail address");

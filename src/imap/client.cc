@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::size_t kKeptWhileIdle = 1024;        // a larger buffer is given back between two commands
 constexpr std::uint64_t kMostSkipped = 100u << 20;  // octets of a literal that nobody wants; more: BYE
-constexpr std::size_t kLongestTag = 256;            // octets; it stands in each reply
+constexpr std::uint64_t kMostSkippedBeforeLogin = 64 * 1024;
+constexpr std::size_t kLongestAppendHead = 64 * 1024;
+constexpr std::size_t kLongestTag = 256;  // octets; it stands in each reply
 
 // A browser that is made to talk to us: a form's body could hold commands (as in pop3/).
 bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
@@ -108,7 +110,19 @@ Task<Result<std::string_view>> Client::read_line(std::size_t limit) {
                                    access_ ? SteadyTime::max() : login_deadline_);
 }
 
+Task<Result<std::string_view>> Client::read_some() {
+    auto patience = idle_limit();
+    if (!access_) {
+        const auto left = std::chrono::ceil<std::chrono::seconds>(login_deadline_ - SteadyClock::now());
+        if (left <= left.zero()) co_return fail(Errc::timed_out, "the deadline has passed");
+        patience = std::min(patience, left);
+    }
+    co_return co_await connection_.read_some(patience);
+}
+
 Task<Result<bool>> Client::read_command() {
+    numbering_ = Numbering::numbers;
+    expunges_ = Expunges::held;
     message_.reset();
     tag_.clear();
     text_.clear();
@@ -126,7 +140,7 @@ Task<Result<bool>> Client::read_command() {
         text_.append(*line);
         if (!mark) co_return true;
         const auto before = text_.size() - line->size() + mark->at;
-        if (access_ && is_append_head(std::string_view(text_).substr(0, before))) {
+        if (access_ && before <= kLongestAppendHead && is_append_head(std::string_view(text_).substr(0, before))) {
             text_.resize(before);
             message_ = mark;
             co_return true;
@@ -152,7 +166,7 @@ Task<Result<bool>> Client::read_literal(LiteralMark mark) {
         if (auto said = co_await say_continue("go on"); !said) co_return pass_on(said);
     text_.append("\r\n");
     for (auto left = mark.octets; left > 0;) {
-        auto some = co_await connection_.read_some(idle_limit());
+        auto some = co_await read_some();
         if (!some) co_return pass_on(some);
         const auto used = std::min<std::uint64_t>(left, some->size());
         text_.append(*some, 0, used);
@@ -164,7 +178,7 @@ Task<Result<bool>> Client::read_literal(LiteralMark mark) {
 
 Task<Result<>> Client::skip_octets(std::uint64_t octets) {
     while (octets > 0) {
-        auto some = co_await connection_.read_some(idle_limit());
+        auto some = co_await read_some();
         if (!some) co_return pass_on(some);
         const auto used = std::min<std::uint64_t>(octets, some->size());
         connection_.consume(used);
@@ -175,8 +189,9 @@ Task<Result<>> Client::skip_octets(std::uint64_t octets) {
 
 // A literal that waits for "+" does not come then, and nor does what would follow it.
 Task<Result<>> Client::skip_command(std::uint64_t octets) {
+    const auto most = access_ ? kMostSkipped : kMostSkippedBeforeLogin;
     for (std::uint64_t skipped = 0;;) {
-        if (octets > kMostSkipped - skipped) co_return co_await bye("[TOOBIG] the literal is too large", "too_long");
+        if (octets > most - skipped) co_return co_await bye("[TOOBIG] the literal is too large", "too_long");
         if (auto passed = co_await skip_octets(octets); !passed) co_return passed;
         skipped += octets;
         auto line = co_await read_line(limit());
@@ -224,6 +239,8 @@ Task<Result<>> Client::dispatch(const std::string& name, Cursor in, Numbering nu
         if (!access_) co_return co_await bad("log in first");
         co_return co_await bad(known->states == kBeforeLogin ? "you are logged in already" : "select a mailbox first");
     }
+    // Handlers get what follows the space, or nothing.
+    if (in.space() ? in.at_end() : !in.at_end()) co_return co_await bad_arguments();
     numbering_ = numbering;
     expunges_ = known->holds_expunges && numbering == Numbering::numbers ? Expunges::held : Expunges::told;
     co_return co_await (this->*known->handler)(in);

@@ -32,7 +32,8 @@ struct Done {
     std::uint64_t octets = 0;  ///< of the messages fetched
 };
 
-/// A handler answers its command with exactly one tagged reply: ok(), no() or bad(). Its failure ends the session.
+/// A handler gets what stands behind its name and a space, and answers its command with exactly one tagged reply: ok(),
+/// no() or bad(). Its failure ends the session.
 class Client {
 public:
     Client(net::Connection& connection, const Services& services, const Options& options, std::string_view session_id);
@@ -67,6 +68,7 @@ private:
     Task<Result<>> skip_command(std::uint64_t octets);
     Task<Result<>> skip_octets(std::uint64_t octets);
     Task<Result<std::string_view>> read_line(std::size_t limit);
+    Task<Result<std::string_view>> read_some();
     Task<Result<>> execute();
     Task<Result<>> dispatch(const std::string& name, Cursor in, Numbering numbering);
     std::size_t limit() const { return access_ ? options_.command_limit : options_.login_limit; }
@@ -144,7 +146,9 @@ private:
     bool sees_all() const;
     /// The mailbox of that name, if this client may see it. Errors: as MailStore::mailbox.
     Task<Result<mailstore::Mailbox>> find_mailbox(std::string name);
-    void write_status(const mailstore::Mailbox& mailbox, std::string_view name, const StatusItems& items);
+    Task<Result<>> write_status(const mailstore::Mailbox& mailbox, const StatusItems& items);
+    /// Of the messages that are marked as deleted.
+    Task<Result<std::uint64_t>> deleted_octets(mailstore::MailboxId mailbox);
 
     // list.cc
     struct Listing;

@@ -166,6 +166,7 @@ Task<Result<>> Client::fetch_one(Fetching& fetching, std::uint32_t index, const 
     }
     facts.thread_id = thread;
     facts.structure = structure;
+    const auto response = out_.size();
     fmt::format_to(std::back_inserter(out_), "* {} FETCH (", index + 1);
     bool first = true, read = false;
     for (const auto& item : fetching.items) {
@@ -174,6 +175,7 @@ Task<Result<>> Client::fetch_one(Fetching& fetching, std::uint32_t index, const 
         if (!item.needs_octets()) {
             write_item(out_, item, facts, form());
             first = false;
+            if (auto said = co_await send_some(); !said) co_return said;
             continue;
         }
         auto written = co_await write_octets(fetching, item, *message, *structure);
@@ -183,7 +185,11 @@ Task<Result<>> Client::fetch_one(Fetching& fetching, std::uint32_t index, const 
         else
             out_.resize(begun);
     }
-    out_ += ")\r\n";
+    // Nothing of it could be read, and so nothing has been sent.
+    if (first)
+        out_.resize(response);
+    else
+        out_ += ")\r\n";
     if (read) {
         ++done_.fetched;
         done_.octets += message->octets;

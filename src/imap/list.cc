@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/turn.h"
 #include "imap/client.h"
 #include "imap/mailbox_name.h"
 #include "mailstore/mailbox_name.h"
@@ -11,6 +12,7 @@ namespace poplar::imap {
 namespace {
 
 constexpr std::size_t kMostPatterns = 100;
+constexpr std::size_t kLongestPattern = 4096;  // octets, with the reference; no name is so long
 
 /// A name that LIST may show: a mailbox, or what stands above one and is none.
 struct Entry {
@@ -139,11 +141,16 @@ Task<Result<>> Client::say_list(Listing listing) {
     for (const auto& [name, entry] : entries)
         if (name != mailstore::kInboxName) order.emplace_back(name, &entry);
 
+    std::vector<std::string> patterns;
+    for (const auto& pattern : listing.patterns)
+        if (listing.reference.size() + pattern.size() <= kLongestPattern)
+            patterns.push_back(listing.reference + pattern);
     const bool is_lsub = listing.word == "LSUB";
     for (const auto& [name, entry] : order) {
+        if (turn::over()) co_await turn::let_others();
         const auto shown = utf8_ ? std::string(name) : to_utf7(name);
-        const auto fits = [&](const std::string& pattern) { return fits_pattern(shown, listing.reference + pattern); };
-        if (!std::ranges::any_of(listing.patterns, fits)) continue;
+        const auto fits = [&](const std::string& pattern) { return fits_pattern(shown, pattern); };
+        if (!std::ranges::any_of(patterns, fits)) continue;
         const auto* mailbox = entry->mailbox;
         const bool subscribed = mailbox && mailbox->subscribed;
         const bool special = mailbox && mailbox->use != mailstore::SpecialUse::none;
@@ -170,7 +177,9 @@ Task<Result<>> Client::say_list(Listing listing) {
         if (!is_lsub && listing.recursive && listing.only_subscribed && entry->has_subscribed_children)
             out_.append(" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
         out_.append("\r\n");
-        if (listing.status && mailbox) write_status(*mailbox, name, *listing.status);
+        if (listing.status && mailbox)
+            if (auto written = co_await write_status(*mailbox, *listing.status); !written)
+                co_return co_await no(written.error(), "a mailbox can't be read");
         if (auto sent = co_await send_some(); !sent) co_return sent;
     }
     co_return co_await ok("done");

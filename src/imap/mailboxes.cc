@@ -153,15 +153,36 @@ Task<Result<>> Client::status(Cursor in) {
     condstore_ = condstore_ || items->highest_mod_sequence;
     auto mailbox = co_await find_mailbox(std::move(*name));
     if (!mailbox) co_return co_await no(mailbox.error(), kNoMailbox);
-    std::string shown = mailbox->name;
-    write_status(std::move(*mailbox), std::move(shown), *items);
+    auto written = co_await write_status(*mailbox, *items);
+    if (!written) co_return co_await no(written.error(), "the mailbox can't be read");
     co_return co_await ok("done");
 }
 
-void Client::write_status(const mailstore::Mailbox& mailbox, std::string_view name, const StatusItems& items) {
+// The failure is the store's.
+Task<Result<>> Client::write_status(const mailstore::Mailbox& mailbox, const StatusItems& items) {
+    std::uint64_t deleted = 0;
+    if (items.deleted_storage && mailbox.totals.deleted > 0) {
+        auto octets = co_await deleted_octets(mailbox.id);
+        if (!octets) co_return pass_on(octets);
+        deleted = *octets;
+    }
     out_.append("* STATUS ");
-    write_mailbox(out_, name);
-    out_.append(" (").append(status_of(mailbox, items, options_.append_limit)).append(")\r\n");
+    write_mailbox(out_, mailbox.name);
+    out_.append(" (").append(status_of(mailbox, items, options_.append_limit, deleted)).append(")\r\n");
+    co_return Result<>();
+}
+
+// RFC 9208 s4.1.4.
+Task<Result<std::uint64_t>> Client::deleted_octets(mailstore::MailboxId mailbox) {
+    auto list = co_await services_.store.list_uids(account(), mailbox);
+    if (!list) co_return pass_on(list);
+    std::vector<Uid> deleted;
+    for (const auto& message : (*list)->messages)
+        if ((message.flags & static_cast<std::uint32_t>(mailstore::Flag::deleted)) != 0)
+            deleted.emplace_back(message.uid);
+    auto totals = co_await services_.store.measure(account(), mailbox, std::move(deleted));
+    if (!totals) co_return pass_on(totals);
+    co_return totals->octets;
 }
 
 }  // namespace poplar::imap

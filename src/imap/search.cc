@@ -50,7 +50,6 @@ std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
 }
 
 Task<Result<>> Client::search(Cursor in) {
-    if (!in.space()) co_return co_await bad_arguments();
     const auto wanted = parse_return(in);
     if (!wanted) co_return co_await bad_arguments();
     auto program = parse_search(in, SearchLimits());
@@ -221,8 +220,13 @@ void Client::say_found(const Searching& searching, SearchReturn wanted) {
     const auto& found = searching.found;
     const auto& messages = selected_->list().messages;
     const auto shown = [&](std::uint32_t index) { return by_uid() ? messages[index].uid : index + 1; };
+    // RFC 4731 s3.2: of MIN and MAX alone, the number is theirs.
+    const bool ends_only = (wanted.min || wanted.max) && !wanted.all && !wanted.count;
     std::uint64_t changed = 0;
-    for (auto index : found) changed = std::max(changed, messages[index].changed.value);
+    for (auto index : found) {
+        if (ends_only && !(wanted.min && index == found.front()) && !(wanted.max && index == found.back())) continue;
+        changed = std::max(changed, messages[index].changed.value);
+    }
     auto out = std::back_inserter(out_);
     if (!wanted.extended && !rev2_) {
         out_.append("* SEARCH");

@@ -221,7 +221,11 @@ private:
             out.set = set();
             return priced(std::move(out));
         }
-        return priced(named_key(depth));
+        auto named = priced(named_key(depth));
+        const bool is_text = named.kind == Kind::body || named.kind == Kind::text || named.kind == Kind::header;
+        if (is_text && named.cost >= SearchCost::header && ++texts_ > limits_.texts)
+            refuse("too many texts are looked for", SearchRefusal::Why::limit);
+        return named;
     }
 
     SearchKey named_key(std::size_t depth) {
@@ -388,6 +392,7 @@ private:
     const bool charset_known_;
     std::string charset_ = "utf-8";
     std::size_t count_ = 0;
+    std::size_t texts_ = 0;
     bool asks_mod_sequence_ = false, asks_saved_result_ = false;
     std::optional<SearchRefusal> refusal_;
 };

@@ -86,6 +86,7 @@ struct SearchLimits {
     std::size_t keys = 10'000;  ///< in a program
     std::size_t depth = 50;     ///< of parentheses, NOT and OR
     std::size_t text = 4096;    ///< octets of a string that is looked for
+    std::size_t texts = 50;     ///< strings that are looked for in messages' octets
 };
 
 /// Why a program is refused.

@@ -127,7 +127,7 @@ Task<Result<>> Client::resynchronize(const Opening& opening, const mailstore::Ma
     if (!vanished->empty()) untagged("VANISHED (EARLIER) {}", vanished->text());
     for (std::uint32_t index = 0; index < selected_->count(); ++index) {
         const auto& message = selected_->list().messages[index];
-        if (message.changed <= since) continue;
+        if (message.changed <= since || (known.uids && !known.uids->contains(message.uid))) continue;
         fmt::format_to(std::back_inserter(out_), "* {} FETCH (UID {} MODSEQ ({}) FLAGS ({}))\r\n", index + 1,
                        message.uid, message.changed.value, selected_->flags_of(message));
         if (auto sent = co_await send_some(); !sent) co_return sent;

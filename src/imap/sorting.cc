@@ -28,7 +28,6 @@ std::expected<SearchProgram, SearchRefusal> Client::parse_sorted_search(Cursor& 
 }
 
 Task<Result<>> Client::sort(Cursor in) {
-    if (!in.space()) co_return co_await bad_arguments();
     auto criteria = parse_sort_criteria(in);
     if (!criteria) co_return co_await bad(criteria.error().detail());
     auto program = parse_sorted_search(in);
@@ -56,7 +55,6 @@ Task<Result<>> Client::sort(Cursor in) {
 }
 
 Task<Result<>> Client::thread(Cursor in) {
-    if (!in.space()) co_return co_await bad_arguments();
     const auto name = in.atom();
     const auto algorithm = name ? find_thread_algorithm(*name) : std::nullopt;
     if (!algorithm) co_return co_await bad("unknown algorithm");

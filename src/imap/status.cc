@@ -29,6 +29,7 @@ constexpr Row kItems[] = {
     {"HIGHESTMODSEQ", &StatusItems::highest_mod_sequence},
     {"MAILBOXID", &StatusItems::mailbox_id},
     {"APPENDLIMIT", &StatusItems::append_limit},
+    {"DELETED-STORAGE", &StatusItems::deleted_storage},
 };
 
 }  // namespace
@@ -45,7 +46,8 @@ std::optional<StatusItems> parse_status_items(Cursor& in) {
     return items;
 }
 
-std::string status_of(const mailstore::Mailbox& mailbox, const StatusItems& items, std::uint64_t append_limit) {
+std::string status_of(const mailstore::Mailbox& mailbox, const StatusItems& items, std::uint64_t append_limit,
+                      std::uint64_t deleted_octets) {
     std::string out;
     const auto add = [&](bool wanted, std::string_view name, std::uint64_t value) {
         if (wanted) fmt::format_to(std::back_inserter(out), "{}{} {}", out.empty() ? "" : " ", name, value);
@@ -60,6 +62,7 @@ std::string status_of(const mailstore::Mailbox& mailbox, const StatusItems& item
     add(items.size, "SIZE", totals.octets);
     add(items.highest_mod_sequence, "HIGHESTMODSEQ", std::max<std::uint64_t>(mailbox.changed.value, 1));
     add(items.append_limit, "APPENDLIMIT", append_limit);
+    add(items.deleted_storage, "DELETED-STORAGE", deleted_octets);
     if (items.mailbox_id)
         fmt::format_to(std::back_inserter(out), "{}MAILBOXID (M{})", out.empty() ? "" : " ", mailbox.id.value);
     return out;

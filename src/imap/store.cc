@@ -61,6 +61,8 @@ Task<Result<>> Client::store(Cursor in) {
     condstore_ = condstore_ || conditional;
     if (selected_->read_only()) co_return co_await no(std::string(kReadOnly));
     auto uids = uids_at(*indexes);
+    // What others did is told even if the client wants to hear nothing of its own change.
+    if (auto told = co_await update(expunges_); !told) co_return told;
     auto outcome = co_await services_.store.change_flags(account(), selected_->id(), uids, std::move(storing->change));
     if (!outcome && outcome.error().code() == Errc::invalid) co_return co_await bad("not a keyword");
     if (!outcome) co_return co_await no(outcome.error(), "the flags can't be changed");
@@ -98,7 +100,6 @@ Task<Result<>> Client::store(Cursor in) {
 Task<Result<>> Client::expunge(Cursor in) {
     std::optional<SequenceSet> uids;
     if (by_uid()) {
-        if (!in.space()) co_return co_await bad_arguments();
         if (in.take('$')) {
             uids = selected_->saved;
         } else {
@@ -111,7 +112,13 @@ Task<Result<>> Client::expunge(Cursor in) {
     if (selected_->read_only()) co_return co_await no(std::string(kReadOnly));
     auto removed = co_await expunge_deleted(std::move(uids));
     if (!removed) co_return co_await no(removed.error(), "the messages can't be removed");
-    co_return co_await ok("done");
+    if (!qresync_ || *removed == 0) co_return co_await ok("done");
+    // RFC 7162 s3.2.7, s3.2.9. The number is read before the client is told of all changes up to it.
+    auto mailboxes = co_await services_.store.mailboxes(account());
+    if (!mailboxes) co_return co_await ok("done");
+    const auto mailbox = std::ranges::find(*mailboxes, selected_->id(), &mailstore::Mailbox::id);
+    if (mailbox == mailboxes->end()) co_return co_await ok("done");
+    co_return co_await ok(fmt::format("[HIGHESTMODSEQ {}] done", mailbox->changed.value));
 }
 
 // Also those that the client has not been told of.

@@ -179,9 +179,10 @@ private:
                 const auto both = add();
                 nodes_[both].children = {to, root};
                 joined.emplace(to, both);
-                std::ranges::replace(roots, to, both);
             }
         }
+        for (auto& root : roots)
+            if (const auto standing = joined.find(root); standing != joined.end()) root = standing->second;
         roots_ = std::move(roots);
     }
 

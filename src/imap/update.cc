@@ -42,9 +42,13 @@ Task<Result<>> Client::update(Expunges expunges) {
     // The client keeps what it knows: a later command tries again.
     if (!read) {
         log_failure(read.error(), "the mailbox can't be read");
+        selected_->told.clear();
         co_return Result<>();
     }
-    if (*read == selected_->shared_list()) co_return Result<>();
+    if (*read == selected_->shared_list()) {
+        selected_->told.clear();
+        co_return Result<>();
+    }
     const auto before = selected_->shared_list();
     auto found = compare(*before, **read);
     auto after = std::move(*read);
@@ -140,7 +144,8 @@ Task<Result<>> Client::idle(Cursor in) {
     }
     watch.reset();
     auto line = co_await read_line(kIdleLine);
-    if (!line && line.error().code() == Errc::too_large) co_return co_await bad("IDLE ends with DONE");
+    if (!line && line.error().code() == Errc::too_large)
+        co_return co_await bye("[TOOBIG] the line is too long", "too_long");
     if (!line) co_return pass_on(line);
     if (!ascii::same(*line, "DONE")) {
         // A literal's octets must not become commands.

@@ -55,7 +55,7 @@ class Imap(Wire):
 
     def login(self, address, password=PASSWORD):
         assert self.greeting.startswith(b"* OK [CAPABILITY "), self.greeting
-        self.ok(b"LOGIN %s %s" % (address.encode(), password.encode()))
+        self.ok(b'LOGIN %s "%s"' % (address.encode(), password.encode()))
         return self
 
     def append(self, message, mailbox=b"INBOX", options=b""):

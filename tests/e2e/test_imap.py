@@ -201,6 +201,51 @@ def test_a_set_of_two_megabytes_is_read(server, account, imap):
     assert len(imap.ok(b"UID FETCH " + uids + b" FLAGS")) == 1
 
 
+def test_a_store_hides_no_change_of_others(server, account, imap):
+    fill(server, account, 2)
+    imap.ok(b"SELECT INBOX")
+    with Imap(server.port["imap"]) as other:
+        other.login(account)
+        other.ok(b"SELECT INBOX")
+        imap.ok(rb"STORE 1 FLAGS.SILENT ()")  # it has none
+        other.ok(rb"STORE 1 +FLAGS (\Flagged)")
+        assert rb"1 FETCH (FLAGS (\Flagged))" in imap.ok(rb"STORE 1 +FLAGS.SILENT (\Seen)")
+        assert rb"1 FETCH (FLAGS (\Seen \Flagged))" in other.ok(b"NOOP")
+
+
+def test_who_resynchronizes_learns_the_number_of_an_expunge(server, account, imap):
+    fill(server, account, 3)
+    imap.ok(b"ENABLE QRESYNC")
+    imap.ok(b"SELECT INBOX")
+    imap.ok(rb"STORE 1:2 +FLAGS.SILENT (\Deleted)")
+    for command in (b"UID EXPUNGE 1", b"EXPUNGE"):
+        untagged, end = imap.ask(command)
+        number = re.match(rb"OK \[HIGHESTMODSEQ (\d+)\]", end)[1]
+        assert [line[:8] for line in untagged] == [b"VANISHED"]
+        assert b"STATUS INBOX (HIGHESTMODSEQ %s)" % number in imap.ok(b"STATUS INBOX (HIGHESTMODSEQ)")
+
+
+def test_status_counts_what_an_expunge_would_free(server, account, imap):
+    messages = [make_message(f"message {number}", octets=1000 * number) for number in (1, 2)]
+    for message in messages:
+        imap.append(message)
+    assert b"STATUS INBOX (DELETED-STORAGE 0)" in imap.ok(b"STATUS INBOX (DELETED-STORAGE)")
+    imap.ok(b"SELECT INBOX")
+    imap.ok(rb"STORE 2 +FLAGS (\Deleted)")
+    assert b"STATUS INBOX (DELETED-STORAGE %d)" % len(messages[1]) in imap.ok(b"STATUS INBOX (DELETED-STORAGE)")
+    assert any(b"(DELETED-STORAGE %d)" % len(messages[1]) in line for line in imap.ok(b'LIST "" * RETURN (STATUS (DELETED-STORAGE))'))
+
+
+def test_octets_behind_a_line_that_is_too_long_are_no_command(server, account, imap):
+    imap.ok(b"SELECT INBOX")
+    imap.send(b"i IDLE\r\n")
+    imap.line()
+    imap.send(b"x" * 100 + b"{12+}\r\nz CREATE no\r\n\r\n")
+    assert imap.line().startswith(b"* BYE [TOOBIG]")
+    with Imap(server.port["imap"]) as other:
+        assert not any(b" no" in line for line in other.login(account).ok(b'LIST "" *'))
+
+
 def test_curl_lists_and_fetches(server, account, need):
     need("curl")
     [original] = fill(server, account, 1)
@@ -224,7 +269,7 @@ IMAPAccount poplar
 Host localhost
 Port {server.port['imaps']}
 User {account}
-Pass {PASSWORD}
+Pass "{PASSWORD}"
 SSLType IMAPS
 CertificateFile {server.certificate}
 AuthMechs LOGIN

@@ -254,6 +254,10 @@ TEST(Search, HoldsItsLimits) {
     EXPECT_EQ(parse(wide + "SEEN").error().why, SearchRefusal::Why::limit);
     EXPECT_EQ(parse(std::string(100'000, '(')).error().why, SearchRefusal::Why::limit);
     EXPECT_EQ(parse("BODY " + std::string(5000, 'x')).error().why, SearchRefusal::Why::limit);
+    std::string texts, subjects;
+    for (int i = 0; i < 60; ++i) texts += "NOT TEXT x ", subjects += "SUBJECT x ";
+    EXPECT_EQ(parse(texts + "SEEN").error().why, SearchRefusal::Why::limit);
+    EXPECT_TRUE(parse(subjects + "SEEN"));
     EXPECT_TRUE(parse("NOT NOT NOT SEEN"));
 }
 

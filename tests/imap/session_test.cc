@@ -198,8 +198,8 @@ TEST_F(Imap, CloseRemovesSilentlyAndUnselectNothing) {
 TEST_F(Imap, AppendTakesAMessageWithFlagsAndTime) {
     const std::string message = "Subject: x\r\n\r\nhello\r\n";
     const auto literal = "{" + std::to_string(message.size()) + "+}\r\n" + message + "\r\n";
-    EXPECT_EQ(say_logged_in("a APPEND INBOX (\\Seen $Work) \"17-Jul-1996 02:44:25 -0700\" " + literal),
-              "a OK [APPENDUID 1 1] done\r\n");
+    const auto appended = say_logged_in("a APPEND INBOX (\\Seen $Work) \"17-Jul-1996 02:44:25 -0700\" " + literal);
+    EXPECT_EQ(appended, "a OK [APPENDUID " + std::to_string(uid_validity()) + " 1] done\r\n");
     auto stored = run(store_.list(fred_, mailstore::kInbox, mailstore::OrderKey(), 10));
     ASSERT_EQ(stored->size(), 1u);
     EXPECT_EQ(stored->front().octets, message.size());
@@ -294,12 +294,12 @@ TEST_F(Imap, ASynchronizingClientLearnsWhatIsGoneAndChanged) {
     EXPECT_TRUE(run(store_.expunge(fred_, mailstore::kInbox, {mailstore::Uid(2)}, "test")));
     EXPECT_TRUE(run(store_.change_flags(fred_, mailstore::kInbox, {mailstore::Uid(3)},
                                         {.how = mailstore::FlagChange::How::add, .system = 1})));
-    const auto output =
-        say_logged_in("a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 " + std::to_string(number) + " 1:4))\r\n");
+    const auto begin = "a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (" + std::to_string(uid_validity());
+    const auto output = say_logged_in(begin + " " + std::to_string(number) + " 1:4))\r\n");
     EXPECT_TRUE(output.contains("* VANISHED (EARLIER) 2\r\n* 2 FETCH (UID 3 MODSEQ (")) << output;
     EXPECT_TRUE(output.contains("FLAGS (\\Seen))\r\nb OK [READ-WRITE] done\r\n")) << output;
     // From the future: an older copy of the data was put back.
-    const auto all = say_logged_in("a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 999999 1:9))\r\n");
+    const auto all = say_logged_in(begin + " 999999 1:9))\r\n");
     EXPECT_TRUE(all.contains("* VANISHED (EARLIER) 2,5:9\r\n* 1 FETCH (UID 1 ")) << all;
     EXPECT_EQ(say_logged_in("b SELECT INBOX (QRESYNC (1 5))\r\n"), "b BAD ENABLE QRESYNC first\r\n");
 }

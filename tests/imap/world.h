@@ -72,6 +72,7 @@ protected:
         return output.substr(output.find("\r\n", begin + 2) + 2);
     }
 
+    std::uint32_t uid_validity() { return run(store_.mailbox(fred_, "INBOX"))->uid_validity; }
     std::uint64_t inbox_messages() { return run(store_.mailbox(fred_, "INBOX"))->totals.messages; }
 
     static auth::Options without_delay() {
