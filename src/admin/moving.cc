@@ -10,11 +10,13 @@
 #include "admin/described.h"
 #include "admin/names.h"
 #include "base/digest.h"
+#include "base/printable.h"
 #include "base/random.h"
 #include "mail/downgrade.h"
 #include "mail/header_mender.h"
 #include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
+#include "mailstore/mailbox_name.h"
 
 namespace poplar::admin {
 
@@ -126,6 +128,10 @@ Task<Result<api::ImportedMessage>> import_message(Context& context, Caller, api:
     auto known = co_await look_up(context, account->id, wanted.source);
     if (!known) co_return pass_on(known);
     if (*known) co_return std::move(**known);
+    // Filed under no name that fits, it would come to INBOX, where POP shows it.
+    if (auto name = mailstore::canonical_name(wanted.mailbox.value_or("INBOX")); !name)
+        co_return fail(name.error().code(),
+                       fmt::format("mailbox {}: {}", with_hidden_shown(*wanted.mailbox), name.error().detail()));
     auto received = co_await receive(context, body);
     if (!received) co_return pass_on(received);
     auto message = with_flags(std::move(*received), wanted.flags.value_or(""));
