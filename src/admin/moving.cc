@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
+#include <set>
+#include <utility>
 
 #include "activity/ledger.h"
 #include "admin/described.h"
@@ -37,6 +40,37 @@ bool is_unique_id(std::string_view text) {
     return !text.empty() && text.size() <= kLongest &&
            std::ranges::all_of(text, [](char c) { return c >= 0x21 && c <= 0x7e; });
 }
+
+/// Somebody brings a message of this source in. Between the look whether it is there and the commit another could store
+/// it, too.
+class InHand {
+public:
+    InHand(directory::AccountId account, const std::string& source) : key_(account, source) {
+        std::scoped_lock lock(all().mutex);
+        alone_ = all().keys.insert(key_).second;
+    }
+    ~InHand() {
+        if (!alone_) return;
+        std::scoped_lock lock(all().mutex);
+        all().keys.erase(key_);
+    }
+    InHand(const InHand&) = delete;
+    InHand& operator=(const InHand&) = delete;
+    bool alone() const { return alone_; }
+
+private:
+    using Key = std::pair<directory::AccountId, std::string>;
+    struct All {
+        std::mutex mutex;
+        std::set<Key> keys;
+    };
+    static All& all() {
+        static All one;
+        return one;
+    }
+    const Key key_;
+    bool alone_ = false;
+};
 
 /// What became of a message of this source; nothing: it was never stored.
 Task<Result<std::optional<api::ImportedMessage>>> look_up(Context& context, directory::AccountId account,
@@ -125,6 +159,8 @@ Task<Result<api::ImportedMessage>> import_message(Context& context, Caller, api:
         co_return fail(Errc::invalid, fmt::format("source: 1 to {} octets", kLongestSource));
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
+    const InHand in_hand(account->id, wanted.source);
+    if (!in_hand.alone()) co_return fail(Errc::busy, "another import brings this message now");
     auto known = co_await look_up(context, account->id, wanted.source);
     if (!known) co_return pass_on(known);
     if (*known) co_return std::move(**known);

@@ -1,5 +1,6 @@
 """poplar import and poplar export: unique-ids, order, flags and folders of other servers' maildrops; real Dovecot."""
 
+import concurrent.futures
 import json
 import mailbox
 import os
@@ -156,6 +157,19 @@ def test_a_message_that_is_refused_is_named_and_keeps_no_other_out(server, direc
     assert [octets for _, octets in server.fetch_all(JANE)] == [make_message("a")]  # nothing else came to INBOX
     again = json.loads(server.run_cli("import", JANE, "--maildir", path, "--json").stdout)
     assert again["there"] == 2 and len(again["refused"]) == 2
+
+
+def test_two_imports_at_once_store_each_message_once(server, directory):
+    texts = [make_message(f"p{n}", 100_000) for n in range(40)]
+    path = make_maildir(directory / "Maildir", [
+        ("", f"12760000{n:02}.M1P1.host", "", text) for n, text in enumerate(texts)])
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: server.run_cli("import", JANE, "--maildir", path, "--json"), range(3)))
+    answers = [json.loads(done.stdout) for done in runs]
+    assert sum(answer["stored"] for answer in answers) == 40, answers
+    assert all("another import" in one for answer in answers for one in answer["refused"]), answers
+    assert [octets for _, octets in server.fetch_all(JANE)] == texts
+    assert server.cli("import", JANE, "--maildir", path)["there"] == 40
 
 
 def test_links_in_a_maildir_are_not_followed(server, directory):
