@@ -5,16 +5,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <mutex>
+#include <set>
+#include <utility>
 
 #include "activity/ledger.h"
 #include "admin/described.h"
 #include "admin/names.h"
 #include "base/digest.h"
+#include "base/printable.h"
 #include "base/random.h"
 #include "mail/downgrade.h"
 #include "mail/header_mender.h"
 #include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
+#include "mailstore/mailbox_name.h"
 
 namespace poplar::admin {
 
@@ -35,6 +40,37 @@ bool is_unique_id(std::string_view text) {
     return !text.empty() && text.size() <= kLongest &&
            std::ranges::all_of(text, [](char c) { return c >= 0x21 && c <= 0x7e; });
 }
+
+/// Somebody brings a message of this source in. Between the look whether it is there and the commit another could store
+/// it, too.
+class InHand {
+public:
+    InHand(directory::AccountId account, const std::string& source) : key_(account, source) {
+        std::scoped_lock lock(all().mutex);
+        alone_ = all().keys.insert(key_).second;
+    }
+    ~InHand() {
+        if (!alone_) return;
+        std::scoped_lock lock(all().mutex);
+        all().keys.erase(key_);
+    }
+    InHand(const InHand&) = delete;
+    InHand& operator=(const InHand&) = delete;
+    bool alone() const { return alone_; }
+
+private:
+    using Key = std::pair<directory::AccountId, std::string>;
+    struct All {
+        std::mutex mutex;
+        std::set<Key> keys;
+    };
+    static All& all() {
+        static All one;
+        return one;
+    }
+    const Key key_;
+    bool alone_ = false;
+};
 
 /// What became of a message of this source; nothing: it was never stored.
 Task<Result<std::optional<api::ImportedMessage>>> look_up(Context& context, directory::AccountId account,
@@ -123,9 +159,15 @@ Task<Result<api::ImportedMessage>> import_message(Context& context, Caller, api:
         co_return fail(Errc::invalid, fmt::format("source: 1 to {} octets", kLongestSource));
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
+    const InHand in_hand(account->id, wanted.source);
+    if (!in_hand.alone()) co_return fail(Errc::busy, "another import brings this message now");
     auto known = co_await look_up(context, account->id, wanted.source);
     if (!known) co_return pass_on(known);
     if (*known) co_return std::move(**known);
+    // Filed under no name that fits, it would come to INBOX, where POP shows it.
+    if (auto name = mailstore::canonical_name(wanted.mailbox.value_or("INBOX")); !name)
+        co_return fail(name.error().code(),
+                       fmt::format("mailbox {}: {}", with_hidden_shown(*wanted.mailbox), name.error().detail()));
     auto received = co_await receive(context, body);
     if (!received) co_return pass_on(received);
     auto message = with_flags(std::move(*received), wanted.flags.value_or(""));

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <utility>
 
 #include <sys/stat.h>
 #include <utime.h>
@@ -167,9 +169,13 @@ private:
             std::erase(text, '\r');
             take(text);
         };
-        ++messages_;
-        return server_.download(api::FetchMessage{options_.address, message.unique_id}, sink);
+        auto done = server_.download(api::FetchMessage{options_.address, message.unique_id}, sink);
+        if (done) ++messages_;
+        return done;
     }
+
+    /// Somebody deleted it after it was listed.
+    static bool is_gone(const CallResult<>& fetched) { return !fetched && fetched.error().code == "not_found"; }
 
     static CallResult<> write(const fs::path& path, const std::string& text) {
         std::ofstream out(path, std::ios::binary);
@@ -187,25 +193,29 @@ private:
         if (!inbox)
             if (auto done = write(folder / "maildirfolder", ""); !done) return done;
         Keywords keywords;
-        std::string list;
+        std::map<std::uint64_t, std::string> lines;  // by UID: Dovecot reads none that comes behind a higher one
         std::uint64_t number = 0;
         auto one = [&](const api::Message& message) -> CallResult<> {
-            ++number;
             const auto second = second_of(message.received);
             const auto base = fmt::format("{}.M{}.poplar", second, message.order);
             const auto path = folder / "cur" / (base + ":2," + letters_of(message.flags, keywords));
             std::ofstream out(path, std::ios::binary);
             auto done = fetch(message, [&](std::string_view text) { out << text; });
-            if (!done) return done;
             out.close();
+            if (is_gone(done)) {
+                fs::remove(path, wrong);
+                return {};
+            }
+            if (!done) return done;
             if (!out) return failed(fmt::format("{} can't be written", path.string()));
             const utimbuf times{second, second};
             ::utime(path.c_str(), &times);
-            list += fmt::format("{} P{} O{} :{}\n", message.uid, message.unique_id, number, base);
+            lines[message.uid] = fmt::format("{} P{} O{} :{}\n", message.uid, message.unique_id, ++number, base);
             return {};
         };
         if (auto done = each(box, one); !done) return done;
-        list.insert(0, fmt::format("3 V{} N{}\n", box.uid_validity, box.uid_next));
+        auto list = fmt::format("3 V{} N{}\n", box.uid_validity, box.uid_next);
+        for (const auto& [uid, line] : lines) list += line;
         if (auto done = write(folder / "dovecot-uidlist", list); !done) return done;
         const auto text = keywords.text();
         return text.empty() ? CallResult<>() : write(folder / "dovecot-keywords", text);
@@ -224,12 +234,17 @@ private:
             auto has = [&](std::string_view flag) {
                 return std::ranges::find(message.flags, flag) != message.flags.end();
             };
-            out << fmt::format("From MAILER-DAEMON {}\nX-UIDL: {}\nStatus: {}O\nX-Status: {}{}{}{}\n", date,
-                               message.unique_id, has("seen") ? "R" : "", has("answered") ? "A" : "",
-                               has("flagged") ? "F" : "", has("draft") ? "T" : "", has("deleted") ? "D" : "");
+            bool begun = false;
+            auto begin = [&] {
+                if (!std::exchange(begun, true))
+                    out << fmt::format("From MAILER-DAEMON {}\nX-UIDL: {}\nStatus: {}O\nX-Status: {}{}{}{}\n", date,
+                                       message.unique_id, has("seen") ? "R" : "", has("answered") ? "A" : "",
+                                       has("flagged") ? "F" : "", has("draft") ? "T" : "", has("deleted") ? "D" : "");
+            };
             // A line of the text that begins with "From " would begin a message.
             std::string line;
             auto write = [&](std::string_view text) {
+                begin();
                 for (; !text.empty();) {
                     const auto end = text.find('\n');
                     line += text.substr(0, end);
@@ -243,7 +258,9 @@ private:
                 }
             };
             auto done = fetch(message, write);
+            if (is_gone(done)) return {};
             if (!done) return done;
+            begin();
             if (!line.empty()) out << line << '\n';
             out << '\n';
             return out ? CallResult<>() : failed(fmt::format("{} can't be written", path.string()));

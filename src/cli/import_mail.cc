@@ -65,6 +65,12 @@ std::uint64_t listed_octets(std::string_view text) {
     return encoder.sizes().octets;
 }
 
+/// Whether the server said no to this message alone: the next one may fare better.
+bool is_of_one_message(const CallError& refusal) {
+    return refusal.code == "invalid" || refusal.code == "too_large" || refusal.code == "exists" ||
+           refusal.code == "conflict" || refusal.code == "busy";
+}
+
 class MailImport {
 public:
     MailImport(const Cli& cli, Client& server, std::string address)
@@ -92,10 +98,14 @@ public:
                 ++(known->second.state == "there" ? there_ : deleted_);
                 continue;
             }
-            if (auto done = bring(message); !done) {
+            auto done = bring(message);
+            if (done) continue;
+            if (!is_of_one_message(done.error())) {
                 clear_progress();
                 return done;
             }
+            const auto& called = message.digest.empty() ? message.file.string() : message.key;
+            refused_.push_back(fmt::format("{}: {}", called, done.error().message));
         }
         clear_progress();
         return {};
@@ -111,15 +121,17 @@ public:
                              {"unique_ids_kept", kept_},
                              {"unique_ids_new", without_id},
                              {"not_kept", not_kept_},
-                             {"gone", gone_}});
-            return gone_.empty() ? 0 : 1;
+                             {"gone", gone_},
+                             {"refused", refused_}});
+            return gone_.empty() && refused_.empty() ? 0 : 1;
         }
         fmt::print("{} messages: {} stored, {} there already, {} deleted here and not brought back\n", total, stored_,
                    there_, deleted_);
         fmt::print("unique-ids of those stored: {} kept, {} new\n", kept_, without_id);
         print_some("not kept", not_kept_);
         print_some("gone meanwhile", gone_);
-        return gone_.empty() ? 0 : 1;
+        print_some("refused", refused_);
+        return gone_.empty() && refused_.empty() ? 0 : 1;
     }
 
     /// What clients would see, without storing anything.
@@ -234,7 +246,7 @@ private:
     const std::string address_;
     const bool progress_;
     std::unordered_map<std::string, api::ImportedMessage> known_;
-    std::vector<std::string> not_kept_, gone_;
+    std::vector<std::string> not_kept_, gone_, refused_;
     std::size_t seen_ = 0, stored_ = 0, there_ = 0, deleted_ = 0, kept_ = 0;
 };
 

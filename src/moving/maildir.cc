@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
-#include <sstream>
 #include <tuple>
 
+#include "base/digest.h"
 #include "moving/lists.h"
 
 namespace poplar::moving {
@@ -19,6 +18,7 @@ namespace {
 
 constexpr char kInbox[] = "INBOX";
 constexpr std::size_t kLargestList = 256u << 20;  // octets of a uidlist
+constexpr std::size_t kLongestKey = 1000;         // api::ImportMessage::source
 
 // What is known of a message before it is sorted.
 struct Candidate {
@@ -32,16 +32,15 @@ bool is_maildir(const fs::path& path) {
     return fs::is_directory(path / "cur", ignored);
 }
 
-Result<std::optional<std::string>> read_list(const fs::path& path) {
-    std::error_code gone;
-    const auto size = fs::file_size(path, gone);
-    if (gone) return std::nullopt;
-    if (size > kLargestList) return fail(Errc::invalid, fmt::format("{} is too large", path.string()));
-    std::ifstream in(path, std::ios::binary);
-    std::ostringstream out;
-    out << in.rdbuf();
-    if (!in || in.bad()) return fail(Errc::io, fmt::format("{} can't be read", path.string()));
-    return std::move(out).str();
+Result<std::optional<std::string>> read_list(const fs::path& path) { return read_small(path, kLargestList); }
+
+// What the server can remember a message by.
+std::string key_of(const std::string& mailbox, std::string_view base) {
+    auto key = fmt::format("maildir:{}:{}", printable_key(mailbox), printable_key(base));
+    if (key.size() <= kLongestKey) return key;
+    Digest digest;
+    digest.add(key);
+    return "maildir:" + digest.finish();
 }
 
 std::vector<std::string> flags_of(std::string_view name, const std::map<char, std::string>& keywords) {
@@ -71,17 +70,23 @@ std::uint64_t second_of(std::string_view base) {
 }
 
 Result<> add_files(const fs::path& folder, const std::string& mailbox, const std::map<char, std::string>& keywords,
-                   std::vector<Candidate>& found) {
+                   std::vector<Candidate>& found, std::vector<std::string>& notes) {
     std::error_code failed;
+    if (fs::is_symlink(folder, failed)) {
+        notes.push_back(fmt::format("{} is left out: it is a link", folder.string()));
+        return {};
+    }
     fs::directory_iterator files(folder, failed);
     if (failed == std::errc::no_such_file_or_directory) return {};
     for (; !failed && files != fs::directory_iterator(); files.increment(failed)) {
         const auto name = files->path().filename().string();
         struct stat file{};
-        if (name.starts_with('.') || ::stat(files->path().c_str(), &file) != 0 || !S_ISREG(file.st_mode)) continue;
+        if (name.starts_with('.') || ::lstat(files->path().c_str(), &file) != 0) continue;
+        if (S_ISLNK(file.st_mode)) notes.push_back(fmt::format("{} is left out: it is a link", files->path().string()));
+        if (!S_ISREG(file.st_mode)) continue;
         Candidate one;
         one.base = base_of(name);
-        one.message.key = fmt::format("maildir:{}:{}", printable_key(mailbox), printable_key(one.base));
+        one.message.key = key_of(mailbox, one.base);
         one.message.mailbox = mailbox;
         one.message.flags = flags_of(name, keywords);
         const auto since = std::chrono::seconds(file.st_mtim.tv_sec) + std::chrono::nanoseconds(file.st_mtim.tv_nsec);
@@ -132,7 +137,7 @@ Result<> add_mailbox(const fs::path& path, const std::string& mailbox, const Uid
     const auto names = parse_dovecot_keywords(*keywords ? **keywords : std::string());
     std::vector<Candidate> found;
     for (const char* folder : {"cur", "new"})
-        if (auto added = add_files(path / folder, mailbox, names, found); !added) return added;
+        if (auto added = add_files(path / folder, mailbox, names, found, listing.notes); !added) return added;
     const bool inbox = mailbox == kInbox;
     if (*dovecot) {
         auto named = name_by_dovecot(**dovecot, format, inbox, found, listing.notes);

@@ -147,6 +147,7 @@ private:
         // The same text twice is two messages.
         const auto nth = ++seen_[digest];
         message_.key = nth == 1 ? fmt::format("mbox:{}", digest) : fmt::format("mbox:{}:{}", digest, nth);
+        message_.digest = digest;
         listing_.messages.push_back(std::move(message_));
         in_message_ = false;
     }
@@ -163,6 +164,11 @@ private:
 
 }  // namespace
 
-Result<Listing> list_mbox(const std::filesystem::path& path) { return Reader(path).run(); }
+Result<Listing> list_mbox(const std::filesystem::path& path) {
+    // Whoever names the file may name a link.
+    std::error_code failed;
+    const auto file = std::filesystem::canonical(path, failed);
+    return Reader(failed ? path : file).run();
+}
 
 }  // namespace poplar::moving

@@ -27,6 +27,7 @@ struct SourceMessage {
     std::optional<Timestamp> received;
     std::filesystem::path file;
     std::vector<Range> content;  ///< of that file, in their order
+    std::string digest;          ///< of the content, where the file may be written anew; "": nobody does
 };
 
 struct Listing {
@@ -34,8 +35,13 @@ struct Listing {
     std::vector<std::string> notes;       ///< for the operator: what was passed over, and why
 };
 
-/// Calls `take` with the message's octets as they stand in the file. Errors: not_found (it has gone meanwhile), io.
+/// Calls `take` with the message's octets as they stand in the file. Errors: not_found (it has gone meanwhile, is no
+/// file of its own but a link, or others have its place: what was taken is not the message), io.
 Result<> read(const SourceMessage& message, const std::function<Result<>(std::string_view)>& take);
+
+/// The whole file; nothing, if there is none of this name. No link is followed: who may write in the folder could have
+/// others read what only they can. Errors: invalid (it is no plain file, can't be opened, or is too large), io.
+Result<std::optional<std::string>> read_small(const std::filesystem::path& path, std::uint64_t limit);
 
 /// Whether it can be a unique-id: 1 to 70 octets from 0x21 to 0x7e (RFC 1939 s7).
 bool is_unique_id(std::string_view text);

@@ -70,7 +70,7 @@ def test_backups_cost_what_is_new_and_old_ones_go(server, folder):
     first = server.cli("backup", folder)
     second = server.cli("backup", folder)
     assert second["octets"] > 16 << 20 and second["copied_octets"] < second["octets"] / 2
-    third = server.cli("backup", folder, "--keep", "2")
+    third = server.cli("backup", f"{folder}/", "--keep", "2")
     assert third["forgotten"] == 1
     listed = [one["name"] for one in server.cli("backup", folder, "--list")["backups"]]
     assert listed == [second["name"], third["name"]] and first["name"] not in listed

@@ -1,5 +1,7 @@
 """poplar import and poplar export: unique-ids, order, flags and folders of other servers' maildrops; real Dovecot."""
 
+import concurrent.futures
+import json
 import mailbox
 import os
 import pathlib
@@ -142,6 +144,43 @@ def test_an_mbox(server, directory):
         server.cli("import", JANE, "--mbox", path)
 
 
+def test_a_message_that_is_refused_is_named_and_keeps_no_other_out(server, directory):
+    path = make_maildir(directory / "Maildir", [
+        ("", "1276000001.M1P1.host", "", make_message("a")), (".no*name", "1276000002.M1P1.host", "", make_message("b")),
+        (".no%name", "1276000003.M1P1.host", "", make_message("c", 3_000_000)),
+        (".z" + "\u00fc" * 100, "1276000004." + "\u00fc" * 100, "", make_message("d"))])
+    done = server.run_cli("import", JANE, "--maildir", path, "--json")
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1 and answer["stored"] == 2, done
+    assert len(answer["refused"]) == 2 and all("no *" in one for one in answer["refused"]), answer
+    assert any(".no*name/cur/1276000002" in one for one in answer["refused"]), answer
+    assert [octets for _, octets in server.fetch_all(JANE)] == [make_message("a")]  # nothing else came to INBOX
+    again = json.loads(server.run_cli("import", JANE, "--maildir", path, "--json").stdout)
+    assert again["there"] == 2 and len(again["refused"]) == 2
+
+
+def test_two_imports_at_once_store_each_message_once(server, directory):
+    texts = [make_message(f"p{n}", 100_000) for n in range(40)]
+    path = make_maildir(directory / "Maildir", [
+        ("", f"12760000{n:02}.M1P1.host", "", text) for n, text in enumerate(texts)])
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: server.run_cli("import", JANE, "--maildir", path, "--json"), range(3)))
+    answers = [json.loads(done.stdout) for done in runs]
+    assert sum(answer["stored"] for answer in answers) == 40, answers
+    assert all("another import" in one for answer in answers for one in answer["refused"]), answers
+    assert [octets for _, octets in server.fetch_all(JANE)] == texts
+    assert server.cli("import", JANE, "--maildir", path)["there"] == 40
+
+
+def test_links_in_a_maildir_are_not_followed(server, directory):
+    path = make_maildir(directory / "Maildir", [("", "1276000001.M1P1.host", "", make_message("a"))])
+    (directory / "secret").write_text("Subject: secret\n\n")
+    (path / "cur/1276000002.M1P1.host:2,").symlink_to(directory / "secret")
+    done = server.run_cli("import", JANE, "--maildir", path)
+    assert done.returncode == 0 and "1276000002.M1P1.host:2, is left out" in done.stderr, done
+    assert [octets for _, octets in server.fetch_all(JANE)] == [make_message("a")]
+
+
 def test_a_quota_does_not_hold_an_import_back(server, maildir):
     path, _ = maildir
     server.cli("quota", "set", JANE, "--messages", "1")
@@ -161,6 +200,9 @@ def test_what_is_exported_comes_back_the_same(server, directory, maildir):
     server.add_user(other)
     server.cli("import", other, "--maildir", directory / "out")
     assert server.fetch_all(other) == server.fetch_all(JANE)
+    lines = (directory / "out/dovecot-uidlist").read_text().splitlines()[1:]
+    uids = [int(line.split()[0]) for line in lines]
+    assert uids == sorted(uids) and len(uids) == 6  # Dovecot reads no other list
 
     def flags(address):
         return [sorted(one["flags"]) for one in server.cli("mail", "list", address)["messages"]]

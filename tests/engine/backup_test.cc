@@ -243,10 +243,42 @@ TEST_F(BackupTest, OlderOnesGoWhenNewerAreThere) {
     expect_restored(expected);
 }
 
+TEST_F(BackupTest, IsMadeInAFolderHoweverItsPathEnds) {
+    add(1);
+    const auto plain = folder.string();
+    for (std::string_view end : {"/", "//", "/.", "/./"}) {
+        folder = plain + std::string(end);
+        EXPECT_FALSE(back_up().name.empty()) << end;
+    }
+    folder = plain;
+    EXPECT_EQ(engine::local::list_backups(Disk::system(), folder)->size(), 4u);
+    expect_restored(expected);
+}
+
+TEST_F(BackupTest, ComesAfterThoseWithATimeToComeAndIsKept) {
+    add(1);
+    const auto first = back_up().name;
+    fs::rename(folder / first, folder / "20991231T235959.999Z");
+    add(2);
+    auto made = back_up(1);
+    EXPECT_EQ(made.name, "21000101T000000.000Z");
+    EXPECT_EQ(made.forgotten, 1u);
+    expect_restored(expected);
+    // Of no day: nothing comes behind it.
+    fs::rename(folder / made.name, folder / "21009999T000000.000Z");
+    add(3);
+    made = back_up(1);
+    EXPECT_EQ(made.forgotten, 1u);
+    auto listed = engine::local::list_backups(Disk::system(), folder);
+    ASSERT_EQ(listed->size(), 1u);
+    EXPECT_EQ(listed->front().name, made.name);
+}
+
 TEST_F(BackupTest, IsRefusedInTheStoreItselfAndWhileAnotherIsMade) {
     add(1);
     EXPECT_EQ(code_of(engine->backup(store / "backups", 0, kGoOn)), Errc::invalid);
-    EXPECT_EQ(code_of(engine->backup("backups", 0, kGoOn)), Errc::invalid);
+    for (const char* path : {"backups", "backups/", ".", ""})
+        EXPECT_EQ(code_of(engine->backup(path, 0, kGoOn)), Errc::invalid) << path;
     back_up();
     auto lock = engine::local::lock_backups(Disk::system(), folder);
     ASSERT_TRUE(lock.has_value());

@@ -1,6 +1,7 @@
 // What other servers' files say of their messages.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "moving/lists.h"
@@ -143,6 +144,75 @@ TEST(Mbox, GivesMessagesThatAreAlikeKeysOfTheirOwn) {
     std::ofstream(path) << "Subject: no mbox\n";
     EXPECT_FALSE(list_mbox(path).has_value());
     EXPECT_FALSE(list_mbox(directory.path() / "none").has_value());
+}
+
+TEST(Mbox, ThatIsWrittenAnewHasNoneOfItsMessagesTakenForAnother) {
+    test::TempDir directory;
+    const auto path = directory.path() / "mbox", link = directory.path() / "link";
+    const std::string one = "From a\nSubject: one\n\ntext 1\n\n", two = "From b\nSubject: two\n\ntext 2\n\n";
+    std::ofstream(path) << one << two;
+    std::filesystem::create_symlink(path, link);
+    auto listing = list_mbox(link);
+    ASSERT_TRUE(listing.has_value());
+    ASSERT_EQ(listing->messages.size(), 2u);
+    EXPECT_EQ(text_of(listing->messages[1]), "Subject: two\n\ntext 2\n");
+    const auto outcome = [&](std::size_t n) {
+        auto done = read(listing->messages[n], [](std::string_view) { return Result<>(); });
+        return done ? std::nullopt : std::optional(done.error().code());
+    };
+    std::ofstream(path) << two << one;
+    EXPECT_EQ(outcome(0), Errc::not_found);
+    EXPECT_EQ(outcome(1), Errc::not_found);
+    std::ofstream(path) << one;
+    EXPECT_EQ(outcome(0), std::nullopt);
+    EXPECT_EQ(outcome(1), Errc::not_found);
+}
+
+TEST(Maildir, LeavesLinksOutAndSaysSo) {
+    namespace fs = std::filesystem;
+    test::TempDir directory;
+    const auto path = directory.path() / "Maildir", secret = directory.path() / "secret";
+    fs::create_directories(path / "cur");
+    fs::create_directories(path / ".Other");
+    fs::create_directories(directory.path() / "foreign");
+    std::ofstream(secret) << "3 V1 N9\n1 :127.M1P1.host\n";
+    std::ofstream(directory.path() / "foreign/128.M1P1.host") << "Subject: not mine\n\n";
+    std::ofstream(path / "cur/127.M1P1.host:2,S") << "Subject: mine\n\n";
+    fs::create_symlink(secret, path / "cur/126.M1P1.host:2,");
+    fs::create_symlink(directory.path() / "foreign", path / "new");
+    fs::create_symlink(directory.path() / "foreign", path / ".Other/cur");
+    auto listing = list_maildir(path, *UidlFormat::parse(kDovecotFormat));
+    ASSERT_TRUE(listing.has_value());
+    ASSERT_EQ(listing->messages.size(), 1u);
+    EXPECT_EQ(text_of(listing->messages[0]), "Subject: mine\n\n");
+    for (const char* left_out : {"cur/126.M1P1.host", "Maildir/new is", ".Other/cur is"})
+        EXPECT_TRUE(std::ranges::any_of(listing->notes, [&](const auto& note) { return note.contains(left_out); }))
+            << left_out;
+    fs::create_symlink(secret, path / "dovecot-uidlist");
+    EXPECT_FALSE(list_maildir(path, *UidlFormat::parse(kDovecotFormat)).has_value());
+    // One that becomes a link between the listing and the reading.
+    fs::remove(listing->messages[0].file);
+    fs::create_symlink(secret, listing->messages[0].file);
+    EXPECT_FALSE(read(listing->messages[0], [](std::string_view) { return Result<>(); }).has_value());
+}
+
+TEST(Maildir, HasKeysThatAServerCanRemember) {
+    namespace fs = std::filesystem;
+    test::TempDir directory;
+    const auto path = directory.path() / "Maildir";
+    std::string name = ".";
+    for (int n = 0; n < 120; ++n) name += "\xc3\xbc";
+    const auto folder = path / name / "cur";
+    fs::create_directories(path / "cur");
+    fs::create_directories(folder);
+    std::string base = "127.";
+    for (int n = 0; n < 60; ++n) base += "\xc3\xbc";
+    for (const char* end : {"a", "b"}) std::ofstream(folder / (base + end)) << "Subject: x\n\n";
+    auto listing = list_maildir(path, *UidlFormat::parse(kDovecotFormat));
+    ASSERT_TRUE(listing.has_value());
+    ASSERT_EQ(listing->messages.size(), 2u);
+    for (const auto& message : listing->messages) EXPECT_LE(message.key.size(), 1000u);
+    EXPECT_NE(listing->messages[0].key, listing->messages[1].key);
 }
 
 }  // namespace

@@ -26,6 +26,13 @@ bool is_within(const fs::path& path, const fs::path& folder) {
     return end == outer.end();
 }
 
+// The same folder without "/" or "/." at its end: what is made in it has it as its parent_path().
+fs::path without_end(fs::path folder) {
+    while (folder.has_relative_path() && (!folder.has_filename() || folder.filename() == "."))
+        folder = folder.parent_path();
+    return folder;
+}
+
 // Where the index is copied to first, in the data directory.
 fs::path index_copy(const StoreDirectory& directory) { return directory.root() / "index.backup"; }
 
@@ -40,7 +47,7 @@ Backup::Backup(const Options& options, StoreDirectory& directory, const Index& i
       reclaims_(reclaims),
       pool_(pool),
       disk_(directory.disk()),
-      folder_(std::move(folder)) {}
+      folder_(without_end(std::move(folder))) {}
 
 Result<> Backup::sweep(const StoreDirectory& directory) {
     // RocksDB's name for it, until it is complete.
@@ -67,8 +74,10 @@ Result<BackupOutcome> Backup::make(std::size_t keep, const Progress& progress) {
     if (auto swept = sweep_drafts(disk_, folder_); !swept) return pass_on(swept);
     auto listed = list_backups(disk_, folder_);
     if (!listed) return pass_on(listed);
-    for (const auto& one : *listed)
+    for (const auto& one : *listed) {
         if (one.manifest && one.manifest->mark == directory_.mark()) previous_ = one;
+        newest_ = std::max(newest_, taken_of(one.name));
+    }
     manifest_.mark = directory_.mark();
     progress_ = &progress;
 
@@ -94,7 +103,8 @@ Result<> Backup::gather(const Progress& progress) {
     if (auto swept = sweep(directory_); !swept) return swept;
     auto position = index_.copy_to(copied);
     if (!position) return pass_on(position);
-    manifest_.taken = system_clock().now();
+    // Names are in the order of the backups even where a clock was wrong.
+    manifest_.taken = std::max(system_clock().now(), newest_ + std::chrono::milliseconds(1));
     name_ = backup_name(manifest_.taken);
     draft_ = draft_of(folder_, name_);
     if (auto made = make_folders(disk_, folder_, draft_ / kBackupData); !made) return made;
@@ -201,7 +211,7 @@ Result<> Backup::finish(const Progress& progress) {
     std::ranges::sort(manifest_.files, {}, &BackupFile::path);
     if (auto done = write_text(disk_, draft_ / kBackupManifest, encode_manifest(manifest_)); !done) return done;
     for (const auto& folder : folders_)
-        for (auto path = folder; path != folder_; path = path.parent_path())
+        for (auto path = folder; path != folder_ && path.has_relative_path(); path = path.parent_path())
             if (path == folder || !folders_.contains(path))
                 if (auto done = sync_directory(disk_, path, Sync::copy_name); !done) return done;
     if (auto done = rename_file(disk_, draft_, folder_ / name_); !done) return done;
@@ -217,7 +227,8 @@ std::uint64_t Backup::forget_old(std::size_t keep) {
     // One that can't be read does not count, and stays for somebody to look at.
     std::erase_if(*listed,
                   [this](const auto& one) { return !one.manifest || one.manifest->mark != directory_.mark(); });
-    for (std::size_t i = 0; i + keep < listed->size(); ++i) {
+    std::erase_if(*listed, [this](const auto& one) { return one.name == name_; });  // it stays whatever the others say
+    for (std::size_t i = 0; i + keep <= listed->size(); ++i) {
         auto gone = forget_backup(disk_, folder_, (*listed)[i].name);
         if (gone)
             ++forgotten;

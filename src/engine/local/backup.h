@@ -56,6 +56,7 @@ private:
     std::string name_;
     std::filesystem::path draft_;
     std::optional<ListedBackup> previous_;
+    Timestamp newest_{};  // when the last of the folder's backups was taken
     bool one_file_system_ = false;
     BackupManifest manifest_;
     std::vector<Pending> pending_;  // files that are there, with no digest yet

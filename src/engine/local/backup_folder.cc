@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "engine/local/backup_files.h"
@@ -56,6 +57,21 @@ std::string backup_name(Timestamp taken) {
     return fmt::format("{:04}{:02}{:02}T{:02}{:02}{:02}.{:03}Z", static_cast<int>(date.year()),
                        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
                        time.minutes().count(), time.seconds().count(), time.subseconds().count());
+}
+
+Timestamp taken_of(std::string_view name) {
+    if (!is_backup(name)) return {};
+    auto part = [&](std::size_t at, std::size_t size) {
+        int value = 0;
+        std::from_chars(name.data() + at, name.data() + at + size, value);
+        return value;
+    };
+    const std::chrono::year_month_day date(std::chrono::year(part(0, 4)),
+                                           std::chrono::month(static_cast<unsigned>(part(4, 2))),
+                                           std::chrono::day(static_cast<unsigned>(part(6, 2))));
+    if (!date.ok()) return {};
+    return std::chrono::sys_days(date) + std::chrono::hours(part(9, 2)) + std::chrono::minutes(part(11, 2)) +
+           std::chrono::seconds(part(13, 2)) + std::chrono::milliseconds(part(16, 3));
 }
 
 fs::path draft_of(const fs::path& folder, const std::string& name) { return folder / (std::string(kDraft) + name); }

@@ -59,6 +59,8 @@ Result<BackupTotals> restore_backup(Disk& disk, const std::filesystem::path& fol
 Result<File> lock_backups(Disk& disk, const std::filesystem::path& folder);
 
 std::string backup_name(Timestamp taken);
+/// When a backup of this name was taken; 1970 for what is no such name.
+Timestamp taken_of(std::string_view name);
 /// What a backup is called until it is whole.
 std::filesystem::path draft_of(const std::filesystem::path& folder, const std::string& name);
 /// Removes what interrupted backups left. The caller has the lock.
