@@ -43,18 +43,40 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
+/// What of a field's value is neither in a comment nor in a quoted string, in lower case. Of those a space is left.
+std::string plain_of(std::string_view value) {
+    std::string plain;
+    std::size_t depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        const char c = value[i];
+        if (c == '\\') {
+            ++i;
+        } else if (quoted) {
+            quoted = c != '"';
+        } else if (c == '(') {
+            if (depth++ == 0) plain += ' ';
+        } else if (depth > 0) {
+            depth -= c == ')';
+        } else if (c == '"') {
+            quoted = true;
+            plain += '"';
+        } else {
+            plain += ascii::lower(c);
+        }
+    }
+    return plain;
+}
+
 /// Whether a list of results, which its author is believed, says that DMARC passed there.
 bool says_dmarc_passed(std::string_view results) {
-    std::size_t depth = 0;
-    std::string plain;
-    for (const char c : results) {
-        if (c == '(') ++depth;
-        if (depth == 0) plain += ascii::lower(c);
-        if (c == ')' && depth > 0) --depth;
-    }
-    for (auto at = plain.find("dmarc=pass"); at != plain.npos; at = plain.find("dmarc=pass", at + 1)) {
-        const auto before = plain.find_last_not_of(" \t\r\n", at == 0 ? 0 : at - 1);
-        if (at > 0 && before != plain.npos && plain[before] == ';') return true;
+    constexpr std::string_view kWanted = "dmarc=pass", kSpace = " \t\r\n";
+    const auto plain = plain_of(results);
+    for (auto at = plain.find(kWanted); at != plain.npos; at = plain.find(kWanted, at + 1)) {
+        const auto behind = at + kWanted.size();
+        if (behind < plain.size() && plain[behind] != ';' && kSpace.find(plain[behind]) == kSpace.npos) continue;
+        const auto before = at == 0 ? plain.npos : plain.find_last_not_of(kSpace, at - 1);
+        if (before != plain.npos && plain[before] == ';') return true;
     }
     return false;
 }
@@ -198,22 +220,16 @@ Task<Judgement> Examination::judge() {
     } else if (dmarc) {
         DmarcAsked asked{author, "", {}};
         const auto at = reverse_path_.rfind('@');
-        if (spf.outcome == Outcome::pass)
-            asked.spf_domain =
-                canonical(at == std::string::npos ? client_.helo : std::string_view(reverse_path_).substr(at + 1));
-        bool undecided = spf.outcome == Outcome::temperror;
+        const auto sender =
+            canonical(at == std::string::npos ? client_.helo : std::string_view(reverse_path_).substr(at + 1));
+        if (spf.outcome == Outcome::pass) asked.spf_domain = sender;
+        if (spf.outcome == Outcome::temperror) asked.undecided_spf = sender;
         for (const auto& one : dkim) {
             if (one.outcome == Outcome::pass) asked.dkim_domains.push_back(one.domain);
-            undecided |= one.outcome == Outcome::temperror;
+            if (one.outcome == Outcome::temperror) asked.undecided_dkim.push_back(one.domain);
         }
         Asker asker(screener_);
-        auto answer = co_await check_dmarc(asker, std::move(asked));
-        // What could not be asked may have passed.
-        if (answer.outcome == Outcome::fail && undecided) {
-            answer.outcome = Outcome::temperror;
-            answer.wanted = DmarcPolicy::none;
-            answer.reason = "not all could be checked";
-        }
+        const auto answer = co_await check_dmarc(asker, std::move(asked));
         add_dmarc(judgement, answer, author);
     }
     judgement.results = format_results(screener_.hostname(), judgement.methods);
