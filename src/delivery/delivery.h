@@ -151,6 +151,8 @@ public:
 
     /// As the directory does; the sender of mail that went on (srs.h) leads back to who that was.
     Task<Result<directory::Resolution>> resolve(mail::Address address);
+    /// Whether the address may be such a sender's: only a bounce has business there.
+    bool is_wrapped(const mail::Address& address) const { return srs_.is_wrapped(address); }
     std::optional<directory::Resolution> resolve_at_hand(const mail::Address& address);  ///< directory::Directory's
     /// Keeps room for a message of `size` octets (nothing: nobody has said) in each account that the resolution leads
     /// to and that has a limit; in all of them or in none. The room goes into Envelope::room. To be asked before a

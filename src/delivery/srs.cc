@@ -39,7 +39,8 @@ std::optional<std::string_view> take(std::string_view& rest) {
 
 }  // namespace
 
-// In lower case, and compared so: some servers change the case of local parts.
+// `text` begins with the address's kind, so that one is no other. In lower case, and compared so: some servers change
+// the case of local parts.
 std::string Srs::hash_of(std::string_view text) const {
     const auto lower = ascii::to_lower(text);
     std::array<unsigned char, 16> hash{};
@@ -61,14 +62,14 @@ std::string Srs::wrap(const std::string& sender, Timestamp now) const {
     std::string wrapped;
     if (ascii::starts_with(local, "SRS0") && local.size() > 5) {
         const auto inner = fmt::format("{}={}", domain, local.substr(4));
-        wrapped = fmt::format("SRS1={}={}", hash_of(inner), inner);
+        wrapped = fmt::format("SRS1={}={}", hash_of("1" + inner), inner);
     } else if (ascii::starts_with(local, "SRS1=")) {
         auto rest = local.substr(5);
         if (!take(rest)) return sender;
-        wrapped = fmt::format("SRS1={}={}", hash_of(rest), rest);
+        wrapped = fmt::format("SRS1={}={}", hash_of(fmt::format("1{}", rest)), rest);
     } else {
         const auto inner = fmt::format("{}={}={}", base32_text(static_cast<std::uint64_t>(day_of(now))), domain, local);
-        wrapped = fmt::format("SRS0={}={}", hash_of(inner), inner);
+        wrapped = fmt::format("SRS0={}={}", hash_of("0" + inner), inner);
     }
     if (wrapped.size() > kLongestLocalPart) return sender;
     return fmt::format("{}@{}", wrapped, options_.srs_domain);
@@ -84,7 +85,7 @@ Result<std::string> Srs::unwrap(const mail::Address& address, Timestamp now) con
     if (!is_wrapped(address)) return bad();
     auto rest = std::string_view(address.local).substr(5);
     const auto hash = take(rest);
-    if (!hash || !ascii::same(*hash, hash_of(rest))) return bad();
+    if (!hash || !ascii::same(*hash, hash_of(fmt::format("{}{}", address.local[3], rest)))) return bad();
     if (ascii::starts_with(address.local, "SRS1=")) {
         const auto domain = take(rest);
         if (!domain || rest.empty()) return bad();

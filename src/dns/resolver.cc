@@ -163,6 +163,8 @@ void Resolver::stop() { core_->stop(); }
 Task<Result<Answer>> Resolver::ask(std::string name, Type type) {
     auto core = core_;
     if (core->stopped) co_return fail(Errc::cancelled, "the server is stopping");
+    // For libunbound it would end there, and be somebody else's name.
+    if (name.contains('\0')) co_return fail(Errc::invalid, "a NUL in a name");
     const auto number = core->next++;
     OneShot<Answer> result;
     auto [place, added] = core->waiting.emplace(number, Core::Waiting{result.sender()});

@@ -41,6 +41,18 @@ Result<std::string> password_of(const Route& route) {
     return password;
 }
 
+/// RFC 7672 s3.1.3; what else OpenSSL would not understand.
+bool is_usable(const dns::Tlsa& record) {
+    if (record.usage != kDaneTa && record.usage != kDaneEe) return false;
+    if (record.selector > 1) return false;  // RFC 6698 s2.1.2: the certificate or its key
+    switch (record.matching) {
+        case 0: return !record.data.empty();
+        case 1: return record.data.size() == 32;  // SHA-256
+        case 2: return record.data.size() == 64;  // SHA-512
+        default: return false;
+    }
+}
+
 /// Tells which demand failed, in brackets behind a text.
 std::string by(const TlsDemand& demand) {
     return demand.because.empty() ? "" : fmt::format(" (demanded by {})", demand.because);
@@ -142,11 +154,12 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
             demand.policy = TlsPolicy::encrypt;  // s2.2: even if no record is usable
             for (const auto& record : answer->records) {
                 auto one = dns::parse_tlsa(record);
-                if (!one || (one->usage != kDaneTa && one->usage != kDaneEe)) continue;  // s3.1.3
+                if (!one || !is_usable(*one)) continue;
                 demand.tlsa.push_back({one->usage, one->selector, one->matching, std::move(one->data)});
                 demand.policy = TlsPolicy::verify;
             }
-            co_return demand;
+            if (!demand.tlsa.empty()) co_return demand;
+            break;  // encrypted, at least; MTA-STS may want more
         }
     }
     if (destination.sts == StsMode::enforce) {
@@ -154,6 +167,7 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
             co_return no_way("4.7.5", fmt::format("{} is no host that the domain's MTA-STS policy names", host.name));
         demand.policy = TlsPolicy::verify;
         demand.because = "MTA-STS";
+        demand.name = host.name;
     }
     demand.testing = destination.sts == StsMode::testing;
     if (demand.testing && !host.sts_named) log_testing(destination, host.name, "the policy does not name the host");
@@ -242,7 +256,8 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
         co_return std::expected<void, NoWay>();
     }
     const auto& tls = secured->tls;
-    const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa;  // RFC 7672 s2.2: encrypted is enough then
+    // RFC 7672 s2.2: encrypted is enough then, unless the domain's MTA-STS policy is enforced.
+    const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa && destination.sts != StsMode::enforce;
     if (demand.policy == TlsPolicy::verify && !tls.verified && !unusable)
         co_return no_way("4.7.5", fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
     if (demand.testing && !tls.verified) log_testing(destination, connected.host, tls.why_not);

@@ -1,5 +1,6 @@
 #include "outbound/local.h"
 
+#include "base/random.h"
 #include "mail/address.h"
 
 namespace poplar::outbound {
@@ -90,7 +91,7 @@ Task<std::vector<Reached>> deliver_here(delivery::Delivery& delivery, queue::Que
     envelope->reverse_path = message.sender;
     envelope->received.by = hostname;
     envelope->received.with = "LMTP";  // the same path; a server's own mail has no name among the keywords
-    envelope->received.id = message.id;
+    envelope->received.id = random_text(queue::kIdLength);  // the way on may be through the queue again
     for (std::size_t i = 0; i < part.recipients.size(); ++i) {
         if (part.recipients[i].state != queue::Recipient::State::waiting) continue;
         auto refused = co_await add(delivery, *envelope, part.recipients[i], message.octets);

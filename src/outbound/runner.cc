@@ -298,6 +298,8 @@ Task<> Runner::find_policy(Domain& domain) {
     destination.domains = {domain.name};
     destination.key += " " + key_of(destination.hosts);
     if (destination.hosts.front().secure) destination.key += " secure";
+    // With DANE a certificate may have the domain's name: one that is good for one domain is not so for another.
+    if (destination.hosts.front().secure && options_.dane) destination.key += " of " + domain.name;
     const auto& route = destination.route;
     if (!policies_ || route.tls || !route.login.empty() || domain.name.starts_with('[')) co_return;
     const auto policy = co_await policies_->policy_of(domain.name);

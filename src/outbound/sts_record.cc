@@ -12,6 +12,9 @@ namespace {
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint64_t kLatest = std::uint64_t(1) << 50;  // milliseconds since 1970; sums with it do not overflow
 
+/// Nobody may fill a shelf with a few large policies: a domain has some hosts, and a star stands for many.
+constexpr std::size_t kMostOfOne = 4u << 10;
+
 std::string encode_one(const std::string& domain, const KeptPolicy& kept) {
     Encoder out;
     out.string(domain).string(kept.id);
@@ -35,8 +38,8 @@ std::string encode(const KeptPolicies& policies, Timestamp now, std::size_t limi
     std::size_t octets = 1;
     for (auto at : order) {
         const auto one = encode_one(at->first, at->second);
+        if (one.size() > kMostOfOne || octets + one.size() > limit) continue;
         octets += one.size();
-        if (octets > limit) break;
         out.raw(one);
     }
     return std::move(out).bytes();

@@ -21,7 +21,7 @@ struct KeptPolicy {
 
 using KeptPolicies = std::map<std::string, KeptPolicy, std::less<>>;  ///< by domain
 
-/// Those that still hold; at most `limit` octets, of those that were fetched last.
+/// Those that still hold; at most `limit` octets, of those that were fetched last. One of more than 4 KiB is left out.
 std::string encode(const KeptPolicies& policies, Timestamp now, std::size_t limit);
 /// "" has none. Errors: corrupt.
 Result<KeptPolicies> decode_policies(std::string_view value);

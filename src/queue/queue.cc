@@ -62,6 +62,9 @@ void Queue::release(const PartId& part) {
 
 Task<Result<>> Queue::add(NewMessage added) {
     auto& message = added.message;
+    auto taken = co_await engine_.get(kQueuePartition, message_key(message.id));
+    if (taken) co_return fail(Errc::exists, "there is a message " + message.id + " already");
+    if (taken.error().code() != Errc::not_found) co_return pass_on(taken);
     std::map<std::string, Part> by_domain;
     for (auto& recipient : added.recipients) {
         auto& part = by_domain[domain_of(recipient.address)];

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "mail/address.h"
+#include "screening/signature.h"
 #include "screening/tag_list.h"
 
 namespace poplar::screening {
@@ -76,7 +77,7 @@ std::optional<Seal> parse_seal(std::string_view value) {
     const auto signature = decode_base64(tags->value("b"));
     const auto domain = mail::canonical_domain(tags->value("d"));
     const auto algorithm = tags->value("a");
-    if (!signature || signature->empty() || !domain || tags->value("s").empty()) return std::nullopt;
+    if (!signature || signature->empty() || !domain || !is_selector(tags->value("s"))) return std::nullopt;
     if (algorithm == name_of(Algorithm::ed25519_sha256))
         seal.algorithm = Algorithm::ed25519_sha256;
     else if (algorithm != name_of(Algorithm::rsa_sha256))

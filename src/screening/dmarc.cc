@@ -89,6 +89,16 @@ private:
             if (!fits) co_return pass_on(fits);
             aligned = *fits;
         }
+        const auto may_fit = [&](const std::string& domain, bool strict) {
+            return domain == asked_.author || (!strict && is_below(domain, organization));
+        };
+        bool undecided = may_fit(asked_.undecided_spf, record.strict_spf);
+        for (const auto& domain : asked_.undecided_dkim) undecided |= may_fit(domain, record.strict_dkim);
+        if (!aligned && undecided) {
+            answer.outcome = Outcome::temperror;
+            answer.reason = "not all could be checked";
+            co_return answer;
+        }
         answer.outcome = aligned ? Outcome::pass : Outcome::fail;
         if (!aligned) answer.wanted = answer.policy;
         if (!aligned && record.testing && answer.wanted != DmarcPolicy::none)
@@ -98,8 +108,8 @@ private:
 
     Task<Result<bool>> is_aligned(std::string domain, std::string organization, bool strict) {
         if (domain == asked_.author) co_return true;
-        const auto last_label = [](std::string_view name) { return name.substr(name.rfind('.') + 1); };
-        if (strict || last_label(domain) != last_label(asked_.author)) co_return false;
+        // Nobody else's domain is asked for: its owner could have the DNS fail, and nothing would be decided.
+        if (strict || !is_below(domain, organization)) co_return false;
         auto walked = co_await walk(domain);
         if (!walked) co_return pass_on(walked);
         co_return organization_of(domain, *walked) == organization;

@@ -34,6 +34,9 @@ struct DmarcAsked {
     std::string author;                     ///< the domain in From, in its one spelling
     std::string spf_domain;                 ///< that SPF passed for; "": for none
     std::vector<std::string> dkim_domains;  ///< that DKIM passed for
+    // Those that could not be checked for now: where one would count, nothing is decided.
+    std::string undecided_spf = {};  ///< "": none
+    std::vector<std::string> undecided_dkim = {};
 };
 
 struct DmarcAnswer {

@@ -6,7 +6,6 @@
 
 #include "base/ascii.h"
 #include "base/one_shot.h"
-#include "base/steady.h"
 #include "mail/address.h"
 #include "screening/signing.h"
 
@@ -14,20 +13,16 @@ namespace poplar::screening {
 
 namespace {
 
-/// Asks for one message: once its time is over nothing is asked any more, and all is as if the DNS were silent.
-class Asker final : public dns::Lookup {
-public:
-    explicit Asker(const Screener& screener)
-        : screener_(screener), end_(SteadyClock::now() + screener.options().timeout) {}
-    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
-        if (SteadyClock::now() >= end_) co_return fail(Errc::timed_out, "the checks took too long");
-        co_return co_await screener_.ask(std::move(name), type);
+/// How many labels two domains have in common at their ends.
+std::size_t common_labels(std::string_view one, std::string_view other) {
+    std::size_t common = 0;
+    for (std::size_t i = 1; i <= std::min(one.size(), other.size()); ++i) {
+        if (one[one.size() - i] != other[other.size() - i]) return common;
+        const auto ends = [&](std::string_view name) { return i == name.size() || name[name.size() - i - 1] == '.'; };
+        if (one[one.size() - i] != '.' && ends(one) && ends(other)) ++common;
     }
-
-private:
-    const Screener& screener_;
-    const SteadyTime end_;
-};
+    return common;
+}
 
 /// Domains that DMARC and SPF compare with: in their one spelling.
 std::string canonical(std::string_view domain) {
@@ -43,18 +38,40 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
+/// What of a field's value is neither in a comment nor in a quoted string, in lower case. Of those a space is left.
+std::string plain_of(std::string_view value) {
+    std::string plain;
+    std::size_t depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < value.size(); ++i) {
+        const char c = value[i];
+        if (c == '\\') {
+            ++i;
+        } else if (quoted) {
+            quoted = c != '"';
+        } else if (c == '(') {
+            if (depth++ == 0) plain += ' ';
+        } else if (depth > 0) {
+            depth -= c == ')';
+        } else if (c == '"') {
+            quoted = true;
+            plain += '"';
+        } else {
+            plain += ascii::lower(c);
+        }
+    }
+    return plain;
+}
+
 /// Whether a list of results, which its author is believed, says that DMARC passed there.
 bool says_dmarc_passed(std::string_view results) {
-    std::size_t depth = 0;
-    std::string plain;
-    for (const char c : results) {
-        if (c == '(') ++depth;
-        if (depth == 0) plain += ascii::lower(c);
-        if (c == ')' && depth > 0) --depth;
-    }
-    for (auto at = plain.find("dmarc=pass"); at != plain.npos; at = plain.find("dmarc=pass", at + 1)) {
-        const auto before = plain.find_last_not_of(" \t\r\n", at == 0 ? 0 : at - 1);
-        if (at > 0 && before != plain.npos && plain[before] == ';') return true;
+    constexpr std::string_view kWanted = "dmarc=pass", kSpace = " \t\r\n";
+    const auto plain = plain_of(results);
+    for (auto at = plain.find(kWanted); at != plain.npos; at = plain.find(kWanted, at + 1)) {
+        const auto behind = at + kWanted.size();
+        if (behind < plain.size() && plain[behind] != ';' && kSpace.find(plain[behind]) == kSpace.npos) continue;
+        const auto before = at == 0 ? plain.npos : plain.find_last_not_of(kSpace, at - 1);
+        if (before != plain.npos && plain[before] == ';') return true;
     }
     return false;
 }
@@ -66,16 +83,33 @@ Screener::Screener(Executor executor, dns::Lookup& dns, const Clock& clock, std:
 
 namespace {
 
-Task<> ask_there(dns::Lookup& dns, std::string name, dns::Type type, OneShot<dns::Answer>::Sender sender) {
+/// Who waits for an answer, until one is there or the time is over.
+struct Waiting {
+    std::optional<OneShot<dns::Answer>::Sender> sender;
+    SteadyTimer timer;
+
+    void send(Result<dns::Answer> answer) {
+        if (auto first = std::exchange(sender, std::nullopt)) first->send(std::move(answer));
+    }
+};
+
+Task<> ask_there(dns::Lookup& dns, std::string name, dns::Type type, OneShot<dns::Answer>::Sender sender,
+                 SteadyTime end) {
+    auto executor = co_await asio::this_coro::executor;
+    const auto waiting = std::make_shared<Waiting>(std::move(sender), SteadyTimer(executor, end));
+    waiting->timer.async_wait([waiting](boost::system::error_code cancelled) {
+        if (!cancelled) waiting->send(fail(Errc::timed_out, "the checks took too long"));
+    });
     auto answer = co_await dns.ask(std::move(name), type);
-    sender.send(std::move(answer));
+    waiting->timer.cancel();
+    waiting->send(std::move(answer));
 }
 
 }  // namespace
 
-Task<Result<dns::Answer>> Screener::ask(std::string name, dns::Type type) const {
+Task<Result<dns::Answer>> Screener::ask(std::string name, dns::Type type, SteadyTime end) const {
     OneShot<dns::Answer> answer;
-    asio::co_spawn(executor_, ask_there(dns_, std::move(name), type, answer.sender()), asio::detached);
+    asio::co_spawn(executor_, ask_there(dns_, std::move(name), type, answer.sender(), end), asio::detached);
     co_return co_await answer.receive();
 }
 
@@ -94,7 +128,25 @@ void Examination::on_body(std::string_view plain) {
     for (auto& [form, hash] : hashes_) hash.feed(plain);
 }
 
-Task<SpfAnswer> Examination::ask_spf(Judgement& judgement) {
+/// Asks for one message: once its time is over nothing is asked any more, and all is as if the DNS were silent. Each
+/// check has some of the time for itself, because strangers say whom the others ask.
+class Examination::Asker final : public dns::Lookup {
+public:
+    explicit Asker(const Screener& screener) : screener_(screener) {}
+    /// From now on questions end after so many sixths of the time.
+    void go_on_until(int sixths) { end_ = begin_ + screener_.options().timeout * sixths / 6; }
+    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
+        if (SteadyClock::now() >= end_) co_return fail(Errc::timed_out, "the checks took too long");
+        co_return co_await screener_.ask(std::move(name), type, end_);
+    }
+
+private:
+    const Screener& screener_;
+    const SteadyTime begin_ = SteadyClock::now();
+    SteadyTime end_ = begin_;
+};
+
+Task<SpfAnswer> Examination::ask_spf(Asker& asker, Judgement& judgement) {
     SpfAnswer answer;
     const auto address = IpAddress::parse(client_.address);
     if (!address) co_return answer;
@@ -104,7 +156,6 @@ Task<SpfAnswer> Examination::ask_spf(Judgement& judgement) {
         asked.local = reverse_path_.substr(0, at);
         asked.domain = canonical(std::string_view(reverse_path_).substr(at + 1));
     }
-    Asker asker(screener_);
     answer = co_await check_spf(asker, asked);
     if (!screener_.options().spf) co_return answer;  // for DMARC alone
     MethodResult result{"spf", answer.outcome, "", answer.reason};
@@ -121,15 +172,27 @@ Task<SpfAnswer> Examination::ask_spf(Judgement& judgement) {
     co_return answer;
 }
 
-Task<std::vector<DkimAnswer>> Examination::ask_dkim(Judgement& judgement) {
-    std::vector<DkimAnswer> answers;
-    Asker asker(screener_);
-    const auto& all = header_->named("dkim-signature");
-    for (const auto at : all) {
-        if (answers.size() == screener_.options().signatures) break;
-        answers.push_back(co_await verify_signature(asker, *header_, header_->fields()[at], Signature::Kind::dkim,
-                                                    bodies_, screener_.clock().now()));
+/// Those that may count for the author's domain come first: others' servers may take all the time.
+Task<std::vector<DkimAnswer>> Examination::ask_dkim(Asker& asker, const std::string& author, Judgement& judgement) {
+    struct Place {
+        const Header::Field* field;
+        std::size_t number, common;
+    };
+    std::vector<Place> order;
+    for (const auto at : header_->named("dkim-signature")) {
+        if (order.size() == screener_.options().signatures) break;
+        Signature signature;
+        const auto& field = header_->fields()[at];
+        (void)Signature::parse(field.value(), Signature::Kind::dkim, signature);  // what is wrong is told below
+        order.push_back({&field, order.size(), common_labels(signature.domain, author)});
     }
+    std::ranges::sort(order, [](const Place& a, const Place& b) {
+        return a.common != b.common ? a.common > b.common : a.number < b.number;
+    });
+    std::vector<DkimAnswer> answers(order.size());
+    for (const auto& place : order)
+        answers[place.number] = co_await verify_signature(asker, *header_, *place.field, Signature::Kind::dkim, bodies_,
+                                                          screener_.clock().now());
     if (!screener_.options().dkim) co_return answers;
     for (const auto& one : answers) {
         MethodResult result{"dkim", one.outcome, "", one.reason};
@@ -177,17 +240,21 @@ Task<Judgement> Examination::judge() {
     const bool dmarc = options.dmarc != Options::Dmarc::off;
     SpfAnswer spf;
     std::vector<DkimAnswer> dkim;
-    if (options.spf || dmarc) spf = co_await ask_spf(judgement);
-    if (options.dkim || dmarc) dkim = co_await ask_dkim(judgement);
+    const auto author = dmarc ? author_domain(*header_) : std::string();
+    Asker asker(screener_);
+    asker.go_on_until(2);
+    if (options.spf || dmarc) spf = co_await ask_spf(asker, judgement);
+    asker.go_on_until(4);
+    if (options.dkim || dmarc) dkim = co_await ask_dkim(asker, author, judgement);
+    asker.go_on_until(5);
     if (options.arc) {
-        Asker asker(screener_);
         judgement.arc = co_await verify_arc(asker, *header_, bodies_, screener_.clock().now());
         const auto& arc = judgement.arc;
         if (arc.outcome != Outcome::none)
             judgement.methods.push_back(
                 {"arc", arc.outcome, fmt::format("i={}", arc.instances), arc.reason, {{"header.d", arc.sealer}}});
     }
-    const auto author = dmarc ? author_domain(*header_) : std::string();
+    asker.go_on_until(6);
     if (dmarc && author.empty()) {
         // Several authors are a way to show one domain and have another one checked.
         judgement.methods.push_back({"dmarc", Outcome::permerror, "", "From names no single domain"});
@@ -198,22 +265,15 @@ Task<Judgement> Examination::judge() {
     } else if (dmarc) {
         DmarcAsked asked{author, "", {}};
         const auto at = reverse_path_.rfind('@');
-        if (spf.outcome == Outcome::pass)
-            asked.spf_domain =
-                canonical(at == std::string::npos ? client_.helo : std::string_view(reverse_path_).substr(at + 1));
-        bool undecided = spf.outcome == Outcome::temperror;
+        const auto sender =
+            canonical(at == std::string::npos ? client_.helo : std::string_view(reverse_path_).substr(at + 1));
+        if (spf.outcome == Outcome::pass) asked.spf_domain = sender;
+        if (spf.outcome == Outcome::temperror) asked.undecided_spf = sender;
         for (const auto& one : dkim) {
             if (one.outcome == Outcome::pass) asked.dkim_domains.push_back(one.domain);
-            undecided |= one.outcome == Outcome::temperror;
+            if (one.outcome == Outcome::temperror) asked.undecided_dkim.push_back(one.domain);
         }
-        Asker asker(screener_);
-        auto answer = co_await check_dmarc(asker, std::move(asked));
-        // What could not be asked may have passed.
-        if (answer.outcome == Outcome::fail && undecided) {
-            answer.outcome = Outcome::temperror;
-            answer.wanted = DmarcPolicy::none;
-            answer.reason = "not all could be checked";
-        }
+        const auto answer = co_await check_dmarc(asker, std::move(asked));
         add_dmarc(judgement, answer, author);
     }
     judgement.results = format_results(screener_.hostname(), judgement.methods);

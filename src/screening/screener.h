@@ -8,6 +8,7 @@
 
 #include "base/asio.h"
 #include "base/clock.h"
+#include "base/steady.h"
 #include "dns/resolver.h"
 #include "screening/arc.h"
 #include "screening/authentication_results.h"
@@ -62,8 +63,9 @@ protected:
     void on_body(std::string_view plain) override;
 
 private:
-    Task<SpfAnswer> ask_spf(Judgement& judgement);
-    Task<std::vector<DkimAnswer>> ask_dkim(Judgement& judgement);
+    class Asker;
+    Task<SpfAnswer> ask_spf(Asker& asker, Judgement& judgement);
+    Task<std::vector<DkimAnswer>> ask_dkim(Asker& asker, const std::string& author, Judgement& judgement);
     void add_dmarc(Judgement& judgement, const DmarcAnswer& answer, const std::string& author) const;
 
     const Screener& screener_;
@@ -83,8 +85,8 @@ public:
     const Options& options() const { return options_; }
     const std::string& hostname() const { return hostname_; }
     const Clock& clock() const { return clock_; }
-    /// One question, asked on the thread of the resolver.
-    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) const;
+    /// One question, asked on the thread of the resolver; an answer that is not there at `end` is a failure.
+    Task<Result<dns::Answer>> ask(std::string name, dns::Type type, SteadyTime end) const;
 
 private:
     const Executor executor_;

@@ -37,7 +37,7 @@ void add_settings(config::Keys& keys, Options& options) {
                 "DKIM signatures of a message that are looked at, from the top. Each costs a question and some "
                 "microseconds.");
     keys.duration("checks.timeout", options.timeout, milliseconds(100), minutes(5),
-                  "For all questions about a message, beside the last one's `dns.timeout`. What was not answered by "
+                  "For all questions about a message; each check has its share of it. What was not answered by "
                   "then is a `temperror`.");
 }
 

@@ -21,11 +21,6 @@ std::optional<Canonical> form_of(std::string_view name) {
     return std::nullopt;
 }
 
-bool is_selector(std::string_view text) {
-    return !text.empty() && text.size() <= 253 &&
-           std::ranges::all_of(text, [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_' || c == '.'; });
-}
-
 /// Seconds; nothing is an error where the tag is there.
 Result<> read_time(const TagList& tags, std::string_view name, std::optional<std::uint64_t>& into) {
     const auto* value = tags.find(name);
@@ -36,6 +31,11 @@ Result<> read_time(const TagList& tags, std::string_view name, std::optional<std
 }
 
 }  // namespace
+
+bool is_selector(std::string_view text) {
+    return !text.empty() && text.size() <= 253 &&
+           std::ranges::all_of(text, [](char c) { return ascii::is_alnum(c) || c == '-' || c == '_' || c == '.'; });
+}
 
 bool is_below(std::string_view domain, std::string_view parent) {
     if (domain.size() <= parent.size()) return ascii::same(domain, parent);

@@ -43,6 +43,9 @@ std::string signed_text(const Header& header, const std::vector<std::string>& na
 /// A field without the value of its b= tag.
 std::string without_signature(std::string_view field);
 
+/// Whether the text may be a selector or a domain in front of others: nothing in it ends a name before its end.
+bool is_selector(std::string_view text);
+
 /// Whether `domain` is `parent` or below it.
 bool is_below(std::string_view domain, std::string_view parent);
 

@@ -298,6 +298,8 @@ bool needs_validated_name(std::string_view spec) {
 
 namespace {
 
+constexpr std::size_t kMostExpanded = 64u << 10;  // octets: a record of macros alone stands for megabytes
+
 std::string value_of(char letter, const SpfMacros& macros) {
     switch (letter) {
         case 's': return macros.local + "@" + macros.sender_domain;
@@ -343,13 +345,15 @@ Result<std::string> expand_macros(std::string_view spec, const SpfMacros& macros
     std::string out;
     const bool good = walk_macros(
         spec, [&](std::string_view literal) { out += literal; },
-        [&](const Macro& macro) { out += transformed(macro, value_of(macro.letter, macros)); });
+        [&](const Macro& macro) {
+            if (out.size() <= kMostExpanded) out += transformed(macro, value_of(macro.letter, macros));
+        });
     if (!good) return bad("a macro can't be read");
+    if (out.size() > kMostExpanded) return bad("macros make too long a name");
     if (out.ends_with('.')) out.pop_back();
-    while (out.size() > dns::kNameLimit) {
-        const auto dot = out.find('.');
-        if (dot == out.npos) break;
-        out.erase(0, dot + 1);
+    if (out.size() > dns::kNameLimit) {  // RFC 7208 s7.3: labels go from the left until it fits
+        const auto dot = out.find('.', out.size() - dns::kNameLimit - 1);
+        if (dot != out.npos) out.erase(0, dot + 1);
     }
     return out;
 }

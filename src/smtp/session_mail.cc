@@ -138,6 +138,9 @@ Task<Result<>> Session::on(Rcpt rcpt) {
         co_return refuse_recipient(rcpt, replies::kTooManyRecipients, kTooManyAccounts);
     if (!transaction_->mail().smtputf8 && mail::needs_smtputf8(rcpt.to))
         co_return refuse_recipient(rcpt, replies::kRecipientNeedsUtf8, "");
+    // The sender of mail that went on is there for bounces; for anything else it would be a relay.
+    if (transaction_->mail().from && services_.delivery.is_wrapped(rcpt.to))
+        co_return refuse_recipient(rcpt, replies::kNoRelay, "only a bounce may go there");
     if (services_.unknown && !services_.unknown->empty()) {
         if (auto waited = co_await await_place(); !waited) co_return waited;
     }

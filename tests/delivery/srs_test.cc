@@ -50,6 +50,14 @@ TEST(Srs, SenderOfAnotherServersIsShortened) {
     EXPECT_EQ(unwrapped(srs, twice), "SRS0=aaaa=bb=elsewhere.test=ann@first.test") << "straight to the first";
 }
 
+TEST(Srs, OneKindIsNotTheOther) {
+    const auto own = options();
+    const Srs srs(own);
+    auto wrapped = srs.wrap("ann@elsewhere.test", kNow);
+    wrapped[3] = '1';
+    EXPECT_EQ(unwrapped(srs, wrapped), "the forwarded address was not made here");
+}
+
 TEST(Srs, StaysAsItIs) {
     const auto own = options();
     const Srs srs(own);

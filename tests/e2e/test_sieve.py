@@ -226,6 +226,9 @@ def test_redirect_goes_on_with_a_sender_that_bounces_find_their_way_by(sending):
         client.expect(250, b"MAIL FROM:<>")
         forged = taken.sender.replace("=ann@", "=eve@")
         client.expect(550, f"RCPT TO:<{forged}>".encode())
+        client.expect(250, b"RSET")
+        client.expect(250, b"MAIL FROM:<eve@elsewhere.example>")
+        client.expect(550, f"RCPT TO:<{taken.sender}>".encode())  # no way for anything but bounces
     (bounce,) = sending.elsewhere.wait(1)
     assert bounce.sender == "" and bounce.recipients == (ANN,)
 
@@ -257,6 +260,17 @@ def test_redirect_to_an_account_here_is_brought_there(sending):
     deliver(server, letter("both"), sender=ANN)
     wait_until(lambda: mail(server, account=JANE), "no copy")
     assert [m["subject"] for m in mail(server)] == [m["subject"] for m in mail(server, account=JANE)] == ["both"]
+    wait_empty(server)
+
+
+def test_redirect_to_an_alias_here_that_leads_elsewhere_goes_there(sending):
+    server = sending.poplar
+    server.cli("alias", "add", f"away@{DOMAIN}", FAR)
+    put(server, f'redirect "away@{DOMAIN}";')
+    deliver(server, letter("on and on"), sender=ANN)
+    (taken,) = sending.far.wait(1)
+    assert taken.recipients == (FAR,) and taken.data.endswith(letter("on and on"))
+    assert mail(server) == []
     wait_empty(server)
 
 

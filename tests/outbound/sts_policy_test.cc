@@ -90,6 +90,20 @@ TEST(KeptStsPolicies, TheOldestGoWhereTheyAreTooMany) {
     EXPECT_GT(read->size(), 10u);
 }
 
+TEST(KeptStsPolicies, ALargeOneTakesNobodysPlace) {
+    const Timestamp now(1'800'000'000s);
+    KeptPolicies policies;
+    policies["x.test"] = {{StsMode::enforce, {"mx.x.test"}, 1h}, "1", now - 2s};
+    policies["half.test"] = {{StsMode::enforce, {std::string(900, 'a')}, 1h}, "1", now - 1s};
+    policies["large.test"] = {{StsMode::enforce, {std::string(4096, 'a')}, 1h}, "1", now};
+    auto read = decode_policies(encode(policies, now, 10'000));
+    ASSERT_TRUE(read);
+    EXPECT_TRUE(read->contains("x.test") && read->contains("half.test") && !read->contains("large.test"));
+    read = decode_policies(encode(policies, now, 500));
+    ASSERT_TRUE(read);
+    EXPECT_TRUE(read->contains("x.test") && read->size() == 1);
+}
+
 TEST(KeptStsPolicies, ThatAreDamagedAreNotBelieved) {
     const Timestamp now(1'800'000'000s);
     KeptPolicies policies;

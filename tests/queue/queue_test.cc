@@ -67,6 +67,14 @@ TEST_F(QueueTest, AMessageHasAPartForEachDomainAndOneBody) {
     EXPECT_EQ(text_of(a_), "Received: here\r\nSubject: x\r\n\r\ntext\r\n");
 }
 
+TEST_F(QueueTest, AMessageTakesNobodysPlace) {
+    ASSERT_TRUE(add(a_, {"x@one.example"}));
+    const auto again = add(a_, {"y@two.example"});
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code(), Errc::exists);
+    EXPECT_EQ(part(a_, 0).domain, "one.example");
+}
+
 TEST_F(QueueTest, WhatIsDueComesInTheOrderOfTime) {
     ASSERT_TRUE(add(a_, {"x@one.example"}, clock_.now() + 2h));
     ASSERT_TRUE(add(b_, {"x@one.example"}, clock_.now() + 1h));

@@ -71,6 +71,28 @@ TEST_F(DmarcTest, PassesWhatIsAligned) {
     EXPECT_EQ(ask("example.org", "example.org", {}).wanted, DmarcPolicy::none);
 }
 
+TEST_F(DmarcTest, AStrangersSilentDnsDecidesNothing) {
+    record("example.org", "p=reject");
+    record("strict.org", "p=reject; adkim=s; aspf=s");
+    dns_.fail_for("_dmarc.evil.org", Errc::io);
+    const auto answer = ask("example.org", "evil.org", {"evil.org"});
+    EXPECT_EQ(answer.outcome, Outcome::fail);
+    EXPECT_EQ(answer.wanted, DmarcPolicy::reject);
+    struct Case {
+        const char *author, *undecided;
+        Outcome outcome;
+    };
+    for (const auto& [author, undecided, outcome] : {Case{"example.org", "evil.org", Outcome::fail},
+                                                     {"example.org", "notexample.org", Outcome::fail},
+                                                     {"example.org", "mail.example.org", Outcome::temperror},
+                                                     {"mail.example.org", "example.org", Outcome::temperror},
+                                                     {"strict.org", "mail.strict.org", Outcome::fail},
+                                                     {"strict.org", "strict.org", Outcome::temperror}}) {
+        EXPECT_EQ(run(check_dmarc(dns_, {author, "", {}, undecided, {}})).outcome, outcome) << author << undecided;
+        EXPECT_EQ(run(check_dmarc(dns_, {author, "", {}, "", {undecided}})).outcome, outcome) << author << undecided;
+    }
+}
+
 TEST_F(DmarcTest, StrictAlignmentWantsTheSameDomain) {
     record("example.org", "p=reject; adkim=s");
     EXPECT_EQ(ask("example.org", "", {"mail.example.org"}).outcome, Outcome::fail);

@@ -158,5 +158,52 @@ TEST_F(ScreenerTest, ATrustedForwarderMayHaveBrokenASignature) {
     EXPECT_TRUE(says(kept, "dmarc=fail (p=reject, passed at a trusted forwarder)")) << kept.results;
 }
 
+TEST_F(ScreenerTest, WhatStandsInQuotesOrCommentsIsNoResultOfAForwarders) {
+    options_.trusted_sealers = {"example.org"};
+    const auto after = [&](const std::string& results) {
+        Judgement none;
+        none.results = "mx.example.test; " + results;
+        asio::io_context context(1);
+        Screener screener(context.get_executor(), dns_, clock_, "mx.example.test", options_);
+        Examination examination(screener, {"192.0.2.9", "helo.example.org"}, "");
+        examination.feed(kMessage);
+        examination.finish();
+        auto work = [](Examination& one) -> Task<> { (void)co_await one.judge(); };
+        asio::co_spawn(context, work(examination), asio::detached);
+        context.run();
+        const auto sealed = examination.seal(none, *ring_.signer("example.org", clock_.now())) + kMessage;
+        const auto judged = judge(sealed, "192.0.2.9", "list@far.example");
+        EXPECT_TRUE(says(judged, "arc=pass")) << judged.results;
+        return judged.action;
+    };
+    for (const std::string good :
+         {"dmarc=pass", "spf=none; DMARC=pass (p=none) header.from=a", "a=\"\\\"\"; dmarc=pass"})
+        EXPECT_EQ(after(good), Action::keep) << good;
+    for (const std::string bad :
+         {"dmarc=fail", "dmarc=passed", "spf=pass smtp.mailfrom=\"; dmarc=pass\"", "spf=pass (; dmarc=pass)",
+          "spf=pass (\\); dmarc=pass)", "spf=pass x=\"(\" (; dmarc=pass)", "x=\"\\\"; dmarc=pass\"",
+          "spf=pass (\")\" ((; dmarc=pass)", "xdmarc=pass"})
+        EXPECT_EQ(after(bad), Action::reject) << bad;
+}
+
+TEST_F(ScreenerTest, AStrangersSilentDnsDoesNotSwitchThePolicyOff) {
+    dns_.fail_for("evil.test", Errc::io);
+    dns_.fail_for("_dmarc.evil.test", Errc::io);
+    dns_.fail_for("s._domainkey.evil.test", Errc::io);
+    const std::string signature =
+        "DKIM-Signature: v=1; a=rsa-sha256; d=evil.test; s=s; h=from; bh=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=; "
+        "b=AAAA\r\n";
+    EXPECT_EQ(judge(signature + kMessage, "192.0.2.9", "x@evil.test").action, Action::reject);
+}
+
+TEST_F(ScreenerTest, ASealsSelectorEndsWhereItEnds) {
+    std::string sealed;
+    judge(kMessage, "192.0.2.1", "jane@example.org", &sealed);
+    const auto at = sealed.find("s=s1", sealed.find("ARC-Seal:"));
+    ASSERT_NE(at, sealed.npos);
+    sealed.insert(at + 4, 1, '\0');
+    EXPECT_TRUE(says(judge(sealed, "192.0.2.9", ""), "arc=fail"));
+}
+
 }  // namespace
 }  // namespace poplar::screening

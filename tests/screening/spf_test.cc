@@ -95,6 +95,20 @@ TEST(SpfMacros, ExpandTheRfcsExamples) {
     EXPECT_EQ(*expand_macros("%{d}", macros), std::string(100, 'b') + ".test") << "too long names lose labels";
 }
 
+TEST(SpfMacros, ThatStandForMegabytesAreCut) {
+    SpfMacros macros;
+    macros.local = std::string(64, 'l');
+    macros.domain = "b.c";
+    std::string spec;
+    for (int i = 0; i < 200; ++i) spec += "a.";
+    const auto cut = expand_macros(spec + "%{d}", macros);
+    ASSERT_TRUE(cut);
+    EXPECT_EQ(cut->size(), 253u);
+    EXPECT_TRUE(cut->ends_with("a.b.c")) << *cut;
+    for (int i = 0; i < 2000; ++i) spec += "%{l}";
+    EXPECT_FALSE(expand_macros(spec, macros));
+}
+
 class SpfTest : public testing::Test {
 protected:
     Outcome check(const std::string& record, const std::string& address = "192.0.2.3") {
