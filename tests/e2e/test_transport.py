@@ -179,6 +179,31 @@ def test_records_of_usages_for_the_web_demand_encryption_alone(outbound, tmp_pat
     assert sink.wait(1)[0].tls
 
 
+def test_records_that_are_no_use_leave_the_rest_to_mta_sts(outbound, tmp_path, authority):
+    certificate = authority.issue("mx.other.example")
+    record = (1, *tlsa(DANE_EE, certificate[0])[1:])
+    sink, server = secure_world(outbound, authority, tmp_path, record, certificate=certificate)
+    outbound.policy("far.example", authority.issue("mta-sts.far.example"), policy_text())
+    send(server, FAR)
+    assert "demanded by MTA-STS" in last_reply(server)
+    assert not sink.taken
+    sink.tls.load_cert_chain(*authority.issue(HOST))
+    assert sink.wait(1)[0].tls
+
+
+def test_the_name_of_one_domain_is_not_good_for_another_with_the_same_hosts(outbound, tmp_path, authority):
+    strange = Authority(tmp_path_of(tmp_path, "strange"))
+    certificate = strange.issue("far.example")
+    outbound.dns.records["near.example"] = {"MX": [(10, HOST)]}
+    sink, server = secure_world(outbound, authority, tmp_path, tlsa(DANE_TA, certificate[0], WHOLE, 1),
+                                certificate=certificate)
+    send(server, FAR)
+    sink.wait(1)
+    send(server, "bob@near.example")
+    assert "DANE" in last_reply(server)
+    assert len(sink.taken) == 1
+
+
 def test_records_that_are_forged_hold_the_mail_back(outbound, tmp_path, authority):
     certificate = authority.issue(HOST)
     sink, server = secure_world(outbound, authority, tmp_path, tlsa(DANE_EE, certificate[0]), certificate=certificate)
