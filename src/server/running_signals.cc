@@ -75,7 +75,7 @@ Task<> Server::stop() {
         admin_.close_all();
         co_await admin_.idle(kAdminPatience);
     }
-    if (outside_) outside_->stop();
+    if (outside_) co_await outside_->stop();
     co_await authenticator_.flush();
     co_await device_uses_.flush();
     (void)co_await keep_outside_.flush();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <new>
 
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "base/networks.h"
 #include "base/peer_network.h"
+#include "base/steady.h"
 #include "directory/outside/known.h"
 
 namespace poplar::directory::outside {
@@ -21,6 +23,8 @@ constexpr int kFailuresUntilSilent = 3;                // one behind the other; 
 constexpr auto kLeftAlone = std::chrono::seconds(1);   // and tried again by one question
 constexpr auto kSilentFor = std::chrono::seconds(10);  // after a failure: OutsideDirectory::is_silent
 constexpr std::size_t kWrites = 1000;                  // records in one commit
+constexpr auto kHashesPatience = std::chrono::seconds(2);
+constexpr auto kHashesLook = std::chrono::milliseconds(20);
 
 /// A source with what is known of it.
 struct Served {
@@ -232,7 +236,10 @@ struct Outside::Impl {
     bool remember(Served& served, const std::string& address, const Digest& digest, const std::string& password,
                   const std::string& credential) {
         if (!served.known.note(address, digest, true, credential)) return true;
-        auto work = [this, &served, address, digest, password] {
+        ++hashes_due;
+        // A job that is refused is destroyed without being run.
+        std::shared_ptr<void> due(nullptr, [this](void*) { --hashes_due; });
+        auto work = [this, &served, address, digest, password, due = std::move(due)] {
             if (stopping || secret_text().empty()) return;
             try {
                 served.known.keep(address, digest, keep_password(password, secret_text()));
@@ -322,6 +329,15 @@ struct Outside::Impl {
         co_return Result<>();
     }
 
+    Task<> stop() {
+        SteadyTimer timer(co_await asio::this_coro::executor);
+        for (const auto end = SteadyClock::now() + kHashesPatience; hashes_due > 0 && SteadyClock::now() < end;) {
+            timer.expires_after(kHashesLook);
+            co_await timer.async_wait(asio::as_tuple(use_awaitable));
+        }
+        stopping = true;
+    }
+
     Directory& directory;
     const Clock& clock;
     const Options options;
@@ -330,7 +346,8 @@ struct Outside::Impl {
     std::mutex mutex;
     std::string secret;  ///< the directory's, once it was asked for
     std::atomic<bool> stopping = false;
-    FairPool hashing;  // last: its threads end before what they use
+    std::atomic<std::size_t> hashes_due = 0;  ///< of right passwords, for the store
+    FairPool hashing;                         // last: its threads end before what they use
 };
 
 Outside::Outside(Directory& directory, const Clock& clock, std::vector<Part> parts, Options options)
@@ -370,6 +387,6 @@ Task<Result<>> Outside::add_domains() { return impl_->add_domains(); }
 
 Task<Result<>> Outside::flush() { return impl_->flush(); }
 
-void Outside::stop() { impl_->stopping = true; }
+Task<> Outside::stop() { return impl_->stop(); }
 
 }  // namespace poplar::directory::outside

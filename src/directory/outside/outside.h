@@ -60,8 +60,9 @@ public:
     Task<Result<>> add_domains();
     /// Writes what has to survive a restart; to be called every minute or so, and at the end. Errors: the directory's.
     Task<Result<>> flush();
-    /// The server stops: hashes for the store alone are not made any more.
-    void stop();
+    /// The server stops: waits for the hashes that are to survive a restart, for two seconds at most; those that are
+    /// not made by then are not made any more. Then flush().
+    Task<> stop();
 
 private:
     struct Impl;
