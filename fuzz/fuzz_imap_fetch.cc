@@ -1,4 +1,4 @@
-// What FETCH writes of any message, by any item: the same however the message's octets come, a literal as long as it
+// FETCH writes of any message, by any item, the same however the message's octets come, a literal as long as it
 // says, and strings and parentheses that end. The same for rows of any octets that can be decoded.
 #include <string>
 

@@ -72,7 +72,7 @@ private:
     bool alone_ = false;
 };
 
-/// What became of a message of this source; nothing: it was never stored.
+/// An import remembers what it stored by its source, and is found by that. Nothing: it was never stored.
 Task<Result<std::optional<api::ImportedMessage>>> look_up(Context& context, directory::AccountId account,
                                                           std::string source) {
     auto known = co_await context.mail.fact(account, fact_name(source));

@@ -198,7 +198,7 @@ Result<> JwtKeys::add(std::shared_ptr<EVP_PKEY> key, const std::string& file, st
     return {};
 }
 
-/// What the token says, encoded, if one of the keys signed it. Errors: denied.
+/// The token's claims, still encoded, because one of the keys signed them. Errors: denied.
 Result<std::string_view> JwtKeys::signed_payload(std::string_view token) const {
     if (token.size() > kTokenLimit) return denied("too long");
     auto parts = split(token);

@@ -22,7 +22,7 @@ CallError refusal(const http::ClientReply& reply) {
     return {1, fmt::format("the server answered {}", reply.status), ""};
 }
 
-/// What is sent for `request`, with its JSON body or what `source` gives.
+/// Makes the HTTP request of `request`, with its JSON body or the octets of `source`.
 CallResult<http::ClientRequest> request_of(const api::Operation& operation, const void* request,
                                            const Client::Source& source) {
     http::ClientRequest asked;

@@ -134,7 +134,7 @@ public:
         return gone_.empty() && refused_.empty() ? 0 : 1;
     }
 
-    /// What clients would see, without storing anything.
+    /// Compares ids, sizes and order as clients would, without storing anything.
     CallResult<int> compare(const std::vector<SourceMessage>& messages) {
         auto here = inbox();
         if (!here) return std::unexpected(std::move(here.error()));

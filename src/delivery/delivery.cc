@@ -164,7 +164,7 @@ private:
         std::string body_hash;
     };
 
-    /// What leaves is signed and sealed as it leaves, and not as it came.
+    /// An inspector's changes break signatures over the message as it came, so the one that leaves is read for them.
     Task<Result<>> read_again(const mailstore::Content& content) {
         if (signer_) signer_ = std::make_unique<screening::MessageSigner>(*ring_, clock_.now());
         if (checks_) changed_ = std::make_unique<Changed>();
@@ -194,7 +194,7 @@ private:
         co_return std::expected<void, Verdict>();
     }
 
-    /// What a message from outside is checked with.
+    /// SPF, DKIM, DMARC and ARC of one message from outside, and the filter of results that it forges.
     struct Checks {
         Checks(const screening::Screener& checker, const Envelope& envelope)
             : screener(checker),

@@ -140,7 +140,7 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
-    /// What comes from strangers or users is shown to it before it is stored; it must outlive this. To be called before
+    /// The inspector sees mail of strangers and users before it is stored; it must outlive this. To be called before
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.

@@ -1,5 +1,5 @@
 #pragma once
-// What a filter sends: mail that goes on, answers, notifications. All of it goes through the queue.
+// A filter sends mail that goes on, answers and notifications. All of it goes through the queue.
 #include <memory>
 #include <string>
 #include <string_view>

@@ -13,7 +13,7 @@ namespace poplar::delivery {
 
 struct Envelope;
 
-/// What such a program thinks of a message, and wants changed in it.
+/// The program's verdict on a message, and the changes that it wants.
 struct Judgement {
     enum class Action : std::uint8_t { accept, reject, defer };
     Action action = Action::accept;

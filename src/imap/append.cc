@@ -14,7 +14,7 @@ struct Head {
     bool utf8 = false;  ///< UTF8 ( in front of the message
 };
 
-/// What stands between the mailbox and the message. Nothing: it is not all that is left of `in`.
+/// Reads flags and time between the mailbox and the message. Nothing: it is not all that is left of `in`.
 std::optional<Head> parse_head(Cursor& in) {
     Head head;
     if (!in.space()) return std::nullopt;

@@ -245,7 +245,7 @@ private:
     Task<Result<std::vector<mailstore::StoredMessage>>> read_messages(std::span<const std::uint32_t> indexes);
     bool by_uid() const { return numbering_ == Numbering::uids; }
     TextForm form() const { return utf8_ ? TextForm::utf8 : TextForm::ascii; }
-    /// What this session may not do: a device's password may be for reading only.
+    /// False for a device's password that is for reading only.
     bool may_change() const { return access_->may_delete(); }
     mailstore::AccountId account() const { return access_->account; }
 

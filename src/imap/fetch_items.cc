@@ -56,7 +56,7 @@ std::string_view take_name(Cursor& in) {
     return rest.substr(0, size);
 }
 
-/// What stands behind BODY or BINARY, beginning with "[".
+/// Reads the section behind BODY or BINARY, beginning with "[".
 Result<FetchItem> parse_bracketed(Cursor& in, std::string_view name) {
     FetchItem item;
     const bool is_size = ascii::same(name, "BINARY.SIZE");

@@ -1,6 +1,6 @@
 #pragma once
-// What FETCH may ask of a message (RFC 9051 s6.4.5, RFC 3501 s6.4.5, and extensions), and writing all of it that needs
-// no octet of the message: what needs some is imap/fetch_octets.h's.
+// The items that FETCH may ask of a message (RFC 9051 s6.4.5, RFC 3501 s6.4.5, and extensions), and writing all of it
+// that needs no octet of the message: what needs some is imap/fetch_octets.h's.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -60,7 +60,7 @@ inline constexpr std::size_t kMostFetchItems = 1000;
 /// Takes one item, or a list of them in parentheses, or ALL, FAST or FULL. Errors: invalid, with a text for the client.
 Result<std::vector<FetchItem>> parse_fetch_items(Cursor& in);
 
-/// What has to be known of a message for these items.
+/// The facts of a message that these items need.
 struct FetchNeeds {
     bool record = false;     ///< internal_date, size, ids
     bool thread = false;     ///< the thread's id

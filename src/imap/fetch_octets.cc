@@ -104,7 +104,7 @@ std::uint64_t ItemWriter::begin_partial(std::uint64_t octets) {
     return left_;
 }
 
-// What BINARY gives may have NUL in it, which only a literal8 may have (RFC 3516 s4.2).
+// Octets of BINARY may have NUL among them, which only a literal8 may have (RFC 3516 s4.2).
 void ItemWriter::write_literal_head(std::string& out, std::uint64_t octets) const {
     if (item_.kind == Kind::binary) out += '~';
     out += '{';
@@ -233,7 +233,7 @@ std::string preview_of(std::string_view text) {
             ++characters;
         }
     };
-    // What the message answers says nothing about it; without anything else it is better than nothing.
+    // The message that this one answers says nothing about it; without anything else it is better than nothing.
     for (const bool with_quotes : {false, true}) {
         auto rest = text;
         while (!rest.empty() && characters < kCharacters) {

@@ -1,4 +1,4 @@
-// Which messages a command is about, and what the store has of them.
+// The messages that a command names, and the store's entries of them.
 #include <algorithm>
 
 #include "imap/client.h"

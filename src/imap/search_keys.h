@@ -18,7 +18,7 @@ namespace poplar::imap {
 
 class MessageText;
 
-/// What a key has to know, cheapest first.
+/// The facts that a key needs, cheapest first.
 enum class SearchCost : std::uint8_t {
     list,       ///< number, UID, flags, mod-sequence: in memory
     record,     ///< internal date, size, save date, email id
@@ -110,7 +110,7 @@ std::expected<SearchProgram, SearchRefusal> parse_search(Cursor& in, const Searc
 /// Gives `*` in sets its meaning. To be called once before the first match().
 void resolve(SearchProgram& program, std::uint32_t messages, std::uint32_t greatest_uid);
 
-/// What is known of a message so far. What is not known yet is nothing, or null.
+/// The facts of a message so far; those not known yet are nothing, or null.
 struct SearchFacts {
     std::uint32_t number = 0, uid = 0;
     std::uint8_t flags = 0;                              ///< as mailstore::Flags::system

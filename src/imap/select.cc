@@ -8,7 +8,7 @@ namespace poplar::imap {
 
 namespace {
 
-/// What a client says it has (RFC 7162 s3.2.5).
+/// A client's account of its cache (RFC 7162 s3.2.5).
 struct Known {
     std::uint32_t uid_validity = 0;
     ModSequence mod_sequence;

@@ -21,7 +21,7 @@ using mailstore::Uid;
 /// Whether messages that are gone may lose their numbers now (RFC 9051 s7.5.1).
 enum class Expunges : std::uint8_t { told, held };
 
-/// What changed between two lists of a mailbox.
+/// The changes between two lists of a mailbox.
 struct Differences {
     std::vector<std::uint32_t> gone;     ///< indexes in the old list, ascending
     std::vector<std::uint32_t> changed;  ///< indexes in the new list of those whose mod-sequence is another
@@ -52,7 +52,7 @@ public:
     std::uint32_t last_uid() const { return last_uid_; }
     std::uint32_t greatest_uid() const { return count() == 0 ? 0 : list_->messages.back().uid; }
 
-    /// What the client is told next. `keywords`: the mailbox's.
+    /// The changes that the client is told next. `keywords`: the mailbox's.
     void replace(std::shared_ptr<const MessageList> list);
     void set_keywords(std::vector<std::string> keywords);
     const std::vector<std::string>& keywords() const { return keywords_; }

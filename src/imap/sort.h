@@ -24,7 +24,7 @@ Result<std::vector<SortCriterion>> parse_sort_criteria(Cursor& in);
 /// Whether structures are wanted for it, beside records.
 bool needs_structure(const std::vector<SortCriterion>& criteria);
 
-/// What a message is sorted by. Take one a message; octets of long values are cut.
+/// The keys that a message is sorted by. Take one a message; octets of long values are cut.
 struct SortEntry {
     std::uint32_t number = 0;  ///< its message number, by which equals are sorted
     std::uint32_t uid = 0;

@@ -17,7 +17,7 @@ struct StatusItems {
 };
 /// `(MESSAGES UIDNEXT)`
 std::optional<StatusItems> parse_status_items(Cursor& in);
-/// What stands between the parentheses of the response.
+/// The text between the parentheses of the response.
 /// `deleted_octets`: of the messages that are marked as deleted.
 std::string status_of(const mailstore::Mailbox& mailbox, const StatusItems& items, std::uint64_t append_limit,
                       std::uint64_t deleted_octets = 0);

@@ -14,7 +14,7 @@ struct Storing {
     bool silent = false;
 };
 
-/// What stands behind the set. Nothing: not of the grammar, or flags that nobody can set.
+/// Reads the item and flags behind the set. Nothing: not of the grammar, or flags that nobody can set.
 std::optional<Storing> parse_storing(Cursor& in) {
     Storing storing;
     auto& change = storing.change;
@@ -61,7 +61,7 @@ Task<Result<>> Client::store(Cursor in) {
     condstore_ = condstore_ || conditional;
     if (selected_->read_only()) co_return co_await no(std::string(kReadOnly));
     auto uids = uids_at(*indexes);
-    // What others did is told even if the client wants to hear nothing of its own change.
+    // Changes by others are told even if the client wants to hear nothing of its own change.
     if (auto told = co_await update(expunges_); !told) co_return told;
     auto outcome = co_await services_.store.change_flags(account(), selected_->id(), uids, std::move(storing->change));
     if (!outcome && outcome.error().code() == Errc::invalid) co_return co_await bad("not a keyword");

@@ -104,7 +104,7 @@ private:
         return order;
     }
 
-    /// What stands in place of a node: nothing, itself, or, if it has no message, what is below it.
+    /// Puts a node into its place: itself, or its children if it has no message.
     void place(std::uint32_t node, bool at_root, std::vector<std::uint32_t>& out) {
         auto& children = nodes_[node].children;
         if (!nodes_[node].message && (children.size() < 2 || !at_root))

@@ -15,7 +15,7 @@ enum class ThreadAlgorithm : std::uint8_t { ordered_subject, references };
 /// By its name in any case.
 std::optional<ThreadAlgorithm> find_thread_algorithm(std::string_view name);
 
-/// What a message is threaded by.
+/// The fields that a message is threaded by.
 struct ThreadEntry {
     std::uint32_t id = 0;      ///< as the answer names it: its message number, or UID
     std::uint32_t number = 0;  ///< its message number, by which equals are sorted

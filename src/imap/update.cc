@@ -1,4 +1,4 @@
-// What happens to the selected mailbox meanwhile, as the client is told: EXISTS, EXPUNGE or VANISHED, FETCH. And IDLE.
+// Tells the client of changes in the selected mailbox: EXISTS, EXPUNGE or VANISHED, FETCH. And IDLE.
 #include "base/ascii.h"
 #include "imap/client.h"
 #include "net/wakeable.h"

@@ -5,7 +5,7 @@
 
 namespace poplar::inspection {
 
-/// What becomes of a message that could not be looked at.
+/// The fate of a message that could not be looked at.
 enum class OnError : std::uint8_t {
     accept,    ///< it is taken as it is
     tempfail,  ///< its sender is told to come again

@@ -10,10 +10,10 @@
 
 namespace poplar::inspection {
 
-/// Whose mail it is. What a user sends gets no marks of ours: its readers have filters of their own.
+/// A user's mail gets no marks of ours, because its readers have filters of their own.
 enum class Sender : std::uint8_t { stranger, user };
 
-/// What becomes of a message by rspamd's answer.
+/// Turns rspamd's answer into the fate of the message.
 delivery::Judgement judgement_of(const RspamdReply& reply, Sender sender);
 
 class Rspamd final : public delivery::Inspector {

@@ -1,5 +1,5 @@
 #pragma once
-// What rspamd answers to /checkv2: JSON, from a program that may be anything. Pure functions over bytes.
+// rspamd's answer to /checkv2: JSON, from a program that may be anything. Pure functions over bytes.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -36,7 +36,7 @@ std::size_t undecided(std::string_view line) {
     return at;
 }
 
-/// What stands within a line.
+/// Decodes the "=XX" within a line.
 void decode_octets(std::string_view text, std::string& out) {
     while (!text.empty()) {
         const auto plain = text.substr(0, text.find('='));

@@ -20,7 +20,7 @@ constexpr std::size_t kLongestQuoted = 1024;  // octets, when we write one
 constexpr std::string_view kSyntax = "the command can't be understood";
 constexpr std::string_view kArguments = "the arguments are not those of this command";
 
-/// What a line announces at its end.
+/// The literal that a line announces at its end.
 struct Announced {
     bool literal = false, synchronizing = false, huge = false;
     std::uint64_t octets = 0;

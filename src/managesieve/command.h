@@ -73,7 +73,7 @@ public:
     /// The literal was larger than the session takes.
     void literal_too_large();
 
-    /// What the lines say so far, even if there is no whole command yet; "" if there is no word. In upper case.
+    /// The command's name so far, even if there is no whole command yet; "" if there is no word. In upper case.
     std::string_view verb() const { return verb_; }
     std::expected<Command, Malformed> finish();
 

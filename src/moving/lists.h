@@ -35,7 +35,7 @@ std::map<char, std::string> parse_dovecot_keywords(std::string_view text);
 /// courierpop3dsizelist: unique-ids by base_of(). Errors: invalid.
 Result<std::map<std::string, std::string, std::less<>>> parse_courier_list(std::string_view text);
 
-/// What Courier says for a message that is in no list: its name, with some octets written as "+" and two digits.
+/// Courier's unique-id of a message that is in no list: its name, with some octets written as "+" and two digits.
 std::string courier_unique_id(std::string_view base);
 
 }  // namespace poplar::moving

@@ -20,7 +20,7 @@ constexpr char kInbox[] = "INBOX";
 constexpr std::size_t kLargestList = 256u << 20;  // octets of a uidlist
 constexpr std::size_t kLongestKey = 1000;         // api::ImportMessage::source
 
-// What is known of a message before it is sorted.
+// A message before it is sorted.
 struct Candidate {
     SourceMessage message;
     std::string base;
@@ -34,7 +34,7 @@ bool is_maildir(const fs::path& path) {
 
 Result<std::optional<std::string>> read_list(const fs::path& path) { return read_small(path, kLargestList); }
 
-// What the server can remember a message by.
+// The server remembers a message by this key.
 std::string key_of(const std::string& mailbox, std::string_view base) {
     auto key = fmt::format("maildir:{}:{}", printable_key(mailbox), printable_key(base));
     if (key.size() <= kLongestKey) return key;

@@ -1,5 +1,5 @@
 #pragma once
-// What Dovecot makes unique-ids of: pop3_uidl_format.
+// Dovecot makes unique-ids by a format: pop3_uidl_format.
 #include <cstdint>
 #include <string>
 #include <string_view>

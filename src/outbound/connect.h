@@ -27,7 +27,7 @@ struct Destination {
     std::vector<std::string> domains;  ///< that mail was brought here for; some of them. None where a route has a host
 };
 
-/// What a host has to prove before it gets mail.
+/// The proof that a host owes before it gets mail.
 struct TlsDemand {
     TlsPolicy policy = TlsPolicy::opportunistic;
     std::string_view because = {};           ///< "DANE", "MTA-STS", "the route"; "": nobody demands anything

@@ -55,7 +55,7 @@ Task<KeptPolicies*> StsPolicies::shelf_of(std::string domain) {
         log::error("outbound.trouble", {{"what", "reading MTA-STS policies"},
                                         {"error", to_string(policies.error().code())},
                                         {"reason", policies.error().detail()}});
-        // What is damaged is fetched anew; what can't be read now is read later.
+        // A damaged policy is fetched anew; one that can't be read now is read later.
         if (policies.error().code() != Errc::corrupt) co_return nullptr;
         policies = KeptPolicies();
     }

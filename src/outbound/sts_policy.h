@@ -1,5 +1,5 @@
 #pragma once
-// What a domain says of TLS with its hosts (MTA-STS, RFC 8461 s3), from the octets it comes in: pure functions.
+// A domain's policy on TLS with its hosts (MTA-STS, RFC 8461 s3), from the octets it comes in: pure functions.
 #include <chrono>
 #include <cstdint>
 #include <string>

@@ -89,7 +89,7 @@ std::optional<Seal> parse_seal(std::string_view value) {
     return seal;
 }
 
-/// What a seal signs: all sets up to its own (RFC 8617 s5.1.1).
+/// The text that a seal signs: all sets up to its own (RFC 8617 s5.1.1).
 std::string sealed_text(const std::vector<Set>& sets, std::size_t first, std::size_t last) {
     std::string text;
     for (auto i = first; i <= last; ++i) {

@@ -117,7 +117,7 @@ void ForgedResultsFilter::begin_line() {
     held_ = ascii::same(ascii::trim(std::string_view(line_).substr(0, std::min(line_.find(':'), line_.size()))), kName);
 }
 
-// Which field a line begins is known with its colon, its end or kLongestFieldName octets.
+// A line's field is known by its colon, its end or kLongestFieldName octets.
 std::string_view ForgedResultsFilter::pass(std::string_view wire) {
     if (in_body_) return wire;
     out_.clear();

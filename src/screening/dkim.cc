@@ -46,7 +46,7 @@ std::vector<Canonical> body_forms(const Header& header, std::size_t most_signatu
     return forms;
 }
 
-// What costs nothing comes before what asks the DNS.
+// Checks that cost nothing come before the one that asks the DNS.
 Task<DkimAnswer> verify_signature(dns::Lookup& dns, const Header& header, const Header::Field& field,
                                   Signature::Kind kind, const HashedBodies& bodies, Timestamp now) {
     DkimAnswer answer;

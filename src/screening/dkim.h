@@ -15,7 +15,7 @@
 
 namespace poplar::screening {
 
-/// What a body comes to in one form.
+/// A body's length and hash in one canonical form.
 struct HashedBody {
     std::string hash;
     std::uint64_t octets = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// What the domain in From wants done with mail that is not its own (RFC 7489, with the tree walk of its successor in
+// The domain in From says what to do with mail that is not its own (RFC 7489, with the tree walk of its successor in
 // place of a list of public suffixes).
 #include <map>
 #include <optional>

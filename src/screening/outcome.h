@@ -4,7 +4,7 @@
 
 namespace poplar::screening {
 
-/// What came of a check, in the words of RFC 8601 s2.7.
+/// The result of a check, in the words of RFC 8601 s2.7.
 enum class Outcome : std::uint8_t { none, pass, fail, softfail, neutral, policy, temperror, permerror };
 
 constexpr std::string_view name_of(Outcome outcome) {

@@ -38,7 +38,7 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
-/// What of a field's value is neither in a comment nor in a quoted string, in lower case. Of those a space is left.
+/// A field's value in lower case, with a space in place of each comment and quoted string.
 std::string plain_of(std::string_view value) {
     std::string plain;
     std::size_t depth = 0;
@@ -83,7 +83,7 @@ Screener::Screener(Executor executor, dns::Lookup& dns, const Clock& clock, std:
 
 namespace {
 
-/// Who waits for an answer, until one is there or the time is over.
+/// Waits for an answer until one is there or the time is over.
 struct Waiting {
     std::optional<OneShot<dns::Answer>::Sender> sender;
     SteadyTimer timer;

@@ -29,13 +29,13 @@ struct Options {
     bool any() const { return spf || dkim || arc || dmarc != Dmarc::off; }
 };
 
-/// Who sends the message.
+/// The sending host.
 struct Client {
     std::string address;  ///< as in net::Peer
     std::string helo;
 };
 
-/// What is to be done with a message.
+/// The checks' results for a message, and the action that follows.
 struct Judgement {
     enum class Action : std::uint8_t { keep, quarantine, reject };
     Action action = Action::keep;

@@ -28,7 +28,7 @@ struct Signature {
     std::optional<std::uint64_t> length;  ///< of the body that it covers
     std::optional<std::uint64_t> time, expires;  ///< seconds since 1970
 
-    /// What a field's value says. Domain, selector and `shown` are filled in as far as they can be read also where it
+    /// Reads a field's value. Domain, selector and `shown` are filled in as far as they can be read also where it
     /// fails. Errors, with a reason that may be told: invalid (it breaks a rule), denied (SHA-1: RFC 8301 s3.1).
     static Result<> parse(std::string_view value, Kind kind, Signature& out);
 

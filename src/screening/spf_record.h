@@ -45,7 +45,7 @@ struct SpfRecord {
     static Result<SpfRecord> parse(std::string_view text);
 };
 
-/// What macros stand for (RFC 7208 s7.2).
+/// The values of macros (RFC 7208 s7.2).
 struct SpfMacros {
     std::string local, sender_domain;  ///< of the identity that is checked
     std::string domain;                ///< the present one

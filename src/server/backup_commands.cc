@@ -168,7 +168,7 @@ Result<std::optional<Timestamp>> time_of(const std::string& text) {
         const char* end = ::strptime(text.c_str(), form, &parts);
         if (!end || *end != '\0') continue;
         auto seconds = std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts)));
-        // What was taken within the second or on the day is meant, too.
+        // A backup taken within that second or on that day is meant, too.
         const bool day = std::string_view(form) == "%Y-%m-%d";
         const std::chrono::milliseconds rest =
             day ? std::chrono::milliseconds(std::chrono::days(1)) : std::chrono::seconds(1);
@@ -177,7 +177,7 @@ Result<std::optional<Timestamp>> time_of(const std::string& text) {
     return fail(Errc::invalid, fmt::format("--at {}: a time like 2026-11-22T14:00:00Z, or a day", text));
 }
 
-// What was in the data directory before, out of the way.
+// The earlier content of the data directory, put out of the way.
 class Replaced {
 public:
     explicit Replaced(fs::path directory) : directory_(std::move(directory)) {}

@@ -933,7 +933,7 @@ TEST_F(AdminApiTest, StoresAMessageOfAnotherServerOnceAndKeepsItsUniqueId) {
     EXPECT_EQ(ask("POST", import + "d&flags=no%20keyword%7B", text).body["state"], "stored");
     EXPECT_EQ(ask("POST", jane + "/import?source=", text).status, 400u);
 
-    // What is deleted here does not return, also when nothing is kept of it any more.
+    // Mail deleted here does not return, also when nothing is kept of it any more.
     EXPECT_EQ(ask("DELETE", jane + "/messages/old-1").status, 200u);
     EXPECT_EQ(ask("POST", import + "a&unique_id=old-1", text).body["state"], "deleted");
     auto found = ask("POST", jane + "/imported", Json{{"sources", {"a", "b", "z"}}}).body["messages"];

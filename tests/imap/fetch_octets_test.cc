@@ -14,7 +14,7 @@ mail::Structure read(std::string_view wire) {
     return reader.finish();
 }
 
-/// What FETCH answers when the message comes in pieces of this size.
+/// FETCH's answer when the message comes in pieces of this size.
 std::string fetch(std::string_view wire, std::string_view text, std::size_t step = 1 << 20) {
     const auto structure = read(wire);
     Cursor in(text);

@@ -1,4 +1,4 @@
-// What a client hears: framing, states, and each family of commands.
+// A client's view of a session: framing, states, and each family of commands.
 #include "tests/imap/world.h"
 
 namespace poplar::test {

@@ -29,7 +29,7 @@ struct Show {
     std::string operator()(const Unauthenticate&) const { return "unauthenticate"; }
 };
 
-/// What comes of `input`, lines with CRLF and literals: each command, "!" and why for each that is none, and "?" where
+/// Reads `input`, lines with CRLF and literals: each command, "!" and why for each that is none, and "?" where
 /// nobody knows how to go on.
 std::string read(std::string_view input, std::uint64_t most = 1000) {
     std::string out;

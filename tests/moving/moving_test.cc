@@ -1,4 +1,4 @@
-// What other servers' files say of their messages.
+// Other servers' files and what they say of their messages.
 #include <gtest/gtest.h>
 
 #include <algorithm>

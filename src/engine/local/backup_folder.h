@@ -37,7 +37,7 @@ Result<BackupTotals> verify_backup(Disk& disk, const std::filesystem::path& fold
                                    const std::function<void(const BackupDamage&)>& report,
                                    const std::function<bool(const BackupTotals&)>& progress);
 
-/// What was in a data directory before a restore is put into a folder with a name that begins so.
+/// A restore puts the earlier content of a data directory into a folder with a name that begins so.
 inline constexpr char kReplaced[] = "replaced-";
 /// Whether a restore leaves what has this name in the data directory alone.
 bool stays_at_restore(std::string_view name);
@@ -61,7 +61,7 @@ Result<File> lock_backups(Disk& disk, const std::filesystem::path& folder);
 std::string backup_name(Timestamp taken);
 /// When a backup of this name was taken; 1970 for what is no such name.
 Timestamp taken_of(std::string_view name);
-/// What a backup is called until it is whole.
+/// The name of a backup until it is whole.
 std::filesystem::path draft_of(const std::filesystem::path& folder, const std::string& name);
 /// Removes what interrupted backups left. The caller has the lock.
 Result<> sweep_drafts(Disk& disk, const std::filesystem::path& folder);

@@ -238,7 +238,7 @@ Result<Position> Index::copy_to(const std::filesystem::path& to) const {
     std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
     if (status.ok()) status = checkpoint->CreateCheckpoint(to.string(), 0);
     if (!status.ok()) return std::unexpected(index_error(status));
-    // What the copy says is asked of the copy, because others write meanwhile.
+    // The copy is asked for its own state, because others write meanwhile.
     rocksdb::Options options;
     options.env = db_->GetEnv();
     options.info_log = make_index_log();

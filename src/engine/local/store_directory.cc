@@ -47,7 +47,7 @@ std::optional<SegmentId> segment_of(std::string_view name) {
     return ours ? std::optional(id) : std::nullopt;
 }
 
-// What stands in LOCK: which file it is. "": that can't be told.
+// LOCK says which file it is, so that a copy of the directory can be told. "": the system does not say.
 std::string lock_text(const File& lock) {
     auto identity = lock.identity();
     return identity ? fmt::format("file {}\n", *identity) : std::string();
