@@ -351,11 +351,7 @@ private:
             leave_out(wanted, refused);
         }
         std::vector<Task<Result<Delivered>>> appends;
-        for (const auto& copy : wanted) {
-            mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), content, {}};
-            message.ascii_octets = ascii_octets(message.head, content.octets);
-            appends.push_back(deliver(copy, std::move(message)));
-        }
+        for (const auto& copy : wanted) appends.push_back(deliver(copy, content));
         // The queue's entry first: if it fails, nobody has the message twice when the client sends it again.
         std::optional<Error> not_queued;
         if (!envelope_->away.empty())
@@ -395,7 +391,9 @@ private:
     }
 
     /// By the account's filter, if it has one.
-    Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
+    Task<Result<Delivered>> deliver(Copy copy, mailstore::Content content) {
+        mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), std::move(content), {}};
+        message.ascii_octets = ascii_octets(message.head, message.content.octets);
         auto mailbox = envelope_->mailbox_of(copy.recipient);
         if (junk_ && mailbox.empty()) {
             auto junk = co_await junk_mailbox(copy.account);

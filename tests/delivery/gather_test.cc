@@ -55,5 +55,34 @@ TEST(Gather, ThrowsWhatATaskThrewOnceAllAreDone) {
     EXPECT_EQ(arrived, 1);
 }
 
+// Without a word of its own, as one recipient of many is prepared; then it waits for its commit.
+Task<int> prepared(int* begun, int* at_once, const bool* committed) {
+    *at_once = std::max(*at_once, ++*begun);
+    while (!*committed) co_await asio::post(use_awaitable);
+    --*begun;
+    co_return 1;
+}
+
+Task<> commit_when(const int* begun, int wanted, bool* committed, int* turns) {
+    for (; *begun < wanted && *turns < 10'000; ++*turns) co_await asio::post(use_awaitable);
+    *committed = true;
+}
+
+TEST(Gather, BeginsOneTaskInATurnAndHasABoundOnThem) {
+    const int bound = kGatheredAtOnce;
+    int begun = 0, at_once = 0, turns = 0;
+    bool committed = false;
+    std::vector<Task<int>> tasks;
+    for (int i = 0; i < 2 * bound; ++i) tasks.push_back(prepared(&begun, &at_once, &committed));
+    const auto both = [&]() -> Task<std::vector<int>> {
+        asio::co_spawn(co_await asio::this_coro::executor, commit_when(&begun, bound, &committed, &turns),
+                       asio::detached);
+        co_return co_await gather(std::move(tasks));
+    };
+    EXPECT_EQ(run(both()), std::vector<int>(2 * bound, 1));
+    EXPECT_EQ(at_once, bound);
+    EXPECT_GE(turns, bound - 1) << "so often another session of the thread had its turn while they began";
+}
+
 }  // namespace
 }  // namespace poplar::delivery
