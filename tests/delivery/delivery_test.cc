@@ -343,6 +343,7 @@ TEST(Delivery, HasAllCommitsOfAMessageUnderWayAtOnce) {
     auto to = envelope(world, addresses);
     auto before = world.engine.commits();
     // One account after the other would read the second's state only after the first's commit.
+    world.engine.commits_wait(2000);
     auto reads_before = world.engine.reads();
     std::uint64_t started = 0, reads_before_first_commit = 0;
     world.engine.on_commit([&](engine::PartitionId, const engine::Batch&) {

@@ -81,9 +81,15 @@ struct MemoryEngine::Disk {
     mutable std::mutex mutex;
     std::unordered_map<PartitionId, Partition> partitions;
     bool all_at_hand = false;
+    int commit_waits = 1;
     Fault commit_fault, read_fault, write_fault;
     std::function<void(PartitionId, const Batch&)> hook;
     std::uint64_t last_token = 0, last_hint = 0, commits = 0, reads = 0, rests = 0, staged_octets = 0;
+
+    int waits_of_commits() const {
+        std::lock_guard lock(mutex);
+        return commit_waits;
+    }
 
     std::optional<Error> read_failure() {
         ++reads;
@@ -257,7 +263,7 @@ std::shared_ptr<const Snapshot> MemoryEngine::snapshot(PartitionId partition) {
 Task<Result<ChangeNumber>> MemoryEngine::commit(PartitionId partition, Batch batch,
                                                 std::optional<ChangeNumber> expected) {
     assert(batch.names_keys_once());
-    co_await suspend();
+    for (int waits = state_->waits_of_commits(); waits > 0; --waits) co_await suspend();
     std::function<void(PartitionId, const Batch&)> hook;
     {
         std::lock_guard lock(state_->mutex);
@@ -400,6 +406,11 @@ void MemoryEngine::damage_body(PartitionId partition, BodyId id, std::uint64_t o
 void MemoryEngine::break_lease(PartitionId partition, const std::string& name) {
     std::lock_guard lock(state_->mutex);
     state_->partitions[partition].leases.erase(name);
+}
+
+void MemoryEngine::commits_wait(int turns) {
+    std::lock_guard lock(state_->mutex);
+    state_->commit_waits = turns;
 }
 
 void MemoryEngine::on_commit(std::function<void(PartitionId, const Batch&)> hook) {

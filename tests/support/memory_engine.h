@@ -52,6 +52,9 @@ public:
     void damage_body(engine::PartitionId partition, engine::BodyId id, std::uint64_t offset);
     /// Takes a lease away from its holder: commits fenced with it answer denied, others may take it.
     void break_lease(engine::PartitionId partition, const std::string& name);
+    /// A commit waits until the executor's other work had so many turns (1 without a word), as a slow disk makes it
+    /// wait.
+    void commits_wait(int turns);
     /// Called on the committing thread before each commit is looked at; no lock is held.
     void on_commit(std::function<void(engine::PartitionId, const engine::Batch&)> hook);
 
