@@ -116,4 +116,17 @@ Task<Result<FoundMessage>> find_message(Context& context, mailstore::AccountId a
     co_return out;
 }
 
+Task<Result<LocatedMessage>> locate(Context& context, std::string name, std::string id) {
+    auto account = co_await mailbox(context, std::move(name));
+    if (!account) co_return pass_on(account);
+    auto found = co_await find_message(context, *account, std::move(id));
+    if (!found) co_return pass_on(found);
+    co_return LocatedMessage{*account, std::move(found->message), found->live};
+}
+
+std::optional<mailstore::Flag> flag_of(std::string_view name) {
+    const auto found = std::ranges::find(kFlagNames, name, [](const auto& one) { return one.second; });
+    return found == kFlagNames.end() ? std::nullopt : std::optional(found->first);
+}
+
 }  // namespace poplar::admin

@@ -1,6 +1,7 @@
 #pragma once
 // Messages as the API shows them.
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,9 @@ inline constexpr std::array<std::pair<mailstore::Flag, std::string_view>, 5> kFl
 Task<api::Message> described(Context& context, mailstore::AccountId account, mailstore::StoredMessage message,
                              bool headers);
 
+/// The system flag of this name; nothing: it is a keyword.
+std::optional<mailstore::Flag> flag_of(std::string_view name);
+
 /// Sends a message as it was received; damage shows before the reply begins. Errors: the store's.
 Task<Result<>> send_message(Context& context, mailstore::AccountId account, mailstore::StoredMessage message,
                             std::string content_type, http::Stream& stream);
@@ -36,5 +40,13 @@ struct FoundMessage {
 };
 /// By its unique-id, in whatever mailbox. Errors: not_found, with a message for the caller.
 Task<Result<FoundMessage>> find_message(Context& context, mailstore::AccountId account, std::string id);
+
+struct LocatedMessage {
+    mailstore::AccountId account;
+    mailstore::StoredMessage message;
+    bool live = false;
+};
+/// The same in the account of this name (admin::mailbox). Errors: those of both.
+Task<Result<LocatedMessage>> locate(Context& context, std::string name, std::string id);
 
 }  // namespace poplar::admin

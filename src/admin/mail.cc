@@ -3,38 +3,22 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "activity/ledger.h"
 #include "admin/described.h"
 #include "admin/moving.h"
 #include "admin/names.h"
 #include "admin/room.h"
 #include "admin/row.h"
+#include "admin/wire_body.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "delivery/delivery.h"
 #include "mail/address.h"
-#include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
 
 namespace poplar::admin {
 
 namespace {
-
-struct Located {
-    directory::AccountId account;
-    mailstore::StoredMessage message;
-};
-
-// Errors: not_found, with a message for the caller.
-Task<Result<Located>> locate(Context& context, std::string name, std::string id) {
-    auto account = co_await mailbox(context, std::move(name));
-    if (!account) co_return pass_on(account);
-    auto found = co_await find_message(context, *account, std::move(id));
-    if (!found) co_return pass_on(found);
-    co_return Located{*account, std::move(found->message)};
-}
 
 Task<Result<api::MessageList>> list_messages(Context& context, Caller, api::ListMessages wanted) {
     auto account = co_await mailbox(context, wanted.address);
@@ -117,27 +101,19 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
     envelope->received.id = random_text(12);
     auto id = envelope->received.id;
     auto incoming = context.delivery.begin(std::move(envelope), body.size_hint());
-    // Line ends are normalized, because files on this machine have LF more often than CRLF.
-    mail::WireEncoder encoder(mail::BareNewlines::normalize);
-    std::string wire;
-    for (bool more = true; more;) {
-        auto part = co_await body.next();
-        if (!part) co_return pass_on(part);
-        wire.clear();
-        more = !part->empty();
-        if (more)
-            encoder.encode(*part, wire);
-        else
-            encoder.finish(wire);
-        if (wire.empty()) continue;
-        if (auto written = co_await incoming->write(wire); !written)
+    WireBody wire(body);
+    for (;;) {
+        auto piece = co_await wire.next();
+        if (!piece) co_return pass_on(piece);
+        if (piece->empty()) break;
+        if (auto written = co_await incoming->write(*piece); !written)
             co_return std::unexpected(delivery::error_of(written.error()));
     }
-    auto verdicts = co_await incoming->finish(encoder.sizes());
+    auto verdicts = co_await incoming->finish(wire.sizes());
     if (!verdicts) co_return std::unexpected(delivery::error_of(verdicts.error()));
     if (verdicts->empty()) co_return fail(Errc::io, "no result for the recipient");
     if (auto& verdict = verdicts->front(); !verdict.stored()) co_return std::unexpected(delivery::error_of(verdict));
-    const auto octets = encoder.sizes().octets;
+    const auto octets = wire.sizes().octets;
     log::info("admin.delivered", {{"recipient", wanted.recipient}, {"octets", octets}, {"transaction", id}});
     co_return api::Delivered{wanted.recipient, std::move(id), octets};
 }

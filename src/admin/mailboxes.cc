@@ -113,24 +113,17 @@ Task<Result<api::Removal>> remove_mailbox(Context& context, Caller, api::RemoveM
     co_return api::Removal{wanted.name};
 }
 
-struct Found {
-    directory::AccountId account;
-    mailstore::StoredMessage message;
-};
-
 /// A live message. Errors: not_found, with a message for the caller.
-Task<Result<Found>> find_live(Context& context, std::string address, std::string id) {
-    auto account = co_await mailbox(context, std::move(address));
-    if (!account) co_return pass_on(account);
-    auto message = co_await find_message(context, *account, id);
-    if (!message) co_return pass_on(message);
-    if (!message->live) co_return fail(Errc::not_found, fmt::format("the message {} is deleted", id));
-    co_return Found{*account, std::move(message->message)};
+Task<Result<LocatedMessage>> find_live(Context& context, std::string address, std::string id) {
+    auto found = co_await locate(context, std::move(address), id);
+    if (found && !found->live) co_return fail(Errc::not_found, fmt::format("the message {} is deleted", id));
+    co_return found;
 }
 
 /// Moves or copies by `transfer`. Returns the message at its new place.
 template <class Transfer>
-Task<Result<api::Message>> transfer(Context& context, const Found& found, std::string name, Transfer transfer) {
+Task<Result<api::Message>> transfer(Context& context, const LocatedMessage& found, std::string name,
+                                    Transfer transfer) {
     auto to = co_await context.mail.mailbox(found.account, name);
     if (!to) co_return about(to.error(), name);
     auto done = co_await transfer(to->id);
@@ -173,9 +166,8 @@ Task<Result<api::Message>> copy_message(Context& context, Caller, api::CopyMessa
 mailstore::FlagChange change_of(mailstore::FlagChange::How how, const std::vector<std::string>& names) {
     mailstore::FlagChange change{.how = how};
     for (const auto& name : names) {
-        auto found = std::ranges::find(kFlagNames, name, [](const auto& one) { return one.second; });
-        if (found != kFlagNames.end())
-            change.system |= static_cast<std::uint8_t>(found->first);
+        if (const auto flag = flag_of(name))
+            change.system |= static_cast<std::uint8_t>(*flag);
         else
             change.keywords.push_back(name);
     }

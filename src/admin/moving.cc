@@ -12,12 +12,12 @@
 #include "activity/ledger.h"
 #include "admin/described.h"
 #include "admin/names.h"
+#include "admin/wire_body.h"
 #include "base/digest.h"
 #include "base/printable.h"
 #include "base/random.h"
 #include "mail/downgrade.h"
 #include "mail/header_mender.h"
-#include "mail/wire_form.h"
 #include "mailstore/mail_store.h"
 #include "mailstore/mailbox_name.h"
 
@@ -94,9 +94,8 @@ mailstore::NewMessage with_flags(mailstore::NewMessage message, std::string_view
         const auto name = flags.substr(0, end);
         flags.remove_prefix(std::min(end + 1, flags.size()));
         if (name.empty()) continue;
-        auto found = std::ranges::find(kFlagNames, name, [](const auto& one) { return one.second; });
-        if (found != kFlagNames.end())
-            message.flags |= static_cast<std::uint8_t>(found->first);
+        if (const auto flag = flag_of(name))
+            message.flags |= static_cast<std::uint8_t>(*flag);
         else
             message.keywords.emplace_back(name);
     }
@@ -106,32 +105,25 @@ mailstore::NewMessage with_flags(mailstore::NewMessage message, std::string_view
 /// Takes the message in as it comes.
 Task<Result<mailstore::NewMessage>> receive(Context& context, http::Body& body) {
     auto writer = context.mail.stage(body.size_hint());
-    mail::WireEncoder encoder(mail::BareNewlines::normalize);
+    WireBody wire(body);
     mail::HeaderMender mender;
     mail::Downgrader downgrader;
-    std::string wire;
     auto write = [&](std::string_view octets) -> Task<Result<>> {
         if (octets.empty()) co_return Result<>();
         downgrader.feed(octets);
         co_return co_await writer->write(octets);
     };
-    for (bool more = true; more;) {
-        auto part = co_await body.next();
-        if (!part) co_return pass_on(part);
-        wire.clear();
-        more = !part->empty();
-        if (more)
-            encoder.encode(*part, wire);
-        else
-            encoder.finish(wire);
-        if (wire.empty()) continue;
-        auto mended = mender.pass(wire);
+    for (;;) {
+        auto piece = co_await wire.next();
+        if (!piece) co_return pass_on(piece);
+        if (piece->empty()) break;
+        auto mended = mender.pass(*piece);
         if (auto written = co_await write(mended); !written) co_return pass_on(written);
     }
     auto last = mender.finish();
     if (auto written = co_await write(last); !written) co_return pass_on(written);
     downgrader.finish();
-    const auto octets = encoder.sizes().octets + mender.added();
+    const auto octets = wire.sizes().octets + mender.added();
     auto content = co_await writer->finish(octets, 1);
     if (!content) co_return pass_on(content);
     mailstore::NewMessage message{"", std::move(*content), {}};

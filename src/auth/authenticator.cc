@@ -110,6 +110,27 @@ std::string Authenticator::Impl::why_not(const Device& device, directory::Servic
     return allowed && allowed->contains(peer) ? "" : "the device may not be used from there";
 }
 
+Task<Result<Verified>> Authenticator::Impl::refuse_wrong(Claim claim, std::optional<Account> account, Keys keys,
+                                                         bool is_familiar, bool was_hashed, HashPlaces::Place place) {
+    {
+        // If nothing was hashed, the place stays taken and the answer comes as late as if it had been.
+        auto taken = std::move(place);
+        auto cost = SteadyClock::duration(hash_cost.load(std::memory_order_relaxed));
+        if (!was_hashed) co_await pause_until(taken.busy(cost / std::max<std::size_t>(options.hash_threads, 1)));
+    }
+    // A familiar peer was spared the turn that strangers take. After a wrong guess it takes it, because a
+    // quick answer would tell that the account was logged in from there.
+    if (is_familiar && is_over(keys, Limits::others)) {
+        auto turn = co_await wait_for_turn(keys, Limits::others);
+        if (!turn) co_return co_await answer(claim.begun, std::move(turn.error()));
+    }
+    if (auto silent = silence(claim.name, account)) co_return co_await answer(claim.begun, std::move(*silent));
+    if (!account) co_return co_await deny(claim.begun, "unknown user");
+    std::string why = account->status == AccountStatus::enabled ? "wrong password" : "account is disabled";
+    note_refused(*account, claim.peer, claim.service, why);
+    co_return co_await deny(claim.begun, std::move(why));
+}
+
 Task<Result<Verified>> Authenticator::Impl::conclude(Claim claim, Account account, std::unique_ptr<Device> device) {
     auto keys = counted(claim.name, account, claim.peer, claim.peer_is_loopback);
     auto why = why_not(*device, claim.service, claim.peer);
@@ -232,23 +253,8 @@ Task<Result<Verified>> Authenticator::Impl::verify(Credentials credentials) {
         }
         if (judged->verdict == Verdict::no_memory)
             co_return co_await answer(begun, Error(Errc::busy, "no memory for a password hash"));
-        if (judged->verdict == Verdict::wrong) {
-            // If nothing was hashed, the place stays taken and the answer comes as late as if it had been.
-            auto cost = SteadyClock::duration(hash_cost.load(std::memory_order_relaxed));
-            if (!usable) co_await pause_until(place->busy(cost / std::max<std::size_t>(options.hash_threads, 1)));
-            place.reset();
-            // A familiar peer was spared the turn that strangers take. After a wrong guess it takes it, because a
-            // quick answer would tell that the account was logged in from there.
-            if (is_familiar && is_over(keys, Limits::others)) {
-                auto turn = co_await wait_for_turn(keys, Limits::others);
-                if (!turn) co_return co_await answer(begun, std::move(turn.error()));
-            }
-            if (auto silent = silence(credentials.name, account)) co_return co_await answer(begun, std::move(*silent));
-            if (!account) co_return co_await deny(begun, "unknown user");
-            std::string why = account->status == AccountStatus::enabled ? "wrong password" : "account is disabled";
-            note_refused(*account, credentials.peer, credentials.service, why);
-            co_return co_await deny(begun, std::move(why));
-        }
+        if (judged->verdict == Verdict::wrong)
+            co_return co_await refuse_wrong(claim, std::move(account), keys, is_familiar, usable, std::move(*place));
         if (judged->better) {
             const auto upgraded = co_await upgrade(*account, std::move(*judged->better));
             if (upgraded == Upgrade::overtaken) continue;

@@ -253,6 +253,9 @@ struct Authenticator::Impl {
     };
     Task<Result<Split>> split_off_code(bool usable, const std::optional<Account>& account, const Typed& password);
     Task<Result<Attempt>> attempt_at(Account account, Typed password, Keys keys, bool is_familiar, bool had_its_turn);
+    /// The end of an attempt whose password is wrong. `was_hashed`: else the answer is as late as if it had been.
+    Task<Result<Verified>> refuse_wrong(Claim claim, std::optional<Account> account, Keys keys, bool is_familiar,
+                                        bool was_hashed, HashPlaces::Place place);
     /// Whether anybody's attempts may have to take turns.
     bool has_failures() const {
         return !(pairs.empty() && peers.empty() && networks.empty() && accounts.empty() && passwords.empty() &&

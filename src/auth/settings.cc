@@ -35,11 +35,11 @@ std::string check_url(const std::string& text) {
 }  // namespace
 
 void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
+    using config::kMillion;
     using std::chrono::days;
     using std::chrono::milliseconds;
     using std::chrono::minutes;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.choices<Mechanism>("auth.mechanisms", sasl.mechanisms, mechanism_words(),
                             "SASL mechanisms that may be used, from `SCRAM-SHA-256-PLUS`, `SCRAM-SHA-1-PLUS`, "
                             "`SCRAM-SHA-256`, `SCRAM-SHA-1`, `EXTERNAL`, `OAUTHBEARER`, `XOAUTH2`, `CRAM-MD5`, `PLAIN` "
@@ -113,11 +113,11 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
 }
 
 void add_settings(config::Keys& keys, TokenOptions& tokens) {
+    using config::kMillion;
     using std::chrono::days;
     using std::chrono::hours;
     using std::chrono::minutes;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.paths("oauth.keys", tokens.key_files,
                "PEM files with public keys or certificates: RSA of 2048 bits or more, P-256, Ed25519. Several keys are "
                "tried in turn, so that a new one can be added before the old one goes.");

@@ -28,6 +28,9 @@ struct Key {
     void live(std::string_view by) { applied_by = by; }
 };
 
+/// The most of many keys that count something.
+inline constexpr std::int64_t kMillion = 1'000'000;
+
 enum class Empty { allowed, refused };
 
 template <class T>

@@ -555,6 +555,35 @@ Task<Result<std::shared_ptr<Filter::Answering>>> Filter::claim_answers(const Fil
     co_return claims;
 }
 
+/// `staged`: contents that the script changed, by the header of the moment; one that is new is added.
+Task<Result<mailstore::Filing::Item>> Filter::item_of(const Filtered& message, const sieve::Filing& wanted,
+                                                      const sieve::MessageState& state, std::uint64_t header_octets,
+                                                      std::map<const std::string*, Changed>& staged) {
+    mailstore::Filing::Item item;
+    item.message = {message.head, message.content, {}};
+    item.message.ascii_octets = message.ascii_octets;
+    if (state.changed()) {
+        auto found = staged.find(state.header.get());
+        if (found == staged.end()) {
+            auto changed = co_await stage(message, state, header_octets);
+            if (!changed) co_return pass_on(changed);
+            found = staged.emplace(state.header.get(), std::move(*changed)).first;
+        }
+        item.message.head.clear();
+        item.message.content = found->second.content;
+        item.message.ascii_octets = found->second.ascii_octets;
+    }
+    set_flags(item.message, wanted.flags);
+    const bool by_default = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty();
+    item.mailbox = by_default ? message.default_mailbox : wanted.mailbox;
+    item.create = wanted.create || options_.create_mailboxes || (by_default && message.junk);
+    if (wanted.special_use.size() > 1)
+        item.use = mailstore::parse_special_use(ascii::to_lower(std::string_view(wanted.special_use).substr(1)))
+                       .value_or(mailstore::SpecialUse::none);
+    if (by_default && message.junk) item.use = mailstore::SpecialUse::junk;
+    co_return item;
+}
+
 Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome outcome, std::uint64_t header_octets,
                                               std::string sum, bool forwarded_before) {
     auto claims = co_await claim_answers(message, outcome);  // until all is filed
@@ -563,29 +592,9 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
     bool kept = outcome.implicit_keep, looped = false;
     std::map<const std::string*, Changed> staged;  // by the header of the moment
     auto add = [&](const sieve::Filing& wanted, const sieve::MessageState& state) -> Task<Result<>> {
-        mailstore::Filing::Item item;
-        item.message = {message.head, message.content, {}};
-        item.message.ascii_octets = message.ascii_octets;
-        if (state.changed()) {
-            auto found = staged.find(state.header.get());
-            if (found == staged.end()) {
-                auto changed = co_await stage(message, state, header_octets);
-                if (!changed) co_return pass_on(changed);
-                found = staged.emplace(state.header.get(), std::move(*changed)).first;
-            }
-            item.message.head.clear();
-            item.message.content = found->second.content;
-            item.message.ascii_octets = found->second.ascii_octets;
-        }
-        set_flags(item.message, wanted.flags);
-        const bool by_default = wanted.mailbox == mailstore::kInboxName && !message.default_mailbox.empty();
-        item.mailbox = by_default ? message.default_mailbox : wanted.mailbox;
-        item.create = wanted.create || options_.create_mailboxes || (by_default && message.junk);
-        if (wanted.special_use.size() > 1)
-            item.use = mailstore::parse_special_use(ascii::to_lower(std::string_view(wanted.special_use).substr(1)))
-                           .value_or(mailstore::SpecialUse::none);
-        if (by_default && message.junk) item.use = mailstore::SpecialUse::junk;
-        filing.items.push_back(std::move(item));
+        auto item = co_await item_of(message, wanted, state, header_octets, staged);
+        if (!item) co_return pass_on(item);
+        filing.items.push_back(std::move(*item));
         co_return Result<>();
     };
 
@@ -642,6 +651,12 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
         log::info("delivery.discarded_by_filter", {{"account", message.address}, {"from", message.from}});
 
     leave_out_copies(message, filing);
+    co_return co_await commit(message, std::move(filing), std::move(departures), std::move(sum));
+}
+
+/// In the queue first: see deliver().
+Task<Result<FilterOutcome>> Filter::commit(const Filtered& message, mailstore::Filing filing,
+                                           std::vector<Departure> departures, std::string sum) {
     const bool files = !filing.items.empty() || !filing.facts.empty();
     if (!departures.empty()) {
         auto sent = co_await send(message, std::move(departures), std::move(sum), files ? &filing.facts : nullptr);

@@ -1,5 +1,6 @@
 #pragma once
 // Runs an account's script over a message, and turns what it asks for into one commit of the account.
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -90,6 +91,11 @@ private:
         std::uint64_t ascii_octets = 0;  ///< NewMessage::ascii_octets
     };
     Task<Result<Changed>> stage(const Filtered& message, const sieve::MessageState& state, std::uint64_t header_octets);
+    Task<Result<mailstore::Filing::Item>> item_of(const Filtered& message, const sieve::Filing& wanted,
+                                                  const sieve::MessageState& state, std::uint64_t header_octets,
+                                                  std::map<const std::string*, Changed>& staged);
+    Task<Result<FilterOutcome>> commit(const Filtered& message, mailstore::Filing filing,
+                                       std::vector<Departure> departures, std::string sum);
 
     mailstore::MailStore& store_;
     const Clock& clock_;

@@ -16,7 +16,7 @@ std::string check_domain(const std::string& text) {
 }  // namespace
 
 void add_settings(config::Keys& keys, Limits& limits) {
-    constexpr std::int64_t kMillion = 1'000'000;
+    using config::kMillion;
     keys.boolean("addresses.detail_files", limits.detail_files,
                  "Mail to `jane+Work@` goes to the mailbox `Work` if `jane@` has one, else to INBOX; no mailbox is "
                  "ever made for it. An alias may lead to `jane+work@` as well; its targets are in lower case unless "

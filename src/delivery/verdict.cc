@@ -16,6 +16,12 @@ Verdict verdict_of(const quota::Full& full) {
     return {.kind = full.for_good ? Verdict::Kind::over_quota : Verdict::Kind::full, .text = full.text};
 }
 
+std::unexpected<Verdict> refuse(Verdict::Kind kind, std::string text) {
+    return std::unexpected(Verdict{.kind = kind, .text = std::move(text)});
+}
+
+std::unexpected<Verdict> failed(const Error& error) { return std::unexpected(verdict_of(error)); }
+
 Error error_of(const Verdict& verdict) {
     switch (verdict.kind) {
         case Verdict::Kind::stored:

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <expected>
 #include <string>
 
 #include "base/error.h"
@@ -33,6 +34,9 @@ struct Verdict {
 /// The verdict for a failure of the directory or the store.
 Verdict verdict_of(const Error& error);
 Verdict verdict_of(const quota::Full& full);
+/// The same where an error is returned.
+std::unexpected<Verdict> refuse(Verdict::Kind kind, std::string text);
+std::unexpected<Verdict> failed(const Error& error);
 /// For callers that know no verdicts, but errors.
 Error error_of(const Verdict& verdict);
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/ascii.h"
 #include "base/log.h"
 
 namespace poplar::imap {
@@ -15,9 +14,6 @@ constexpr std::uint64_t kMostSkipped = 100u << 20;  // octets of a literal that 
 constexpr std::uint64_t kMostSkippedBeforeLogin = 64 * 1024;
 constexpr std::size_t kLongestAppendHead = 64 * 1024;
 constexpr std::size_t kLongestTag = 256;  // octets; it stands in each reply
-
-// A browser that is made to talk to us: a form's body could hold commands (as in pop3/).
-bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
 
 }  // namespace
 
@@ -212,7 +208,7 @@ Task<Result<>> Client::execute() {
     Result<> went;
     numbering_ = Numbering::numbers;
     expunges_ = Expunges::held;
-    if (!access_ && is_http(text_)) {
+    if (!access_ && session::is_http(text_)) {
         went = co_await bye("this is IMAP, not HTTP", "http");
     } else if (tag_.empty() || !name) {
         went = co_await bad("a command is a tag, a space and a name");

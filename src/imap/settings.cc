@@ -18,10 +18,10 @@ std::string check_greeting(const std::string& text) {
 }  // namespace
 
 void add_settings(config::Keys& keys, Options& options) {
+    using config::kMillion;
     using std::chrono::hours;
     using std::chrono::minutes;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.text("imap.greeting", options.greeting, "Text at the end of the greeting. At most 400 octets of ASCII.",
               config::Empty::refused, check_greeting);
     keys.duration("imap.login_idle", options.login_idle, seconds(1), hours(24),

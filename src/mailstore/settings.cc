@@ -16,9 +16,9 @@ std::string check_mailbox(const std::string& text) {
 }  // namespace
 
 void add_settings(config::Keys& keys, Options& options) {
+    using config::kMillion;
     using std::chrono::days;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.duration("storage.retention", options.retention, seconds(0), days(36'500),
                   "How long deleted mail is kept (`poplar mail deleted`), and the mail of removed accounts. `\"0s\"`: "
                   "goes at the next round.");

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 
-#include "base/ascii.h"
-
 namespace poplar::managesieve {
 
 namespace {
@@ -15,9 +13,6 @@ namespace {
 constexpr std::uint64_t kDiscardedEarly = 64 << 10;  // octets of a literal before the login
 constexpr std::uint64_t kDiscarded = 16 << 20;       // and behind it
 constexpr std::uint64_t kReserved = 64 << 10;        // of a literal, before any of it has come
-
-// A browser that is made to talk to us: a form's body could hold commands.
-bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
 
 std::string status_line(std::string_view status, std::string_view code, std::string_view text) {
     return fmt::format("{}{}{}{} {}\r\n", status, code.empty() ? "" : " (", code, code.empty() ? "" : ")",
@@ -87,7 +82,7 @@ Task<Result<>> Conversation::gather(Reader& reader) {
         if (!line && line.error().code() == Errc::too_large)
             co_return co_await say_bye("the line is too long", "line_too_long");
         if (!line) co_return pass_on(line);
-        http_ = http_ || is_http(*line);
+        http_ = http_ || session::is_http(*line);
         const auto then = reader.line(*line);
         if (then == Then::finish) co_return Result<>();
         if (then == Then::hopeless)

@@ -15,10 +15,10 @@ std::string check_implementation(const std::string& text) {
 }  // namespace
 
 void add_settings(config::Keys& keys, Options& options) {
+    using config::kMillion;
     using std::chrono::hours;
     using std::chrono::minutes;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.text("managesieve.implementation", options.implementation, "The capability IMPLEMENTATION.",
               config::Empty::refused, check_implementation);
     keys.duration("managesieve.login_idle", options.login_idle, seconds(1), hours(24),

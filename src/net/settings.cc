@@ -40,9 +40,9 @@ void add_settings(config::Keys& keys, TlsSettings& tls) {
 }
 
 void add_settings(config::Keys& keys, ServerLimits& limits) {
+    using config::kMillion;
     using std::chrono::hours;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.number(
         "limits.connections", limits.connections, 1, 10 * kMillion,
         "Connections in all. More: `-ERR [SYS/TEMP]`, `BYE` or `421 4.3.2`, then closed; pop3s and imaps: closed "

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "base/ascii.h"
-
 namespace poplar::pop3 {
 
 namespace {
@@ -24,10 +22,6 @@ bool is_auth(std::string_view line) {
     auto command = parse_command(line);
     return command && std::holds_alternative<Auth>(*command);
 }
-
-// A browser that is made to talk to us: a form's body could hold POP3 commands. A long request line is refused for its
-// length, but each request has a Host field (RFC 9112 s3, s3.2).
-bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
 
 }  // namespace
 
@@ -96,7 +90,7 @@ Task<Result<std::string_view>> Conversation::next_response(SteadyTime deadline) 
 }
 
 Task<Result<>> Conversation::refuse_line(std::string_view line, Text why) {
-    if (why != kUnknownCommand || !is_http(line)) co_return co_await refuse(why);
+    if (why != kUnknownCommand || !session::is_http(line)) co_return co_await refuse(why);
     if (auto said = co_await say_error("this is POP3, not HTTP"); !said) co_return said;
     co_return lines_.end("http");
 }

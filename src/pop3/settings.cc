@@ -47,11 +47,11 @@ config::Key expire(std::uint32_t& value, std::string words) {
 }  // namespace
 
 void add_settings(config::Keys& keys, Options& options) {
+    using config::kMillion;
     using std::chrono::days;
     using std::chrono::hours;
     using std::chrono::minutes;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     keys.choice<WithoutUtf8>(
         "pop3.without_utf8", options.without_utf8,
         config::Words<WithoutUtf8>{

@@ -12,7 +12,7 @@ void add_settings(config::Keys& keys, Options& options) {
 }
 
 void add_settings(config::Keys& keys, SendingQuota& quota) {
-    constexpr std::int64_t kMillion = 1'000'000;
+    using config::kMillion;
     auto number = [&](const char* name, std::uint32_t& value, std::string words) {
         keys.number(std::string("submission.") + name, value, 0, kMillion, std::move(words));
     };

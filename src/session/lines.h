@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/ascii.h"
 #include "base/asio.h"
 #include "base/error.h"
 #include "base/steady.h"
@@ -15,6 +16,10 @@ namespace poplar::session {
 // Reasons of an end, for the log, that have a meaning beyond it.
 inline constexpr std::string_view kQuit = "quit";      ///< the client asked for it
 inline constexpr std::string_view kFailed = "failed";  ///< something was thrown (Lines::guard)
+
+/// A browser that is made to talk to us: a form's body could hold commands. A long request line is refused for its
+/// length, but each request has a Host field (RFC 9112 s3, s3.2).
+inline bool is_http(std::string_view line) { return line.contains(" HTTP/") || ascii::starts_with(line, "host:"); }
 
 /// To be used on the connection's thread, which the connection outlives.
 class Lines {

@@ -8,9 +8,9 @@ namespace poplar::smtp {
 
 void add_settings(config::Keys& keys, const std::string& section, Options& options,
                   std::vector<std::string>& xclient_networks) {
+    using config::kMillion;
     using std::chrono::hours;
     using std::chrono::seconds;
-    constexpr std::int64_t kMillion = 1'000'000;
     auto key = [&section](const char* name) { return section + "." + name; };
     const config::Words<mail::BareNewlines> words = {{"reject", mail::BareNewlines::reject},
                                                      {"normalize", mail::BareNewlines::normalize}};
@@ -66,7 +66,7 @@ void add_settings_for_submission(config::Keys& keys, Options& options) {
 
 void add_settings_for_strangers(config::Keys& keys, const std::string& section, Options& options,
                                 std::uint32_t& unknown_recipients_per_peer, std::string& ciphers) {
-    constexpr std::int64_t kMillion = 1'000'000;
+    using config::kMillion;
     auto key = [&section](const char* name) { return section + "." + name; };
     keys.number(key("unknown_recipients"), options.limits.unknown_recipients, 1, kMillion,
                 "Unknown recipients on a connection, against address harvesting; then `421`.");
