@@ -388,16 +388,6 @@ Task<Result<>> Directory::set_status(std::string address, AccountStatus status) 
     co_return co_await change_credential(*core_, address, change);
 }
 
-Task<Result<>> Directory::set_settings(std::string address, AccountSettings settings) {
-    auto replace = [&settings](AccountSettings& stored, const std::optional<FactorPolicy>&) -> Result<> {
-        stored = settings;
-        return {};
-    };
-    auto set = co_await change_settings(std::move(address), std::move(replace));
-    if (!set) co_return pass_on(set);
-    co_return Result<>();
-}
-
 Task<Result<Account>> Directory::change_settings(std::string address, ChangeSettings change) {
     auto name = core_->normalize(address);
     if (!name) co_return pass_on(name);

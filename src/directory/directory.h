@@ -214,13 +214,12 @@ public:
     Task<Result<>> upgrade_password(AccountId id, std::string old, Password password);
     Task<Result<>> set_shared_secret(std::string address, std::string secret);  ///< "" takes it away
     Task<Result<>> set_status(std::string address, AccountStatus status);
-    Task<Result<>> set_settings(std::string address, AccountSettings settings);  ///< all of them
     /// `of_domain`: the second-factor policy of the account's domain, if that has one.
     using ChangeSettings =
         std::function<Result<>(AccountSettings& settings, const std::optional<FactorPolicy>& of_domain)>;
-    /// Changes some of them, in one commit with reading them, so that of two changes at a time none is lost. `change`
-    /// may be called more than once, each time with what is stored. Returns the account as it is then. Errors: those of
-    /// `change`, after which nothing is written.
+    /// Changes the account's settings, in one commit with reading them, so that of two changes at a time none is lost.
+    /// `change` may be called more than once, each time with what is stored. Returns the account as it is then. Errors:
+    /// those of `change`, after which nothing is written.
     Task<Result<Account>> change_settings(std::string address, ChangeSettings change);
     // The peers an account was logged in from, as the keys that base/peer_network.h makes, the latest first. They have
     // a record beside the account's, so that reading the account does not pay for them; it goes with the account.
