@@ -27,7 +27,6 @@ namespace {
 
 constexpr std::uint64_t kMostTrace = 4000;  // octets, about, of what a delivery puts on top, with the longest names
 constexpr std::size_t kMostAuthors = 100;   // addresses of From, and of Sender
-constexpr std::size_t kNoted = 100;         // octets, about, that quota/ notes of a reservation
 
 constexpr std::string_view kJunk = "Junk";
 
@@ -402,15 +401,23 @@ private:
             if (!junk) co_return pass_on(junk);
             mailbox = std::move(*junk);
         }
-        if (!filter_.has_none(copy.account)) {
-            auto chain = co_await filter_.scripts_of(copy.account);
+        if (const bool scored = spam_percent_.has_value(); !filter_.has_none(copy.account, scored)) {
+            const auto address = co_await address_of(copy);
+            auto chain = co_await filter_.scripts_of(copy.account, address.substr(address.rfind('@') + 1), scored);
             if (!chain) co_return pass_on(chain);
             if (!chain->empty())
-                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
+                co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain), address);
         }
         auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
         if (!stored) co_return pass_on(stored);
         co_return Delivered();
+    }
+
+    /// The account's own; if it was removed meanwhile, the recipient's.
+    Task<std::string> address_of(Copy copy) {
+        auto account = co_await directory_.account(copy.account);
+        if (account) co_return std::move(account->address);
+        co_return envelope_->recipients[copy.recipient].address;
     }
 
     /// Its name. It is made if there is none; "": the account has as many mailboxes as it may.
@@ -425,8 +432,8 @@ private:
         co_return pass_on(made);
     }
 
-    Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
-                                   Scripts::Chain chain) {
+    Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox, Scripts::Chain chain,
+                                   std::string address) {
         const auto& recipient = envelope_->recipients[copy.recipient];
         Filtered filtered{.account = copy.account,
                           .head = std::move(message.head),
@@ -434,7 +441,7 @@ private:
                           .ascii_octets = message.ascii_octets,
                           .from = envelope_->reverse_path,
                           .to = recipient.address,
-                          .address = recipient.address,
+                          .address = std::move(address),
                           .helo = envelope_->received.helo,
                           .peer = envelope_->received.peer,
                           .host = envelope_->received.by,
@@ -445,8 +452,6 @@ private:
                           .junk = junk_};
         for (const auto& room : envelope_->room)
             if (room->account() == copy.account) filtered.room = room;
-        auto account = co_await directory_.account(copy.account);
-        if (account) filtered.address = account->address;
         auto done = co_await filter_.deliver(std::move(filtered), std::move(chain));
         if (!done) co_return pass_on(done);
         co_return Delivered{std::move(done->rejected)};
@@ -580,62 +585,6 @@ private:
 
 }  // namespace
 
-void Envelope::add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox) {
-    address_octets += address.size() + mailbox.size();
-    if (!mailbox.empty() && leads_to.size() == 1)
-        mailboxes.emplace_back(static_cast<std::uint32_t>(recipients.size()), std::move(mailbox));
-    recipients.push_back(
-        {std::move(address), static_cast<std::uint32_t>(accounts.size()), static_cast<std::uint32_t>(leads_to.size())});
-    accounts.insert(accounts.end(), leads_to.begin(), leads_to.end());
-}
-
-void Envelope::add(std::string address, const directory::Resolution& resolution, std::string mailbox,
-                   const Away& asked) {
-    for (const auto& elsewhere : resolution.elsewhere) bring_away({elsewhere, asked.notify, asked.orcpt});
-    add(std::move(address), resolution.accounts, std::move(mailbox));
-    recipients.back().away = !resolution.elsewhere.empty();
-}
-
-void Envelope::add_away(std::string address, Away one) {
-    bring_away(std::move(one));
-    add(std::move(address), std::span<const directory::AccountId>());
-    recipients.back().away = true;
-}
-
-// Many recipients may be aliases that lead to the same addresses: each gets the message once, as an account does.
-void Envelope::bring_away(Away one) {
-    const auto address_of = [this](std::uint32_t i) -> const std::string& { return away[i].address; };
-    const auto place = std::ranges::lower_bound(away_order, one.address, {}, address_of);
-    if (place != away_order.end() && away[*place].address == one.address) return;
-    away_order.insert(place, static_cast<std::uint32_t>(away.size()));
-    address_octets += one.address.size() + one.orcpt.size();
-    away.push_back(std::move(one));
-}
-
-std::string Envelope::mailbox_of(std::size_t recipient) const {
-    const auto found = std::ranges::lower_bound(mailboxes, recipient, {}, [](const auto& one) { return one.first; });
-    return found != mailboxes.end() && found->first == recipient ? found->second : std::string();
-}
-
-std::size_t Envelope::memory() const {
-    return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
-           accounts.capacity() * sizeof(accounts[0]) + away.capacity() * sizeof(Away) +
-           away_order.capacity() * sizeof(away_order[0]) + memory_of(room);
-}
-
-std::string address_elsewhere(const mail::Address& address) {
-    const auto domain = mail::canonical_domain(address.domain);
-    return mail::to_string({address.local, domain ? *domain : address.domain});
-}
-
-bool is_uncertain(const Room& room) {
-    return std::ranges::any_of(room, [](const auto& one) { return one->uncertain(); });
-}
-
-std::size_t memory_of(const Room& room) {
-    return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation) + kNoted);
-}
-
 Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas,
                    const Clock& clock, Limits limits, queue::Queue* queue, queue::SendingLimits* sending_limits)
     : directory_(directory),
@@ -648,6 +597,11 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       srs_(limits_.forward),
       dispatch_(directory, queue, clock, srs_),
       filter_(store, clock, limits_.filter, dispatch_) {}
+
+void Delivery::use_common_scripts(engine::Engine& engine) {
+    common_scripts_ = std::make_unique<CommonScripts>(engine, clock_, limits_.filter, queue_ != nullptr);
+    filter_.share(*common_scripts_);
+}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
