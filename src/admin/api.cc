@@ -66,6 +66,9 @@ const std::vector<Section>& sections() {
         {"Filter scripts",
          "Scripts in the language Sieve (docs/using/filters.md). A name stands in the path percent-encoded.",
          script_rows()},
+        {"The administrator's filter scripts",
+         "They run before and after those of accounts, or are there to be included (docs/operating/filters.md).",
+         common_script_rows()},
         {"The server", "", server_rows()},
     };
     return list;

@@ -27,6 +27,11 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       dispatch_(directory, queue, clock, srs_),
       filter_(store, clock, limits_.filter, dispatch_) {}
 
+void Delivery::use_common_scripts(engine::Engine& engine) {
+    common_scripts_ = std::make_unique<CommonScripts>(engine, clock_, limits_.filter, queue_ != nullptr);
+    filter_.share(*common_scripts_);
+}
+
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
     auto begun = co_await sending_limits_->begin(sending.submitter->account);

@@ -70,6 +70,9 @@ public:
     /// The inspector sees mail of strangers and users before it is stored; it must outlive this. To be called before
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+    /// Runs the administrator's filter scripts, too, which are in the engine. To be called before anything else is.
+    void use_common_scripts(engine::Engine& engine);
+    CommonScripts* common_scripts() const { return common_scripts_.get(); }  ///< null: they are not used
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
     void sign_with(SigningStore& keys) { signing_ = &keys; }
     SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
@@ -124,6 +127,7 @@ private:
     Srs srs_;
     Dispatch dispatch_;
     Filter filter_;
+    std::unique_ptr<CommonScripts> common_scripts_;
 };
 
 }  // namespace poplar::delivery

@@ -232,6 +232,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
     authenticator_.second_factors().count_by(clock_.to_count_by());
     delivery_.sign_with(signing_);
+    delivery_.use_common_scripts(*engine_);
     if (config_.checks.any()) delivery_.screen_with(screener_);
     spawn(load_clock());
     spawn(load_signing_keys());
