@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "delivery/gather.h"
+#include "delivery/greylist.h"
 #include "delivery/header_edits.h"
 #include "delivery/signing.h"
 #include "mail/address_list.h"
@@ -17,6 +18,7 @@
 #include "mail/field_writer.h"
 #include "mail/header_mender.h"
 #include "mail/submission_filter.h"
+#include "mail/tls_required.h"
 #include "screening/arc.h"
 #include "screening/screener.h"
 #include "screening/signing.h"
@@ -27,7 +29,6 @@ namespace {
 
 constexpr std::uint64_t kMostTrace = 4000;  // octets, about, of what a delivery puts on top, with the longest names
 constexpr std::size_t kMostAuthors = 100;   // addresses of From, and of Sender
-constexpr std::size_t kNoted = 100;         // octets, about, that quota/ notes of a reservation
 
 constexpr std::string_view kJunk = "Junk";
 
@@ -45,7 +46,7 @@ public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
                     mailstore::MailStore& store, directory::Directory& directory, Filter& filter, Dispatch& dispatch,
                     const Clock& clock, const Limits& limits, queue::Queue* queue, Inspector* inspector,
-                    const screening::KeyRing* ring, const screening::Screener* screener)
+                    const screening::KeyRing* ring, const screening::Screener* screener, Greylist* greylist, SentCopies& sent)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
@@ -56,13 +57,17 @@ public:
           limits_(limits),
           queue_(queue),
           inspector_(inspector),
-          ring_(ring) {
+          ring_(ring),
+          greylist_(greylist),
+          sent_(sent) {
         if (submitter()) submitted_.emplace();
+        keeps_copy_ = submitter() && sent_.wants(*submitter());
         // Mail that only passes here is nobody's of ours, whatever its From says.
         if (ring && !ring->empty() && !envelope_->away.empty() && (submitter() || envelope_->ours))
             signer_ = std::make_unique<screening::MessageSigner>(*ring, clock.now());
-        if (screener && envelope_->stranger && !submitter() && !envelope_->received.peer.empty())
+        if (screener && screener->options().any() && envelope_->stranger && !submitter() && !envelope_->received.peer.empty())
             checks_ = std::make_unique<Checks>(*screener, *envelope_);
+        if (!envelope_->away.empty() && envelope_->tls != queue::TlsWish::required) tls_required_.emplace();
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
         const auto& to = envelope_->recipients;
         envelope_->received.recipient = to.size() == 1 ? to.front().address : "";
@@ -104,7 +109,7 @@ public:
         auto removed = submitted_ ? submitted_->removed() : 0;
         if (checks_) removed += checks_->forged.removed();
         auto content = co_await writer_->finish(sizes.octets + mender_.added() - removed,
-                                                wanted.size() + (envelope_->away.empty() ? 0 : 1));
+                                                wanted.size() + other_copies());
         if (!content) co_return failed(content.error());
         downgrader_.finish();
         needs_downgrade_ = downgrader_.needed();
@@ -122,6 +127,9 @@ private:
         const auto& sending = envelope_->sending;
         return sending && sending->submitter ? &*sending->submitter : nullptr;
     }
+
+    /// Beside those of our own recipients: the queue's, and the sender's.
+    std::size_t other_copies() const { return (envelope_->away.empty() ? 0u : 1u) + (keeps_copy_ ? 1u : 0u); }
 
     /// Our own mail, and what a program of this machine brings over a local socket, is nobody's attempt.
     bool wants_inspection() const {
@@ -142,7 +150,7 @@ private:
         junk_ |= judgement.junk;
         const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};
         auto edited = co_await edit_header(store_, content, edits, limits_.header_octets,
-                                           accounts + (envelope_->away.empty() ? 0 : 1));
+                                           accounts + other_copies());
         if (!edited) co_return failed(edited.error());
         if (*edited) {
             content = std::move((*edited)->content);
@@ -189,6 +197,7 @@ private:
         if (wire.empty()) co_return std::expected<void, Verdict>();
         downgrader_.feed(wire);
         if (signer_) signer_->feed(wire);
+        if (tls_required_ && !tls_required_->done()) tls_required_->feed(wire);
         if (!envelope_->away.empty() && !eight_bit_) eight_bit_ = mail::has_8bit(wire);
         if (auto written = co_await writer_->write(wire); !written) co_return failed(written.error());
         co_return std::expected<void, Verdict>();
@@ -222,6 +231,18 @@ private:
         using Action = screening::Judgement::Action;
         if (judgement.action == Action::reject) co_return refuse(Verdict::Kind::rejected, judgement.reason);
         junk_ = judgement.action == Action::quarantine;
+        if (greylist_ && !envelope_->known_client) co_return co_await check_greylist();
+        co_return std::expected<void, Verdict>();
+    }
+
+    // Only now, because what SPF or a signature vouches for need not wait.
+    Task<std::expected<void, Verdict>> check_greylist() {
+        const auto& peer = envelope_->received.peer;
+        const bool authenticated = checks_->judgement.authenticated;
+        if (!authenticated && co_await checks_->screener.is_allowed(peer)) co_return std::expected<void, Verdict>();
+        auto admits = co_await greylist_->admits(peer, envelope_->reverse_path, authenticated);
+        if (!admits) co_return failed(admits.error());
+        if (!*admits) co_return refuse(Verdict::Kind::later, "greylisted");
         co_return std::expected<void, Verdict>();
     }
 
@@ -378,7 +399,14 @@ private:
         }
         for (auto& [recipient, reason] : rejected)
             verdicts[recipient] = {.kind = Verdict::Kind::rejected, .text = std::move(reason)};
+        if (keeps_copy_ && std::ranges::any_of(verdicts, &Verdict::stored)) co_await keep_copy(std::move(content));
         co_return verdicts;
+    }
+
+    Task<> keep_copy(mailstore::Content content) {
+        mailstore::NewMessage message{mail::format_received(envelope_->received) + added_, std::move(content), {}};
+        message.ascii_octets = ascii_octets(message.head, message.content.octets);
+        co_await sent_.keep(*submitter(), std::move(message));
     }
 
     struct Delivered {
@@ -442,6 +470,7 @@ private:
                           .received = mail::format_received(envelope_->received) + added_,
                           .may_reject = may_reject(recipient),
                           .spam_percent = spam_percent_,
+                          .tls = envelope_->tls,
                           .junk = junk_};
         for (const auto& room : envelope_->room)
             if (room->account() == copy.account) filtered.room = room;
@@ -511,6 +540,7 @@ private:
         entry.content = content.staged;
         message.octets = entry.head.size() + content.octets;
         message.eight_bit = eight_bit_;
+        message.tls = tls_required_ && tls_required_->says_no() ? queue::TlsWish::optional : envelope_->tls;
         message.utf8 = needs_downgrade_ || mail::has_8bit(message.sender) || mail::has_8bit(entry.head);
         for (const auto& away : envelope_->away) {
             message.utf8 |= mail::has_8bit(away.address);
@@ -565,12 +595,16 @@ private:
     std::optional<unsigned> spam_percent_;
     bool junk_ = false;
     const screening::KeyRing* ring_;
+    Greylist* greylist_;
+    SentCopies& sent_;
+    bool keeps_copy_ = false;  // among the submitter's sent mail
     std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
     std::unique_ptr<Checks> checks_;                    // of what comes from outside, if it is checked
     std::unique_ptr<Changed> changed_;                  // what came of it, if an inspector changed what leaves
     mail::HeaderMender mender_;
     std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
     std::string added_;                                // fields that it lacked
+    std::optional<mail::TlsRequiredFinder> tls_required_;  // of mail that leaves
     bool more_than_one_author_ = false, eight_bit_ = false;
     mail::Downgrader downgrader_;
     bool needs_downgrade_ = false;  // what came of it, or of the message as an inspector wants it
@@ -579,62 +613,6 @@ private:
 };
 
 }  // namespace
-
-void Envelope::add(std::string address, std::span<const directory::AccountId> leads_to, std::string mailbox) {
-    address_octets += address.size() + mailbox.size();
-    if (!mailbox.empty() && leads_to.size() == 1)
-        mailboxes.emplace_back(static_cast<std::uint32_t>(recipients.size()), std::move(mailbox));
-    recipients.push_back(
-        {std::move(address), static_cast<std::uint32_t>(accounts.size()), static_cast<std::uint32_t>(leads_to.size())});
-    accounts.insert(accounts.end(), leads_to.begin(), leads_to.end());
-}
-
-void Envelope::add(std::string address, const directory::Resolution& resolution, std::string mailbox,
-                   const Away& asked) {
-    for (const auto& elsewhere : resolution.elsewhere) bring_away({elsewhere, asked.notify, asked.orcpt});
-    add(std::move(address), resolution.accounts, std::move(mailbox));
-    recipients.back().away = !resolution.elsewhere.empty();
-}
-
-void Envelope::add_away(std::string address, Away one) {
-    bring_away(std::move(one));
-    add(std::move(address), std::span<const directory::AccountId>());
-    recipients.back().away = true;
-}
-
-// Many recipients may be aliases that lead to the same addresses: each gets the message once, as an account does.
-void Envelope::bring_away(Away one) {
-    const auto address_of = [this](std::uint32_t i) -> const std::string& { return away[i].address; };
-    const auto place = std::ranges::lower_bound(away_order, one.address, {}, address_of);
-    if (place != away_order.end() && away[*place].address == one.address) return;
-    away_order.insert(place, static_cast<std::uint32_t>(away.size()));
-    address_octets += one.address.size() + one.orcpt.size();
-    away.push_back(std::move(one));
-}
-
-std::string Envelope::mailbox_of(std::size_t recipient) const {
-    const auto found = std::ranges::lower_bound(mailboxes, recipient, {}, [](const auto& one) { return one.first; });
-    return found != mailboxes.end() && found->first == recipient ? found->second : std::string();
-}
-
-std::size_t Envelope::memory() const {
-    return address_octets + mailboxes.capacity() * sizeof(mailboxes[0]) + recipients.capacity() * sizeof(Recipient) +
-           accounts.capacity() * sizeof(accounts[0]) + away.capacity() * sizeof(Away) +
-           away_order.capacity() * sizeof(away_order[0]) + memory_of(room);
-}
-
-std::string address_elsewhere(const mail::Address& address) {
-    const auto domain = mail::canonical_domain(address.domain);
-    return mail::to_string({address.local, domain ? *domain : address.domain});
-}
-
-bool is_uncertain(const Room& room) {
-    return std::ranges::any_of(room, [](const auto& one) { return one->uncertain(); });
-}
-
-std::size_t memory_of(const Room& room) {
-    return room.capacity() * (sizeof(room[0]) + sizeof(quota::Reservation) + kNoted);
-}
 
 Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas,
                    const Clock& clock, Limits limits, queue::Queue* queue, queue::SendingLimits* sending_limits)
@@ -646,8 +624,23 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       queue_(queue),
       sending_limits_(sending_limits),
       srs_(limits_.forward),
+      sent_(store, directory, quotas, limits_.copy_to_sent),
       dispatch_(directory, queue, clock, srs_),
       filter_(store, clock, limits_.filter, dispatch_) {}
+
+void Delivery::sign_with(SigningStore& keys) {
+    signing_ = &keys;
+    dispatch_.sign_with(keys.ring());
+}
+
+bool Delivery::refuses_clients() const { return screener_ && !screener_->options().dnsbl.empty(); }
+
+Task<std::string> Delivery::refusal_of_client(std::string address) const {
+    if (!refuses_clients()) co_return std::string();
+    auto listing = co_await screener_->listing_of(std::move(address));
+    if (listing.zone.empty()) co_return std::string();
+    co_return listing.text.empty() ? listing.zone : fmt::format("{}: {}", listing.zone, listing.text);
+}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
@@ -721,7 +714,7 @@ std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, st
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
                                              dispatch_, clock_, limits_, queue_, inspector_,
-                                             signing_ ? &signing_->ring() : nullptr, screener_);
+                                             signing_ ? &signing_->ring() : nullptr, screener_, greylist_, sent_);
 }
 
 }  // namespace poplar::delivery

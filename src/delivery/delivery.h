@@ -13,6 +13,7 @@
 #include "delivery/filter.h"
 #include "delivery/inspector.h"
 #include "delivery/sender_rights.h"
+#include "delivery/sent_copies.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
 #include "mail/address.h"
@@ -30,6 +31,7 @@ class Screener;
 
 namespace poplar::delivery {
 
+class Greylist;
 class SigningStore;
 
 struct Limits {
@@ -37,6 +39,7 @@ struct Limits {
     std::uint32_t hops = 100;  ///< Received fields; RFC 5321 s6.3 wants at least 100
     std::uint64_t header_octets = 1u << 20;
     std::uint32_t header_fields = 2000;
+    std::vector<std::string> copy_to_sent = {};  ///< accounts whose sent mail is kept (SentCopies)
     bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
     FilterOptions filter = {};
     ForwardOptions forward = {};
@@ -87,8 +90,10 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
+    bool known_client = false;  ///< a stranger whom the operator trusts: no greylisting
     bool stranger = false;   ///< it comes from outside, from received.peer: it is checked, if anything is
     bool ours = false;       ///< made by this server itself: what leaves of it is signed, as what our users submit
+    queue::TlsWish tls = queue::TlsWish::usual;  ///< RFC 8689; a header may say `optional`, too
     std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
     std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
     std::shared_ptr<Sending> sending;       ///< null: nothing of it is known
@@ -144,10 +149,16 @@ public:
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
-    void sign_with(SigningStore& keys) { signing_ = &keys; }
+    void sign_with(SigningStore& keys);
     SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
     /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
     void screen_with(const screening::Screener& screener) { screener_ = &screener; }
+
+    /// Mail of strangers may have to come twice; it must outlive this. To be called before anything else is.
+    void greylist_with(Greylist& greylist) { greylist_ = &greylist; }
+    /// Why a stranger at this address is refused: a list has it. "": none has.
+    Task<std::string> refusal_of_client(std::string address) const;
+    bool refuses_clients() const;
 
     /// As the directory does; the sender of mail that went on (srs.h) leads back to who that was.
     Task<Result<directory::Resolution>> resolve(mail::Address address);
@@ -194,7 +205,9 @@ private:
     Inspector* inspector_ = nullptr;
     SigningStore* signing_ = nullptr;
     const screening::Screener* screener_ = nullptr;
+    Greylist* greylist_ = nullptr;
     Srs srs_;
+    SentCopies sent_;
     Dispatch dispatch_;
     Filter filter_;
 };
