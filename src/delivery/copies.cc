@@ -184,6 +184,7 @@ Task<Result<Copies::Delivered>> Copies::filter(Copy copy, mailstore::NewMessage 
                       .received = mail::format_received(envelope_->received) + message_.added,
                       .may_reject = may_reject(recipient),
                       .spam_percent = message_.spam_percent,
+                      .tls = envelope_->tls,
                       .junk = message_.junk};
     for (const auto& room : envelope_->room)
         if (room->account() == copy.account) filtered.room = room;

@@ -12,6 +12,7 @@
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
 #include "mail/header_walk.h"
+#include "mail/tls_required.h"
 #include "mail/trace.h"
 #include "mail/wire_form.h"
 #include "mailstore/keyword_table.h"
@@ -163,6 +164,9 @@ Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Chain cha
     const bool forwarded_before = std::ranges::any_of(fields, [&](const auto& field) {
         return ascii::same(field.name, "delivered-to") && ascii::same(field.unfolded(), message.address);
     });
+    const auto no_tls = [](const auto& field) { return mail::says_tls_not_required(field.raw); };
+    if (message.tls == queue::TlsWish::usual && std::ranges::any_of(fields, no_tls))
+        message.tls = queue::TlsWish::optional;
     const auto sum = [&] {
         return departure_id({std::to_string(message.account.value), message.from, message.to,
                              std::string_view(octets->text).substr(0, header_octets),
@@ -208,6 +212,7 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
                                      std::vector<Departure>& departures) {
     Departure out;
     out.account = message.address;
+    out.tls = message.tls;
     out.action = std::to_string(static_cast<unsigned>(action.kind));
     out.sender = action.envelope_from;
     if (action.kind == Kind::redirect) {
@@ -254,6 +259,9 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
         if (!composed) co_return pass_on(composed);
         out.content = std::move(composed->content);
         out.utf8 = composed->ascii_octets != 0;
+        auto signatures = co_await dispatch_.signatures(message.account, action.message);
+        if (!signatures) co_return pass_on(signatures);
+        out.head = std::move(*signatures);
     }
     auto eight_bit = co_await has_8bit(out.content);
     if (!eight_bit) co_return pass_on(eight_bit);

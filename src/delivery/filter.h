@@ -36,6 +36,7 @@ struct Filtered {
     std::shared_ptr<quota::Reservation> room = nullptr;   ///< that was claimed for one copy; null: nothing bounds it
     bool may_reject = false;                              ///< the sender can be told so, and it concerns nobody else
     std::optional<unsigned> spam_percent = std::nullopt;  ///< for spamtest; nothing: nobody looked
+    queue::TlsWish tls = queue::TlsWish::usual;           ///< of what goes on, and of answers (RFC 8689 s6)
     bool junk = false;                                    ///< it was judged so: it goes no further, and nobody answers
 };
 

@@ -23,6 +23,7 @@ using std::chrono::seconds;
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
 constexpr auto kDeviceUsesEvery = std::chrono::minutes(1);
+constexpr auto kGreylistEvery = std::chrono::hours(6);
 constexpr auto kActivityEvery = std::chrono::minutes(1);
 constexpr auto kLimitsEvery = std::chrono::minutes(1);
 constexpr auto kOutsideEvery = std::chrono::minutes(1);
@@ -101,6 +102,8 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       delivery_(directory_, store_, quotas_, system_clock(), config_.delivery, &queue_, &sending_limits_),
       abroad_(std::move(abroad)),
       screener_(abroad_.worker->executor(0), *abroad_.dns, system_clock(), config_.hostname, config_.checks),
+      greylist_(*engine_, system_clock(), config_.checks.greylist),
+      forget_greylist_(greylist_),
       outbound_(abroad_.worker->executor(0), {queue_, delivery_, *abroad_.dns, abroad_.tls, &server_records_},
                 outbound_options(config_)),
       removed_(*engine_, clock_, config_.mailstore.retention),
@@ -233,7 +236,8 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.second_factors().count_by(clock_.to_count_by());
     delivery_.sign_with(signing_);
     delivery_.use_common_scripts(*engine_);
-    if (config_.checks.any()) delivery_.screen_with(screener_);
+    if (config_.checks.any() || !config_.checks.dnsbl.empty()) delivery_.screen_with(screener_);
+    if (greylist_.on()) delivery_.greylist_with(greylist_);
     spawn(load_clock());
     spawn(load_signing_keys());
     spawn(keep_limits_.load());
@@ -265,6 +269,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(keep_limits_, {.first = kLimitsEvery, .every = kLimitsEvery});
     jobs_.add(keep_outside_, {.first = kOutsideEvery, .every = kOutsideEvery});
+    if (greylist_.on()) jobs_.add(forget_greylist_, {.first = kGreylistEvery, .every = kGreylistEvery});
     jobs_.add(keeper_, {.first = kActivityEvery, .every = kActivityEvery});
     jobs_.add(unusual_deletions_, {.first = kDeletionsEvery, .every = kDeletionsEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),

@@ -19,6 +19,7 @@
 #include "screening/screener.h"
 #include "server/bind.h"
 #include "server/environment.h"
+#include "server/greylist_job.h"
 #include "server/keeping_jobs.h"
 #include "server/services.h"
 #include "upkeep/retention.h"
@@ -78,6 +79,8 @@ private:
     delivery::Delivery delivery_;
     Abroad abroad_;
     screening::Screener screener_;
+    delivery::Greylist greylist_;
+    ForgetGreylist forget_greylist_;
     outbound::Runner outbound_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
