@@ -62,7 +62,7 @@ Task<Result<std::unique_ptr<MailboxMaildrop>>> MailStore::Impl::open_view(
     }
     auto opened = std::make_unique<MailboxMaildrop>(engine, lists, of, std::move(lease), std::move(record.generation),
                                                     record.inbox, std::move(shown), std::move(snapshot),
-                                                    options.codec.get(), remover(of.account, wanted));
+                                                    Decoders{options.codec.get(), wanted.key}, remover(of.account, wanted));
     if (wanted.when_all_deleted == WhenAllDeleted::keep) opened->only_hide();
     co_return opened;
 }
