@@ -281,16 +281,16 @@ public:
     };
     /// Of the accounts that have any, in order of their ids, after `after`, at most `limit`.
     Task<Result<std::vector<AccountFactors>>> all_factors(AccountId after, std::size_t limit);
-    // Keychains of accounts whose mail is encrypted, in records of their own. They outlive the account's removal, because
-    // its mail does; forget_keychain() is called with the mail's end.
+    // Keychains of accounts whose mail is encrypted, in records of their own. They outlive the account's removal,
+    // because its mail does; forget_keychain() is called with the mail's end.
     /// Nothing: the account has none.
     Task<Result<std::optional<encryption::Keychain>>> keychain(AccountId account);
     /// Nothing, or what becomes of it.
     using ChangeKeychain = std::function<Result<>(std::optional<encryption::Keychain>& keychain)>;
     /// Changes it in one commit, with AccountSettings::encryption, which is `on` while there is one. `change` may be
     /// called more than once, each time with what is stored; one that changes nothing writes nothing. Returns what is
-    /// stored then. `credential_version`: the account must still have it. Errors: those of `change`, after which nothing
-    /// is written; not_found (the account), conflict (the account has changed), too_large.
+    /// stored then. `credential_version`: the account must still have it. Errors: those of `change`, after which
+    /// nothing is written; not_found (the account), conflict (the account has changed), too_large.
     Task<Result<std::optional<encryption::Keychain>>> change_keychain(AccountId account,
                                                                       std::optional<std::uint64_t> credential_version,
                                                                       ChangeKeychain change);

@@ -45,7 +45,8 @@ Secret derive(std::string_view secret, std::string_view purpose) {
     return made;
 }
 
-SecretText::SecretText(SecretText&& other) noexcept : text_(std::move(other.text_)) {
+// A short text stands in the string itself, where a move would leave it.
+SecretText::SecretText(SecretText&& other) noexcept : text_(other.text_) {
     sodium_memzero(other.text_.data(), other.text_.size());
     other.text_.clear();
 }
@@ -53,7 +54,7 @@ SecretText::SecretText(SecretText&& other) noexcept : text_(std::move(other.text
 SecretText& SecretText::operator=(SecretText&& other) noexcept {
     if (this == &other) return *this;
     sodium_memzero(text_.data(), text_.size());
-    text_ = std::move(other.text_);
+    text_ = other.text_;
     sodium_memzero(other.text_.data(), other.text_.size());
     other.text_.clear();
     return *this;

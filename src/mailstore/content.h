@@ -37,7 +37,7 @@ std::unique_ptr<ContentWriter> write_content(engine::Engine& engine, const Codec
 
 /// By which bodies are read that are not stored as they are. What it points to must outlive every reader.
 struct Decoders {
-    const Codec* codec = nullptr;           ///< null: nothing was encoded by one
+    const Codec* codec = nullptr;          ///< null: nothing was encoded by one
     encryption::MailKeyPtr mail_key = {};  ///< of the account; null: nobody who has it asks
 };
 

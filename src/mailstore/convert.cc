@@ -1,5 +1,5 @@
-// An account's mail becomes encrypted, or is decrypted for good: new mail from one commit on, older messages in steps, each
-// of which gives some of them another body.
+// An account's mail becomes encrypted, or is decrypted for good: new mail from one commit on, older messages in steps,
+// each of which gives some of them another body.
 #include "mailstore/changes.h"
 #include "mailstore/keys.h"
 
@@ -7,8 +7,8 @@ namespace poplar::mailstore {
 
 namespace {
 
-constexpr std::size_t kMessages = 100;         // looked at in a step
-constexpr std::uint64_t kOctets = 4u << 20;    // of messages that a step has, beside the last
+constexpr std::size_t kMessages = 100;       // looked at in a step
+constexpr std::uint64_t kOctets = 4u << 20;  // of messages that a step has, beside the last
 using State = AccountEncryption::State;
 
 std::shared_ptr<const AccountEncryption> make(const encryption::PublicKey& key, State state) {

@@ -82,9 +82,9 @@ struct AccountRecord {
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
     KeptRows kept;
     std::uint64_t views = 0;  ///< rows of views, of all mailboxes; a mailbox without any has the classic one alone
-    std::optional<Retention> retention;  ///< nothing: Options::retention
+    std::optional<Retention> retention;                   ///< nothing: Options::retention
     std::shared_ptr<const AccountEncryption> encryption;  ///< null: its mail is in clear
-    bool early = false;                  ///< it was read from a record that is older than the change log
+    bool early = false;  ///< it was read from a record that is older than the change log
 
     AccountTotals totals() const;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// Messages of encrypted accounts on their way to the engine: head and content are encrypted together, under a key of the
-// message's own, which is sealed with the account's public key. Nothing secret of the account is needed.
+// Messages of encrypted accounts on their way to the engine: head and content are encrypted together, under a key of
+// the message's own, which is sealed with the account's public key. Nothing secret of the account is needed.
 #include <memory>
 #include <mutex>
 #include <string>

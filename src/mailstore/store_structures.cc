@@ -47,8 +47,7 @@ Task<std::vector<Result<ThreadId>>> MailStore::Impl::join_threads(MailStore& sto
 }
 
 // A full disk, or whatever else keeps a structure from being kept, keeps nobody from reading.
-Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId account,
-                                                                 std::vector<StoredMessage> messages,
+Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId account, std::vector<StoredMessage> messages,
                                                                  encryption::MailKeyPtr key) {
     std::vector<Result<mail::Structure>> found;
     std::vector<Changes::Described> made;
