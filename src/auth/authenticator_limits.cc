@@ -37,7 +37,8 @@ Authenticator::Impl::Impl(directory::Directory& d, const Options& o, activity::L
       waiters(o.waiting_per_network),
       second_factors(d, o.factors),
       places(o.hashes_per_account),
-      pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {}
+      pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue),
+      mail_keys(d, pool, o.cache_ttl, o.cache_entries) {}
 
 std::string Authenticator::Impl::unknown(std::string name) const {
     if (auto prepared = sasl_prepare(name)) name = std::move(*prepared);

@@ -16,6 +16,7 @@ namespace {
 /// Ways to give a password beside the operation's own options.
 struct PasswordSource {
     bool from_stdin = false, none = false;
+    bool old_from_stdin = false;  ///< the line before it
 };
 
 CLI::Option_group* add_password_options(CLI::App* command, const std::shared_ptr<PasswordSource>& source) {
@@ -112,9 +113,19 @@ void add_with_password(CLI::App* user, Cli& cli, const char* name, bool may_have
     auto* command = user->add_subcommand(name, std::string(Request::operation().request.words));
     add_options(command, cli, Request::operation(), request.get());
     auto* group = add_password_options(command, source);
+    if constexpr (requires { request->old_password; })
+        command->add_flag("--old-password-stdin", source->old_from_stdin,
+                          "Read the present password, which opens encrypted mail, from standard input's first line; "
+                          "with --password-stdin the new one is the next");
     if (may_have_none) group->add_flag("--no-password", source->none, "Nobody can log in until a password is set");
     command->callback([&cli, request, source, show] {
         cli.action = [&cli, request, source, show] {
+            if constexpr (requires { request->old_password; })
+                if (source->old_from_stdin) {
+                    auto old = password_from_stdin();
+                    if (!old) return complain(old.error().detail());
+                    request->old_password = std::move(*old);
+                }
             if (auto completed = complete(*source, *request); !completed) return complain(completed.error().detail());
             return cli.call(*request, show);
         };

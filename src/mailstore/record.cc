@@ -34,7 +34,8 @@ enum RecordField : std::uint64_t {
     kHasViews = 256,
     kHasRetention = 4096,
     kRetentionApplied = 8192,
-    kAccountFields = 511 | kHasRetention | kRetentionApplied,
+    kHasEncryption = 16384,
+    kAccountFields = 511 | kHasRetention | kRetentionApplied | kHasEncryption,
 };
 
 enum MessageField : std::uint64_t {
@@ -164,6 +165,15 @@ bool decode_mailbox(Decoder& in, MailboxRecord& record, std::uint64_t fields) {
         sound = sound && use != 0 && use <= static_cast<std::uint8_t>(SpecialUse::archive);
     }
     return sound;
+}
+
+bool decode_encryption(Decoder& in, AccountRecord& record) {
+    const auto key = encryption::public_key(in.raw(sizeof(encryption::PublicKey)));
+    const auto state = in.u8();
+    if (!key || state < 1 || state > 3) return false;
+    record.encryption = std::make_shared<const AccountEncryption>(
+        AccountEncryption{*key, static_cast<AccountEncryption::State>(state)});
+    return true;
 }
 
 bool is_generation(std::string_view text) { return text.size() == kGenerationLength && is_unique_id(text); }
@@ -311,7 +321,8 @@ std::string encode(const AccountRecord& record) {
                         if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog) |
                         if_so(record.kept != KeptRows(), kHasKept) | if_so(record.views != 0, kHasViews) |
                         if_so(record.retention.has_value(), kHasRetention) |
-                        if_so(record.retention && record.retention->applied, kRetentionApplied);
+                        if_so(record.retention && record.retention->applied, kRetentionApplied) |
+                        if_so(record.encryption != nullptr, kHasEncryption);
     Encoder out(80);
     out.u8(kVersion).varint(fields).string(record.generation);
     encode_mailbox(out, record.inbox, fields);
@@ -325,6 +336,8 @@ std::string encode(const AccountRecord& record) {
     if (record.kept != KeptRows()) out.varint(record.kept.structures).varint(record.kept.threads);
     if (record.views != 0) out.varint(record.views);
     if (record.retention) out.varint(static_cast<std::uint64_t>(record.retention->keep.count()));
+    if (record.encryption)
+        out.raw(encryption::view(record.encryption->key)).u8(static_cast<std::uint8_t>(record.encryption->state));
     return std::move(out).bytes();
 }
 
@@ -412,6 +425,7 @@ Result<AccountRecord> decode_account(std::string_view value) {
             record.retention->applied = (fields & kRetentionApplied) != 0;
         }
         known = known && (record.retention || (fields & kRetentionApplied) == 0);
+        if (fields & kHasEncryption) known = decode_encryption(in, record) && known;
     } else if (version >= kPlain) {
         known = decode_early_account(in, version, record);
     }
