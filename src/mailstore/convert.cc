@@ -75,10 +75,10 @@ Task<Result<>> Changes::end_encryption(AccountId account, Hot& hot) {
 }
 
 Task<Result<>> Changes::finish_conversion(AccountId account, Hot& hot) {
-    auto change = [](const AccountEncryption* now) -> NewEncryption {
+    auto change = [at = clock_.now()](const AccountEncryption* now) -> NewEncryption {
         if (now == nullptr || now->state == State::sealed) return std::nullopt;
         if (now->state == State::opening) return nullptr;
-        return make(now->key, State::sealed);
+        return std::make_shared<const AccountEncryption>(AccountEncryption{now->key, State::sealed, at});
     };
     co_return co_await alter_encryption(account, hot, std::move(change));
 }
@@ -125,6 +125,7 @@ Task<Result<Converted>> Changes::try_convert(AccountId account, Hot& hot, const 
         ++done.messages;
         done.octets += message.wire_octets;
         before.push_back(message);
+        message.first_body = message.lasting_id();
         message.body = engine_.next_body_id(account);
         message.key = content->key;
         message.copied = false;

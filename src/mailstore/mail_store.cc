@@ -37,6 +37,13 @@ Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::Impl::open(AccountI
                                                                         encryption::MailKeyPtr key) {
     auto bodies = engine.read_bodies(account);
     auto stored = co_await bodies->open(message.body);
+    // While an account's mail is being sealed, or opened for good, a message may have got another body just now.
+    if (!stored && stored.error().code() == Errc::not_found) {
+        auto now = co_await look_up(engine, account, message.unique_id, engine.snapshot(account));
+        if (!now || now->message.body == message.body) co_return stored;
+        message = std::move(now->message);
+        stored = co_await bodies->open(message.body);
+    }
     if (!stored || !message.key) co_return stored;
     co_return decoded(std::move(*stored), Decoders{options.codec.get(), std::move(key)}, message.key,
                       message.wire_octets);

@@ -120,7 +120,13 @@ struct EncryptionStatus {
     /// `on`: all of it is. `ending`: new mail is in clear again, and what was encrypted is being decrypted.
     enum class State { off, beginning, on, ending };
     State state = State::off;
-    encryption::PublicKey key{};  ///< unless it is off
+    encryption::PublicKey key{};         ///< unless it is off
+    std::optional<Timestamp> sealed = {};  ///< if it is on: since when nothing is in clear on the disk
+};
+
+/// An account's messages, live and retained.
+struct SealedCount {
+    std::uint64_t sealed = 0, in_clear = 0;
 };
 
 /// One step of encrypting what was there before, or of decrypting it.
@@ -289,8 +295,11 @@ public:
     /// Seals some messages that are in clear, or, after end_encryption(), decrypts some with `key`; live and retained
     /// ones. `from`: "" to begin. A crash loses no step that was made.
     Task<Result<Converted>> convert(AccountId account, std::string from, encryption::MailKeyPtr key = nullptr);
-    /// A whole round of convert() found nothing more to do: the account is encrypted, or not any more.
+    /// A whole round of convert() found nothing more to do: the account is encrypted, or not any more. Before an account
+    /// is called encrypted, what the disk still had of its messages in clear has to be gone.
     Task<Result<>> finish_conversion(AccountId account);
+    /// Reads all the account's entries.
+    Task<Result<SealedCount>> count_sealed(AccountId account);
 
     /// Messages that were deleted and are still kept, first to expire first: at most `limit`, after skipping `offset`.
     Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);

@@ -65,6 +65,7 @@ struct AccountEncryption {
     };
     encryption::PublicKey key{};
     State state = State::sealing;
+    Timestamp sealed{};  ///< of a sealed one: since when nothing of its mail is in clear on the disk
     bool seals() const { return state != State::opening; }
     bool operator==(const AccountEncryption&) const = default;
 };

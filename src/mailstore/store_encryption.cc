@@ -1,4 +1,6 @@
 // Whether an account's mail is encrypted, and making it so.
+#include "base/turn.h"
+#include "mailstore/keys.h"
 #include "mailstore/store_parts.h"
 
 namespace poplar::mailstore {
@@ -11,7 +13,34 @@ Task<Result<EncryptionStatus>> MailStore::encryption(AccountId account) {
     const auto& now = *record->encryption;
     auto state = now.state == AccountEncryption::State::sealed ? State::on : State::beginning;
     if (!now.seals()) state = State::ending;
-    co_return EncryptionStatus{state, now.key};
+    EncryptionStatus status{state, now.key};
+    if (state == State::on) status.sealed = now.sealed;
+    co_return status;
+}
+
+Task<Result<SealedCount>> MailStore::count_sealed(AccountId account) {
+    constexpr std::size_t kPage = 1000;
+    SealedCount count;
+    for (bool live : {true, false}) {
+        auto range = live ? keys::messages() : keys::retained();
+        for (bool more = true; more;) {
+            auto page = co_await impl_->engine.scan(account, range, kPage);
+            if (!page) co_return pass_on(page);
+            for (const auto entry : *page) {
+                bool sealed = false;  // what can't be decoded may be in clear
+                if (live) {
+                    if (auto message = decode_message(entry)) sealed = is_sealed(*message);
+                } else if (auto retained = decode_retained(entry)) {
+                    sealed = is_sealed(retained->message);
+                }
+                ++(sealed ? count.sealed : count.in_clear);
+            }
+            more = page->size() == kPage;
+            if (more) range.begin_behind(page->back().key);
+            if (turn::over()) co_await turn::let_others();
+        }
+    }
+    co_return count;
 }
 
 Task<Result<>> MailStore::begin_encryption(AccountId account, encryption::PublicKey key) {

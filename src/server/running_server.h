@@ -84,7 +84,7 @@ private:
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
     upkeep::UnusualDeletions unusual_deletions_;
-    upkeep::EncryptMail encrypt_mail_{directory_, store_};
+    upkeep::EncryptMail encrypt_mail_{directory_, store_, *engine_};
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};
