@@ -19,6 +19,7 @@
 #include "base/random.h"
 #include "directory/outside_directory.h"
 #include "directory/removed.h"
+#include "encryption/key_text.h"
 #include "mail/address.h"
 #include "mailstore/mail_store.h"
 #include "quota/notice.h"
@@ -176,15 +177,24 @@ Task<Result<encryption::MailKeyPtr>> open_for_new_password(Context& context, con
     if (wanted.password_hash)
         co_return fail(Errc::conflict,
                        "the account's mail is encrypted: it takes the password itself, because a hash opens nothing");
-    const int given = wanted.old_password.has_value() + wanted.recovery_code.has_value() + wanted.lose_mail.has_value();
+    const int given = wanted.old_password.has_value() + wanted.recovery_code.has_value() +
+                      wanted.escrow_key.has_value() + wanted.lose_mail.has_value();
     if (given != 1)
         co_return fail(Errc::conflict,
                        "the account's mail is encrypted, and a new password can't open it by itself: give one of "
-                       "\"old_password\", \"recovery_code\" and \"lose_mail\"");
+                       "\"old_password\", \"recovery_code\", \"escrow_key\" and \"lose_mail\"");
     auto& keys = context.auth.mail_keys();
     if (wanted.lose_mail) co_return nullptr;
     if (wanted.old_password) co_return co_await keys.open(account, *wanted.old_password);
-    co_return co_await keys.open_by_recovery_code(account, *wanted.recovery_code);
+    if (wanted.recovery_code) co_return co_await keys.open_by_recovery_code(account, *wanted.recovery_code);
+    auto secret = encryption::read_secret(*wanted.escrow_key);
+    if (!secret) co_return fail(Errc::invalid, "escrow_key: 32 octets in base64, as poplar encryption made them");
+    auto opened = co_await keys.open_by_escrow(account, std::move(*secret));
+    if (opened) {
+        note(context, account.id, activity::Kind::credential, "mail opened by the operator's key");
+        log::warning("admin.escrow_used", {{"account", account.address}});
+    }
+    co_return opened;
 }
 
 /// Begins anew with another key, and removes what only the old one opened.

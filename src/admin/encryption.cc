@@ -57,7 +57,15 @@ Task<Result<api::Encryption>> described(Context& context, const Account& account
             ++out.devices;
         else if (wrap.kind == WrapKind::recovery)
             out.recovery_code_made = true;
+        else if (wrap.kind == WrapKind::escrow)
+            out.escrow = true;
     }
+    if (stored->sealed) out.since = time_text(*stored->sealed);
+    if (out.state == EncryptionState::on) co_return out;
+    auto count = co_await context.mail.count_sealed(account.id);
+    if (!count) co_return pass_on(count);
+    out.sealed = count->sealed;
+    out.in_clear = count->in_clear;
     co_return out;
 }
 
@@ -91,6 +99,37 @@ Task<Result<api::Encryption>> enable_encryption(Context& context, Caller, api::E
     log::info("admin.encryption_begun", {{"account", account->address}, {"sessions_ended", ended}});
     auto reply = co_await described(context, *account);
     if (reply) reply->recovery_code = std::move(*code);
+    co_return reply;
+}
+
+Task<Result<api::DomainEncryption>> enable_for_domain(Context& context, Caller, api::EnableDomainEncryption wanted) {
+    constexpr std::size_t kPage = 100;
+    auto domain = co_await context.directory.domain(wanted.name);
+    if (!domain) co_return explain(domain.error(), Errc::not_found, fmt::format("no domain {}", wanted.name));
+    if (context.directory.outside_of("x@" + domain->name) != nullptr)
+        co_return fail(Errc::conflict,
+                       "another directory keeps the domain's passwords, which may change there unseen: its mail can't "
+                       "be encrypted");
+    api::DomainEncryption reply;
+    reply.name = domain->name;
+    std::string after;
+    for (bool more = true; more;) {
+        auto page = co_await context.directory.accounts(domain->name, after, kPage);
+        if (!page) co_return pass_on(page);
+        for (const auto& account : *page) {
+            after = account.address;
+            ++reply.accounts;
+            auto set = co_await context.directory.want_encryption(account.id, directory::Directory::Wanted::yes);
+            if (!set && set.error().code() != Errc::exists && set.error().code() != Errc::not_found)
+                co_return pass_on(set);
+            if (!set && set.error().code() == Errc::exists) ++reply.encrypted;
+            if (!set) continue;
+            ++reply.wanted;
+            context.auth.forget(account.id);
+        }
+        more = page->size() == kPage;
+    }
+    log::info("admin.encryption_wanted", {{"domain", reply.name}, {"accounts", reply.wanted}});
     co_return reply;
 }
 
@@ -168,6 +207,7 @@ const std::vector<Row>& encryption_rows() {
     static const std::vector<Row> rows = {
         row<api::ShowEncryption, show_encryption>(),
         row<api::EnableEncryption, enable_encryption>(),
+        row<api::EnableDomainEncryption, enable_for_domain>(),
         row<api::DisableEncryption, disable_encryption>(),
         row<api::MakeRecoveryCode, make_recovery_code>(),
     };

@@ -130,6 +130,9 @@ const Operation& SetPassword::operation() {
                              .hidden(),
                          field<&SetPassword::recovery_code>("recovery_code", "Opens encrypted mail in its place")
                              .called("CODE"),
+                         field<&SetPassword::escrow_key>(
+                             "escrow_key", "The secret half of the operator's key, in base64, in its place")
+                             .hidden(),
                          field<&SetPassword::lose_mail>(
                              "lose_mail", "Nothing opens the encrypted mail any more: remove it, and begin anew")})},
         .method = Method::put,
@@ -138,9 +141,8 @@ const Operation& SetPassword::operation() {
         .answer =
             "Just one of `password`, `password_hash` and `generate`. Logins with the old password fail from now on. "
             "Where "
-            "the account's mail is encrypted, it takes one of `old_password`, `recovery_code` and `lose_mail`, too, "
-            "and "
-            "no `password_hash`."};
+            "the account's mail is encrypted, it takes one of `old_password`, `recovery_code`, `escrow_key` and "
+            "`lose_mail`, too, and no `password_hash`."};
     return operation;
 }
 

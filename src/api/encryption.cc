@@ -32,6 +32,12 @@ const Shape& Encryption::shape() {
                                      "Credentials that open it after the next login that does: by the account's "
                                      "password, or by a device that opens it already"),
          field<&Encryption::recovery_code_made>("recovery_code_made", "Whether there is a recovery code"),
+         field<&Encryption::escrow>("escrow", "Whether the operator's key (`encryption.escrow`) opens it, too"),
+         field<&Encryption::sealed>("sealed", "While it begins or ends: messages that are encrypted, deleted ones too"),
+         field<&Encryption::in_clear>("in_clear", "While it begins or ends: those in clear"),
+         field<&Encryption::since>("since",
+                                   "Of `on`: since when the data directory has nothing of the account's mail in clear. "
+                                   "Backups that were made before have"),
          field<&Encryption::unreadable>("unreadable", "Messages that stayed as they are, because they can't be read"),
          field<&Encryption::recovery_code>("recovery_code", "A new one, shown this once")}};
     return shape;
@@ -57,6 +63,29 @@ const Operation& EnableEncryption::operation() {
         .route = "/v1/accounts/{address}/encryption",
         .reply = &Encryption::shape(),
         .answer = "Without the password it begins with the next login by it, and no recovery code is made."};
+    return operation;
+}
+
+const Shape& DomainEncryption::shape() {
+    static const Shape shape{
+        "DomainEncryption",
+        "Whether the mail of a domain's accounts is encrypted.",
+        {field<&DomainEncryption::name>("name", "The domain"),
+         field<&DomainEncryption::accounts>("accounts", "How many accounts it has"),
+         field<&DomainEncryption::encrypted>("encrypted", "Those with encrypted mail, all of it or not yet"),
+         field<&DomainEncryption::wanted>("wanted", "Those where it begins with the next login by the password")}};
+    return shape;
+}
+
+const Operation& EnableDomainEncryption::operation() {
+    static const Operation operation{
+        .request = {"EnableDomainEncryption",
+                    "Have the mail of all accounts that a domain has now encrypted at rest",
+                    {field<&EnableDomainEncryption::name>("name", "The domain, for example example.org")}},
+        .method = Method::put,
+        .route = "/v1/domains/{name}/encryption",
+        .reply = &DomainEncryption::shape(),
+        .answer = "Each account's begins with its next login by the password. 409 if another directory keeps them."};
     return operation;
 }
 

@@ -10,7 +10,9 @@ struct Encryption {
     std::string address;
     EncryptionState state = EncryptionState::off;
     std::uint64_t passwords = 0, devices = 0, waiting = 0;
-    bool recovery_code_made = false;
+    bool recovery_code_made = false, escrow = false;
+    std::optional<std::uint64_t> sealed, in_clear;
+    std::optional<std::string> since;
     std::uint64_t unreadable = 0;
     std::optional<std::string> recovery_code;
     static const Shape& shape();
@@ -26,6 +28,18 @@ struct EnableEncryption {
     std::string address;
     std::optional<std::string> password;
     using Reply = Encryption;
+    static const Operation& operation();
+};
+
+struct DomainEncryption {
+    std::string name;
+    std::uint64_t accounts = 0, encrypted = 0, wanted = 0;
+    static const Shape& shape();
+};
+
+struct EnableDomainEncryption {
+    std::string name;
+    using Reply = DomainEncryption;
     static const Operation& operation();
 };
 

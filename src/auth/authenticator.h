@@ -50,6 +50,7 @@ struct Options {
     /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
+    std::string mail_escrow;     ///< a public key of the operator's, which opens encrypted mail, in base64; empty: none
     FactorOptions factors;
 };
 

@@ -61,6 +61,16 @@ bool is_of_password(const Wrap& wrap) {
     return wrap.kind == WrapKind::password || (wrap.kind == WrapKind::scram && wrap.device == kNoDevice);
 }
 
+bool is_former(const Wrap& wrap, const std::optional<encryption::PublicKey>& escrow) {
+    return wrap.kind == WrapKind::escrow && (!escrow || wrap.tag != encryption::view(*escrow));
+}
+bool is_of_former_operator(const Keychain& keychain, const std::optional<encryption::PublicKey>& escrow) {
+    return std::ranges::any_of(keychain.wraps, [&](const Wrap& wrap) { return is_former(wrap, escrow); });
+}
+void drop_former_operators(Keychain& keychain, const std::optional<encryption::PublicKey>& escrow) {
+    std::erase_if(keychain.wraps, [&](const Wrap& wrap) { return is_former(wrap, escrow); });
+}
+
 /// The code's symbols. Nothing: it can be none.
 std::optional<std::string> read_code(std::string_view typed) {
     if (typed.size() > kLongestCode) return std::nullopt;
@@ -141,10 +151,15 @@ Task<> MailKeys::complete(Account account, Keychain keychain, MailKeyPtr key, st
         return Result<std::vector<Wrap>>(std::move(made));
     };
     auto made = co_await on_pool(std::move(work));
-    if (!made || (made->empty() && !encryption::has_pending(keychain))) co_return;
+    if (!made) co_return;
+    const bool operator_changed = is_of_former_operator(keychain, escrow_);
+    if (escrow_ && !encryption::has_wrap_for(keychain, *escrow_))
+        made->push_back(encryption::wrap_for_operator(*key, *escrow_));
+    if (made->empty() && !operator_changed && !encryption::has_pending(keychain)) co_return;
     auto change = [&](std::optional<Keychain>& now) -> Result<> {
         if (!now || now->public_key != key->public_key()) return {};
         encryption::complete(*now, *key);
+        if (operator_changed) drop_former_operators(*now, escrow_);
         now->wraps.insert(now->wraps.end(), made->begin(), made->end());
         return {};
     };
@@ -198,12 +213,13 @@ Task<MailKeyPtr> MailKeys::after_scram(Account account, std::uint32_t device, Sc
 }
 
 Task<Result<MailKeyPtr>> MailKeys::begin(Account account, std::string password) {
-    auto work = [account, password]() -> Result<std::pair<MailKeyPtr, Keychain>> {
+    auto work = [account, password, escrow = escrow_]() -> Result<std::pair<MailKeyPtr, Keychain>> {
         if (!matches(account.password, password)) return fail(Errc::denied, "this is not the account's password");
         MailKeyPtr key = std::make_shared<const encryption::MailKey>(Secret::random());
         auto wraps = make_wraps(*key, password, all_scram_keys(account));
         if (!wraps) return pass_on(wraps);
         Keychain keychain{key->public_key(), std::move(*wraps)};
+        if (escrow) keychain.wraps.push_back(encryption::wrap_for_operator(*key, *escrow));
         return std::pair(std::move(key), std::move(keychain));
     };
     auto made = co_await on_pool(std::move(work));
@@ -240,6 +256,14 @@ Task<Result<MailKeyPtr>> MailKeys::open_by_recovery_code(Account account, std::s
     const auto code = read_code(typed);
     auto key = code ? encryption::open(*keychain, WrapKind::recovery, key_of_code(*code)) : nullptr;
     if (!key) co_return fail(Errc::denied, "this recovery code does not open the encrypted mail");
+    co_return key;
+}
+
+Task<Result<MailKeyPtr>> MailKeys::open_by_escrow(Account account, Secret escrow) {
+    auto keychain = co_await keychain_of(account.id);
+    if (!keychain) co_return pass_on(keychain);
+    auto key = encryption::open_by_operator(*keychain, escrow);
+    if (!key) co_return fail(Errc::denied, "this escrow key does not open the encrypted mail");
     co_return key;
 }
 
@@ -298,6 +322,7 @@ Task<Result<MailKeyPtr>> MailKeys::begin_anew(Account account, std::string passw
     MailKeyPtr key = std::make_shared<const encryption::MailKey>(Secret::random());
     auto wraps = co_await wraps_of(key, std::move(password), std::move(scram_keys));
     if (!wraps) co_return pass_on(wraps);
+    if (escrow_) wraps->push_back(encryption::wrap_for_operator(*key, *escrow_));
     auto change = [&](std::optional<Keychain>& now) -> Result<> {
         now = Keychain{key->public_key(), *wraps};
         return {};

@@ -52,6 +52,10 @@ public:
     using Begun = std::function<void(directory::AccountId account, const encryption::PublicKey& key)>;
     void on_begun(Begun begun) { begun_ = std::move(begun); }
 
+    /// The operator's public key, which opens each account's mail, too, from its next login by the password on. To be set
+    /// before any login.
+    void keep_for_operator(const encryption::PublicKey& escrow) { escrow_ = escrow; }
+
     // After a login whose proof was right, of an account whose encryption is not off. Null: that proof can't open the
     // mail; the log says why. A device or SCRAM keys without a wrap get one at the next login that opens the mail.
 
@@ -70,6 +74,8 @@ public:
     /// Errors: denied (it does not open the mail), not_found (the mail is not encrypted).
     Task<Result<encryption::MailKeyPtr>> open(directory::Account account, std::string password);
     Task<Result<encryption::MailKeyPtr>> open_by_recovery_code(directory::Account account, std::string code);
+    /// By the secret half of the operator's key.
+    Task<Result<encryption::MailKeyPtr>> open_by_escrow(directory::Account account, encryption::Secret escrow);
     /// A new recovery code; the one before opens nothing any more.
     Task<Result<std::string>> new_recovery_code(directory::Account account, encryption::MailKeyPtr key);
     /// What opens the mail by this password, whose SCRAM keys these are.
@@ -105,6 +111,7 @@ private:
     FairPool& pool_;
     OpenedKeys opened_;
     Begun begun_;
+    std::optional<encryption::PublicKey> escrow_;
 };
 
 }  // namespace poplar::auth

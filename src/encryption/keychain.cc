@@ -66,7 +66,9 @@ Result<Secret> password_key(const Wrap& wrap, std::string_view password) {
 
 bool is_sound(const Wrap& wrap) {
     const auto kind = static_cast<std::uint8_t>(wrap.kind);
-    if (kind < 1 || kind > 4 || wrap.tag.size() > kLongestTag) return false;
+    if (kind < 1 || kind > 5 || wrap.tag.size() > kLongestTag) return false;
+    if (wrap.kind == WrapKind::escrow)
+        return !wrap.pending && wrap.tag.size() == sizeof(PublicKey) && wrap.box.size() == kPendingBox;
     if (wrap.box.size() != (wrap.pending ? kPendingBox : kBox)) return false;
     if (wrap.kind != WrapKind::password) return wrap.passes == 0 && wrap.memory == 0;
     return !wrap.pending && wrap.tag.size() == kSalt && wrap.passes >= 1 && wrap.passes <= kMostPasses &&
@@ -159,6 +161,33 @@ Result<MailKeyPtr> open_by_password(const Keychain& keychain, std::string_view p
         auto wrapping = password_key(wrap, password);
         if (!wrapping) return pass_on(wrapping);
         if (auto key = open_box(keychain, wrap, *wrapping)) return key;
+    }
+    return nullptr;
+}
+
+Wrap wrap_for_operator(const MailKey& key, const PublicKey& escrow) {
+    return {.kind = WrapKind::escrow,
+            .tag = std::string(view(escrow)),
+            .box = seal_to(escrow, key.secret().view())};
+}
+
+bool has_wrap_for(const Keychain& keychain, const PublicKey& escrow) {
+    return std::ranges::any_of(keychain.wraps, [&](const Wrap& wrap) {
+        return wrap.kind == WrapKind::escrow && wrap.tag == view(escrow);
+    });
+}
+
+MailKeyPtr open_by_operator(const Keychain& keychain, const Secret& escrow) {
+    const MailKey own(escrow.copy());
+    for (const auto& wrap : keychain.wraps) {
+        if (wrap.kind != WrapKind::escrow || wrap.tag != view(own.public_key())) continue;
+        auto opened = own.open_box(wrap.box);
+        if (!opened || opened->size() != Secret::kSize) continue;
+        Secret secret;
+        std::ranges::copy(*opened, reinterpret_cast<char*>(secret.data()));
+        sodium_memzero(opened->data(), opened->size());
+        auto key = std::make_shared<const MailKey>(std::move(secret));
+        if (key->public_key() == keychain.public_key) return key;
     }
     return nullptr;
 }

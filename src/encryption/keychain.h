@@ -20,6 +20,7 @@ enum class WrapKind : std::uint8_t {
     device = 2,    ///< the secret of a device's password
     scram = 3,     ///< the ClientKey of a password, which only a SCRAM client's proof gives out (RFC 5802 s3)
     recovery = 4,  ///< the recovery code
+    escrow = 5,    ///< a key pair of the operator, whose public half the server is given
 };
 
 inline constexpr std::uint32_t kNoDevice = 0xffff'ffff;
@@ -27,9 +28,11 @@ inline constexpr std::uint32_t kNoDevice = 0xffff'ffff;
 struct Wrap {
     WrapKind kind = WrapKind::password;
     std::uint32_t device = kNoDevice;  ///< whose it is
-    std::string tag;                   ///< password: Argon2id's salt; scram: which SCRAM keys it belongs to; else empty
+    /// password: Argon2id's salt; scram: which SCRAM keys it belongs to; escrow: the operator's public key; else empty.
+    std::string tag;
     std::uint32_t passes = 0, memory = 0;  ///< Argon2id's, the memory in KiB
     bool pending = false;                  ///< `box` is the wrapping key, sealed with the public key
+                                           ///  (an escrow's is the secret half, sealed with the operator's)
     std::string box;
     bool operator==(const Wrap&) const = default;
 };
@@ -62,6 +65,11 @@ using MailKeyPtr = std::shared_ptr<const MailKey>;
 MailKeyPtr open(const Keychain& keychain, WrapKind kind, const Secret& wrapping);
 /// By the account's own password, at the price of wrap_password(). Errors: busy.
 Result<MailKeyPtr> open_by_password(const Keychain& keychain, std::string_view password);
+
+Wrap wrap_for_operator(const MailKey& key, const PublicKey& escrow);
+bool has_wrap_for(const Keychain& keychain, const PublicKey& escrow);
+/// By the operator's secret half; null if none opens.
+MailKeyPtr open_by_operator(const Keychain& keychain, const Secret& escrow);
 
 /// Makes the wraps that wait for the secret half; those that can't be opened go. False: there were none.
 bool complete(Keychain& keychain, const MailKey& key);

@@ -230,7 +230,10 @@ Task<Result<bool>> Client::write_octets(Fetching& fetching, const FetchItem& ite
         if (!is_gone) log_failure(chunk ? Error(Errc::corrupt, "the message is too short") : chunk.error(), "FETCH");
         // A literal's size was said, and its octets can't come.
         if (sent) co_return lines_.end("unreadable");
-        if (!chunk && chunk.error().code() == Errc::denied) co_return pass_on(co_await bye_locked());
+        if (!chunk && chunk.error().code() == Errc::denied) {
+            auto ended = co_await bye_locked();
+            co_return pass_on(ended);
+        }
         (is_gone ? fetching.gone : fetching.unread) = true;
         co_return false;
     }

@@ -187,7 +187,10 @@ Task<Result<bool>> Client::read_text(Searching& searching, const mailstore::Stor
         if (turn::over()) co_await turn::let_others();
     }
     if (!chunk) {
-        if (chunk.error().code() == Errc::denied) co_return pass_on(co_await bye_locked());
+        if (chunk.error().code() == Errc::denied) {
+            auto ended = co_await bye_locked();
+            co_return pass_on(ended);
+        }
         if (chunk.error().code() != Errc::not_found) {
             log_failure(chunk.error(), "a message can't be read");
             searching.unread = true;

@@ -20,7 +20,7 @@ Task<Result<EncryptionStatus>> MailStore::encryption(AccountId account) {
 
 Task<Result<SealedCount>> MailStore::count_sealed(AccountId account) {
     constexpr std::size_t kPage = 1000;
-    SealedCount count;
+    SealedCount all;
     for (bool live : {true, false}) {
         auto range = live ? keys::messages() : keys::retained();
         for (bool more = true; more;) {
@@ -33,14 +33,14 @@ Task<Result<SealedCount>> MailStore::count_sealed(AccountId account) {
                 } else if (auto retained = decode_retained(entry)) {
                     sealed = is_sealed(retained->message);
                 }
-                ++(sealed ? count.sealed : count.in_clear);
+                ++(sealed ? all.sealed : all.in_clear);
             }
             more = page->size() == kPage;
             if (more) range.begin_behind(page->back().key);
             if (turn::over()) co_await turn::let_others();
         }
     }
-    co_return count;
+    co_return all;
 }
 
 Task<Result<>> MailStore::begin_encryption(AccountId account, encryption::PublicKey key) {
