@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <fstream>
+
 #include "api/accounts.h"
 #include "base/units.h"
 #include "cli/factor_words.h"

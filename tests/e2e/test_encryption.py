@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import imaplib
 import pathlib
 import poplib
 import re
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from poplar_server import DOMAIN, PASSWORD, CliError
+from poplar_server import DOMAIN, PASSWORD, CliError, run_poplar
 
 EVE = f"eve@{DOMAIN}"
 SUBJECT = "the merger of Ashgrove and Pellworm"
@@ -93,6 +94,139 @@ def test_the_stopped_data_directory_shows_nothing_of_encrypted_mail(server):
     server.stop()
     assert found_in(data, SUBJECT, BODY, SENDER, "quay.4417") == set()
     assert found_in(data, EVE.split("@")[0]), "the search finds what is there"
+
+
+def test_nothing_is_left_of_mail_that_was_there_before(server):
+    """Live, deleted, copied, large; what IMAP kept of it; and a backup of the time after."""
+    server.deliver(EVE, MESSAGE)
+    server.deliver(EVE, b"Subject: second\r\n\r\n" + f"{BODY} again\r\n".encode() * 20_000)
+    server.deliver(EVE, MESSAGE.replace(b"quay.4417", b"quay.4418"))
+    with imap(server) as client:
+        client.select("INBOX")
+        client.create("Kept")
+        assert client.copy("1", "Kept")[0] == "OK"
+        assert client.fetch("1:*", "(ENVELOPE BODYSTRUCTURE EMAILID THREADID)")[0] == "OK"
+        before = client.fetch("1:*", "(EMAILID RFC822.SIZE)")
+    with server.login(EVE) as client:
+        client.ok(b"DELE 3")
+        client.quit()
+    enable(server)
+    wait_on(server)
+    status = server.cli("encryption", "status", EVE)
+    assert status["since"]
+    with imap(server) as client:
+        client.select("INBOX")
+        assert client.fetch("1:*", "(EMAILID RFC822.SIZE)")[1] == before[1][:2]
+    assert server.run_cli("verify").returncode == 0
+    backup = server.directory / "backups"
+    server.cli("backup", str(backup))
+    assert any(job["name"] == "encryption" for job in server.cli("job", "list")["jobs"])
+    data = pathlib.Path(server.config["data_dir"])
+    server.stop()
+    for directory in (data, backup):
+        assert found_in(directory, SUBJECT, BODY, SENDER, "quay.4417", "quay.4418") == set()
+
+
+def imap(server, password=PASSWORD):
+    client = imaplib.IMAP4("127.0.0.1", server.port["imap"])
+    client.login(EVE, password)
+    return client
+
+
+def test_imap_reads_searches_and_stores_encrypted_mail(server):
+    device = server.cli("device", "add", EVE, "--name", "phone")["password"]
+    enable(server)
+    server.deliver(EVE, MESSAGE)
+    with pytest.raises(imaplib.IMAP4.error, match="the mail is encrypted"):
+        imap(server, device)
+    with imap(server) as client:
+        assert client.select("INBOX") == ("OK", [b"1"])
+        assert BODY.encode() in client.fetch("1", "BODY.PEEK[]")[1][0][1]
+        assert SENDER.split("@")[0].encode() in client.fetch("1", "ENVELOPE")[1][0]
+        assert client.search(None, "TEXT", '"lighthouse"') == ("OK", [b"1"])
+        assert client.search(None, "SUBJECT", '"Pellworm"') == ("OK", [b"1"])
+        assert client.sort("(SUBJECT)", "UTF-8", "ALL") == ("OK", [b"1"])
+        assert client.append("INBOX", None, None, MESSAGE)[0] == "OK"
+        client.create("Other")
+        assert client.copy("1:2", "Other")[0] == "OK"
+        client.select("Other")
+        assert BODY.encode() in client.fetch("2", "BODY.PEEK[]")[1][0][1]
+    with imap(server, device) as client:
+        client.select("Other")
+        assert BODY.encode() in client.fetch("1", "BODY.PEEK[TEXT]")[1][0][1]
+    data = pathlib.Path(server.config["data_dir"])
+    server.stop()
+    assert found_in(data, SUBJECT, BODY, SENDER, "quay.4417") == set()
+
+
+def test_deleted_mail_comes_back_and_only_its_envelope_stays_hidden(server):
+    enable(server)
+    server.deliver(EVE, MESSAGE)
+    with server.login(EVE) as client:
+        ids = client.uidl()
+        client.ok(b"DELE 1")
+        client.quit()
+    (gone,) = server.cli("mail", "deleted", EVE)["messages"]
+    assert gone["error"] == "denied" and not gone["subject"]
+    with pytest.raises(CliError, match="encrypted"):
+        server.cli("mail", "show-deleted", EVE, gone["unique_id"])
+    server.cli("mail", "restore", EVE, gone["unique_id"])
+    with server.login(EVE) as client:
+        assert client.uidl() == ids
+        assert BODY.encode() in client.retr(1)
+
+
+def test_filters_file_what_they_see_before_it_is_encrypted(server):
+    script = ('require ["fileinto", "mailbox", "vacation"];\n'
+              'vacation "I am away.";\n'
+              'if header :contains "subject" "Pellworm" { fileinto :create "Mergers"; }\n')
+    server.cli("sieve", "put", EVE, "main", "-", input=script)
+    server.cli("sieve", "activate", EVE, "main")
+    enable(server)
+    server.deliver(EVE, MESSAGE)
+    with imap(server) as client:
+        assert client.select("Mergers") == ("OK", [b"1"])
+        assert BODY.encode() in client.fetch("1", "BODY.PEEK[]")[1][0][1]
+
+
+def test_imported_mail_is_encrypted_and_export_needs_a_login(server):
+    enable(server)
+    path = server.directory / "mbox"
+    path.write_bytes(b"From x Thu Jan  1 00:00:00 2026\n" + MESSAGE.replace(b"\r\n", b"\n"))
+    server.cli("import", EVE, "--mbox", path)
+    assert BODY.encode() in everything(server)
+    path.unlink()
+    with pytest.raises(CliError, match="encrypted"):
+        server.cli("export", EVE, "--maildir", server.directory / "out")
+    data = pathlib.Path(server.config["data_dir"])
+    server.stop()
+    assert found_in(data, SUBJECT, BODY, SENDER) == set()
+
+
+def test_an_escrow_key_opens_it_for_a_new_password_and_is_logged(make_server, tmp_path):
+    key = tmp_path / "escrow"
+    made = run_poplar("encryption", "escrow-key", key)
+    public = re.search(r'escrow = "([^"]+)"', made.stdout)[1]
+    server = make_server(encryption={"escrow": public}, auth={"failure_delay": "0s"})
+    server.add_user(EVE)
+    assert enable(server)["escrow"]
+    server.deliver(EVE, MESSAGE)
+    server.cli("user", "password", EVE, "--escrow-key", key, "--password-stdin", input=NEW + "\n")
+    assert BODY.encode() in everything(server, NEW)
+    server.wait_log_match(rf"admin\.escrow_used .*account={EVE}")
+    key.write_text(base64.b64encode(bytes(32)).decode())
+    with pytest.raises(CliError, match="escrow"):
+        server.cli("user", "password", EVE, "--escrow-key", key, "--password-stdin", input=NEW + "\n")
+
+
+def test_a_domain_begins_account_by_account(server):
+    other = f"adam@{DOMAIN}"
+    server.add_user(other)
+    assert server.cli("encryption", "enable", "--domain", DOMAIN)["wanted"] == 2
+    assert reply_to(server, PASSWORD).startswith(b"+OK")
+    wait_on(server)
+    assert server.cli("encryption", "status", other)["state"] == "wanted"
+    assert server.cli("encryption", "enable", "--domain", DOMAIN)["encrypted"] == 1
 
 
 def test_every_login_with_the_password_opens_it_and_others_are_told_why_not(server):

@@ -88,16 +88,23 @@ TEST_F(EncryptedStore, SealsWhatWasThereBeforeLiveAndDeletedAndUnlessItIsSealedT
     begin(key_);
     append(text_, "new");
     EXPECT_EQ(state(), State::beginning);
+    auto count = test::run(store_.count_sealed(kAccount));
+    ASSERT_TRUE(count);
+    EXPECT_EQ(count->sealed, 1u);
+    EXPECT_EQ(count->in_clear, 2u);
     EXPECT_EQ(convert().messages, 2u);
     EXPECT_EQ(convert().messages, 0u);
     ASSERT_TRUE(test::run(store_.finish_conversion(kAccount)));
     EXPECT_EQ(state(), State::on);
+    EXPECT_EQ(test::run(store_.encryption(kAccount))->sealed, clock_.now());
     for (const auto* id : {"kept", "gone", "new"}) {
         EXPECT_EQ(by(key_, now(id)), head_ + text_) << id;
         EXPECT_EQ(by(nullptr, now(id)), "!denied") << id;
     }
-    EXPECT_EQ(bytes(kept), "!not_found") << "the old octets are gone";
-    EXPECT_EQ(bytes(gone), "!not_found");
+    for (const auto& before_it : {kept, gone}) {
+        EXPECT_FALSE(test::run(engine_.read_bodies(kAccount)->open(before_it.body))) << "the old octets are gone";
+        EXPECT_EQ(bytes(before_it), "!denied") << "whoever listed it before finds it where it is now";
+    }
     EXPECT_EQ(totals().octets, before.octets + kept.octets);
     expect_sound();
 }
@@ -113,7 +120,8 @@ TEST_F(EncryptedStore, SealsCopiesEachByItself) {
     ASSERT_TRUE(copies && copies->size() == 1);
     EXPECT_EQ(by(key_, copies->front()), head_ + text_);
     EXPECT_EQ(retrieved(key_), head_ + text_);
-    EXPECT_EQ(bytes(message), "!not_found");
+    EXPECT_EQ(bytes(message), "!denied");
+    EXPECT_EQ(copies->front().lasting_id(), message.body) << "copies stay one and the same to IMAP";
     expect_sound();
 }
 
