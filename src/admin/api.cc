@@ -45,6 +45,8 @@ const std::vector<Section>& sections() {
         {"Second factors",
          "When an account needs one is a setting of the account or its domain (docs/using/second-factor.md).",
          second_factor_rows()},
+        {"Encrypted mail", "Mail that only its owner's credentials open (docs/operating/encryption.md).",
+         encryption_rows()},
         {"Aliases", "", alias_rows()},
         {"Quotas",
          "How much mail may be held (docs/operating/quota.md). A name with \"@\" is an account's, another a domain's.",

@@ -75,6 +75,7 @@ const std::vector<Row>& account_rows();
 const std::vector<Row>& device_rows();
 const std::vector<Row>& activity_rows();
 const std::vector<Row>& second_factor_rows();
+const std::vector<Row>& encryption_rows();
 const std::vector<Row>& alias_rows();
 const std::vector<Row>& mail_rows();
 const std::vector<Row>& quota_rows();

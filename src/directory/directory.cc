@@ -390,7 +390,9 @@ Task<Result<>> Directory::set_status(std::string address, AccountStatus status) 
 
 Task<Result<>> Directory::set_settings(std::string address, AccountSettings settings) {
     auto replace = [&settings](AccountSettings& stored, const std::optional<FactorPolicy>&) -> Result<> {
+        const auto encryption = stored.encryption;  // goes with the keychain
         stored = settings;
+        stored.encryption = encryption;
         return {};
     };
     auto set = co_await change_settings(std::move(address), std::move(replace));

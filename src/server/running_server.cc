@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "admin/names.h"
+#include "auth/mail_keys.h"
 #include "auth/password.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -27,6 +28,7 @@ constexpr auto kGreylistEvery = std::chrono::hours(6);
 constexpr auto kActivityEvery = std::chrono::minutes(1);
 constexpr auto kLimitsEvery = std::chrono::minutes(1);
 constexpr auto kOutsideEvery = std::chrono::minutes(1);
+constexpr auto kEncryptEvery = seconds(20);            // mail that is to be encrypted is looked for
 constexpr auto kDeletionsEvery = seconds(15);          // they are judged
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr std::size_t kAdminConnections = 64;
@@ -226,6 +228,13 @@ Task<> Server::load_signing_keys() {
         log::error("dkim.keys_unreadable", {{"keys", *unreadable}});
 }
 
+// The job does it, too, should this fail.
+Task<> Server::begin_encryption(directory::AccountId account, encryption::PublicKey key) {
+    auto begun = co_await store_.begin_encryption(account, key);
+    if (!begun)
+        log::warning("encryption.not_done", {{"account_id", account.value}, {"reason", begun.error().detail()}});
+}
+
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
     auto tell = [this](auth::NewSite site) {
@@ -233,6 +242,9 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     };
     authenticator_.second_factors().on_new_site(tell);
     quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
+    authenticator_.mail_keys().on_begun([this](directory::AccountId account, const encryption::PublicKey& key) {
+        spawn(begin_encryption(account, key));
+    });
     authenticator_.second_factors().count_by(clock_.to_count_by());
     delivery_.sign_with(signing_);
     delivery_.use_common_scripts(*engine_);
@@ -272,6 +284,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     if (greylist_.on()) jobs_.add(forget_greylist_, {.first = kGreylistEvery, .every = kGreylistEvery});
     jobs_.add(keeper_, {.first = kActivityEvery, .every = kActivityEvery});
     jobs_.add(unusual_deletions_, {.first = kDeletionsEvery, .every = kDeletionsEvery});
+    jobs_.add(encrypt_mail_, {.first = kEncryptEvery, .every = kEncryptEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
     if (process::systemd::watchdog()) spawn(feed_watchdog());

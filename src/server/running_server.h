@@ -22,6 +22,7 @@
 #include "server/greylist_job.h"
 #include "server/keeping_jobs.h"
 #include "server/services.h"
+#include "upkeep/encrypt_mail.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
 #include "upkeep/unusual_deletions.h"
@@ -47,6 +48,7 @@ private:
     Task<> stop_outbound();
     Task<> load_clock();
     Task<> load_signing_keys();
+    Task<> begin_encryption(directory::AccountId account, encryption::PublicKey key);
     Task<> feed_watchdog();
     Task<> announce();
     Task<> count_quotas();
@@ -85,6 +87,7 @@ private:
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
     upkeep::UnusualDeletions unusual_deletions_;
+    upkeep::EncryptMail encrypt_mail_{directory_, store_, *engine_};
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};
