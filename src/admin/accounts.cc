@@ -10,6 +10,7 @@
 #include "admin/names.h"
 #include "admin/row.h"
 #include "auth/authenticator.h"
+#include "auth/mail_keys.h"
 #include "auth/new_policy.h"
 #include "auth/open_sessions.h"
 #include "auth/password.h"
@@ -18,6 +19,7 @@
 #include "base/random.h"
 #include "directory/outside_directory.h"
 #include "directory/removed.h"
+#include "encryption/key_text.h"
 #include "mail/address.h"
 #include "mailstore/mail_store.h"
 #include "quota/notice.h"
@@ -28,6 +30,7 @@ namespace poplar::admin {
 namespace {
 
 constexpr std::size_t kPasswordOctets = 1024;  // what a client can send (auth/sasl.h)
+constexpr std::size_t kListed = 1000;          // messages looked at, at once
 constexpr int kAttempts = 8;                   // to set a password before others that add devices win
 
 api::Account described(const directory::Account& account) {
@@ -167,6 +170,64 @@ Task<Result<api::Account>> show_account(Context& context, Caller, api::ShowAccou
     co_return reply;
 }
 
+/// Opens the mail of an account that gets another password. Null: it is to be lost. Errors: conflict (nothing opens
+/// it).
+Task<Result<encryption::MailKeyPtr>> open_for_new_password(Context& context, const directory::Account& account,
+                                                           const api::SetPassword& wanted) {
+    if (wanted.password_hash)
+        co_return fail(Errc::conflict,
+                       "the account's mail is encrypted: it takes the password itself, because a hash opens nothing");
+    const int given = wanted.old_password.has_value() + wanted.recovery_code.has_value() +
+                      wanted.escrow_key.has_value() + wanted.lose_mail.has_value();
+    if (given != 1)
+        co_return fail(Errc::conflict,
+                       "the account's mail is encrypted, and a new password can't open it by itself: give one of "
+                       "\"old_password\", \"recovery_code\", \"escrow_key\" and \"lose_mail\"");
+    auto& keys = context.auth.mail_keys();
+    if (wanted.lose_mail) co_return nullptr;
+    if (wanted.old_password) co_return co_await keys.open(account, *wanted.old_password);
+    if (wanted.recovery_code) co_return co_await keys.open_by_recovery_code(account, *wanted.recovery_code);
+    auto secret = encryption::read_secret(*wanted.escrow_key);
+    if (!secret) co_return fail(Errc::invalid, "escrow_key: 32 octets in base64, as poplar encryption made them");
+    auto opened = co_await keys.open_by_escrow(account, std::move(*secret));
+    if (opened) {
+        note(context, account.id, activity::Kind::credential, "mail opened by the operator's key");
+        log::warning("admin.escrow_used", {{"account", account.address}});
+    }
+    co_return opened;
+}
+
+/// Begins anew with another key, and removes what only the old one opened.
+Task<Result<>> lose_mail(Context& context, directory::Account account, std::string password, std::string scram_keys) {
+    auto key = co_await context.auth.mail_keys().begin_anew(account, std::move(password), std::move(scram_keys));
+    if (!key) co_return pass_on(key);
+    auto begun = co_await context.mail.begin_encryption(account.id, (*key)->public_key());
+    if (!begun) co_return begun;
+    auto mailboxes = co_await context.mail.mailboxes(account.id);
+    if (!mailboxes) co_return pass_on(mailboxes);
+    std::uint64_t lost = 0;
+    for (const auto& mailbox : *mailboxes) {
+        mailstore::OrderKey after{};
+        for (bool more = true; more;) {
+            auto page = co_await context.mail.list(account.id, mailbox.id, after, kListed);
+            if (!page) co_return pass_on(page);
+            std::vector<mailstore::Uid> unreadable;
+            for (const auto& message : *page) {
+                after = message.order;
+                if (message.key && encryption::is_sealed_key(*message.key) && !(*key)->open(*message.key))
+                    unreadable.push_back(message.uid());
+            }
+            more = page->size() == kListed;
+            if (unreadable.empty()) continue;
+            auto gone = co_await context.mail.expunge(account.id, mailbox.id, std::move(unreadable), "its key is lost");
+            if (!gone) co_return pass_on(gone);
+            lost += *gone;
+        }
+    }
+    log::warning("admin.encrypted_mail_lost", {{"account", account.address}, {"messages", lost}});
+    co_return Result<>();
+}
+
 Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::SetPassword wanted) {
     api::CredentialChange reply;
     reply.address = wanted.address;
@@ -175,15 +236,41 @@ Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::
     if (!account) co_return pass_on(account);
     if (!wanted.password && !wanted.password_hash && !wanted.generate)
         co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
+    const bool encrypted = account->settings.encryption == directory::Encryption::on;
+    encryption::MailKeyPtr key;
+    if (encrypted) {
+        auto opened = co_await open_for_new_password(context, *account, wanted);
+        if (!opened) co_return pass_on(opened);
+        key = std::move(*opened);
+    }
     Result<> set;
+    std::string scram_keys;
+    std::vector<encryption::Wrap> wraps;
     for (int attempt = 1;; ++attempt) {  // SCRAM keys are made anew if a device came while they were made
         auto password = co_await wanted_password(context, wanted, reply.password, account->id);
         if (!password) co_return pass_on(password);
+        scram_keys = password->scram_keys;
+        if (key) {  // before the password is set: at no time is there a password that opens nothing
+            auto made = co_await context.auth.mail_keys().wraps_of(
+                key, reply.password ? *reply.password : *wanted.password, scram_keys);
+            if (!made) co_return pass_on(made);
+            wraps = std::move(*made);
+            auto added = co_await context.auth.mail_keys().add(account->id, wraps);
+            if (!added) co_return pass_on(added);
+        }
         set = co_await context.directory.set_password(wanted.address, std::move(*password));
         if (set || set.error().code() != Errc::conflict || attempt == kAttempts) break;
     }
     if (!set) co_return pass_on(set);
     reply.sessions_ended = credentials_changed(context, account->id);
+    if (key) {
+        auto kept = co_await context.auth.mail_keys().keep_only(account->id, std::move(wraps));
+        if (!kept) co_return pass_on(kept);
+    } else if (encrypted) {
+        auto lost = co_await lose_mail(context, *account, reply.password ? *reply.password : *wanted.password,
+                                       std::move(scram_keys));
+        if (!lost) co_return pass_on(lost);
+    }
     note(context, account->id, activity::Kind::credential, "password set");
     log::info("admin.password_set", {{"account", account->address}, {"sessions_ended", reply.sessions_ended}});
     co_return reply;

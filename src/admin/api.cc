@@ -45,6 +45,8 @@ const std::vector<Section>& sections() {
         {"Second factors",
          "When an account needs one is a setting of the account or its domain (docs/using/second-factor.md).",
          second_factor_rows()},
+        {"Encrypted mail", "Mail that only its owner's credentials open (docs/operating/encryption.md).",
+         encryption_rows()},
         {"Aliases", "", alias_rows()},
         {"Quotas",
          "How much mail may be held (docs/operating/quota.md). A name with \"@\" is an account's, another a domain's.",
@@ -66,6 +68,9 @@ const std::vector<Section>& sections() {
         {"Filter scripts",
          "Scripts in the language Sieve (docs/using/filters.md). A name stands in the path percent-encoded.",
          script_rows()},
+        {"The administrator's filter scripts",
+         "They run before and after those of accounts, or are there to be included (docs/operating/filters.md).",
+         common_script_rows()},
         {"The server", "", server_rows()},
     };
     return list;

@@ -13,6 +13,7 @@
 #include "auth/authenticator.h"
 #include "auth/device_password.h"
 #include "auth/device_uses.h"
+#include "auth/mail_keys.h"
 #include "auth/open_sessions.h"
 #include "base/log.h"
 #include "base/networks.h"
@@ -237,6 +238,9 @@ Task<Result<api::Device>> add_device(Context& context, Caller, api::AddDevice wa
         if (*since) co_await drop_views(context, *account, std::move(device), mailboxes);
         co_return pass_on(added);
     }
+    if (auto expected = co_await context.auth.mail_keys().expect_device(*account, *added, password); !expected)
+        log::warning("admin.device_not_expected",
+                     {{"account", account->address}, {"reason", expected.error().detail()}});  // its login leaves it
     note(context, account->id, activity::Kind::credential, "device added", 0, &*added);
     log::info("admin.device_added",
               {{"account", account->address}, {"device", added->name}, {"id", auth::to_text(added->id)}});
@@ -322,6 +326,10 @@ Task<Result<api::DeviceRevocation>> revoke_device(Context& context, Caller, api:
     auto removed = co_await context.directory.remove_device(account->id, device->id);
     if (!removed) co_return pass_on(removed);
     const auto ended = context.open_sessions.end({account->id, removed->id});
+    if (account->settings.encryption == directory::Encryption::on) {
+        auto dropped = co_await context.auth.mail_keys().drop_device(account->id, removed->id);
+        if (!dropped) co_return pass_on(dropped);
+    }
     note(context, account->id, activity::Kind::credential, "device revoked", 0, &*removed);
     if (removed->own_view) {
         auto dropped = co_await drop_views(context, *account, *removed, mailboxes_of(*removed));

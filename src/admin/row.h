@@ -75,6 +75,7 @@ const std::vector<Row>& account_rows();
 const std::vector<Row>& device_rows();
 const std::vector<Row>& activity_rows();
 const std::vector<Row>& second_factor_rows();
+const std::vector<Row>& encryption_rows();
 const std::vector<Row>& alias_rows();
 const std::vector<Row>& mail_rows();
 const std::vector<Row>& quota_rows();
@@ -83,6 +84,7 @@ const std::vector<Row>& mailbox_rows();
 const std::vector<Row>& queue_rows();
 const std::vector<Row>& dkim_rows();
 const std::vector<Row>& script_rows();
+const std::vector<Row>& common_script_rows();
 const std::vector<Row>& server_rows();
 
 }  // namespace poplar::admin

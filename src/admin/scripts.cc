@@ -5,13 +5,12 @@
 
 #include "admin/names.h"
 #include "admin/row.h"
+#include "admin/script_verdict.h"
 #include "base/log.h"
 #include "delivery/delivery.h"
 #include "delivery/own_scripts.h"
 
 namespace poplar::admin {
-
-namespace {
 
 api::ScriptVerdict verdict_of(const sieve::Compiled& compiled) {
     api::ScriptVerdict out;
@@ -19,6 +18,8 @@ api::ScriptVerdict verdict_of(const sieve::Compiled& compiled) {
     for (const auto& one : compiled.errors) out.errors.push_back({one.at.line, one.at.column, one.message});
     return out;
 }
+
+namespace {
 
 std::unexpected<Error> about(const Error& failed, const std::string& name) {
     if (failed.code() == Errc::not_found) return fail(Errc::not_found, fmt::format("no script {}", name));

@@ -123,12 +123,26 @@ const Shape& CredentialChange::shape() {
 const Operation& SetPassword::operation() {
     static const Operation operation{
         .request = {"SetPassword", "Set an account's password",
-                    password_members<SetPassword>({field<&SetPassword::address>("address", kAddress)})},
+                    password_members<SetPassword>(
+                        {field<&SetPassword::address>("address", kAddress),
+                         field<&SetPassword::old_password>("old_password",
+                                                           "The present one, which opens encrypted mail")
+                             .hidden(),
+                         field<&SetPassword::recovery_code>("recovery_code", "Opens encrypted mail in its place")
+                             .called("CODE"),
+                         field<&SetPassword::escrow_key>(
+                             "escrow_key", "The secret half of the operator's key, in base64, in its place")
+                             .hidden(),
+                         field<&SetPassword::lose_mail>(
+                             "lose_mail", "Nothing opens the encrypted mail any more: remove it, and begin anew")})},
         .method = Method::put,
         .route = "/v1/accounts/{address}/password",
         .reply = &CredentialChange::shape(),
         .answer =
-            "Just one of `password`, `password_hash` and `generate`. Logins with the old password fail from now on."};
+            "Just one of `password`, `password_hash` and `generate`. Logins with the old password fail from now on. "
+            "Where "
+            "the account's mail is encrypted, it takes one of `old_password`, `recovery_code`, `escrow_key` and "
+            "`lose_mail`, too, and no `password_hash`."};
     return operation;
 }
 

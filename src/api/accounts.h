@@ -68,6 +68,8 @@ struct SetPassword {
     std::string address;
     std::optional<std::string> password, password_hash;
     std::optional<Yes> generate;
+    std::optional<std::string> old_password, recovery_code, escrow_key;
+    std::optional<Yes> lose_mail;
     using Reply = CredentialChange;
     static const Operation& operation();
 };

@@ -17,6 +17,21 @@ Task<Result<Verified>> Authenticator::Impl::welcome(Claim claim, Account account
     co_return let_in(claim, std::move(account), peer, std::move(device), *judged);
 }
 
+namespace {
+
+/// The password that a code stands behind, prepared.
+std::string before_code(const Typed& password) {
+    auto parts = split_code(password.typed());
+    return parts ? Typed(std::move(parts->password)).prepared() : password.prepared();
+}
+
+/// Nobody who still lacks the second factor opens any mail.
+bool is_encrypted(const Result<Verified>& login) {
+    return login && login->account.settings.encryption != directory::Encryption::off && !login->missing;
+}
+
+}  // namespace
+
 Verified Authenticator::Impl::let_in(const Claim& claim, Account account, PeerKey peer, std::unique_ptr<Device> device,
                                      SecondFactors::Verdict judged) {
     if (judged.missing)
@@ -193,7 +208,9 @@ Task<Result<Verified>> Authenticator::Impl::verify(Credentials credentials) {
         if (!device) co_return pass_on(device);
         if (*device) {
             auto its = std::make_unique<Device>(std::move(**device));
-            co_return co_await conclude(claim, std::move(*account), std::move(its));
+            auto done = co_await conclude(claim, std::move(*account), std::move(its));
+            if (is_encrypted(done)) co_return co_await open_mail(std::move(done), password.typed());
+            co_return done;
         }
         if (!had_its_turn && is_over(keys, Limits::all)) {
             bool spared = co_await knows(account, keys.peer);
@@ -211,14 +228,22 @@ Task<Result<Verified>> Authenticator::Impl::verify(Credentials credentials) {
             return outside ? outside->remembers(account->address, form, asker) : verified.contains(*account, form);
         };
         if (usable && password.find(known) != nullptr) {
-            if (auto judged = second_factors.judge_at_once(*account, claim, false))
-                co_return let_in(claim, std::move(*account), keys.peer, nullptr, *judged);
-            co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, "");
+            if (auto judged = second_factors.judge_at_once(*account, claim, false)) {
+                Result<Verified> in = let_in(claim, std::move(*account), keys.peer, nullptr, *judged);
+                if (is_encrypted(in)) co_return co_await open_mail(std::move(in), password.prepared());
+                co_return in;
+            }
+            auto done = co_await welcome(claim, std::move(*account), keys.peer, nullptr, "");
+            if (is_encrypted(done)) co_return co_await open_mail(std::move(done), password.prepared());
+            co_return done;
         }
         auto split = co_await split_off_code(usable, account, password);
         if (!split) co_return co_await answer(begun, std::move(split.error()));
-        if (split->without && split->without->find(known) != nullptr)
-            co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
+        if (split->without && split->without->find(known) != nullptr) {
+            auto done = co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
+            if (is_encrypted(done)) co_return co_await open_mail(std::move(done), before_code(password));
+            co_return done;
+        }
         // A password that was wrong a moment ago is not hashed again: it would be a way to keep the threads busy.
         // Where a code may stand behind it now and might not then, it is another attempt.
         keys.attempt = hashed(keys.attempt, split->takes_code ? 1 : 0);
@@ -261,8 +286,24 @@ Task<Result<Verified>> Authenticator::Impl::verify(Credentials credentials) {
             if (upgraded == Upgrade::done) verified.remember(*account, *judged->right);
         }
         if (!judged->with_code) split->code.clear();
-        co_return co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
+        auto done = co_await welcome(claim, std::move(*account), keys.peer, nullptr, std::move(split->code));
+        if (is_encrypted(done)) {
+            auto shown = judged->with_code ? before_code(password) : password.prepared();
+            co_return co_await open_mail(std::move(done), std::move(shown));
+        }
+        co_return done;
     }
+}
+
+Task<Result<Verified>> Authenticator::Impl::open_mail(Result<Verified> login, std::string password) {
+    if (login->device) {
+        if (auto typed = parse_device_password(password))
+            login->key = co_await mail_keys.after_device(login->account, std::move(*typed));
+        co_return login;
+    }
+    login->key = co_await mail_keys.after_password(login->account, std::move(password));
+    if (login->key) login->account.settings.encryption = directory::Encryption::on;  // it may have begun
+    co_return login;
 }
 
 Task<Result<Verified>> Authenticator::Impl::conclude(Claim claim, std::optional<Account> account, Result<> judgement) {
@@ -313,7 +354,12 @@ Task<Result<Verified>> Authenticator::verify_password(Credentials credentials) {
     return impl_->verify(std::move(credentials));
 }
 
-void Authenticator::forget(directory::AccountId id) { impl_->verified.forget(id); }
+void Authenticator::forget(directory::AccountId id) {
+    impl_->verified.forget(id);
+    impl_->mail_keys.forget(id);
+}
+
+MailKeys& Authenticator::mail_keys() { return impl_->mail_keys; }
 
 Task<Result<std::optional<Account>>> Authenticator::find(std::string name, NamedBy named_by) {
     return impl_->find(std::move(name), named_by);

@@ -50,6 +50,7 @@ struct Options {
     /// A failure is answered at a multiple of this after the login began, so that its time tells nothing.
     std::chrono::milliseconds failure_delay = std::chrono::seconds(2);
     std::string default_domain;  ///< appended to a login name without "@"; empty: such names fail
+    std::string mail_escrow;     ///< a public key of the operator's, which opens encrypted mail, in base64; empty: none
     FactorOptions factors;
 };
 
@@ -86,7 +87,11 @@ struct Verified {
     std::string_view second_factor = {};      ///< for the log; "": none was needed
     Shown shown = {};                         ///< by which the session stays when a policy changes
     std::optional<std::string> mailbox = {};  ///< the detail of the login name; no mailbox need be called so
+    /// Opens the account's encrypted mail; null: its mail is in clear, or this proof can't open it.
+    encryption::MailKeyPtr key = {};
 };
+
+class MailKeys;
 
 class Authenticator {
 public:
@@ -122,6 +127,8 @@ public:
     struct ProvenDevice {
         std::unique_ptr<directory::Device> device;
         std::string answer;
+        ScramKeys keys = {};                     ///< of the device, that the proof fits
+        encryption::SecretText client_key = {};  ///< as ScramProof::take_client_key()
     };
     /// Holds the proof against the keys of the account's devices, one after the other; nothing if none fit. Errors: the
     /// directory's.
@@ -165,6 +172,7 @@ public:
     /// before the first login.
     void keep_familiar_peers_on(Executor background);
     SecondFactors& second_factors();
+    MailKeys& mail_keys();
     /// Writes the familiar peers that are not written yet.
     Task<> flush();
     /// The server stops: attempts that wait for a turn or an answer end within a second.

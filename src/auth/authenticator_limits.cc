@@ -6,6 +6,7 @@
 #include "auth/kept_limits.h"
 #include "base/log.h"
 #include "directory/server_records.h"
+#include "encryption/key_text.h"
 
 namespace poplar::auth {
 
@@ -37,7 +38,10 @@ Authenticator::Impl::Impl(directory::Directory& d, const Options& o, activity::L
       waiters(o.waiting_per_network),
       second_factors(d, o.factors),
       places(o.hashes_per_account),
-      pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue) {}
+      pool(std::max<std::size_t>(o.hash_threads, 1), o.hash_queue),
+      mail_keys(d, pool, o.cache_ttl, o.cache_entries) {
+    if (auto escrow = encryption::read_public_key(o.mail_escrow)) mail_keys.keep_for_operator(*escrow);
+}
 
 std::string Authenticator::Impl::unknown(std::string name) const {
     if (auto prepared = sasl_prepare(name)) name = std::move(*prepared);

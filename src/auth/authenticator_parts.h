@@ -10,6 +10,7 @@
 #include "auth/familiar_peers.h"
 #include "auth/hash_places.h"
 #include "auth/keyed_hash.h"
+#include "auth/mail_keys.h"
 #include "auth/password.h"
 #include "auth/second_code.h"
 #include "auth/throttle.h"
@@ -266,6 +267,9 @@ struct Authenticator::Impl {
     std::optional<Verified> verified_at_once(const Claim& claim, std::optional<Account>& account,
                                              const Typed& password);
     Task<Result<Verified>> verify(Credentials credentials);
+    /// Ends a login whose account's mail is encrypted, or is going to be. `password`: of the device as it was typed, or
+    /// the account's own, prepared and without a code.
+    Task<Result<Verified>> open_mail(Result<Verified> login, std::string password);
 
     // Other proofs.
 
@@ -305,7 +309,8 @@ struct Authenticator::Impl {
         std::map<ScramHash, std::map<ScramKind, std::size_t>> kinds;
         SteadyTime look_again = SteadyTime::min();
     } pretence;
-    FairPool pool;  // last: its threads end before what they use
+    FairPool pool;  // last but for those that use it: its threads end before what they use
+    MailKeys mail_keys;
 };
 
 }  // namespace poplar::auth

@@ -44,7 +44,8 @@ Task<Result<std::optional<Authenticator::ProvenDevice>>> Authenticator::Impl::fi
     for (auto& device : *devices) {
         for (std::string_view keys = device.scram_keys; auto one = take_scram_keys(keys, proof.hash());)
             if (auto answer = proof.answer(*one))
-                co_return ProvenDevice{std::make_unique<Device>(std::move(device)), std::move(*answer)};
+                co_return ProvenDevice{std::make_unique<Device>(std::move(device)), std::move(*answer), std::move(*one),
+                                       proof.take_client_key()};
         if (turn::over()) co_await turn::let_others();
     }
     co_return std::nullopt;

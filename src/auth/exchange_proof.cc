@@ -1,6 +1,7 @@
 // CRAM-MD5, SCRAM and EXTERNAL: the client proves something and sends no secret. Each looks the account up, goes on in
 // the same way whether there is one or not, and leaves the verdict to Authenticator::conclude.
 #include "auth/exchanges.h"
+#include "auth/mail_keys.h"
 #include "auth/sasl.h"
 #include "auth/scram.h"
 #include "base/random.h"
@@ -119,14 +120,26 @@ private:
             co_return co_await refuse(std::move(claim), {Errc::denied, "the authorization identity is another one"});
         if (auto answer = proof->answer(keys_)) {
             auto done = co_await authenticator_.conclude(std::move(claim), std::move(account_), Result<>());
+            if (opens_mail(done))
+                done->key = co_await authenticator_.mail_keys().after_scram(done->account, encryption::kNoDevice,
+                                                                            std::move(keys_), proof->take_client_key());
             co_return welcome(std::move(done), std::move(*answer));
         }
         auto found = co_await authenticator_.find_device(account_, std::move(*proof));
         if (!found) co_return pass_on(found);
         if (!*found) co_return co_await refuse(std::move(claim), {Errc::denied, "wrong password"});
+        const auto device = (*found)->device->id;
         auto done =
             co_await authenticator_.conclude(std::move(claim), std::move(*account_), std::move((*found)->device));
+        if (opens_mail(done))
+            done->key = co_await authenticator_.mail_keys().after_scram(
+                done->account, device, std::move((*found)->keys), std::move((*found)->client_key));
         co_return welcome(std::move(done), std::move((*found)->answer));
+    }
+
+    /// Whether somebody is in whose mail is encrypted.
+    static bool opens_mail(const Result<Verified>& login) {
+        return login && !login->missing && login->account.settings.encryption == directory::Encryption::on;
     }
 
     Task<Result<Step>> refuse(Claim claim, Error why) {

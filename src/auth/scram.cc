@@ -182,7 +182,9 @@ bool sasl_prohibits(std::string_view text) {
     return false;
 }
 
-ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt,
+namespace {
+
+std::string salted_password(ScramHash hash, std::string_view password, std::string_view salt,
                             std::uint32_t iterations) {
     auto prepared = sasl_prepare(password).value_or(std::string(password));
     std::string salted(info(hash).octets, '\0');
@@ -190,12 +192,28 @@ ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::stri
                           static_cast<int>(salt.size()), static_cast<int>(iterations), info(hash).algorithm,
                           static_cast<int>(salted.size()), reinterpret_cast<unsigned char*>(salted.data())) != 1)
         std::abort();
-    // RFC 5802 s3
+    OPENSSL_cleanse(prepared.data(), prepared.size());
+    return salted;
+}
+
+}  // namespace
+
+// RFC 5802 s3
+ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt,
+                            std::uint32_t iterations) {
+    auto salted = salted_password(hash, password, salt, iterations);
     ScramKeys keys{hash, iterations, std::string(salt), digest(hash, hmac(hash, salted, "Client Key")),
                    hmac(hash, salted, "Server Key")};
-    OPENSSL_cleanse(prepared.data(), prepared.size());
     OPENSSL_cleanse(salted.data(), salted.size());
     return keys;
+}
+
+encryption::SecretText scram_client_key(ScramHash hash, std::string_view password, std::string_view salt,
+                                        std::uint32_t iterations) {
+    auto salted = salted_password(hash, password, salt, iterations);
+    encryption::SecretText key(hmac(hash, salted, "Client Key"));
+    OPENSSL_cleanse(salted.data(), salted.size());
+    return key;
 }
 
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::uint32_t iterations) {
@@ -299,7 +317,7 @@ std::optional<std::string> ScramProof::answer(const ScramKeys& keys) {
         std::abort();  // as hmac()
     for (std::size_t i = 0; i < client_key.size(); ++i) client_key[i] = static_cast<char>(client_key[i] ^ proof_[i]);
     bool proven = equal(digest(hash_, client_key), keys.stored_key);
-    OPENSSL_cleanse(client_key.data(), client_key.size());
+    client_key_ = encryption::SecretText(std::move(client_key));
     if (!proven) return std::nullopt;
     return "v=" + base64_encode(hmac(hash_, keys.server_key, message_));
 }

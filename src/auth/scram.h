@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "encryption/secret.h"
 
 struct evp_mac_ctx_st;
 
@@ -41,6 +42,9 @@ std::optional<ScramKeys> take_scram_keys(std::string_view& several, ScramHash ha
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::string_view salt, std::uint32_t iterations);
 /// With a fresh salt.
 ScramKeys derive_scram_keys(ScramHash hash, std::string_view password, std::uint32_t iterations);
+/// The ClientKey of a password (RFC 5802 s3), which is stored nowhere. As slow as derive_scram_keys().
+encryption::SecretText scram_client_key(ScramHash hash, std::string_view password, std::string_view salt,
+                                        std::uint32_t iterations);
 bool matches(const ScramKeys& keys, std::string_view password);
 
 /// The way in which keys were made, as far as a challenge shows it.
@@ -95,6 +99,8 @@ public:
     ScramHash hash() const { return hash_; }
     /// The server's last message, `v=...`, if the client knows the password of these keys, which are of hash().
     std::optional<std::string> answer(const ScramKeys& keys);
+    /// The client's ClientKey, after an answer(); to be taken once.
+    encryption::SecretText take_client_key() { return std::move(client_key_); }
 
 private:
     struct Free {
@@ -102,6 +108,7 @@ private:
     };
     ScramHash hash_;
     std::string message_, proof_;
+    encryption::SecretText client_key_;
     std::unique_ptr<evp_mac_ctx_st, Free> hmac_;  ///< OpenSSL's; making one costs three times as much as using it
 };
 

@@ -5,6 +5,7 @@
 #include "auth/scram.h"
 #include "auth/token.h"
 #include "config/keys.h"
+#include "encryption/key_text.h"
 #include "http/url.h"
 #include "mail/address.h"
 
@@ -32,6 +33,10 @@ std::string check_url(const std::string& text) {
     return url ? std::string() : url.error().detail();
 }
 
+std::string check_escrow(std::string& text) {
+    return text.empty() || encryption::read_public_key(text) ? std::string() : "32 octets in base64, as poplar encryption prints them";
+}
+
 }  // namespace
 
 void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
@@ -52,6 +57,11 @@ void add_settings(config::Keys& keys, Options& options, SaslOptions& sasl) {
                 "Iterations of new SCRAM keys. More cost who steals the store more, and each client at each login.");
     keys.text("auth.default_domain", options.default_domain,
               "Put behind a login name without `@`. Empty: such names fail.", config::Empty::allowed, check_domain);
+    keys.text("encryption.escrow", options.mail_escrow,
+              "The operator's public key (`poplar encryption escrow-key FILE` makes one): its secret half opens the "
+              "mail of every encrypted account, from the account's next login by its password on. Empty: nobody but "
+              "the account opens its mail.",
+              config::Empty::allowed, check_escrow);
     keys.duration("auth.cache_ttl", options.cache_ttl, seconds(0), days(1),
                   "How long a verified password is remembered, as a keyed hash, so that polling costs no Argon2. "
                   "`\"0s\"`: never.");

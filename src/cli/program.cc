@@ -138,6 +138,7 @@ int run(int argc, const char* const* argv, Host host) {
     add_user_commands(app, cli);
     add_device_commands(app, cli);
     add_quota_commands(app, cli);
+    add_encryption_commands(app, cli);
     add_activity_commands(app, cli);
     add_second_factor_commands(app, cli);
     add_queue_commands(app, cli);

@@ -56,6 +56,7 @@ void add_device_commands(CLI::App& app, Cli& cli);                   ///< device
 void add_activity_commands(CLI::App& app, Cli& cli);                 ///< activity, sessions, blocked
 void add_second_factor_commands(CLI::App& app, Cli& cli);            ///< totp, approve
 void add_quota_commands(CLI::App& app, Cli& cli);                    ///< quota
+void add_encryption_commands(CLI::App& app, Cli& cli);               ///< encryption
 void add_queue_commands(CLI::App& app, Cli& cli);                    ///< queue
 void add_dkim_commands(CLI::App& app, Cli& cli);                     ///< dkim
 void add_import_command(CLI::App& user, Cli& cli);                   ///< user import

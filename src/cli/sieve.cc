@@ -6,6 +6,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "api/common_scripts.h"
 #include "api/scripts.h"
 #include "cli/program.h"
 #include "cli/sieve_test.h"
@@ -78,6 +79,30 @@ CLI::App* add_text_command(CLI::App* family, Cli& cli, const char* name,
     return command;
 }
 
+void add_common_commands(CLI::App& sieve, Cli& cli) {
+    auto* family = sieve.add_subcommand(
+        "common", "The administrator's scripts: before and after those of all accounts or of a domain's, and the library");
+    family->require_subcommand(1);
+    add_text_command<api::PutCommonScript>(family, cli, "put", [](const api::PutCommonScript& asked) {
+        return fmt::format("put {}/{}", asked.place, asked.name);
+    });
+    add_command<api::GetCommonScript>(family, cli, "get",
+                                      [](const api::GetCommonScript&, const api::CommonScriptText& script) {
+                                          std::fwrite(script.text.data(), 1, script.text.size(), stdout);
+                                      });
+    add_command<api::ListCommonScripts>(
+        family, cli, "list", [](const api::ListCommonScripts&, const api::CommonScriptList& list) {
+            Table table({{"PLACE"}, {"NAME"}, {"OCTETS", Table::Align::right}, {"MODIFIED"}});
+            for (const auto& one : list.scripts)
+                table.add({one.place, one.name, std::to_string(one.octets), one.modified.value_or("built in")});
+            fmt::print("{}", table.text());
+        });
+    add_command<api::DeleteCommonScript>(family, cli, "delete",
+                                         [](const api::DeleteCommonScript&, const api::Removal& removal) {
+                                             fmt::print("deleted {}\n", removal.removed);
+                                         });
+}
+
 void show_forward(const api::Forward& forward) {
     for (const auto& to : forward.to) fmt::print("{}\n", to);
     fmt::print("{}\n", forward.keep ? "and kept here" : "and not kept here");
@@ -132,6 +157,7 @@ void add_sieve_commands(CLI::App& app, Cli& cli) {
     });
     add_text_command<api::CheckScript>(family, cli, "check", [](const api::CheckScript&) { return "sound"; });
     add_sieve_test_command(*family, cli);
+    add_common_commands(*family, cli);
     add_own_script<api::SetForward, api::GetForward, api::RemoveForward>(app, cli, "forward", show_forward,
                                                                          [](api::SetForward&) { return true; });
     add_own_script<api::SetVacation, api::GetVacation, api::RemoveVacation>(app, cli, "vacation", show_vacation,

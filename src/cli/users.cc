@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <fstream>
+
 #include "api/accounts.h"
 #include "base/units.h"
 #include "cli/factor_words.h"
@@ -16,6 +18,8 @@ namespace {
 /// Ways to give a password beside the operation's own options.
 struct PasswordSource {
     bool from_stdin = false, none = false;
+    bool old_from_stdin = false;  ///< the line before it
+    std::string escrow_file;      ///< has what opens encrypted mail in the old one's place
 };
 
 CLI::Option_group* add_password_options(CLI::App* command, const std::shared_ptr<PasswordSource>& source) {
@@ -103,6 +107,28 @@ void show_removed_accounts(const api::ListRemovedAccounts&, const api::RemovedAc
     fmt::print("{}", table.text());
 }
 
+void add_mail_openers(CLI::App* command, const std::shared_ptr<PasswordSource>& source) {
+    command->add_flag("--old-password-stdin", source->old_from_stdin,
+                      "Read the present password, which opens encrypted mail, from standard input's first line; with "
+                      "--password-stdin the new one is the next");
+    command->add_option("--escrow-key", source->escrow_file,
+                        "A file with the secret half of the operator's key, which opens encrypted mail, too");
+}
+
+Result<> read_mail_openers(const PasswordSource& source, api::SetPassword& request) {
+    if (source.old_from_stdin) {
+        auto old = password_from_stdin();
+        if (!old) return pass_on(old);
+        request.old_password = std::move(*old);
+    }
+    if (source.escrow_file.empty()) return {};
+    std::ifstream file(source.escrow_file);
+    std::string line;
+    if (!std::getline(file, line)) return fail(Errc::invalid, "the escrow key can't be read: " + source.escrow_file);
+    request.escrow_key = std::move(line);
+    return {};
+}
+
 // A command that needs a password before it can ask.
 template <class Request>
 void add_with_password(CLI::App* user, Cli& cli, const char* name, bool may_have_none,
@@ -112,9 +138,13 @@ void add_with_password(CLI::App* user, Cli& cli, const char* name, bool may_have
     auto* command = user->add_subcommand(name, std::string(Request::operation().request.words));
     add_options(command, cli, Request::operation(), request.get());
     auto* group = add_password_options(command, source);
+    if constexpr (requires { request->old_password; })
+        add_mail_openers(command, source);
     if (may_have_none) group->add_flag("--no-password", source->none, "Nobody can log in until a password is set");
     command->callback([&cli, request, source, show] {
         cli.action = [&cli, request, source, show] {
+            if constexpr (requires { request->old_password; })
+                if (auto read = read_mail_openers(*source, *request); !read) return complain(read.error().detail());
             if (auto completed = complete(*source, *request); !completed) return complain(completed.error().detail());
             return cli.call(*request, show);
         };

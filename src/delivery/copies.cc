@@ -134,14 +134,23 @@ Task<Result<Copies::Delivered>> Copies::deliver(Copy copy) {
         if (!junk) co_return pass_on(junk);
         mailbox = std::move(*junk);
     }
-    if (!filter_.has_none(copy.account)) {
-        auto chain = co_await filter_.scripts_of(copy.account);
+    if (const bool scored = message_.spam_percent.has_value(); !filter_.has_none(copy.account, scored)) {
+        const auto address = co_await address_of(copy);
+        auto chain = co_await filter_.scripts_of(copy.account, address.substr(address.rfind('@') + 1), scored);
         if (!chain) co_return pass_on(chain);
-        if (!chain->empty()) co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain));
+        if (!chain->empty())
+            co_return co_await filter(copy, std::move(message), std::move(mailbox), std::move(*chain), address);
     }
     auto stored = co_await append(copy.account, std::move(message), std::move(mailbox));
     if (!stored) co_return pass_on(stored);
     co_return Delivered();
+}
+
+/// The account's own; if it was removed meanwhile, the recipient's.
+Task<std::string> Copies::address_of(Copy copy) {
+    auto account = co_await directory_.account(copy.account);
+    if (account) co_return std::move(account->address);
+    co_return envelope_->recipients[copy.recipient].address;
 }
 
 /// Its name. It is made if there is none; "": the account has as many mailboxes as it may.
@@ -157,7 +166,7 @@ Task<Result<std::string>> Copies::junk_mailbox(directory::AccountId account) {
 }
 
 Task<Result<Copies::Delivered>> Copies::filter(Copy copy, mailstore::NewMessage message, std::string mailbox,
-                                               Scripts::Chain chain) {
+                                               Scripts::Chain chain, std::string address) {
     const auto& recipient = envelope_->recipients[copy.recipient];
     Filtered filtered{.account = copy.account,
                       .head = std::move(message.head),
@@ -165,7 +174,7 @@ Task<Result<Copies::Delivered>> Copies::filter(Copy copy, mailstore::NewMessage 
                       .ascii_octets = message.ascii_octets,
                       .from = envelope_->reverse_path,
                       .to = recipient.address,
-                      .address = recipient.address,
+                      .address = std::move(address),
                       .helo = envelope_->received.helo,
                       .peer = envelope_->received.peer,
                       .host = envelope_->received.by,
@@ -173,11 +182,10 @@ Task<Result<Copies::Delivered>> Copies::filter(Copy copy, mailstore::NewMessage 
                       .received = mail::format_received(envelope_->received) + message_.added,
                       .may_reject = may_reject(recipient),
                       .spam_percent = message_.spam_percent,
+                      .tls = envelope_->tls,
                       .junk = message_.junk};
     for (const auto& room : envelope_->room)
         if (room->account() == copy.account) filtered.room = room;
-    auto account = co_await directory_.account(copy.account);
-    if (account) filtered.address = account->address;
     auto done = co_await filter_.deliver(std::move(filtered), std::move(chain));
     if (!done) co_return pass_on(done);
     co_return Delivered{std::move(done->rejected)};

@@ -72,8 +72,10 @@ private:
     void leave_out_refused();
     bool may_reject(const Recipient& recipient) const;
     Task<Result<Delivered>> deliver(Copy copy);
+    Task<std::string> address_of(Copy copy);
     Task<Result<std::string>> junk_mailbox(directory::AccountId account);
-    Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox, Scripts::Chain chain);
+    Task<Result<Delivered>> filter(Copy copy, mailstore::NewMessage message, std::string mailbox, Scripts::Chain chain,
+                                   std::string address);
     Task<Result<mailstore::Message>> append(directory::AccountId account, mailstore::NewMessage message,
                                             std::string mailbox);
     Task<Result<mailstore::Message>> file(directory::AccountId account, mailstore::NewMessage message,

@@ -1,10 +1,13 @@
 // Resolves recipients, asks for room in their accounts, and begins messages.
 #include "delivery/delivery.h"
 
+#include <fmt/format.h>
+
 #include <set>
 
 #include "delivery/incoming_message.h"
 #include "delivery/signing.h"
+#include "screening/screener.h"
 
 namespace poplar::delivery {
 
@@ -24,8 +27,28 @@ Delivery::Delivery(directory::Directory& directory, mailstore::MailStore& store,
       queue_(queue),
       sending_limits_(sending_limits),
       srs_(limits_.forward),
+      sent_(store, directory, quotas, limits_.copy_to_sent),
       dispatch_(directory, queue, clock, srs_),
       filter_(store, clock, limits_.filter, dispatch_) {}
+
+void Delivery::sign_with(SigningStore& keys) {
+    signing_ = &keys;
+    dispatch_.sign_with(keys.ring());
+}
+
+bool Delivery::refuses_clients() const { return screener_ && !screener_->options().dnsbl.empty(); }
+
+Task<std::string> Delivery::refusal_of_client(std::string address) const {
+    if (!refuses_clients()) co_return std::string();
+    auto listing = co_await screener_->listing_of(std::move(address));
+    if (listing.zone.empty()) co_return std::string();
+    co_return listing.text.empty() ? listing.zone : fmt::format("{}: {}", listing.zone, listing.text);
+}
+
+void Delivery::use_common_scripts(engine::Engine& engine) {
+    common_scripts_ = std::make_unique<CommonScripts>(engine, clock_, limits_.filter, queue_ != nullptr);
+    filter_.share(*common_scripts_);
+}
 
 Task<Result<bool>> Delivery::begin_sending(Sending& sending) {
     if (!sending_limits_) co_return true;
@@ -106,7 +129,9 @@ std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, st
                               .queue = queue_,
                               .inspector = inspector_,
                               .ring = signing_ ? &signing_->ring() : nullptr,
-                              .screener = screener_};
+                              .screener = screener_,
+                              .greylist = greylist_,
+                              .sent = sent_};
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), services);
 }
 

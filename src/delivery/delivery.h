@@ -14,6 +14,7 @@
 #include "delivery/filter.h"
 #include "delivery/inspector.h"
 #include "delivery/sender_rights.h"
+#include "delivery/sent_copies.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
 #include "mail/address.h"
@@ -29,6 +30,7 @@ class Screener;
 
 namespace poplar::delivery {
 
+class Greylist;
 class SigningStore;
 
 struct Limits {
@@ -36,6 +38,7 @@ struct Limits {
     std::uint32_t hops = 100;  ///< Received fields; RFC 5321 s6.3 wants at least 100
     std::uint64_t header_octets = 1u << 20;
     std::uint32_t header_fields = 2000;
+    std::vector<std::string> copy_to_sent = {};  ///< accounts whose sent mail is kept (SentCopies)
     bool detail_files = false;  ///< mail to user+Name@ goes to the mailbox "Name", if the account has one
     FilterOptions filter = {};
     ForwardOptions forward = {};
@@ -70,11 +73,20 @@ public:
     /// The inspector sees mail of strangers and users before it is stored; it must outlive this. To be called before
     /// anything else is.
     void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+    /// Runs the administrator's filter scripts, too, which are in the engine. To be called before anything else is.
+    void use_common_scripts(engine::Engine& engine);
+    CommonScripts* common_scripts() const { return common_scripts_.get(); }  ///< null: they are not used
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
-    void sign_with(SigningStore& keys) { signing_ = &keys; }
+    void sign_with(SigningStore& keys);
     SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
     /// Checks the mail of strangers; it must outlive this. To be called before anything else is.
     void screen_with(const screening::Screener& screener) { screener_ = &screener; }
+
+    /// Mail of strangers may have to come twice; it must outlive this. To be called before anything else is.
+    void greylist_with(Greylist& greylist) { greylist_ = &greylist; }
+    /// Why a stranger at this address is refused: a list has it. "": none has.
+    Task<std::string> refusal_of_client(std::string address) const;
+    bool refuses_clients() const;
 
     /// As the directory does; the sender of mail that went on (srs.h) leads back to who that was.
     Task<Result<directory::Resolution>> resolve(mail::Address address);
@@ -121,9 +133,12 @@ private:
     Inspector* inspector_ = nullptr;
     SigningStore* signing_ = nullptr;
     const screening::Screener* screener_ = nullptr;
+    Greylist* greylist_ = nullptr;
     Srs srs_;
+    SentCopies sent_;
     Dispatch dispatch_;
     Filter filter_;
+    std::unique_ptr<CommonScripts> common_scripts_;
 };
 
 }  // namespace poplar::delivery

@@ -9,9 +9,18 @@
 #include "base/random.h"
 #include "delivery/delivery.h"
 #include "mail/address.h"
+#include "mail/address_list.h"
 #include "mail/field_writer.h"
+#include "mail/wire_form.h"
+#include "screening/signing.h"
 
 namespace poplar::delivery {
+
+namespace {
+
+constexpr std::size_t kMostAuthors = 10;  // addresses in From of what a filter writes
+
+}  // namespace
 
 std::string departure_id(std::initializer_list<std::string_view> parts) {
     crypto_generichash_state state;
@@ -48,6 +57,7 @@ Task<Result<>> Dispatch::send(Departure departure) {
     message.ret = departure.ret;
     message.utf8 = departure.utf8 || mail::has_8bit(message.sender) || mail::has_8bit(departure.head);
     message.eight_bit = departure.eight_bit;
+    message.tls = departure.tls;
     message.octets = departure.head.size() + departure.content.octets;
     entry.head = std::move(departure.head);
     entry.content = departure.content.staged;
@@ -60,6 +70,33 @@ Task<Result<>> Dispatch::send(Departure departure) {
         entry.recipients.push_back(std::move(recipient));
     }
     co_return co_await queue_->add(std::move(entry));
+}
+
+Task<Result<std::string>> Dispatch::signatures(directory::AccountId account, std::string text) {
+    if (!keys_ || keys_->empty()) co_return std::string();
+    auto found = co_await directory_.account(account);
+    if (!found && found.error().code() == Errc::not_found) co_return std::string();
+    if (!found) co_return pass_on(found);
+    const Submitter submitter{account, found->address, found->settings.may_send_as};
+    const screening::Header header(text.substr(0, text.find("\r\n\r\n") + 2));
+    const auto* from = header.only("from");
+    const auto authors = from ? mail::parse_address_list(from->value(), kMostAuthors) : std::vector<mail::ListedAddress>();
+    if (authors.empty()) co_return std::string();
+    for (const auto& one : authors) {
+        auto address = mail::to_address(one);
+        if (!address) co_return std::string();
+        auto may = co_await may_send_as(directory_, submitter, std::move(*address));
+        if (!may) co_return pass_on(may);
+        if (!*may) co_return std::string();
+    }
+    screening::MessageSigner signer(*keys_, clock_.now());
+    std::string wire;
+    mail::WireEncoder encoder(mail::BareNewlines::normalize);
+    encoder.encode(text, wire);
+    encoder.finish(wire);
+    signer.feed(wire);
+    signer.finish();
+    co_return signer.fields("");
 }
 
 Task<Result<std::string>> Dispatch::sender_for(std::string sender) {

@@ -14,6 +14,10 @@
 #include "mailstore/content.h"
 #include "queue/queue.h"
 
+namespace poplar::screening {
+class KeyRing;
+}
+
 namespace poplar::delivery {
 
 /// One message that leaves.
@@ -26,6 +30,7 @@ struct Departure {
     std::string head;  ///< trace fields, in wire form
     mailstore::Content content;
     bool utf8 = false, eight_bit = false;
+    queue::TlsWish tls = queue::TlsWish::usual;
     mail::Notify notify = {};
     mail::ReturnContent ret = mail::ReturnContent::unspecified;
 };
@@ -40,6 +45,11 @@ public:
     Dispatch(directory::Directory& directory, queue::Queue* queue, const Clock& clock, const Srs& srs)
         : directory_(directory), queue_(queue), clock_(clock), srs_(srs) {}
 
+    /// The keys that sign answers of ours; they outlive it.
+    void sign_with(const screening::KeyRing& keys) { keys_ = &keys; }
+    /// Signatures for the top of a message that an account's filter has written, plain; "": there are no keys, or its
+    /// From is an address that the account may not send as. Errors: the directory's.
+    Task<Result<std::string>> signatures(directory::AccountId account, std::string text);
     bool sends() const { return queue_ != nullptr; }
     /// Durable when it returns. Errors: those of the queue.
     Task<Result<>> send(Departure departure);
@@ -53,6 +63,7 @@ private:
     queue::Queue* queue_;
     const Clock& clock_;
     const Srs& srs_;
+    const screening::KeyRing* keys_ = nullptr;
 };
 
 }  // namespace poplar::delivery

@@ -14,6 +14,7 @@
 #include "mail/address.h"
 #include "mail/dsn.h"
 #include "mail/trace.h"
+#include "queue/record.h"
 #include "queue/sending_limits.h"
 #include "quota/quotas.h"
 
@@ -64,8 +65,10 @@ struct Envelope {
     Room room;  ///< of accounts with a limit; others need none
     /// With one, a message that has no room with some recipient is stored for nobody.
     Replies replies = Replies::each;
-    bool stranger = false;   ///< it comes from outside, from received.peer: it is checked, if anything is
-    bool ours = false;       ///< made by this server itself: what leaves of it is signed, as what our users submit
+    bool known_client = false;  ///< a stranger whom the operator trusts: no greylisting
+    bool stranger = false;      ///< it comes from outside, from received.peer: it is checked, if anything is
+    bool ours = false;          ///< made by this server itself: what leaves of it is signed, as what our users submit
+    queue::TlsWish tls = queue::TlsWish::usual;  ///< RFC 8689; a header may say `optional`, too
     std::vector<Away> away;  ///< of all recipients; each address once, with the wishes of its first recipient
     std::vector<std::uint32_t> away_order;  ///< the numbers of `away` in the order of their addresses
     std::shared_ptr<Sending> sending;       ///< null: nothing of it is known

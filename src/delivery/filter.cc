@@ -4,17 +4,15 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <map>
-#include <set>
 
 #include "base/ascii.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "base/version.h"
 #include "mail/downgrade.h"
 #include "mail/field_writer.h"
 #include "mail/header_walk.h"
+#include "mail/tls_required.h"
 #include "mail/trace.h"
 #include "mail/wire_form.h"
 #include "mailstore/keyword_table.h"
@@ -28,77 +26,8 @@ namespace {
 
 constexpr auto kTellEvery = std::chrono::days(1);
 constexpr auto kSentRemembered = std::chrono::days(30);  // longer than the queue remembers what it had
-constexpr std::string_view kDefaultBook = "urn:ietf:params:sieve:addrbook:default";
 constexpr std::string_view kRefused = "Message refused";
 constexpr std::size_t kLongestReason = 2000;  // octets of a reason that a sender is told
-
-/// The store as a run may ask it. A run can't wait, and so a question whose answer is not at hand is noted, and the run
-/// begins again once it is: runs are cheap, and nothing is done before the last one.
-class StoreWorld final : public sieve::World {
-public:
-    std::optional<std::vector<mailstore::Mailbox>> mailboxes;
-    std::map<std::string, bool, std::less<>> facts;
-    std::map<std::string, Included, std::less<>> scripts;
-    bool wants_mailboxes = false;
-    std::set<std::string> wanted_facts, wanted_scripts;
-
-    bool asked() const { return wants_mailboxes || !wanted_facts.empty() || !wanted_scripts.empty(); }
-
-    bool has_mailbox(std::string_view name) override {
-        const auto canonical = mailstore::canonical_name(name);
-        return canonical && find([&](const auto& one) { return one.name == *canonical; }) != nullptr;
-    }
-    std::vector<std::string> mailboxes_for(std::string_view use) override {
-        std::vector<std::string> out;
-        const auto wanted =
-            use.starts_with('\\') ? mailstore::parse_special_use(ascii::to_lower(use.substr(1))) : std::nullopt;
-        if (!wanted || *wanted == mailstore::SpecialUse::none) return out;
-        find([&](const auto& one) {
-            if (one.use == *wanted) out.push_back(one.name);
-            return false;
-        });
-        return out;
-    }
-    std::optional<std::string> mailbox_by_id(std::string_view id) override {
-        const auto* found = find([&](const auto& one) { return std::to_string(one.id.value) == id; });
-        return found ? std::optional(found->name) : std::nullopt;
-    }
-    // Mailboxes have no annotations yet, and there are no lists but an empty book of addresses (RFC 6134 s2.6).
-    std::optional<std::string> metadata(std::string_view, std::string_view) override { return std::nullopt; }
-    std::optional<std::string> server_metadata(std::string_view) override { return std::nullopt; }
-    std::optional<std::vector<std::string>> list(std::string_view name) override {
-        if (name == kDefaultBook) return std::vector<std::string>();
-        return std::nullopt;
-    }
-    Included script(sieve::ScriptPlace place, std::string_view name) override {
-        if (place == sieve::ScriptPlace::global) return {};
-        if (const auto found = scripts.find(name); found != scripts.end()) return found->second;
-        wanted_scripts.emplace(name);
-        return {};
-    }
-    bool remembers(std::string_view key) override {
-        if (const auto found = facts.find(key); found != facts.end()) return found->second;
-        wanted_facts.emplace(key);
-        return false;
-    }
-
-private:
-    template <class Wanted>
-    const mailstore::Mailbox* find(Wanted wanted) {
-        if (!mailboxes) {
-            wants_mailboxes = true;
-            return nullptr;
-        }
-        const auto found = std::ranges::find_if(*mailboxes, wanted);
-        return found == mailboxes->end() ? nullptr : &*found;
-    }
-};
-
-std::chrono::minutes local_zone(Timestamp now) {
-    const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();
-    std::tm local{};
-    return localtime_r(&seconds, &local) ? std::chrono::minutes(local.tm_gmtoff / 60) : std::chrono::minutes(0);
-}
 
 void set_flags(mailstore::NewMessage& message, const std::vector<std::string>& flags) {
     using mailstore::Flag;
@@ -150,58 +79,6 @@ Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, boo
         }
     }
     co_return out;
-}
-
-Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_ptr<const sieve::Script> script,
-                                         std::string_view text, std::uint64_t& instructions) {
-    sieve::Job job;
-    job.script = std::move(script);
-    job.message = text;
-    job.message_octets = message.content.octets;
-    job.envelope.from = message.from;
-    job.envelope.to = message.to;
-    auto& around = job.environment;
-    around.host = message.host;
-    const auto at = message.address.rfind('@');
-    around.domain = at == std::string::npos ? message.host : message.address.substr(at + 1);
-    around.remote_host = message.helo;
-    around.remote_ip = message.peer;
-    around.version = version();
-    around.now = clock_.now();
-    around.zone = local_zone(around.now);
-    around.addresses = {message.address};
-    around.detail_separator = message.separator;
-    around.spam_percent = message.spam_percent;
-
-    // Each round asks for one thing more at least, and all of them together have the instructions of one delivery.
-    StoreWorld world;
-    auto limits = options_.sieve;
-    for (;;) {
-        limits.instructions = instructions;
-        auto outcome = sieve::run(job, world, limits);
-        instructions -= std::min(instructions, outcome.instructions);
-        if (world.asked() && instructions == 0) outcome.error.emplace();
-        if (outcome.error && instructions == 0)
-            outcome.error->message = fmt::format("the script takes too long: more than {} instructions for one message",
-                                                 options_.sieve.instructions);
-        if (!world.asked() || instructions == 0) co_return outcome;
-        if (world.wants_mailboxes) {
-            auto found = co_await store_.mailboxes(message.account);
-            if (!found) co_return pass_on(found);
-            world.mailboxes = std::move(*found);
-            world.wants_mailboxes = false;
-        }
-        for (const auto& key : std::exchange(world.wanted_facts, {})) {
-            auto fact = co_await store_.fact(message.account, key);
-            if (!fact) co_return pass_on(fact);
-            world.facts[key] = fact->has_value();
-        }
-        for (const auto& name : std::exchange(world.wanted_scripts, {})) {
-            auto found = co_await scripts_.compiled(message.account, name);
-            if (!found) co_return pass_on(found);
-            world.scripts[name] = {std::move(found->script), std::move(found->trouble)};
-        }
-    }
 }
 
 /// A message that a script has changed, as content of its own. A body that is the same is copied chunk by chunk.
@@ -257,20 +134,9 @@ namespace {
 
 using Kind = sieve::Action::Kind;
 
-bool is_filed(const sieve::Action& one) { return one.kind == Kind::keep || one.kind == Kind::fileinto; }
 bool is_sent(const sieve::Action& one) {
     return one.kind == Kind::redirect || one.kind == Kind::vacation || one.kind == Kind::notify ||
            one.kind == Kind::reject || one.kind == Kind::ereject;
-}
-
-/// Whether the scripts behind the user's see the message: not what that drops, refuses, or takes for junk.
-bool goes_on(const sieve::Outcome& outcome) {
-    const auto is_junk = [](const sieve::Filing& filing) {
-        return ascii::same(filing.mailbox, "Junk") || ascii::same(filing.special_use, "\\Junk");
-    };
-    return outcome.implicit_keep || std::ranges::any_of(outcome.actions, [&](const auto& one) {
-               return one.kind == Kind::redirect || (is_filed(one) && !is_junk(one.filing));
-           });
 }
 
 /// A composed message as content of its own.
@@ -285,49 +151,12 @@ sieve::MessageState state_of(std::string_view text) {
 
 }  // namespace
 
-Task<Result<sieve::Outcome>> Filter::run_all(const Filtered& message, const Scripts::Chain& chain,
-                                             std::string_view text) {
-    auto instructions = options_.sieve.instructions;
-    sieve::Outcome out;
-    if (chain.active.script) {
-        auto done = co_await run(message, chain.active.script, text, instructions);
-        if (!done) co_return pass_on(done);
-        out = std::move(*done);
-    } else if (!chain.active.trouble.empty()) {
-        out.error = sieve::Problem{{}, chain.active.trouble};
-    }
-    if (out.error) out.implicit_keep = true;  // the notice says that it is kept, wherever else it goes
-    for (const auto& own : chain.own) {
-        if (message.junk || !goes_on(out)) break;
-        sieve::Outcome one;
-        if (own.script) {
-            auto done = co_await run(message, own.script, text, instructions);
-            if (!done) co_return pass_on(done);
-            one = std::move(*done);
-        } else {
-            one.error = sieve::Problem{{}, own.trouble};
-        }
-        if (one.error && !out.error) out.error = std::move(one.error);
-        if (one.error) continue;
-        const auto kinds = [&](Kind kind) { return std::ranges::count(out.actions, kind, &sieve::Action::kind) > 0; };
-        const bool answered = kinds(Kind::vacation);
-        const auto there = [&](const sieve::Action& wanted) {
-            return (answered && wanted.kind == Kind::vacation) ||
-                   (wanted.kind == Kind::redirect && std::ranges::any_of(out.actions, [&](const auto& known) {
-                        return known.kind == Kind::redirect && ascii::same(known.address, wanted.address);
-                    }));
-        };
-        for (auto& action : one.actions)
-            if (!there(action)) out.actions.push_back(std::move(action));
-        if (!out.error) out.implicit_keep = out.implicit_keep && one.implicit_keep;
-        if (!answered) std::ranges::move(one.memories, std::back_inserter(out.memories));
-    }
-    co_return out;
-}
-
 Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Chain chain) {
     const auto looks = [](const Scripts::Active& one) { return one.script && one.script->looks_into_body; };
-    auto octets = co_await read(message.content, !looks(chain.active) && std::ranges::none_of(chain.own, looks));
+    bool header_alone = !looks(chain.active);
+    for (const auto* scripts : {&chain.before, &chain.after, &chain.own})
+        header_alone = header_alone && std::ranges::none_of(*scripts, looks);
+    auto octets = co_await read(message.content, header_alone);
     if (!octets) co_return pass_on(octets);
     std::size_t header_octets = 0;
     const auto fields = sieve::read_fields(octets->text, &header_octets);
@@ -335,6 +164,9 @@ Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Chain cha
     const bool forwarded_before = std::ranges::any_of(fields, [&](const auto& field) {
         return ascii::same(field.name, "delivered-to") && ascii::same(field.unfolded(), message.address);
     });
+    const auto no_tls = [](const auto& field) { return mail::says_tls_not_required(field.raw); };
+    if (message.tls == queue::TlsWish::usual && std::ranges::any_of(fields, no_tls))
+        message.tls = queue::TlsWish::optional;
     const auto sum = [&] {
         return departure_id({std::to_string(message.account.value), message.from, message.to,
                              std::string_view(octets->text).substr(0, header_octets),
@@ -380,6 +212,7 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
                                      std::vector<Departure>& departures) {
     Departure out;
     out.account = message.address;
+    out.tls = message.tls;
     out.action = std::to_string(static_cast<unsigned>(action.kind));
     out.sender = action.envelope_from;
     if (action.kind == Kind::redirect) {
@@ -426,6 +259,9 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
         if (!composed) co_return pass_on(composed);
         out.content = std::move(composed->content);
         out.utf8 = composed->ascii_octets != 0;
+        auto signatures = co_await dispatch_.signatures(message.account, action.message);
+        if (!signatures) co_return pass_on(signatures);
+        out.head = std::move(*signatures);
     }
     auto eight_bit = co_await has_8bit(out.content);
     if (!eight_bit) co_return pass_on(eight_bit);

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "delivery/common_scripts.h"
 #include "delivery/dispatch.h"
 #include "delivery/scripts.h"
 #include "mailstore/mail_store.h"
@@ -35,6 +36,7 @@ struct Filtered {
     std::shared_ptr<quota::Reservation> room = nullptr;   ///< that was claimed for one copy; null: nothing bounds it
     bool may_reject = false;                              ///< the sender can be told so, and it concerns nobody else
     std::optional<unsigned> spam_percent = std::nullopt;  ///< for spamtest; nothing: nobody looked
+    queue::TlsWish tls = queue::TlsWish::usual;           ///< of what goes on, and of answers (RFC 8689 s6)
     bool junk = false;                                    ///< it was judged so: it goes no further, and nobody answers
 };
 
@@ -48,9 +50,15 @@ public:
         : store_(store), clock_(clock), options_(options), dispatch_(dispatch), scripts_(store, options, dispatch) {}
 
     Scripts& scripts() { return scripts_; }
-    /// Whether the account has an active script: nearly always answered from memory.
-    bool has_none(mailstore::AccountId account) { return scripts_.has_none(account); }
-    Task<Result<Scripts::Chain>> scripts_of(mailstore::AccountId account) { return scripts_.active(account); }
+    /// The administrator's scripts, which must outlive this. To be called before anything else is.
+    void share(CommonScripts& common) { common_ = &common; }
+    /// It is known without waiting that no script runs: nearly always answered from memory. `scored`: the message has a
+    /// spam score.
+    bool has_none(mailstore::AccountId account, bool scored) {
+        return scripts_.has_none(account) && (common_ == nullptr || common_->has_none(scored));
+    }
+    /// `domain`: of the account, canonical.
+    Task<Result<Scripts::Chain>> scripts_of(mailstore::AccountId account, std::string domain, bool scored);
     /// Files the message as the script says, and sends what it sends. A script that fails, or does not compile any
     /// more, keeps it in INBOX. Errors: as MailStore::file's, those of the queue, and those of reading the content.
     ///
@@ -69,7 +77,13 @@ private:
     /// `instructions`: what is left of them for this message; less behind it.
     Task<Result<sieve::Outcome>> run(const Filtered& message, std::shared_ptr<const sieve::Script> script,
                                      std::string_view text, std::uint64_t& instructions);
-    /// The user's script, then those that the server wrote: as one outcome.
+    Task<Result<sieve::Outcome>> run_ready(const Filtered& message, const ReadyScript& ready, std::string_view text,
+                                           std::uint64_t& instructions);
+    Task<Result<sieve::Outcome>> run_sequence(const Filtered& message, const Scripts::Chain& chain,
+                                              std::string_view text, std::uint64_t& instructions);
+    Task<Result<ReadyScript>> included(mailstore::AccountId account, sieve::ScriptPlace place, std::string name);
+    static Task<Result<ReadyScript>> no_script();
+    /// All that run, as one outcome.
     Task<Result<sieve::Outcome>> run_all(const Filtered& message, const Scripts::Chain& chain, std::string_view text);
     /// At most once a day, a message in INBOX says that the filter failed.
     Task<> tell(Filtered message, sieve::Problem problem);
@@ -102,6 +116,7 @@ private:
     const FilterOptions& options_;
     Dispatch& dispatch_;
     Scripts scripts_;
+    CommonScripts* common_ = nullptr;
     std::mutex mutex_;
     std::set<std::pair<mailstore::AccountId, std::string>> answering_;  // what an answer is remembered by
 };

@@ -24,12 +24,16 @@ IncomingMessage::IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique
                                  const IncomingServices& services)
     : envelope_(std::move(envelope)), writer_(std::move(writer)), services_(services) {
     if (submitter()) submitted_.emplace();
+    keeps_copy_ = submitter() && services_.sent.wants(*submitter());
     // Mail that only passes here is nobody's of ours, whatever its From says.
     const auto* ring = services_.ring;
     if (ring && !ring->empty() && !envelope_->away.empty() && (submitter() || envelope_->ours))
         signer_ = std::make_unique<screening::MessageSigner>(*ring, services_.clock.now());
-    if (services_.screener && envelope_->stranger && !submitter() && !envelope_->received.peer.empty())
-        checks_ = std::make_unique<StrangerChecks>(*services_.screener, *envelope_);
+    const auto* screener = services_.screener;
+    if (screener && screener->options().any() && envelope_->stranger && !submitter() &&
+        !envelope_->received.peer.empty())
+        checks_ = std::make_unique<StrangerChecks>(*screener, *envelope_);
+    if (!envelope_->away.empty() && envelope_->tls != queue::TlsWish::required) tls_required_.emplace();
     // RFC 5321 s7.6: `for` would tell one recipient of the others.
     const auto& to = envelope_->recipients;
     envelope_->received.recipient = to.size() == 1 ? to.front().address : "";
@@ -70,6 +74,7 @@ Task<std::expected<void, Verdict>> IncomingMessage::keep(std::string_view wire) 
     if (wire.empty()) co_return std::expected<void, Verdict>();
     downgrader_.feed(wire);
     if (signer_) signer_->feed(wire);
+    if (tls_required_ && !tls_required_->done()) tls_required_->feed(wire);
     if (!envelope_->away.empty() && !eight_bit_) eight_bit_ = mail::has_8bit(wire);
     if (auto written = co_await writer_->write(wire); !written) co_return failed(written.error());
     co_return std::expected<void, Verdict>();
@@ -85,8 +90,7 @@ Task<std::expected<std::vector<Verdict>, Verdict>> IncomingMessage::finish(mail:
     if (auto good = co_await check_header(); !good) co_return std::unexpected(std::move(good.error()));
     auto wanted = copies_of(*envelope_);
     const auto removed = (submitted_ ? submitted_->removed() : 0) + (checks_ ? checks_->removed() : 0);
-    auto content = co_await writer_->finish(sizes.octets + mender_.added() - removed,
-                                            wanted.size() + (envelope_->away.empty() ? 0 : 1));
+    auto content = co_await writer_->finish(sizes.octets + mender_.added() - removed, wanted.size() + other_copies());
     if (!content) co_return failed(content.error());
     downgrader_.finish();
     message_.needs_downgrade = downgrader_.needed();
@@ -107,6 +111,7 @@ Task<std::expected<std::vector<Verdict>, Verdict>> IncomingMessage::finish(mail:
             co_return std::vector<Verdict>(envelope_->recipients.size(), verdict_of(queued.error()));
     auto verdicts = co_await copies.store();
     if (submitter() && envelope_->sending->limits) envelope_->sending->limits->commit();
+    if (keeps_copy_ && std::ranges::any_of(verdicts, &Verdict::stored)) co_await keep_copy(copies.message());
     co_return verdicts;
 }
 
@@ -140,6 +145,18 @@ Task<std::expected<void, Verdict>> IncomingMessage::check_stranger() {
     if (auto good = co_await checks_->judge(); !good) co_return good;
     message_.results = checks_->results();
     message_.junk = checks_->quarantined();
+    if (services_.greylist && !envelope_->known_client) co_return co_await check_greylist();
+    co_return std::expected<void, Verdict>();
+}
+
+// Only now, because what SPF or a signature vouches for need not wait.
+Task<std::expected<void, Verdict>> IncomingMessage::check_greylist() {
+    const auto& peer = envelope_->received.peer;
+    const bool authenticated = checks_->authenticated();
+    if (!authenticated && co_await services_.screener->is_allowed(peer)) co_return std::expected<void, Verdict>();
+    auto admits = co_await services_.greylist->admits(peer, envelope_->reverse_path, authenticated);
+    if (!admits) co_return failed(admits.error());
+    if (!*admits) co_return refuse(Verdict::Kind::later, "greylisted");
     co_return std::expected<void, Verdict>();
 }
 
@@ -151,6 +168,11 @@ void IncomingMessage::complete_header() {
         added += fmt::format("Message-ID: <{}@{}>\r\n", random_text(26), envelope_->received.by);
     if (more_than_one_author_ && submitted_->sender().fields == 0)  // RFC 5322 s3.6.2
         added += fmt::format("Sender: <{}>\r\n", submitter()->address);
+}
+
+/// Beside those of our own recipients: the queue's, and the sender's.
+std::size_t IncomingMessage::other_copies() const {
+    return (envelope_->away.empty() ? 0u : 1u) + (keeps_copy_ ? 1u : 0u);
 }
 
 // The inspector
@@ -174,7 +196,7 @@ Task<std::expected<void, Verdict>> IncomingMessage::inspect(mailstore::Content& 
     message_.junk |= judgement.junk;
     const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};
     auto edited = co_await edit_header(services_.store, content, edits, services_.limits.header_octets,
-                                       accounts + (envelope_->away.empty() ? 0 : 1));
+                                       accounts + other_copies());
     if (!edited) co_return failed(edited.error());
     if (*edited) {
         content = std::move((*edited)->content);
@@ -246,12 +268,19 @@ Task<Result<>> IncomingMessage::enqueue(const CheckedMessage& checked) {
     entry.content = checked.content.staged;
     message.octets = entry.head.size() + checked.content.octets;
     message.eight_bit = eight_bit_;
+    message.tls = tls_required_ && tls_required_->says_no() ? queue::TlsWish::optional : envelope_->tls;
     message.utf8 = checked.needs_downgrade || mail::has_8bit(message.sender) || mail::has_8bit(entry.head);
     for (const auto& away : envelope_->away) {
         message.utf8 |= mail::has_8bit(away.address);
         entry.recipients.push_back({.address = away.address, .notify = away.notify, .orcpt = away.orcpt});
     }
     co_return co_await services_.queue->add(std::move(entry));
+}
+
+Task<> IncomingMessage::keep_copy(const CheckedMessage& checked) {
+    mailstore::NewMessage message{mail::format_received(envelope_->received) + checked.added, checked.content, {}};
+    message.ascii_octets = ascii_octets(message.head, checked);
+    co_await services_.sent.keep(*submitter(), std::move(message));
 }
 
 }  // namespace poplar::delivery

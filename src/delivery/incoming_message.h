@@ -17,13 +17,16 @@
 #include "delivery/dispatch.h"
 #include "delivery/envelope.h"
 #include "delivery/filter.h"
+#include "delivery/greylist.h"
 #include "delivery/inspector.h"
+#include "delivery/sent_copies.h"
 #include "delivery/stranger_checks.h"
 #include "delivery/verdict.h"
 #include "directory/directory.h"
 #include "mail/downgrade.h"
 #include "mail/header_mender.h"
 #include "mail/submission_filter.h"
+#include "mail/tls_required.h"
 #include "mailstore/mail_store.h"
 #include "queue/queue.h"
 #include "screening/signing.h"
@@ -42,6 +45,8 @@ struct IncomingServices {
     Inspector* inspector;                 ///< null: there is none
     const screening::KeyRing* ring;       ///< null: nothing is signed
     const screening::Screener* screener;  ///< null: nothing is checked
+    Greylist* greylist;                   ///< null: nobody has to come twice
+    SentCopies& sent;
 };
 
 class IncomingMessage final : public Incoming {
@@ -62,12 +67,15 @@ private:
     Task<std::expected<void, Verdict>> check_header();
     Task<std::expected<void, Verdict>> check_author();
     Task<std::expected<void, Verdict>> check_stranger();
+    Task<std::expected<void, Verdict>> check_greylist();
     void complete_header();
+    std::size_t other_copies() const;
     bool wants_inspection() const;
     Task<std::expected<void, Verdict>> inspect(mailstore::Content& content, std::size_t accounts);
     Task<Result<>> read_again(const mailstore::Content& content);
     std::string sealed_head() const;
     Task<Result<>> enqueue(const CheckedMessage& checked);
+    Task<> keep_copy(const CheckedMessage& checked);
 
     const std::shared_ptr<Envelope> envelope_;
     const std::unique_ptr<mailstore::ContentWriter> writer_;
@@ -76,7 +84,9 @@ private:
     std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
     std::unique_ptr<StrangerChecks> checks_;            // of what comes from outside, if it is checked
     mail::HeaderMender mender_;
-    std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
+    std::optional<mail::SubmissionFilter> submitted_;      // of mail that somebody submits
+    bool keeps_copy_ = false;                              // among the submitter's sent mail
+    std::optional<mail::TlsRequiredFinder> tls_required_;  // of mail that leaves
     bool more_than_one_author_ = false, eight_bit_ = false;
     mail::Downgrader downgrader_;
     std::uint64_t wire_octets_ = 0;

@@ -19,25 +19,10 @@ std::string document_of(std::string_view name) { return std::string(kPrefix) + s
 std::string_view word_of(OwnScript which) { return which == OwnScript::forward ? "forward" : "vacation"; }
 std::string document_of(OwnScript which) { return fmt::format("sieve/own/{}", word_of(which)); }
 
-const std::vector<sieve::Refused>& refused() {
-    static const std::vector<sieve::Refused> all = {
-        {sieve::Op::redirect, "this server sends no mail on"},
-        {sieve::Op::vacation, "this server answers no mail"},
-        {sieve::Op::notify, "this server sends no notifications"},
-    };
-    return all;
-}
-
-std::string first_problem(const sieve::Compiled& compiled) {
-    const auto& first = compiled.errors.front();
-    return fmt::format("line {}, column {}: {}", first.at.line, first.at.column, first.message);
-}
-
 }  // namespace
 
 sieve::Compiled Scripts::check(std::string_view text) const {
-    if (dispatch_.sends()) return sieve::compile(text, options_.sieve);
-    return sieve::compile(text, options_.sieve, refused());
+    return compile_script(text, options_.sieve, dispatch_.sends());
 }
 
 std::shared_ptr<Scripts::Kept> Scripts::kept(mailstore::AccountId account) {
@@ -229,11 +214,7 @@ Task<Result<Scripts::Active>> Scripts::compiled_document(mailstore::AccountId ac
     auto text = co_await store_.document(account, name);
     if (!text && text.error().code() != Errc::not_found) co_return pass_on(text);
     Active out;
-    if (text) {
-        auto checked = check(text->content);
-        out.script = std::move(checked.script);
-        if (!out.script) out.trouble = first_problem(checked);
-    }
+    if (text) out = ready_script(text->content, options_.sieve, dispatch_.sends());
     // Copied, because deliveries at the same time read the one that is there.
     const auto before = kept(account);
     auto now = before ? std::make_shared<Kept>(*before) : nullptr;

@@ -9,18 +9,10 @@
 
 #include "base/asio.h"
 #include "base/error.h"
+#include "delivery/ready_script.h"
 #include "mailstore/mail_store.h"
-#include "sieve/script.h"
 
 namespace poplar::delivery {
-
-struct FilterOptions {
-    sieve::Options sieve;
-    bool create_mailboxes = false;         ///< `fileinto` makes the mailbox that is not there, without :create
-    std::size_t body_octets = 4u << 20;    ///< of a message that tests of its body and its parts see
-    std::size_t scripts = 50;              ///< of an account
-    std::size_t script_cache = 16u << 20;  ///< octets of compiled scripts that are kept
-};
 
 class Dispatch;
 
@@ -68,15 +60,16 @@ public:
     Task<Result<>> set_own(mailstore::AccountId account, OwnScript which, std::string text);
 
     /// The scripts that run at a delivery.
-    struct Active {
-        std::shared_ptr<const sieve::Script> script;  ///< null: none
-        std::string trouble;                          ///< it does not compile any more: why
-    };
+    using Active = ReadyScript;
     struct Chain {
-        Active active;            ///< the user's
-        std::vector<Active> own;  ///< the server's, behind it
-        bool empty() const { return !active.script && active.trouble.empty() && own.empty(); }
+        std::vector<Active> before;  ///< the administrator's
+        Active active;               ///< the user's
+        std::vector<Active> after;   ///< the administrator's, behind it
+        std::vector<Active> own;     ///< the server's, behind all others
+        bool has_active() const { return active.script || !active.trouble.empty(); }
+        bool empty() const { return !has_active() && before.empty() && after.empty() && own.empty(); }
     };
+    /// Without the administrator's.
     Task<Result<Chain>> active(mailstore::AccountId account);
     /// It is known without waiting that none runs: so it is for most accounts, at each of their deliveries.
     bool has_none(mailstore::AccountId account);

@@ -6,9 +6,7 @@
 
 namespace poplar::delivery {
 
-namespace {
-
-bool is_named(const std::vector<std::string>& names, const mail::Address& address) {
+bool names_include(const std::vector<std::string>& names, const mail::Address& address) {
     const auto domain = mail::canonical_domain(address.domain).value_or(address.domain);
     auto whole = mail::canonical(address);
     const auto text = whole ? mail::to_string(*whole) : mail::to_string(address);
@@ -16,10 +14,8 @@ bool is_named(const std::vector<std::string>& names, const mail::Address& addres
         names, [&](const auto& name) { return name == "*" || name == "@" + domain || ascii::same(name, text); });
 }
 
-}  // namespace
-
 Task<Result<bool>> may_send_as(directory::Directory& directory, const Submitter& submitter, mail::Address address) {
-    if (is_named(submitter.may_send_as, address)) co_return true;
+    if (names_include(submitter.may_send_as, address)) co_return true;
     auto resolution = co_await directory.resolve(std::move(address));
     if (!resolution && resolution.error().code() == Errc::invalid) co_return false;
     if (!resolution) co_return pass_on(resolution);

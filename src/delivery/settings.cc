@@ -13,6 +13,11 @@ std::string check_domain(const std::string& text) {
     return "must be a domain";
 }
 
+std::string check_account(const std::string& text) {
+    if (text == "*" || (text.starts_with('@') && mail::parse_address("a" + text)) || mail::parse_address(text)) return {};
+    return "must be an address, @DOMAIN or *";
+}
+
 }  // namespace
 
 void add_settings(config::Keys& keys, Limits& limits) {
@@ -21,6 +26,9 @@ void add_settings(config::Keys& keys, Limits& limits) {
                  "Mail to `jane+Work@` goes to the mailbox `Work` if `jane@` has one, else to INBOX; no mailbox is "
                  "ever made for it. An alias may lead to `jane+work@` as well; its targets are in lower case unless "
                  "local parts keep theirs.");
+    keys.texts("submission.copy_to_sent", limits.copy_to_sent, "addresses like [\"robot@example.com\"]", check_account,
+              "Accounts whose sent mail is kept in their mailbox `Sent`, for programs that do not do that themselves: "
+              "`[\"robot@example.com\", \"@example.com\"]`; `[\"*\"]`: all.");
     auto& filter = limits.filter;
     auto& script = filter.sieve;
     keys.size("sieve.max_script", script.script_octets, 1000, 1u << 20, "Octets of a filter script.");

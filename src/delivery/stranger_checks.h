@@ -31,6 +31,8 @@ public:
 
     /// After finish(). An error: policy refuses the message.
     Task<std::expected<void, Verdict>> judge();
+    /// After judge(): SPF or a signature vouches for it.
+    bool authenticated() const { return judgement_.authenticated; }
     /// After judge(): policy wants it in the mailbox for junk.
     bool quarantined() const { return judgement_.action == screening::Judgement::Action::quarantine; }
     /// After judge(): the fields that tell of the checks.

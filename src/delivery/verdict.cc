@@ -26,6 +26,7 @@ Error error_of(const Verdict& verdict) {
     switch (verdict.kind) {
         case Verdict::Kind::stored:
         case Verdict::Kind::deferred: break;
+        case Verdict::Kind::later: return {Errc::busy, verdict.text};
         case Verdict::Kind::gone: return {Errc::not_found, verdict.text};
         case Verdict::Kind::too_large: return {Errc::too_large, verdict.text};
         case Verdict::Kind::bad_header:

@@ -22,6 +22,7 @@ struct Verdict {
         over_quota,  ///< the account, or its domain, may not hold so much; the sender is told so
         full,        ///< the same, and the sender is told to come again
         rejected,    ///< by a filter or a policy; `text` is what the sender is told
+        later,       ///< unknown senders have to come again (greylisting)
         deferred,    ///< it can't be done now: `cause`. The sender comes again
     };
     Kind kind = Kind::stored;

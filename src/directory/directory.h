@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "directory/factors.h"
 #include "directory/quota.h"
+#include "encryption/keychain.h"
 #include "engine/engine.h"
 #include "mail/address.h"
 
@@ -32,6 +33,13 @@ enum class AccountStatus : std::uint8_t { enabled, disabled };
 
 inline constexpr std::uint32_t kNeverExpires = 0xffff'ffff;  ///< in place of a number of days
 
+/// Whether an account's mail is encrypted at rest. The values stand in the records.
+enum class Encryption : std::uint8_t {
+    off = 0,
+    wanted = 1,  ///< it begins with the next login by the account's own password
+    on = 2,      ///< the account has a keychain
+};
+
 /// Settings of one account, which go before the server's configuration.
 struct AccountSettings {
     std::optional<std::uint32_t> expire_days = {};   ///< pop3.expire: days that mail stays, 0, or kNeverExpires
@@ -43,6 +51,7 @@ struct AccountSettings {
     std::optional<std::chrono::seconds> retention = {};  ///< of deleted mail, in place of its domain's
     /// Addresses beside its own that it may send as: "jane@x.test", "@x.test" for any of a domain's, "*" for any.
     std::vector<std::string> may_send_as = {};
+    Encryption encryption = Encryption::off;  ///< changed by change_keychain() and want_encryption() alone
     bool operator==(const AccountSettings&) const = default;
 };
 
@@ -271,6 +280,30 @@ public:
     };
     /// Of the accounts that have any, in order of their ids, after `after`, at most `limit`.
     Task<Result<std::vector<AccountFactors>>> all_factors(AccountId after, std::size_t limit);
+    // Keychains of accounts whose mail is encrypted, in records of their own. They outlive the account's removal,
+    // because its mail does; forget_keychain() is called with the mail's end.
+    /// Nothing: the account has none.
+    Task<Result<std::optional<encryption::Keychain>>> keychain(AccountId account);
+    /// Nothing, or what becomes of it.
+    using ChangeKeychain = std::function<Result<>(std::optional<encryption::Keychain>& keychain)>;
+    /// Changes it in one commit, with AccountSettings::encryption, which is `on` while there is one. `change` may be
+    /// called more than once, each time with what is stored; one that changes nothing writes nothing. Returns what is
+    /// stored then. `credential_version`: the account must still have it. Errors: those of `change`, after which
+    /// nothing is written; not_found (the account), conflict (the account has changed), too_large.
+    Task<Result<std::optional<encryption::Keychain>>> change_keychain(AccountId account,
+                                                                      std::optional<std::uint64_t> credential_version,
+                                                                      ChangeKeychain change);
+    /// Has encryption begin with the next login, or not. Errors: not_found, exists (it has begun).
+    enum class Wanted { no, yes };
+    Task<Result<Account>> want_encryption(AccountId account, Wanted wanted);
+    Task<Result<>> forget_keychain(AccountId account);
+    struct AccountKeychain {
+        AccountId account;
+        std::optional<encryption::Keychain> keychain;  ///< nothing: it is damaged
+    };
+    /// Of the accounts that have one, in order of their ids, after `after`, at most `limit`.
+    Task<Result<std::vector<AccountKeychain>>> keychains(AccountId after, std::size_t limit);
+
     /// The shortest `expire_days` and the longest `login_delay` of all accounts that have their own, in O(1); nothing
     /// where no account has.
     Task<Result<AccountSettings>> strictest_settings();

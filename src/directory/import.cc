@@ -78,6 +78,8 @@ private:
                 counts.refused.emplace_back(text, "an alias has this address");
             } else if (account->password == item.password) {
                 ++counts.unchanged;
+            } else if (account->settings.encryption == Encryption::on) {
+                counts.refused.emplace_back(text, "its mail is encrypted: another password could not open it");
             } else {
                 account->password = item.password;
                 account->scram_keys.clear();

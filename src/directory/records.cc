@@ -16,7 +16,8 @@ constexpr std::uint64_t kExpireDays = 1, kLoginDelay = 2, kSecondFactor = 3, kKe
 // Tags of a domain.
 constexpr std::uint64_t kDomainSecondFactor = 1, kDomainQuotaOctets = 2, kDomainQuotaMessages = 3, kTotalOctets = 4,
                         kTotalMessages = 5;
-constexpr std::uint64_t kRetention = 16;  // of an account and of a domain
+constexpr std::uint64_t kRetention = 16;   // of an account and of a domain
+constexpr std::uint64_t kEncryption = 17;  // of an account
 // Tags of what an account has for second factors.
 constexpr std::uint64_t kTotp = 1, kRecovery = 2, kWrongCodes = 3, kSite = 4, kNextSite = 5, kMailed = 6, kTaken = 7;
 // Tags of a device.
@@ -86,6 +87,8 @@ AccountId account_of_factors(std::string_view key) {
     in.raw(1);
     return AccountId(in.u64_key());
 }
+std::string keychain_key(AccountId account) { return Encoder().raw("e").u64_key(account.value).bytes(); }
+std::string all_keychains_prefix() { return "e"; }
 std::string outside_key(AccountId account) { return Encoder().raw("o").u64_key(account.value).bytes(); }
 std::string server_secret_key() { return "k"; }
 std::string postmaster_key(std::string_view domain) { return postmasters_prefix().append(domain); }
@@ -132,6 +135,8 @@ std::string encode(const Account& account) {
     encode_limits(out, account.settings.quota, kQuotaOctets, kQuotaMessages);
     if (const auto& language = account.settings.language; !language.empty()) out.varint(kLanguage).string(language);
     if (const auto& keep = account.settings.retention) out.varint(kRetention).varint(to_number(*keep));
+    if (const auto state = account.settings.encryption; state != Encryption::off)
+        out.varint(kEncryption).varint(static_cast<std::uint64_t>(state));
     for (const auto& address : account.settings.may_send_as) out.varint(kMaySendAs).string(address);
     return std::move(out).bytes();
 }
@@ -258,6 +263,10 @@ Result<Entity> decode_entity(std::string_view key, std::string_view value) {
                 case kQuotaOctets: account.settings.quota.octets = setting; break;
                 case kQuotaMessages: account.settings.quota.messages = setting; break;
                 case kRetention: account.settings.retention = std::chrono::seconds(setting); break;
+                case kEncryption:
+                    account.settings.encryption = static_cast<Encryption>(setting);
+                    if (setting < 1 || setting > 2) return damaged(text);
+                    break;
                 default: return damaged(text);
             }
         }

@@ -4,6 +4,7 @@
 //   a <domain> NUL <local part>   an address that is taken: an account or an alias
 //   c                             counters, and the next account id
 //   d <domain>                    a domain
+//   e <account id, 8 octets BE>   the account's keychain (encryption/keychain.h)
 //   f <account id, 8 octets BE>   the peers the account was logged in from
 //   g <account id, 8 octets BE> <device, 4 octets BE>   a device of the account
 //   i <account id, 8 octets BE>   where the account is: `<domain> NUL <local part>`
@@ -54,6 +55,8 @@ std::uint32_t device_of(std::string_view key);  ///< of either
 std::string factors_key(AccountId account);
 std::string all_factors_prefix();
 AccountId account_of_factors(std::string_view key);
+std::string keychain_key(AccountId account);
+std::string all_keychains_prefix();
 std::string outside_key(AccountId account);
 std::string server_secret_key();
 std::string postmaster_key(std::string_view domain);

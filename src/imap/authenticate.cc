@@ -107,6 +107,7 @@ Task<Result<>> Client::log_in(Task<Result<session::Attempt>> attempting) {
     auto access = login_.admit(proved, co_await asio::this_coro::executor);
     if (!access) co_return co_await no("[UNAVAILABLE] the account has changed, log in again");
     access_.emplace(std::move(*access));
+    mail_key_ = std::move(proved.key);
     done_.account = access_->address;
     lines_.forgive_bad_commands();
     co_return co_await ok(fmt::format("[CAPABILITY {}] welcome", capabilities()));
@@ -119,6 +120,9 @@ Task<Result<>> Client::refuse_login(session::Refusal why) {
     std::string text = "[AUTHENTICATIONFAILED] wrong name or password";
     switch (why.why) {
         case Why::wrong: break;
+        case Why::needs_mail_key:  // RFC 5530: ALERT's text has to be shown
+            text = "[ALERT] the mail is encrypted, and this login can't open it: log in with the account's password";
+            break;
         case Why::unavailable: co_return co_await no("[UNAVAILABLE] can't check the password now, try again later");
         case Why::bad_response: co_return co_await bad("not a valid response for this mechanism");
         case Why::not_base64: co_return co_await bad("not valid base64");
@@ -164,6 +168,7 @@ void Client::forget_login() {
     done_.fetched = 0;
     selected_.reset();
     access_.reset();
+    mail_key_.reset();
     rev2_ = utf8_ = condstore_ = qresync_ = false;
     login_deadline_ = SteadyClock::now() + options_.login_total;
     connection_.session().account.clear();

@@ -94,6 +94,8 @@ private:
     Task<Result<>> no(const Error& error, std::string_view what);
     Task<Result<>> say_continue(std::string_view text);
     Task<Result<>> bye(std::string_view text, std::string_view reason);
+    /// The account's mail was encrypted since the login, which opened no key.
+    Task<Result<>> bye_locked() { return bye("the mail is encrypted now, log in again", "mail_key"); }
     Task<Result<>> bad_arguments() { return bad("arguments are missing, malformed or too many"); }
     void log_failure(const Error& error, std::string_view what);
 
@@ -261,6 +263,7 @@ private:
     std::string tag_;
     std::string out_;
     std::optional<auth::Access> access_;
+    encryption::MailKeyPtr mail_key_;  // null: the account's mail is in clear
     std::optional<Selected> selected_;
     Numbering numbering_ = Numbering::numbers;
     Expunges expunges_ = Expunges::told;                                      // while this command is answered

@@ -122,7 +122,7 @@ Task<Result<>> Client::fetch_some(Fetching& fetching, std::span<const std::uint3
     }
     std::vector<Result<mail::Structure>> structures;
     std::vector<Result<mailstore::ThreadId>> threads;
-    if (needs.structure || needs.octets) structures = co_await services_.store.structures(account(), *messages);
+    if (needs.structure || needs.octets) structures = co_await services_.store.structures(account(), *messages, mail_key_);
     if (needs.thread) threads = co_await services_.store.threads(account(), *messages);
     if (messages->size() < indexes.size()) fetching.gone = true;
     for (std::size_t i = 0; i < messages->size(); ++i) {
@@ -133,7 +133,9 @@ Task<Result<>> Client::fetch_some(Fetching& fetching, std::span<const std::uint3
         if (!structures.empty() && structures[i]) {
             structure = &*structures[i];
         } else if (!structures.empty()) {
-            if (structures[i].error().code() == Errc::not_found) {
+            if (structures[i].error().code() == Errc::denied) {
+                co_return co_await bye_locked();
+            } else if (structures[i].error().code() == Errc::not_found) {
                 fetching.gone = true;
             } else {
                 log_failure(structures[i].error(), "a message can't be read");
@@ -159,7 +161,7 @@ Task<Result<>> Client::fetch_one(Fetching& fetching, std::uint32_t index, const 
     facts.flags = flags;
     std::string email_id;
     if (message) {
-        email_id = fmt::format("E{}", message->body.value);
+        email_id = fmt::format("E{}", message->lasting_id().value);
         facts.received = message->received;
         facts.octets = message->octets;
         facts.email_id = email_id;
@@ -208,7 +210,7 @@ Task<Result<bool>> Client::write_octets(Fetching& fetching, const FetchItem& ite
     bool sent = false;
     auto next = writer.start(out_);
     while (next != ItemWriter::Next::done) {
-        auto reader = co_await services_.store.open(account(), message);
+        auto reader = co_await services_.store.open(account(), message, mail_key_);
         Result<std::string_view> chunk;
         if (!reader) chunk = pass_on(reader);
         std::uint64_t at = 0;
@@ -228,6 +230,10 @@ Task<Result<bool>> Client::write_octets(Fetching& fetching, const FetchItem& ite
         if (!is_gone) log_failure(chunk ? Error(Errc::corrupt, "the message is too short") : chunk.error(), "FETCH");
         // A literal's size was said, and its octets can't come.
         if (sent) co_return lines_.end("unreadable");
+        if (!chunk && chunk.error().code() == Errc::denied) {
+            auto ended = co_await bye_locked();
+            co_return pass_on(ended);
+        }
         (is_gone ? fetching.gone : fetching.unread) = true;
         co_return false;
     }

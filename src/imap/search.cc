@@ -123,7 +123,7 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
     for (const auto& message : *messages) {
         const auto index = selected_->find(static_cast<std::uint32_t>(message.uid().value));
         if (!index) continue;
-        const auto email_id = fmt::format("E{}", message.body.value);
+        const auto email_id = fmt::format("E{}", message.lasting_id().value);
         auto facts = facts_of(*index, searching.now);
         facts.record = SearchFacts::Record{
             .received = message.received, .octets = message.octets, .saved = {}, .email_id = email_id};
@@ -138,15 +138,16 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
     if (searching.program.cost >= SearchCost::thread) threads = co_await services_.store.threads(account(), open);
     std::vector<Result<mail::Structure>> structures;
     if (searching.program.cost >= SearchCost::structure)
-        structures = co_await services_.store.structures(account(), open);
+        structures = co_await services_.store.structures(account(), open, mail_key_);
     for (std::size_t i = 0; i < open.size(); ++i) {
-        const auto email_id = fmt::format("E{}", open[i].body.value);
+        const auto email_id = fmt::format("E{}", open[i].lasting_id().value);
         const auto thread = !threads.empty() && threads[i] ? "T" + threads[i]->text() : std::string();
         auto facts = facts_of(places[i], searching.now);
         facts.record = SearchFacts::Record{
             .received = open[i].received, .octets = open[i].octets, .saved = {}, .email_id = email_id};
         facts.thread_id = thread;
         if (!structures.empty() && !structures[i]) {
+            if (structures[i].error().code() == Errc::denied) co_return co_await bye_locked();
             if (structures[i].error().code() != Errc::not_found) {
                 log_failure(structures[i].error(), "a message can't be read");
                 searching.unread = true;
@@ -176,7 +177,7 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
 // False: it can't be read, or is gone.
 Task<Result<bool>> Client::read_text(Searching& searching, const mailstore::StoredMessage& message,
                                      const mail::Structure& structure, MessageText::Depth depth) {
-    auto reader = co_await services_.store.open(account(), message);
+    auto reader = co_await services_.store.open(account(), message, mail_key_);
     Result<std::string_view> chunk;
     if (!reader) chunk = pass_on(reader);
     searching.text.begin(structure, depth);
@@ -186,6 +187,10 @@ Task<Result<bool>> Client::read_text(Searching& searching, const mailstore::Stor
         if (turn::over()) co_await turn::let_others();
     }
     if (!chunk) {
+        if (chunk.error().code() == Errc::denied) {
+            auto ended = co_await bye_locked();
+            co_return pass_on(ended);
+        }
         if (chunk.error().code() != Errc::not_found) {
             log_failure(chunk.error(), "a message can't be read");
             searching.unread = true;

@@ -92,12 +92,13 @@ Task<Result<>> Client::read_found(Searching& searching, bool structures, TakeFou
             co_return Result<>();
         }
         std::vector<Result<mail::Structure>> made;
-        if (structures) made = co_await services_.store.structures(account(), *messages);
+        if (structures) made = co_await services_.store.structures(account(), *messages, mail_key_);
         for (std::size_t i = 0; i < messages->size(); ++i) {
             const auto index = selected_->find(static_cast<std::uint32_t>((*messages)[i].uid().value));
             if (!index) continue;
             if (structures && !made[i]) {
                 if (made[i].error().code() == Errc::not_found) continue;
+                if (made[i].error().code() == Errc::denied) co_return co_await bye_locked();
                 log_failure(made[i].error(), "a message can't be read");
                 searching.unread = true;
                 continue;

@@ -75,6 +75,14 @@ Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals&
         auto admitted = co_await admit(account, arrivals.generation, incoming.unique_id);
         if (!admitted) co_return pass_on(admitted);
     }
+    const bool sealing = draft.record().encryption && draft.record().encryption->seals();
+    Content sealed;
+    if (sealing) {
+        auto made = co_await seal(engine_, options_.codec.get(), sealers_.of(account, draft.record().encryption->key),
+                                  incoming.head, incoming.content);
+        if (!made) co_return pass_on(made);
+        sealed = std::move(*made);
+    }
     StoredMessage message;
     message.flags.system = incoming.flags & kAllFlags;
     if (!incoming.keywords.empty()) {
@@ -89,7 +97,7 @@ Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals&
     message.body = body;
     message.octets = incoming.head.size() + incoming.content.octets;
     message.wire_octets = incoming.head.size() + incoming.content.wire_octets();
-    message.key = incoming.content.key;
+    message.key = sealing ? sealed.key : incoming.content.key;
     message.received = received;
     message.ascii_octets = incoming.ascii_octets;
     message.added = draft.number();
@@ -99,8 +107,12 @@ Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals&
     if (!is_found_by_place(message)) draft.batch.put(keys::unique_id(message.unique_id), encode(live_place(message)));
     // A delivery to INBOX has no row in the change log: the message's own tells when it came (change_log.cc).
     if (message.mailbox != kInbox) draft.row.add(Change::Kind::added, message.mailbox, message.uid());
-    draft.batch.add_body(body, message.key ? options_.codec->encode_head(incoming.head, *message.key) : incoming.head,
-                         incoming.content.staged);
+    if (sealing)  // with its head
+        draft.batch.add_body(body, {}, std::move(sealed.staged));
+    else
+        draft.batch.add_body(body,
+                             message.key ? options_.codec->encode_head(incoming.head, *message.key) : incoming.head,
+                             incoming.content.staged);
     co_return Message(std::move(message));
 }
 

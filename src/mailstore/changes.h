@@ -16,6 +16,7 @@
 #include "mailstore/change_row.h"
 #include "mailstore/keyword_table.h"
 #include "mailstore/record.h"
+#include "mailstore/sealing.h"
 #include "mailstore/thread_row.h"
 
 namespace poplar::mailstore {
@@ -25,6 +26,10 @@ struct Victim {
     OrderKey order;
     engine::BodyId body;
     std::string unique_id = {};  ///< to find it at another place of the same maildrop; only expire_live() has none
+    /// A message that was sealed or opened meanwhile has another body, and is the same by its unique-id.
+    bool is(const StoredMessage& message) const {
+        return message.body == body || (!unique_id.empty() && message.unique_id == unique_id);
+    }
 };
 
 /// By which means messages are deleted ("pop3", "admin", ...), and by which devices of the account.
@@ -155,6 +160,12 @@ public:
     Task<Result<Expired>> keep_twice(AccountId account, Hot& hot, DeletionFilter which, std::string from);
     /// Forgets those that expire at `last` or before and were not deleted at `newest` or later, in steps.
     Task<Result<Expired>> forget_early(AccountId account, Hot& hot, Timestamp last, Timestamp newest, std::string from);
+
+    // convert.cc; as the functions of MailStore
+    Task<Result<>> begin_encryption(AccountId account, Hot& hot, encryption::PublicKey key);
+    Task<Result<>> end_encryption(AccountId account, Hot& hot);
+    Task<Result<Converted>> convert(AccountId account, Hot& hot, std::string from, encryption::MailKeyPtr key);
+    Task<Result<>> finish_conversion(AccountId account, Hot& hot);
 
     // purge.cc
     Task<Result<>> purge(AccountId account, Hot& hot, Afterwards afterwards);
@@ -313,6 +324,14 @@ private:
     Task<Result<bool>> try_drop_structures(AccountId account, Hot& hot);
     Task<Result<std::vector<ThreadId>>> try_join_threads(AccountId account, Hot& hot,
                                                          const std::vector<Marked>& messages);
+    /// Nothing: it stays as it is.
+    using NewEncryption = std::optional<std::shared_ptr<const AccountEncryption>>;
+    Task<Result<>> alter_encryption(AccountId account, Hot& hot,
+                                    std::function<NewEncryption(const AccountEncryption*)> change);
+    Task<Result<Converted>> try_convert(AccountId account, Hot& hot, const std::string& from,
+                                        const encryption::MailKeyPtr& key);
+    Task<Result<Content>> converted(AccountId account, const AccountEncryption& how, StoredMessage message,
+                                    encryption::MailKeyPtr key);
     Task<Result<>> try_purge(AccountId account, Hot& hot, Afterwards afterwards);
     Task<Result<>> drop_views(AccountId account, Draft& draft);
     Task<Result<>> try_close(AccountId account, Hot& hot);
@@ -325,6 +344,7 @@ private:
     const Clock& clock_;
     const Options& options_;
     MailStore::TotalsListener totals_listener_;
+    Sealers sealers_;
     /// Of this start of the server. 60 random bits, drawn anew each time. They are never stored, so no copy of the data
     /// that is put back can bring old ones back.
     const std::string generation_;

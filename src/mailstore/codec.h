@@ -26,8 +26,8 @@ public:
     virtual ~Decoding() = default;
     /// Appends what `stored` decodes to. Errors: corrupt.
     virtual Result<> decode(std::string_view stored, std::string& out) = 0;
-    /// To be called at the body's end. Errors: corrupt (there should be more).
-    virtual Result<> finish() = 0;
+    /// To be called at the body's end; appends the rest. Errors: corrupt (there should be more).
+    virtual Result<> finish(std::string& out) = 0;
 };
 
 /// All functions may be called from any thread.

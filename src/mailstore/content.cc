@@ -1,6 +1,7 @@
 // Writers and readers of content, each plain or with a codec between.
 #include "mailstore/content.h"
 
+#include "encryption/stream.h"
 #include "mailstore/codec.h"
 
 namespace poplar::mailstore {
@@ -52,28 +53,47 @@ private:
     std::uint64_t wire_octets_ = 0;
 };
 
+/// Of an encrypted account's message, whose head is encrypted with its content.
+class Unsealing final : public Decoding {
+public:
+    explicit Unsealing(const encryption::Secret& key) : stream_(key) {}
+    Result<> decode(std::string_view stored, std::string& out) override { return stream_.push(stored, out); }
+    Result<> finish(std::string& out) override { return stream_.finish(out); }
+
+private:
+    encryption::StreamOpener stream_;
+};
+
+Result<std::unique_ptr<Decoding>> begin_decoding(const Decoders& by, std::string_view key) {
+    if (encryption::is_sealed_key(key)) {
+        if (!by.mail_key) return fail(Errc::denied, "the mail is encrypted, and its key is not here");
+        auto opened = by.mail_key->open(key);
+        if (!opened) return pass_on(opened);
+        return std::make_unique<Unsealing>(*opened);
+    }
+    if (!by.codec) return fail(Errc::denied, "the message is encoded, and nothing here can decode it");
+    return by.codec->open(key);
+}
+
+/// A body of few chunks is decoded once, by verify(), and kept until it was given out.
 class DecodingReader final : public engine::BodyReader {
 public:
-    DecodingReader(std::unique_ptr<engine::BodyReader> stored, const Codec& codec,
+    DecodingReader(std::unique_ptr<engine::BodyReader> stored, Decoders decoders,
                    std::shared_ptr<const std::string> key, std::unique_ptr<Decoding> decoding, std::uint64_t octets)
         : stored_(std::move(stored)),
-          codec_(codec),
+          decoders_(std::move(decoders)),
           key_(std::move(key)),
           decoding_(std::move(decoding)),
           octets_(octets) {}
+    ~DecodingReader() override { wipe(); }
 
     std::uint64_t size() const override { return octets_; }
 
     Task<Result<std::string_view>> next() override {
         while (used_ == plain_.size()) {
-            plain_.clear();
-            used_ = 0;
+            wipe();
             if (ended_) co_return std::string_view();
-            auto chunk = co_await stored_->next();
-            if (!chunk) co_return chunk;
-            ended_ = chunk->empty();
-            auto done = ended_ ? decoding_->finish() : decoding_->decode(*chunk, plain_);
-            if (!done) co_return pass_on(done);
+            if (auto more = co_await decode_more(); !more) co_return pass_on(more);
         }
         const auto chunk = std::string_view(plain_).substr(used_, kChunk);
         used_ += chunk.size();
@@ -82,37 +102,60 @@ public:
 
     // Damage to what is stored is found before the first octet goes out, and so is what can't be decoded.
     Task<Result<>> verify() override {
-        std::uint64_t seen = 0;
         if (auto whole = co_await begin_again(); !whole) co_return whole;
-        for (;;) {
-            auto chunk = co_await next();
-            if (!chunk) co_return pass_on(chunk);
-            if (chunk->empty()) break;
-            seen += chunk->size();
+        const bool kept = octets_ <= kKept;
+        std::uint64_t seen = 0;
+        while (!ended_) {
+            if (auto more = co_await decode_more(); !more) co_return more;
+            if (kept && plain_.size() <= octets_) continue;
+            seen += plain_.size();
+            wipe();
         }
-        if (seen != octets_) co_return fail(Errc::corrupt, "a body has not its size");
-        co_return co_await begin_again();
+        if (seen + plain_.size() != octets_) co_return fail(Errc::corrupt, "a body has not its size");
+        if (!kept) co_return co_await begin_again();
+        const auto plain = std::string_view(plain_);
+        pieces_ = {plain.substr(0, kChunk), plain.substr(std::min(kChunk, plain.size()))};
+        co_return Result<>{};
+    }
+
+    std::span<const std::string_view> whole() const override {
+        return ended_ && used_ == 0 && plain_.size() == octets_ ? pieces_ : std::span<const std::string_view>();
     }
 
 private:
+    static constexpr std::uint64_t kKept = 2 * kChunk;
+
+    Task<Result<>> decode_more() {
+        auto chunk = co_await stored_->next();
+        if (!chunk) co_return pass_on(chunk);
+        ended_ = chunk->empty();
+        co_return ended_ ? decoding_->finish(plain_) : decoding_->decode(*chunk, plain_);
+    }
+
     Task<Result<>> begin_again() {
         if (auto whole = co_await stored_->verify(); !whole) co_return whole;
-        auto opened = codec_.open(*key_);
+        auto opened = begin_decoding(decoders_, *key_);
         if (!opened) co_return pass_on(opened);
         decoding_ = std::move(*opened);
-        plain_.clear();
-        used_ = 0;
+        wipe();
         ended_ = false;
         co_return Result<>{};
     }
 
+    void wipe() {
+        sodium_memzero(plain_.data(), plain_.size());
+        plain_.clear();
+        used_ = 0;
+    }
+
     std::unique_ptr<engine::BodyReader> stored_;
-    const Codec& codec_;
+    Decoders decoders_;
     std::shared_ptr<const std::string> key_;
     std::unique_ptr<Decoding> decoding_;
     std::uint64_t octets_;
     std::string plain_;
-    std::size_t used_ = 0;  // octets of it that were given out
+    std::vector<std::string_view> pieces_;  // of a plain_ that has all of it
+    std::size_t used_ = 0;                  // octets of it that were given out
     bool ended_ = false;
 };
 
@@ -124,12 +167,12 @@ std::unique_ptr<ContentWriter> write_content(engine::Engine& engine, const Codec
     return std::make_unique<EncodingWriter>(std::move(body), codec->begin());
 }
 
-Result<std::unique_ptr<engine::BodyReader>> decoded(std::unique_ptr<engine::BodyReader> stored, const Codec* codec,
+Result<std::unique_ptr<engine::BodyReader>> decoded(std::unique_ptr<engine::BodyReader> stored, Decoders decoders,
                                                     std::shared_ptr<const std::string> key, std::uint64_t octets) {
-    if (!codec) return fail(Errc::denied, "the message is encoded, and nothing here can decode it");
-    auto decoding = codec->open(*key);
+    auto decoding = begin_decoding(decoders, *key);
     if (!decoding) return pass_on(decoding);
-    return std::make_unique<DecodingReader>(std::move(stored), *codec, std::move(key), std::move(*decoding), octets);
+    return std::make_unique<DecodingReader>(std::move(stored), std::move(decoders), std::move(key),
+                                            std::move(*decoding), octets);
 }
 
 }  // namespace poplar::mailstore

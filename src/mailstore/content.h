@@ -6,6 +6,7 @@
 
 #include "base/asio.h"
 #include "base/error.h"
+#include "encryption/keychain.h"
 #include "engine/engine.h"
 #include "mailstore/message.h"
 
@@ -34,9 +35,15 @@ public:
 
 std::unique_ptr<ContentWriter> write_content(engine::Engine& engine, const Codec* codec, std::uint64_t size_hint);
 
-/// A reader of what `stored` decodes to with this key: `octets` of them. Errors: denied (there is no codec, or the key
-/// is not for it).
-Result<std::unique_ptr<engine::BodyReader>> decoded(std::unique_ptr<engine::BodyReader> stored, const Codec* codec,
+/// By which bodies are read that are not stored as they are. What it points to must outlive every reader.
+struct Decoders {
+    const Codec* codec = nullptr;          ///< null: nothing was encoded by one
+    encryption::MailKeyPtr mail_key = {};  ///< of the account; null: nobody who has it asks
+};
+
+/// A reader of what `stored` decodes to with the message's key: `octets` of them. Errors: denied (there is nothing to
+/// decode it by), corrupt (the message's key can't be opened).
+Result<std::unique_ptr<engine::BodyReader>> decoded(std::unique_ptr<engine::BodyReader> stored, Decoders decoders,
                                                     std::shared_ptr<const std::string> key, std::uint64_t octets);
 
 }  // namespace poplar::mailstore

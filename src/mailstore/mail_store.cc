@@ -33,11 +33,20 @@ Task<Result<std::vector<Transferred>>> MailStore::Impl::transfer(AccountId accou
     return in_parts<std::vector<Transferred>>(account, std::move(uids), std::move(change), join);
 }
 
-Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::Impl::open(AccountId account, Message message) {
+Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::Impl::open(AccountId account, Message message,
+                                                                        encryption::MailKeyPtr key) {
     auto bodies = engine.read_bodies(account);
     auto stored = co_await bodies->open(message.body);
+    // While an account's mail is being sealed, or opened for good, a message may have got another body just now.
+    if (!stored && stored.error().code() == Errc::not_found) {
+        auto now = co_await look_up(engine, account, message.unique_id, engine.snapshot(account));
+        if (!now || now->message.body == message.body) co_return stored;
+        message = std::move(now->message);
+        stored = co_await bodies->open(message.body);
+    }
     if (!stored || !message.key) co_return stored;
-    co_return decoded(std::move(*stored), options.codec.get(), message.key, message.wire_octets);
+    co_return decoded(std::move(*stored), Decoders{options.codec.get(), std::move(key)}, message.key,
+                      message.wire_octets);
 }
 
 MailStore::MailStore(engine::Engine& engine, const Clock& clock, Options options)
@@ -53,7 +62,7 @@ std::unique_ptr<ContentWriter> MailStore::stage(std::uint64_t size_hint) {
 Result<std::unique_ptr<engine::BodyReader>> MailStore::read(const Content& content) {
     auto stored = content.staged->read();
     if (!content.key) return stored;
-    return decoded(std::move(stored), impl_->options.codec.get(), content.key, content.wire_octets());
+    return decoded(std::move(stored), Decoders{impl_->options.codec.get()}, content.key, content.wire_octets());
 }
 
 Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
@@ -196,8 +205,9 @@ Task<Result<StoredMessage>> MailStore::find(AccountId account, engine::BodyId bo
     co_return fail(Errc::not_found, "no message has this body");
 }
 
-Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message) {
-    return impl_->open(account, std::move(message));
+Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::open(AccountId account, Message message,
+                                                                  encryption::MailKeyPtr key) {
+    return impl_->open(account, std::move(message), std::move(key));
 }
 
 Task<Result<>> MailStore::remove(AccountId account, std::vector<std::string> unique_ids, std::string reason) {

@@ -107,11 +107,33 @@ struct WantedMaildrop {
     std::vector<MailboxId> mailboxes;          ///< none: INBOX; several: one maildrop with the messages of all
     WhenAllDeleted when_all_deleted;           ///< ... if it is the only view: then its deletions are all there are
     std::optional<std::uint32_t> device = {};  ///< whose session it is; nothing: the account's own password
+    encryption::MailKeyPtr key = {};           ///< reads encrypted mail; null: that can't be read
 };
 
 struct Document {
     DocumentInfo info;
     std::string content;
+};
+
+/// How far an account's mail is encrypted.
+struct EncryptionStatus {
+    /// `on`: all of it is. `ending`: new mail is in clear again, and what was encrypted is being decrypted.
+    enum class State { off, beginning, on, ending };
+    State state = State::off;
+    encryption::PublicKey key{};         ///< unless it is off
+    std::optional<Timestamp> sealed = {};  ///< if it is on: since when nothing is in clear on the disk
+};
+
+/// An account's messages, live and retained.
+struct SealedCount {
+    std::uint64_t sealed = 0, in_clear = 0;
+};
+
+/// One step of encrypting what was there before, or of decrypting it.
+struct Converted {
+    std::uint64_t messages = 0, octets = 0;
+    std::uint64_t unreadable = 0;  ///< they stay as they are
+    std::string next;              ///< to go on from; "": that was the last step
 };
 
 /// The state of an account after a purge.
@@ -172,8 +194,10 @@ public:
     /// By its body, in whatever mailbox, live or retained: reads all the account's entries until it is found. Passes
     /// over what is damaged. Errors: not_found.
     Task<Result<StoredMessage>> find(AccountId account, engine::BodyId body);
-    /// As Maildrop::open.
-    Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message);
+    /// As Maildrop::open. `key`: of an account whose mail is encrypted. Errors: denied (the message is encrypted, and
+    /// the key is not given).
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message,
+                                                           encryption::MailKeyPtr key = nullptr);
     /// Moves messages to the retained area: all or none. Those that are not there count as removed.
     Task<Result<>> remove(AccountId account, std::vector<std::string> unique_ids, std::string reason);
 
@@ -226,10 +250,12 @@ public:
     // can't be read has its error there. Of live messages it is kept: many are asked for together, so that they share a
     // commit.
 
-    /// Errors: not_found (it was forgotten).
-    Task<std::vector<Result<mail::Structure>>> structures(AccountId account, std::vector<StoredMessage> messages);
+    /// That of an encrypted message is never kept. Errors: not_found (it was forgotten), denied (as open()).
+    Task<std::vector<Result<mail::Structure>>> structures(AccountId account, std::vector<StoredMessage> messages,
+                                                          encryption::MailKeyPtr key = nullptr);
     /// Forgets the structures that are kept, for the space: they are made anew when somebody asks.
     Task<Result<>> drop_structures(AccountId account);
+    /// An encrypted message is in a thread of its own, because what leads to others would tell whose mail it answers.
     /// Errors: not_found (it was forgotten).
     Task<std::vector<Result<ThreadId>>> threads(AccountId account, std::vector<StoredMessage> messages);
 
@@ -257,6 +283,23 @@ public:
     /// False, and nothing is changed: it is remembered already. Errors: invalid (the name), too_large (a value over 1
     /// KB).
     Task<Result<bool>> remember(AccountId account, std::string name, std::string value, Timestamp expires);
+
+    // Encryption at rest. Sizes, times, unique-ids, flags, the names of mailboxes and documents stay in clear.
+
+    Task<Result<EncryptionStatus>> encryption(AccountId account);
+    /// Mail is sealed with this public key from the next commit on; one that waits for it is sealed, too. Nothing
+    /// changes if it is so already.
+    Task<Result<>> begin_encryption(AccountId account, encryption::PublicKey key);
+    /// Mail that comes from now on is stored in clear.
+    Task<Result<>> end_encryption(AccountId account);
+    /// Seals some messages that are in clear, or, after end_encryption(), decrypts some with `key`; live and retained
+    /// ones. `from`: "" to begin. A crash loses no step that was made.
+    Task<Result<Converted>> convert(AccountId account, std::string from, encryption::MailKeyPtr key = nullptr);
+    /// A whole round of convert() found nothing more to do: the account is encrypted, or not any more. Before an account
+    /// is called encrypted, what the disk still had of its messages in clear has to be gone.
+    Task<Result<>> finish_conversion(AccountId account);
+    /// Reads all the account's entries.
+    Task<Result<SealedCount>> count_sealed(AccountId account);
 
     /// Messages that were deleted and are still kept, first to expire first: at most `limit`, after skipping `offset`.
     Task<Result<std::vector<RetainedMessage>>> list_retained(AccountId account, std::size_t offset, std::size_t limit);

@@ -40,7 +40,7 @@ ListVersion version_of(std::string generation, const MailboxRecord& mailbox, Vie
 MailboxMaildrop::MailboxMaildrop(engine::Engine& engine, MessageLists& lists, ViewOf of,
                                  std::unique_ptr<engine::Lease> lease, std::string generation,
                                  const MailboxRecord& mailbox, std::unique_ptr<const ViewRecord> view,
-                                 std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec, Remove remove)
+                                 std::shared_ptr<const engine::Snapshot> snapshot, Decoders decoders, Remove remove)
     : engine_(engine),
       lists_(lists),
       of_(of),
@@ -48,7 +48,7 @@ MailboxMaildrop::MailboxMaildrop(engine::Engine& engine, MessageLists& lists, Vi
       lease_(std::move(lease)),
       view_(std::move(view)),
       snapshot_(std::move(snapshot)),
-      codec_(codec),
+      decoders_(std::move(decoders)),
       remove_(std::move(remove)) {
     totals_ = mailbox.totals;
     version_ = version_of(std::move(generation), mailbox, of.view, view_.get());
@@ -167,16 +167,21 @@ engine::BodySeries& MailboxMaildrop::bodies() {
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailboxMaildrop::open(const Message& message) {
-    if (message.key) return open_encoded(message.body, message.key, message.wire_octets);
+    if (message.key || decoders_.mail_key) return open_decoded(message);
     return bodies().open(message.body);
 }
 
-Task<Result<std::unique_ptr<engine::BodyReader>>> MailboxMaildrop::open_encoded(engine::BodyId body,
-                                                                                std::shared_ptr<const std::string> key,
-                                                                                std::uint64_t octets) {
-    auto stored = co_await bodies().open(body);
-    if (!stored) co_return pass_on(stored);
-    co_return decoded(std::move(*stored), codec_, std::move(key), octets);
+// While an account's mail is being sealed, or opened for good, a message may have got another body since it was listed.
+Task<Result<std::unique_ptr<engine::BodyReader>>> MailboxMaildrop::open_decoded(Message message) {
+    auto stored = co_await bodies().open(message.body);
+    if (!stored && stored.error().code() == Errc::not_found) {
+        auto now = co_await look_up(engine_, account_, message.unique_id, engine_.snapshot(account_));
+        if (!now || now->message.body == message.body) co_return stored;
+        message = std::move(now->message);
+        stored = co_await bodies().open(message.body);
+    }
+    if (!stored || !message.key) co_return stored;
+    co_return decoded(std::move(*stored), decoders_, message.key, message.wire_octets);
 }
 
 std::unique_ptr<engine::BodyReader> MailboxMaildrop::try_open_whole(const Message& message) {

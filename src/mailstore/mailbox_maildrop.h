@@ -8,13 +8,12 @@
 
 #include "base/steady.h"
 #include "mailstore/changes.h"
+#include "mailstore/content.h"
 #include "mailstore/maildrop.h"
 #include "mailstore/message_lists.h"
 #include "mailstore/record.h"
 
 namespace poplar::mailstore {
-
-class Codec;
 
 /// The name of the lock that a session holds: a view has one of its own.
 std::string lease_of(MailboxView view);
@@ -31,7 +30,7 @@ public:
     /// which is the account's of this generation, and `view` were true.
     MailboxMaildrop(engine::Engine& engine, MessageLists& lists, ViewOf of, std::unique_ptr<engine::Lease> lease,
                     std::string generation, const MailboxRecord& mailbox, std::unique_ptr<const ViewRecord> view,
-                    std::shared_ptr<const engine::Snapshot> snapshot, const Codec* codec, Remove remove);
+                    std::shared_ptr<const engine::Snapshot> snapshot, Decoders decoders, Remove remove);
 
     ViewOf of() const override { return of_; }
     Task<Result<const std::vector<Message>*>> messages() override;
@@ -59,9 +58,7 @@ private:
     /// The first place from this one on that the view may show.
     OrderKey shown_from(OrderKey order) const;
     engine::BodySeries& bodies();
-    Task<Result<std::unique_ptr<engine::BodyReader>>> open_encoded(engine::BodyId body,
-                                                                   std::shared_ptr<const std::string> key,
-                                                                   std::uint64_t octets);
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open_decoded(Message message);
     /// Null: not read yet.
     const Message* known(std::uint32_t number) const;
 
@@ -81,7 +78,7 @@ private:
     std::uint64_t first_ = 1;
     std::map<std::uint32_t, Message> single_;
     std::unique_ptr<engine::BodySeries> bodies_;  // from the first open on
-    const Codec* codec_;                          // null: there is none
+    const Decoders decoders_;
     Remove remove_;
 };
 

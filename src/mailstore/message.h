@@ -71,7 +71,12 @@ struct StoredMessage : Message {
     ModSequence added{};    ///< the change that brought it to its mailbox; 0: before that was recorded
     ModSequence changed{};  ///< the last one of its flags or place; 0: none since it was added
     bool copied = false;    ///< other messages may have the same body: a row counts them
+    /// Where the message got another body since, because its account's mail was encrypted, or decrypted for good: the
+    /// one that it came with. Else 0.
+    engine::BodyId first_body{};
 
+    /// The same for ever, and for copies (EMAILID).
+    engine::BodyId lasting_id() const { return first_body.value != 0 ? first_body : body; }
     Uid uid() const { return own_uid.value != 0 ? own_uid : Uid(order.value); }
     ModSequence mod_sequence() const { return std::max({added, changed, ModSequence(1)}); }
 };

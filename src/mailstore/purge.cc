@@ -45,6 +45,7 @@ Task<Result<>> Changes::try_purge(AccountId account, Hot& hot, Afterwards afterw
     last.generation = state->record.generation;
     last.inbox.next_order = state->record.inbox.next_order;
     last.closed = state->record.closed || afterwards == Afterwards::closed;
+    last.encryption = state->record.encryption;
     last.log.emplace().forgotten = state->record.log ? state->record.log->forgotten : state->number;
     for (auto area : {Place::Area::live, Place::Area::retained}) {
         auto done = co_await purge_area(account, hot, area);

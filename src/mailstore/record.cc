@@ -34,7 +34,8 @@ enum RecordField : std::uint64_t {
     kHasViews = 256,
     kHasRetention = 4096,
     kRetentionApplied = 8192,
-    kAccountFields = 511 | kHasRetention | kRetentionApplied,
+    kHasEncryption = 16384,
+    kAccountFields = 511 | kHasRetention | kRetentionApplied | kHasEncryption,
 };
 
 enum MessageField : std::uint64_t {
@@ -45,10 +46,11 @@ enum MessageField : std::uint64_t {
     kHasChanged = 16,
     kIsCopied = 32,
     kHasKey = 64,
-    kMessageFields = 127,
+    kHasFirstBody = 512,
+    kMessageFields = 127 | kHasFirstBody,
     kHasDevices = 128,  // of a retained message
     kIsKeptTwice = 256,
-    kRetainedFields = 511,
+    kRetainedFields = 511 | kHasFirstBody,
 };
 
 constexpr std::size_t kMessageKeySize = 1 + 4 + 8, kRetainedKeySize = 1 + 4 + 8 + 8;
@@ -63,7 +65,8 @@ constexpr std::uint64_t if_so(bool yes, Fields field) {
 std::uint64_t fields_of(const StoredMessage& m) {
     return if_so(m.ascii_octets != 0, kHasAscii) | if_so(m.own_uid.value != 0, kHasUid) |
            if_so(m.flags.system != 0, kHasSystemFlags) | if_so(!m.flags.keywords.empty(), kHasKeywords) |
-           if_so(m.changed.value != 0, kHasChanged) | if_so(m.copied, kIsCopied) | if_so(m.key != nullptr, kHasKey);
+           if_so(m.changed.value != 0, kHasChanged) | if_so(m.copied, kIsCopied) | if_so(m.key != nullptr, kHasKey) |
+           if_so(m.first_body.value != 0, kHasFirstBody);
 }
 
 void encode_body(Encoder& out, const StoredMessage& message, std::uint64_t more_fields = 0) {
@@ -78,6 +81,7 @@ void encode_body(Encoder& out, const StoredMessage& message, std::uint64_t more_
     if (fields & kHasKeywords) out.string(message.flags.keywords);
     if (fields & kHasChanged) out.varint(message.changed.value);
     if (fields & kHasKey) out.string(*message.key);
+    if (fields & kHasFirstBody) out.varint(message.first_body.value);
 }
 
 // Decodes what POP needs into a fresh message, and the mask of the fields that follow. False: the version is unknown.
@@ -117,6 +121,7 @@ bool decode_body(Decoder& in, StoredMessage& message, std::uint64_t& fields, std
     if (fields & kHasChanged) message.changed = ModSequence(in.varint());
     message.copied = (fields & kIsCopied) != 0;
     if (fields & kHasKey) message.key = decode_key(in);
+    if (fields & kHasFirstBody) message.first_body = engine::BodyId(in.varint());
     return sound;
 }
 
@@ -164,6 +169,16 @@ bool decode_mailbox(Decoder& in, MailboxRecord& record, std::uint64_t fields) {
         sound = sound && use != 0 && use <= static_cast<std::uint8_t>(SpecialUse::archive);
     }
     return sound;
+}
+
+bool decode_encryption(Decoder& in, AccountRecord& record) {
+    const auto key = encryption::public_key(in.raw(sizeof(encryption::PublicKey)));
+    const auto state = in.u8();
+    if (!key || state < 1 || state > 3) return false;
+    AccountEncryption made{*key, static_cast<AccountEncryption::State>(state)};
+    if (made.state == AccountEncryption::State::sealed) made.sealed = timestamp(in.u64());
+    record.encryption = std::make_shared<const AccountEncryption>(made);
+    return true;
 }
 
 bool is_generation(std::string_view text) { return text.size() == kGenerationLength && is_unique_id(text); }
@@ -311,7 +326,8 @@ std::string encode(const AccountRecord& record) {
                         if_so(record.others.has_value(), kHasOthers) | if_so(record.log.has_value(), kHasLog) |
                         if_so(record.kept != KeptRows(), kHasKept) | if_so(record.views != 0, kHasViews) |
                         if_so(record.retention.has_value(), kHasRetention) |
-                        if_so(record.retention && record.retention->applied, kRetentionApplied);
+                        if_so(record.retention && record.retention->applied, kRetentionApplied) |
+                        if_so(record.encryption != nullptr, kHasEncryption);
     Encoder out(80);
     out.u8(kVersion).varint(fields).string(record.generation);
     encode_mailbox(out, record.inbox, fields);
@@ -325,6 +341,10 @@ std::string encode(const AccountRecord& record) {
     if (record.kept != KeptRows()) out.varint(record.kept.structures).varint(record.kept.threads);
     if (record.views != 0) out.varint(record.views);
     if (record.retention) out.varint(static_cast<std::uint64_t>(record.retention->keep.count()));
+    if (const auto& now = record.encryption) {
+        out.raw(encryption::view(now->key)).u8(static_cast<std::uint8_t>(now->state));
+        if (now->state == AccountEncryption::State::sealed) out.u64(to_number(now->sealed));
+    }
     return std::move(out).bytes();
 }
 
@@ -412,6 +432,7 @@ Result<AccountRecord> decode_account(std::string_view value) {
             record.retention->applied = (fields & kRetentionApplied) != 0;
         }
         known = known && (record.retention || (fields & kRetentionApplied) == 0);
+        if (fields & kHasEncryption) known = decode_encryption(in, record) && known;
     } else if (version >= kPlain) {
         known = decode_early_account(in, version, record);
     }
@@ -457,6 +478,7 @@ Result<> decode_message(engine::EntryView entry, Message& message) {
         if (fields & kHasKeywords) in.string();
         if (fields & kHasChanged) in.varint();
         if (fields & kHasKey) message.key = decode_key(in);
+        if (fields & kHasFirstBody) in.varint();
     }
     key.raw(kMessageKeySize - 8);
     message.order = OrderKey(key.u64_key());

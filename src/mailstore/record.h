@@ -1,11 +1,13 @@
 #pragma once
 // The mail store's values (storage-format.md, "Mail store"), and unique-ids. Decoders take any bytes: what can't
 // be decoded is answered with corrupt.
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "encryption/mail_key.h"
 #include "mailstore/message.h"
 
 namespace poplar::mailstore {
@@ -53,6 +55,21 @@ struct Retention {
     bool operator==(const Retention&) const = default;
 };
 
+/// The account's mail is encrypted at rest, or was.
+struct AccountEncryption {
+    /// The values stand in the records.
+    enum class State : std::uint8_t {
+        sealing = 1,  ///< new mail is sealed, and what was there before is being sealed
+        sealed = 2,   ///< all of it is
+        opening = 3,  ///< new mail is in clear, and what was sealed is being opened
+    };
+    encryption::PublicKey key{};
+    State state = State::sealing;
+    Timestamp sealed{};  ///< of a sealed one: since when nothing of its mail is in clear on the disk
+    bool seals() const { return state != State::opening; }
+    bool operator==(const AccountEncryption&) const = default;
+};
+
 /// An account, as it is known without reading its mail: all that STAT, a delivery to INBOX and a deletion from it need
 /// is this one record.
 struct AccountRecord {
@@ -66,8 +83,9 @@ struct AccountRecord {
     std::optional<ChangeLog> log;  ///< nothing: all that ever happened were deliveries to INBOX, which need no rows
     KeptRows kept;
     std::uint64_t views = 0;  ///< rows of views, of all mailboxes; a mailbox without any has the classic one alone
-    std::optional<Retention> retention;  ///< nothing: Options::retention
-    bool early = false;                  ///< it was read from a record that is older than the change log
+    std::optional<Retention> retention;                   ///< nothing: Options::retention
+    std::shared_ptr<const AccountEncryption> encryption;  ///< null: its mail is in clear
+    bool early = false;  ///< it was read from a record that is older than the change log
 
     AccountTotals totals() const;
 };

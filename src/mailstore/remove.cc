@@ -42,7 +42,7 @@ Task<Result<std::vector<StoredMessage>>> Changes::still_there(AccountId account,
             if (!value) co_return pass_on(value);
             auto message = decode_message({std::move(key), std::move(*value)});
             if (!message) co_return pass_on(message);
-            if (message->body == victim.body) found.push_back(std::move(*message));
+            if (victim.is(*message)) found.push_back(std::move(*message));
         }
         co_return found;
     }
@@ -57,7 +57,7 @@ Task<Result<std::vector<StoredMessage>>> Changes::still_there(AccountId account,
             if (next == victims.end() || keys::message(mailbox, next->order) != entry.key) continue;
             auto message = decode_message(entry);
             if (!message) co_return pass_on(message);
-            if (message->body == next->body) found.push_back(std::move(*message));
+            if (next->is(*message)) found.push_back(std::move(*message));
         }
         if (page->size() < kPage) co_return found;
         range.begin_behind(page->back().key);

@@ -64,6 +64,7 @@ private:
     void start_from(const AccountRecord& before) {
         record_.closed = before.closed;
         record_.retention = before.retention;
+        record_.encryption = before.encryption;
         record_.inbox = before.inbox;
         record_.inbox.totals = {};
         record_.inbox.uid_validity = uid_validity_at(now_, before.inbox.uid_validity);

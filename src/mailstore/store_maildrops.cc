@@ -60,9 +60,9 @@ Task<Result<std::unique_ptr<MailboxMaildrop>>> MailStore::Impl::open_view(
             shown = std::make_unique<const ViewRecord>(std::move(*read));
         }
     }
-    auto opened = std::make_unique<MailboxMaildrop>(engine, lists, of, std::move(lease), std::move(record.generation),
-                                                    record.inbox, std::move(shown), std::move(snapshot),
-                                                    options.codec.get(), remover(of.account, wanted));
+    auto opened = std::make_unique<MailboxMaildrop>(
+        engine, lists, of, std::move(lease), std::move(record.generation), record.inbox, std::move(shown),
+        std::move(snapshot), Decoders{options.codec.get(), wanted.key}, remover(of.account, wanted));
     if (wanted.when_all_deleted == WhenAllDeleted::keep) opened->only_hide();
     co_return opened;
 }

@@ -141,8 +141,9 @@ struct MailStore::Impl {
     Task<Result<>> drain(AccountId account, MailboxId id, std::string reason);
     Task<Result<>> drain_removed(AccountId account);
 
-    Task<Result<mail::Structure>> read_structure(AccountId account, StoredMessage message);
-    Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message);
+    Task<Result<mail::Structure>> read_structure(AccountId account, StoredMessage message, encryption::MailKeyPtr key);
+    Task<Result<std::unique_ptr<engine::BodyReader>>> open(AccountId account, Message message,
+                                                           encryption::MailKeyPtr key);
 
     engine::Engine& engine;
     const Clock& clock;

@@ -5,8 +5,9 @@
 
 namespace poplar::mailstore {
 
-Task<Result<mail::Structure>> MailStore::Impl::read_structure(AccountId account, StoredMessage message) {
-    auto body = co_await open(account, std::move(message));
+Task<Result<mail::Structure>> MailStore::Impl::read_structure(AccountId account, StoredMessage message,
+                                                              encryption::MailKeyPtr key) {
+    auto body = co_await open(account, std::move(message), std::move(key));
     if (!body) co_return pass_on(body);
     mail::StructureReader reader;
     for (;;) {
@@ -46,8 +47,8 @@ Task<std::vector<Result<ThreadId>>> MailStore::Impl::join_threads(MailStore& sto
 }
 
 // A full disk, or whatever else keeps a structure from being kept, keeps nobody from reading.
-Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId account,
-                                                                 std::vector<StoredMessage> messages) {
+Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId account, std::vector<StoredMessage> messages,
+                                                                 encryption::MailKeyPtr key) {
     std::vector<Result<mail::Structure>> found;
     std::vector<Changes::Described> made;
     std::uint64_t octets = 0;
@@ -56,8 +57,8 @@ Task<std::vector<Result<mail::Structure>>> MailStore::structures(AccountId accou
         auto row = co_await impl_->engine.get(account, keys::structure(message.body));
         auto structure = row ? mail::decode_structure(*row) : Result<mail::Structure>(std::unexpected(row.error()));
         if (!structure) {
-            structure = co_await impl_->read_structure(account, message);
-            if (structure) {
+            structure = co_await impl_->read_structure(account, message, key);
+            if (structure && !is_sealed(message)) {
                 made.push_back({std::move(message), mail::encode(*structure)});
                 octets += made.back().structure.size();
             }
@@ -89,6 +90,10 @@ Task<std::vector<Result<ThreadId>>> MailStore::threads(AccountId account, std::v
     std::vector<StoredMessage> without;  // those that have no thread yet, and their places in `found`
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < messages.size(); ++i) {
+        if (is_sealed(messages[i])) {
+            found.emplace_back(own_thread(messages[i].unique_id));
+            continue;
+        }
         auto row = co_await impl_->engine.get(account, keys::thread(messages[i].body));
         auto decoded = row ? decode_thread(*row) : Result<ThreadRow>(std::unexpected(row.error()));
         if (decoded)

@@ -34,6 +34,8 @@ void take(Decoder& in, std::array<char, 16>& octets) {
 
 }  // namespace
 
+ThreadId own_thread(std::string_view unique_id) { return {mark_of(unique_id, "")}; }
+
 // References names the whole conversation; In-Reply-To stands alone in mail of some clients (RFC 5322 s3.6.4).
 ThreadMarks thread_marks(const mail::Structure& structure, std::string_view unique_id) {
     const auto& message = structure.parts.front();

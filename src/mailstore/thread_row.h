@@ -25,6 +25,8 @@ struct ThreadMarks {
     std::vector<ThreadMark> answers{};  ///< the message that it answers first, then the others back to the oldest
 };
 ThreadMarks thread_marks(const mail::Structure& structure, std::string_view unique_id);
+/// The thread that a message has alone.
+ThreadId own_thread(std::string_view unique_id);
 
 /// Of a body: its thread, and the marks that its message was the first to leave.
 struct ThreadRow {

@@ -143,7 +143,7 @@ Task<Result<>> Changes::find_moved(AccountId account, const std::vector<Deletion
             auto now = co_await look_up(engine_, account, victim.unique_id, snapshot);
             if (!now && now.error().code() == Errc::not_found) continue;
             if (!now) co_return pass_on(now);
-            if (!now->retained && now->message.body == victim.body) moved.push_back(std::move(now->message));
+            if (!now->retained && victim.is(now->message)) moved.push_back(std::move(now->message));
         }
     }
     for (auto& message : moved) {

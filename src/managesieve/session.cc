@@ -140,6 +140,7 @@ Task<Result<>> Session::refuse(session::Refusal why) {
     std::string_view text = "wrong name or password", code;
     switch (why.why) {
         case Why::wrong: break;
+        case Why::needs_mail_key: break;  // not here: filters are in clear
         case Why::needs_second_factor: text = factor_words(why.missing); break;
         case Why::unavailable:
             co_return co_await conversation_.say_no("the password can't be checked now, try again later", "TRYLATER");

@@ -24,6 +24,21 @@ std::unexpected<NoWay> no_way(std::string status, std::string text) {
     return std::unexpected(NoWay{false, std::move(status), std::move(text)});
 }
 
+/// A host that does not do what is demanded of it. RFC 8689 s4.2.1: where the sender demands it, that is final.
+std::unexpected<NoWay> unfit(const TlsDemand& demand, std::string status, std::string text) {
+    if (demand.passed_on) return std::unexpected(NoWay{true, "5.7.10", std::move(text)});
+    return no_way(std::move(status), std::move(text));
+}
+
+/// RFC 8689 s2: a name from the DNS is good if it is signed there, or named by an MTA-STS policy.
+std::expected<TlsDemand, NoWay> demand_of_sender(const Destination& destination, const Host& host) {
+    TlsDemand demand{.policy = TlsPolicy::verify, .because = "the sender", .name = host.name, .passed_on = true};
+    const bool named = destination.sts != StsMode::none && host.sts_named;
+    if (!destination.route.host.empty() || host.secure || named) return demand;
+    return unfit(demand, "", fmt::format("the sender demands TLS (REQUIRETLS), and neither a signed DNS nor MTA-STS "
+                                         "says that {} is a host of the domain", host.name));
+}
+
 /// Hosts of the same preference in an order of their own each time (RFC 5321 s5.1).
 std::vector<Host> shuffled(std::vector<Host> hosts) {
     std::mt19937_64 chance(random_u64());
@@ -96,18 +111,20 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
             why = addresses.error();
             continue;
         }
-        all_permanent = false;
         auto demand = co_await demand_for(destination, host, *addresses);
         if (!demand) {
+            all_permanent = all_permanent && demand.error().permanent;
             why = demand.error();
             continue;
         }
         const auto shared = std::make_shared<const TlsDemand>(std::move(*demand));
         for (auto& address : addresses->all) places.push_back({host.name, std::move(address), shared});
     }
-    // A relay of ours without an address is our own mistake, and no fault of the message's.
-    if (!all_permanent || !destination.route.host.empty()) why.permanent = false;
-    if (places.empty()) co_return std::unexpected(std::move(why));
+    if (places.empty()) {
+        // A relay of ours without an address is our own mistake, and no fault of the message's.
+        if (!all_permanent || !destination.route.host.empty()) why.permanent = false;
+        co_return std::unexpected(std::move(why));
+    }
     // Those that did not answer a moment ago come last, but they come.
     auto is_alive = [&](const auto& place) { return !known_.is_dead(place.address); };
     decltype(places) alive, dead;
@@ -117,14 +134,20 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
     if (places.size() > kMostTried) places.resize(kMostTried);
     const auto end = SteadyClock::now() + options_.connect_timeout + options_.reply_timeout;
     for (const auto& place : places) {
-        if (SteadyClock::now() > end) break;
+        if (SteadyClock::now() > end) {
+            all_permanent = false;
+            break;
+        }
         auto tried = co_await try_address(destination, place);
         if (tried) {
             known_.note_alive(place.address);
             co_return tried;
         }
         why = std::move(tried.error());
+        all_permanent = all_permanent && why.permanent;
     }
+    why.permanent = all_permanent;
+    if (!all_permanent && why.status.starts_with('5')) why.status.front() = '4';
     co_return std::unexpected(std::move(why));
 }
 
@@ -134,9 +157,16 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
                                                             const Addresses& addresses) {
     TlsDemand demand{.policy = tls_policy(destination.route), .name = host.name};
     const auto& route = destination.route;
-    if (route.tls || !route.login.empty() || !route.host.empty()) {
+    const bool sender_demands = destination.tls == queue::TlsWish::required;
+    if (sender_demands) {
+        auto demanded = demand_of_sender(destination, host);
+        if (!demanded || !route.host.empty()) co_return demanded;
+        demand = std::move(*demanded);
+    } else if (route.tls || !route.login.empty() || !route.host.empty()) {
         if (demand.policy != TlsPolicy::opportunistic) demand.because = "the route";
         co_return demand;
+    } else if (destination.tls == queue::TlsWish::optional) {
+        co_return demand;  // RFC 8689 s4.2.2: whatever the domain publishes
     }
     // RFC 7672 s2.2.2: records are asked for only where the host's name and its addresses can't be forged.
     if (options_.dane && host.secure && addresses.secure && !is_address(host.name)) {
@@ -149,9 +179,9 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
                 co_return no_way("4.7.5", fmt::format("whether {} has TLSA records (DANE) can't be found: {}",
                                                       host.name, answer.error().detail()));
             if (!answer->secure || answer->records.empty()) continue;
-            demand.because = "DANE";
+            if (!sender_demands) demand.because = "DANE";
             demand.name = name;
-            demand.policy = TlsPolicy::encrypt;  // s2.2: even if no record is usable
+            if (!sender_demands) demand.policy = TlsPolicy::encrypt;  // s2.2: even if no record is usable
             for (const auto& record : answer->records) {
                 auto one = dns::parse_tlsa(record);
                 if (!one || !is_usable(*one)) continue;
@@ -161,6 +191,10 @@ Task<std::expected<TlsDemand, NoWay>> Connector::demand_for(const Destination& d
             if (!demand.tlsa.empty()) co_return demand;
             break;  // encrypted, at least; MTA-STS may want more
         }
+    }
+    if (sender_demands) {  // a certificate is all that is left to prove the name by
+        demand.name = host.name;
+        co_return demand;
     }
     if (destination.sts == StsMode::enforce) {
         if (!host.sts_named)
@@ -233,8 +267,8 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
     const bool demanded = demand.policy == TlsPolicy::encrypt || demand.policy == TlsPolicy::verify;
     if (!session.extensions().starttls) {
         if (demanded)
-            co_return no_way("4.7.4",
-                             fmt::format("{} does not offer STARTTLS, which {} demands", called, demand.because));
+            co_return unfit(demand, "4.7.4",
+                            fmt::format("{} does not offer STARTTLS, which {} demands", called, demand.because));
         if (demand.testing) log_testing(destination, connected.host, "STARTTLS is not offered");
         co_return std::expected<void, NoWay>();
     }
@@ -257,12 +291,20 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
     }
     const auto& tls = secured->tls;
     // RFC 7672 s2.2: encrypted is enough then, unless the domain's MTA-STS policy is enforced.
-    const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa && destination.sts != StsMode::enforce;
+    const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa && destination.sts != StsMode::enforce &&
+                          !demand.passed_on;
     if (demand.policy == TlsPolicy::verify && !tls.verified && !unusable)
-        co_return no_way("4.7.5", fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
+        co_return unfit(demand, "4.7.5",
+                        fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
     if (demand.testing && !tls.verified) log_testing(destination, connected.host, tls.why_not);
     connected.tls = tls.version;
     auto again = co_await session.hello();  // RFC 3207 s4.2
+    if (again && again->positive() && demand.passed_on && !session.extensions().require_tls) {
+        co_await session.quit();
+        co_return std::unexpected(NoWay{
+            true, "5.7.30", fmt::format("{} does not offer REQUIRETLS, which the sender demands", called)});
+    }
+    connected.proven = demand.policy == TlsPolicy::verify && tls.verified;
     if (again && again->positive()) co_return std::expected<void, NoWay>();
     tls_broke = true;
     co_return no_way("4.4.2", fmt::format("{}: {}", called, again ? again->shown() : again.error().detail()));

@@ -13,6 +13,7 @@
 #include "outbound/hosts.h"
 #include "outbound/options.h"
 #include "outbound/sts_policy.h"
+#include "queue/record.h"
 #include "smtp/client/session.h"
 
 namespace poplar::outbound {
@@ -23,6 +24,7 @@ struct Destination {
     std::vector<Host> hosts;  ///< in order of preference
     std::uint16_t port = 25;
     Route route;                       ///< its terms; a plain one where no route was found
+    queue::TlsWish tls = queue::TlsWish::usual;  ///< the sender's (RFC 8689)
     StsMode sts = StsMode::none;       ///< what the policy of its domains says; Host::sts_named goes with it
     std::vector<std::string> domains;  ///< that mail was brought here for; some of them. None where a route has a host
 };
@@ -30,10 +32,11 @@ struct Destination {
 /// The proof that a host owes before it gets mail.
 struct TlsDemand {
     TlsPolicy policy = TlsPolicy::opportunistic;
-    std::string_view because = {};           ///< "DANE", "MTA-STS", "the route"; "": nobody demands anything
+    std::string_view because = {};           ///< "DANE", "MTA-STS", "the route", "the sender"; "": nobody demands anything
     std::string name = {};                   ///< of the host, for its certificate
     std::vector<net::TlsaRecord> tlsa = {};  ///< DANE's; its certificate has to fit one
     bool testing = false;                    ///< what MTA-STS would refuse is logged
+    bool passed_on = false;                  ///< the host has to pass the demand on (REQUIRETLS)
 };
 
 /// A session that has said hello, is encrypted and logged in as far as is wanted.
@@ -42,6 +45,7 @@ struct Connected {
     std::string host, address;      ///< whose
     std::string tls;                ///< "TLSv1.3"; "": in the clear
     std::string_view because = {};  ///< TlsDemand::because
+    bool proven = false;            ///< the host has proved a name that could not be forged
 };
 
 /// Remembers single addresses for a while: those that did not answer, and those whose STARTTLS is broken.

@@ -30,6 +30,7 @@ Reached reached(const delivery::Verdict& verdict) {
         case Kind::over_quota: return reached(How::failed, "5.2.2", "the mailbox is full");
         case Kind::full: return reached(How::later, "4.2.2", "the mailbox is full");
         case Kind::rejected: return reached(How::failed, "5.7.1", verdict.text);
+        case Kind::later:
         case Kind::deferred: break;
     }
     return trouble();
@@ -89,6 +90,7 @@ Task<std::vector<Reached>> deliver_here(delivery::Delivery& delivery, queue::Que
     std::vector<std::size_t> places;  // of those in the envelope
     auto envelope = std::make_shared<delivery::Envelope>();
     envelope->reverse_path = message.sender;
+    envelope->tls = message.tls;
     envelope->received.by = hostname;
     envelope->received.with = "LMTP";  // the same path; a server's own mail has no name among the keywords
     envelope->received.id = random_text(queue::kIdLength);  // the way on may be through the queue again

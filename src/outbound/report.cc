@@ -191,6 +191,7 @@ Task<Result<>> send(delivery::Delivery& delivery, std::string hostname, Report r
     }
     const auto id = random_text(queue::kIdLength);
     envelope->ours = true;
+    envelope->tls = report.message.tls;  // RFC 8689 s5
     envelope->received.by = hostname;
     envelope->received.with = "LMTP";  // the same path; a server's own mail has no name among the keywords
     envelope->received.id = id;

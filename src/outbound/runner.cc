@@ -253,7 +253,13 @@ void Runner::find_way(Job job) {
     const auto* route = find_route(options_, job.part.domain, job.message.sender);
     Destination destination;
     if (route) destination.route = *route;
-    const auto terms = route ? std::to_string(route - options_.routes.data()) : std::string("-");
+    auto terms = route ? std::to_string(route - options_.routes.data()) : std::string("-");
+    // RFC 8689 s4.2.1: a report is not lost because it can't be protected as its message was.
+    destination.tls = job.message.tls;
+    if (destination.tls == queue::TlsWish::required && job.message.sender.empty())
+        destination.tls = queue::TlsWish::usual;
+    if (destination.tls == queue::TlsWish::required) terms += " requiretls";
+    if (destination.tls == queue::TlsWish::optional) terms += " tls-optional";
     if (route && !route->host.empty()) {
         const auto host = parse_host(route->host).value_or(HostAndPort{route->host, 25});  // checked when it was read
         destination.hosts = {{host.host, 0}};
@@ -301,7 +307,9 @@ Task<> Runner::find_policy(Domain& domain) {
     // With DANE a certificate may have the domain's name: one that is good for one domain is not so for another.
     if (destination.hosts.front().secure && options_.dane) destination.key += " of " + domain.name;
     const auto& route = destination.route;
-    if (!policies_ || route.tls || !route.login.empty() || domain.name.starts_with('[')) co_return;
+    const bool needed = destination.tls == queue::TlsWish::required;
+    if (!policies_ || domain.name.starts_with('[') || destination.tls == queue::TlsWish::optional) co_return;
+    if (!needed && (route.tls || !route.login.empty())) co_return;
     const auto policy = co_await policies_->policy_of(domain.name);
     destination.sts = policy.mode;
     if (policy.mode == StsMode::none) co_return;
@@ -458,6 +466,7 @@ Task<> Runner::report(Job& job) {
             if (one.report_due && kind_of(one) == kind) report.recipients.push_back(one);
         if (report.recipients.empty()) continue;
         report.whole = kind == ReportKind::failed && job.message.ret == mail::ReturnContent::full &&
+                       job.message.tls != queue::TlsWish::required &&  // RFC 8689 s5
                        job.message.octets <= kMostReturned;
         report.content = co_await returned_content(queue_, job.message, report.whole);
         auto sent = co_await send(delivery_, options_.hostname, std::move(report), now());

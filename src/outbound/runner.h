@@ -108,6 +108,8 @@ private:
     Task<> serve(std::shared_ptr<Site> site, bool unproven);
     Task<> use_connection(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected);
     Task<bool> connect(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected);
+    struct Content;
+    Task<Content> content_for(const Job& job, const Connected& connected, Content content);
     Task<bool> serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job, bool used);
     Task<> wait_for_job(std::shared_ptr<Site> site);
     void refuse_all(Site& site, const NoWay& why);

@@ -7,6 +7,8 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "delivery/signing.h"
+#include "outbound/conversion.h"
 #include "outbound/runner.h"
 #include "outbound/site.h"
 
@@ -31,13 +33,15 @@ private:
     std::unique_ptr<engine::BodyReader> reader_;
 };
 
-smtp::client::Envelope envelope_for(const Job& job, std::span<const std::size_t> who) {
+smtp::client::Envelope envelope_for(const Job& job, const Connected& connected, std::span<const std::size_t> who) {
     smtp::client::Envelope envelope;
     const auto& message = job.message;
     envelope.sender = message.sender;
     envelope.octets = message.octets;
     envelope.eight_bit = message.eight_bit;
     envelope.utf8 = message.utf8;
+    // RFC 8689 s2: it is said only where the host has proved its name.
+    envelope.require_tls = message.tls == queue::TlsWish::required && connected.proven;
     envelope.ret = message.ret;
     envelope.envelope_id = message.envelope_id;
     for (auto i : who) {
@@ -194,6 +198,55 @@ void Runner::refuse_all(Site& site, const NoWay& why) {
     }
 }
 
+/// A message as one host gets it.
+struct Runner::Content {
+    std::optional<Conversion> conversion;  ///< for a host that takes 7-bit text only
+    std::unique_ptr<smtp::client::Body> body;
+    std::optional<Reached> failed;  ///< in place of a body
+};
+
+/// `content` as it was made for recipients before, on the same connection.
+Task<Runner::Content> Runner::content_for(const Job& job, const Connected& connected, Content content) {
+    const auto& extensions = connected.session->extensions();
+    const auto& message = job.message;
+    const bool converts = message.eight_bit && !message.utf8 && !extensions.eight_bit && !extensions.utf8;
+    std::optional<Error> error;
+    if (converts && !content.conversion) {
+        const auto* keys = delivery_.signing_keys();
+        auto made = co_await convert(queue_, message, keys ? &keys->ring() : nullptr, now());
+        if (made)
+            content.conversion = std::move(*made);
+        else
+            error = made.error();
+    }
+    if (converts && content.conversion && !content.conversion->plan.obstacle.empty()) {
+        content.failed.emplace();
+        content.failed->how = Reached::How::failed;
+        content.failed->status = "5.6.3";
+        content.failed->host = connected.host;
+        content.failed->reply = fmt::format("554 5.6.3 the next server takes no 8-bit text (8BITMIME), and {}",
+                                            content.conversion->plan.obstacle);
+        co_return content;
+    }
+    if (!error) {
+        auto reader = co_await queue_.open(message);
+        if (!reader)
+            error = reader.error();
+        else if (converts)
+            content.body = converted_body(std::move(*reader), *content.conversion);
+        else
+            content.body = std::make_unique<QueuedBody>(std::move(*reader));
+    }
+    if (!error) co_return content;
+    const bool lost = error->code() == Errc::corrupt || error->code() == Errc::not_found;
+    log::error("outbound.unreadable", {{"id", message.id}, {"reason", error->detail()}});
+    content.failed.emplace();
+    content.failed->how = lost ? Reached::How::failed : Reached::How::later;
+    content.failed->status = lost ? "5.3.0" : "4.3.0";
+    content.failed->reply = "the message can't be read from this server's storage";
+    co_return content;
+}
+
 /// Returns whether the connection is still good. `used`: it has served before.
 Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connected>& connected, Job job, bool used) {
     auto& session = *connected->session;
@@ -205,23 +258,23 @@ Task<bool> Runner::serve_job(std::shared_ptr<Site> site, std::unique_ptr<Connect
                                 session.extensions().recipients.value_or(options_.recipients_per_message));
     std::optional<Error> broken;
     bool delivered = false, answered = false;
+    Content content;
     for (std::size_t at = 0; at < who.size() && !broken;) {
         const std::vector<std::size_t> some(who.begin() + static_cast<std::ptrdiff_t>(at),
                                             who.begin() + static_cast<std::ptrdiff_t>(std::min(at + most, who.size())));
         at += some.size();
-        auto reader = co_await queue_.open(job.message);
-        if (!reader) {
-            const bool lost = reader.error().code() == Errc::corrupt || reader.error().code() == Errc::not_found;
-            log::error("outbound.unreadable", {{"id", job.message.id}, {"reason", reader.error().detail()}});
-            for (auto i : some) {
-                reached[i].how = lost ? Reached::How::failed : Reached::How::later;
-                reached[i].status = lost ? "5.3.0" : "4.3.0";
-                reached[i].reply = "the message can't be read from this server's storage";
-            }
+        content = co_await content_for(job, *connected, std::move(content));
+        if (content.failed) {
+            for (auto i : some) reached[i] = *content.failed;
+            content.failed.reset();
             continue;
         }
-        QueuedBody body(std::move(*reader));
-        auto outcome = co_await session.send(envelope_for(job, some), body);
+        auto envelope = envelope_for(job, *connected, some);
+        if (content.conversion) {
+            envelope.eight_bit = false;
+            envelope.octets = content.conversion->octets;
+        }
+        auto outcome = co_await session.send(envelope, *content.body);
         broken = outcome.broken;
         bool taken = false;
         for (std::size_t n = 0; n < some.size(); ++n) {

@@ -17,6 +17,7 @@ namespace {
 /// of INBOX.
 mailstore::WantedMaildrop wanted_by(const session::Proved& proved) {
     mailstore::WantedMaildrop wanted;
+    wanted.key = proved.key;
     if (proved.settings.keep_deleted) wanted.when_all_deleted = mailstore::WhenAllDeleted::keep;
     const auto* device = proved.device.get();
     if (!device) return wanted;
@@ -194,6 +195,13 @@ Task<Result<>> Authorization::refuse(session::Refusal why) {
         case session::Refusal::Why::wrong: break;
         case session::Refusal::Why::needs_second_factor: {
             if (auto said = co_await ask_for_factor(why.missing); !said) co_return said;
+            if (conversation_.login().exhausted()) co_return conversation_.lines().end("login_failures");
+            co_return Result<>();
+        }
+        case session::Refusal::Why::needs_mail_key: {  // RFC 3206 s5: another password may help
+            auto said = co_await conversation_.say_error(
+                "[AUTH]", "the mail is encrypted, and this login can't open it: log in with the account's password");
+            if (!said) co_return said;
             if (conversation_.login().exhausted()) co_return conversation_.lines().end("login_failures");
             co_return Result<>();
         }

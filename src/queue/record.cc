@@ -11,10 +11,12 @@ namespace poplar::queue {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+// Of a message that requires TLS: a program that does not know of that must not send it.
+constexpr std::uint8_t kVersionWithTls = 2;
 constexpr std::uint64_t kMostRecipients = 1'000'000;  // of a part: more is damage
 
 // Bits of a message's and of a recipient's record.
-constexpr std::uint8_t kUtf8 = 1, kEightBit = 2, kHasEnded = 4;
+constexpr std::uint8_t kUtf8 = 1, kEightBit = 2, kHasEnded = 4, kTlsOptional = 8;
 constexpr std::uint8_t kHeld = 1, kTried = 2, kHasPlace = 4, kReleased = 8;
 constexpr std::uint8_t kGiven = 1, kNever = 2, kSuccess = 4, kFailure = 8, kDelay = 16, kReportDue = 32,
                        kDelayTold = 64;
@@ -82,7 +84,8 @@ std::string encode(const Message& message) {
     std::uint8_t bits = message.utf8 ? kUtf8 : 0;
     if (message.eight_bit) bits |= kEightBit;
     if (message.finished) bits |= kHasEnded;
-    out.u8(kVersion).u8(bits).u8(static_cast<std::uint8_t>(message.ret));
+    if (message.tls == TlsWish::optional) bits |= kTlsOptional;
+    out.u8(message.tls == TlsWish::required ? kVersionWithTls : kVersion).u8(bits).u8(static_cast<std::uint8_t>(message.ret));
     out.string(message.sender).string(message.account).string(message.envelope_id);
     out.u64(message.body.value).varint(message.octets).varint(message.parts).u64(millis(message.arrived));
     if (message.finished) out.u64(millis(*message.finished));
@@ -96,6 +99,8 @@ Result<Message> decode_message(std::string_view id, std::string_view value) {
     message.id = std::string(id);
     message.utf8 = (bits & kUtf8) != 0;
     message.eight_bit = (bits & kEightBit) != 0;
+    if ((bits & kTlsOptional) != 0) message.tls = TlsWish::optional;
+    if (version == kVersionWithTls) message.tls = TlsWish::required;
     message.ret = static_cast<mail::ReturnContent>(ret);
     message.sender = std::string(in.string());
     message.account = std::string(in.string());
@@ -105,7 +110,7 @@ Result<Message> decode_message(std::string_view id, std::string_view value) {
     message.parts = static_cast<std::uint32_t>(in.varint());
     message.arrived = timestamp(in.u64());
     if ((bits & kHasEnded) != 0) message.finished = timestamp(in.u64());
-    if (version != kVersion || ret > static_cast<std::uint8_t>(mail::ReturnContent::headers) || !in.ok() ||
+    if ((version != kVersion && version != kVersionWithTls) || ret > static_cast<std::uint8_t>(mail::ReturnContent::headers) || !in.ok() ||
         !in.at_end())
         return damaged("message");
     return message;

@@ -20,6 +20,13 @@ inline constexpr engine::PartitionId kQueuePartition{5};
 inline constexpr std::size_t kIdLength = 12;
 inline constexpr std::size_t kReplyLimit = 500;  ///< octets of a reply that is kept
 
+/// The sender's word on TLS with the next servers (RFC 8689).
+enum class TlsWish : std::uint8_t {
+    usual,     ///< what routes and the other domain's policy say
+    required,  ///< REQUIRETLS: only to servers that have proved their names and pass the demand on
+    optional,  ///< `TLS-Required: No`: the other domain's policy must not keep the message from it
+};
+
 /// One address that a message is for.
 struct Recipient {
     enum class State : std::uint8_t {
@@ -68,6 +75,7 @@ struct Message {
     mail::ReturnContent ret = mail::ReturnContent::unspecified;
     bool utf8 = false;       ///< needs SMTPUTF8: a header or an address is not ASCII
     bool eight_bit = false;  ///< has octets over 0x7f
+    TlsWish tls = TlsWish::usual;
     engine::BodyId body{};
     std::uint64_t octets = 0;  ///< unstuffed, as SIZE counts
     std::uint32_t parts = 0;

@@ -79,7 +79,14 @@ bool says_dmarc_passed(std::string_view results) {
 }  // namespace
 
 Screener::Screener(Executor executor, dns::Lookup& dns, const Clock& clock, std::string hostname, Options options)
-    : executor_(executor), dns_(dns), clock_(clock), hostname_(std::move(hostname)), options_(std::move(options)) {}
+    : executor_(executor), dns_(dns), clock_(clock), hostname_(std::move(hostname)), options_(std::move(options)) {
+    const auto read = [](const std::vector<std::string>& texts, std::vector<AddressList>& lists) {
+        for (const auto& text : texts)
+            if (auto list = parse_address_list_zone(text)) lists.push_back(std::move(*list));  // settings refuse others
+    };
+    read(options_.dnsbl, refuse_);
+    read(options_.dnswl, allow_);
+}
 
 namespace {
 
@@ -111,6 +118,45 @@ Task<Result<dns::Answer>> Screener::ask(std::string name, dns::Type type, Steady
     OneShot<dns::Answer> answer;
     asio::co_spawn(executor_, ask_there(dns_, std::move(name), type, answer.sender(), end), asio::detached);
     co_return co_await answer.receive();
+}
+
+namespace {
+
+/// Asks until a time.
+class AskerUntil final : public dns::Lookup {
+public:
+    AskerUntil(const Screener& screener, SteadyTime end) : screener_(screener), end_(end) {}
+    Task<Result<dns::Answer>> ask(std::string name, dns::Type type) override {
+        if (SteadyClock::now() >= end_) co_return fail(Errc::timed_out, "the lists took too long");
+        co_return co_await screener_.ask(std::move(name), type, end_);
+    }
+
+private:
+    const Screener& screener_;
+    const SteadyTime end_;
+};
+
+}  // namespace
+
+Task<Listing> Screener::find(std::string address, std::vector<AddressList> lists, Texts texts, SteadyTime end) const {
+    const auto parsed = IpAddress::parse(address);
+    if (!parsed || lists.empty()) co_return Listing();
+    AskerUntil asker(*this, end);
+    co_return co_await find_listing(asker, *parsed, std::move(lists), texts);
+}
+
+Task<Listing> Screener::listing_of(std::string address) const {
+    const auto end = SteadyClock::now() + options_.list_timeout;
+    auto listing = co_await find(address, refuse_, Texts::yes, end);
+    if (listing.zone.empty() || allow_.empty()) co_return listing;
+    const auto allowed = co_await find(address, allow_, Texts::no, SteadyClock::now() + options_.list_timeout);
+    if (!allowed.zone.empty()) co_return Listing();
+    co_return listing;
+}
+
+Task<bool> Screener::is_allowed(std::string address) const {
+    auto listing = co_await find(std::move(address), allow_, Texts::no, SteadyClock::now() + options_.list_timeout);
+    co_return !listing.zone.empty();
 }
 
 Examination::Examination(const Screener& screener, Client client, std::string reverse_path)
@@ -238,14 +284,18 @@ Task<Judgement> Examination::judge() {
         bodies_.emplace(form, HashedBody{std::move(finished), hash.octets()});
     }
     const bool dmarc = options.dmarc != Options::Dmarc::off;
+    const bool senders = dmarc || options.greylist.count() > 0;  // need to know who it is from
     SpfAnswer spf;
     std::vector<DkimAnswer> dkim;
     const auto author = dmarc ? author_domain(*header_) : std::string();
     Asker asker(screener_);
     asker.go_on_until(2);
-    if (options.spf || dmarc) spf = co_await ask_spf(asker, judgement);
+    if (options.spf || senders) spf = co_await ask_spf(asker, judgement);
     asker.go_on_until(4);
-    if (options.dkim || dmarc) dkim = co_await ask_dkim(asker, author, judgement);
+    if (options.dkim || senders) dkim = co_await ask_dkim(asker, author, judgement);
+    judgement.authenticated =
+        spf.outcome == Outcome::pass ||
+        std::ranges::any_of(dkim, [](const auto& one) { return one.outcome == Outcome::pass; });
     asker.go_on_until(5);
     if (options.arc) {
         judgement.arc = co_await verify_arc(asker, *header_, bodies_, screener_.clock().now());
@@ -275,6 +325,10 @@ Task<Judgement> Examination::judge() {
         }
         const auto answer = co_await check_dmarc(asker, std::move(asked));
         add_dmarc(judgement, answer, author);
+    }
+    if (const auto address = IpAddress::parse(client_.address)) {
+        if (options.iprev) judgement.methods.push_back(co_await check_iprev(asker, *address));
+        if (options.helo) judgement.methods.push_back(co_await check_helo(asker, *address, client_.helo));
     }
     judgement.results = format_results(screener_.hostname(), judgement.methods);
     co_return judgement;

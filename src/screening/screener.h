@@ -12,6 +12,7 @@
 #include "dns/resolver.h"
 #include "screening/arc.h"
 #include "screening/authentication_results.h"
+#include "screening/client_checks.h"
 #include "screening/dkim.h"
 #include "screening/dmarc.h"
 #include "screening/header.h"
@@ -26,7 +27,14 @@ struct Options {
     std::uint32_t signatures = 5;                                  ///< of a message that are looked at
     std::vector<std::string> trusted_sealers = {};                 ///< domains whose ARC results are believed
     std::chrono::milliseconds timeout = std::chrono::seconds(20);  ///< for all questions of one message
-    bool any() const { return spf || dkim || arc || dmarc != Dmarc::off; }
+    bool iprev = false, helo = false;                              ///< the client's names
+    std::vector<std::string> dnsbl = {}, dnswl = {};               ///< lists of addresses, as AddressList is written
+    std::chrono::milliseconds list_timeout = std::chrono::seconds(5);  ///< for all lists together
+    /// How long unknown senders without SPF and DKIM have to wait before they come again; 0: they need not.
+    std::chrono::seconds greylist{0};
+    bool any() const {
+        return spf || dkim || arc || dmarc != Dmarc::off || iprev || helo || greylist.count() > 0;
+    }
 };
 
 /// The sending host.
@@ -44,6 +52,7 @@ struct Judgement {
     std::string received_spf;  ///< a whole field; "": SPF is off
     ArcAnswer arc;
     std::vector<MethodResult> methods;
+    bool authenticated = false;  ///< SPF or a signature has passed
 };
 
 class Screener;
@@ -87,13 +96,21 @@ public:
     const Clock& clock() const { return clock_; }
     /// One question, asked on the thread of the resolver; an answer that is not there at `end` is a failure.
     Task<Result<dns::Answer>> ask(std::string name, dns::Type type, SteadyTime end) const;
+    /// The list of `dnsbl` that has a client's address, unless one of `dnswl` has it. Where nobody can tell in time, it
+    /// is on none.
+    Task<Listing> listing_of(std::string address) const;
+    /// Whether a list of `dnswl` has it.
+    Task<bool> is_allowed(std::string address) const;
 
 private:
     const Executor executor_;
     dns::Lookup& dns_;
     const Clock& clock_;
+    Task<Listing> find(std::string address, std::vector<AddressList> lists, Texts texts, SteadyTime end) const;
+
     const std::string hostname_;
     const Options options_;
+    std::vector<AddressList> refuse_, allow_;
 };
 
 }  // namespace poplar::screening

@@ -106,6 +106,7 @@ struct Config {
     dns::Options dns;
     inspection::Options inspection;
     screening::Options checks;
+    std::vector<std::string> trusted_clients;  ///< networks: no lists, delays and greylisting for them
     outbound::Options outbound;  ///< `hostname` is put in when the server starts
     std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "admin/names.h"
+#include "auth/mail_keys.h"
 #include "auth/password.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -23,9 +24,11 @@ using std::chrono::seconds;
 
 constexpr auto kFirstHousekeeping = std::chrono::minutes(5);  // not among the logins after a restart
 constexpr auto kDeviceUsesEvery = std::chrono::minutes(1);
+constexpr auto kGreylistEvery = std::chrono::hours(6);
 constexpr auto kActivityEvery = std::chrono::minutes(1);
 constexpr auto kLimitsEvery = std::chrono::minutes(1);
 constexpr auto kOutsideEvery = std::chrono::minutes(1);
+constexpr auto kEncryptEvery = seconds(20);            // mail that is to be encrypted is looked for
 constexpr auto kDeletionsEvery = seconds(15);          // they are judged
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr std::size_t kAdminConnections = 64;
@@ -101,6 +104,8 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       delivery_(directory_, store_, quotas_, system_clock(), config_.delivery, &queue_, &sending_limits_),
       abroad_(std::move(abroad)),
       screener_(abroad_.worker->executor(0), *abroad_.dns, system_clock(), config_.hostname, config_.checks),
+      greylist_(*engine_, system_clock(), config_.checks.greylist),
+      forget_greylist_(greylist_),
       outbound_(abroad_.worker->executor(0), {queue_, delivery_, *abroad_.dns, abroad_.tls, &server_records_},
                 outbound_options(config_)),
       removed_(*engine_, clock_, config_.mailstore.retention),
@@ -223,6 +228,13 @@ Task<> Server::load_signing_keys() {
         log::error("dkim.keys_unreadable", {{"keys", *unreadable}});
 }
 
+// The job does it, too, should this fail.
+Task<> Server::begin_encryption(directory::AccountId account, encryption::PublicKey key) {
+    auto begun = co_await store_.begin_encryption(account, key);
+    if (!begun)
+        log::warning("encryption.not_done", {{"account_id", account.value}, {"reason", begun.error().detail()}});
+}
+
 void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     authenticator_.keep_familiar_peers_on(control_.get_executor());
     auto tell = [this](auth::NewSite site) {
@@ -230,9 +242,14 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     };
     authenticator_.second_factors().on_new_site(tell);
     quotas_.on_reached([this](quota::Reached reached) { warn(std::move(reached)); });
+    authenticator_.mail_keys().on_begun([this](directory::AccountId account, const encryption::PublicKey& key) {
+        spawn(begin_encryption(account, key));
+    });
     authenticator_.second_factors().count_by(clock_.to_count_by());
     delivery_.sign_with(signing_);
-    if (config_.checks.any()) delivery_.screen_with(screener_);
+    delivery_.use_common_scripts(*engine_);
+    if (config_.checks.any() || !config_.checks.dnsbl.empty()) delivery_.screen_with(screener_);
+    if (greylist_.on()) delivery_.greylist_with(greylist_);
     spawn(load_clock());
     spawn(load_signing_keys());
     spawn(keep_limits_.load());
@@ -264,8 +281,10 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(keep_device_uses_, {.first = kDeviceUsesEvery, .every = kDeviceUsesEvery});
     jobs_.add(keep_limits_, {.first = kLimitsEvery, .every = kLimitsEvery});
     jobs_.add(keep_outside_, {.first = kOutsideEvery, .every = kOutsideEvery});
+    if (greylist_.on()) jobs_.add(forget_greylist_, {.first = kGreylistEvery, .every = kGreylistEvery});
     jobs_.add(keeper_, {.first = kActivityEvery, .every = kActivityEvery});
     jobs_.add(unusual_deletions_, {.first = kDeletionsEvery, .every = kDeletionsEvery});
+    jobs_.add(encrypt_mail_, {.first = kEncryptEvery, .every = kEncryptEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
     if (process::systemd::watchdog()) spawn(feed_watchdog());

@@ -19,8 +19,10 @@
 #include "screening/screener.h"
 #include "server/bind.h"
 #include "server/environment.h"
+#include "server/greylist_job.h"
 #include "server/keeping_jobs.h"
 #include "server/services.h"
+#include "upkeep/encrypt_mail.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
 #include "upkeep/unusual_deletions.h"
@@ -46,6 +48,7 @@ private:
     Task<> stop_outbound();
     Task<> load_clock();
     Task<> load_signing_keys();
+    Task<> begin_encryption(directory::AccountId account, encryption::PublicKey key);
     Task<> feed_watchdog();
     Task<> announce();
     Task<> count_quotas();
@@ -78,10 +81,13 @@ private:
     delivery::Delivery delivery_;
     Abroad abroad_;
     screening::Screener screener_;
+    delivery::Greylist greylist_;
+    ForgetGreylist forget_greylist_;
     outbound::Runner outbound_;
     directory::RemovedAccounts removed_;
     upkeep::Retention retention_;
     upkeep::UnusualDeletions unusual_deletions_;
+    upkeep::EncryptMail encrypt_mail_{directory_, store_, *engine_};
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};

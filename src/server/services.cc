@@ -63,6 +63,7 @@ struct Services::Shared {
             c.smtp.tls = [&current = parts.smtp_tls] { return current.get(); };
         }
         c.smtp.xclient = *Networks::parse(c.xclient.smtp);
+        c.smtp.trusted = *Networks::parse(c.trusted_clients);
         c.lmtp.xclient = *Networks::parse(c.xclient.lmtp);
         c.submission.xclient = *Networks::parse(c.xclient.submission);
         c.imap.append_limit = c.delivery.message_octets;

@@ -176,6 +176,8 @@ std::vector<config::Key> keys_of(Config& config) {
     outbound::add_settings(keys, config.outbound);
     dns::add_settings(keys, config.dns);
     screening::add_settings(keys, config.checks);
+    net::add_networks(keys, "checks.trusted_clients", config.trusted_clients,
+                      "Clients for whom there are no lists, no delay of the greeting and no greylisting.");
     add_log(keys, config);
     return keys.take();
 }

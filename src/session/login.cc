@@ -64,6 +64,11 @@ Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::P
                       {.why = Refusal::Why::needs_second_factor,
                        .error = {Errc::denied, std::string(auth::to_string(*verified.missing))},
                        .missing = *verified.missing});
+    if (!verified.key && verified.account.settings.encryption == directory::Encryption::on &&
+        terms_.needed == auth::Right::mail)
+        return refuse(
+            name, mechanism,
+            {Refusal::Why::needs_mail_key, {Errc::denied, "the mail is encrypted, and this login can't open it"}});
     if (verified.mailbox && terms_.details == LoginTerms::Details::refused)
         return refuse(name, mechanism, {Refusal::Why::wrong, {Errc::denied, "no mailbox is named here"}});
     auto& account = verified.account;
@@ -76,21 +81,25 @@ Attempt Login::accept(std::string_view name, std::string_view mechanism, auth::P
                   mechanism,
                   verified.second_factor,
                   verified.shown,
-                  seen};
+                  seen,
+                  std::move(verified.key)};
 }
 
 Attempt Login::refuse(std::string_view name, std::string_view mechanism, Refusal why) {
     using Why = Refusal::Why;
     const bool right = why.why == Why::needs_second_factor;
-    if (right || why.why == Why::wrong || why.why == Why::unavailable || why.why == Why::bad_response)
+    if (right || why.why == Why::needs_mail_key || why.why == Why::wrong || why.why == Why::unavailable ||
+        why.why == Why::bad_response)
         connection_.log(log::Level::info, terms_.failure_event,
                         {{"session", session_id_},
                          {"peer", connection_.peer().address},
                          {"name", name},
                          {"mechanism", mechanism},
-                         {"error", right ? "second_factor" : to_string(why.error.code())},
+                         {"error", right                            ? "second_factor"
+                                   : why.why == Why::needs_mail_key ? "mail_key"
+                                                                    : to_string(why.error.code())},
                          {"reason", why.error.detail()}});
-    if (right || why.why == Why::wrong) ++failures_;
+    if (right || why.why == Why::wrong || why.why == Why::needs_mail_key) ++failures_;
     return std::unexpected(std::move(why));
 }
 

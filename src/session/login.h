@@ -57,6 +57,7 @@ struct Proved {
     std::string_view mechanism, second_factor;  ///< for the log
     auth::Shown shown;
     auth::OpenSessions::Mark seen;
+    encryption::MailKeyPtr key = {};  ///< as auth::Verified::key
 };
 
 using Attempt = std::expected<Proved, Refusal>;

@@ -13,6 +13,7 @@ struct Refusal {
         unavailable,          ///< it can't be judged now; the error's code says whether later is better
         bad_response,         ///< against the mechanism's rules
         needs_second_factor,  ///< the proof was right; `missing` says what the client is to be told
+        needs_mail_key,       ///< the proof was right, but can't open the account's encrypted mail
         // The exchange ended without a verdict, ...
         not_base64,
         cancelled,

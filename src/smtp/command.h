@@ -32,7 +32,8 @@ struct Mail {
     std::optional<mail::Address> from;         ///< none: the null reverse-path `<>`. A source route is dropped.
     std::optional<std::uint64_t> size;         ///< octets, RFC 1870 s4
     Body body = Body::seven_bit;
-    bool smtputf8 = false;  ///< RFC 6531 s3.4
+    bool smtputf8 = false;     ///< RFC 6531 s3.4
+    bool require_tls = false;  ///< RFC 8689 s2
     Return ret = Return::unspecified;
     std::string envid;  ///< decoded, RFC 3461 s4.4
     /// RFC 4865 s4: so many seconds from now, or until then, the message is kept back.

@@ -1,4 +1,5 @@
-// The parameters behind a path in MAIL and RCPT (RFC 5321 s4.1.2): SIZE, BODY, RET, ENVID, SMTPUTF8, NOTIFY, ORCPT.
+// The parameters behind a path in MAIL and RCPT (RFC 5321 s4.1.2): SIZE, BODY, RET, ENVID, SMTPUTF8, REQUIRETLS,
+// NOTIFY, ORCPT.
 #include "smtp/parameters.h"
 
 #include <algorithm>
@@ -191,6 +192,11 @@ std::expected<void, Reply> parse_parameters(std::string_view text, Mail& mail) {
         if (ascii::same(p.keyword, "AUTH")) {  // RFC 4954 s5
             if (!decode_xtext(p.value) || p.value.empty()) return std::unexpected(kBadParameter);
             mail.authenticated_as = true;
+            return {};
+        }
+        if (ascii::same(p.keyword, "REQUIRETLS")) {
+            if (p.has_value) return std::unexpected(kBadParameter);  // RFC 8689 s2: takes no value
+            mail.require_tls = true;
             return {};
         }
         if (!ascii::same(p.keyword, "SMTPUTF8")) return std::unexpected(replies::kUnknownParameter);

@@ -81,6 +81,7 @@ inline constexpr Reply kNoTls{502, "5.5.1", "TLS is not offered"};
 // Envelopes that are refused.
 inline constexpr Reply kSenderNeedsUtf8{550, "5.6.7", "Say SMTPUTF8 to use this address"};     // RFC 6531 s3.5
 inline constexpr Reply kRecipientNeedsUtf8{553, "5.6.7", "Say SMTPUTF8 to use this address"};  // RFC 6531 s3.5
+inline constexpr Reply kListed{554, "5.7.1", "Your address is on the list "};
 inline constexpr Reply kUnknownUser{550, "5.1.1", "No such user here"};
 inline constexpr Reply kNoRelay{550, "5.7.1", "Relaying denied"};
 inline constexpr Reply kDisabled{550, "5.2.1", "Mailbox disabled"};
@@ -97,6 +98,7 @@ inline constexpr Reply kTooLarge{552, "5.3.4", "Message too large"};  // RFC 187
 inline constexpr Reply kMailboxFull{552, "5.2.2", "Mailbox full"};    // RFC 3463 s3.3
 inline constexpr Reply kMailboxFullNow{452, "4.2.2", "Mailbox full, try later"};
 inline constexpr Reply kRejected{550, "5.7.1", "Message refused"};  // RFC 5321 s3.6.2, RFC 3463 s3.8
+inline constexpr Reply kComeAgain{451, "4.7.1", "You are not known here yet, come again in some minutes"};
 inline constexpr Reply kNoSpace{452, "4.3.1", "Out of storage, try later"};
 inline constexpr Reply kTrouble{451, "4.3.0", "Storage trouble, try later"};
 inline constexpr Reply kStopping{451, "4.3.2", "Stopping, try later"};
@@ -114,6 +116,7 @@ inline constexpr Reply kTooManyRefused{421, "4.7.0", "Too many refused recipient
 inline constexpr Reply kTooManyMessages{421, "4.7.0", "Too many messages, connect again"};
 inline constexpr Reply kSuspicious{421, "4.7.0", "Bare newlines were seen, connect again"};
 inline constexpr Reply kTooMuchIdling{421, "4.7.0", "Too many commands without a message"};
+inline constexpr Reply kTooEarly{554, "5.5.1", "You spoke before the greeting"};  // in its place, RFC 5321 s3.1
 inline constexpr Reply kNotHttp{421, "4.7.0", "This is not a web server"};
 inline constexpr Reply kLostChunk{421, "4.5.4", "Chunk of unknown size"};
 inline constexpr Reply kFailure{421, "4.3.0", "Internal failure, try later"};

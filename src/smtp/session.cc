@@ -42,7 +42,9 @@ Task<Result<>> Session::run() {
 }
 
 Task<Result<>> Session::converse() {
-    auto went = greet();
+    Result<> went;
+    if (options_.greeting_delay.count() > 0) went = co_await wait_before_greeting();
+    if (went) went = greet();
     if (went) went = co_await tell();
     while (went) {
         Result<std::string_view> line;
@@ -66,6 +68,23 @@ Task<Result<>> Session::converse() {
         if (went && !told_at_once()) went = co_await tell();
     }
     co_return went;
+}
+
+bool Session::is_trusted() const {
+    const auto& trusted = options_.trusted;
+    return connection_.peer().loopback || (!trusted.empty() && trusted.contains(connection_.peer().address));
+}
+
+// RFC 5321 s4.3.1: the client waits for the greeting. Programs that pour out mail do not.
+Task<Result<>> Session::wait_before_greeting() {
+    if (is_trusted() || is_front_) co_return Result<>();
+    auto early = co_await connection_.read_some(options_.greeting_delay);
+    if (early) {
+        connection_.log(log::Level::info, "smtp.early", {{"session", id_}, {"peer", connection_.peer().address}});
+        co_return hang_up(replies::kTooEarly);
+    }
+    if (early.error().code() != Errc::timed_out) co_return pass_on(early);
+    co_return Result<>();
 }
 
 Result<> Session::greet() {
@@ -124,6 +143,7 @@ Result<> Session::extensions() {
         "250-CHUNKING\r\n",
         options_.hostname, services_.delivery.limits().message_octets);
     if (!connection_.tls() && options_.tls && options_.tls()) said_ += "250-STARTTLS\r\n";
+    if (connection_.tls()) said_ += "250-REQUIRETLS\r\n";  // RFC 8689 s2: not before
     // LMTP does not offer DSN: for NOTIFY=SUCCESS a front server then reports the delivery itself, and we never do.
     if (!lmtp()) said_ += "250-DSN\r\n";
     if (login_ && !access_) {
@@ -184,6 +204,7 @@ Result<> Session::on(const Xclient& client) {
     helo_ = client.helo.value_or("");
     extended_ = client.extended.value_or(false);
     lines_.forgive_bad_commands();
+    listed_.reset();
     unknown_recipients_ = refused_recipients_ = 0;
     if (++idle_commands_ > options_.limits.idle_commands) return hang_up(replies::kTooMuchIdling);
     return greet();

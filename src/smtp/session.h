@@ -51,6 +51,10 @@ struct Options {
     std::string greeting;  ///< the text after the host name; empty: "ESMTP Poplar" or "LMTP Poplar"
     Limits limits;
     Timeouts timeouts;
+    /// SMTP: clients whom the operator trusts. No list, no delay and no greylisting is for them.
+    Networks trusted;
+    /// SMTP: a client that speaks before so long is refused (RFC 5321 s4.3.1: it has to wait); 0: none is.
+    std::chrono::seconds greeting_delay{0};
     /// Submission: whether Received tells where the client was.
     bool show_client = false;
     /// Submission: the longest time that a client may have a message kept back (RFC 4865); 0: it is not offered. Only

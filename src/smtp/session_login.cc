@@ -74,6 +74,7 @@ Result<> Session::refuse_login(const session::Refusal& why) {
             reply.text = factor_words(why.missing);
             return refused(reply);
         }
+        case Why::needs_mail_key: break;  // not for submission, which reads no mail
         case Why::unavailable: return say(replies::kLoginUnavailable);
         case Why::bad_response: return bad(replies::kBadResponse);
         case Why::not_base64: return bad(replies::kNotBase64);

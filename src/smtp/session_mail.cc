@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/peer_network.h"
@@ -56,6 +57,7 @@ Session::Step Session::on(Mail mail) {
     if (helo_.empty()) return bad(replies::kNoHelo);
     if (transaction_) return bad(replies::kNestedMail);
     if (submission() && !access_) return bad(replies::kLoginNeeded);  // RFC 6409 s4.3
+    if (mail.require_tls && !connection_.tls()) return bad(replies::kUnknownParameter);  // RFC 8689 s2: not offered
     auto hold = wanted_hold(mail);
     if (!hold) return bad(hold.error());
     // The message with bare newlines may have smuggled this envelope past a server that sees another end of it.
@@ -66,6 +68,7 @@ Session::Step Session::on(Mail mail) {
     if (mail.from && !mail.smtputf8 && mail::needs_smtputf8(*mail.from)) return idle(replies::kSenderNeedsUtf8);
     if (submission()) return begin_submission(std::move(mail), *hold);
     transaction_.emplace(services_, options_, connection_.peer(), std::move(mail));
+    if (is_trusted()) transaction_->trust_client();
     sender_logged_ = false;
     return say(replies::kSender);
 }
@@ -141,6 +144,8 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     // The sender of mail that went on is there for bounces; for anything else it would be a relay.
     if (transaction_->mail().from && services_.delivery.is_wrapped(rcpt.to))
         co_return refuse_recipient(rcpt, replies::kNoRelay, "only a bounce may go there");
+    if (services_.delivery.refuses_clients() && co_await is_listed(rcpt))
+        co_return refuse_recipient(rcpt, replies::kListed, *listed_, *listed_);
     if (services_.unknown && !services_.unknown->empty()) {
         if (auto waited = co_await await_place(); !waited) co_return waited;
     }
@@ -200,6 +205,13 @@ Task<Result<>> Session::on(Rcpt rcpt) {
     co_return say(replies::kRecipient);
 }
 
+/// RFC 5321 s4.5.1: who is on a list by mistake can write to the postmaster.
+Task<bool> Session::is_listed(const Rcpt& rcpt) {
+    if (options_.protocol != Protocol::smtp || is_trusted() || ascii::same(rcpt.to.local, "postmaster")) co_return false;
+    if (!listed_) listed_ = co_await services_.delivery.refusal_of_client(connection_.peer().address);
+    co_return !listed_->empty();
+}
+
 // A peer that has named too many unknown recipients waits before it learns whether this one is known.
 Task<Result<>> Session::await_place() {
     if (connection_.peer().loopback) co_return Result<>();
@@ -211,11 +223,11 @@ Task<Result<>> Session::await_place() {
     co_return co_await connection_.pause(wait);
 }
 
-Result<> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason) {
+Result<> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason, std::string_view more) {
     log_refusal(rcpt, reply, reason);
     ++refused_recipients_;
     // A front server (LMTP) may hand over as many wrong addresses as the world sends it.
-    if (lmtp()) return say(reply);
+    if (lmtp()) return say(reply, more);
     const auto& limits = options_.limits;
     if (reply == replies::kUnknownUser || reply == replies::kNoRelay || reply == replies::kDisabled) {
         if (services_.unknown && !connection_.peer().loopback)
@@ -223,7 +235,7 @@ Result<> Session::refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_vi
         if (++unknown_recipients_ > limits.unknown_recipients) return hang_up(replies::kTooManyUnknown);
     }
     if (refused_recipients_ > limits.refused_recipients) return hang_up(replies::kTooManyRefused);
-    return say(reply);
+    return say(reply, more);
 }
 
 // Short commands must not make long log lines again and again. So the sender and the EHLO name are logged once a

@@ -79,7 +79,10 @@ private:
     Task<Result<>> tell();
     void forget_said();
     Task<Result<>> await_place();
-    Result<> refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason);
+    Task<bool> is_listed(const Rcpt& rcpt);
+    bool is_trusted() const;
+    Task<Result<>> wait_before_greeting();
+    Result<> refuse_recipient(const Rcpt& rcpt, Reply reply, std::string_view reason, std::string_view more = {});
     void log_refusal(const Rcpt& rcpt, Reply reply, std::string_view reason);
     Task<Result<>> refuse_chunk(Bdat bdat, Reply reply);
     Result<> finish_message(std::vector<Reply> answers);
@@ -106,6 +109,7 @@ private:
     std::optional<Transaction> transaction_;
     std::uint32_t messages_ = 0, idle_commands_ = 0;
     std::uint32_t unknown_recipients_ = 0, refused_recipients_ = 0;
+    std::optional<std::string> listed_;  // as Delivery::refusal_of_client; nothing: not asked yet
     bool sender_logged_ = false;  // a refusal of this transaction named the sender
 };
 

@@ -75,6 +75,9 @@ void add_settings_for_strangers(config::Keys& keys, const std::string& section, 
         "Unknown recipients from one address (IPv6: its /64) in an hour, on all its connections; then each recipient "
         "waits a second, later two, four and up to 30, all of that address in one row. With 30 seconds of waiting "
         "before it: `421`. Each recipient that gets a message makes up for one. This machine is exempt.");
+    keys.duration("checks.greeting_delay", options.greeting_delay, std::chrono::seconds(0), std::chrono::minutes(1),
+                  "How long a client has to wait for the greeting. One that speaks before gets `554 5.5.1`, and "
+                  "`smtp.early` in the log. This machine is exempt. `\"0s\"`: off.");
     keys.number(key("refused_recipients"), options.limits.refused_recipients, 1, kMillion,
                 "Recipients refused on a connection, for whatever reason; then `421`.");
     keys.text(key("tls_ciphers"), ciphers,

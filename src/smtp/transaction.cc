@@ -58,6 +58,7 @@ Transaction::Transaction(const Services& services, const Options& options, const
     if (options.protocol != Protocol::lmtp) envelope_->replies = delivery::Replies::one;
     envelope_->stranger = options.protocol == Protocol::smtp;
     if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
+    if (mail_.require_tls) envelope_->tls = queue::TlsWish::required;
 }
 
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }
@@ -250,6 +251,7 @@ Reply reply_for(const delivery::Verdict& verdict) {
         case Kind::over_quota: return replies::kMailboxFull;
         case Kind::full: return replies::kMailboxFullNow;
         case Kind::rejected: return replies::kRejected;
+        case Kind::later: return replies::kComeAgain;
         case Kind::deferred: break;
     }
     switch (verdict.cause) {

@@ -52,6 +52,8 @@ public:
     /// Somebody who has logged in submits the message. To be called before anything is added.
     void submit(std::shared_ptr<delivery::Sending> sending) { envelope_->sending = std::move(sending); }
     delivery::Sending* sending() const { return envelope_->sending.get(); }
+    /// The operator trusts the client.
+    void trust_client() { envelope_->known_client = true; }
     /// A recipient, and where its mail goes. False: there is no memory for it, and it was not added.
     bool add(const Rcpt& rcpt, const directory::Resolution& resolution, std::string mailbox, delivery::Room room = {});
     /// One elsewhere, by the address that its mail goes to.

@@ -80,6 +80,7 @@ public:
         if (folder == "/full") return fail(Errc::no_space, "no room");
         return engine::BackupOutcome{"20261122T030509.123Z", {3, 400, 1, 100}, 2};
     }
+    Result<> drop_dead(std::vector<engine::PartitionId>, std::function<bool()>) override { return {}; }
     void scrub() override { ++scrubs; }
     Task<Result<std::vector<engine::PartitionId>>> partitions(engine::PartitionId, std::size_t) override {
         co_return std::vector<engine::PartitionId>();

@@ -22,6 +22,7 @@ struct World {
           quotas(directory, store, quota_options),
           delivery(directory, store, quotas, clock, limits) {
         EXPECT_TRUE(run(directory.add_domain("example.test")));
+        delivery.use_common_scripts(engine);
         add("demo@example.test");
     }
 

@@ -6,12 +6,15 @@ import re
 import threading
 import time
 
+import dkim
 import pytest
 
 from outbound_world import JANE, Client, letter, queue_of, wait_empty, wait_until
 from poplar_server import DOMAIN, PATIENCE, make_certificate
 
 FAR = "bob@far.example"
+SIGNED_HEAD = "MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b; micalg=sha-256; protocol=\"x/y\"\r\n"
+SIGNED_PARTS = "--b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\u00fc\r\n--b\r\nContent-Type: x/y\r\n\r\nz\r\n--b--\r\n"
 
 
 def make(world, queue=None, **tables):
@@ -220,7 +223,7 @@ def test_what_the_next_host_can_not_take_goes_back(outbound):
     server = make(outbound)
     with Client(server, JANE) as client:
         client.sendmail(JANE, [FAR], letter(JANE, FAR, body="x" * 70 + "\r\n" + "y\r\n" * 500))
-        client.sendmail(JANE, [FAR], letter(JANE, FAR, body="\u00fc\r\n"))
+        client.sendmail(JANE, [FAR], letter(JANE, FAR, body=SIGNED_PARTS, head=SIGNED_HEAD))
         client.sendmail(JANE, ["b\u00f6b@far.example"], letter(JANE, FAR), mail_options=["SMTPUTF8"])
         client.sendmail(JANE, ["b\u00f6b@utf8.example"], letter(JANE, FAR), mail_options=["SMTPUTF8"])
         client.sendmail(JANE, ["bob@utf8.example"], letter(JANE, FAR, body="\u00fc\r\n"))
@@ -231,6 +234,34 @@ def test_what_the_next_host_can_not_take_goes_back(outbound):
     for status in ("5.3.4", "5.6.3", "5.6.7"):
         assert f"Status: {status}" in text
     assert not plain.taken
+
+
+def test_8_bit_text_is_encoded_for_a_host_that_does_not_take_it(outbound):
+    plain = outbound.sink("far.example", extensions=["PIPELINING", "SIZE 1000000"])
+    server = make(outbound)
+    server.cli("dkim", "add", DOMAIN, "--selector", "s1")
+    records = {record["name"]: record["value"].encode() for record in server.cli("dkim", "dns", DOMAIN)["records"]}
+    text = "Gr\u00fc\u00dfe, und ein Satz, der lang genug ist. \r\n.\r\n"
+    part = ("--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + text
+            + "--b\r\nContent-Type: application/x\r\n\r\n\u00e9\u00e9\r\n--b--\r\n")
+    head = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n"
+    with Client(server, JANE) as client:
+        client.sendmail(JANE, [FAR, "al@far.example"], letter(JANE, FAR, body=part, head=head))
+    taken, = plain.wait(1)
+    assert "BODY" not in taken.options and len(taken.recipients) == 2
+    assert f"SIZE={len(taken.data)}" in taken.options
+    taken.data.decode("ascii")
+    message = email.message_from_bytes(taken.data)
+    first, second = message.get_payload()
+    assert first["Content-Transfer-Encoding"] == "quoted-printable"
+    assert first.get_payload(decode=True).decode() == text.removesuffix("\r\n").replace("\r\n", "\r\n")
+    assert second.get_payload(decode=True) == "\u00e9\u00e9".encode()
+    # The signatures are those of the message as it left.
+    assert len(message.get_all("DKIM-Signature")) == 2
+
+    def lookup(name, timeout=None):
+        return records.get((name.decode() if isinstance(name, bytes) else name).rstrip("."))
+    assert all(dkim.DKIM(taken.data).verify(index, dnsfunc=lookup) for index in range(2)), taken.data
 
 
 # TLS.

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <latch>
 #include <mutex>
 #include <random>
@@ -166,6 +167,79 @@ TEST_P(SegmentCopies, ChangeNothingButTheSpaceTaken) {
         }
     }
     EXPECT_GT(copies, 3);
+}
+
+TEST_P(SegmentCopies, OfAllThatHasDeadOctetsChangeNothingToo) {
+    TempDir directory;
+    auto options = small_options(directory.path() / "store"), crashed = small_options(directory.path() / "crashed");
+    World world(GetParam());
+    auto engine = open_store(options);
+    for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < 60; ++i) world.change(*engine);
+        auto dropped = engine->drop_dead({PartitionId(1), PartitionId(2)}, [] { return true; });
+        ASSERT_TRUE(dropped) << dropped.error().detail();
+        const auto copies = engine->status().copies;
+        EXPECT_GT(copies, 0u);
+        ASSERT_TRUE(engine->drop_dead({PartitionId(1)}, [] { return true; }));
+        EXPECT_EQ(engine->status().copies, copies) << "nothing was left to do";
+        world.expect_in(*engine);
+        copy_directory(options.directory, crashed.directory);
+        {
+            auto recovered = open_store(crashed);
+            ASSERT_TRUE(recovered);
+            EXPECT_EQ(text_of(recovered->status().damage), "");
+            world.expect_in(*recovered);
+        }
+        expect_rebuild_gives_the_same(crashed);
+    }
+}
+
+bool is_in_files(const fs::path& directory, const std::string& text) {
+    for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+        if (!entry.is_regular_file()) continue;
+        std::ifstream file(entry.path(), std::ios::binary);
+        const std::string content(std::istreambuf_iterator<char>(file), {});
+        if (content.contains(text)) return true;
+    }
+    return false;
+}
+
+TEST(DropDead, LeavesNothingOfWhatWasErasedOrReplaced) {
+    TempDir directory;
+    auto options = small_options(directory.path() / "store");
+    const PartitionId p(7);
+    auto engine = open_store(options);
+    Direct d(*engine);
+    const auto body = engine->next_body_id(p);
+    {
+        Batch batch;
+        batch.put("erased", "a value that was erased");
+        batch.put("replaced", "a value that was replaced");
+        batch.put("kept", "a value that is kept");
+        batch.add_body(body, "", d.stage("a body that was erased"));
+        ASSERT_TRUE(d.commit(p, std::move(batch)));
+    }
+    auto snapshot = engine->snapshot(p);
+    {
+        Batch batch;
+        batch.erase("erased");
+        batch.put("replaced", "other");
+        batch.erase_body(body);
+        ASSERT_TRUE(d.commit(p, std::move(batch)));
+    }
+    auto early = engine->drop_dead({p}, [] { return true; });
+    ASSERT_FALSE(early) << "somebody still reads it";
+    EXPECT_EQ(early.error().code(), Errc::busy);
+    snapshot.reset();
+    auto given_up = engine->drop_dead({p}, [] { return false; });
+    ASSERT_FALSE(given_up);
+    EXPECT_EQ(given_up.error().code(), Errc::cancelled);
+    auto dropped = engine->drop_dead({p}, [] { return true; });
+    ASSERT_TRUE(dropped) << dropped.error().detail();
+    for (const auto* gone : {"a value that was erased", "a value that was replaced", "a body that was erased"})
+        EXPECT_FALSE(is_in_files(options.directory, gone)) << gone;
+    EXPECT_TRUE(is_in_files(options.directory, "a value that is kept"));
+    EXPECT_EQ(text_of(damage_of(*engine)), "");
 }
 
 // Copies the directory at the n-th step of a kind: what a crash there leaves.

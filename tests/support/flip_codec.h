@@ -60,7 +60,7 @@ class FlipCodec final : public mailstore::Codec {
                 pending_.erase(0, 2 + size + kPadding);
             }
         }
-        Result<> finish() override {
+        Result<> finish(std::string&) override {
             if (!pending_.empty()) return fail(Errc::corrupt, "a block is cut off");
             return {};
         }

@@ -164,13 +164,37 @@ Result<> Committer::move(const std::vector<Move>& moves) {
     return answer.get();
 }
 
+Result<> Committer::begin_segment() {
+    std::promise<Result<>> done;
+    auto answer = done.get_future();
+    {
+        std::lock_guard guard(mutex_);
+        rolls_.push_back(std::move(done));
+    }
+    ready_.notify_one();
+    return answer.get();
+}
+
 void Committer::make_moves() {
     decltype(moves_) asked;
+    decltype(rolls_) rolls;
     {
         std::lock_guard guard(mutex_);
         asked.swap(moves_);
+        rolls.swap(rolls_);
     }
     for (auto& [moves, done] : asked) done.set_value(make(*moves));
+    for (auto& done : rolls) done.set_value(leave_segment());
+}
+
+// The index has to know the new segment: no replay may begin in one that is copied.
+Result<> Committer::leave_segment() {
+    if (directory_.health().stopped()) return fail(Errc::io, directory_.health().state());
+    if (end_.offset <= kSegmentHeader) return {};
+    if (auto ready = index_.ready(); !ready) return ready;
+    if (auto rolled = roll(0, end_.next_sequence); !rolled) return rolled;
+    table_.stage(unindexed_);
+    return update_index();
 }
 
 Result<> Committer::make(const std::vector<Move>& moves) {
@@ -191,12 +215,12 @@ Result<> Committer::make(const std::vector<Move>& moves) {
 // again; nullopt when stopping.
 std::optional<std::vector<Committer::Request>> Committer::gather() {
     std::unique_lock lock(mutex_);
-    auto some = [this] { return stopping_ || !queue_.empty() || !moves_.empty(); };
+    auto some = [this] { return stopping_ || !queue_.empty() || !moves_.empty() || !rolls_.empty(); };
     if (!short_of_room_)
         ready_.wait(lock, some);
     else if (!ready_.wait_for(lock, options_.retry, some))
         return std::vector<Request>();
-    if (queue_.empty() && moves_.empty()) return std::nullopt;
+    if (queue_.empty() && moves_.empty() && rolls_.empty()) return std::nullopt;
     std::uint64_t octets = 0;
     std::size_t count = 0;
     while (count < queue_.size() && count < kGroupCommits && (count == 0 || octets < kGroupOctets))
@@ -358,7 +382,7 @@ Result<ChangeNumber> Committer::admit(Group& group, const Request& request) {
 Result<> Committer::make_room(const Group& group) {
     const auto octets = group.octets;
     if (end_.offset + octets > options_.segment_size && end_.offset > kSegmentHeader)
-        if (auto rolled = roll(group); !rolled) return rolled;
+        if (auto rolled = roll(octets, group.commits.front().header.sequence); !rolled) return rolled;
     if (end_.offset + octets <= allocated_) return {};
     std::uint64_t need = end_.offset + octets - allocated_;
     std::uint64_t left = options_.segment_size - std::min(options_.segment_size, allocated_);
@@ -376,14 +400,14 @@ Result<> Committer::make_room(const Group& group) {
     return {};
 }
 
-Result<> Committer::roll(const Group& group) {
+Result<> Committer::roll(std::uint64_t room, std::uint64_t first_sequence) {
     auto space = free_space(directory_.disk(), directory_.root());
-    if (space && *space < group.octets + kSegmentHeader && !reserve_.give_up())
+    if (space && *space < room + kSegmentHeader && !reserve_.give_up())
         return fail(Errc::no_space, "no room for another segment");
     // A segment that another one follows ends, durably, where its last group does: recovery relies on it.
     if (auto sealed = cut_segment(); !sealed) return sealed;
     directory_.disk().reached(Step::segment_cut);
-    auto next = directory_.create_segment(end_.segment + 1, group.commits.front().header.sequence);
+    auto next = directory_.create_segment(end_.segment + 1, first_sequence);
     if (!next) return pass_on(next);
     segment_ = std::move(*next);
     ++end_.segment;

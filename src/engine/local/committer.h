@@ -50,6 +50,9 @@ public:
     /// Writes the new places to the index, between two groups, for those bodies that are still at `from`. Blocks the
     /// caller.
     Result<> move(const std::vector<Move>& moves);
+    /// Has the next group written to another segment, unless the current one is empty: all that was written before can
+    /// be copied then. Blocks the caller. Errors: no_space, io.
+    Result<> begin_segment();
     /// Writes what changed in the table of segments, and nothing else.
     Result<> store_table() { return move({}); }
 
@@ -69,7 +72,8 @@ private:
     void encode(Group& group, Request request, ChangeNumber change);
     Result<ChangeNumber> admit(Group& group, const Request& request);
     Result<> make_room(const Group& group);
-    Result<> roll(const Group& group);
+    Result<> roll(std::uint64_t room, std::uint64_t first_sequence);
+    Result<> leave_segment();
     Result<> write(Group& group);
     Result<> cut_segment();
     Result<> update_index();
@@ -108,6 +112,7 @@ private:
     std::condition_variable ready_;
     std::vector<Request> queue_;
     std::vector<std::pair<const std::vector<Move>*, std::promise<Result<>>>> moves_;
+    std::vector<std::promise<Result<>>> rolls_;
     bool stopping_ = false;
 
     mutable std::mutex durable_mutex_;

@@ -107,12 +107,9 @@ Result<bool> Copier::copy_once(Haste haste) {
     if (!choice) return false;
     auto begin = all->list.begin() + static_cast<std::ptrdiff_t>(choice->first);
     std::vector<CopyCandidate> sources(begin, begin + static_cast<std::ptrdiff_t>(choice->count));
-    std::uint64_t erased_until = ~0ull;
-    for (auto it = all->list.begin(); it != begin; ++it)
-        erased_until = std::min(erased_until, table_.find(it->id).value_or(SegmentSpace()).as_of);
-
+    const auto until = erased_until({all->list.begin(), begin});
     set_state("copying segment " + range(sources));
-    auto copied = copy(sources, erased_until, haste);
+    auto copied = copy(sources, until, pace(haste));
     if (copied) {
         set_state("resting");
         return copied;
@@ -129,8 +126,39 @@ Result<bool> Copier::copy_once(Haste haste) {
     return copied;
 }
 
+std::uint64_t Copier::erased_until(std::span<const CopyCandidate> before) const {
+    std::uint64_t until = ~0ull;
+    for (const auto& one : before) until = std::min(until, table_.find(one.id).value_or(SegmentSpace()).as_of);
+    return until;
+}
+
+Result<> Copier::copy_all_dead(const std::function<bool()>& go_on) {
+    if (auto begun = committer_.begin_segment(); !begun) return begun;
+    const auto end = committer_.durable_end().segment;
+    auto wait = [&go_on, wait = pace(Haste::paced)](std::uint64_t octets) mutable { return go_on() && wait(octets); };
+    for (std::uint64_t next = 0;;) {
+        std::lock_guard working(working_);
+        if (broken_ || directory_.health().stopped()) return fail(Errc::busy, "segments can't be copied now");
+        auto all = candidates();
+        if (!all) return pass_on(all);
+        auto it = std::ranges::find_if(all->list, [&](const auto& one) { return one.id.number >= next; });
+        if (it == all->list.end() || it->id.number >= end) return {};
+        next = it->last + 1;
+        set_state("copying segment " + range({*it}));
+        auto copied = copy({*it}, erased_until({all->list.begin(), it}), wait, Want::nothing_dead);
+        set_state("resting");
+        if (copied) continue;
+        if (copied.error().code() == Errc::io) {
+            broken_ = true;
+            set_state("stopped until a restart: " + copied.error().detail());
+        }
+        return pass_on(copied);
+    }
+}
+
 // True: something was copied, or found not to be worth it: look again.
-Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64_t erased_until, Haste haste) {
+Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64_t erased_until,
+                          const SegmentCopy::Pace& wait, Want want) {
     std::vector<SegmentId> ids;
     std::uint64_t used = 0;
     SegmentHeader header{.mark = directory_.mark(), .id = sources.front().id, .last = sources.back().last};
@@ -150,11 +178,12 @@ Result<bool> Copier::copy(const std::vector<CopyCandidate>& sources, std::uint64
 
     directory_.disk().reached(Step::copy_begun);
     SegmentCopy work(directory_, index_, ids, erased_until);
-    auto wait = pace(haste);
     auto expected = work.survey(wait);
     if (!expected) return pass_on(expected);
     auto octets = (expected->total() + kBlock - 1) / kBlock * kBlock;
-    if (!worth_copying(used, octets, rules()) || octets > options_.segment_size + kBlock) {
+    if (want == Want::nothing_dead && !expected->left_out) return true;
+    if (want == Want::nothing_dead && octets > rules().room) return fail(Errc::no_space, "no room for a copy");
+    if (want == Want::space && !(worth_copying(used, octets, rules()) && octets <= options_.segment_size + kBlock)) {
         // The guess about their metadata was wrong, or the neighbours only fit together by that guess.
         for (auto id : ids) pass_over(id);
         return true;
@@ -236,7 +265,8 @@ SegmentCopy::Pace Copier::pace(Haste haste) {
         if (octets < kBurstOctets && worked < kBurst) return true;
         std::unique_lock lock(mutex_);
         if (haste == Haste::paced) {
-            Seconds rest(static_cast<double>(octets) / static_cast<double>(options_.copy_rate));
+            Seconds rest(options_.copy_rate == 0 ? 0
+                                                 : static_cast<double>(octets) / static_cast<double>(options_.copy_rate));
             wake_.wait_for(lock, std::max(rest, worked), [this] { return stopping_; });
         }
         octets = 0;

@@ -40,6 +40,10 @@ public:
     /// Copies the segments that are most worth it. False: none is. Blocks; callers take turns.
     Result<bool> copy_once(Haste haste);
 
+    /// Copies every segment that was written before the call and holds anything that does not count, however little.
+    /// Blocks. `go_on`: false gives it up. Errors: corrupt (a damaged one is left), busy, no_space, io, cancelled.
+    Result<> copy_all_dead(const std::function<bool()>& go_on);
+
     /// While it is held, no segment is copied or unlinked. It does not own the lock if a copy is being made.
     std::unique_lock<std::mutex> try_pause() { return std::unique_lock(working_, std::try_to_lock); }
 
@@ -60,7 +64,10 @@ private:
     Result<Candidates> candidates() const;
     void mark_passed_over(std::vector<CopyCandidate>& list) const;
     CopyRules rules() const;
-    Result<bool> copy(const std::vector<CopyCandidate>& sources, std::uint64_t erased_until, Haste haste);
+    enum class Want { space, nothing_dead };
+    Result<bool> copy(const std::vector<CopyCandidate>& sources, std::uint64_t erased_until,
+                      const SegmentCopy::Pace& wait, Want want = Want::space);
+    std::uint64_t erased_until(std::span<const CopyCandidate> before) const;
     Result<> switch_over(SegmentId copy, const std::vector<SegmentId>& sources, const SegmentCopy::Pace& pace);
     Result<> when_there_is_room(const std::function<Result<>()>& work);
     Result<> flush_past(std::uint64_t segment);

@@ -460,6 +460,23 @@ Result<> Index::flush(FlushMode mode) {
     return {};
 }
 
+Result<> Index::merge(PartitionId partition) const {
+    const auto now = db_->GetLatestSequenceNumber();
+    std::uint64_t oldest = 0;
+    if (!db_->GetIntProperty(rocksdb::DB::Properties::kOldestSnapshotSequence, &oldest))
+        return fail(Errc::io, "index: it does not tell which snapshots there are");
+    if (oldest != 0 && oldest < now) return fail(Errc::busy, "somebody still reads what was there before");
+    const auto begin = Encoder().u64_key(partition.value).bytes(), end = Encoder().u64_key(partition.value + 1).bytes();
+    const rocksdb::Slice from(begin), to(end);
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+    auto status = db_->CompactRange(options, &from, &to);
+    if (!status.ok() && patience_->was_full()) return fail(Errc::no_space, "index: " + status.ToString());
+    if (!status.ok()) return std::unexpected(index_error(status));
+    return {};
+}
+
 Index::Walk::Walk(const Index& index) {
     rocksdb::ReadOptions options;
     options.total_order_seek = true;

@@ -99,6 +99,10 @@ public:
     /// shared by hard links. Returns up to where the copy knows the log. Waits for a flush.
     Result<Position> copy_to(const std::filesystem::path& to) const;
 
+    /// Merges what there is of a partition, so that no file has what was erased or replaced before. Errors: busy (a
+    /// snapshot of before the call is still read), no_space, io.
+    Result<> merge(PartitionId partition) const;
+
     enum class FlushMode { wait, background };
     Result<> flush(FlushMode mode);
 

@@ -309,6 +309,14 @@ Result<BackupOutcome> LocalEngine::backup(const std::filesystem::path& folder, s
 
 Result<bool> LocalEngine::copy_segments() { return impl_->copier->copy_once(Copier::Haste::at_once); }
 
+Result<> LocalEngine::drop_dead(std::vector<PartitionId> partitions, std::function<bool()> go_on) {
+    for (auto partition : partitions) {
+        if (!go_on()) return fail(Errc::cancelled, "it was given up");
+        if (auto merged = impl_->index->merge(partition); !merged) return merged;
+    }
+    return impl_->copier->copy_all_dead(go_on);
+}
+
 void LocalEngine::scrub() { impl_->scrubber->begin_round(); }
 
 Status LocalEngine::status() const {

@@ -68,6 +68,7 @@ public:
     /// Copies those segments that are most worth it, at once; false: none is. Blocks. (The engine does it by itself, at
     /// its pace; this is for tests and for a caller in a hurry.)
     Result<bool> copy_segments();
+    Result<> drop_dead(std::vector<PartitionId> partitions, std::function<bool()> go_on) override;
     void scrub() override;
     Status status() const override;
     Task<Result<std::vector<PartitionId>>> partitions(PartitionId after, std::size_t limit) override;

@@ -95,6 +95,7 @@ Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Ste
         });
         if (!counts) return pass_on(counts);
         if (*counts) kept.meta.puts.push_back(entry);
+        kept.less |= !*counts;
     }
     auto offset = step.body_offset();
     for (const auto& body : step.meta.bodies) {
@@ -109,6 +110,7 @@ Result<SegmentCopy::Kept> SegmentCopy::keep(SegmentId id, const SegmentWalk::Ste
             if (body.inline_octets > 0) kept.frames.emplace_back(offset, body.inline_octets);
             kept.body_octets += body.inline_octets;
         }
+        kept.less |= !*here;
         offset += body.inline_octets;
     }
     for (auto body : step.meta.erased_bodies) {
@@ -153,6 +155,7 @@ Result<CopyTotals> SegmentCopy::walk(Draft* draft, const Pace& pace) {
                             fmt::format("{} is damaged at {}", directory_.relative(file->path()), step->offset));
             auto kept = keep(id, *step);
             if (!kept) return pass_on(kept);
+            totals.left_out |= kept->less;
             std::uint64_t seen = kRecordHeader + step->header.meta_octets;
             if (!kept->nothing) {
                 auto meta = encode_meta(kept->meta);

@@ -19,6 +19,7 @@ namespace poplar::engine::local {
 
 struct CopyTotals {
     std::uint64_t records = 0, meta_octets = 0, bodies = 0, body_octets = 0;
+    bool left_out = false;  ///< values, or bodies, that do not count any more
     std::uint64_t total() const { return kSegmentHeader + meta_octets + body_octets; }
 };
 
@@ -51,7 +52,7 @@ private:
         std::vector<std::pair<std::uint64_t, std::uint64_t>>
             frames;  // where kept bodies' frames are, and how many octets
         std::uint64_t body_octets = 0;
-        bool nothing = false;
+        bool nothing = false, less = false;
     };
     template <class Look>
     Result<bool> decide(Look look);

@@ -90,6 +90,7 @@ Extensions parse_extensions(const std::vector<std::string>& lines) {
         found.utf8 |= is("SMTPUTF8");
         found.dsn |= is("DSN");
         found.starttls |= is("STARTTLS");
+        found.require_tls |= is("REQUIRETLS");
         if (is("SIZE") && words.size() > 1)
             if (auto size = number_of<std::uint64_t>(words[1]); size && *size > 0) found.size = size;
         if (is("LIMITS"))

@@ -44,7 +44,7 @@ private:
 
 /// The extensions that a server offers.
 struct Extensions {
-    bool pipelining = false, eight_bit = false, utf8 = false, dsn = false, starttls = false;
+    bool pipelining = false, eight_bit = false, utf8 = false, dsn = false, starttls = false, require_tls = false;
     std::optional<std::uint64_t> size;  ///< octets of a message; RFC 1870 s4: 0 is no limit, and counts as nothing here
     std::optional<std::uint32_t> recipients;  ///< of a message (RFC 9422 RCPTMAX)
     std::vector<std::string> mechanisms;      ///< of AUTH, in upper case

@@ -113,6 +113,7 @@ std::string Session::mail_command(const Envelope& envelope) const {
     if (extensions_.size) command += fmt::format(" SIZE={}", envelope.octets);
     if (envelope.eight_bit && extensions_.eight_bit) command += " BODY=8BITMIME";
     if (envelope.utf8) command += " SMTPUTF8";
+    if (envelope.require_tls && extensions_.require_tls) command += " REQUIRETLS";
     if (extensions_.dsn) {  // RFC 3461 s4
         if (envelope.ret == mail::ReturnContent::full) command += " RET=FULL";
         if (envelope.ret == mail::ReturnContent::headers) command += " RET=HDRS";

@@ -34,6 +34,7 @@ struct Envelope {
     std::string sender = {};  ///< "": the null reverse-path
     std::uint64_t octets = 0;
     bool eight_bit = false, utf8 = false;  ///< what the message needs; the server has to offer it
+    bool require_tls = false;              ///< RFC 8689; where the server does not offer it, it is not said
     mail::ReturnContent ret = mail::ReturnContent::unspecified;
     std::string envelope_id = {};
     struct Recipient {
