@@ -15,7 +15,7 @@
 #include "mail/trace.h"
 #include "mail/wire_form.h"
 #include "mailstore/keyword_table.h"
-#include "quota/quotas.h"
+#include "mailstore/mailbox_name.h"
 #include "sieve/message.h"
 
 namespace poplar::delivery {
@@ -58,8 +58,8 @@ std::string reply_text(std::string_view reason) {
 }  // namespace
 
 /// The header and, unless it is wanted alone, the body as far as FilterOptions::body_octets go.
-Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, bool header_alone) const {
-    auto reader = store_.read(content);
+Task<Result<Filter::Octets>> Filter::read(Result<std::unique_ptr<engine::BodyReader>> reader, std::uint64_t octets,
+                                          bool header_alone) const {
     if (!reader) co_return pass_on(reader);
     Octets out;
     mail::WireDecoder decoder;
@@ -72,7 +72,7 @@ Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, boo
         decoder.decode(*chunk, out.text);
         walk.feed(std::string_view(out.text).substr(before));
         if (walk.in_body() && (header_alone || out.text.size() >= options_.body_octets)) {
-            out.whole = out.text.size() >= content.octets;
+            out.whole = out.text.size() >= octets;
             break;
         }
     }
@@ -154,7 +154,7 @@ Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Chain cha
     bool header_alone = !looks(chain.active);
     for (const auto* scripts : {&chain.before, &chain.after, &chain.own})
         header_alone = header_alone && std::ranges::none_of(*scripts, looks);
-    auto octets = co_await read(message.content, header_alone);
+    auto octets = co_await read(store_.read(message.content), message.content.octets, header_alone);
     if (!octets) co_return pass_on(octets);
     std::size_t header_octets = 0;
     const auto fields = sieve::read_fields(octets->text, &header_octets);

@@ -232,6 +232,7 @@ Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_pt
     around.addresses = {message.address};
     around.detail_separator = message.separator;
     around.spam_percent = message.spam_percent;
+    job.flags = message.flags;
 
     // Each round asks for one thing more at least, and all of them together have the instructions of one delivery.
     StoreWorld world;
@@ -252,6 +253,10 @@ Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_pt
             world.wants_mailboxes = false;
         }
         for (const auto& key : std::exchange(world.wanted_facts, {})) {
+            if (message.stored) {  // it would be the duplicate of itself
+                world.facts[key] = false;
+                continue;
+            }
             auto fact = co_await store_.fact(message.account, key);
             if (!fact) co_return pass_on(fact);
             world.facts[key] = fact->has_value();

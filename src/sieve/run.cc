@@ -31,7 +31,12 @@ std::string MessageState::text(std::string_view original) const {
 }
 
 Machine::Machine(const Job& job, World& world, const Options& options)
-    : job_(job), world_(world), options_(options), message_(job.message), original_(message_.fields()) {}
+    : job_(job),
+      world_(world),
+      options_(options),
+      message_(job.message),
+      original_(message_.fields()),
+      flags_(job.flags) {}
 
 void Machine::charge(std::uint64_t instructions) {
     out_.instructions += instructions;
