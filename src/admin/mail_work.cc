@@ -151,6 +151,7 @@ Task<Result<>> archive_mail(Context& context, Caller, api::ArchiveMail wanted, h
     constexpr std::uint64_t kLongest = 100ull * 365 * 86'400;
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
+    if (wanted.older.count == 0) co_return fail(Errc::invalid, "older: name a time, for example 365d");
     if (wanted.older.count > kLongest) co_return fail(Errc::invalid, "older: at most a hundred years");
     const auto name = wanted.mailbox.value_or(std::string("INBOX"));
     Events events(stream, std::string(api::ArchiveMail::operation().content_type));

@@ -270,20 +270,17 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
 }
 
 Task<Result<>> Filter::send(const Filtered& message, std::vector<Departure> departures, std::string sum,
-                            std::vector<mailstore::NewFact>* facts) {
-    bool again = false;  // the same octets were delivered before, to the end
+                            std::vector<mailstore::NewFact>& facts) {
     const auto fact = "sieve/sent/" + sum;
-    if (facts) {
-        auto known = co_await store_.fact(message.account, fact);
-        if (!known) co_return pass_on(known);
-        again = known->has_value();
-        facts->push_back({fact, "", clock_.now() + kSentRemembered, true});
-    }
+    auto known = co_await store_.fact(message.account, fact);
+    if (!known) co_return pass_on(known);
+    const bool again = known->has_value();  // the same octets were delivered before, to the end
+    facts.push_back({fact, "", clock_.now() + kSentRemembered, true});
     // Not by its place among them: a repeated delivery may lead to fewer, where an answer was given in between.
     std::map<std::string, std::size_t> named;
     for (auto& departure : departures) {
         departure.id = random_text(queue::kIdLength);
-        if (facts && !again) {
+        if (!again) {
             const auto what = fmt::format("{} {}", departure.action, fmt::join(departure.recipients, " "));
             departure.id = departure_id({sum, what, std::to_string(named[what]++)});
             auto sent = co_await dispatch_.knows(departure.id);
@@ -469,11 +466,11 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
         log::info("delivery.discarded_by_filter", {{"account", message.address}, {"from", message.from}});
 
     leave_out_copies(message, filing);
-    const bool files = !filing.items.empty() || !filing.facts.empty();
+    // Where nothing is filed, the fact alone is a commit: a message that only goes on would else go on twice when the
+    // server ends between the queue's commit and its reply.
     if (!departures.empty()) {
-        auto sent = co_await send(message, std::move(departures), std::move(sum), files ? &filing.facts : nullptr);
+        auto sent = co_await send(message, std::move(departures), std::move(sum), filing.facts);
         if (!sent) co_return pass_on(sent);
-        if (!files) co_return FilterOutcome();
     }
     auto stored = co_await store_.file(message.account, filing);
     if (!stored && stored.error().code() == Errc::too_large) {  // flags and mailboxes may be too many; the mail is not

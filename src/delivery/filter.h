@@ -126,7 +126,7 @@ private:
     Task<Result<>> add_departure(const Filtered& message, const sieve::Action& action, std::uint64_t header_octets,
                                  std::vector<Departure>& departures);
     Task<Result<>> send(const Filtered& message, std::vector<Departure> departures, std::string sum,
-                        std::vector<mailstore::NewFact>* facts);
+                        std::vector<mailstore::NewFact>& facts);
     /// Keeps other messages from leading to the same answers until this is gone.
     class Answering;
     /// Takes the answers out of `outcome` that another message has led to since it was made, or is about to.
