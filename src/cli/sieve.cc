@@ -62,10 +62,14 @@ int send_text(const Cli& cli, Request request, const std::string& file, const st
         cli.print_json(api::to_json(*reply));
     else if (reply->valid)
         fmt::print("{}\n", done);
-    if (!cli.json)
-        for (const auto& one : reply->errors)
-            complain(fmt::format("{}line {}, column {}: {}", file.empty() ? "" : file + ", ", one.line, one.column,
-                                 one.message));
+    if (cli.json) return reply->valid ? 0 : 1;
+    const auto tell = [&](const char* kind, const std::vector<api::ScriptProblem>& problems) {
+        for (const auto& one : problems)
+            complain(fmt::format("{}{}line {}, column {}: {}", kind, file.empty() ? "" : file + ", ", one.line,
+                                 one.column, one.message));
+    };
+    tell("", reply->errors);
+    tell("warning: ", reply->warnings);
     return reply->valid ? 0 : 1;
 }
 

@@ -127,6 +127,7 @@ Machine::Flow Machine::block(const std::vector<Node>& nodes) {
 
 Machine::Flow Machine::command(const Node& node) {
     ready(node);
+    if (job_.explain) explain(node, std::string(name_of(node.op)));
     switch (node.op) {
         case Op::stop: return Flow::stop;
         case Op::return_: return Flow::return_;
@@ -166,9 +167,10 @@ Machine::Flow Machine::command(const Node& node) {
 bool Machine::test(const Node& node) {
     ready(node);
     const bool result = evaluate(node);
-    if (job_.explain) {
-        explain(node, result ? "true" : "false");
-    }
+    if (!job_.explain) return result;
+    explain_test(node, result);
+    compared_.clear();  // the test around it has compared nothing itself
+    comparisons_ = 0;
     return result;
 }
 

@@ -46,7 +46,7 @@ def letter(subject, text="Text."):
 
 def test_scripts_are_put_listed_read_checked_and_deleted(server):
     script = 'require "fileinto";\nfileinto "Work"; # ä\n'
-    assert server.cli("sieve", "put", FRED, "main", input=script) == {"valid": True, "errors": []}
+    assert server.cli("sieve", "put", FRED, "main", input=script) == {"valid": True, "errors": [], "warnings": []}
     assert subprocess.run([BINARY, "--socket", server.config["admin_socket"], "sieve", "get", FRED, "main"],
                           capture_output=True, text=True, check=True).stdout == script
     (listed,) = server.cli("sieve", "list", FRED)["scripts"]
@@ -61,6 +61,14 @@ def test_scripts_are_put_listed_read_checked_and_deleted(server):
     for command in (("get", "main"), ("activate", "main"), ("delete", "main")):
         with pytest.raises(CliError, match="no script"):
             server.cli("sieve", command[0], FRED, command[1])
+
+
+def test_what_is_probably_not_meant_is_told(server):
+    (warning,) = server.cli("sieve", "check", FRED, input="stop;\nkeep;\n")["warnings"]
+    assert (warning["line"], warning["column"]) == (2, 1) and '"stop" of line 1' in warning["message"]
+    done = subprocess.run([BINARY, "--socket", server.config["admin_socket"], "sieve", "put", FRED, "main"],
+                          input="stop;\nkeep;\n", capture_output=True, text=True)
+    assert done.returncode == 0 and "warning: line 2, column 1" in done.stderr and "put main" in done.stdout
 
 
 @pytest.mark.parametrize("script,line,column,words", [
@@ -178,6 +186,13 @@ def test_a_trial_tells_what_would_be_done(tmp_path):
     assert code == 1 and told["errors"][0]["line"] == 1 and told["errors"][0]["column"] == 5
     code, told = trial(tmp_path, 'require "ihave"; error "no";')
     assert code == 0 and told["error"] == "no" and told["implicit_keep"] and told["actions"] == []
+
+
+def test_a_trial_explains_each_test(tmp_path):
+    script = 'if header :contains "subject" "ell" {\n    discard;\n}\nstop;\nkeep;\n'
+    code, told = trial(tmp_path, script, letter("hello"), "--explain")
+    assert code == 0 and told["trace"] == ['1:4: header: true, because "hello" contains "ell"', "2:5: discard", "4:1: stop"]
+    assert [(one["line"], one["column"]) for one in told["warnings"]] == [(5, 1)]
 
 
 def test_a_trial_answers_once(tmp_path):
