@@ -8,9 +8,11 @@
 #include <optional>
 #include <set>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "delivery/gather.h"
 #include "delivery/header_edits.h"
+#include "delivery/junk_release.h"
 #include "delivery/signing.h"
 #include "mail/address_list.h"
 #include "mail/downgrade.h"
@@ -395,6 +397,13 @@ private:
 
     /// By the account's filter, if it has one.
     Task<Result<Delivered>> deliver(Copy copy, mailstore::NewMessage message) {
+        const auto& to = envelope_->recipients[copy.recipient].address;
+        auto released = co_await release_junk(store_, copy.account, to);
+        if (!released) co_return pass_on(released);
+        if (*released) {  // what was written to it says nothing more
+            log::info("delivery.junk_released", {{"recipient", to}, {"messages", **released}});
+            co_return Delivered();
+        }
         auto mailbox = envelope_->mailbox_of(copy.recipient);
         if (junk_ && mailbox.empty()) {
             auto junk = co_await junk_mailbox(copy.account);

@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import re
 import shutil
 import smtplib
 import socket
@@ -187,6 +188,38 @@ def test_junk_is_neither_answered_nor_sent_on(outbound, rspamd):
     assert sorted(one.recipients for one in sink.wait(2)) == [("ann@elsewhere.example",), ("jane@elsewhere.example",)]
     wait_empty(server)
     assert len(sink.taken) == 2 and mail(server) == [] and len(mail(server, JUNK)) == 1
+
+
+def test_a_digest_tells_users_of_pop_and_an_answer_to_it_releases(make_server, rspamd):
+    server = make_server(filter={"rspamd": {"url": rspamd.url, "timeout": "2s"}}, junk={"digest_first": "24h"})
+    server.add_user(JANE)
+    rspamd.answer = {"score": 14}
+    for n in range(3):
+        send(server, body=f"Number {n}.\r\n")
+    assert mail(server) == []  # by POP
+    server.config["junk"]["digest_first"] = "100ms"
+    server.restart()
+    (digest,) = wait_until(lambda: mail(server), "there is no digest")
+    assert b"\r\nSubject: 3 messages in your mailbox for junk\r\n" in digest and digest.count(b"Subject: hello\r\n") == 3
+    addresses = [word.decode() for word in re.findall(rb"mailto:([^>]+)", digest)]
+    reply_to = re.search(rb"Reply-To: <([^>]+)", digest)[1].decode()
+    assert len(addresses) == 3
+    rspamd.answer = {"score": 0}
+
+    def write_to(address):
+        with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=30 * PATIENCE) as client:
+            client.sendmail(JANE, [address], f"From: {JANE}\r\nTo: {address}\r\nSubject: please\r\n\r\n".encode())
+
+    write_to(addresses[1])
+    assert [b"Number 1." in one for one in mail(server)] == [False, True] and len(mail(server, JUNK)) == 2
+    write_to(reply_to.upper().replace(JANE.split("@")[0].upper(), JANE.split("@")[0]))
+    assert len(mail(server)) == 4 and mail(server, JUNK) == []
+    write_to(reply_to)  # nothing is left to do
+    assert len(mail(server)) == 4
+    local, domain = reply_to.split("@")
+    write_to(f"{local[:-1]}{'0' if local[-1] != '0' else '1'}@{domain}")
+    assert b"Subject: please" in mail(server)[4], "another token is any detail"
+    server.wait_log("delivery.junk_released")
 
 
 def test_spamtest_reads_the_score(make_server, rspamd):
