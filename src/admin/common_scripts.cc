@@ -28,8 +28,7 @@ Result<CommonPlace> place_of(const std::string& word) {
 std::string named(const std::string& place, const std::string& name) { return fmt::format("{}/{}", place, name); }
 
 std::unexpected<Error> about(const Error& failed, const std::string& place, const std::string& name) {
-    if (failed.code() == Errc::not_found)
-        return fail(Errc::not_found, fmt::format("no script {}", named(place, name)));
+    if (failed.code() == Errc::not_found) return fail(Errc::not_found, fmt::format("no script {}", named(place, name)));
     if (failed.code() == Errc::too_large) return fail(Errc::busy, failed.detail());
     return std::unexpected(failed);
 }

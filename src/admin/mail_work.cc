@@ -21,8 +21,7 @@ constexpr std::uint64_t kTellEvery = 100;  // messages
 /// Begins the reply with the first event, so that a request which can't be done is refused as any other.
 class Events {
 public:
-    Events(http::Stream& stream, std::string content_type)
-        : stream_(stream), content_type_(std::move(content_type)) {}
+    Events(http::Stream& stream, std::string content_type) : stream_(stream), content_type_(std::move(content_type)) {}
 
     Task<Result<>> write(api::MailWorkEvent event) {
         if (!begun_) {

@@ -19,8 +19,9 @@ const Shape& MailWorkEvent::shape() {
         "MailWorkEvent",
         "One message that something was done with; or how far the work is.",
         {field<&MailWorkEvent::type>(
-             "type", "`message`; `progress`, every hundred messages or so; `done` at the end: without it the work broke "
-                     "off"),
+             "type",
+             "`message`; `progress`, every hundred messages or so; `done` at the end: without it the work broke "
+             "off"),
          field<&MailWorkEvent::message>("message", "Its unique-id"),
          field<&MailWorkEvent::done>("done", "What was done with it, or would be"),
          field<&MailWorkEvent::skipped>("skipped", "What the script asks for and is not done"),

@@ -89,7 +89,8 @@ CLI::App* add_text_command(CLI::App* family, Cli& cli, const char* name,
 
 void add_common_commands(CLI::App& sieve, Cli& cli) {
     auto* family = sieve.add_subcommand(
-        "common", "The administrator's scripts: before and after those of all accounts or of a domain's, and the library");
+        "common",
+        "The administrator's scripts: before and after those of all accounts or of a domain's, and the library");
     family->require_subcommand(1);
     add_text_command<api::PutCommonScript>(family, cli, "put", [](const api::PutCommonScript& asked) {
         return fmt::format("put {}/{}", asked.place, asked.name);
@@ -122,10 +123,11 @@ void show_event(const api::MailWorkEvent& event) {
     } else if (event.mailboxes) {
         if (event.type == "done") fmt::print("{} moved to {} mailboxes\n", count(event.moved), count(event.mailboxes));
     } else if (event.type == "done") {
-        fmt::print("{} messages: {} moved, {} copied, {} with other flags, {} discarded, {} with something not done, {} "
-                   "failed\n",
-                   count(event.looked_at), count(event.moved), count(event.copied), count(event.flagged),
-                   count(event.discarded), count(event.left_out), count(event.failed));
+        fmt::print(
+            "{} messages: {} moved, {} copied, {} with other flags, {} discarded, {} with something not done, {} "
+            "failed\n",
+            count(event.looked_at), count(event.moved), count(event.copied), count(event.flagged),
+            count(event.discarded), count(event.left_out), count(event.failed));
     }
     if (event.type == "progress" && isatty(STDERR_FILENO))
         fmt::print(stderr, "\r{} of {}\r", count(event.mailboxes ? event.moved : event.looked_at),

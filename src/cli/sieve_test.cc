@@ -429,7 +429,8 @@ void add_sieve_test_command(CLI::App& family, Cli& cli) {
                      "JSON: {\"mailboxes\":[{\"name\",\"id\",\"special_use\"}],\"metadata\":{MAILBOX:{NAME:VALUE}},"
                      "\"server_metadata\":{NAME:VALUE},\"lists\":{NAME:[MEMBER]}}")
         ->type_name("FILE");
-    command->add_flag("--explain", asked->explain, "Tell of each test whether it was true and why, and of each command that ran");
+    command->add_flag("--explain", asked->explain,
+                      "Tell of each test whether it was true and why, and of each command that ran");
     command->callback([&cli, asked] { cli.action = [&cli, asked] { return test_script(cli, *asked); }; });
 }
 

@@ -33,8 +33,8 @@ struct Filtered {
     bool may_reject = false;                              ///< the sender can be told so, and it concerns nobody else
     std::optional<unsigned> spam_percent = std::nullopt;  ///< for spamtest; nothing: nobody looked
     bool junk = false;                                    ///< it was judged so: it goes no further, and nobody answers
-    std::vector<std::string> flags = {};  ///< that it has already
-    bool stored = false;                  ///< it was filed before: nothing that is remembered of it counts
+    std::vector<std::string> flags = {};                  ///< that it has already
+    bool stored = false;  ///< it was filed before: nothing that is remembered of it counts
 };
 
 struct FilterOutcome {

@@ -120,9 +120,8 @@ public:
         };
         // RFC 5429 s2: who refuses a message does not file it, nor send it on.
         if (std::ranges::any_of(one.actions, refuses))
-            std::erase_if(out_.actions, [](const auto& earlier) {
-                return is_filed(earlier) || earlier.kind == Kind::redirect;
-            });
+            std::erase_if(out_.actions,
+                          [](const auto& earlier) { return is_filed(earlier) || earlier.kind == Kind::redirect; });
         auto flags = std::move(out_.implicit.flags);
         out_.implicit = std::move(one.implicit);
         out_.implicit_keep = one.implicit_keep;

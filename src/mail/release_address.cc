@@ -13,8 +13,7 @@ constexpr std::string_view kWord = "release-";
 constexpr std::size_t kMostDigits = 3;
 }  // namespace
 
-std::string release_address(std::string_view account, char separator, std::string_view token,
-                            std::size_t number) {
+std::string release_address(std::string_view account, char separator, std::string_view token, std::size_t number) {
     const auto at = std::min(account.rfind('@'), account.size());
     return fmt::format("{}{}{}{}{}{}", account.substr(0, at), separator, kWord, token,
                        number == 0 ? "" : fmt::format("-{}", number), account.substr(at));
@@ -29,7 +28,8 @@ std::optional<Release> parse_release_address(std::string_view address) {
     auto rest = std::string_view(local).substr(begin + kWord.size());
     Release out;
     out.token = rest.substr(0, kReleaseTokenLength);
-    if (out.token.size() != kReleaseTokenLength || !std::ranges::all_of(out.token, ascii::is_alnum)) return std::nullopt;
+    if (out.token.size() != kReleaseTokenLength || !std::ranges::all_of(out.token, ascii::is_alnum))
+        return std::nullopt;
     rest.remove_prefix(kReleaseTokenLength);
     if (rest.empty()) return out;
     rest.remove_prefix(1);

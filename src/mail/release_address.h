@@ -1,6 +1,6 @@
 #pragma once
-// Addresses that bring mail back from junk when somebody writes to them: "jane+release-TOKEN@example.org" for all that a
-// digest lists, "jane+release-TOKEN-3@" for its third message. The token is a secret of the account.
+// Addresses that bring mail back from junk when somebody writes to them: "jane+release-TOKEN@example.org" for all that
+// a digest lists, "jane+release-TOKEN-3@" for its third message. The token is a secret of the account.
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -11,8 +11,7 @@ namespace poplar::mail {
 inline constexpr std::size_t kReleaseTokenLength = 26;  ///< of letters and digits of random_text()
 
 /// `number`: counts from 1; 0 for all. `separator` is what stands between an account's name and a detail.
-std::string release_address(std::string_view account, char separator, std::string_view token,
-                            std::size_t number);
+std::string release_address(std::string_view account, char separator, std::string_view token, std::size_t number);
 
 struct Release {
     std::string token;

@@ -21,8 +21,8 @@
 #include "server/environment.h"
 #include "server/keeping_jobs.h"
 #include "server/services.h"
-#include "upkeep/retention.h"
 #include "upkeep/junk_digest.h"
+#include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
 #include "upkeep/unusual_deletions.h"
 

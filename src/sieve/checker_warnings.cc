@@ -44,7 +44,8 @@ void Checker::advise(const std::vector<Node>& nodes) {
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         const auto& node = nodes[i];
         if (i + 1 < nodes.size() && ends_its_block(node))
-            warn(nodes[i + 1].at, fmt::format("nothing behind the \"{}\" of line {} runs", name_of(node.op), node.at.line));
+            warn(nodes[i + 1].at,
+                 fmt::format("nothing behind the \"{}\" of line {} runs", name_of(node.op), node.at.line));
         advise_on_addresses(node);
         advise_on_times(node);
         advise(node.tests);

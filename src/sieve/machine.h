@@ -28,6 +28,7 @@ public:
     void charge(std::uint64_t instructions) override;
 
 private:
+    static constexpr std::size_t kMostLines = 10'000;  ///< of an explanation
     enum class Flow : std::uint8_t { on, stop, return_, break_ };
     struct Loop {
         std::string name;
@@ -146,6 +147,8 @@ private:
     Frame& frame() { return *frames_.back(); }
     const Frame& frame() const { return *frames_.back(); }
     ZonedTime now() const;
+    /// The explanation is wanted, and not as long as it may be.
+    bool explains() const { return job_.explain && out_.trace.size() < kMostLines; }
     void explain(const Node& node, std::string text);
     void explain_test(const Node& node, bool result);
 

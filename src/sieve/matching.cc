@@ -13,7 +13,7 @@ bool Machine::sets_match_variables(const Node& node) const {
 
 bool Machine::match_one(const Node& node, std::string_view value, const Text& key, std::size_t number) {
     const bool fits = match_text(node, value, key, number);
-    if (job_.explain) note_compared(node, value, key, fits);
+    if (explains()) note_compared(node, value, key, fits);
     return fits;
 }
 
@@ -139,7 +139,7 @@ bool Machine::match_count(const Node& node, std::uint64_t count, const std::vect
         charge(1);
         const auto order = compare(node.match.comparator, text, expand(key), *this);
         const bool fits = order && holds(node.match.relation, *order);
-        if (job_.explain) note_compared(node, text, key, fits);
+        if (explains()) note_compared(node, text, key, fits);
         if (fits) return true;
     }
     return false;

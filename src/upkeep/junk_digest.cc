@@ -20,9 +20,9 @@ constexpr auto kEvery = std::chrono::hours(20);       // a day, less what rounds
 constexpr auto kLately = std::chrono::days(30);       // of logins
 constexpr auto kPlaceKept = std::chrono::days(3650);  // how far the last digest came
 constexpr std::size_t kMostListed = 30;
-constexpr std::size_t kMostIds = 1000;                // octets of a fact's value
-constexpr std::size_t kHeader = 64 * 1024;            // holds any header that people wrote
-constexpr std::size_t kShown = 100;                   // octets of a name or a subject
+constexpr std::size_t kMostIds = 1000;      // octets of a fact's value
+constexpr std::size_t kHeader = 64 * 1024;  // holds any header that people wrote
+constexpr std::size_t kShown = 100;         // octets of a name or a subject
 constexpr std::size_t kAtOnce = 500;
 constexpr std::string_view kPlace = "junk/digest/place", kTold = "junk/digest/told";
 

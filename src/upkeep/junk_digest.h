@@ -49,8 +49,8 @@ private:
     Task<Result<bool>> is_for(mailstore::AccountId account);
     Task<Result<Listed>> look_at(mailstore::AccountId account, mailstore::StoredMessage message);
     Task<Result<>> file(const directory::Account& account, std::string text, std::vector<mailstore::NewFact> facts);
-    std::string compose(const directory::Account& account, const std::string& mailbox, const std::vector<Listed>& listed,
-                        std::uint64_t unlisted, const std::string& token) const;
+    std::string compose(const directory::Account& account, const std::string& mailbox,
+                        const std::vector<Listed>& listed, std::uint64_t unlisted, const std::string& token) const;
 
     directory::Directory& directory_;
     mailstore::MailStore& store_;

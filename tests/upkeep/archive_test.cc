@@ -46,9 +46,14 @@ TEST_F(ArchiveTest, NamesHaveTheTimeOfTheArrival) {
     struct Case {
         std::string_view to, name;
     };
-    for (const auto& [to, name] :
-         {Case{"Archive/{year}", "Archive/2025"}, {"{year}-{month}-{day}", "2025-03-09"}, {"Old", "Old"},
-          {"a{year}{year}", "a20252025"}, {"{years}", "!"}, {"{year", "!"}, {"", "!"}, {"/{year}", "!"}}) {
+    for (const auto& [to, name] : {Case{"Archive/{year}", "Archive/2025"},
+                                   {"{year}-{month}-{day}", "2025-03-09"},
+                                   {"Old", "Old"},
+                                   {"a{year}{year}", "a20252025"},
+                                   {"{years}", "!"},
+                                   {"{year", "!"},
+                                   {"", "!"},
+                                   {"/{year}", "!"}}) {
         const auto found = archive_name(to, time);
         EXPECT_EQ(found ? *found : "!", name) << to;
     }
