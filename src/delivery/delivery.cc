@@ -410,7 +410,8 @@ private:
             if (!junk) co_return pass_on(junk);
             mailbox = std::move(*junk);
         }
-        if (const bool scored = spam_percent_.has_value(); !filter_.has_none(copy.account, scored)) {
+        // What our own users submit is no junk by its score alone, as it gets no marks either.
+        if (const bool scored = spam_percent_ && submitter() == nullptr; !filter_.has_none(copy.account, scored)) {
             const auto address = co_await address_of(copy);
             auto chain = co_await filter_.scripts_of(copy.account, address.substr(address.rfind('@') + 1), scored);
             if (!chain) co_return pass_on(chain);

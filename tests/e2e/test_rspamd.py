@@ -198,7 +198,8 @@ def test_a_digest_tells_users_of_pop_and_an_answer_to_it_releases(make_server, r
         send(server, body=f"Number {n}.\r\n")
     assert mail(server) == []  # by POP
     server.config["junk"]["digest_first"] = "100ms"
-    server.restart()
+    server.stop()
+    server.start()
     (digest,) = wait_until(lambda: mail(server), "there is no digest")
     assert b"\r\nSubject: 3 messages in your mailbox for junk\r\n" in digest and digest.count(b"Subject: hello\r\n") == 3
     addresses = [word.decode() for word in re.findall(rb"mailto:([^>]+)", digest)]

@@ -226,7 +226,8 @@ def test_scripts_of_the_administrator_run_around_those_of_users(server):
     assert ran == ["before all", f"before {DOMAIN}", "fred", f"after {DOMAIN}", "after all"]
     assert [(one["place"], one["name"]) for one in server.cli("sieve", "common", "list")["scripts"]] == [
         ("before", "all"), ("before", DOMAIN), ("after", "all"), ("after", DOMAIN)]
-    server.restart()
+    server.stop()
+    server.start()
     deliver(server, letter("two"))
     assert server.fetch_all(FRED)[1][1].count(b"X-Ran: ") == 5, "they are stored"
     for place in ("before", "after"):

@@ -20,12 +20,12 @@ TEST(ReleaseAddress, IsReadBack) {
 
 TEST(ReleaseAddress, AnyOtherIsNone) {
     const std::string token(kToken);
-    for (const auto& address :
-         {std::string(), std::string("jane@example.org"), std::string("release-@x"), "release-" + token + "@x",
-          "+release-" + token + "@x", "jane+release-" + token.substr(1) + "@x", "jane+release-" + token + "x@x",
-          "jane+release-" + token + "-@x", "jane+release-" + token + "-0@x", "jane+release-" + token + "-1000@x",
-          "jane+release-" + token + "-1a@x", "jane+release-" + token + "--1@x", "jane+release-" + token + "+1@x",
-          "jane+releas-" + token + "@x", "jane+release-012345678.abcdefghjkmnpqrs@x"})
+    for (const auto& address : std::initializer_list<std::string>{
+             std::string(), std::string("jane@example.org"), std::string("release-@x"), "release-" + token + "@x",
+             "+release-" + token + "@x", "jane+release-" + token.substr(1) + "@x", "jane+release-" + token + "x@x",
+             "jane+release-" + token + "-@x", "jane+release-" + token + "-0@x", "jane+release-" + token + "-1000@x",
+             "jane+release-" + token + "-1a@x", "jane+release-" + token + "--1@x", "jane+release-" + token + "+1@x",
+             "jane+releas-" + token + "@x", "jane+release-012345678.abcdefghjkmnpqrs@x"})
         EXPECT_FALSE(parse_release_address(address)) << address;
 }
 
