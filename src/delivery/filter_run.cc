@@ -118,10 +118,12 @@ public:
         const auto refuses = [](const sieve::Action& action) {
             return action.kind == Kind::reject || action.kind == Kind::ereject;
         };
-        // RFC 5429 s2: who refuses a message does not file it, nor send it on.
+        // RFC 5429 s2: a message that is refused is neither filed nor sent on.
         if (std::ranges::any_of(one.actions, refuses))
             std::erase_if(out_.actions,
                           [](const auto& earlier) { return is_filed(earlier) || earlier.kind == Kind::redirect; });
+        const auto answers = [](const sieve::Action& action) { return action.kind == Kind::vacation; };
+        const bool answered = std::ranges::any_of(out_.actions, answers);  // then no other answer is sent
         auto flags = std::move(out_.implicit.flags);
         out_.implicit = std::move(one.implicit);
         out_.implicit_keep = one.implicit_keep;
@@ -139,7 +141,8 @@ public:
         for (auto& flag : flags)
             if (std::ranges::none_of(out_.implicit.flags, [&](const auto& known) { return ascii::same(known, flag); }))
                 out_.implicit.flags.push_back(std::move(flag));
-        std::ranges::move(one.memories, std::back_inserter(out_.memories));
+        for (auto& memory : one.memories)
+            if (!answered || !memory.key.starts_with("sieve/vacation/")) out_.memories.push_back(std::move(memory));
         if (!out_.implicit_state.changed()) return;
         text_ = changed_ = out_.implicit_state.text(original_);
     }
