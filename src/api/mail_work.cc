@@ -9,9 +9,6 @@ namespace {
 
 constexpr std::string_view kAccount = "The account, for example jane@example.org";
 constexpr std::string_view kMailbox = "The mailbox; INBOX if none is named";
-constexpr std::string_view kLines =
-    "A [MailWorkEvent](#mailworkevent) a line. It ends when the client leaves; what was done by then stays so.";
-
 }  // namespace
 
 const Shape& MailWorkEvent::shape() {
@@ -47,7 +44,13 @@ const Operation& RunScript::operation() {
         .method = Method::post,
         .route = "/v1/accounts/{address}/script-runs",
         .content_type = "application/x-ndjson",
-        .answer = kLines};
+        .answer =
+            "A JSON object a line: `type` is `message` for each that something was done with (`message`, its "
+            "unique-id; "
+            "`done`, `skipped` and `error`), `progress` every hundred messages, and at the end `done`, with "
+            "`messages`, "
+            "`looked_at`, `moved`, `copied`, `flagged`, `discarded`, `left_out` and `failed`. It ends when the client "
+            "leaves; what was done by then stays so."};
     return operation;
 }
 
@@ -63,7 +66,9 @@ const Operation& ArchiveMail::operation() {
         .method = Method::post,
         .route = "/v1/accounts/{address}/archivals",
         .content_type = "application/x-ndjson",
-        .answer = kLines};
+        .answer =
+            "A JSON object a line: `type` is `progress`, and at the end `done`, with `moved` and `mailboxes`. It ends "
+            "when the client leaves; what was moved by then stays so."};
     return operation;
 }
 
