@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::string_view kAccount = "The account, for example jane@example.org";
 constexpr std::string_view kMailbox = "The mailbox; INBOX if none is named";
+
 }  // namespace
 
 const Shape& MailWorkEvent::shape() {
