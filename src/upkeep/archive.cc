@@ -37,7 +37,7 @@ Result<std::string> archive_name(std::string_view to, Timestamp received) {
         if (begin == left.npos) break;
         left.remove_prefix(begin + 1);
         const auto end = left.find('}');
-        const auto word = left.substr(0, end);
+        const auto word = end == left.npos ? std::string_view() : left.substr(0, end);
         if (word == "year")
             name += fmt::format("{:04}", static_cast<int>(day.year()));
         else if (word == "month")
