@@ -166,9 +166,10 @@ private:
         std::vector<Target> found;
         for (auto& target : targets_) {
             auto mailbox = co_await store_.mailbox(run_.account, target.filing.mailbox);
-            const bool missing = !mailbox && mailbox.error().code() == Errc::not_found;
-            if (!mailbox && !missing) co_return pass_on(mailbox);
-            if (missing && !target.filing.create && !filter_.options_.create_mailboxes) {
+            const auto why = mailbox ? Errc::io : mailbox.error().code();
+            if (!mailbox && why != Errc::not_found && why != Errc::invalid) co_return pass_on(mailbox);
+            const bool makes = target.filing.create || filter_.options_.create_mailboxes;
+            if (!mailbox && (why == Errc::invalid || !makes)) {
                 step_.skipped.push_back(fmt::format("fileinto {}: there is no such mailbox", target.filing.mailbox));
                 stays_ = true;
                 continue;
