@@ -2,6 +2,7 @@
 #include "fuzz/check.h"
 #include "mail/address.h"
 #include "mail/address_list.h"
+#include "mail/release_address.h"
 
 namespace poplar::mail {
 namespace {
@@ -38,6 +39,10 @@ void check(std::string_view in) {
         const auto again = canonical_domain(*domain);
         CHECK(again && *again == *domain);
         CHECK(parse_address("a@" + *domain).has_value());
+    }
+    if (const auto release = parse_release_address(in)) {
+        CHECK(release->token.size() == kReleaseTokenLength && release->number <= 999);
+        CHECK(parse_release_address(release_address("a@b.example", '+', release->token, release->number)) == release);
     }
     const auto list = parse_address_list(in, 5);
     CHECK(list.size() <= 5);

@@ -19,12 +19,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     bench.job.script = compiled.script;
     bench.job.message = bench.message;
     bench.job.message_octets = bench.message.size();
+    bench.job.explain = size % 2 == 1;
     const auto outcome = sieve::run(bench.job, bench.world, bench.world.options);
     CHECK(outcome.instructions <= bench.world.options.instructions || outcome.error);
     if (outcome.error)
         CHECK(outcome.actions.empty() && outcome.implicit_keep && !outcome.implicit_state.changed() &&
               outcome.memories.empty());
     CHECK(outcome.actions.size() <= bench.world.options.actions);
+    CHECK(outcome.trace.size() <= 10'000);
     for (const auto& action : outcome.actions) CHECK(action.state.text(bench.message).size() < 64u << 20);
     return 0;
 }

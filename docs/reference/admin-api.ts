@@ -425,6 +425,7 @@ export interface ScriptText {
 export interface ScriptVerdict {
   valid: boolean;
   errors: ScriptProblem[];
+  warnings: ScriptProblem[];
 }
 
 export interface ScriptProblem {
@@ -446,6 +447,24 @@ export interface Vacation {
   from: string;
   to: string;
   subject: string;
+  text: string;
+}
+
+export interface CommonScriptList {
+  scripts: CommonScript[];
+}
+
+export interface CommonScript {
+  place: string;
+  name: string;
+  built_in: boolean;
+  octets: number;
+  modified: string | null;
+}
+
+export interface CommonScriptText {
+  place: string;
+  name: string;
   text: string;
 }
 
@@ -1399,6 +1418,42 @@ export interface RemoveVacation {
 /** Let an account's mail be answered no more. */
 export async function removeVacation(call: Call, request: RemoveVacation): Promise<Removal> {
   return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/vacation`)) as Removal;
+}
+
+/** List the administrator's filter scripts. */
+export async function listCommonScripts(call: Call): Promise<CommonScriptList> {
+  return (await call("GET", `/v1/common-scripts`)) as CommonScriptList;
+}
+
+export interface GetCommonScript {
+  place: string;
+  name: string;
+}
+
+/** Read one of the administrator's filter scripts. */
+export async function getCommonScript(call: Call, request: GetCommonScript): Promise<CommonScriptText> {
+  return (await call("GET", `/v1/common-scripts/${encodeURIComponent(request.place)}/${encodeURIComponent(request.name)}`)) as CommonScriptText;
+}
+
+export interface PutCommonScript {
+  place: string;
+  name: string;
+  text: string;
+}
+
+/** Store a filter script that runs before or after those of accounts, or that they may include. */
+export async function putCommonScript(call: Call, request: PutCommonScript): Promise<ScriptVerdict> {
+  return (await call("PUT", `/v1/common-scripts/${encodeURIComponent(request.place)}/${encodeURIComponent(request.name)}`, { text: request.text })) as ScriptVerdict;
+}
+
+export interface DeleteCommonScript {
+  place: string;
+  name: string;
+}
+
+/** Delete one of the administrator's filter scripts. */
+export async function deleteCommonScript(call: Call, request: DeleteCommonScript): Promise<Removal> {
+  return (await call("DELETE", `/v1/common-scripts/${encodeURIComponent(request.place)}/${encodeURIComponent(request.name)}`)) as Removal;
 }
 
 /** How the server is. */

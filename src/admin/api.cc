@@ -71,6 +71,7 @@ const std::vector<Section>& sections() {
         {"The administrator's filter scripts",
          "They run before and after those of accounts, or are there to be included (docs/operating/filters.md).",
          common_script_rows()},
+        {"Work on mail that is there", "Filtering and archiving what came before.", mail_work_rows()},
         {"The server", "", server_rows()},
     };
     return list;

@@ -28,8 +28,7 @@ Result<CommonPlace> place_of(const std::string& word) {
 std::string named(const std::string& place, const std::string& name) { return fmt::format("{}/{}", place, name); }
 
 std::unexpected<Error> about(const Error& failed, const std::string& place, const std::string& name) {
-    if (failed.code() == Errc::not_found)
-        return fail(Errc::not_found, fmt::format("no script {}", named(place, name)));
+    if (failed.code() == Errc::not_found) return fail(Errc::not_found, fmt::format("no script {}", named(place, name)));
     if (failed.code() == Errc::too_large) return fail(Errc::busy, failed.detail());
     return std::unexpected(failed);
 }
@@ -75,11 +74,12 @@ Task<Result<api::ScriptVerdict>> put_common_script(Context& context, Caller, api
     auto place = place_of(wanted.place);
     if (!place) co_return pass_on(place);
     if (auto known = co_await check_domain(context, *place, wanted.name); !known) co_return pass_on(known);
-    if (auto compiled = (*scripts)->check(wanted.text); !compiled.script) co_return verdict_of(compiled);
+    auto compiled = (*scripts)->check(wanted.text);
+    if (!compiled.script) co_return verdict_of(compiled);
     auto done = co_await (*scripts)->put(*place, wanted.name, std::move(wanted.text));
     if (!done) co_return about(done.error(), wanted.place, wanted.name);
     log::info("admin.common_script_put", {{"script", named(wanted.place, wanted.name)}});
-    co_return api::ScriptVerdict{true, {}};
+    co_return verdict_of(compiled);
 }
 
 Task<Result<api::Removal>> delete_common_script(Context& context, Caller, api::DeleteCommonScript wanted) {

@@ -85,6 +85,7 @@ const std::vector<Row>& queue_rows();
 const std::vector<Row>& dkim_rows();
 const std::vector<Row>& script_rows();
 const std::vector<Row>& common_script_rows();
+const std::vector<Row>& mail_work_rows();
 const std::vector<Row>& server_rows();
 
 }  // namespace poplar::admin

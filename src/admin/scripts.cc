@@ -16,6 +16,7 @@ api::ScriptVerdict verdict_of(const sieve::Compiled& compiled) {
     api::ScriptVerdict out;
     out.valid = compiled.script != nullptr;
     for (const auto& one : compiled.errors) out.errors.push_back({one.at.line, one.at.column, one.message});
+    for (const auto& one : compiled.warnings) out.warnings.push_back({one.at.line, one.at.column, one.message});
     return out;
 }
 
@@ -51,11 +52,12 @@ Task<Result<api::ScriptVerdict>> put_script(Context& context, Caller, api::PutSc
     auto account = co_await find_account(context, wanted.address);
     if (!account) co_return pass_on(account);
     auto& scripts = context.delivery.scripts();
-    if (auto compiled = scripts.check(wanted.text); !compiled.script) co_return verdict_of(compiled);
+    auto compiled = scripts.check(wanted.text);
+    if (!compiled.script) co_return verdict_of(compiled);
     auto done = co_await scripts.put(account->id, wanted.name, std::move(wanted.text));
     if (!done) co_return about(done.error(), wanted.name);
     log::info("admin.script_put", {{"account", account->address}, {"script", wanted.name}});
-    co_return api::ScriptVerdict{true, {}};
+    co_return verdict_of(compiled);
 }
 
 Task<Result<api::ScriptVerdict>> check_script(Context& context, Caller, api::CheckScript wanted) {

@@ -48,13 +48,13 @@ const Operation& ListCommonScripts::operation() {
 }
 
 const Operation& GetCommonScript::operation() {
-    static const Operation operation{.request = {"GetCommonScript",
-                                                 "Read one of the administrator's filter scripts",
-                                                 {field<&GetCommonScript::place>("place", kPlace),
-                                                  field<&GetCommonScript::name>("name", kName)}},
-                                     .method = Method::get,
-                                     .route = "/v1/common-scripts/{place}/{name}",
-                                     .reply = &CommonScriptText::shape()};
+    static const Operation operation{
+        .request = {"GetCommonScript",
+                    "Read one of the administrator's filter scripts",
+                    {field<&GetCommonScript::place>("place", kPlace), field<&GetCommonScript::name>("name", kName)}},
+        .method = Method::get,
+        .route = "/v1/common-scripts/{place}/{name}",
+        .reply = &CommonScriptText::shape()};
     return operation;
 }
 
@@ -67,8 +67,9 @@ const Operation& PutCommonScript::operation() {
         .method = Method::put,
         .route = "/v1/common-scripts/{place}/{name}",
         .reply = &ScriptVerdict::shape(),
-        .answer = "It holds for mail that comes from now on. A script that is not `valid` is not stored: then the one "
-                  "before stays."};
+        .answer =
+            "It holds for mail that comes from now on. A script that is not `valid` is not stored: then the one "
+            "before stays."};
     return operation;
 }
 

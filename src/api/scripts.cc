@@ -49,7 +49,9 @@ const Shape& ScriptVerdict::shape() {
     static const Shape shape{"ScriptVerdict",
                              "",
                              {field<&ScriptVerdict::valid>("valid", "Whether it compiles"),
-                              field<&ScriptVerdict::errors>("errors", "Why not; at most 20")}};
+                              field<&ScriptVerdict::errors>("errors", "Why not; at most 20"),
+                              field<&ScriptVerdict::warnings>(
+                                  "warnings", "Of a script that compiles: what is probably not meant; at most 20")}};
     return shape;
 }
 

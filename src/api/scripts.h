@@ -31,7 +31,7 @@ struct ScriptProblem {
 
 struct ScriptVerdict {
     bool valid = false;
-    std::vector<ScriptProblem> errors;
+    std::vector<ScriptProblem> errors, warnings;
     static const Shape& shape();
 };
 

@@ -1,12 +1,16 @@
 // poplar sieve
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
 #include "api/common_scripts.h"
+#include "api/json.h"
+#include "api/mail_work.h"
 #include "api/scripts.h"
 #include "cli/program.h"
 #include "cli/sieve_test.h"
@@ -58,10 +62,14 @@ int send_text(const Cli& cli, Request request, const std::string& file, const st
         cli.print_json(api::to_json(*reply));
     else if (reply->valid)
         fmt::print("{}\n", done);
-    if (!cli.json)
-        for (const auto& one : reply->errors)
-            complain(fmt::format("{}line {}, column {}: {}", file.empty() ? "" : file + ", ", one.line, one.column,
-                                 one.message));
+    if (cli.json) return reply->valid ? 0 : 1;
+    const auto tell = [&](const char* kind, const std::vector<api::ScriptProblem>& problems) {
+        for (const auto& one : problems)
+            complain(fmt::format("{}{}line {}, column {}: {}", kind, file.empty() ? "" : file + ", ", one.line,
+                                 one.column, one.message));
+    };
+    tell("", reply->errors);
+    tell("warning: ", reply->warnings);
     return reply->valid ? 0 : 1;
 }
 
@@ -81,7 +89,8 @@ CLI::App* add_text_command(CLI::App* family, Cli& cli, const char* name,
 
 void add_common_commands(CLI::App& sieve, Cli& cli) {
     auto* family = sieve.add_subcommand(
-        "common", "The administrator's scripts: before and after those of all accounts or of a domain's, and the library");
+        "common",
+        "The administrator's scripts: before and after those of all accounts or of a domain's, and the library");
     family->require_subcommand(1);
     add_text_command<api::PutCommonScript>(family, cli, "put", [](const api::PutCommonScript& asked) {
         return fmt::format("put {}/{}", asked.place, asked.name);
@@ -101,6 +110,63 @@ void add_common_commands(CLI::App& sieve, Cli& cli) {
                                          [](const api::DeleteCommonScript&, const api::Removal& removal) {
                                              fmt::print("deleted {}\n", removal.removed);
                                          });
+}
+
+void show_event(const api::MailWorkEvent& event) {
+    const auto count = [](const std::optional<std::uint64_t>& value) { return value.value_or(0); };
+    if (event.type == "message") {
+        std::string text;
+        for (const auto& one : event.done.value_or(std::vector<std::string>())) text += ", " + one;
+        for (const auto& one : event.skipped.value_or(std::vector<std::string>())) text += ", not done: " + one;
+        if (event.error) text += ", failed: " + *event.error;
+        fmt::print("{}: {}\n", event.message.value_or(""), text.substr(std::min<std::size_t>(2, text.size())));
+    } else if (event.mailboxes) {
+        if (event.type == "done") fmt::print("{} moved to {} mailboxes\n", count(event.moved), count(event.mailboxes));
+    } else if (event.type == "done") {
+        fmt::print(
+            "{} messages: {} moved, {} copied, {} with other flags, {} discarded, {} with something not done, {} "
+            "failed\n",
+            count(event.looked_at), count(event.moved), count(event.copied), count(event.flagged),
+            count(event.discarded), count(event.left_out), count(event.failed));
+    }
+    if (event.type == "progress" && isatty(STDERR_FILENO))
+        fmt::print(stderr, "\r{} of {}\r", count(event.mailboxes ? event.moved : event.looked_at),
+                   event.messages ? std::to_string(*event.messages) : "?");
+}
+
+/// Shows each event as it comes. 1: the work broke off.
+template <class Request>
+int follow(const Cli& cli, const Request& request) {
+    auto server = cli.client();
+    if (!server) return kExitConfig;
+    bool whole = false;
+    std::string line;
+    auto take = [&](std::string_view bytes) {
+        line.append(bytes);
+        for (auto end = line.find('\n'); end != std::string::npos; end = line.find('\n')) {
+            const auto text = line.substr(0, end);
+            line.erase(0, end + 1);
+            api::MailWorkEvent event;
+            if (!api::read_json(api::MailWorkEvent::shape(), api::Json::parse(text, nullptr, false), &event)) continue;
+            whole = whole || event.type == "done";
+            if (cli.json)
+                fmt::print("{}\n", text);
+            else
+                show_event(event);
+            std::fflush(stdout);
+        }
+    };
+    auto done = server->download(request, take);
+    if (!done) return complain(done.error());
+    return whole ? 0 : complain("the work broke off; begin it again");
+}
+
+template <class Request>
+void add_work_command(CLI::App* family, Cli& cli, const char* name) {
+    auto request = std::make_shared<Request>();
+    auto* command = family->add_subcommand(name, std::string(Request::operation().request.words));
+    add_options(command, cli, Request::operation(), request.get());
+    command->callback([&cli, request] { cli.action = [&cli, request] { return follow(cli, *request); }; });
 }
 
 void show_forward(const api::Forward& forward) {
@@ -158,6 +224,8 @@ void add_sieve_commands(CLI::App& app, Cli& cli) {
     add_text_command<api::CheckScript>(family, cli, "check", [](const api::CheckScript&) { return "sound"; });
     add_sieve_test_command(*family, cli);
     add_common_commands(*family, cli);
+    add_work_command<api::RunScript>(family, cli, "run");
+    add_work_command<api::ArchiveMail>(&app, cli, "archive");
     add_own_script<api::SetForward, api::GetForward, api::RemoveForward>(app, cli, "forward", show_forward,
                                                                          [](api::SetForward&) { return true; });
     add_own_script<api::SetVacation, api::GetVacation, api::RemoveVacation>(app, cli, "vacation", show_vacation,

@@ -294,8 +294,11 @@ int show_errors(const Cli& cli, const std::vector<sieve::Problem>& errors) {
     return 1;
 }
 
-void show(const Cli& cli, const sieve::Outcome& outcome, std::string_view original) {
+void show(const Cli& cli, const sieve::Outcome& outcome, std::string_view original,
+          const std::vector<sieve::Problem>& warnings) {
     if (!cli.json) {
+        for (const auto& one : warnings)
+            complain(fmt::format("warning: line {}, column {}: {}", one.at.line, one.at.column, one.message));
         for (const auto& line : outcome.trace) fmt::print("{}\n", line);
         for (const auto& action : outcome.actions) fmt::print("{}\n", for_people(action));
         if (outcome.implicit_keep) fmt::print("keep (because nothing else cancels it)\n");
@@ -319,6 +322,7 @@ void show(const Cli& cli, const sieve::Outcome& outcome, std::string_view origin
         out["error_at"] = {{"line", outcome.error->at.line}, {"column", outcome.error->at.column}};
     }
     if (!outcome.trace.empty()) out["trace"] = outcome.trace;
+    if (!warnings.empty()) out["warnings"] = described(warnings);
     cli.print_json(out);
 }
 
@@ -378,7 +382,7 @@ int test_script(const Cli& cli, const TestOptions& asked) {
                 world.seen[memory.key] = world.now + duration_cast<milliseconds>(memory.lasts).count();
         if (auto wrong = write_seen(asked.seen, world); !wrong.empty()) return complain(wrong);
     }
-    show(cli, outcome, message);
+    show(cli, outcome, message, compiled.warnings);
     return 0;
 }
 
@@ -425,7 +429,8 @@ void add_sieve_test_command(CLI::App& family, Cli& cli) {
                      "JSON: {\"mailboxes\":[{\"name\",\"id\",\"special_use\"}],\"metadata\":{MAILBOX:{NAME:VALUE}},"
                      "\"server_metadata\":{NAME:VALUE},\"lists\":{NAME:[MEMBER]}}")
         ->type_name("FILE");
-    command->add_flag("--explain", asked->explain, "Tell of each test whether it was true");
+    command->add_flag("--explain", asked->explain,
+                      "Tell of each test whether it was true and why, and of each command that ran");
     command->callback([&cli, asked] { cli.action = [&cli, asked] { return test_script(cli, *asked); }; });
 }
 

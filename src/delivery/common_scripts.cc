@@ -31,7 +31,8 @@ const ReadyScript& junk_script() {
 
 }  // namespace
 
-const std::string_view kJunkScript = R"(# Mail that is probably spam goes to the mailbox for junk, unless the user's own script put it elsewhere.
+const std::string_view kJunkScript =
+    R"(# Mail that is probably spam goes to the mailbox for junk, unless the user's own script put it elsewhere.
 # The score is what the program that judges mail gave, in percent of the score at which it would refuse the message.
 require ["comparator-i;ascii-numeric", "fileinto", "mailbox", "relational", "spamtestplus", "special-use"];
 if spamtest :percent :value "ge" :comparator "i;ascii-numeric" "40" {
@@ -91,7 +92,8 @@ Task<Result<std::vector<CommonScriptInfo>>> CommonScripts::list() {
     auto there = co_await names();
     if (!there) co_return pass_on(there);
     std::vector<CommonScriptInfo> out;
-    for (const auto& [key, known] : **there) out.push_back({key.first, key.second, known.octets, known.modified, false});
+    for (const auto& [key, known] : **there)
+        out.push_back({key.first, key.second, known.octets, known.modified, false});
     if (!(*there)->contains(Key(CommonPlace::after, kForAll)))
         out.push_back({CommonPlace::after, std::string(kForAll), kJunkScript.size(), Timestamp(), true});
     co_return out;
@@ -172,9 +174,9 @@ Task<Result<CommonScripts::Around>> CommonScripts::around(std::string domain, bo
     Around out;
     const std::string all(kForAll);
     const std::array<std::pair<CommonPlace, const std::string*>, 4> order = {{{CommonPlace::before, &all},
-                                                                             {CommonPlace::before, &domain},
-                                                                             {CommonPlace::after, &domain},
-                                                                             {CommonPlace::after, &all}}};
+                                                                              {CommonPlace::before, &domain},
+                                                                              {CommonPlace::after, &domain},
+                                                                              {CommonPlace::after, &all}}};
     for (const auto& [place, name] : order) {
         if (!(*there)->contains(Key(place, *name))) continue;
         auto script = co_await ready(place, *name);

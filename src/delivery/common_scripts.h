@@ -19,7 +19,7 @@
 namespace poplar::delivery {
 
 enum class CommonPlace : std::uint8_t { before, after, library };
-std::string_view word_of(CommonPlace place);                       ///< "before"
+std::string_view word_of(CommonPlace place);                      ///< "before"
 std::optional<CommonPlace> parse_common_place(std::string_view);  ///< nothing: there is no such place
 
 /// Names the script for all domains, where others have the name of a domain.

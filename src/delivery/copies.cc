@@ -4,8 +4,11 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "delivery/gather.h"
+#include "delivery/junk_release.h"
 #include "mail/downgrade.h"
+#include "mail/release_address.h"
 #include "mail/trace.h"
 
 namespace poplar::delivery {
@@ -126,6 +129,14 @@ bool Copies::may_reject(const Recipient& recipient) const {
 
 /// By the account's filter, if it has one.
 Task<Result<Copies::Delivered>> Copies::deliver(Copy copy) {
+    if (const auto& to = envelope_->recipients[copy.recipient].address; mail::parse_release_address(to)) {
+        auto released = co_await release_junk(store_, copy.account, to);
+        if (!released) co_return pass_on(released);
+        if (*released) {  // what was written to it says nothing more
+            log::info("delivery.junk_released", {{"recipient", to}, {"messages", **released}});
+            co_return Delivered();
+        }
+    }
     mailstore::NewMessage message{head_for(envelope_->recipients[copy.recipient]), message_.content, {}};
     message.ascii_octets = ascii_octets(message.head, message_);
     auto mailbox = envelope_->mailbox_of(copy.recipient);
@@ -134,7 +145,9 @@ Task<Result<Copies::Delivered>> Copies::deliver(Copy copy) {
         if (!junk) co_return pass_on(junk);
         mailbox = std::move(*junk);
     }
-    if (const bool scored = message_.spam_percent.has_value(); !filter_.has_none(copy.account, scored)) {
+    // What our own users submit is no junk by its score alone, as it gets no marks either.
+    const bool submitted = envelope_->sending && envelope_->sending->submitter;
+    if (const bool scored = message_.spam_percent && !submitted; !filter_.has_none(copy.account, scored)) {
         const auto address = co_await address_of(copy);
         auto chain = co_await filter_.scripts_of(copy.account, address.substr(address.rfind('@') + 1), scored);
         if (!chain) co_return pass_on(chain);

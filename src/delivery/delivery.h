@@ -105,6 +105,7 @@ public:
     std::unique_ptr<Incoming> begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint);
     const Limits& limits() const { return limits_; }
     Scripts& scripts() { return filter_.scripts(); }
+    Filter& filter() { return filter_; }
     bool takes_away() const { return queue_ != nullptr; }
 
     /// Begins a message of the submitter's. False: over a limit. Errors: those of the engine.

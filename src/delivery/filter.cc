@@ -60,8 +60,8 @@ std::string reply_text(std::string_view reason) {
 }  // namespace
 
 /// The header and, unless it is wanted alone, the body as far as FilterOptions::body_octets go.
-Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, bool header_alone) const {
-    auto reader = store_.read(content);
+Task<Result<Filter::Octets>> Filter::read(Result<std::unique_ptr<engine::BodyReader>> reader, std::uint64_t octets,
+                                          bool header_alone) const {
     if (!reader) co_return pass_on(reader);
     Octets out;
     mail::WireDecoder decoder;
@@ -74,7 +74,7 @@ Task<Result<Filter::Octets>> Filter::read(const mailstore::Content& content, boo
         decoder.decode(*chunk, out.text);
         walk.feed(std::string_view(out.text).substr(before));
         if (walk.in_body() && (header_alone || out.text.size() >= options_.body_octets)) {
-            out.whole = out.text.size() >= content.octets;
+            out.whole = out.text.size() >= octets;
             break;
         }
     }
@@ -156,7 +156,7 @@ Task<Result<FilterOutcome>> Filter::deliver(Filtered message, Scripts::Chain cha
     bool header_alone = !looks(chain.active);
     for (const auto* scripts : {&chain.before, &chain.after, &chain.own})
         header_alone = header_alone && std::ranges::none_of(*scripts, looks);
-    auto octets = co_await read(message.content, header_alone);
+    auto octets = co_await read(store_.read(message.content), message.content.octets, header_alone);
     if (!octets) co_return pass_on(octets);
     std::size_t header_octets = 0;
     const auto fields = sieve::read_fields(octets->text, &header_octets);
@@ -279,20 +279,17 @@ Task<Result<>> Filter::add_departure(const Filtered& message, const sieve::Actio
 }
 
 Task<Result<>> Filter::send(const Filtered& message, std::vector<Departure> departures, std::string sum,
-                            std::vector<mailstore::NewFact>* facts) {
-    bool again = false;  // the same octets were delivered before, to the end
+                            std::vector<mailstore::NewFact>& facts) {
     const auto fact = "sieve/sent/" + sum;
-    if (facts) {
-        auto known = co_await store_.fact(message.account, fact);
-        if (!known) co_return pass_on(known);
-        again = known->has_value();
-        facts->push_back({fact, "", clock_.now() + kSentRemembered, true});
-    }
+    auto known = co_await store_.fact(message.account, fact);
+    if (!known) co_return pass_on(known);
+    const bool again = known->has_value();  // the same octets were delivered before, to the end
+    facts.push_back({fact, "", clock_.now() + kSentRemembered, true});
     // Not by its place among them: a repeated delivery may lead to fewer, where an answer was given in between.
     std::map<std::string, std::size_t> named;
     for (auto& departure : departures) {
         departure.id = random_text(queue::kIdLength);
-        if (facts && !again) {
+        if (!again) {
             const auto what = fmt::format("{} {}", departure.action, fmt::join(departure.recipients, " "));
             departure.id = departure_id({sum, what, std::to_string(named[what]++)});
             auto sent = co_await dispatch_.knows(departure.id);
@@ -490,14 +487,13 @@ Task<Result<FilterOutcome>> Filter::carry_out(Filtered message, sieve::Outcome o
     co_return co_await commit(message, std::move(filing), std::move(departures), std::move(sum));
 }
 
-/// In the queue first: see deliver().
+/// In the queue first: see deliver(). Where nothing is filed, the fact alone is a commit: a message that only goes on
+/// would else go on twice when the server ends between the queue's commit and its reply.
 Task<Result<FilterOutcome>> Filter::commit(const Filtered& message, mailstore::Filing filing,
                                            std::vector<Departure> departures, std::string sum) {
-    const bool files = !filing.items.empty() || !filing.facts.empty();
     if (!departures.empty()) {
-        auto sent = co_await send(message, std::move(departures), std::move(sum), files ? &filing.facts : nullptr);
+        auto sent = co_await send(message, std::move(departures), std::move(sum), filing.facts);
         if (!sent) co_return pass_on(sent);
-        if (!files) co_return FilterOutcome();
     }
     auto stored = co_await store_.file(message.account, filing);
     if (!stored && stored.error().code() == Errc::too_large) {  // flags and mailboxes may be too many; the mail is not

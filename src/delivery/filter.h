@@ -12,11 +12,8 @@
 #include "delivery/dispatch.h"
 #include "delivery/scripts.h"
 #include "mailstore/mail_store.h"
+#include "quota/quotas.h"
 #include "sieve/run.h"
-
-namespace poplar::quota {
-class Reservation;
-}
 
 namespace poplar::delivery {
 
@@ -38,10 +35,39 @@ struct Filtered {
     std::optional<unsigned> spam_percent = std::nullopt;  ///< for spamtest; nothing: nobody looked
     queue::TlsWish tls = queue::TlsWish::usual;           ///< of what goes on, and of answers (RFC 8689 s6)
     bool junk = false;                                    ///< it was judged so: it goes no further, and nobody answers
+    std::vector<std::string> flags = {};                  ///< that it has already
+    bool stored = false;  ///< it was filed before: nothing that is remembered of it counts
 };
 
 struct FilterOutcome {
     std::optional<std::string> rejected;  ///< the reason, in ASCII; else the message is dealt with
+};
+
+/// A script that runs over the mail of a mailbox that is there already.
+struct StoredRun {
+    mailstore::AccountId account;
+    std::string address, host;
+    mailstore::MailboxId mailbox;
+    std::shared_ptr<const sieve::Script> script;
+    bool dry_run = false;  ///< nothing is done
+};
+/// What came of it for one message.
+struct StoredStep {
+    std::string unique_id;
+    std::vector<std::string> done, skipped;  ///< "fileinto Work": what was done, and what can't be done any more
+    std::string error;                       ///< the script failed on it: the message stays as it is
+};
+struct StoredTotals {
+    std::uint64_t messages = 0;  ///< that there were at the beginning, about
+    std::uint64_t looked_at = 0, moved = 0, copied = 0, flagged = 0, discarded = 0, skipped = 0, failed = 0;
+};
+class StoredWatcher {
+public:
+    virtual ~StoredWatcher() = default;
+    /// Called for each message. An error ends the run with it.
+    virtual Task<Result<>> on_step(StoredStep step, StoredTotals totals) = 0;
+    /// Room for a copy. Errors: no_space (the account is full), which end the run.
+    virtual Task<Result<quota::Reservation>> room(std::uint64_t octets) = 0;
 };
 
 class Filter {
@@ -68,12 +94,20 @@ public:
     /// tells a repeated delivery from a second one of the same octets.
     Task<Result<FilterOutcome>> deliver(Filtered message, Scripts::Chain chain);
 
+    /// Messages that arrive meanwhile are not looked at. A message that stays keeps its unique-id, and so does one that
+    /// moves. Each message is dealt with by itself, so a run that broke off can begin again. Errors: as MailStore's;
+    /// the watcher's.
+    Task<Result<StoredTotals>> run_over(StoredRun run, StoredWatcher& watcher);
+
 private:
     struct Octets {
         std::string text;  ///< plain
         bool whole = true;
     };
-    Task<Result<Octets>> read(const mailstore::Content& content, bool header_alone) const;
+    Task<Result<Octets>> read(Result<std::unique_ptr<engine::BodyReader>> reader, std::uint64_t octets,
+                              bool header_alone) const;
+    /// One message of a run over stored mail, and where it is to go.
+    class StoredWork;
     /// `instructions`: what is left of them for this message; less behind it.
     Task<Result<sieve::Outcome>> run(const Filtered& message, std::shared_ptr<const sieve::Script> script,
                                      std::string_view text, std::uint64_t& instructions);
@@ -94,7 +128,7 @@ private:
     Task<Result<>> add_departure(const Filtered& message, const sieve::Action& action, std::uint64_t header_octets,
                                  std::vector<Departure>& departures);
     Task<Result<>> send(const Filtered& message, std::vector<Departure> departures, std::string sum,
-                        std::vector<mailstore::NewFact>* facts);
+                        std::vector<mailstore::NewFact>& facts);
     /// Keeps other messages from leading to the same answers until this is gone.
     class Answering;
     /// Takes the answers out of `outcome` that another message has led to since it was made, or is about to.

@@ -118,11 +118,12 @@ public:
         const auto refuses = [](const sieve::Action& action) {
             return action.kind == Kind::reject || action.kind == Kind::ereject;
         };
-        // RFC 5429 s2: who refuses a message does not file it, nor send it on.
+        // RFC 5429 s2: a message that is refused is neither filed nor sent on.
         if (std::ranges::any_of(one.actions, refuses))
-            std::erase_if(out_.actions, [](const auto& earlier) {
-                return is_filed(earlier) || earlier.kind == Kind::redirect;
-            });
+            std::erase_if(out_.actions,
+                          [](const auto& earlier) { return is_filed(earlier) || earlier.kind == Kind::redirect; });
+        const auto answers = [](const sieve::Action& action) { return action.kind == Kind::vacation; };
+        const bool answered = std::ranges::any_of(out_.actions, answers);  // then no other answer is sent
         auto flags = std::move(out_.implicit.flags);
         out_.implicit = std::move(one.implicit);
         out_.implicit_keep = one.implicit_keep;
@@ -140,7 +141,8 @@ public:
         for (auto& flag : flags)
             if (std::ranges::none_of(out_.implicit.flags, [&](const auto& known) { return ascii::same(known, flag); }))
                 out_.implicit.flags.push_back(std::move(flag));
-        std::ranges::move(one.memories, std::back_inserter(out_.memories));
+        for (auto& memory : one.memories)
+            if (!answered || !memory.key.starts_with("sieve/vacation/")) out_.memories.push_back(std::move(memory));
         if (!out_.implicit_state.changed()) return;
         text_ = changed_ = out_.implicit_state.text(original_);
     }
@@ -232,6 +234,7 @@ Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_pt
     around.addresses = {message.address};
     around.detail_separator = message.separator;
     around.spam_percent = message.spam_percent;
+    job.flags = message.flags;
 
     // Each round asks for one thing more at least, and all of them together have the instructions of one delivery.
     StoreWorld world;
@@ -252,6 +255,10 @@ Task<Result<sieve::Outcome>> Filter::run(const Filtered& message, std::shared_pt
             world.wants_mailboxes = false;
         }
         for (const auto& key : std::exchange(world.wanted_facts, {})) {
+            if (message.stored) {  // it would be the duplicate of itself
+                world.facts[key] = false;
+                continue;
+            }
             auto fact = co_await store_.fact(message.account, key);
             if (!fact) co_return pass_on(fact);
             world.facts[key] = fact->has_value();

@@ -32,7 +32,8 @@ void add_settings(config::Keys& keys, Limits& limits) {
     auto& filter = limits.filter;
     auto& script = filter.sieve;
     keys.size("sieve.max_script", script.script_octets, 1000, 1u << 20, "Octets of a filter script.");
-    keys.number("sieve.max_scripts", filter.scripts, 1, 900, "Scripts of an account.");
+    keys.number("sieve.max_scripts", filter.scripts, 1, 900,
+                "Scripts of an account; and of the administrator's library.");
     keys.number("sieve.max_nesting", script.nesting, 30, 100, "Blocks and tests within each other in a script.");
     keys.number("sieve.max_strings", script.strings, 100, kMillion, "Strings in a script.");
     keys.number("sieve.max_commands", script.commands, 100, kMillion, "Commands and tests in a script.");

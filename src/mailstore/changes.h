@@ -259,8 +259,11 @@ private:
     Task<Result<Message>> put_in(AccountId account, Draft& draft, Arrivals& arrivals, const NewMessage& incoming,
                                  Timestamp received, engine::BodyId body);
     static void put_keywords(Draft& draft, const Arrivals& arrivals);
-    Task<Result<std::vector<Message>>> try_file(AccountId account, Hot& hot, const Filing& filing,
-                                                const std::vector<engine::BodyId>& bodies);
+    /// The messages of a filing, each with its mailbox.
+    using Filed = std::vector<std::pair<MailboxId, Message>>;
+    /// Fills `filed` before it commits.
+    Task<Result<>> try_file(AccountId account, Hot& hot, const Filing& filing,
+                            const std::vector<engine::BodyId>& bodies, Filed& filed);
     /// Erases some facts that have expired, but none of those with these names.
     Task<Result<>> sweep_facts(AccountId account, Draft& draft, const std::set<std::string>& but);
     /// False: it is remembered already, and `renew` is not wanted.

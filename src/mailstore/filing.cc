@@ -9,19 +9,30 @@ namespace poplar::mailstore {
 Task<Result<std::vector<Message>>> Changes::file(AccountId account, Hot& hot, const Filing& filing) {
     std::vector<engine::BodyId> bodies;
     for (std::size_t i = 0; i < filing.items.size(); ++i) bodies.push_back(engine_.next_body_id(account));
+    Filed filed;
+    Result<> done;
     for (int n = 1;; ++n) {
-        auto done = co_await try_file(account, hot, filing, bodies);
-        if (done || n == kAttempts || !worth_repeating(done.error().code())) co_return done;
-        // The batch may have happened, and then its messages would be there twice: the first body's tells.
-        if (done.error().code() != Errc::outcome_unknown || bodies.empty()) continue;
-        const auto series = engine_.read_bodies(account);
-        auto reader = co_await series->open(bodies.front());
-        if (reader) co_return fail(Errc::outcome_unknown, "the delivery may be stored");
+        done = co_await try_file(account, hot, filing, bodies, filed);
+        if (done || n == kAttempts || !worth_repeating(done.error().code())) break;
+        // The batch may have happened, and made again its messages would be there twice. It was whole, so the first of
+        // them tells. Facts alone can be written again.
+        if (done.error().code() != Errc::outcome_unknown || filed.empty()) continue;
+        auto stored = co_await is_stored(account, filed.front().first, filed.front().second);
+        if (!stored) co_return pass_on(stored);
+        if (*stored) {
+            done = {};
+            break;
+        }
     }
+    if (!done) co_return pass_on(done);
+    std::vector<Message> messages;
+    for (auto& [mailbox, message] : filed) messages.push_back(std::move(message));
+    co_return messages;
 }
 
-Task<Result<std::vector<Message>>> Changes::try_file(AccountId account, Hot& hot, const Filing& filing,
-                                                     const std::vector<engine::BodyId>& bodies) {
+Task<Result<>> Changes::try_file(AccountId account, Hot& hot, const Filing& filing,
+                                 const std::vector<engine::BodyId>& bodies, Filed& filed) {
+    filed.clear();
     const auto elsewhere = [](const Filing::Item& item) { return item.mailbox != kInboxName; };
     const bool makes_mailboxes = std::ranges::any_of(filing.items, elsewhere);
     auto draft = makes_mailboxes ? begin_mailboxes(account, hot) : begin(account, hot);
@@ -30,8 +41,7 @@ Task<Result<std::vector<Message>>> Changes::try_file(AccountId account, Hot& hot
     if (begun->record().closed) co_return fail(Errc::not_found, "the account is gone");
 
     Arrivals arrivals(generation_now(begun->record().generation, generation_));
-    std::vector<Message> messages;
-    std::set<MailboxId> filed;
+    std::set<MailboxId> mailboxes;
     for (std::size_t i = 0; i < filing.items.size(); ++i) {
         const auto& item = filing.items[i];
         auto id = co_await find_name(account, *begun, item.mailbox);
@@ -39,13 +49,13 @@ Task<Result<std::vector<Message>>> Changes::try_file(AccountId account, Hot& hot
             id = co_await make_mailbox(account, *begun, item.mailbox, item.use, Subscription::yes);
         if (!id && id.error().code() == Errc::not_found) id = kInbox;
         if (!id) co_return pass_on(id);
-        if (!filed.insert(*id).second) continue;  // RFC 5228 s2.10.3
+        if (!mailboxes.insert(*id).second) continue;  // RFC 5228 s2.10.3
         auto incoming = item.message;
         incoming.mailbox = *id;
         const auto received = incoming.received.value_or(clock_.now());
         auto put = co_await put_in(account, *begun, arrivals, incoming, received, bodies[i]);
         if (!put) co_return pass_on(put);
-        messages.push_back(std::move(*put));
+        filed.emplace_back(*id, std::move(*put));
     }
     put_keywords(*begun, arrivals);
     if (!filing.facts.empty()) {
@@ -57,10 +67,8 @@ Task<Result<std::vector<Message>>> Changes::try_file(AccountId account, Hot& hot
         }
         if (auto swept = co_await sweep_facts(account, *begun, names); !swept) co_return pass_on(swept);
     }
-    if (begun->batch.empty() && begun->row.empty()) co_return messages;
-    auto done = co_await commit(account, hot, std::move(*begun));
-    if (!done) co_return pass_on(done);
-    co_return messages;
+    if (begun->batch.empty() && begun->row.empty()) co_return Result<>();
+    co_return co_await commit(account, hot, std::move(*begun));
 }
 
 }  // namespace poplar::mailstore

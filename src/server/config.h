@@ -32,6 +32,7 @@
 #include "screening/screener.h"
 #include "session/channel.h"
 #include "smtp/session.h"
+#include "upkeep/junk_digest.h"
 
 namespace poplar::server {
 
@@ -113,8 +114,10 @@ struct Config {
     std::uint64_t envelope_memory = 64u << 20;
     std::uint64_t unfinished_messages = 512u << 20;  ///< octets
     std::chrono::seconds drain_time = std::chrono::seconds(30);
-    std::chrono::milliseconds expire_every = std::chrono::hours(1);   ///< rounds of housekeeping
-    std::chrono::seconds believe_clock_after = std::chrono::days(7);  ///< of running evenly behind a jump; 0: never
+    std::chrono::milliseconds expire_every = std::chrono::hours(1);  ///< rounds of housekeeping
+    upkeep::DigestFor junk_digest = upkeep::DigestFor::pop;
+    std::chrono::milliseconds junk_digest_first = std::chrono::hours(1);  ///< after the start
+    std::chrono::seconds believe_clock_after = std::chrono::days(7);      ///< of running evenly behind a jump; 0: never
     std::uint64_t admin_body = 64u << 20;  ///< octets of a request to the admin API, mail aside
 
     /// The file and, for each key it sets, the line: for errors that only show when the value is used.

@@ -30,6 +30,7 @@ constexpr auto kLimitsEvery = std::chrono::minutes(1);
 constexpr auto kOutsideEvery = std::chrono::minutes(1);
 constexpr auto kEncryptEvery = seconds(20);            // mail that is to be encrypted is looked for
 constexpr auto kDeletionsEvery = seconds(15);          // they are judged
+constexpr auto kDigestEvery = std::chrono::hours(6);   // is looked who is to get one
 constexpr auto kClockEvery = std::chrono::minutes(1);  // it is looked at; stored once an hour
 constexpr std::size_t kAdminConnections = 64;
 
@@ -287,6 +288,7 @@ void Server::start(std::vector<BoundListener> listeners, net::Listener admin) {
     jobs_.add(encrypt_mail_, {.first = kEncryptEvery, .every = kEncryptEvery});
     jobs_.add(retention_, {.first = std::min<milliseconds>(kFirstHousekeeping, config_.expire_every),
                            .every = config_.expire_every});
+    jobs_.add(junk_digest_, {.first = config_.junk_digest_first, .every = kDigestEvery});
     if (process::systemd::watchdog()) spawn(feed_watchdog());
     log::info("server.ready", {{"version", version()},
                                {"pid", getpid()},

@@ -23,6 +23,7 @@
 #include "server/keeping_jobs.h"
 #include "server/services.h"
 #include "upkeep/encrypt_mail.h"
+#include "upkeep/junk_digest.h"
 #include "upkeep/retention.h"
 #include "upkeep/store_clock.h"
 #include "upkeep/unusual_deletions.h"
@@ -88,6 +89,11 @@ private:
     upkeep::Retention retention_;
     upkeep::UnusualDeletions unusual_deletions_;
     upkeep::EncryptMail encrypt_mail_{directory_, store_, *engine_};
+    upkeep::JunkDigest junk_digest_{directory_,
+                                    store_,
+                                    ledger_,
+                                    system_clock(),
+                                    {config_.junk_digest, config_.hostname, config_.directory.detail_separator}};
     net::CurrentTls tls_, smtp_tls_;
     auth::OpenSessions open_sessions_;
     auth::DeviceUses device_uses_{directory_, system_clock()};

@@ -94,6 +94,20 @@ void add_upkeep(config::Keys& keys, Config& config) {
                   "`\"0s\"`: until one of the last two. See [durability.md](durability.md#a-wrong-clock).");
 }
 
+void add_junk(config::Keys& keys, Config& config) {
+    using std::chrono::days;
+    using std::chrono::milliseconds;
+    using upkeep::DigestFor;
+    keys.choice<DigestFor>(
+        "junk.digest", config.junk_digest,
+        config::Words<DigestFor>{{"none", DigestFor::none}, {"pop", DigestFor::pop}, {"all", DigestFor::all}},
+        "The accounts that get a message once a day about what is new in their mailbox for junk: `pop` those that were "
+        "used by POP in the last 30 days and not by IMAP, as far as their [activity](#activity) is kept.");
+    keys.duration("junk.digest_first", config.junk_digest_first, milliseconds(100), days(1),
+                  "How long after the start they are written for the first time; then every 6 hours for those who got "
+                  "none for 20 hours.");
+}
+
 void add_limits(config::Keys& keys, Config& config) {
     using std::chrono::hours;
     using std::chrono::seconds;
@@ -160,6 +174,7 @@ std::vector<config::Key> keys_of(Config& config) {
     net::add_settings(keys, config.net);
     delivery::add_settings(keys, config.delivery);
     inspection::add_settings(keys, config.inspection);
+    add_junk(keys, config);
     quota::add_settings(keys, config.quota);
     add_limits(keys, config);
     pop3::add_settings(keys, config.pop3);

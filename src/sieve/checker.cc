@@ -87,6 +87,7 @@ Compiled Checker::check(std::vector<syntax::Node> commands) {
     script->looks_into_body = looks_into_body_;
     if (failures_ == 0) {
         script->memory = memory_of(script->commands);
+        advise(script->commands);
         out_.script = std::move(script);
     }
     std::ranges::sort(out_.errors, {}, [](const Problem& p) { return std::pair(p.at.line, p.at.column); });

@@ -38,6 +38,12 @@ private:
     void each_constant(const Node& out, const std::vector<Text>& strings, std::string (*rule)(std::string_view));
     void tag_rule(const Node& out, Tag tag, std::string (*rule)(std::string_view));
 
+    // checker_warnings.cc: what is allowed and probably not meant.
+    void warn(Position at, std::string message);
+    void advise(const std::vector<Node>& nodes);
+    void advise_on_addresses(const Node& node);
+    void advise_on_times(const Node& node);
+
     const Options& options_;
     const std::vector<Refused>& refused_;
     Capabilities required_;

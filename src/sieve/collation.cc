@@ -248,16 +248,27 @@ std::optional<Comparator> find_comparator(std::string_view name) {
     return std::nullopt;
 }
 
-std::optional<Relation> find_relation(std::string_view name) {
-    constexpr std::array<std::pair<std::string_view, Relation>, 6> kNames = {{{"gt", Relation::gt},
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Relation>, 6> kRelations = {{{"gt", Relation::gt},
                                                                               {"ge", Relation::ge},
                                                                               {"lt", Relation::lt},
                                                                               {"le", Relation::le},
                                                                               {"eq", Relation::eq},
                                                                               {"ne", Relation::ne}}};
-    for (const auto& [known, relation] : kNames)
+
+}  // namespace
+
+std::optional<Relation> find_relation(std::string_view name) {
+    for (const auto& [known, relation] : kRelations)
         if (ascii::same(known, name)) return relation;
     return std::nullopt;
+}
+
+std::string_view name_of(Relation relation) {
+    for (const auto& [name, known] : kRelations)
+        if (known == relation) return name;
+    return {};
 }
 
 bool holds(Relation relation, std::weak_ordering order) {

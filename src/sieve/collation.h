@@ -14,6 +14,7 @@ std::optional<Comparator> find_comparator(std::string_view name);
 
 enum class Relation : std::uint8_t { gt, ge, lt, le, eq, ne };
 std::optional<Relation> find_relation(std::string_view name);
+std::string_view name_of(Relation relation);  ///< "ge"
 bool holds(Relation relation, std::weak_ordering order);
 
 /// Counts what comparing costs; throws what the run ends by when that was too much.

@@ -319,14 +319,28 @@ std::vector<std::string_view> capability_names() {
     return names;
 }
 
-const CommandRow* find_command(std::string_view name) {
-    static const auto table = [] {
-        std::map<std::string_view, CommandRow> rows;
-        for (const auto& row : kRows) rows.emplace(row.name, read(row));
-        return rows;
+namespace {
+
+const std::map<std::string_view, CommandRow>& table() {
+    static const auto rows = [] {
+        std::map<std::string_view, CommandRow> read_rows;
+        for (const auto& row : kRows) read_rows.emplace(row.name, read(row));
+        return read_rows;
     }();
-    const auto found = table.find(name);
-    return found == table.end() ? nullptr : &found->second;
+    return rows;
+}
+
+}  // namespace
+
+std::string_view name_of(Op op) {
+    for (const auto& [name, row] : table())
+        if (row.op == op) return name;
+    return {};
+}
+
+const CommandRow* find_command(std::string_view name) {
+    const auto found = table().find(name);
+    return found == table().end() ? nullptr : &found->second;
 }
 
 }  // namespace poplar::sieve

@@ -251,6 +251,8 @@ struct CommandRow {
     bool block = false;
 };
 
+/// The command or test as a script has it; "" of Op::unknown.
+std::string_view name_of(Op op);
 /// Null: there is no such command or test.
 const CommandRow* find_command(std::string_view name);
 

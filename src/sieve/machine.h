@@ -28,6 +28,7 @@ public:
     void charge(std::uint64_t instructions) override;
 
 private:
+    static constexpr std::size_t kMostLines = 10'000;  ///< of an explanation
     enum class Flow : std::uint8_t { on, stop, return_, break_ };
     struct Loop {
         std::string name;
@@ -74,6 +75,9 @@ private:
     bool match_count(const Node& node, std::uint64_t count, const std::vector<Text>& keys);
     bool match_one(const Node& node, std::string_view value, const Text& key, std::size_t number);
     bool sets_match_variables(const Node& node) const;
+    bool match_text(const Node& node, std::string_view value, const Text& key, std::size_t number);
+    /// For the explanation: what was compared, and how it came out.
+    void note_compared(const Node& node, std::string_view value, const Text& key, bool fits);
 
     // header_tests.cc
     const std::vector<Field>& current_fields(const Node& node, std::vector<Field>& storage);
@@ -143,7 +147,10 @@ private:
     Frame& frame() { return *frames_.back(); }
     const Frame& frame() const { return *frames_.back(); }
     ZonedTime now() const;
+    /// The explanation is wanted, and not as long as it may be.
+    bool explains() const { return job_.explain && out_.trace.size() < kMostLines; }
     void explain(const Node& node, std::string text);
+    void explain_test(const Node& node, bool result);
 
     const Job& job_;
     World& world_;
@@ -167,6 +174,8 @@ private:
     bool break_named_ = false;
     std::size_t memory_ = 0;
     const Node* at_ = nullptr;  // what runs
+    std::string compared_;      // of the test that runs, for its explanation
+    std::size_t comparisons_ = 0;
     Outcome out_;
 };
 

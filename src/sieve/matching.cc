@@ -11,7 +11,55 @@ bool Machine::sets_match_variables(const Node& node) const {
     return node.op != Op::body && frame().script->required.has(Capability::variables);
 }
 
-bool Machine::match_one(const Node& node, std::string_view value, const Text& key_text, std::size_t number) {
+bool Machine::match_one(const Node& node, std::string_view value, const Text& key, std::size_t number) {
+    const bool fits = match_text(node, value, key, number);
+    if (explains()) note_compared(node, value, key, fits);
+    return fits;
+}
+
+namespace {
+
+constexpr std::size_t kToldOctets = 60;      // of a value
+constexpr std::size_t kToldComparisons = 3;  // that came to nothing
+
+std::string told(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text.substr(0, kToldOctets)) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+    return out + (text.size() > kToldOctets ? "...\"" : "\"");
+}
+
+std::string words_of(const Match& match, bool fits) {
+    switch (match.type) {
+        case Match::Type::is: return fits ? "is" : "is not";
+        case Match::Type::contains: return fits ? "contains" : "does not contain";
+        case Match::Type::matches:
+        case Match::Type::regex: return fits ? "matches" : "does not match";
+        case Match::Type::list: return fits ? "is in the list" : "is not in the list";
+        case Match::Type::value:
+        case Match::Type::count: return fmt::format("{}{}", fits ? "" : "not ", name_of(match.relation));
+    }
+    return {};
+}
+
+}  // namespace
+
+/// All that was tried of a test that is false, up to a few; of a true one what made it so.
+void Machine::note_compared(const Node& node, std::string_view value, const Text& key, bool fits) {
+    if (fits) compared_.clear();
+    if (!fits && ++comparisons_ > kToldComparisons) return;
+    if (!compared_.empty()) compared_ += ", ";
+    compared_ += fmt::format("{} {} {}", told(value), words_of(node.match, fits), told(expand(key)));
+}
+
+void Machine::explain_test(const Node& node, bool result) {
+    auto text = fmt::format("{}: {}", name_of(node.op), result ? "true" : "false");
+    if (!compared_.empty()) text += ", because " + compared_;
+    if (!result && comparisons_ > kToldComparisons)
+        text += fmt::format(", and {} more", comparisons_ - kToldComparisons);
+    explain(node, std::move(text));
+}
+
+bool Machine::match_text(const Node& node, std::string_view value, const Text& key_text, std::size_t number) {
     const auto& match = node.match;
     charge(1);
     if (match.type == Match::Type::regex) {
@@ -90,7 +138,9 @@ bool Machine::match_count(const Node& node, std::uint64_t count, const std::vect
     for (const auto& key : keys) {
         charge(1);
         const auto order = compare(node.match.comparator, text, expand(key), *this);
-        if (order && holds(node.match.relation, *order)) return true;
+        const bool fits = order && holds(node.match.relation, *order);
+        if (explains()) note_compared(node, text, key, fits);
+        if (fits) return true;
     }
     return false;
 }

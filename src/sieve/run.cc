@@ -31,7 +31,12 @@ std::string MessageState::text(std::string_view original) const {
 }
 
 Machine::Machine(const Job& job, World& world, const Options& options)
-    : job_(job), world_(world), options_(options), message_(job.message), original_(message_.fields()) {}
+    : job_(job),
+      world_(world),
+      options_(options),
+      message_(job.message),
+      original_(message_.fields()),
+      flags_(job.flags) {}
 
 void Machine::charge(std::uint64_t instructions) {
     out_.instructions += instructions;
@@ -50,8 +55,7 @@ void Machine::spend(std::size_t octets) {
 void Machine::fail(const Node& node, std::string message) const { throw RunError{{node.at, std::move(message)}}; }
 
 void Machine::explain(const Node& node, std::string text) {
-    if (job_.explain && out_.trace.size() < 10'000)
-        out_.trace.push_back(fmt::format("{}:{}: {}", node.at.line, node.at.column, text));
+    if (explains()) out_.trace.push_back(fmt::format("{}:{}: {}", node.at.line, node.at.column, text));
 }
 
 ZonedTime Machine::now() const {
@@ -122,6 +126,7 @@ Machine::Flow Machine::block(const std::vector<Node>& nodes) {
 
 Machine::Flow Machine::command(const Node& node) {
     ready(node);
+    if (explains()) explain(node, std::string(name_of(node.op)));
     switch (node.op) {
         case Op::stop: return Flow::stop;
         case Op::return_: return Flow::return_;
@@ -161,9 +166,10 @@ Machine::Flow Machine::command(const Node& node) {
 bool Machine::test(const Node& node) {
     ready(node);
     const bool result = evaluate(node);
-    if (job_.explain) {
-        explain(node, result ? "true" : "false");
-    }
+    if (!explains()) return result;
+    explain_test(node, result);
+    compared_.clear();  // the test around it has compared nothing itself
+    comparisons_ = 0;
     return result;
 }
 

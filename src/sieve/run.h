@@ -11,6 +11,7 @@ struct Job {
     std::uint64_t message_octets = 0;  ///< what `size` counts: `message` may be a header alone
     Envelope envelope;
     Environment environment;
+    std::vector<std::string> flags;  ///< that the message has already (RFC 6785 s3.4)
     bool explain = false;
 };
 

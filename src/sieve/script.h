@@ -75,7 +75,7 @@ struct Refused {
 struct Compiled {
     std::shared_ptr<const Script> script;  ///< null if there are errors
     std::vector<Problem> errors;           ///< at most kMostErrors, in their order
-    std::vector<Problem> warnings;
+    std::vector<Problem> warnings;         ///< of a script without errors: as many at most
 };
 inline constexpr std::size_t kMostErrors = 20;
 

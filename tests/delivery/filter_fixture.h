@@ -22,7 +22,8 @@ protected:
     }
 
     /// The verdict on a message for each recipient.
-    std::vector<delivery::Verdict> deliver(std::string text, std::string with = "LMTP", std::vector<std::string> others = {}) {
+    std::vector<delivery::Verdict> deliver(std::string text, std::string with = "LMTP",
+                                           std::vector<std::string> others = {}) {
         auto envelope = std::make_shared<delivery::Envelope>();
         envelope->reverse_path = "ann@elsewhere.test";
         envelope->received.with = std::move(with);

@@ -140,5 +140,38 @@ TEST_F(FilterTest, RefusesScriptsThatCanNotRunHere) {
     EXPECT_EQ(run(scripts.list(account_))->size(), 1u);
 }
 
+/// A message for the account, by a delivery that has a queue.
+Verdict forward(Delivery& delivery, directory::AccountId account, std::string text) {
+    auto envelope = std::make_shared<Envelope>();
+    envelope->reverse_path = "ann@elsewhere.test";
+    envelope->received.with = "LMTP";
+    envelope->add("demo@example.test", std::vector{account});
+    auto incoming = delivery.begin(envelope, text.size());
+    EXPECT_TRUE(run(incoming->write(text)));
+    auto done = run(incoming->finish({text.size(), text.size()}));
+    EXPECT_TRUE(done);
+    return done ? done->front() : Verdict{.kind = Verdict::Kind::deferred};
+}
+
+TEST(FilterQueue, WhatOnlyGoesOnGoesOnOnceWhenItsSenderComesAgain) {
+    test::World world;
+    queue::Queue queue(world.engine, world.clock, {});
+    Delivery delivery(world.directory, world.store, world.quotas, world.clock, {}, &queue);
+    const auto account = run(world.directory.find_account("demo@example.test"))->id;
+    ASSERT_TRUE(run(delivery.scripts().put(account, "main", "redirect \"bob@far.example\";")));
+    ASSERT_TRUE(run(delivery.scripts().activate(account, "main")));
+    const auto waiting = [&] { return run(queue.list("", 100, false))->size(); };
+    const std::string letter = "Subject: hi\r\n\r\nText.\r\n";
+    world.engine.fail_commits_after(1, Errc::io);  // the queue's succeeds
+    EXPECT_FALSE(forward(delivery, account, letter).stored());
+    EXPECT_EQ(waiting(), 1u);
+    world.engine.fail_next_commits(0, Errc::io);
+    EXPECT_TRUE(forward(delivery, account, letter).stored());
+    EXPECT_EQ(waiting(), 1u) << "the queue had it already";
+    EXPECT_TRUE(forward(delivery, account, letter).stored());
+    EXPECT_EQ(waiting(), 2u) << "the same octets once more, after a delivery that came to its end";
+    EXPECT_TRUE(world.inbox("demo@example.test").empty());
+}
+
 }  // namespace
 }  // namespace poplar::delivery

@@ -206,6 +206,13 @@ def test_a_wrong_script_is_refused_with_its_places(client):
     assert client.ok(b"LISTSCRIPTS") == []
 
 
+def test_a_doubtful_script_is_taken_with_warnings(client):
+    for command in (b'PUTSCRIPT "odd"', b"CHECKSCRIPT"):
+        status, code, text = client.ask(command, b"stop;\r\nkeep;\r\n")
+        assert (status, code) == ("OK", "WARNINGS") and text.startswith("line 2, column 1: ")
+    assert client.ok(b"LISTSCRIPTS") == [[b"odd"]]
+
+
 def test_names_and_room(make_server):
     port = free_port()
     server = make_server(listen={"sieve": [f"127.0.0.1:{port}"]}, sieve={"max_script": 2000, "max_scripts": 2})

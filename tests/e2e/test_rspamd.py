@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import json
+import re
 import shutil
 import smtplib
 import socket
@@ -13,7 +14,7 @@ import time
 import dkim
 import pytest
 
-from outbound_world import Client, letter, wait_until
+from outbound_world import Client, letter, wait_empty, wait_until
 from poplar_server import DOMAIN, PATIENCE, free_port
 from test_checks import deliver, publish, signed, taking, verified
 
@@ -94,6 +95,10 @@ def refusal(server, **what):
     return refused.value.smtp_code, refused.value.smtp_error.decode()
 
 
+NAME, AT = JANE.split("@")
+JUNK = f"{NAME}+junk@{AT}"  # the mailbox for junk, by POP
+
+
 def mail(server, account=JANE):
     return [octets for _, octets in server.fetch_all(account)]
 
@@ -124,7 +129,7 @@ def test_each_action_does_what_its_name_says(make_server, rspamd):
     send(server)
     rspamd.answer = {"action": "greylist", "score": 4}
     send(server)
-    marked, renamed, passed = mail(server)
+    (passed,), (marked, renamed) = mail(server), mail(server, JUNK)
     assert b"\r\nX-Spam: Yes\r\n" in marked and b"X-Spam-Score: 8.00\r\n" in marked
     assert b"Subject: [Spam] =?utf-8?" in renamed.replace(b"UTF-8", b"utf-8") and b"Subject: hello" not in renamed
     assert b"X-Spam:" not in passed and b"Subject: hello\r\n" in passed
@@ -145,13 +150,82 @@ def test_quarantine_is_the_mailbox_for_junk(make_server, rspamd):
     rspamd.answer = {"action": "quarantine", "score": 30}
     send(server)
     assert mail(server) == []
-    name, domain = JANE.split("@")
-    octets, = mail(server, f"{name}+junk@{domain}")
+    octets, = mail(server, JUNK)
     assert b"X-Spam: Yes" in octets
+
+
+def test_junk_goes_to_its_mailbox_by_a_script_that_can_be_read_and_changed(make_server, rspamd):
+    server = make(make_server, rspamd.url)
+    rspamd.answer = {"action": "add header", "score": 6}  # of 15: 40 percent
+    send(server)
+    assert mail(server) == [] and len(mail(server, JUNK)) == 1
+    (listed,) = server.cli("sieve", "common", "list")["scripts"]
+    assert (listed["place"], listed["name"], listed["built_in"], listed["modified"]) == ("after", "all", True, None)
+    script = server.cli("sieve", "common", "get", "after", "all")["text"]
+    assert '"40"' in script
+    assert server.cli("sieve", "common", "put", "after", DOMAIN, input=script.replace('"40"', '"50"'))["valid"]
+    send(server)
+    assert len(mail(server)) == 1 and len(mail(server, JUNK)) == 1, "the domain has a limit of its own"
+    rspamd.answer = {"score": 7.5}
+    send(server)
+    assert len(mail(server, JUNK)) == 2
+    server.cli("sieve", "common", "delete", "after", DOMAIN)
+    assert server.cli("sieve", "common", "put", "after", "all", input="# junk stays in INBOX\n")["valid"]
+    send(server)
+    assert len(mail(server)) == 2 and len(mail(server, JUNK)) == 2
+
+
+def test_junk_is_neither_answered_nor_sent_on(outbound, rspamd):
+    sink = outbound.sink("elsewhere.example")
+    server = outbound.server(filter={"rspamd": {"url": rspamd.url, "timeout": "2s"}})
+    server.add_user(JANE)
+    server.cli("vacation", JANE, input="Away.\n")
+    server.cli("forward", JANE, "--to", "jane@elsewhere.example")
+    rspamd.answer = {"score": 14}
+    send(server, sender="ann@elsewhere.example")
+    rspamd.answer = {"score": 0}
+    send(server, sender="ann@elsewhere.example")
+    assert sorted(one.recipients for one in sink.wait(2)) == [("ann@elsewhere.example",), ("jane@elsewhere.example",)]
+    wait_empty(server)
+    assert len(sink.taken) == 2 and mail(server) == [] and len(mail(server, JUNK)) == 1
+
+
+def test_a_digest_tells_users_of_pop_and_an_answer_to_it_releases(make_server, rspamd):
+    server = make_server(filter={"rspamd": {"url": rspamd.url, "timeout": "2s"}}, junk={"digest_first": "24h"})
+    server.add_user(JANE)
+    rspamd.answer = {"score": 14}
+    for n in range(3):
+        send(server, body=f"Number {n}.\r\n")
+    assert mail(server) == []  # by POP
+    server.config["junk"]["digest_first"] = "100ms"
+    server.stop()
+    server.start()
+    (digest,) = wait_until(lambda: mail(server), "there is no digest")
+    assert b"\r\nSubject: 3 messages in your mailbox for junk\r\n" in digest and digest.count(b"Subject: hello\r\n") == 3
+    addresses = [word.decode() for word in re.findall(rb"mailto:([^>]+)", digest)]
+    reply_to = re.search(rb"Reply-To: <([^>]+)", digest)[1].decode()
+    assert len(addresses) == 3
+    rspamd.answer = {"score": 0}
+
+    def write_to(address):
+        with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=30 * PATIENCE) as client:
+            client.sendmail(JANE, [address], f"From: {JANE}\r\nTo: {address}\r\nSubject: please\r\n\r\n".encode())
+
+    write_to(addresses[1])
+    assert [b"Number 1." in one for one in mail(server)] == [False, True] and len(mail(server, JUNK)) == 2
+    write_to(reply_to.upper().replace(JANE.split("@")[0].upper(), JANE.split("@")[0]))
+    assert len(mail(server)) == 4 and mail(server, JUNK) == []
+    write_to(reply_to)  # nothing is left to do
+    assert len(mail(server)) == 4
+    local, domain = reply_to.split("@")
+    write_to(f"{local[:-1]}{'0' if local[-1] != '0' else '1'}@{domain}")
+    assert b"Subject: please" in mail(server)[4], "another token is any detail"
+    server.wait_log("delivery.junk_released")
 
 
 def test_spamtest_reads_the_score(make_server, rspamd):
     server = make(make_server, rspamd.url)
+    server.cli("sieve", "common", "put", "after", "all", input="")
     assert server.cli("sieve", "put", JANE, "spam", input=SCRIPT)["valid"]
     server.cli("sieve", "activate", JANE, "spam")
     server.cli("mailbox", "add", JANE, "Spam")
@@ -262,7 +336,7 @@ def test_the_real_rspamd_rejects_its_test_message_and_lets_others_pass(make_serv
         send(server)
         send(server, body="Y" + GTUBE[1:])
         send(server, body="Z" + GTUBE[1:])
-        plain, marked, renamed = mail(server)
+        (plain,), (marked, renamed) = mail(server), mail(server, JUNK)
         assert b"X-Spam-Score: 0.00\r\n" in plain and b"X-Spam:" not in plain
         assert b"X-Spam-Score: 6.00\r\nX-Spam: Yes\r\n" in marked
         assert b"Subject: *** SPAM *** hello\r\n" in renamed

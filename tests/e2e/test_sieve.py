@@ -46,7 +46,7 @@ def letter(subject, text="Text."):
 
 def test_scripts_are_put_listed_read_checked_and_deleted(server):
     script = 'require "fileinto";\nfileinto "Work"; # ä\n'
-    assert server.cli("sieve", "put", FRED, "main", input=script) == {"valid": True, "errors": []}
+    assert server.cli("sieve", "put", FRED, "main", input=script) == {"valid": True, "errors": [], "warnings": []}
     assert subprocess.run([BINARY, "--socket", server.config["admin_socket"], "sieve", "get", FRED, "main"],
                           capture_output=True, text=True, check=True).stdout == script
     (listed,) = server.cli("sieve", "list", FRED)["scripts"]
@@ -61,6 +61,14 @@ def test_scripts_are_put_listed_read_checked_and_deleted(server):
     for command in (("get", "main"), ("activate", "main"), ("delete", "main")):
         with pytest.raises(CliError, match="no script"):
             server.cli("sieve", command[0], FRED, command[1])
+
+
+def test_what_is_probably_not_meant_is_told(server):
+    (warning,) = server.cli("sieve", "check", FRED, input="stop;\nkeep;\n")["warnings"]
+    assert (warning["line"], warning["column"]) == (2, 1) and '"stop" of line 1' in warning["message"]
+    done = subprocess.run([BINARY, "--socket", server.config["admin_socket"], "sieve", "put", FRED, "main"],
+                          input="stop;\nkeep;\n", capture_output=True, text=True)
+    assert done.returncode == 0 and "warning: line 2, column 1" in done.stderr and "put main" in done.stdout
 
 
 @pytest.mark.parametrize("script,line,column,words", [
@@ -180,6 +188,13 @@ def test_a_trial_tells_what_would_be_done(tmp_path):
     assert code == 0 and told["error"] == "no" and told["implicit_keep"] and told["actions"] == []
 
 
+def test_a_trial_explains_each_test(tmp_path):
+    script = 'if header :contains "subject" "ell" {\n    discard;\n}\nstop;\nkeep;\n'
+    code, told = trial(tmp_path, script, letter("hello"), "--explain")
+    assert code == 0 and told["trace"] == ['1:4: header: true, because "hello" contains "ell"', "2:5: discard", "4:1: stop"]
+    assert [(one["line"], one["column"]) for one in told["warnings"]] == [(5, 1)]
+
+
 def test_a_trial_answers_once(tmp_path):
     script = 'require "vacation"; vacation :days 2 :subject "Away" "I am away.";'
     options = ("--from", "ann@elsewhere.example", "--to", FRED, "--seen", tmp_path / "seen")
@@ -191,6 +206,131 @@ def test_a_trial_answers_once(tmp_path):
     for now, count in (("2026-12-21T10:00:00Z", 0), ("2026-12-22T10:00:01Z", 1)):
         assert len(trial(tmp_path, script, letter("hi"), *options, "--now", now)[1]["actions"]) == count
     assert trial(tmp_path, script, letter("hi"), "--from", "", "--to", FRED)[1]["actions"] == [], "the null sender"
+
+
+# The administrator's scripts.
+
+
+def common(server, place, name, script):
+    assert server.cli("sieve", "common", "put", place, name, input=script)["valid"]
+
+
+def test_scripts_of_the_administrator_run_around_those_of_users(server):
+    for place in ("before", "after"):
+        for name in ("all", DOMAIN):
+            common(server, place, name, f'require "editheader"; addheader :last "X-Ran" "{place} {name}";')
+    put(server, 'require "editheader"; addheader :last "X-Ran" "fred";')
+    deliver(server, letter("one"))
+    (octets,) = (octets for _, octets in server.fetch_all(FRED))
+    ran = [line[7:].decode() for line in octets.split(b"\r\n") if line.startswith(b"X-Ran: ")]
+    assert ran == ["before all", f"before {DOMAIN}", "fred", f"after {DOMAIN}", "after all"]
+    assert [(one["place"], one["name"]) for one in server.cli("sieve", "common", "list")["scripts"]] == [
+        ("before", "all"), ("before", DOMAIN), ("after", "all"), ("after", DOMAIN)]
+    server.stop()
+    server.start()
+    deliver(server, letter("two"))
+    assert server.fetch_all(FRED)[1][1].count(b"X-Ran: ") == 5, "they are stored"
+    for place in ("before", "after"):
+        for name in ("all", DOMAIN):
+            server.cli("sieve", "common", "delete", place, name)
+    deliver(server, letter("three"))
+    assert server.fetch_all(FRED)[2][1].count(b"X-Ran: ") == 1
+
+
+def test_users_include_scripts_of_the_library(server):
+    put(server, 'require "include"; include :global "lists"; include :optional :global "none";')
+    deliver(server, letter("early"))
+    assert sorted(m["subject"] for m in mail(server)) == ["Your mail filter failed", "early"]
+    common(server, "library", "lists", 'require ["fileinto", "mailbox"]; fileinto :create "Lists";')
+    deliver(server, letter("late"))
+    assert [m["subject"] for m in mail(server, "--mailbox", "Lists")] == ["late"]
+
+
+def test_a_script_of_the_administrator_that_fails_is_told_in_the_log_alone(server):
+    common(server, "before", "all", 'require "include"; include :global "gone";')
+    put(server, 'require ["fileinto", "mailbox"]; fileinto :create "Work";')
+    deliver(server, letter("one"))
+    assert [m["subject"] for m in mail(server, "--mailbox", "Work")] == ["one"] and mail(server) == []
+    server.wait_log_match("delivery.common_script_failed.*before/all.*gone")
+
+
+def test_scripts_of_the_administrator_are_checked(server):
+    done = subprocess.run([BINARY, "--socket", server.config["admin_socket"], "sieve", "common", "put", "before", "all"],
+                          input="keep", capture_output=True, text=True)
+    assert done.returncode == 1 and "line 1" in done.stderr
+    for words, why in ((("put", "never", "all"), "no place"), (("put", "before", "typo.example"), "no domain"),
+                       (("get", "before", "all"), "no script"), (("delete", "after", "all"), "no script")):
+        with pytest.raises(CliError, match=why):
+            server.cli("sieve", "common", *words, input="keep;")
+
+
+# Mail that is there already.
+
+
+def events(server, *words):
+    done = subprocess.run([BINARY, "--socket", server.config["admin_socket"], "--json", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+OLD = """require ["fileinto", "mailbox", "imap4flags", "copy", "duplicate", "vacation", "editheader"];
+if duplicate { discard; stop; }
+if header "subject" "move" { fileinto :create "Work"; }
+elsif header "subject" "copy" { fileinto :create :copy :flags "\\\\Flagged" "Work"; }
+elsif header "subject" "drop" { discard; }
+elsif header "subject" "seen" { addflag "\\\\Seen"; }
+elsif header "subject" "away" { redirect "x@far.example"; }
+elsif header "subject" "edit" { addheader "X-A" "b"; }
+elsif header "subject" "none" { fileinto "None"; }
+"""
+
+
+def test_a_script_runs_over_mail_that_is_there(outbound):
+    server = outbound.server()
+    server.add_user(FRED)
+    subjects = ["move", "copy", "drop", "seen", "away", "edit", "none", "keep"]
+    for subject in subjects:
+        deliver(server, letter(subject))
+    before = {m["subject"]: m["id"] for m in mail(server)}
+    assert server.cli("sieve", "put", FRED, "old", input=OLD)["valid"]
+    dry = events(server, "sieve", "run", FRED, "--script", "old", "--dry-run")
+    assert [m["subject"] for m in mail(server)] == subjects, "nothing is done"
+    with pytest.raises(CliError):
+        server.cli("mail", "list", FRED, "--mailbox", "Work")
+    ran = events(server, "sieve", "run", FRED, "--script", "old", "--mailbox", "INBOX")
+    assert ran == dry, "and told the same"
+    told = {one["message"]: (one.get("done"), one.get("skipped")) for one in ran if one["type"] == "message"}
+    assert told == {
+        before["move"]: (["fileinto Work"], None),
+        before["copy"]: (["copy to Work", "flags \\Flagged"], None),
+        before["drop"]: (["discard"], None),
+        before["seen"]: (["flags \\Seen"], None),
+        before["away"]: (None, ["redirect x@far.example"]),
+        before["edit"]: (None, ["a change of the message"]),
+        before["none"]: (None, ["fileinto None: there is no such mailbox"]),
+    }
+    assert ran[-1]["type"] == "done" and ran[-1]["looked_at"] == 8 and ran[-1]["discarded"] == 1
+    assert [m["subject"] for m in mail(server)] == ["copy", "seen", "away", "edit", "none", "keep"]
+    assert [m["subject"] for m in mail(server, "--mailbox", "Work")] == ["move", "copy"]
+    assert {m["subject"]: m["id"] for m in mail(server, "--mailbox", "Work")}["move"] == before["move"]
+    server.cli("mail", "restore", FRED, before["drop"])
+    assert "drop" in [m["subject"] for m in mail(server)]
+    server.wait_log("admin.script_run")
+    wait_empty(server)
+    for words, why in ((("--script", "none"), "no script"), (("--script", "old", "--mailbox", "None"), "no mailbox")):
+        with pytest.raises(CliError, match=why):
+            server.cli("sieve", "run", FRED, *words)
+
+
+def test_old_mail_is_archived_by_its_year(server):
+    for subject in ("one", "two"):
+        deliver(server, letter(subject))
+    assert events(server, "archive", FRED, "--older", "1d", "--to", "Archive/{year}")[-1]["moved"] == 0
+    assert len(mail(server)) == 2
+    for words in (("--to", "Archive/{year}"), ("--older", "1s", "--to", "Archive/{years}"), ("--older", "1s", "--to", "")):
+        with pytest.raises(CliError):
+            server.cli("archive", FRED, *words)
+    assert len(mail(server)) == 2
 
 
 # What leaves.
@@ -350,6 +490,15 @@ def test_what_is_redirected_and_filed_arrives_once_after_a_kill(sending):
     assert len(sending.far.taken) == len(expected)
     assert sorted(one.data.split(b"Subject: ")[1].split(b"\r\n")[0].decode() for one in taken) == expected
     assert [m["subject"] for m in mail(server, "--mailbox", "Work")] == expected and mail(server) == []
+
+
+def test_what_only_goes_on_is_remembered_so_that_it_goes_on_once(sending):
+    server = sending.poplar
+    put(server, f'redirect "{FAR}";')
+    for _ in range(2):  # the same octets twice, each to its end: two messages
+        assert deliver(server, letter("on"), sender=ANN)[0][0] == 250
+    wait_empty(server)
+    assert len(sending.far.taken) == 2 and mail(server) == []
 
 
 def test_two_accounts_that_redirect_to_each_other_end(sending):

@@ -120,5 +120,30 @@ TEST_F(FactsTest, ARepairMakesTheirExpiryFitAgain) {
     EXPECT_EQ(*run(store_.fact(kAccount, "a")), "v");
 }
 
+TEST_F(DocumentsTest, AFilingWithAnUnknownOutcomeIsMadeOnce) {
+    using Applied = test::MemoryEngine::Applied;
+    add("Work");
+    std::size_t times = 0;
+    for (const auto applied : {Applied::no, Applied::yes}) {
+        Filing filing;
+        for (const auto* mailbox : {"INBOX", "Work"}) {
+            Filing::Item item;
+            item.message = message("a");
+            item.mailbox = mailbox;
+            filing.items.push_back(std::move(item));
+        }
+        filing.facts = {{"told", "", clock_.now() + std::chrono::hours(1), true}};
+        engine_.fail_next_commits(1, Errc::outcome_unknown, applied);
+        const auto filed = run(store_.file(kAccount, filing));
+        ASSERT_TRUE(filed) << filed.error().detail();
+        EXPECT_EQ(filed->size(), 2u);
+        ++times;
+        EXPECT_EQ(list("INBOX").size(), times);
+        EXPECT_EQ(list("Work").size(), times);
+        EXPECT_TRUE(run(store_.fact(kAccount, "told"))->has_value());
+    }
+    EXPECT_TRUE(run(store_.check(kAccount)));
+}
+
 }  // namespace
 }  // namespace poplar::mailstore
