@@ -45,7 +45,7 @@ class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
                     mailstore::MailStore& store, directory::Directory& directory, Filter& filter, Dispatch& dispatch,
-                    const Clock& clock, const Limits& limits, queue::Queue* queue, Inspector* inspector,
+                    const Clock& clock, const Limits& limits, queue::Queue* queue, const std::vector<Inspector*>& inspectors,
                     const screening::KeyRing* ring, const screening::Screener* screener, Greylist* greylist, SentCopies& sent)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
@@ -56,7 +56,7 @@ public:
           clock_(clock),
           limits_(limits),
           queue_(queue),
-          inspector_(inspector),
+          inspectors_(inspectors),
           ring_(ring),
           greylist_(greylist),
           sent_(sent) {
@@ -117,8 +117,9 @@ public:
         envelope_->received.time = clock_.now();
         if (submitted_) complete_header();
         if (wants_inspection())
-            if (auto passed = co_await inspect(*content, wanted.size()); !passed)
-                co_return std::unexpected(std::move(passed.error()));
+            for (auto* inspector : inspectors_)
+                if (auto passed = co_await inspect(*inspector, *content, wanted.size()); !passed)
+                    co_return std::unexpected(std::move(passed.error()));
         co_return co_await store(std::move(wanted), std::move(*content));
     }
 
@@ -133,22 +134,26 @@ private:
 
     /// Our own mail, and what a program of this machine brings over a local socket, is nobody's attempt.
     bool wants_inspection() const {
-        return inspector_ != nullptr && (submitter() != nullptr || !envelope_->received.peer.empty());
+        return !inspectors_.empty() && (submitter() != nullptr || !envelope_->received.peer.empty());
     }
 
     /// Shows the message to the inspector, and changes in it what that wants.
-    Task<std::expected<void, Verdict>> inspect(mailstore::Content& content, std::size_t accounts) {
+    Task<std::expected<void, Verdict>> inspect(Inspector& inspector, mailstore::Content& content,
+                                               std::size_t accounts) {
         auto wire = store_.read(content);
         if (!wire) co_return failed(wire.error());
-        auto judgement = co_await inspector_->judge(envelope_, std::move(*wire), content.octets);
+        auto judgement = co_await inspector.judge(envelope_, std::move(*wire), content.octets);
         if (judgement.action == Judgement::Action::reject)
             co_return refuse(Verdict::Kind::rejected, std::move(judgement.text));
         if (judgement.action == Judgement::Action::defer)
             co_return std::unexpected(
                 Verdict{.kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
-        spam_percent_ = judgement.spam_percent;
+        if (judgement.spam_percent) spam_percent_ = judgement.spam_percent;
         junk_ |= judgement.junk;
-        const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};
+        eight_bit_ |= (judgement.header && mail::has_8bit(*judgement.header)) ||
+                      (judgement.body && mail::has_8bit(*judgement.body));
+        const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject), std::move(judgement.header),
+                                std::move(judgement.body)};
         auto edited = co_await edit_header(store_, content, edits, limits_.header_octets,
                                            accounts + other_copies());
         if (!edited) co_return failed(edited.error());
@@ -591,7 +596,7 @@ private:
     const Clock& clock_;
     const Limits& limits_;
     queue::Queue* queue_;
-    Inspector* const inspector_;
+    const std::vector<Inspector*>& inspectors_;
     std::optional<unsigned> spam_percent_;
     bool junk_ = false;
     const screening::KeyRing* ring_;
@@ -713,7 +718,7 @@ Task<std::expected<void, Verdict>> Delivery::would_admit(directory::Resolution r
 std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, std::uint64_t size_hint) {
     for (const auto& one : envelope->room) one->begin();
     return std::make_unique<IncomingMessage>(std::move(envelope), store_.stage(size_hint), store_, directory_, filter_,
-                                             dispatch_, clock_, limits_, queue_, inspector_,
+                                             dispatch_, clock_, limits_, queue_, inspectors_,
                                              signing_ ? &signing_->ring() : nullptr, screener_, greylist_, sent_);
 }
 

@@ -145,9 +145,10 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
-    /// The inspector sees mail of strangers and users before it is stored; it must outlive this. To be called before
+    /// One more inspector, behind those before: it sees mail of strangers and users before it is stored, as those left
+    /// it, and must outlive this. To be called before
     /// anything else is.
-    void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+    void inspect_with(Inspector& inspector) { inspectors_.push_back(&inspector); }
     /// The keys that sign what leaves; they must outlive it. To be called before anything else is.
     void sign_with(SigningStore& keys);
     SigningStore* signing_keys() const { return signing_; }  ///< null: there are none
@@ -202,7 +203,7 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
-    Inspector* inspector_ = nullptr;
+    std::vector<Inspector*> inspectors_;
     SigningStore* signing_ = nullptr;
     const screening::Screener* screener_ = nullptr;
     Greylist* greylist_ = nullptr;

@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace poplar::inspection {
 
@@ -17,8 +18,15 @@ struct RspamdOptions {
     OnError on_error = OnError::accept;
 };
 
+struct MilterOptions {
+    std::string socket;                                            ///< as parse_milter_place() reads it
+    std::chrono::milliseconds timeout = std::chrono::seconds(30);  ///< for each answer
+    OnError on_error = OnError::tempfail;
+};
+
 struct Options {
     RspamdOptions rspamd;
+    std::vector<MilterOptions> milters;  ///< in the order in which they are asked
 };
 
 }  // namespace poplar::inspection

@@ -76,6 +76,11 @@ Result<Abroad> load_abroad(const Config& config) {
         if (!rspamd) return fail(Errc::invalid, config.error_at("filter.rspamd.url", rspamd.error().detail()));
         abroad.rspamd = std::move(*rspamd);
     }
+    for (const auto& options : config.inspection.milters) {
+        auto milter = inspection::Milter::make(options);
+        if (!milter) return fail(Errc::invalid, config.error_at("filter.milter", milter.error().detail()));
+        abroad.milters.push_back(std::move(*milter));
+    }
     return abroad;
 }
 

@@ -139,6 +139,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       workers_(workers),
       net_(workers_, config_.net) {
     set_tls(std::move(tls));
+    for (const auto& milter : abroad_.milters) delivery_.inspect_with(*milter);
     if (abroad_.rspamd) delivery_.inspect_with(*abroad_.rspamd);
 }
 
