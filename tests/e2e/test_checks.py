@@ -105,9 +105,10 @@ def test_answers_of_filters_are_signed_in_the_name_of_who_may_use_it(outbound):
     server.cli("vacation", JANE, input="Gone.\n")
     data = answer(1)
     assert b"Auto-Submitted: auto-replied" in data and verified(data, records) == [True, True]
-    server.cli("vacation", "off", JANE)
+    server.cli("vacation", "remove", JANE)
     script = f'require "vacation"; vacation :from "boss@{DOMAIN}" "Gone.";'
-    server.cli("sieve", "put", JANE, "mine", "--activate", input=script)
+    server.cli("sieve", "put", JANE, "mine", input=script)
+    server.cli("sieve", "activate", JANE, "mine")
     data = answer(2)
     assert f"From: boss@{DOMAIN}".encode() in data.replace(b"<", b"").replace(b">", b"")
     assert b"DKIM-Signature" not in data, "anybody could speak for the boss"

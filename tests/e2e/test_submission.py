@@ -178,7 +178,6 @@ def test_a_sender_may_hold_a_message_back_and_take_it_back(world):
 
 
 def test_what_is_sent_is_kept_for_accounts_that_want_it(world):
-    sink = world.sink("far.example")
     server = make(world, submission={"copy_to_sent": [JANE]})
     bob = f"bob@{DOMAIN}"
     server.add_user(bob)
@@ -187,7 +186,7 @@ def test_what_is_sent_is_kept_for_accounts_that_want_it(world):
             client.sendmail(sender, [FAR], letter(sender, FAR))
             with pytest.raises(smtplib.SMTPRecipientsRefused):
                 client.sendmail(sender, [f"nobody@{DOMAIN}"], letter(sender, FAR))
-    sink.wait(2)
+    world.far.wait(2)
 
     def sent(account):
         boxes = {one["name"]: one["messages"] for one in server.cli("mailbox", "list", account)["mailboxes"]}
