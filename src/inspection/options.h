@@ -16,6 +16,8 @@ struct RspamdOptions {
     std::string url;  ///< "http://127.0.0.1:11333"; "": rspamd is not asked
     std::chrono::milliseconds timeout = std::chrono::seconds(15);  ///< for one message
     OnError on_error = OnError::accept;
+    std::string controller;     ///< the worker that learns, "http://127.0.0.1:11334"; "": nobody learns
+    std::string password_file;  ///< for it; "": it wants none
 };
 
 struct MilterOptions {

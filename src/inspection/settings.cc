@@ -39,6 +39,11 @@ void add_settings(config::Keys& keys, Options& options) {
                          kOnError,
                          "Where rspamd does not answer, or answers nonsense: `accept` takes the message as it is, "
                          "`tempfail` tells the sender to come again (451).");
+    keys.text("filter.rspamd.controller", options.rspamd.controller,
+              "rspamd's controller, such as `http://127.0.0.1:11334`, for `poplar mail learn`. Empty: nobody learns.",
+              config::Empty::allowed, check_url);
+    keys.path("filter.rspamd.password_file", options.rspamd.password_file,
+              "A file whose first line is the controller's password. Empty: it wants none.", config::Empty::allowed);
     keys.tables<MilterOptions>("filter.milter", options.milters, add_milter,
                                "Milters, one section each, asked in their order and before rspamd. See "
                                "[filters.md](filters.md#milters).");

@@ -38,6 +38,7 @@ struct Abroad {
     std::unique_ptr<dns::Resolver> dns;
     std::shared_ptr<const net::ClientTls> tls;
     std::unique_ptr<inspection::Rspamd> rspamd;  ///< null: it is not asked
+    std::unique_ptr<inspection::RspamdTeacher> teacher = nullptr;  ///< null: nobody learns
     std::vector<std::unique_ptr<inspection::Milter>> milters = {};
 };
 
