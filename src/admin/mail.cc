@@ -163,14 +163,10 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
 
 const std::vector<Row>& mail_rows() {
     static const std::vector<Row> rows = {
-        row<api::ListMessages, list_messages>(),
-        row<api::ShowMessage, show_message>(),
-        row<api::FetchMessage, fetch_message>(),
-        row<api::RemoveMessage, remove_message>(),
-        row<api::LearnMessage, learn_message>(),
-        row<api::Deliver, deliver>(),
-        row<api::ImportMessage, import_message>(),
-        row<api::FindImported, find_imported>(),
+        row<api::ListMessages, list_messages>(),   row<api::ShowMessage, show_message>(),
+        row<api::FetchMessage, fetch_message>(),   row<api::RemoveMessage, remove_message>(),
+        row<api::LearnMessage, learn_message>(),   row<api::Deliver, deliver>(),
+        row<api::ImportMessage, import_message>(), row<api::FindImported, find_imported>(),
     };
     return rows;
 }

@@ -45,8 +45,9 @@ class IncomingMessage final : public Incoming {
 public:
     IncomingMessage(std::shared_ptr<Envelope> envelope, std::unique_ptr<mailstore::ContentWriter> writer,
                     mailstore::MailStore& store, directory::Directory& directory, Filter& filter, Dispatch& dispatch,
-                    const Clock& clock, const Limits& limits, queue::Queue* queue, const std::vector<Inspector*>& inspectors,
-                    const screening::KeyRing* ring, const screening::Screener* screener, Greylist* greylist, SentCopies& sent)
+                    const Clock& clock, const Limits& limits, queue::Queue* queue,
+                    const std::vector<Inspector*>& inspectors, const screening::KeyRing* ring,
+                    const screening::Screener* screener, Greylist* greylist, SentCopies& sent)
         : envelope_(std::move(envelope)),
           writer_(std::move(writer)),
           store_(store),
@@ -65,7 +66,8 @@ public:
         // Mail that only passes here is nobody's of ours, whatever its From says.
         if (ring && !ring->empty() && !envelope_->away.empty() && (submitter() || envelope_->ours))
             signer_ = std::make_unique<screening::MessageSigner>(*ring, clock.now());
-        if (screener && screener->options().any() && envelope_->stranger && !submitter() && !envelope_->received.peer.empty())
+        if (screener && screener->options().any() && envelope_->stranger && !submitter() &&
+            !envelope_->received.peer.empty())
             checks_ = std::make_unique<Checks>(*screener, *envelope_);
         if (!envelope_->away.empty() && envelope_->tls != queue::TlsWish::required) tls_required_.emplace();
         // RFC 5321 s7.6: `for` would tell one recipient of the others.
@@ -108,8 +110,8 @@ public:
         auto wanted = copies();
         auto removed = submitted_ ? submitted_->removed() : 0;
         if (checks_) removed += checks_->forged.removed();
-        auto content = co_await writer_->finish(sizes.octets + mender_.added() - removed,
-                                                wanted.size() + other_copies());
+        auto content =
+            co_await writer_->finish(sizes.octets + mender_.added() - removed, wanted.size() + other_copies());
         if (!content) co_return failed(content.error());
         downgrader_.finish();
         needs_downgrade_ = downgrader_.needed();
@@ -154,8 +156,7 @@ private:
                       (judgement.body && mail::has_8bit(*judgement.body));
         const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject), std::move(judgement.header),
                                 std::move(judgement.body)};
-        auto edited = co_await edit_header(store_, content, edits, limits_.header_octets,
-                                           accounts + other_copies());
+        auto edited = co_await edit_header(store_, content, edits, limits_.header_octets, accounts + other_copies());
         if (!edited) co_return failed(edited.error());
         if (*edited) {
             content = std::move((*edited)->content);
@@ -602,13 +603,13 @@ private:
     const screening::KeyRing* ring_;
     Greylist* greylist_;
     SentCopies& sent_;
-    bool keeps_copy_ = false;  // among the submitter's sent mail
+    bool keeps_copy_ = false;                           // among the submitter's sent mail
     std::unique_ptr<screening::MessageSigner> signer_;  // of what leaves in our own name
     std::unique_ptr<Checks> checks_;                    // of what comes from outside, if it is checked
     std::unique_ptr<Changed> changed_;                  // what came of it, if an inspector changed what leaves
     mail::HeaderMender mender_;
-    std::optional<mail::SubmissionFilter> submitted_;  // of mail that somebody submits
-    std::string added_;                                // fields that it lacked
+    std::optional<mail::SubmissionFilter> submitted_;      // of mail that somebody submits
+    std::string added_;                                    // fields that it lacked
     std::optional<mail::TlsRequiredFinder> tls_required_;  // of mail that leaves
     bool more_than_one_author_ = false, eight_bit_ = false;
     mail::Downgrader downgrader_;

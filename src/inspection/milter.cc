@@ -180,7 +180,8 @@ private:
 
     Task<Result<Answer>> tell_envelope() {
         const auto& received = envelope_->received;
-        const auto* who = envelope_->sending && envelope_->sending->submitter ? &*envelope_->sending->submitter : nullptr;
+        const auto* who =
+            envelope_->sending && envelope_->sending->submitter ? &*envelope_->sending->submitter : nullptr;
         using milter::Step;
         auto answer = co_await step('C', client(), Step::no_connect, Step::quiet_connect,
                                     {{"j", received.by},
@@ -188,16 +189,16 @@ private:
                                      {"{if_name}", received.by},
                                      {"v", "Poplar"}});
         if (!answer || !goes_on(*answer)) co_return answer;
-        answer = co_await step('H', milter::strings({received.helo.empty() ? "localhost" : received.helo}),
-                               Step::no_helo, Step::quiet_helo,
-                               {{"{tls_version}", received.tls.substr(0, received.tls.find(' '))}});
+        answer =
+            co_await step('H', milter::strings({received.helo.empty() ? "localhost" : received.helo}), Step::no_helo,
+                          Step::quiet_helo, {{"{tls_version}", received.tls.substr(0, received.tls.find(' '))}});
         if (!answer || !goes_on(*answer)) co_return answer;
-        answer = co_await step('M', milter::strings({"<" + envelope_->reverse_path + ">"}), Step::no_mail,
-                               Step::quiet_mail,
-                               {{"i", received.id},
-                                {"{mail_addr}", envelope_->reverse_path},
-                                {"{auth_authen}", who ? who->address : ""},
-                                {"{auth_type}", who ? "LOGIN" : ""}});
+        answer =
+            co_await step('M', milter::strings({"<" + envelope_->reverse_path + ">"}), Step::no_mail, Step::quiet_mail,
+                          {{"i", received.id},
+                           {"{mail_addr}", envelope_->reverse_path},
+                           {"{auth_authen}", who ? who->address : ""},
+                           {"{auth_type}", who ? "LOGIN" : ""}});
         if (!answer || !goes_on(*answer)) co_return answer;
         for (const auto& recipient : envelope_->recipients) {
             answer = co_await step('R', milter::strings({"<" + recipient.address + ">"}), Step::no_recipients,
@@ -224,8 +225,8 @@ private:
         changes_.emplace(std::string_view(plain).substr(0, octets), terms_);
         rest = plain.substr(octets);
         for (const auto& field : changes_->fields()) {
-            auto answer = co_await step('L', milter::header_data(field, terms_), milter::no_headers,
-                                        milter::quiet_header);
+            auto answer =
+                co_await step('L', milter::header_data(field, terms_), milter::no_headers, milter::quiet_header);
             if (!answer || !goes_on(*answer)) co_return answer;
         }
         co_return co_await step('N', "", milter::no_end_of_headers, milter::quiet_end_of_headers);
@@ -337,7 +338,8 @@ Task<Judgement> Milter::judge(std::shared_ptr<const delivery::Envelope> envelope
     Conversation conversation(co_await asio::this_coro::executor, options_.timeout, envelope);
     auto judged = co_await conversation.hold(place_, std::move(wire));
     if (judged) {
-        log::info("inspection.judged", {{"id", id}, {"by", options_.socket}, {"action", name_of(*judged)}, {"score", ""}});
+        log::info("inspection.judged",
+                  {{"id", id}, {"by", options_.socket}, {"action", name_of(*judged)}, {"score", ""}});
         co_return std::move(*judged);
     }
     const bool accept = options_.on_error == OnError::accept;

@@ -35,8 +35,7 @@ void add_settings(config::Keys& keys, Options& options) {
               config::Empty::allowed, check_url);
     keys.duration("filter.rspamd.timeout", options.rspamd.timeout, milliseconds(100), minutes(5),
                   "For rspamd to answer, with the message sent to it.");
-    keys.choice<OnError>("filter.rspamd.on_error", options.rspamd.on_error,
-                         kOnError,
+    keys.choice<OnError>("filter.rspamd.on_error", options.rspamd.on_error, kOnError,
                          "Where rspamd does not answer, or answers nonsense: `accept` takes the message as it is, "
                          "`tempfail` tells the sender to come again (451).");
     keys.text("filter.rspamd.controller", options.rspamd.controller,

@@ -240,16 +240,16 @@ def test_an_operator_teaches_it(make_server, rspamd, tmp_path):
     send(server, body=".dot\r\n")
     message, = server.cli("mail", "list", JANE)["messages"]
     for kind in ("spam", "ham"):
-        assert server.cli("mail", "learn", JANE, kind, message["id"])["kind"] == kind
+        assert server.cli("mail", "learn", JANE, kind, message["unique_id"])["kind"] == kind
         path, fields, body = rspamd.asked[-1]
         assert path == "/c/learn" + kind and fields["Password"] == "open sesame"
         assert body.endswith(b"\r\n\r\n.dot\r\n") and b"Received" in body
     rspamd.answer = 208  # it knows that already
-    server.cli("mail", "learn", JANE, "spam", message["id"])
+    server.cli("mail", "learn", JANE, "spam", message["unique_id"])
     rspamd.answer = 403
-    failed = server.run_cli("mail", "learn", JANE, "spam", message["id"])
+    failed = server.run_cli("mail", "learn", JANE, "spam", message["unique_id"])
     assert failed.returncode == 1 and "403" in failed.stderr
-    assert server.run_cli("mail", "learn", JANE, "eggs", message["id"]).returncode == 1
+    assert server.run_cli("mail", "learn", JANE, "eggs", message["unique_id"]).returncode == 1
     assert len(mail(server)) == 1
 
 

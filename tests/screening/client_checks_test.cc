@@ -38,7 +38,8 @@ TEST(AddressLists, OnlyAnswersThatSayListedCount) {
         test::FakeDns dns;
         dns.add_address("1.2.0.192.bl.example", answer);
         dns.add_txt("1.2.0.192.bl.example", "see http://bl.example/\r\n");
-        const auto found = run(find_listing(dns, address("192.0.2.1"), {{"other.example"}, {"bl.example"}}, Texts::yes));
+        const auto found =
+            run(find_listing(dns, address("192.0.2.1"), {{"other.example"}, {"bl.example"}}, Texts::yes));
         EXPECT_EQ(found.zone, listed ? "bl.example" : "") << answer;
         EXPECT_EQ(found.text, listed ? "see http://bl.example/??" : "");
     }
