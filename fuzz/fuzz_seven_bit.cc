@@ -1,5 +1,5 @@
-// Messages of any octets as 7-bit text: what comes out does not depend on how the octets come, has no octet over 0x7f and
-// is not changed again; what is 7-bit already stays as it is.
+// Messages of any octets as 7-bit text: what comes out does not depend on how the octets come, has no octet over 0x7f
+// and is not changed again; what is 7-bit already stays as it is.
 #include "fuzz/check.h"
 #include "mail/field_writer.h"
 #include "mail/seven_bit.h"

@@ -59,6 +59,23 @@ Task<Result<api::Removal>> remove_message(Context& context, Caller, api::RemoveM
     co_return api::Removal{wanted.id};
 }
 
+Task<Result<api::Learned>> learn_message(Context& context, Caller, api::LearnMessage wanted) {
+    if (wanted.kind != "spam" && wanted.kind != "ham")
+        co_return fail(Errc::invalid, fmt::format("\"{}\" is neither spam nor ham", wanted.kind));
+    if (!context.learn) co_return fail(Errc::denied, "nobody learns here: filter.rspamd.controller is not set");
+    auto found = co_await locate(context, wanted.address, wanted.id);
+    if (!found) co_return pass_on(found);
+    const auto octets = found->message.octets;
+    auto reader = co_await context.mail.open(found->account, std::move(found->message));
+    if (!reader) co_return pass_on(reader);
+    using Lesson = Services::Lesson;
+    const auto lesson = wanted.kind == "spam" ? Lesson::spam : Lesson::ham;
+    auto learned = co_await context.learn(lesson, std::move(*reader), octets);
+    if (!learned) co_return pass_on(learned);
+    log::info("admin.learned", {{"account_id", found->account.value}, {"unique_id", wanted.id}, {"as", wanted.kind}});
+    co_return api::Learned{wanted.id, wanted.kind};
+}
+
 // Where the message goes. Errors: with a message for the caller.
 Task<Result<directory::Resolution>> resolve(Context& context, std::string text) {
     auto address = mail::parse_address(text);
@@ -122,13 +139,10 @@ Task<Result<api::Delivered>> deliver(Context& context, Caller, api::Deliver want
 
 const std::vector<Row>& mail_rows() {
     static const std::vector<Row> rows = {
-        row<api::ListMessages, list_messages>(),
-        row<api::ShowMessage, show_message>(),
-        row<api::FetchMessage, fetch_message>(),
-        row<api::RemoveMessage, remove_message>(),
-        row<api::Deliver, deliver>(),
-        row<api::ImportMessage, import_message>(),
-        row<api::FindImported, find_imported>(),
+        row<api::ListMessages, list_messages>(),   row<api::ShowMessage, show_message>(),
+        row<api::FetchMessage, fetch_message>(),   row<api::RemoveMessage, remove_message>(),
+        row<api::LearnMessage, learn_message>(),   row<api::Deliver, deliver>(),
+        row<api::ImportMessage, import_message>(), row<api::FindImported, find_imported>(),
     };
     return rows;
 }

@@ -90,6 +90,25 @@ const Operation& RemoveMessage::operation() {
     return operation;
 }
 
+const Shape& Learned::shape() {
+    static const Shape shape{
+        "Learned", "", {field<&Learned::id>("id", "The message"), field<&Learned::kind>("kind", "`spam` or `ham`")}};
+    return shape;
+}
+
+const Operation& LearnMessage::operation() {
+    static const Operation operation{.request = {"LearnMessage",
+                                                 "Tell rspamd that a message is spam, or that it is none",
+                                                 {field<&LearnMessage::address>("address", kAccount),
+                                                  field<&LearnMessage::kind>("kind", "spam; or ham: it is none"),
+                                                  field<&LearnMessage::id>("id", kId)}},
+                                     .method = Method::post,
+                                     .route = "/v1/accounts/{address}/messages/{id}/learn",
+                                     .reply = &Learned::shape(),
+                                     .answer = "It needs `filter.rspamd.controller`. The message stays where it is."};
+    return operation;
+}
+
 const Operation& ListRetained::operation() {
     static const Operation operation{
         .request =

@@ -92,6 +92,18 @@ struct Delivered {
     static const Shape& shape();
 };
 
+struct Learned {
+    std::string id, kind;
+    static const Shape& shape();
+};
+
+/// The message stays where it is.
+struct LearnMessage {
+    std::string address, kind, id;
+    using Reply = Learned;
+    static const Operation& operation();
+};
+
 /// The body is the message.
 struct Deliver {
     std::string recipient, sender;

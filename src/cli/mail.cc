@@ -211,6 +211,9 @@ CLI::App* add_mail_commands(CLI::App& app, Cli& cli) {
     add_command<api::RemoveMessage>(mail, cli, "remove", [](const api::RemoveMessage&, const api::Removal& removal) {
         fmt::print("deleted {}\n", removal.removed);
     });
+    add_command<api::LearnMessage>(mail, cli, "learn", [](const api::LearnMessage&, const api::Learned& learned) {
+        fmt::print("learned {} as {}\n", learned.id, learned.kind);
+    });
     add<api::Deliver>(&app, cli, "deliver", [](const Cli& c, api::Deliver asked) { return deliver(c, asked); });
     return mail;
 }

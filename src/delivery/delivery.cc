@@ -127,7 +127,7 @@ std::unique_ptr<Incoming> Delivery::begin(std::shared_ptr<Envelope> envelope, st
                               .clock = clock_,
                               .limits = limits_,
                               .queue = queue_,
-                              .inspector = inspector_,
+                              .inspectors = inspectors_,
                               .ring = signing_ ? &signing_->ring() : nullptr,
                               .screener = screener_,
                               .greylist = greylist_,

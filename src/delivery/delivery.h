@@ -70,9 +70,9 @@ public:
     Delivery(directory::Directory& directory, mailstore::MailStore& store, quota::Quotas& quotas, const Clock& clock,
              Limits limits, queue::Queue* queue = nullptr, queue::SendingLimits* sending_limits = nullptr);
 
-    /// The inspector sees mail of strangers and users before it is stored; it must outlive this. To be called before
-    /// anything else is.
-    void inspect_with(Inspector& inspector) { inspector_ = &inspector; }
+    /// One more inspector, behind those before: it sees mail of strangers and users before it is stored, as those left
+    /// it, and must outlive this. To be called before anything else is.
+    void inspect_with(Inspector& inspector) { inspectors_.push_back(&inspector); }
     /// Runs the administrator's filter scripts, too, which are in the engine. To be called before anything else is.
     void use_common_scripts(engine::Engine& engine);
     CommonScripts* common_scripts() const { return common_scripts_.get(); }  ///< null: they are not used
@@ -131,7 +131,7 @@ private:
     Limits limits_;
     queue::Queue* queue_;
     queue::SendingLimits* sending_limits_;
-    Inspector* inspector_ = nullptr;
+    std::vector<Inspector*> inspectors_;
     SigningStore* signing_ = nullptr;
     const screening::Screener* screener_ = nullptr;
     Greylist* greylist_ = nullptr;

@@ -80,7 +80,8 @@ Task<Result<std::string>> Dispatch::signatures(directory::AccountId account, std
     const Submitter submitter{account, found->address, found->settings.may_send_as};
     const screening::Header header(text.substr(0, text.find("\r\n\r\n") + 2));
     const auto* from = header.only("from");
-    const auto authors = from ? mail::parse_address_list(from->value(), kMostAuthors) : std::vector<mail::ListedAddress>();
+    const auto authors =
+        from ? mail::parse_address_list(from->value(), kMostAuthors) : std::vector<mail::ListedAddress>();
     if (authors.empty()) co_return std::string();
     for (const auto& one : authors) {
         auto address = mail::to_address(one);
@@ -100,6 +101,9 @@ Task<Result<std::string>> Dispatch::signatures(directory::AccountId account, std
 }
 
 Task<Result<std::string>> Dispatch::sender_for(std::string sender) {
+    // A domain has a form in ASCII (RFC 5891), which needs no SMTPUTF8 at the next server.
+    if (mail::has_8bit(sender))
+        if (auto address = mail::parse_address(sender, mail::Grammar::tolerant)) sender = address_elsewhere(*address);
     if (!srs_.enabled() || sender.empty()) co_return sender;
     auto address = mail::parse_address(sender, mail::Grammar::tolerant);
     if (!address) co_return sender;

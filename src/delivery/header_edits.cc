@@ -49,7 +49,7 @@ std::optional<std::string> edited(std::string_view header, const HeaderEdits& ed
 Task<Result<std::optional<EditedContent>>> edit_header(mailstore::MailStore& store, mailstore::Content content,
                                                        HeaderEdits edits, std::uint64_t header_limit,
                                                        std::size_t recipients) {
-    if (edits.removed.empty() && !edits.subject) co_return std::nullopt;
+    if (edits.removed.empty() && !edits.subject && !edits.header && !edits.body) co_return std::nullopt;
     auto reader = store.read(content);
     if (!reader) co_return pass_on(reader);
     mail::WireDecoder decoder;
@@ -65,20 +65,32 @@ Task<Result<std::optional<EditedContent>>> edit_header(mailstore::MailStore& sto
     }
     const auto header_octets = static_cast<std::size_t>(std::min<std::uint64_t>(walk.header_octets(), plain.size()));
     if (header_octets > header_limit) co_return std::nullopt;
-    auto header = edited(std::string_view(plain).substr(0, header_octets), edits);
-    if (!header) co_return std::nullopt;
-    plain.replace(0, header_octets, *header);
+    const auto old = edits.header ? *edits.header : plain.substr(0, header_octets);
+    auto header = edited(old, edits);
+    if (!header && !edits.header && !edits.body) co_return std::nullopt;
+    if (edits.body)
+        plain = header.value_or(old);
+    else
+        plain.replace(0, header_octets, header.value_or(old));
 
     mail::Downgrader downgrader;
     auto writer = store.stage(content.octets);
     mail::WireEncoder encoder(mail::BareNewlines::normalize);
     std::string wire;
-    for (bool more = true; more;) {
-        for (auto left = std::string_view(plain); !left.empty(); left.remove_prefix(std::min(kChunk, left.size()))) {
+    const auto write = [&](std::string_view text) -> Task<Result<>> {
+        for (auto left = text; !left.empty(); left.remove_prefix(std::min(kChunk, left.size()))) {
             wire.clear();
             encoder.encode(left.substr(0, kChunk), wire);
             downgrader.feed(wire);
-            if (auto written = co_await writer->write(wire); !written) co_return pass_on(written);
+            if (auto written = co_await writer->write(wire); !written) co_return written;
+        }
+        co_return Result<>();
+    };
+    for (bool more = true; more;) {
+        if (auto written = co_await write(plain); !written) co_return pass_on(written);
+        if (edits.body) {
+            if (auto written = co_await write(*edits.body); !written) co_return pass_on(written);
+            break;
         }
         auto chunk = co_await (*reader)->next();
         if (!chunk) co_return pass_on(chunk);

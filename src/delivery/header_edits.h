@@ -1,7 +1,8 @@
 #pragma once
-// Changes in the header of a message that is staged already.
+// Changes in a message that is staged already: in its header, mostly.
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,8 @@ namespace poplar::delivery {
 struct HeaderEdits {
     std::vector<std::string> removed;    ///< names of fields, in lower case; all of that name go
     std::optional<std::string> subject;  ///< in place of all Subject fields, UTF-8
+    std::optional<std::string> header = {};        ///< in place of all of it, before the others; with its blank line
+    std::shared_ptr<const std::string> body = {};  ///< in place of the message's, plain
 };
 
 /// The header as it is then; nothing: it stays as it is. Plain octets, CRLF line ends, with the blank line.

@@ -98,8 +98,9 @@ Task<std::expected<std::vector<Verdict>, Verdict>> IncomingMessage::finish(mail:
     envelope_->received.time = services_.clock.now();
     if (submitted_) complete_header();
     if (wants_inspection())
-        if (auto passed = co_await inspect(*content, wanted.size()); !passed)
-            co_return std::unexpected(std::move(passed.error()));
+        for (auto* inspector : services_.inspectors)
+            if (auto passed = co_await inspect(*inspector, *content, wanted.size()); !passed)
+                co_return std::unexpected(std::move(passed.error()));
 
     message_.content = std::move(*content);
     Copies copies(envelope_, std::move(wanted), std::move(message_), services_.store, services_.directory,
@@ -179,22 +180,26 @@ std::size_t IncomingMessage::other_copies() const {
 
 /// Our own mail, and what a program of this machine brings over a local socket, is nobody's attempt.
 bool IncomingMessage::wants_inspection() const {
-    return services_.inspector != nullptr && (submitter() != nullptr || !envelope_->received.peer.empty());
+    return !services_.inspectors.empty() && (submitter() != nullptr || !envelope_->received.peer.empty());
 }
 
 /// Shows the message to the inspector, and changes in it what that wants.
-Task<std::expected<void, Verdict>> IncomingMessage::inspect(mailstore::Content& content, std::size_t accounts) {
+Task<std::expected<void, Verdict>> IncomingMessage::inspect(Inspector& inspector, mailstore::Content& content,
+                                                            std::size_t accounts) {
     auto wire = services_.store.read(content);
     if (!wire) co_return failed(wire.error());
-    auto judgement = co_await services_.inspector->judge(envelope_, std::move(*wire), content.octets);
+    auto judgement = co_await inspector.judge(envelope_, std::move(*wire), content.octets);
     if (judgement.action == Judgement::Action::reject)
         co_return refuse(Verdict::Kind::rejected, std::move(judgement.text));
     if (judgement.action == Judgement::Action::defer)
         co_return std::unexpected(
             Verdict{.kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
-    message_.spam_percent = judgement.spam_percent;
+    if (judgement.spam_percent) message_.spam_percent = judgement.spam_percent;
     message_.junk |= judgement.junk;
-    const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject)};
+    eight_bit_ |= (judgement.header && mail::has_8bit(*judgement.header)) ||
+                  (judgement.body && mail::has_8bit(*judgement.body));
+    const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject), std::move(judgement.header),
+                            std::move(judgement.body)};
     auto edited = co_await edit_header(services_.store, content, edits, services_.limits.header_octets,
                                        accounts + other_copies());
     if (!edited) co_return failed(edited.error());

@@ -42,7 +42,7 @@ struct IncomingServices {
     const Clock& clock;
     const Limits& limits;
     queue::Queue* queue;                  ///< null: nothing leaves
-    Inspector* inspector;                 ///< null: there is none
+    const std::vector<Inspector*>& inspectors;
     const screening::KeyRing* ring;       ///< null: nothing is signed
     const screening::Screener* screener;  ///< null: nothing is checked
     Greylist* greylist;                   ///< null: nobody has to come twice
@@ -71,7 +71,7 @@ private:
     void complete_header();
     std::size_t other_copies() const;
     bool wants_inspection() const;
-    Task<std::expected<void, Verdict>> inspect(mailstore::Content& content, std::size_t accounts);
+    Task<std::expected<void, Verdict>> inspect(Inspector& inspector, mailstore::Content& content, std::size_t accounts);
     Task<Result<>> read_again(const mailstore::Content& content);
     std::string sealed_head() const;
     Task<Result<>> enqueue(const CheckedMessage& checked);

@@ -14,7 +14,8 @@ std::string check_domain(const std::string& text) {
 }
 
 std::string check_account(const std::string& text) {
-    if (text == "*" || (text.starts_with('@') && mail::parse_address("a" + text)) || mail::parse_address(text)) return {};
+    if (text == "*" || (text.starts_with('@') && mail::parse_address("a" + text)) || mail::parse_address(text))
+        return {};
     return "must be an address, @DOMAIN or *";
 }
 
@@ -27,8 +28,8 @@ void add_settings(config::Keys& keys, Limits& limits) {
                  "ever made for it. An alias may lead to `jane+work@` as well; its targets are in lower case unless "
                  "local parts keep theirs.");
     keys.texts("submission.copy_to_sent", limits.copy_to_sent, "addresses like [\"robot@example.com\"]", check_account,
-              "Accounts whose sent mail is kept in their mailbox `Sent`, for programs that do not do that themselves: "
-              "`[\"robot@example.com\", \"@example.com\"]`; `[\"*\"]`: all.");
+               "Accounts whose sent mail is kept in their mailbox `Sent`, for programs that do not do that themselves: "
+               "`[\"robot@example.com\", \"@example.com\"]`; `[\"*\"]`: all.");
     auto& filter = limits.filter;
     auto& script = filter.sieve;
     keys.size("sieve.max_script", script.script_octets, 1000, 1u << 20, "Octets of a filter script.");

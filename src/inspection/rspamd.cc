@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <fstream>
+
 #include "base/log.h"
 #include "delivery/delivery.h"
 #include "mail/wire_form.h"
@@ -142,6 +144,39 @@ Task<Judgement> Rspamd::judge(std::shared_ptr<const delivery::Envelope> envelope
     if (accept) co_return Judgement();
     co_return Judgement{.action = Judgement::Action::defer,
                         .text = "The message can't be checked now; try again later"};
+}
+
+Result<std::unique_ptr<RspamdTeacher>> RspamdTeacher::make(const RspamdOptions& options) {
+    auto url = http::parse_url(options.controller);
+    if (!url) return pass_on(url);
+    auto origin = http::Origin::at_url(*url, "");
+    if (!origin) return pass_on(origin);
+    auto target = url->target;
+    while (target.ends_with('/')) target.pop_back();
+    return std::unique_ptr<RspamdTeacher>(new RspamdTeacher(options, std::move(*origin), std::move(target)));
+}
+
+Task<Result<>> RspamdTeacher::teach(Lesson lesson, std::unique_ptr<engine::BodyReader> wire,
+                                    std::uint64_t octets) const {
+    constexpr unsigned kKnownAlready = 208;
+    http::ClientRequest request;
+    if (!options_.password_file.empty()) {
+        std::ifstream file(options_.password_file);
+        std::string password;
+        if (!file || !std::getline(file, password)) co_return fail(Errc::io, options_.password_file + " can't be read");
+        request.fields.emplace_back("Password", told(password));
+    }
+    http::Client client(co_await asio::this_coro::executor, origin_,
+                        {.timeout = options_.timeout, .answer_octets = kReplyOctets});
+    Unstuffed plain(std::move(wire));
+    request.method = "POST";
+    request.target = target_ + (lesson == Lesson::spam ? "/learnspam" : "/learnham");
+    request.pieces = [&plain] { return plain.next(); };
+    request.pieces_octets = octets;
+    auto reply = co_await client.ask(std::move(request));
+    if (!reply) co_return fail(Errc::io, "rspamd: " + reply.error().detail());
+    if (reply->status == 200 || reply->status == kKnownAlready) co_return Result<>();
+    co_return fail(Errc::io, fmt::format("rspamd answers with status {}: {}", reply->status, reply_text(reply->body)));
 }
 
 }  // namespace poplar::inspection

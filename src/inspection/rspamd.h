@@ -16,6 +16,24 @@ enum class Sender : std::uint8_t { stranger, user };
 /// Turns rspamd's answer into the fate of the message.
 delivery::Judgement judgement_of(const RspamdReply& reply, Sender sender);
 
+/// Teaches rspamd.
+class RspamdTeacher {
+public:
+    enum class Lesson : std::uint8_t { spam, ham };
+    /// `options.controller` is not empty. Errors: invalid.
+    static Result<std::unique_ptr<RspamdTeacher>> make(const RspamdOptions& options);
+    /// What it knows already is no failure. Errors: io (it does not answer, or refuses); the detail has its words.
+    Task<Result<>> teach(Lesson lesson, std::unique_ptr<engine::BodyReader> wire, std::uint64_t octets) const;
+
+private:
+    RspamdTeacher(const RspamdOptions& options, std::shared_ptr<const http::Origin> origin, std::string target)
+        : options_(options), origin_(std::move(origin)), target_(std::move(target)) {}
+
+    const RspamdOptions options_;
+    const std::shared_ptr<const http::Origin> origin_;
+    const std::string target_;
+};
+
 class Rspamd final : public delivery::Inspector {
 public:
     /// `options.url` is not empty. Errors: invalid.

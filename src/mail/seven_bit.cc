@@ -20,8 +20,8 @@ using Change = SevenBitPlan::Change;
 using Kind = ContentType::Kind;
 
 constexpr std::size_t kMostParts = 10'000;  // as the walk has it
-constexpr std::size_t kQuotedLine = 76;  // octets of a line, without its end (RFC 2045 s6.7)
-constexpr std::size_t kBase64Octets = 57;  // that make a line of 76 (RFC 2045 s6.8)
+constexpr std::size_t kQuotedLine = 76;     // octets of a line, without its end (RFC 2045 s6.7)
+constexpr std::size_t kBase64Octets = 57;   // that make a line of 76 (RFC 2045 s6.8)
 
 constexpr std::string_view kSigned = "a part of it that is signed has 8-bit text";
 constexpr std::string_view kHeader = "a header has 8-bit octets";
@@ -119,7 +119,8 @@ void SevenBitPlanner::decide(SevenBitPlan::Part& part, const Seen& seen) {
     part.utf8 = part.utf8 && seen.tail.empty();
     if (seen.high == 0) {
         // What is signed stays as it is, its label too.
-        if (seen.encoding == Encoding::identity8 && (seen.container || seen.fixed.empty())) part.change = Change::relabel;
+        if (seen.encoding == Encoding::identity8 && (seen.container || seen.fixed.empty()))
+            part.change = Change::relabel;
         return;
     }
     plan_.needed = true;

@@ -35,8 +35,10 @@ std::expected<TlsDemand, NoWay> demand_of_sender(const Destination& destination,
     TlsDemand demand{.policy = TlsPolicy::verify, .because = "the sender", .name = host.name, .passed_on = true};
     const bool named = destination.sts != StsMode::none && host.sts_named;
     if (!destination.route.host.empty() || host.secure || named) return demand;
-    return unfit(demand, "", fmt::format("the sender demands TLS (REQUIRETLS), and neither a signed DNS nor MTA-STS "
-                                         "says that {} is a host of the domain", host.name));
+    return unfit(demand, "",
+                 fmt::format("the sender demands TLS (REQUIRETLS), and neither a signed DNS nor MTA-STS "
+                             "says that {} is a host of the domain",
+                             host.name));
 }
 
 /// Hosts of the same preference in an order of their own each time (RFC 5321 s5.1).
@@ -291,8 +293,8 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
     }
     const auto& tls = secured->tls;
     // RFC 7672 s2.2: encrypted is enough then, unless the domain's MTA-STS policy is enforced.
-    const bool unusable = !demand.tlsa.empty() && !tls.usable_tlsa && destination.sts != StsMode::enforce &&
-                          !demand.passed_on;
+    const bool unusable =
+        !demand.tlsa.empty() && !tls.usable_tlsa && destination.sts != StsMode::enforce && !demand.passed_on;
     if (demand.policy == TlsPolicy::verify && !tls.verified && !unusable)
         co_return unfit(demand, "4.7.5",
                         fmt::format("{}: the certificate is no good: {}{}", called, tls.why_not, by(demand)));
@@ -301,8 +303,8 @@ Task<std::expected<void, NoWay>> Connector::secure(const Destination& destinatio
     auto again = co_await session.hello();  // RFC 3207 s4.2
     if (again && again->positive() && demand.passed_on && !session.extensions().require_tls) {
         co_await session.quit();
-        co_return std::unexpected(NoWay{
-            true, "5.7.30", fmt::format("{} does not offer REQUIRETLS, which the sender demands", called)});
+        co_return std::unexpected(
+            NoWay{true, "5.7.30", fmt::format("{} does not offer REQUIRETLS, which the sender demands", called)});
     }
     connected.proven = demand.policy == TlsPolicy::verify && tls.verified;
     if (again && again->positive()) co_return std::expected<void, NoWay>();

@@ -85,7 +85,9 @@ std::string encode(const Message& message) {
     if (message.eight_bit) bits |= kEightBit;
     if (message.finished) bits |= kHasEnded;
     if (message.tls == TlsWish::optional) bits |= kTlsOptional;
-    out.u8(message.tls == TlsWish::required ? kVersionWithTls : kVersion).u8(bits).u8(static_cast<std::uint8_t>(message.ret));
+    out.u8(message.tls == TlsWish::required ? kVersionWithTls : kVersion)
+        .u8(bits)
+        .u8(static_cast<std::uint8_t>(message.ret));
     out.string(message.sender).string(message.account).string(message.envelope_id);
     out.u64(message.body.value).varint(message.octets).varint(message.parts).u64(millis(message.arrived));
     if (message.finished) out.u64(millis(*message.finished));
@@ -110,8 +112,8 @@ Result<Message> decode_message(std::string_view id, std::string_view value) {
     message.parts = static_cast<std::uint32_t>(in.varint());
     message.arrived = timestamp(in.u64());
     if ((bits & kHasEnded) != 0) message.finished = timestamp(in.u64());
-    if ((version != kVersion && version != kVersionWithTls) || ret > static_cast<std::uint8_t>(mail::ReturnContent::headers) || !in.ok() ||
-        !in.at_end())
+    if ((version != kVersion && version != kVersionWithTls) ||
+        ret > static_cast<std::uint8_t>(mail::ReturnContent::headers) || !in.ok() || !in.at_end())
         return damaged("message");
     return message;
 }

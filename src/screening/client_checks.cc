@@ -10,7 +10,7 @@ namespace poplar::screening {
 
 namespace {
 
-constexpr std::size_t kMostNames = 10;   // of an address that are looked up (as RFC 7208 s4.6.4)
+constexpr std::size_t kMostNames = 10;     // of an address that are looked up (as RFC 7208 s4.6.4)
 constexpr std::size_t kLongestText = 200;  // octets of a list's words
 
 std::string_view without_ending(std::string_view name) {
@@ -45,11 +45,13 @@ Result<AddressList> parse_address_list_zone(std::string_view text) {
     AddressList list;
     const auto equals = text.find('=');
     const auto zone = mail::canonical_domain(text.substr(0, equals));
-    if (!zone || zone->starts_with('[')) return fail(Errc::invalid, "\"" + std::string(text) + "\" is no domain of a list");
+    if (!zone || zone->starts_with('['))
+        return fail(Errc::invalid, "\"" + std::string(text) + "\" is no domain of a list");
     list.zone = *zone;
     if (equals == text.npos) return list;
     list.only = IpAddress::parse(text.substr(equals + 1));
-    if (!list.only || list.only->v6) return fail(Errc::invalid, "\"" + std::string(text) + "\": no IPv4 address behind =");
+    if (!list.only || list.only->v6)
+        return fail(Errc::invalid, "\"" + std::string(text) + "\": no IPv4 address behind =");
     return list;
 }
 

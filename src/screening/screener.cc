@@ -293,9 +293,8 @@ Task<Judgement> Examination::judge() {
     if (options.spf || senders) spf = co_await ask_spf(asker, judgement);
     asker.go_on_until(4);
     if (options.dkim || senders) dkim = co_await ask_dkim(asker, author, judgement);
-    judgement.authenticated =
-        spf.outcome == Outcome::pass ||
-        std::ranges::any_of(dkim, [](const auto& one) { return one.outcome == Outcome::pass; });
+    judgement.authenticated = spf.outcome == Outcome::pass ||
+                              std::ranges::any_of(dkim, [](const auto& one) { return one.outcome == Outcome::pass; });
     asker.go_on_until(5);
     if (options.arc) {
         judgement.arc = co_await verify_arc(asker, *header_, bodies_, screener_.clock().now());

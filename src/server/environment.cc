@@ -76,6 +76,16 @@ Result<Abroad> load_abroad(const Config& config) {
         if (!rspamd) return fail(Errc::invalid, config.error_at("filter.rspamd.url", rspamd.error().detail()));
         abroad.rspamd = std::move(*rspamd);
     }
+    if (!config.inspection.rspamd.controller.empty()) {
+        auto teacher = inspection::RspamdTeacher::make(config.inspection.rspamd);
+        if (!teacher) return fail(Errc::invalid, config.error_at("filter.rspamd.controller", teacher.error().detail()));
+        abroad.teacher = std::move(*teacher);
+    }
+    for (const auto& options : config.inspection.milters) {
+        auto milter = inspection::Milter::make(options);
+        if (!milter) return fail(Errc::invalid, config.error_at("filter.milter", milter.error().detail()));
+        abroad.milters.push_back(std::move(*milter));
+    }
     return abroad;
 }
 

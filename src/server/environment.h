@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "directory/outside/outside.h"
 #include "dns/resolver.h"
+#include "inspection/milter.h"
 #include "inspection/rspamd.h"
 #include "net/outgoing.h"
 #include "net/tls.h"
@@ -37,6 +38,8 @@ struct Abroad {
     std::unique_ptr<dns::Resolver> dns;
     std::shared_ptr<const net::ClientTls> tls;
     std::unique_ptr<inspection::Rspamd> rspamd;  ///< null: it is not asked
+    std::unique_ptr<inspection::RspamdTeacher> teacher = nullptr;  ///< null: nobody learns
+    std::vector<std::unique_ptr<inspection::Milter>> milters = {};
 };
 
 Result<Abroad> load_abroad(const Config& config);

@@ -67,6 +67,15 @@ std::unique_ptr<Outside> consult(directory::Directory& directory, std::vector<Ou
     return outside;
 }
 
+decltype(admin::Services::learn) learn_by(const inspection::RspamdTeacher* teacher) {
+    if (!teacher) return nullptr;
+    return [teacher](admin::Services::Lesson lesson, std::unique_ptr<engine::BodyReader> wire, std::uint64_t octets) {
+        using Lesson = inspection::RspamdTeacher::Lesson;
+        const auto as = lesson == admin::Services::Lesson::spam ? Lesson::spam : Lesson::ham;
+        return teacher->teach(as, std::move(wire), octets);
+    };
+}
+
 api::Session described(const net::Server::OpenSession& session) {
     const auto now = SteadyClock::now();
     const auto since = system_clock().now() - std::chrono::duration_cast<milliseconds>(now - session.since);
@@ -133,6 +142,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
             .hostname = config_.hostname,
             .body_limit = config_.admin_body,
             .queue = &queue_,
+            .learn = learn_by(abroad_.teacher.get()),
             .settings_changed = [this](const directory::AccountSettings& strictest) { services_.announce(strictest); },
             .own_status = [this](api::Status& status) { fill_status(status); },
             .sessions = [this](std::string account,
@@ -142,6 +152,7 @@ Server::Server(Config config, std::unique_ptr<engine::local::LocalEngine> engine
       workers_(workers),
       net_(workers_, config_.net) {
     set_tls(std::move(tls));
+    for (const auto& milter : abroad_.milters) delivery_.inspect_with(*milter);
     if (abroad_.rspamd) delivery_.inspect_with(*abroad_.rspamd);
 }
 

@@ -56,7 +56,7 @@ std::string fit_for_reply(std::string_view text) {
 Session::Step Session::on(Mail mail) {
     if (helo_.empty()) return bad(replies::kNoHelo);
     if (transaction_) return bad(replies::kNestedMail);
-    if (submission() && !access_) return bad(replies::kLoginNeeded);  // RFC 6409 s4.3
+    if (submission() && !access_) return bad(replies::kLoginNeeded);                     // RFC 6409 s4.3
     if (mail.require_tls && !connection_.tls()) return bad(replies::kUnknownParameter);  // RFC 8689 s2: not offered
     auto hold = wanted_hold(mail);
     if (!hold) return bad(hold.error());
@@ -207,7 +207,8 @@ Task<Result<>> Session::on(Rcpt rcpt) {
 
 /// RFC 5321 s4.5.1: who is on a list by mistake can write to the postmaster.
 Task<bool> Session::is_listed(const Rcpt& rcpt) {
-    if (options_.protocol != Protocol::smtp || is_trusted() || ascii::same(rcpt.to.local, "postmaster")) co_return false;
+    if (options_.protocol != Protocol::smtp || is_trusted() || ascii::same(rcpt.to.local, "postmaster"))
+        co_return false;
     if (!listed_) listed_ = co_await services_.delivery.refusal_of_client(connection_.peer().address);
     co_return !listed_->empty();
 }

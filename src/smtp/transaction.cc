@@ -58,7 +58,7 @@ Transaction::Transaction(const Services& services, const Options& options, const
     if (options.protocol != Protocol::lmtp) envelope_->replies = delivery::Replies::one;
     envelope_->stranger = options.protocol == Protocol::smtp;
     if (mail_.from) envelope_->reverse_path = mail::to_string(*mail_.from);
-    if (mail_.require_tls) envelope_->tls = queue::TlsWish::required;
+    if (mail_.require_tls) envelope_->tls = decltype(envelope_->tls)::required;
 }
 
 std::uint64_t Transaction::octets() const { return in_chunks_ ? encoder_.sizes().octets : decoder_.sizes().octets; }

@@ -7,8 +7,8 @@ import threading
 
 from dns_signer import DNSKEY, DS, KEEP, NS, RRSIG, Signer
 
-A, CNAME, SOA, MX, TXT, AAAA, OPT, TLSA = 1, 5, 6, 15, 16, 28, 41, 52
-TYPES = {"A": A, "CNAME": CNAME, "MX": MX, "TXT": TXT, "AAAA": AAAA, "TLSA": TLSA}
+A, CNAME, SOA, PTR, MX, TXT, AAAA, OPT, TLSA = 1, 5, 6, 12, 15, 16, 28, 41, 52
+TYPES = {"A": A, "CNAME": CNAME, "PTR": PTR, "MX": MX, "TXT": TXT, "AAAA": AAAA, "TLSA": TLSA}
 NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 

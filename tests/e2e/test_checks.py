@@ -90,6 +90,30 @@ def test_nothing_is_signed_without_a_key_and_reports_are_with_one(outbound):
     assert b"multipart/report" in report and verified(report, records) == [True, True]
 
 
+def test_answers_of_filters_are_signed_in_the_name_of_who_may_use_it(outbound):
+    sink = outbound.sink("far.example")
+    server = outbound.server()
+    server.add_user(JANE)
+    server.cli("dkim", "add", DOMAIN)
+    records = publish(outbound, server, DOMAIN)
+
+    def answer(count):
+        with smtplib.SMTP("127.0.0.1", server.port["smtp"]) as client:
+            sender = f"bob{count}@far.example"
+            client.sendmail(sender, [JANE], letter(sender, JANE))
+        return sink.wait(count)[-1].data
+    server.cli("vacation", JANE, input="Gone.\n")
+    data = answer(1)
+    assert b"Auto-Submitted: auto-replied" in data and verified(data, records) == [True, True]
+    server.cli("vacation", "remove", JANE)
+    script = f'require "vacation"; vacation :from "boss@{DOMAIN}" "Gone.";'
+    server.cli("sieve", "put", JANE, "mine", input=script)
+    server.cli("sieve", "activate", JANE, "mine")
+    data = answer(2)
+    assert f"From: boss@{DOMAIN}".encode() in data.replace(b"<", b"").replace(b">", b"")
+    assert b"DKIM-Signature" not in data, "anybody could speak for the boss"
+
+
 def test_mail_that_only_passes_is_not_signed_in_our_name(outbound):
     sink = outbound.sink("far.example")
     server = outbound.server()

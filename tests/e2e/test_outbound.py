@@ -3,6 +3,7 @@
 import email
 import random
 import re
+import smtplib
 import threading
 import time
 
@@ -234,6 +235,16 @@ def test_what_the_next_host_can_not_take_goes_back(outbound):
     for status in ("5.3.4", "5.6.3", "5.6.7"):
         assert f"Status: {status}" in text
     assert not plain.taken
+
+
+def test_a_domain_of_other_letters_is_told_in_ascii(outbound):
+    plain = outbound.sink("far.example", extensions=["PIPELINING"])
+    server = make(outbound)
+    server.cli("alias", "add", f"away@{DOMAIN}", FAR)
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"]) as client:
+        client.ehlo()
+        client.sendmail("x@b\u00fccher.example", [f"away@{DOMAIN}"], letter("x@else.example", FAR), mail_options=["SMTPUTF8"])
+    assert plain.wait(1)[0].sender == "x@xn--bcher-kva.example"
 
 
 def test_8_bit_text_is_encoded_for_a_host_that_does_not_take_it(outbound):

@@ -308,6 +308,25 @@ def test_what_it_changes_in_mail_that_an_alias_sends_on_is_sealed_as_it_leaves(o
 
 # The real one.
 
+def test_an_operator_teaches_it(make_server, rspamd, tmp_path):
+    (tmp_path / "password").write_text("open sesame\n")
+    server = make(make_server, rspamd.url, controller=rspamd.url + "/c", password_file=str(tmp_path / "password"))
+    send(server, body=".dot\r\n")
+    message, = server.cli("mail", "list", JANE)["messages"]
+    for kind in ("spam", "ham"):
+        assert server.cli("mail", "learn", JANE, kind, message["unique_id"])["kind"] == kind
+        path, fields, body = rspamd.asked[-1]
+        assert path == "/c/learn" + kind and fields["Password"] == "open sesame"
+        assert body.endswith(b"\r\n\r\n.dot\r\n") and b"Received" in body
+    rspamd.answer = 208  # it knows that already
+    server.cli("mail", "learn", JANE, "spam", message["unique_id"])
+    rspamd.answer = 403
+    failed = server.run_cli("mail", "learn", JANE, "spam", message["unique_id"])
+    assert failed.returncode == 1 and "403" in failed.stderr
+    assert server.run_cli("mail", "learn", JANE, "eggs", message["unique_id"]).returncode == 1
+    assert len(mail(server)) == 1
+
+
 CONFIGURATION = """
 options {{ pidfile = "{0}/pid"; tempdir = "{0}"; control_socket = "{0}/control mode=0600"; hs_cache_dir = "{0}"; rrd = ""; url_tld = "{0}/tld";
   filters = ""; gtube_patterns = "all"; enable_test_patterns = true;

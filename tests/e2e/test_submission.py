@@ -177,6 +177,23 @@ def test_a_sender_may_hold_a_message_back_and_take_it_back(world):
     assert not queue_of(server) and server.cli("queue", "show", waiting["id"])["recipients"][0]["state"] == "removed"
 
 
+def test_what_is_sent_is_kept_for_accounts_that_want_it(world):
+    server = make(world, submission={"copy_to_sent": [JANE]})
+    bob = f"bob@{DOMAIN}"
+    server.add_user(bob)
+    for sender in (JANE, bob):
+        with Client(server, sender) as client:
+            client.sendmail(sender, [FAR], letter(sender, FAR))
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                client.sendmail(sender, [f"nobody@{DOMAIN}"], letter(sender, FAR))
+    world.far.wait(2)
+
+    def sent(account):
+        boxes = {one["name"]: one["messages"] for one in server.cli("mailbox", "list", account)["mailboxes"]}
+        return boxes.get("Sent", 0)
+    assert sent(JANE) == 1 and sent(bob) == 0
+
+
 def test_bare_newlines_are_refused(world):
     server = make(world)
     with Client(server, JANE) as client:

@@ -40,8 +40,7 @@ std::string seven_bit(std::string_view in) {
         EXPECT_EQ(written(in, plan, step), out) << "in pieces of " << step;
     }
     EXPECT_FALSE(has_8bit(out)) << out;
-    for (std::size_t at = 0, end = 0; (end = out.find('\n', at)) != out.npos; at = end + 1)
-        EXPECT_LE(end - at, 998u);
+    for (std::size_t at = 0, end = 0; (end = out.find('\n', at)) != out.npos; at = end + 1) EXPECT_LE(end - at, 998u);
     return out;
 }
 
@@ -61,7 +60,8 @@ TEST(SevenBit, QuotesTextAndKeepsItsLines) {
 
 TEST(SevenBit, WhatComesOutSaysWhatWentIn) {
     std::string text;
-    for (int i = 0; i < 3000; ++i) text += static_cast<char>(i % 7 == 0 ? 0x80 + i % 120 : i % 50 == 0 ? '\t' : 'a' + i % 26);
+    for (int i = 0; i < 3000; ++i)
+        text += static_cast<char>(i % 7 == 0 ? 0x80 + i % 120 : i % 50 == 0 ? '\t' : 'a' + i % 26);
     text += " \t \xff \r\n\r\n  \r\nend\xe9\r\n";
     for (const std::string type : {"text/plain", "application/octet-stream"}) {
         const auto in = "MIME-Version: 1.0\r\nContent-Type: " + type + "\r\n\r\n" + text;
@@ -93,24 +93,29 @@ TEST(SevenBit, AMessageWithoutMimeIsGivenIt) {
 TEST(SevenBit, EachPartIsEncodedByItselfAndContainersAreRelabelled) {
     const auto out = seven_bit(
         "MIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n"
-        "Content-Type: multipart/mixed; boundary=b\r\n\r\npr\xe9""amble\r\n--b\r\n"
-        "Content-Type: text/plain; charset=latin1\r\nContent-Transfer-Encoding: 8bit\r\n\r\nall of it is plain \xe9\r\n--b\r\n"
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\npr\xe9"
+        "amble\r\n--b\r\n"
+        "Content-Type: text/plain; charset=latin1\r\nContent-Transfer-Encoding: 8bit\r\n\r\nall of it is plain "
+        "\xe9\r\n--b\r\n"
         "Content-Type: application/x; name=y\r\nContent-Transfer-Encoding: binary\r\n\r\n\xff\xfe\r\n--b\r\n"
         "Content-Type: text/plain\r\n\r\nASCII = this one stays  \r\n--b\r\n"
-        "Content-Type: message/rfc822\r\n\r\nSubject: in it\r\n\r\nand this one is a message, with \xc3\xa9\r\n--b--\r\nepil\xe9\r\n");
-    EXPECT_EQ(out,
-              "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
-              "pr?amble\r\n--b\r\nContent-Type: text/plain; charset=latin1\r\n"
-              "Content-Transfer-Encoding: quoted-printable\r\n\r\nall of it is plain =E9\r\n--b\r\n"
-              "Content-Type: application/x; name=y\r\nContent-Transfer-Encoding: base64\r\n\r\n//4=\r\n--b\r\n"
-              "Content-Type: text/plain\r\n\r\nASCII = this one stays  \r\n--b\r\n"
-              "Content-Type: message/rfc822\r\n\r\nSubject: in it\r\nMIME-Version: 1.0\r\n"
-              "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-              "and this one is a message, with =C3=A9\r\n--b--\r\nepil?\r\n");
+        "Content-Type: message/rfc822\r\n\r\nSubject: in it\r\n\r\nand this one is a message, with "
+        "\xc3\xa9\r\n--b--\r\nepil\xe9\r\n");
+    EXPECT_EQ(
+        out,
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+        "pr?amble\r\n--b\r\nContent-Type: text/plain; charset=latin1\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n\r\nall of it is plain =E9\r\n--b\r\n"
+        "Content-Type: application/x; name=y\r\nContent-Transfer-Encoding: base64\r\n\r\n//4=\r\n--b\r\n"
+        "Content-Type: text/plain\r\n\r\nASCII = this one stays  \r\n--b\r\n"
+        "Content-Type: message/rfc822\r\n\r\nSubject: in it\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        "and this one is a message, with =C3=A9\r\n--b--\r\nepil?\r\n");
 }
 
 TEST(SevenBit, WhatIsAsciiStaysAsItIs) {
-    const std::string message = "Subject: x\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b--\r\n";
+    const std::string message =
+        "Subject: x\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ntext\r\n--b--\r\n";
     const auto plan = plan_of(message);
     EXPECT_FALSE(plan.needed);
     EXPECT_EQ(written(message, plan), message);
@@ -118,8 +123,8 @@ TEST(SevenBit, WhatIsAsciiStaysAsItIs) {
 
 TEST(SevenBit, SomeMessagesCanNotBeChanged) {
     for (const std::string_view message :
-         {"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ns\xe9\r\n--b--\r\n", "Subject: \xe9\r\n\r\ntext\r\n",
-          "Content-Type: message/partial; id=x\r\n\r\n\xe9\r\n",
+         {"Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\ns\xe9\r\n--b--\r\n",
+          "Subject: \xe9\r\n\r\ntext\r\n", "Content-Type: message/partial; id=x\r\n\r\n\xe9\r\n",
           "Content-Transfer-Encoding: base64\r\n\r\n\xe9\r\n",
           "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: \xe9\r\n\r\ntext\r\n--b--\r\n"})
         EXPECT_NE(plan_of(message).obstacle, "") << message;
@@ -127,7 +132,8 @@ TEST(SevenBit, SomeMessagesCanNotBeChanged) {
 
 TEST(SevenBit, OwnSignaturesThatDoNotFitAnyMoreAreLeftOut) {
     const auto out = seven_bit(
-        "DKIM-Signature: ours;\r\n\tb=x\r\nReceived: by here\r\nDKIM-Signature: theirs\r\n\r\na text of some length \xc3\xa9\r\n");
+        "DKIM-Signature: ours;\r\n\tb=x\r\nReceived: by here\r\nDKIM-Signature: theirs\r\n\r\na text of some length "
+        "\xc3\xa9\r\n");
     EXPECT_TRUE(out.starts_with("Received: by here\r\nDKIM-Signature: theirs\r\n")) << out;
 }
 

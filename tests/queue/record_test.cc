@@ -65,6 +65,17 @@ TEST(QueueRecord, AMessageDecodesToItself) {
     EXPECT_FALSE(back->eight_bit);
 }
 
+TEST(QueueRecord, AMessageThatDemandsTlsHasAVersionThatOlderProgramsRefuse) {
+    Message message{.id = "0123456789ab", .parts = 1};
+    EXPECT_EQ(encode(message)[0], 1);
+    message.tls = TlsWish::optional;
+    EXPECT_EQ(encode(message)[0], 1);
+    EXPECT_EQ(decode_message(message.id, encode(message))->tls, TlsWish::optional);
+    message.tls = TlsWish::required;
+    EXPECT_EQ(encode(message)[0], 2);
+    EXPECT_EQ(decode_message(message.id, encode(message))->tls, TlsWish::required);
+}
+
 TEST(QueueRecord, NoOctetsOfARecordMayBeMissingOrLeftOver) {
     const auto part = some_part();
     const auto key = part_key(part.message, part.number);

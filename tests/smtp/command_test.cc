@@ -190,6 +190,7 @@ TEST(SmtpCommand, ReadsParametersOfMail) {
            {"MAIL FROM:<> BODY", "501 5.5.4"},
            {"MAIL FROM:<> BODY=BINARYMIME", "504 5.5.4"},
            {"MAIL FROM:<> SMTPUTF8=1", "501 5.5.4"},
+           {"MAIL FROM:<> REQUIRETLS=1", "501 5.5.4"},
            {"MAIL FROM:<> RET=SOME", "501 5.5.4"},
            {"MAIL FROM:<> ENVID=a+2", "501 5.5.4"},
            {"MAIL FROM:<> ENVID=a+0A", "501 5.5.4"},

@@ -85,6 +85,7 @@ TEST(SmtpSession, AnswersEachCommandWithItsCode) {
              {"MAIL FROM:<nodomain>\r\n", "501 5.1.7"},
              {"MAIL FROM:<j\xc3\xb6@b.example>\r\n", "550 5.6.7"},
              {"MAIL FROM:<j\xc3\xb6@b.example> SMTPUTF8\r\n", "250 2.1.0"},
+             {"MAIL FROM:<j@b.example> REQUIRETLS\r\n", "555 5.5.4"},
              {mail + "RCPT TO:<demo@example.test>\r\n", "250 2.1.0, 250 2.1.5"},
              {mail + "RCPT TO:<DEMO+x@EXAMPLE.test> NOTIFY=NEVER\r\n", "250 2.1.0, 250 2.1.5"},
              {mail + "RCPT TO:<shared@example.test>\r\n", "250 2.1.0, 250 2.1.5"},
