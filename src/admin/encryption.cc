@@ -43,7 +43,7 @@ Task<Result<api::Encryption>> described(Context& context, const Account& account
         case State::off: out.state = *keychain ? EncryptionState::beginning : EncryptionState::off; break;
         case State::beginning: out.state = EncryptionState::beginning; break;
         case State::on: out.state = EncryptionState::on; break;
-        case State::ending: out.state = EncryptionState::ending; break;
+        case State::ending: out.state = *keychain ? EncryptionState::ending : EncryptionState::off; break;
     }
     if (!*keychain && account.settings.encryption == directory::Encryption::wanted) out.state = EncryptionState::wanted;
     if (!*keychain) co_return out;
@@ -177,8 +177,9 @@ Task<Result<api::Encryption>> disable_encryption(Context& context, Caller, api::
         if (reply) reply->unreadable = *unreadable;
         co_return reply;
     }
-    if (auto done = co_await context.mail.finish_conversion(account->id); !done) co_return pass_on(done);
+    // In this order: the job begins again with an account that has a keychain and is not encrypted.
     if (auto ended = co_await context.auth.mail_keys().end(account->id); !ended) co_return pass_on(ended);
+    if (auto done = co_await context.mail.finish_conversion(account->id); !done) co_return pass_on(done);
     note(context, account->id, activity::Kind::credential, "encryption ended");
     log::info("admin.encryption_ended", {{"account", account->address}});
     auto now = co_await find_account(context, wanted.address);

@@ -112,7 +112,7 @@ Task<Result<Keychain>> MailKeys::keychain_of(AccountId account) {
 
 Task<MailKeyPtr> MailKeys::after_password(Account account, std::string password) {
     if (account.settings.encryption == directory::Encryption::wanted) {
-        auto begun = co_await begin(account, password);
+        auto begun = co_await begin_proven(account, password);
         const bool other_was_first = !begun && begun.error().code() == Errc::exists;
         if (!begun && !other_was_first) {
             log::warning("auth.encryption_not_begun",
@@ -213,8 +213,18 @@ Task<MailKeyPtr> MailKeys::after_scram(Account account, std::uint32_t device, Sc
 }
 
 Task<Result<MailKeyPtr>> MailKeys::begin(Account account, std::string password) {
+    auto prepared = sasl_prepare(password).value_or(password);
+    auto work = [hash = account.password, password = std::move(password), prepared]() -> Result<bool> {
+        return matches(hash, prepared) || (prepared != password && matches(hash, password));
+    };
+    auto right = co_await on_pool(std::move(work));
+    if (!right) co_return pass_on(right);
+    if (!*right) co_return fail(Errc::denied, "this is not the account's password");
+    co_return co_await begin_proven(std::move(account), std::move(prepared));
+}
+
+Task<Result<MailKeyPtr>> MailKeys::begin_proven(Account account, std::string password) {
     auto work = [account, password, escrow = escrow_]() -> Result<std::pair<MailKeyPtr, Keychain>> {
-        if (!matches(account.password, password)) return fail(Errc::denied, "this is not the account's password");
         MailKeyPtr key = std::make_shared<const encryption::MailKey>(Secret::random());
         auto wraps = make_wraps(*key, password, all_scram_keys(account));
         if (!wraps) return pass_on(wraps);

@@ -101,6 +101,8 @@ private:
     template <class Work>
     auto on_pool(Work work) -> Task<std::invoke_result_t<Work>>;
     Task<Result<encryption::Keychain>> keychain_of(directory::AccountId account);
+    /// As begin(), with the account's password, prepared.
+    Task<Result<encryption::MailKeyPtr>> begin_proven(directory::Account account, std::string password);
     /// Makes the wraps that are missing. A failure is only logged: the login is good, and the next one does it.
     Task<> complete(directory::Account account, encryption::Keychain keychain, encryption::MailKeyPtr key,
                     std::string password);

@@ -343,7 +343,7 @@ std::string encode(const AccountRecord& record) {
     if (record.retention) out.varint(static_cast<std::uint64_t>(record.retention->keep.count()));
     if (const auto& now = record.encryption) {
         out.raw(encryption::view(now->key)).u8(static_cast<std::uint8_t>(now->state));
-        if (now->state == AccountEncryption::State::sealed) out.u64(to_number(now->sealed));
+        if (now->state == AccountEncryption::State::sealed) out.u64(millis(now->sealed));
     }
     return std::move(out).bytes();
 }

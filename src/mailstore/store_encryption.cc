@@ -19,12 +19,12 @@ Task<Result<EncryptionStatus>> MailStore::encryption(AccountId account) {
 }
 
 Task<Result<SealedCount>> MailStore::count_sealed(AccountId account) {
-    constexpr std::size_t kPage = 1000;
+    constexpr std::size_t kCounted = 1000;
     SealedCount all;
     for (bool live : {true, false}) {
         auto range = live ? keys::messages() : keys::retained();
         for (bool more = true; more;) {
-            auto page = co_await impl_->engine.scan(account, range, kPage);
+            auto page = co_await impl_->engine.scan(account, range, kCounted);
             if (!page) co_return pass_on(page);
             for (const auto entry : *page) {
                 bool sealed = false;  // what can't be decoded may be in clear
@@ -35,7 +35,7 @@ Task<Result<SealedCount>> MailStore::count_sealed(AccountId account) {
                 }
                 ++(sealed ? all.sealed : all.in_clear);
             }
-            more = page->size() == kPage;
+            more = page->size() == kCounted;
             if (more) range.begin_behind(page->back().key);
             if (turn::over()) co_await turn::let_others();
         }

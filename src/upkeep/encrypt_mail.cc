@@ -90,6 +90,11 @@ Task<Result<bool>> EncryptMail::is_gone(directory::AccountId account) {
 
 Task<Result<bool>> EncryptMail::see_to(directory::AccountId account, const encryption::Keychain& keychain,
                                        jobs::Control& control) {
+    auto settled = settled_.find(account);
+    if (settled != settled_.end() && settled->second.key == keychain.public_key &&
+        SteadyClock::now() < settled->second.until)
+        co_return false;
+    if (settled != settled_.end()) settled_.erase(settled);
     auto gone = co_await is_gone(account);
     if (!gone) co_return pass_on(gone);
     if (*gone) co_return false;
@@ -98,9 +103,14 @@ Task<Result<bool>> EncryptMail::see_to(directory::AccountId account, const encry
     using State = mailstore::EncryptionStatus::State;
     if (now->state == State::ending) co_return false;  // whoever ends it has the key
     if (now->state == State::off || now->key != keychain.public_key) {
+        // Whoever ends an account's encryption takes its keychain away first: one that is there now is not ending.
+        auto current = co_await directory_.keychain(account);
+        if (!current) co_return pass_on(current);
+        if (!*current || (*current)->public_key != keychain.public_key) co_return false;
         auto begun = co_await store_.begin_encryption(account, keychain.public_key);
         if (!begun) co_return pass_on(begun);
     } else if (now->state == State::on) {
+        settled_[account] = {keychain.public_key, SteadyClock::now() + kLater};
         co_return false;
     }
     if (auto later = later_.find(account); later != later_.end()) {

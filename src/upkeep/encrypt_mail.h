@@ -34,6 +34,11 @@ private:
     directory::Directory& directory_;
     mailstore::MailStore& store_;
     engine::Inspection& engine_;
+    struct Settled {
+        encryption::PublicKey key;
+        SteadyTime until;
+    };
+    std::map<directory::AccountId, Settled> settled_;   ///< accounts that are encrypted: they are looked at again then
     std::map<directory::AccountId, SteadyTime> later_;  ///< accounts that wait before they are tried again
 };
 

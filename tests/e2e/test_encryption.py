@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import imaplib
-import pathlib
 import poplib
 import re
 import subprocess
@@ -90,7 +89,7 @@ def test_the_stopped_data_directory_shows_nothing_of_encrypted_mail(server):
     with server.login(EVE) as client:  # what a session leaves behind counts, too
         assert BODY.encode() in client.retr(1)
         client.multi(b"TOP 1 0")
-    data = pathlib.Path(server.config["data_dir"])
+    data = server.data
     server.stop()
     assert found_in(data, SUBJECT, BODY, SENDER, "quay.4417") == set()
     assert found_in(data, EVE.split("@")[0]), "the search finds what is there"
@@ -120,8 +119,7 @@ def test_nothing_is_left_of_mail_that_was_there_before(server):
     assert server.run_cli("verify").returncode == 0
     backup = server.directory / "backups"
     server.cli("backup", str(backup))
-    assert any(job["name"] == "encryption" for job in server.cli("job", "list")["jobs"])
-    data = pathlib.Path(server.config["data_dir"])
+    data = server.data
     server.stop()
     for directory in (data, backup):
         assert found_in(directory, SUBJECT, BODY, SENDER, "quay.4417", "quay.4418") == set()
@@ -154,7 +152,7 @@ def test_imap_reads_searches_and_stores_encrypted_mail(server):
     with imap(server, device) as client:
         client.select("Other")
         assert BODY.encode() in client.fetch("1", "BODY.PEEK[TEXT]")[1][0][1]
-    data = pathlib.Path(server.config["data_dir"])
+    data = server.data
     server.stop()
     assert found_in(data, SUBJECT, BODY, SENDER, "quay.4417") == set()
 
@@ -180,7 +178,7 @@ def test_filters_file_what_they_see_before_it_is_encrypted(server):
     script = ('require ["fileinto", "mailbox", "vacation"];\n'
               'vacation "I am away.";\n'
               'if header :contains "subject" "Pellworm" { fileinto :create "Mergers"; }\n')
-    server.cli("sieve", "put", EVE, "main", "-", input=script)
+    server.cli("sieve", "put", EVE, "main", input=script)
     server.cli("sieve", "activate", EVE, "main")
     enable(server)
     server.deliver(EVE, MESSAGE)
@@ -198,7 +196,7 @@ def test_imported_mail_is_encrypted_and_export_needs_a_login(server):
     path.unlink()
     with pytest.raises(CliError, match="encrypted"):
         server.cli("export", EVE, "--maildir", server.directory / "out")
-    data = pathlib.Path(server.config["data_dir"])
+    data = server.data
     server.stop()
     assert found_in(data, SUBJECT, BODY, SENDER) == set()
 
