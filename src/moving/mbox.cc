@@ -10,16 +10,13 @@
 
 #include "base/ascii.h"
 #include "base/digest.h"
+#include "moving/header_digest.h"
 
 namespace poplar::moving {
 
 namespace {
 
 constexpr std::size_t kLongestField = 4096;
-
-// Fields in which servers keep what they know of a message; they are not part of it.
-constexpr std::string_view kOwnFields[] = {"content-length", "status",   "x-imap", "x-imapbase",
-                                           "x-keywords",     "x-status", "x-uid",  "x-uidl"};
 
 std::string_view trimmed(std::string_view text) {
     const auto begin = text.find_first_not_of(" \t\r\n");
@@ -90,7 +87,7 @@ private:
 
     void begin_field(std::string_view text) {
         const auto name = ascii::to_lower(trimmed(text.substr(0, text.find(':'))));
-        own_field_ = text.contains(':') && std::ranges::find(kOwnFields, name) != std::end(kOwnFields);
+        own_field_ = text.contains(':') && is_server_field(name);
         if (own_field_) field_ = text.substr(0, kLongestField);
     }
 
