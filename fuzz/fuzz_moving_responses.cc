@@ -51,6 +51,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_pop3(text);
     (void)response_code(text, "UIDVALIDITY");
     (void)parse_internal_date(text);
-    if (auto out = quoted(text)) CHECK(out->size() >= 2);
+    if (auto out = imap_quoted(text)) CHECK(out->size() >= 2);
     return 0;
 }

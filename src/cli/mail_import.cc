@@ -6,7 +6,6 @@
 #include <span>
 
 #include "api/mailboxes.h"
-#include "api/messages.h"
 #include "mail/wire_form.h"
 #include "moving/remote.h"
 

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/messages.h"
 #include "api/moving.h"
 #include "cli/client.h"
 #include "moving/source.h"

@@ -37,14 +37,14 @@ public:
     int run() {
         const auto count = std::min(options_.parallel, accounts_.size());
         for (std::size_t i = 0; i < count; ++i) {
-            auto client = cli_.client();
-            if (!client) return kExitConfig;
-            clients_.push_back(std::make_unique<Client>(std::move(*client)));
+            // A Client does not move: it is made where it stays.
+            clients_.emplace_back(new std::optional<Client>(cli_.client()));
+            if (!*clients_.back()) return kExitConfig;
         }
         std::vector<std::jthread> threads;
         for (auto& client : clients_)
             threads.emplace_back([this, &client] {
-                for (auto n = next_++; n < accounts_.size(); n = next_++) move(*client, accounts_[n]);
+                for (auto n = next_++; n < accounts_.size(); n = next_++) move(**client, accounts_[n]);
             });
         threads.clear();
         if (cli_.json)
@@ -114,7 +114,7 @@ private:
     const MigrateOptions& options_;
     const moving::RemoteOptions remote_;
     const std::vector<MovingAccount> accounts_;
-    std::vector<std::unique_ptr<Client>> clients_;
+    std::vector<std::unique_ptr<std::optional<Client>>> clients_;
     std::atomic<std::size_t> next_ = 0;
     std::mutex mutex_;
     api::Json results_ = api::Json::array();

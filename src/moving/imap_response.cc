@@ -203,7 +203,7 @@ std::optional<Timestamp> parse_internal_date(std::string_view text) {
     return Timestamp(found->time);
 }
 
-std::optional<std::string> quoted(std::string_view text) {
+std::optional<std::string> imap_quoted(std::string_view text) {
     std::string out = "\"";
     for (char c : text) {
         if (c < 0x20 || c > 0x7e) return std::nullopt;

@@ -64,6 +64,6 @@ std::optional<FetchedMessage> fetched_message(std::vector<ImapValue> values);
 std::optional<Timestamp> parse_internal_date(std::string_view text);
 
 /// A string as it may stand in a command: quoted; nothing: it has octets that only a literal may have.
-std::optional<std::string> quoted(std::string_view text);
+std::optional<std::string> imap_quoted(std::string_view text);
 
 }  // namespace poplar::moving

@@ -18,7 +18,7 @@ constexpr std::size_t kMostFolders = 100'000;
 constexpr std::size_t kMostMessages = 4'000'000;  // of a folder
 constexpr std::size_t kHeadersAtOnce = 200;
 
-std::string in_quotes(std::string_view text) { return quoted(text).value_or(std::string()); }
+std::string in_quotes(std::string_view text) { return imap_quoted(text).value_or(std::string()); }
 
 }  // namespace
 
@@ -70,7 +70,7 @@ Result<> ImapSource::log_in(const Credentials& credentials) {
     const auto offers = [&](std::string_view name) {
         return std::ranges::any_of(capabilities_, [&](const auto& one) { return ascii::same(one, name); });
     };
-    const auto name = quoted(credentials.user), password = quoted(credentials.password);
+    const auto name = imap_quoted(credentials.user), password = imap_quoted(credentials.password);
     const bool by_login = credentials.master.empty() && !offers("AUTH=PLAIN") && name && password;
     auto done = by_login ? command(fmt::format("LOGIN {} {}", *name, *password), nothing)
                          : command("AUTHENTICATE PLAIN", nothing, credentials.sasl_plain());
@@ -144,7 +144,7 @@ Result<ImapSource::Folders> ImapSource::folders() {
         auto values = parse_imap(response);
         if (values && values->size() > 1 && !(*values)[1].is("LIST")) return;
         auto folder = values ? listed_folder(*values) : std::nullopt;
-        if (!folder || !quoted(folder->name) || found.folders.size() == kMostFolders) {
+        if (!folder || !imap_quoted(folder->name) || found.folders.size() == kMostFolders) {
             ++unreadable;
             return;
         }

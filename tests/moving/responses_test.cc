@@ -92,8 +92,8 @@ TEST(ImapFolder, IsAMailboxWithSlashesAndInUtf8) {
     EXPECT_EQ(mailbox_of("INBOX.Lists.asio", ".", "INBOX."), "Lists/asio");
     EXPECT_EQ(mailbox_of("Lists/asio", "/", ""), "Lists/asio");
     EXPECT_EQ(mailbox_of("Gr&APwA3w-e", "/", ""), "Grüße");
-    EXPECT_EQ(quoted("a \"b\\"), "\"a \\\"b\\\\\"");
-    EXPECT_FALSE(quoted("a\r\nb").has_value());
+    EXPECT_EQ(imap_quoted("a \"b\\"), "\"a \\\"b\\\\\"");
+    EXPECT_FALSE(imap_quoted("a\r\nb").has_value());
 }
 
 TEST(HeaderDigest, IsTheSameHoweverAServerHandsAMessageOut) {
