@@ -50,8 +50,8 @@ def fill(old):
     old.cli("mailbox", "add", JANE, "Lists/Grüße")
     ids = [one[0] for one in listed(old)]
     old.cli("mail", "flag", JANE, ids[1], "--add", "seen")
-    old.cli("mail", "flag", JANE, ids[2], "--add", "flagged,Invoice")
-    old.cli("mail", "move", JANE, ids[4], "--to", "Lists/Grüße")
+    old.cli("mail", "flag", JANE, ids[2], "--add", "flagged", "--add", "Invoice")
+    old.cli("mail", "move", JANE, ids[4], "Lists/Grüße")
     return texts
 
 
