@@ -97,10 +97,9 @@ CallResult<> MailImport::find_known(std::size_t from) {
         for (auto& one : found->messages) known_.emplace(one.source, std::move(one));
         asked.sources.clear();
     }
-    if (from == messages.size() && from == 0) {  // an account that is not there is said also when nothing is to come
-        auto found = server_.call(api::FindImported{address_, {}});
-        if (!found) return std::unexpected(std::move(found.error()));
-    }
+    if (messages.empty())  // an account that is not there is said also when nothing is to come
+        if (auto found = server_.call(api::ListMailboxes{address_}); !found)
+            return std::unexpected(std::move(found.error()));
     return {};
 }
 
