@@ -93,8 +93,7 @@ int import_mail(const Cli& cli, const ImportMailOptions& options) {
     auto server = cli.client();
     if (!server) return kExitConfig;
     const ProgressBar bar(!cli.json && isatty(STDERR_FILENO));
-    MailImport import(*server, options.address,
-                      [&bar](std::size_t done, std::size_t total) { bar.show(done, total); });
+    MailImport import(*server, options.address, [&bar](std::size_t done, std::size_t total) { bar.show(done, total); });
     auto done = import.list(**source);
     if (!done) return complain(done.error());
     for (const auto& note : import.listing().notes) complain(note);

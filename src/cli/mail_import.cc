@@ -53,18 +53,27 @@ std::string called(const SourceMessage& message) {
 }  // namespace
 
 api::Json ImportReport::json() const {
-    return {{"messages", messages},   {"stored", stored},     {"there", there},          {"deleted_here", deleted},
-            {"unique_ids_kept", kept}, {"unique_ids_new", stored - kept}, {"not_kept", not_kept},
-            {"held", held},           {"removed", removed},   {"gone", gone},            {"refused", refused}};
+    return {{"messages", messages},    {"stored", stored},
+            {"there", there},          {"deleted_here", deleted},
+            {"unique_ids_kept", kept}, {"unique_ids_new", stored - kept},
+            {"not_kept", not_kept},    {"held", held},
+            {"removed", removed},      {"gone", gone},
+            {"refused", refused}};
 }
 
 api::Json ImportComparison::json() const {
-    return {{"messages", messages},      {"inbox", inbox},
-            {"would_store", fresh},      {"would_remove", would_remove},
-            {"identical_unique_ids", ids}, {"identical_sizes", sizes},
-            {"in_order", in_order},      {"without_unique_id", without},
-            {"other_size", differing},   {"not_kept", not_kept},
-            {"held", held},              {"clients", outlook()}};
+    return {{"messages", messages},
+            {"inbox", inbox},
+            {"would_store", fresh},
+            {"would_remove", would_remove},
+            {"identical_unique_ids", ids},
+            {"identical_sizes", sizes},
+            {"in_order", in_order},
+            {"without_unique_id", without},
+            {"other_size", differing},
+            {"not_kept", not_kept},
+            {"held", held},
+            {"clients", outlook()}};
 }
 
 std::string ImportComparison::outlook() const {
@@ -73,9 +82,10 @@ std::string ImportComparison::outlook() const {
     if (ids == inbox && held.empty())
         return "clients will fetch nothing again, but those that go by the order, in place of unique-ids, may";
     if (without > 0)
-        return fmt::format("clients that leave their mail on the server will fetch {} messages again, and what is "
-                           "not brought yet",
-                           without);
+        return fmt::format(
+            "clients that leave their mail on the server will fetch {} messages again, and what is "
+            "not brought yet",
+            without);
     return "clients that leave their mail on the server will fetch nothing again, once the rest is brought";
 }
 

@@ -148,8 +148,9 @@ void add_migrate_command(CLI::App& app, Cli& cli) {
     auto* sub = app.add_subcommand("migrate",
                                    "Bring the mail of many accounts along from another server; repeating it brings "
                                    "only what is new");
-    sub->add_option("--list", o->list, "Lines like jane@example.org,jane,password: the account, its name and password "
-                                       "there")
+    sub->add_option("--list", o->list,
+                    "Lines like jane@example.org,jane,password: the account, its name and password "
+                    "there")
         ->required()
         ->type_name("FILE");
     add_remote_options(sub, o->remote);

@@ -66,7 +66,8 @@ std::string summary(const ImportReport& report) {
                             report.messages, report.stored, report.there, report.deleted);
     if (report.removed > 0) text += fmt::format(", {} gone there and deleted here", report.removed);
     if (!report.held.empty()) text += ", some held back until they have a unique-id there";
-    return text + fmt::format("; unique-ids of those stored: {} kept, {} new", report.kept, report.stored - report.kept);
+    return text +
+           fmt::format("; unique-ids of those stored: {} kept, {} new", report.kept, report.stored - report.kept);
 }
 
 void print_details(const ImportReport& report) {

@@ -56,8 +56,8 @@ Result<std::vector<MovingAccount>> parse_account_list(std::string_view text, Pas
         if (accounts.empty() && ascii::same(one.address, "address") && addresses.empty()) continue;
         if (one.user.empty()) one.user = one.address;
         if (one.address.empty() || (passwords == Passwords::in_list && one.password.empty()))
-            return fail(Errc::invalid, fmt::format("line {} has no {}", number,
-                                                   one.address.empty() ? "address" : "password"));
+            return fail(Errc::invalid,
+                        fmt::format("line {} has no {}", number, one.address.empty() ? "address" : "password"));
         if (!addresses.insert(ascii::to_lower(one.address) + '\n' + one.user).second)
             return fail(Errc::invalid, fmt::format("line {} is there twice", number));
         accounts.push_back(std::move(one));

@@ -23,8 +23,8 @@ struct ImapResponse {
 struct ImapValue {
     enum class Kind : std::uint8_t { atom, string, list };
     Kind kind = Kind::atom;
-    std::string text;             ///< of an atom or a string
-    std::vector<ImapValue> list;  ///< of a list
+    std::string text;                      ///< of an atom or a string
+    std::vector<ImapValue> list;           ///< of a list
     bool is(std::string_view atom) const;  ///< in any case
 };
 /// All values of a response; "*" and a number are atoms. Errors: invalid.

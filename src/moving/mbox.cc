@@ -1,4 +1,5 @@
-// One pass over the file, line by line, in memory that does not grow with a line: where each message lies, and what its header says about it.
+// One pass over the file, line by line, in memory that does not grow with a line: where each message lies, and what its
+// header says about it.
 #include "moving/mbox.h"
 
 #include <fmt/format.h>
@@ -58,8 +59,7 @@ public:
 private:
     Result<> piece(std::string_view text, bool begins) {
         if (offset_ == 0 && !text.starts_with("From "))
-            return fail(Errc::invalid,
-                        fmt::format("{} is no mbox: it does not begin with \"From \"", path_.string()));
+            return fail(Errc::invalid, fmt::format("{} is no mbox: it does not begin with \"From \"", path_.string()));
         if (begins)
             line(text);
         else if (!passed_over_)

@@ -9,7 +9,7 @@
 namespace poplar::moving {
 
 namespace {
-constexpr std::size_t kLongestLine = 4096;     // RFC 2449 s4: 512
+constexpr std::size_t kLongestLine = 4096;  // RFC 2449 s4: 512
 constexpr std::size_t kMostMessages = 2'000'000;
 constexpr std::size_t kPart = 64 << 10;
 }  // namespace
@@ -37,7 +37,7 @@ Result<> Pop3Source::open(const Endpoint& endpoint, const Credentials& credentia
         auto line = wire_.read_line(kLongestLine);
         if (!line) return pass_on(line);
         done = line->starts_with('+') && !line->starts_with("+OK") ? ask(credentials.sasl_plain())
-                                                                  : parse_pop3_status(*line);
+                                                                   : parse_pop3_status(*line);
     }
     if (done) return {};
     wire_.cut();

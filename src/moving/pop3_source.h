@@ -23,8 +23,8 @@ public:
     Result<std::vector<Listed>> list();
     Result<std::string> header(std::uint32_t number);   ///< by TOP
     Result<std::string> message(std::uint32_t number);  ///< by RETR
-    /// Ends without QUIT, so that the server does not enter the UPDATE state: nothing is deleted or marked as read there,
-    /// even where retrieving a message does (RFC 1939 s6).
+    /// Ends without QUIT, so that the server does not enter the UPDATE state: nothing is deleted or marked as read
+    /// there, even where retrieving a message does (RFC 1939 s6).
     void leave();
 
 private:

@@ -104,7 +104,8 @@ Result<Listing> RemoteSource::list() {
     if (options_.imap)
         if (auto done = list_imap(listing); !done) return pass_on(done);
     if (!options_.pop3)
-        listing.notes.emplace_back("IMAP tells no unique-ids: clients that use POP will fetch all anew, but for --pop3");
+        listing.notes.emplace_back(
+            "IMAP tells no unique-ids: clients that use POP will fetch all anew, but for --pop3");
     return listing;
 }
 
@@ -124,7 +125,8 @@ Result<> RemoteSource::list_pop3(Listing& listing) {
         message.key = pop3_key(user, one.octets, one.unique_id);
         // The same again is another message.
         for (int nth = 2; places_.contains(message.key); ++nth)
-            message.key = bounded(fmt::format("{}:{}", pop3_key(user, one.octets, one.unique_id), nth), pop3_scope(user));
+            message.key =
+                bounded(fmt::format("{}:{}", pop3_key(user, one.octets, one.unique_id), nth), pop3_scope(user));
         message.mailbox = "INBOX";
         message.unique_id = one.unique_id;
         message.octets = one.octets;
@@ -134,7 +136,8 @@ Result<> RemoteSource::list_pop3(Listing& listing) {
     }
     if (nameless > 0) listing.whole = false;
     if (nameless > 0)
-        listing.notes.push_back(fmt::format("{} messages are left out: the server tells no unique-id of them", nameless));
+        listing.notes.push_back(
+            fmt::format("{} messages are left out: the server tells no unique-id of them", nameless));
     return {};
 }
 
@@ -256,8 +259,8 @@ Result<> RemoteSource::prepare(Listing& listing, const std::function<bool(const 
         if (!inbox.empty() && !wanted.empty())
             if (auto done = match(std::move(wanted)); !done) return done;
         if (more && !all)
-            listing.held.push_back(fmt::format("{} messages of INBOX that IMAP shows and POP3 does not",
-                                               inbox.size() - pop3_count_));
+            listing.held.push_back(
+                fmt::format("{} messages of INBOX that IMAP shows and POP3 does not", inbox.size() - pop3_count_));
         if (all) {
             std::set<std::uint32_t> matched;
             for (const auto& [key, place] : places_)

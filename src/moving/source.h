@@ -51,8 +51,8 @@ public:
     virtual Result<Listing> list() = 0;
     /// Learns what it takes to read the messages that are not known yet. It may add messages.
     virtual Result<> prepare(Listing&, const std::function<bool(const std::string& key)>& /*known*/) { return {}; }
-    /// Calls `take` with the message's octets. Errors: not_found (it has gone meanwhile); too_large, invalid (this message
-    /// alone can't be read); others: no more can be read.
+    /// Calls `take` with the message's octets. Errors: not_found (it has gone meanwhile); too_large, invalid (this
+    /// message alone can't be read); others: no more can be read.
     virtual Result<> read(const SourceMessage& message, const std::function<Result<>(std::string_view)>& take) = 0;
 };
 

@@ -53,9 +53,9 @@ std::string Credentials::sasl_plain() const {
     if (!master.empty()) message = user;
     message.append(nul).append(master.empty() ? user : master).append(nul).append(password);
     std::string out(4 * ((message.size() + 2) / 3) + 1, '\0');
-    const auto octets = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                        reinterpret_cast<const unsigned char*>(message.data()),
-                                        static_cast<int>(message.size()));
+    const auto octets =
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                        reinterpret_cast<const unsigned char*>(message.data()), static_cast<int>(message.size()));
     out.resize(static_cast<std::size_t>(octets));
     return out;
 }
@@ -106,8 +106,8 @@ Result<> Wire::start_tls() {
     auto done = wait(connection_->start_tls(tls_, {endpoint_.host}, kConnect));
     if (!done) {
         cut();
-        return fail(done.error().code(), fmt::format("TLS with {}:{} failed: {}", endpoint_.host, endpoint_.port,
-                                                     done.error().detail()));
+        return fail(done.error().code(),
+                    fmt::format("TLS with {}:{} failed: {}", endpoint_.host, endpoint_.port, done.error().detail()));
     }
     if (!done->verified && endpoint_.certificate == Certificate::checked) {
         cut();

@@ -34,7 +34,7 @@ Result<Endpoint> parse_endpoint(std::string_view text, std::optional<Encryption>
 /// Whose mail is fetched, and by whose password.
 struct Credentials {
     std::string user, password;
-    std::string master;  ///< it is this user's password (RFC 4616 s2: authcid); "": the user's own
+    std::string master;              ///< it is this user's password (RFC 4616 s2: authcid); "": the user's own
     std::string sasl_plain() const;  ///< the message of SASL PLAIN, in base64
 };
 

@@ -266,8 +266,7 @@ void tell_restored(const Cli& cli, const Config& config, const local::ListedBack
     }
     fmt::print("restored {} to {}\n", shown(backup), config.data_dir);
     if (replaced.any()) fmt::print("what was there before is in {}\n", replaced.folder().string());
-    if (!damage.empty())
-        fmt::print("poplar verify names what is lost; if the server does not start: poplar rebuild\n");
+    if (!damage.empty()) fmt::print("poplar verify names what is lost; if the server does not start: poplar rebuild\n");
 }
 
 // Mail came and went after the backup was made, and UIDs given since are given again: an IMAP client that has seen them
@@ -287,9 +286,8 @@ int restore(const Cli& cli, const RestoreOptions& options) {
     auto backup = local::find_backup(Disk::system(), folder, *at);
     if (!backup) return complain(backup.error().detail());
     if (!options.account.empty())
-        return restore_account(cli,
-                               {folder, options.account, options.mailbox, options.message, options.dry_run, options.force},
-                               *backup);
+        return restore_account(
+            cli, {folder, options.account, options.mailbox, options.message, options.dry_run, options.force}, *backup);
     auto config = load_or_complain(cli.config_path());
     if (!config) return cli::kExitConfig;
     const auto& data = config->data_dir;
@@ -333,11 +331,14 @@ int restore(const Cli& cli, const RestoreOptions& options) {
         return complain(done.error().detail() + std::string(damage.empty() ? "; nothing was restored" : kAdvice));
     }
     if (damage.empty()) {
-        { const auto released = std::move(*lock); }
+        {
+            const auto released = std::move(*lock);
+        }
         if (auto anew = begin_anew(*config); !anew)
-            return complain(fmt::format("{} is restored, but IMAP's UIDVALIDITY could not be raised: {}; poplar rebuild "
-                                        "does it",
-                                        backup->name, anew.error().detail()));
+            return complain(
+                fmt::format("{} is restored, but IMAP's UIDVALIDITY could not be raised: {}; poplar rebuild "
+                            "does it",
+                            backup->name, anew.error().detail()));
     }
     tell_restored(cli, *config, *backup, *done, damage, replaced);
     return damage.empty() ? 0 : 1;
@@ -371,8 +372,9 @@ void add_backup_commands(CLI::App& app, Cli& cli) {
         ->add_option("--at", wanted->at,
                      "The last backup of this time or before, such as 2026-11-22T14:00:00Z or a day")
         ->type_name("TIME");
-    auto* account = put_back->add_option("--account", wanted->account,
-                                         "Bring back what is missing of this account, and the account if it was removed")
+    auto* account = put_back
+                        ->add_option("--account", wanted->account,
+                                     "Bring back what is missing of this account, and the account if it was removed")
                         ->type_name("ADDRESS");
     put_back->add_option("--mailbox", wanted->mailbox, "Only of this mailbox")->type_name("NAME")->needs(account);
     put_back->add_option("--message", wanted->message, "Only the message with this unique-id")

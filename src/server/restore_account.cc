@@ -160,7 +160,8 @@ public:
 
     int run() {
         auto account = backup_.find(options_.account);
-        if (!account) return complain(fmt::format("{} in the backup {}: {}", options_.account, name_, account.error().detail()));
+        if (!account)
+            return complain(fmt::format("{} in the backup {}: {}", options_.account, name_, account.error().detail()));
         auto found = backup_.messages(account->id, options_.mailbox);
         if (!found) return complain(found.error().detail());
         if (!options_.message.empty())
@@ -287,7 +288,8 @@ private:
         }
         fmt::print("{} of the backup {}: {} messages {}, {} there already\n", options_.account, name_, missing,
                    options_.dry_run ? "would come back" : "came back", there_);
-        if (!now_.there) fmt::print("the account is{} made, with the password it had\n", options_.dry_run ? " to be" : "");
+        if (!now_.there)
+            fmt::print("the account is{} made, with the password it had\n", options_.dry_run ? " to be" : "");
         if (undeleted_ > 0) fmt::print("{} deleted since then came back\n", undeleted_);
         if (left) {
             fmt::print("{} were deleted here since then; --force brings them back, too:\n", deleted_.size());

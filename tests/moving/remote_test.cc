@@ -106,8 +106,13 @@ std::string text_of(RemoteSource& source, const SourceMessage& one) {
 }
 
 TEST(RemoteSource, HasWhatPop3ShowsAndChangesNothingThere) {
-    const Maildrop drop{{{"b", message("one")}, {"a", message("two", ".dot\r\n..")}, {"a", message("two", ".dot\r\n..")}, {"with space", message("3")}}};
-    PlayedServer pop3([&](const std::string& line) { return line.starts_with("RETR 2") ? "+OK\r\nSubject: two\r\n\r\n..dot\r\n...\r\n." : drop.answer(line); });
+    const Maildrop drop{{{"b", message("one")},
+                         {"a", message("two", ".dot\r\n..")},
+                         {"a", message("two", ".dot\r\n..")},
+                         {"with space", message("3")}}};
+    PlayedServer pop3([&](const std::string& line) {
+        return line.starts_with("RETR 2") ? "+OK\r\nSubject: two\r\n\r\n..dot\r\n...\r\n." : drop.answer(line);
+    });
     {
         RemoteSource source(options_of(&pop3));
         auto listing = source.list();
@@ -166,7 +171,8 @@ TEST(RemoteSource, KnowsAMessageOfPop3InImapByItsHeader) {
     EXPECT_EQ(all[5].mailbox, "Lists/asio");
     EXPECT_TRUE(listing->held.empty());
     EXPECT_EQ(listing->notes.size(), 1u);
-    const auto retrieved = std::ranges::count_if(pop3.lines(), [](const auto& line) { return line.starts_with("RETR"); });
+    const auto retrieved =
+        std::ranges::count_if(pop3.lines(), [](const auto& line) { return line.starts_with("RETR"); });
     EXPECT_EQ(retrieved, 1);
     for (const auto& line : imap.lines())
         EXPECT_FALSE(line.contains("SELECT") || line.contains("STORE") || line.contains("BODY[")) << line;
@@ -202,9 +208,8 @@ TEST(RemoteSource, SaysWhatIsWrong) {
 
     PlayedServer other([](const std::string&) { return std::string("220 mail"); });
     EXPECT_EQ(RemoteSource(options_of(&other)).list().error().code(), Errc::invalid);
-    PlayedServer nameless([](const std::string& line) {
-        return line == "UIDL" ? std::string("-ERR what") : Maildrop{}.answer(line);
-    });
+    PlayedServer nameless(
+        [](const std::string& line) { return line == "UIDL" ? std::string("-ERR what") : Maildrop{}.answer(line); });
     EXPECT_TRUE(RemoteSource(options_of(&nameless)).list().error().detail().contains("UIDL"));
     PlayedServer large([](const std::string& line) {
         return line.empty() ? std::string("* OK") : line.substr(0, line.find(' ')) + " {999999999999}";

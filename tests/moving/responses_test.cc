@@ -45,10 +45,11 @@ TEST(Pop3Response, EndsAtTheDotAndLosesItsStuffing) {
 }
 
 TEST(ImapResponse, IsWordsStringsListsAndLiterals) {
-    auto values = values_of({{"* 12 FETCH (UID 7 FLAGS (\\Seen \\Recent work) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" "
-                              "RFC822.SIZE 44 BODY[HEADER] {6}",
-                              ")"},
-                             {"a: b\r\n"}});
+    auto values =
+        values_of({{"* 12 FETCH (UID 7 FLAGS (\\Seen \\Recent work) INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" "
+                    "RFC822.SIZE 44 BODY[HEADER] {6}",
+                    ")"},
+                   {"a: b\r\n"}});
     auto message = fetched_message(values);
     ASSERT_TRUE(message.has_value());
     EXPECT_EQ(message->uid, 7u);
@@ -78,12 +79,14 @@ TEST(ImapResponse, TellsFoldersAndWhoseTheyAre) {
     EXPECT_EQ(folder->delimiter, ".");
     EXPECT_TRUE(folder->has("\\hasnochildren"));
     EXPECT_EQ(listed_folder(values_of({{"* LIST () NIL INBOX"}, {}}))->delimiter, "");
-    auto found = namespaces(values_of({{"* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\")(\"shared.\" \".\"))"}, {}}));
+    auto found = namespaces(
+        values_of({{"* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\")(\"shared.\" \".\"))"}, {}}));
     ASSERT_TRUE(found.has_value());
     EXPECT_EQ(found->personal, "INBOX.");
     EXPECT_EQ(found->foreign, (std::vector<std::string>{"user.", "shared."}));
     EXPECT_EQ(response_code("* OK [UIDVALIDITY 3857529045] UIDs valid", "UIDVALIDITY"), 3857529045u);
-    for (std::string_view line : {"* OK [UIDVALIDITY]", "* OK [UIDNEXT 3]", "* NO [UIDVALIDITY 3]", "* OK [UIDVALIDITY 3"})
+    for (std::string_view line :
+         {"* OK [UIDVALIDITY]", "* OK [UIDNEXT 3]", "* NO [UIDVALIDITY 3]", "* OK [UIDVALIDITY 3"})
         EXPECT_FALSE(response_code(line, "UIDVALIDITY").has_value()) << line;
 }
 
@@ -98,8 +101,9 @@ TEST(ImapFolder, IsAMailboxWithSlashesAndInUtf8) {
 
 TEST(HeaderDigest, IsTheSameHoweverAServerHandsAMessageOut) {
     const auto digest = header_digest("Subject: x\r\nX: y\r\n\r\nbody");
-    for (std::string_view text : {"Subject: x\nX: y\n\nother", "X-UIDL: 1\r\n 2\r\nSubject: x \r\nstatus: RO\r\nX: y\r\n\r\n",
-                                  "Subject: x\r\nX: y\r\n"})
+    for (std::string_view text :
+         {"Subject: x\nX: y\n\nother", "X-UIDL: 1\r\n 2\r\nSubject: x \r\nstatus: RO\r\nX: y\r\n\r\n",
+          "Subject: x\r\nX: y\r\n"})
         EXPECT_EQ(header_digest(text), digest) << text;
     for (std::string_view text : {"Subject: x\r\n\r\nX: y\r\n", "Subject: X\r\nX: y\r\n\r\n", ""})
         EXPECT_NE(header_digest(text), digest) << text;
@@ -115,8 +119,10 @@ TEST(Endpoint, HasTlsUnlessItIsToldOtherwise) {
     };
     using enum Encryption;
     for (const auto& [text, wanted, host, port, encryption] :
-         {Case{"old.example.org", {}, "old.example.org", 995, tls}, Case{"old.example.org:110", {}, "old.example.org", 110, start_tls},
-          Case{"old.example.org:995", {}, "old.example.org", 995, tls}, Case{"old.example.org", none, "old.example.org", 110, none},
+         {Case{"old.example.org", {}, "old.example.org", 995, tls},
+          Case{"old.example.org:110", {}, "old.example.org", 110, start_tls},
+          Case{"old.example.org:995", {}, "old.example.org", 995, tls},
+          Case{"old.example.org", none, "old.example.org", 110, none},
           Case{"old.example.org:2000", tls, "old.example.org", 2000, tls}, Case{"[::1]:110", none, "::1", 110, none},
           Case{"::1", none, "::1", 110, none}}) {
         auto endpoint = parse_endpoint(text, wanted, Certificate::checked, kPop3Ports);
