@@ -73,7 +73,17 @@ RemoteSource::~RemoteSource() {
 
 Result<> RemoteSource::open_pop3() {
     if (pop3_.is_open()) return {};
-    return pop3_.open(*options_.pop3, options_.credentials);
+    auto opened = pop3_.open(*options_.pop3, options_.credentials);
+    if (!opened || places_.empty()) return opened;
+    // In another session a message may have another number.
+    auto all = pop3_.list();
+    if (!all) return pass_on(all);
+    std::unordered_map<std::string, std::uint32_t> numbers;
+    for (const auto& one : *all)  // one that repeats tells no message
+        if (!numbers.emplace(one.unique_id, one.number).second) numbers[one.unique_id] = 0;
+    for (auto& [key, place] : places_)
+        if (place.number != 0) place.number = numbers.contains(place.unique_id) ? numbers[place.unique_id] : 0;
+    return {};
 }
 
 Result<> RemoteSource::open_imap() {
@@ -229,6 +239,7 @@ Result<> RemoteSource::match(std::vector<SourceMessage*> wanted) {
             if (place.digest.empty()) {
                 auto header = again([&]() -> Result<std::string> {
                     if (auto opened = open_pop3(); !opened) return pass_on(opened);
+                    if (place.number == 0) return fail(Errc::denied, "the message is gone");
                     return pop3_.header(place.number);
                 });
                 if (!header && header.error().code() != Errc::denied) return pass_on(header);
@@ -284,17 +295,7 @@ Result<std::string> RemoteSource::read_imap(const ImapPlace& place) {
 
 Result<std::string> RemoteSource::read_pop3(Place& place) {
     return again([&]() -> Result<std::string> {
-        if (!pop3_.is_open()) {
-            // In another session its number may be another.
-            if (auto opened = open_pop3(); !opened) return pass_on(opened);
-            auto all = pop3_.list();
-            if (!all) return pass_on(all);
-            std::unordered_map<std::string, std::uint32_t> numbers;
-            for (const auto& one : *all)  // one that repeats tells no message
-                if (!numbers.emplace(one.unique_id, one.number).second) numbers[one.unique_id] = 0;
-            for (auto& [key, one] : places_)
-                if (one.number != 0) one.number = numbers.contains(one.unique_id) ? numbers[one.unique_id] : 0;
-        }
+        if (auto opened = open_pop3(); !opened) return pass_on(opened);
         if (place.number == 0) return fail(Errc::not_found, "the message is gone");
         return pop3_.message(place.number);
     });
