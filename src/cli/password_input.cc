@@ -79,6 +79,15 @@ private:
 
 Result<std::string> password_from_stdin() { return read_line(STDIN_FILENO); }
 
+Result<std::string> password_from_file(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail(Errc::invalid, fmt::format("{} can't be opened", path));
+    auto line = read_line(fd);
+    ::close(fd);
+    if (!line) return fail(Errc::invalid, fmt::format("{}: {}", path, line.error().detail()));
+    return line;
+}
+
 Result<std::string> password_from_terminal() {
     Terminal terminal;
     if (!terminal.usable())

@@ -146,6 +146,7 @@ int run(int argc, const char* const* argv, Host host) {
     auto* mail = add_mail_commands(app, cli);
     add_mailbox_commands(app, *mail, cli);
     add_import_mail_command(app, cli);
+    add_migrate_command(app, cli);
     add_export_command(app, cli);
     add_sieve_commands(app, cli);
     app.footer(fmt::format("\"poplar SUBCOMMAND --help\" tells more about each.\n{}", kExitCodes));

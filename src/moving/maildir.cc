@@ -129,7 +129,8 @@ Result<> name_by_dovecot(const std::string& text, const UidlFormat& format, bool
     return {};
 }
 
-Result<> add_mailbox(const fs::path& path, const std::string& mailbox, const UidlFormat& format, Listing& listing) {
+Result<> add_mailbox(const fs::path& path, const std::string& mailbox, const UidlFormat& format, Unnamed unnamed,
+                     Listing& listing) {
     auto dovecot = read_list(path / "dovecot-uidlist");
     if (!dovecot) return pass_on(dovecot);
     auto keywords = read_list(path / "dovecot-keywords");
@@ -139,9 +140,10 @@ Result<> add_mailbox(const fs::path& path, const std::string& mailbox, const Uid
     for (const char* folder : {"cur", "new"})
         if (auto added = add_files(path / folder, mailbox, names, found, listing.notes); !added) return added;
     const bool inbox = mailbox == kInbox;
+    bool named = inbox;  // its server gives INBOX's messages unique-ids, and keeps them in a list
     if (*dovecot) {
-        auto named = name_by_dovecot(**dovecot, format, inbox, found, listing.notes);
-        if (!named) return named;
+        auto done = name_by_dovecot(**dovecot, format, inbox, found, listing.notes);
+        if (!done) return done;
     } else if (inbox) {
         auto courier = read_list(path / "courierpop3dsizelist");
         if (!courier) return pass_on(courier);
@@ -150,13 +152,17 @@ Result<> add_mailbox(const fs::path& path, const std::string& mailbox, const Uid
             if (!ids) return pass_on(ids);
             for (auto& one : found)
                 if (auto id = ids->find(one.base); id != ids->end()) one.message.unique_id = id->second;
-        } else if (!found.empty()) {
+        } else if (named = false; !found.empty()) {
             listing.notes.emplace_back(
                 "neither dovecot-uidlist nor courierpop3dsizelist is there: clients will fetch all anew");
         }
     }
     std::ranges::sort(found, comes_before);
-    for (auto& one : found) listing.messages.push_back(std::move(one.message));
+    for (auto& one : found)
+        if (named && one.message.unique_id.empty() && unnamed == Unnamed::hold_back)
+            listing.held.push_back(one.message.file.string());
+        else
+            listing.messages.push_back(std::move(one.message));
     return {};
 }
 
@@ -257,15 +263,15 @@ std::string mailbox_name_of(std::string_view folder) {
     return out;
 }
 
-Result<Listing> list_maildir(const fs::path& path, const UidlFormat& format) {
+Result<Listing> list_maildir(const fs::path& path, const UidlFormat& format, Unnamed unnamed) {
     if (!is_maildir(path))
         return fail(Errc::not_found, fmt::format("{} is no Maildir: it has no folder cur", path.string()));
     Listing listing;
-    if (auto added = add_mailbox(path, kInbox, format, listing); !added) return pass_on(added);
+    if (auto added = add_mailbox(path, kInbox, format, unnamed, listing); !added) return pass_on(added);
     auto folders = folders_of(path);
     if (!folders) return pass_on(folders);
     for (const auto& [folder, name] : *folders)
-        if (auto added = add_mailbox(folder, name, format, listing); !added) return pass_on(added);
+        if (auto added = add_mailbox(folder, name, format, unnamed, listing); !added) return pass_on(added);
     settle_unique_ids(listing.messages);
     return listing;
 }

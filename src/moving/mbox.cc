@@ -1,4 +1,5 @@
-// One pass over the file, line by line: where each message lies, and what its header says about it.
+// One pass over the file, line by line, in memory that does not grow with a line: where each message lies, and what its
+// header says about it.
 #include "moving/mbox.h"
 
 #include <fmt/format.h>
@@ -10,16 +11,14 @@
 
 #include "base/ascii.h"
 #include "base/digest.h"
+#include "moving/header_digest.h"
 
 namespace poplar::moving {
 
 namespace {
 
 constexpr std::size_t kLongestField = 4096;
-
-// Fields in which servers keep what they know of a message; they are not part of it.
-constexpr std::string_view kOwnFields[] = {"content-length", "status",   "x-imap", "x-imapbase",
-                                           "x-keywords",     "x-status", "x-uid",  "x-uidl"};
+constexpr std::size_t kPiece = 64 << 10;  // octets of a line that are looked at together
 
 std::string_view trimmed(std::string_view text) {
     const auto begin = text.find_first_not_of(" \t\r\n");
@@ -29,30 +28,49 @@ std::string_view trimmed(std::string_view text) {
 
 class Reader {
 public:
-    explicit Reader(const std::filesystem::path& path) : path_(path) {}
+    Reader(std::istream& in, std::filesystem::path path) : in_(in), path_(std::move(path)) {}
 
     Result<Listing> run() {
-        std::ifstream in(path_, std::ios::binary);
-        if (!in) return fail(Errc::not_found, fmt::format("{} can't be opened", path_.string()));
-        std::string text;
-        while (std::getline(in, text)) {
-            const bool ended = !in.eof();
-            if (ended) text += '\n';
-            if (offset_ == 0 && !text.starts_with("From "))
-                return fail(Errc::invalid,
-                            fmt::format("{} is no mbox: it does not begin with \"From \"", path_.string()));
-            line(text);
-            offset_ += text.size();
+        std::string block(kPiece, '\0'), text;
+        bool begins = true;
+        while (in_) {
+            in_.read(block.data(), static_cast<std::streamsize>(block.size()));
+            auto more = std::string_view(block).substr(0, static_cast<std::size_t>(in_.gcount()));
+            while (!more.empty()) {
+                const auto end = more.find('\n');
+                const auto octets = end == std::string_view::npos ? more.size() : end + 1;
+                text += more.substr(0, octets);
+                more.remove_prefix(octets);
+                // A line of any length passes in pieces, and its first piece tells what it is.
+                if (end == std::string_view::npos && text.size() < kPiece) continue;
+                if (auto done = piece(text, begins); !done) return pass_on(done);
+                begins = end != std::string_view::npos;
+                text.clear();
+            }
         }
-        if (in.bad()) return fail(Errc::io, fmt::format("{} can't be read to its end", path_.string()));
+        if (in_.bad()) return fail(Errc::io, fmt::format("{} can't be read to its end", path_.string()));
+        if (!text.empty())
+            if (auto done = piece(text, begins); !done) return pass_on(done);
         finish();
         settle_unique_ids(listing_.messages);
         return std::move(listing_);
     }
 
 private:
+    Result<> piece(std::string_view text, bool begins) {
+        if (offset_ == 0 && !text.starts_with("From "))
+            return fail(Errc::invalid, fmt::format("{} is no mbox: it does not begin with \"From \"", path_.string()));
+        if (begins)
+            line(text);
+        else if (!passed_over_)
+            add(text);
+        offset_ += text.size();
+        return {};
+    }
+
     void line(std::string_view text) {
         const bool empty = text == "\n" || text == "\r\n";
+        passed_over_ = true;
         if (after_empty_ && text.starts_with("From ")) {
             finish();
             begin();
@@ -74,6 +92,7 @@ private:
                 return;
             }
         }
+        passed_over_ = false;
         add(text);
         after_empty_ = empty;
     }
@@ -90,7 +109,7 @@ private:
 
     void begin_field(std::string_view text) {
         const auto name = ascii::to_lower(trimmed(text.substr(0, text.find(':'))));
-        own_field_ = text.contains(':') && std::ranges::find(kOwnFields, name) != std::end(kOwnFields);
+        own_field_ = text.contains(':') && is_server_field(name);
         if (own_field_) field_ = text.substr(0, kLongestField);
     }
 
@@ -152,6 +171,7 @@ private:
         in_message_ = false;
     }
 
+    std::istream& in_;
     const std::filesystem::path path_;
     Listing listing_;
     std::map<std::string, std::size_t> seen_;
@@ -159,16 +179,22 @@ private:
     std::optional<Digest> digest_;
     std::string field_, held_;
     std::uint64_t offset_ = 0;
+    bool passed_over_ = false;  // the line that is read is no part of a message
     bool after_empty_ = true, in_message_ = false, in_header_ = false, own_field_ = false;
 };
 
 }  // namespace
 
+Result<Listing> parse_mbox(std::istream& in, const std::filesystem::path& file) { return Reader(in, file).run(); }
+
 Result<Listing> list_mbox(const std::filesystem::path& path) {
     // Whoever names the file may name a link.
     std::error_code failed;
-    const auto file = std::filesystem::canonical(path, failed);
-    return Reader(failed ? path : file).run();
+    auto file = std::filesystem::canonical(path, failed);
+    if (failed) file = path;
+    std::ifstream in(file, std::ios::binary);
+    if (!in) return fail(Errc::not_found, fmt::format("{} can't be opened", file.string()));
+    return parse_mbox(in, file);
 }
 
 }  // namespace poplar::moving

@@ -1,4 +1,6 @@
 #pragma once
+#include <iosfwd>
+
 #include "moving/source.h"
 
 namespace poplar::moving {
@@ -8,5 +10,8 @@ namespace poplar::moving {
 /// of the message. Octets are otherwise as they stand, ">From " too, because POP has shown them so. Errors: not_found,
 /// io, invalid (it is no mbox).
 Result<Listing> list_mbox(const std::filesystem::path& path);
+
+/// The same of what `file` has.
+Result<Listing> parse_mbox(std::istream& in, const std::filesystem::path& file);
 
 }  // namespace poplar::moving

@@ -89,6 +89,20 @@ struct Outgoing::Impl : std::enable_shared_from_this<Impl> {
         return fail(code, error.message());
     }
 
+    /// Waits for more input. Errors: as read_line()'s.
+    Task<Result<>> receive() {
+        std::array<char, kReadOctets> block;
+        boost::system::error_code error;
+        std::size_t octets = 0;
+        if (tls)
+            std::tie(error, octets) = co_await tls->async_read_some(asio::buffer(block), kValues);
+        else
+            std::tie(error, octets) = co_await socket.async_read_some(asio::buffer(block), kValues);
+        input.append(block.data(), octets);
+        if (error) co_return failure(error);
+        co_return Result<>();
+    }
+
     Socket socket;
     SteadyTimer timer;
     std::uint64_t round = 0;
@@ -151,19 +165,24 @@ Task<Result<std::string>> Outgoing::read_line(std::size_t limit, Time within) {
             impl->stop_timer();
             co_return fail(Errc::too_large, "a line of the other end is too long");
         }
-        std::array<char, kReadOctets> block;
-        boost::system::error_code error;
-        std::size_t octets = 0;
-        if (impl->tls)
-            std::tie(error, octets) = co_await impl->tls->async_read_some(asio::buffer(block), kValues);
-        else
-            std::tie(error, octets) = co_await impl->socket.async_read_some(asio::buffer(block), kValues);
-        impl->input.append(block.data(), octets);
-        if (error) {
+        if (auto more = co_await impl->receive(); !more) {
             impl->stop_timer();
-            co_return impl->failure(error);
+            co_return pass_on(more);
         }
     }
+}
+
+Task<Result<std::string>> Outgoing::read_some(std::size_t limit, Time within) {
+    auto impl = impl_;
+    if (impl->input.empty()) {
+        impl->start_timer(within);
+        auto more = co_await impl->receive();
+        impl->stop_timer();
+        if (!more) co_return pass_on(more);
+    }
+    auto part = impl->input.substr(0, limit);
+    impl->input.erase(0, part.size());
+    co_return part;
 }
 
 Task<Result<>> Outgoing::write(std::string_view bytes, Time within) {

@@ -71,6 +71,8 @@ public:
     /// The next line without its end, which is LF or CRLF. Errors: too_large (longer than `limit` octets: nothing more
     /// can be read).
     Task<Result<std::string>> read_line(std::size_t limit, Time within);
+    /// What came, as octets: at least one and at most `limit`.
+    Task<Result<std::string>> read_some(std::size_t limit, Time within);
     Task<Result<>> write(std::string_view bytes, Time within);  // the caller keeps `bytes` alive until it returns
     /// Octets that came before are discarded (RFC 3207 s4.2). A certificate that is not verified is no failure.
     Task<Result<OutgoingTls>> start_tls(std::shared_ptr<const ClientTls> context, ExpectedPeer peer, Time within);

@@ -14,8 +14,10 @@
 #include "base/printable.h"
 #include "base/units.h"
 #include "engine/local/backup_folder.h"
+#include "engine/local/local_engine.h"
 #include "server/bind.h"
 #include "server/offline.h"
+#include "server/restore_account.h"
 
 namespace poplar::server {
 
@@ -34,7 +36,7 @@ struct BackupOptions {
 };
 
 struct RestoreOptions {
-    std::string folder, at;
+    std::string folder, at, account, mailbox, message;
     bool list = false, dry_run = false, force = false;
 };
 
@@ -229,6 +231,53 @@ Result<> prepare_directory(const Config& config) {
     return prepare_data_dir(config, identity);
 }
 
+std::string shown(const local::ListedBackup& backup) {
+    return fmt::format("{} ({} files, {})", backup.name, backup.manifest->files.size(),
+                       human_size(backup.manifest->octets()));
+}
+
+int tell_plan(const Cli& cli, const Config& config, const local::ListedBackup& backup, bool force) {
+    const auto& data = config.data_dir;
+    auto empty = fs::exists(data) ? is_empty(data) : Result<bool>(true);
+    if (!empty) return complain(empty.error().detail());
+    if (cli.json)
+        cli.print_json({{"would_restore", backup.name},
+                        {"data_dir", data},
+                        {"files", backup.manifest->files.size()},
+                        {"octets", backup.manifest->octets()},
+                        {"empty", *empty}});
+    else
+        fmt::print("would restore {} to {}{}\n", shown(backup), data,
+                   *empty ? "" : ", where there is data already: --force puts that aside");
+    return *empty || force ? 0 : 1;
+}
+
+void tell_restored(const Cli& cli, const Config& config, const local::ListedBackup& backup,
+                   const engine::BackupTotals& done, const api::Json& damage, const Replaced& replaced) {
+    if (cli.json) {
+        api::Json out{{"restored", backup.name},
+                      {"data_dir", config.data_dir},
+                      {"files", done.files},
+                      {"octets", done.octets},
+                      {"damage", damage}};
+        if (replaced.any()) out["put_aside"] = replaced.folder().string();
+        cli.print_json(out);
+        return;
+    }
+    fmt::print("restored {} to {}\n", shown(backup), config.data_dir);
+    if (replaced.any()) fmt::print("what was there before is in {}\n", replaced.folder().string());
+    if (!damage.empty()) fmt::print("poplar verify names what is lost; if the server does not start: poplar rebuild\n");
+}
+
+// Mail came and went after the backup was made, and UIDs given since are given again: an IMAP client that has seen them
+// must not take the new messages for those (RFC 9051 s2.3.1.1).
+Result<> begin_anew(const Config& config) {
+    auto engine = local::LocalEngine::open(config.engine);
+    if (!engine) return pass_on(engine);
+    auto done = repair_all(**engine, config);
+    return done ? Result<>() : Result<>(pass_on(done));
+}
+
 int restore(const Cli& cli, const RestoreOptions& options) {
     const auto folder = absolute(options.folder);
     if (options.list) return list(cli, folder);
@@ -236,25 +285,13 @@ int restore(const Cli& cli, const RestoreOptions& options) {
     if (!at) return complain(at.error().detail(), 2);
     auto backup = local::find_backup(Disk::system(), folder, *at);
     if (!backup) return complain(backup.error().detail());
+    if (!options.account.empty())
+        return restore_account(
+            cli, {folder, options.account, options.mailbox, options.message, options.dry_run, options.force}, *backup);
     auto config = load_or_complain(cli.config_path());
     if (!config) return cli::kExitConfig;
     const auto& data = config->data_dir;
-    const auto what = fmt::format("{} ({} files, {})", backup->name, backup->manifest->files.size(),
-                                  human_size(backup->manifest->octets()));
-    if (options.dry_run) {
-        auto empty = fs::exists(data) ? is_empty(data) : Result<bool>(true);
-        if (!empty) return complain(empty.error().detail());
-        if (cli.json)
-            cli.print_json({{"would_restore", backup->name},
-                            {"data_dir", data},
-                            {"files", backup->manifest->files.size()},
-                            {"octets", backup->manifest->octets()},
-                            {"empty", *empty}});
-        else
-            fmt::print("would restore {} to {}{}\n", what, data,
-                       *empty ? "" : ", where there is data already: --force puts that aside");
-        return *empty || options.force ? 0 : 1;
-    }
+    if (options.dry_run) return tell_plan(cli, *config, *backup, options.force);
     if (auto ready = prepare_directory(*config); !ready) return complain(ready.error().detail());
     if (auto became = become_owner(*config); !became) return complain(became.error().detail());
 
@@ -293,20 +330,17 @@ int restore(const Cli& cli, const RestoreOptions& options) {
             "; nothing was restored. --at TIME takes an earlier backup, --force takes this one with its damage";
         return complain(done.error().detail() + std::string(damage.empty() ? "; nothing was restored" : kAdvice));
     }
-    if (cli.json) {
-        api::Json out{{"restored", backup->name},
-                      {"data_dir", data},
-                      {"files", done->files},
-                      {"octets", done->octets},
-                      {"damage", damage}};
-        if (replaced.any()) out["put_aside"] = replaced.folder().string();
-        cli.print_json(out);
-    } else {
-        fmt::print("restored {} to {}\n", what, data);
-        if (replaced.any()) fmt::print("what was there before is in {}\n", replaced.folder().string());
-        if (!damage.empty())
-            fmt::print("poplar verify names what is lost; if the server does not start: poplar rebuild\n");
+    if (damage.empty()) {
+        {
+            const auto released = std::move(*lock);
+        }
+        if (auto anew = begin_anew(*config); !anew)
+            return complain(
+                fmt::format("{} is restored, but IMAP's UIDVALIDITY could not be raised: {}; poplar rebuild "
+                            "does it",
+                            backup->name, anew.error().detail()));
     }
+    tell_restored(cli, *config, *backup, *done, damage, replaced);
     return damage.empty() ? 0 : 1;
 }
 
@@ -329,16 +363,27 @@ void add_backup_commands(CLI::App& app, Cli& cli) {
     backup->callback([&cli, options] { cli.action = [&cli, options] { return back_up(cli, *options); }; });
 
     auto wanted = std::make_shared<RestoreOptions>();
-    auto* put_back = app.add_subcommand("restore", "Put a whole backup back; the server must be stopped");
+    auto* put_back = app.add_subcommand("restore",
+                                        "Put a whole backup back, with the server stopped; or an account, a mailbox or "
+                                        "a message of one, while it runs");
     put_back->add_option("FOLDER", wanted->folder, "Where backups are")->required();
     put_back->add_flag("--list", wanted->list, "List the backups that are there");
     put_back
         ->add_option("--at", wanted->at,
                      "The last backup of this time or before, such as 2026-11-22T14:00:00Z or a day")
         ->type_name("TIME");
+    auto* account = put_back
+                        ->add_option("--account", wanted->account,
+                                     "Bring back what is missing of this account, and the account if it was removed")
+                        ->type_name("ADDRESS");
+    put_back->add_option("--mailbox", wanted->mailbox, "Only of this mailbox")->type_name("NAME")->needs(account);
+    put_back->add_option("--message", wanted->message, "Only the message with this unique-id")
+        ->type_name("ID")
+        ->needs(account);
     put_back->add_flag("--dry-run", wanted->dry_run, "Only say what would be done");
     put_back->add_flag("--force", wanted->force,
-                       "Put what is in the data directory aside, and take a backup that is damaged as it is");
+                       "Put what is in the data directory aside, and take a backup that is damaged as it is; of an "
+                       "account, bring back also what was deleted since");
     put_back->callback([&cli, wanted] { cli.action = [&cli, wanted] { return restore(cli, *wanted); }; });
 }
 

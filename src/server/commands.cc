@@ -84,38 +84,6 @@ int verify_stopped(const Config& config, cli::VerifyPrinter& printer) {
     return printer.exit_code();
 }
 
-// Counts every account's messages anew, because its counters may still contain records that were lost.
-Result<std::uint64_t> repair_all(engine::local::LocalEngine& engine, const Config& config) {
-    directory::Directory directory(engine, system_clock(), config.directory);
-    mailstore::MailStore store(engine, system_clock(), config.mailstore);
-    auto repair = [](directory::Directory& accounts, mailstore::MailStore& mail) -> Task<Result<std::uint64_t>> {
-        constexpr std::size_t kPage = 1000;
-        auto kept = co_await mail.repair(directory::kPostmasterMailbox);
-        if (!kept) co_return pass_on(kept);
-        std::uint64_t repaired = *kept;
-        std::string after;
-        for (;;) {
-            auto page = co_await accounts.accounts("", after, kPage);
-            if (!page) co_return pass_on(page);
-            for (const auto& account : *page) {
-                auto changed = co_await mail.repair(account.id);
-                if (!changed) co_return pass_on(changed);
-                repaired += *changed;
-                after = account.address;
-            }
-            if (page->size() < kPage) co_return repaired;
-        }
-    };
-    asio::io_context context(1);
-    Result<std::uint64_t> repaired;
-    asio::co_spawn(context, repair(directory, store), [&](std::exception_ptr failure, Result<std::uint64_t> result) {
-        if (failure) std::rethrow_exception(failure);
-        repaired = std::move(result);
-    });
-    context.run();
-    return repaired;
-}
-
 int rebuild(const Cli& cli) {
     auto config = load_or_complain(cli.config_path());
     if (!config) return cli::kExitConfig;

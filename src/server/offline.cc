@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "cli/program.h"
+#include "directory/directory.h"
+#include "mailstore/mail_store.h"
 #include "process/privileges.h"
 #include "server/settings.h"
 
@@ -25,6 +27,37 @@ Result<> become_owner(const Config& config) {
     if (auto became = process::drop_privileges(**owner); !became) return pass_on(became);
     fmt::print(stderr, "poplar: going on as {}, in place of root, as the server does\n", (*owner)->user);
     return {};
+}
+
+Result<std::uint64_t> repair_all(engine::Engine& engine, const Config& config) {
+    directory::Directory directory(engine, system_clock(), config.directory);
+    mailstore::MailStore store(engine, system_clock(), config.mailstore);
+    auto repair = [](directory::Directory& accounts, mailstore::MailStore& mail) -> Task<Result<std::uint64_t>> {
+        constexpr std::size_t kPage = 1000;
+        auto kept = co_await mail.repair(directory::kPostmasterMailbox);
+        if (!kept) co_return pass_on(kept);
+        std::uint64_t repaired = *kept;
+        std::string after;
+        for (;;) {
+            auto page = co_await accounts.accounts("", after, kPage);
+            if (!page) co_return pass_on(page);
+            for (const auto& account : *page) {
+                auto changed = co_await mail.repair(account.id);
+                if (!changed) co_return pass_on(changed);
+                repaired += *changed;
+                after = account.address;
+            }
+            if (page->size() < kPage) co_return repaired;
+        }
+    };
+    asio::io_context context(1);
+    Result<std::uint64_t> repaired;
+    asio::co_spawn(context, repair(directory, store), [&](std::exception_ptr failure, Result<std::uint64_t> result) {
+        if (failure) std::rethrow_exception(failure);
+        repaired = std::move(result);
+    });
+    context.run();
+    return repaired;
 }
 
 int complain_of_store(const Config& config, const Error& error) {

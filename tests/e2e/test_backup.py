@@ -256,3 +256,112 @@ def test_a_copy_of_a_live_directory_says_what_to_do(server, directory, make_serv
         copy.process.send_signal(signal.SIGKILL)
     copy.process.wait()
     copy.process = None
+
+
+# One account, mailbox or message out of a backup, while the server runs.
+
+def described(server, address, mailbox="INBOX"):
+    return [(one["unique_id"], one["octets"], sorted(one["flags"]), one["received"])
+            for one in server.cli("mail", "list", address, "--mailbox", mailbox)["messages"]]
+
+
+@pytest.fixture
+def server_that_forgets(make_server):
+    server = make_server(storage={"expire_every": "1s"})
+    server.add_user(JANE)
+    return server
+
+
+@pytest.fixture
+def lost(server_that_forgets, folder):
+    """Jane's mail with a mailbox and flags, backed up; then three messages are gone for ever, one was deleted, and one
+    came."""
+    server = server_that_forgets
+    for n in range(6):
+        server.deliver(JANE, make_message(f"m{n}", 3000))
+    server.deliver(JANE, big_message("large", 2_000_000))
+    server.cli("mailbox", "add", JANE, "Lists")
+    ids = [one[0] for one in described(server, JANE)]
+    server.cli("mail", "flag", JANE, ids[0], "--add", "seen", "--add", "Invoice")
+    for unique_id in ids[4:6]:
+        server.cli("mail", "move", JANE, unique_id, "Lists")
+    before = described(server, JANE), described(server, JANE, "Lists"), texts(server, JANE)
+    server.cli("backup", folder)
+    server.cli("user", "set", JANE, "--retention", "0s")
+    for unique_id in (ids[0], ids[6], before[1][0][0]):
+        server.cli("mail", "remove", JANE, unique_id)
+    deadline = time.monotonic() + 30 * PATIENCE
+    while server.cli("mail", "deleted", JANE)["messages"]:
+        assert time.monotonic() < deadline, "the deleted messages are not forgotten"
+        time.sleep(0.2)
+    server.cli("user", "set", JANE, "--retention", "30d")
+    server.cli("mail", "remove", JANE, ids[1])
+    server.deliver(JANE, make_message("later"))
+    return before
+
+
+def test_what_an_account_lost_comes_back_while_the_server_runs(server_that_forgets, folder, lost):
+    server = server_that_forgets
+    inbox, lists, _ = lost
+    entries = sorted(path.name for path in folder.iterdir())
+    dry = server.cli("restore", folder, "--account", JANE, "--dry-run")
+    assert dry["would_store"] == 3 and dry["there"] == 3 and dry["deleted_since"] == [inbox[1][0]], dry
+    assert len(described(server, JANE)) == 3
+    done = server.run_cli("restore", folder, "--account", JANE)
+    assert done.returncode == 1 and "3 messages came back, 3 there already" in done.stdout, done
+    assert f"{inbox[1][0]}  deleted " in done.stdout and "--force" in done.stdout, done
+    back = {one[0]: one for one in described(server, JANE)}
+    assert back[inbox[0][0]] == inbox[0] and back[inbox[4][0]] == inbox[4] and inbox[1][0] not in back
+    assert sorted(described(server, JANE, "Lists")) == sorted(lists)
+    forced = server.cli("restore", folder, "--account", JANE, "--force")
+    assert forced["stored"] == 0 and forced["undeleted"] == 1, forced
+    assert {one[0] for one in described(server, JANE)} >= {one[0] for one in inbox}
+    again = server.cli("restore", folder, "--account", JANE)
+    assert again["stored"] == 0 and again["there"] == 7 and again["deleted_since"] == [], again
+    assert sorted(path.name for path in folder.iterdir()) == entries
+    assert server.run_cli("backup", folder, "--verify").returncode == 0
+    assert server.run_cli("verify").returncode == 0
+
+
+def test_a_mailbox_or_a_message_comes_back_alone(server_that_forgets, folder, lost):
+    server = server_that_forgets
+    inbox, lists, whole = lost
+    one = server.cli("restore", folder, "--account", JANE, "--message", inbox[4][0])
+    assert one["stored"] == 1
+    assert dict(texts(server, JANE))[inbox[4][0]] == dict(whole)[inbox[4][0]]
+    boxed = server.cli("restore", folder, "--account", JANE, "--mailbox", "Lists")
+    assert boxed["stored"] == 1 and sorted(described(server, JANE, "Lists")) == sorted(lists)
+    for more, text in ((("--message", "none"), "no message none"), (("--mailbox", "none"), "no mailbox none")):
+        done = server.run_cli("restore", folder, "--account", JANE, *more)
+        assert done.returncode == 1 and text in done.stderr, done
+    done = server.run_cli("restore", folder, "--account", f"nobody@{DOMAIN}")
+    assert done.returncode == 1 and "nobody" in done.stderr, done
+
+
+def test_a_removed_account_comes_back_with_its_password(server_that_forgets, folder, lost):
+    server = server_that_forgets
+    inbox, lists, whole = lost
+    server.cli("user", "remove", JANE)
+    done = server.cli("restore", folder, "--account", JANE)
+    assert done["account_made"] and done["stored"] == 7 and done["unique_ids_new"] == [], done
+    assert texts(server, JANE) == whole  # by the password as it was
+    assert described(server, JANE) == inbox and described(server, JANE, "Lists") == lists
+
+
+def test_imap_clients_take_no_new_message_for_one_of_before_a_restore(server, folder, directory):
+    server.deliver(JANE, make_message("one"))
+    server.cli("mailbox", "add", JANE, "Lists")
+
+    def validity(of):
+        return {one["name"]: one["uid_validity"] for one in of.cli("mailbox", "list", JANE)["mailboxes"]}
+    server.cli("backup", folder)
+    server.deliver(JANE, make_message("lost"))
+    before = validity(server)
+    other = restored(directory, folder)
+    other.start()
+    try:
+        after = validity(other)
+        assert after.keys() == before.keys() and all(after[name] > before[name] for name in before), (before, after)
+        assert len(other.fetch_all(JANE)) == 1
+    finally:
+        other.stop()

@@ -68,10 +68,10 @@ def maildir(directory):
 
 def test_a_maildir_of_dovecot_keeps_unique_ids_order_flags_folders_and_dates(server, maildir):
     path, texts = maildir
-    dry = server.cli("import", JANE, "--maildir", path, "--dry-run")
+    dry = server.cli("import", JANE, "--maildir", path, "--dry-run", "--final")
     assert dry["would_store"] == 6 and dry["without_unique_id"] == 2 and dry["identical_unique_ids"] == 0
     assert ids(server) == []
-    answer = server.cli("import", JANE, "--maildir", path)
+    answer = server.cli("import", JANE, "--maildir", path, "--final")
     assert answer["stored"] == 6 and answer["unique_ids_kept"] == 3, answer
     assert len(answer["not_kept"]) == 1 and "old-id-14" in answer["not_kept"][0]
     found = server.fetch_all(JANE)
@@ -84,15 +84,28 @@ def test_a_maildir_of_dovecot_keeps_unique_ids_order_flags_folders_and_dates(ser
     assert listed[0]["received"] == "2010-06-08T12:26:41Z"
     folder = server.cli("mail", "list", JANE, "--mailbox", "Lists/asio")["messages"]
     assert len(folder) == 1 and folder[0]["flags"] == ["seen"]
-    dry = server.cli("import", JANE, "--maildir", path, "--dry-run")
+    dry = server.cli("import", JANE, "--maildir", path, "--dry-run", "--final")
     assert dry["would_store"] == 0 and dry["identical_unique_ids"] == dry["identical_sizes"] == dry["in_order"] == 3
+
+
+def test_a_message_that_has_no_unique_id_there_yet_waits_for_one(server, maildir):
+    path, texts = maildir
+    first = server.cli("import", JANE, "--maildir", path)
+    assert first["stored"] == 5 and len(first["held"]) == 1 and "new/1276000005.M1P1.host" in first["held"][0], first
+    done = server.run_cli("import", JANE, "--maildir", path)
+    assert done.returncode == 0 and "held back: " in done.stdout and "1276000005" in done.stdout, done
+    with open(path / "dovecot-uidlist", "a") as uidlist:
+        uidlist.write("16 :1276000005.M1P1.host\n")
+    second = server.cli("import", JANE, "--maildir", path)
+    assert second["stored"] == second["unique_ids_kept"] == 1 and second["held"] == [], second
+    assert ids(server)[-1] == "000000104c0907b0"
 
 
 def test_a_run_is_repeated_and_brings_what_is_new(server, maildir):
     path, texts = maildir
-    server.cli("import", JANE, "--maildir", path)
+    server.cli("import", JANE, "--maildir", path, "--final")
     before = ids(server)
-    again = server.cli("import", JANE, "--maildir", path)
+    again = server.cli("import", JANE, "--maildir", path, "--final")
     assert again["stored"] == 0 and again["there"] == 6
     # Deleted here: it does not return. Gone there: it stays. Flags of a file that changed do not make it another.
     with server.login(JANE) as client:
@@ -101,7 +114,7 @@ def test_a_run_is_repeated_and_brings_what_is_new(server, maildir):
     (path / "cur/1276000001.M1P1.host:2,S").rename(path / "cur/1276000001.M1P1.host:2,RS")
     (path / "cur/1276000003.M1P1.host:2,Fa").unlink()
     make_maildir(path, [("", "1276000009.M1P1.host", "", make_message("new"))])
-    third = server.cli("import", JANE, "--maildir", path)
+    third = server.cli("import", JANE, "--maildir", path, "--final")
     assert third["stored"] == 1 and third["deleted_here"] == 1 and third["there"] == 4, third
     assert ids(server)[:-1] == [one for n, one in enumerate(before) if n != 1]
 
@@ -184,12 +197,12 @@ def test_links_in_a_maildir_are_not_followed(server, directory):
 def test_a_quota_does_not_hold_an_import_back(server, maildir):
     path, _ = maildir
     server.cli("quota", "set", JANE, "--messages", "1")
-    assert server.cli("import", JANE, "--maildir", path)["stored"] == 6
+    assert server.cli("import", JANE, "--maildir", path)["stored"] == 5
 
 
 def test_what_is_exported_comes_back_the_same(server, directory, maildir):
     path, _ = maildir
-    server.cli("import", JANE, "--maildir", path)
+    server.cli("import", JANE, "--maildir", path, "--final")
     server.deliver(JANE, make_message("own"))
     server.cli("mailbox", "add", JANE, "Lists/Grüße & mehr")
     done = server.cli("export", JANE, "--maildir", directory / "out")

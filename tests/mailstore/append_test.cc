@@ -86,6 +86,23 @@ TEST_F(AppendTest, RefusesAUniqueIdThatTheMailboxMayStillMake) {
     EXPECT_EQ(code_of(run(store_.append(kAccount, message("b", next)))), Errc::exists);
 }
 
+TEST_F(AppendTest, AUniqueIdMadeHereComesBackOnceNobodyHasIt) {
+    auto made = append("a");
+    append("b");
+    EXPECT_EQ(code_of(run(store_.append(kAccount, message("c", made.unique_id)))), Errc::exists);
+    ASSERT_TRUE(run(store_.remove(kAccount, {made.unique_id}, "admin")));
+    clock_.advance(std::chrono::days(40));
+    ASSERT_TRUE(run(store_.expire(kAccount, clock_.now())));
+    auto back = append("a", made.unique_id);
+    EXPECT_EQ(back.unique_id, made.unique_id);
+    EXPECT_NE(back.order, made.order);
+    EXPECT_EQ(run(store_.find(kAccount, made.unique_id))->order, back.order);
+    EXPECT_EQ(code_of(run(store_.append(kAccount, message("d", made.unique_id)))), Errc::exists);
+    const auto next = made.unique_id.substr(0, kGenerationLength) + base32_text(back.order.value + 1);
+    EXPECT_EQ(code_of(run(store_.append(kAccount, message("e", next)))), Errc::exists);
+    expect_sound();
+}
+
 TEST_F(AppendTest, EachStartMakesUniqueIdsThatNoOtherMakes) {
     std::set<std::string> ids{append("of the first start").unique_id};
     const engine::KeyRange everything{std::string(1, '\0'), "\xff"};

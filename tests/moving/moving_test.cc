@@ -181,7 +181,7 @@ TEST(Maildir, LeavesLinksOutAndSaysSo) {
     fs::create_symlink(secret, path / "cur/126.M1P1.host:2,");
     fs::create_symlink(directory.path() / "foreign", path / "new");
     fs::create_symlink(directory.path() / "foreign", path / ".Other/cur");
-    auto listing = list_maildir(path, *UidlFormat::parse(kDovecotFormat));
+    auto listing = list_maildir(path, *UidlFormat::parse(kDovecotFormat), Unnamed::bring);
     ASSERT_TRUE(listing.has_value());
     ASSERT_EQ(listing->messages.size(), 1u);
     EXPECT_EQ(text_of(listing->messages[0]), "Subject: mine\n\n");
@@ -189,7 +189,7 @@ TEST(Maildir, LeavesLinksOutAndSaysSo) {
         EXPECT_TRUE(std::ranges::any_of(listing->notes, [&](const auto& note) { return note.contains(left_out); }))
             << left_out;
     fs::create_symlink(secret, path / "dovecot-uidlist");
-    EXPECT_FALSE(list_maildir(path, *UidlFormat::parse(kDovecotFormat)).has_value());
+    EXPECT_FALSE(list_maildir(path, *UidlFormat::parse(kDovecotFormat), Unnamed::bring).has_value());
     // One that becomes a link between the listing and the reading.
     fs::remove(listing->messages[0].file);
     fs::create_symlink(secret, listing->messages[0].file);
@@ -208,7 +208,7 @@ TEST(Maildir, HasKeysThatAServerCanRemember) {
     std::string base = "127.";
     for (int n = 0; n < 60; ++n) base += "\xc3\xbc";
     for (const char* end : {"a", "b"}) std::ofstream(folder / (base + end)) << "Subject: x\n\n";
-    auto listing = list_maildir(path, *UidlFormat::parse(kDovecotFormat));
+    auto listing = list_maildir(path, *UidlFormat::parse(kDovecotFormat), Unnamed::bring);
     ASSERT_TRUE(listing.has_value());
     ASSERT_EQ(listing->messages.size(), 2u);
     for (const auto& message : listing->messages) EXPECT_LE(message.key.size(), 1000u);

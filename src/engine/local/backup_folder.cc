@@ -231,4 +231,36 @@ Result<BackupTotals> restore_backup(Disk& disk, const fs::path& folder, const Li
     return totals;
 }
 
+Result<fs::path> lay_out_backup(Disk& disk, const fs::path& folder, const ListedBackup& backup) {
+    const auto root = folder / backup.name / kBackupData, directory = draft_of(folder, backup.name);
+    if (auto gone = remove_tree(disk, directory); !gone) return pass_on(gone);
+    std::string last_segment;  // a start may go on behind its end
+    for (const auto& file : backup.manifest->files)
+        if (file.path.starts_with("log/")) last_segment = std::max(last_segment, file.path);
+    const auto never_changes = [&](const std::string& path) {
+        return (path.starts_with("log/") && path != last_segment) || path.starts_with("large/") ||
+               path.ends_with(".sst");
+    };
+    auto lay_out = [&]() -> Result<> {
+        for (const char* name : {"log/0", "large/incoming"})
+            if (auto made = make_folders(disk, folder, directory / name); !made) return made;
+        for (const auto& file : backup.manifest->files) {
+            const auto from = root / file.path, to = directory / file.path;
+            if (auto made = make_folders(disk, directory, to.parent_path()); !made) return made;
+            if (never_changes(file.path) && link_file(disk, from, to)) continue;
+            auto copied = copy_file(disk, from, to, file.size, [](std::uint64_t) { return true; });
+            if (copied) continue;
+            const bool damaged = copied.error().code() == Errc::not_found || copied.error().code() == Errc::corrupt;
+            return fail(damaged ? Errc::corrupt : copied.error().code(),
+                        fmt::format("{}: {}", file.path, copied.error().detail()));
+        }
+        return {};
+    };
+    if (auto done = lay_out(); !done) {
+        (void)remove_tree(disk, directory);
+        return pass_on(done);
+    }
+    return directory;
+}
+
 }  // namespace poplar::engine::local

@@ -55,6 +55,12 @@ Result<BackupTotals> restore_backup(Disk& disk, const std::filesystem::path& fol
                                     const std::function<void(const BackupDamage&)>& report,
                                     const std::function<bool(const BackupTotals&)>& progress);
 
+/// Makes a data directory of a backup, to be read and thrown away: draft_of() its name, in the same folder. Files that
+/// never change are links (storage-format.md, "Backups"), so it costs next to nothing; they are not held against the
+/// manifest. The caller has the lock. Errors: corrupt (one is missing), no_space, io.
+Result<std::filesystem::path> lay_out_backup(Disk& disk, const std::filesystem::path& folder,
+                                             const ListedBackup& backup);
+
 /// For as long as it lives nobody else makes backups there. Errors: busy.
 Result<File> lock_backups(Disk& disk, const std::filesystem::path& folder);
 

@@ -4,7 +4,7 @@ import os
 import pathlib
 import shutil
 
-from .base import Peer, PeerError, run
+from .base import Account, Peer, PeerError, run
 
 _FORMATS = {
     "maildir": "maildir:~/Maildir",
@@ -41,6 +41,11 @@ mail_max_userip_connections = 0
 mail_fsync = {fsync}
 pop3_lock_session = yes
 lda_mailbox_autocreate = yes
+passdb {{
+  driver = passwd-file
+  master = yes
+  args = scheme=PLAIN username_format=%u {home}/masters
+}}
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {home}/users
@@ -95,6 +100,7 @@ class Dovecot(Peer):
     name = "dovecot"
     package = "dovecot-core"
     apop = True
+    master = Account("operator", "Operator-123")  # may log in for any other (SASL PLAIN)
 
     def __init__(self, accounts=8, directory=None, tuned=False, format="maildir", fsync="optimized"):
         if not self.has_lmtp():
@@ -125,6 +131,7 @@ class Dovecot(Peer):
         shutil.chown(home / "mail", "mail", "mail")
         users = "".join(f"{account.name}:{account.password}\n" for account in self.all_accounts())
         (home / "users").write_text(users, encoding="utf-8")
+        (home / "masters").write_text(f"{self.master.name}:{self.master.password}\n", encoding="utf-8")
         # For load: login processes and workers that serve many clients each, as its documentation advises.
         busy = f"service_count = 0\n  process_min_avail = {os.cpu_count()}\n  client_limit = 4096"
         worker = "service_count = 0\n  process_min_avail = 2" if self.tuned else "service_count = 1"
