@@ -14,9 +14,8 @@ Task<Result<std::vector<Message>>> Changes::file(AccountId account, Hot& hot, co
         if (done || n == kAttempts || !worth_repeating(done.error().code())) co_return done;
         // The batch may have happened, and then its messages would be there twice: the first body's tells.
         if (done.error().code() != Errc::outcome_unknown || bodies.empty()) continue;
-        const auto series = engine_.read_bodies(account);
-        auto reader = co_await series->open(bodies.front());
-        if (reader) co_return fail(Errc::outcome_unknown, "the delivery may be stored");
+        if (co_await has_body(account, bodies.front()))
+            co_return fail(Errc::outcome_unknown, "the delivery may be stored");
     }
 }
 
