@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/log.h"
+#include "base/steady.h"
 
 namespace poplar::imap {
 
@@ -13,7 +14,6 @@ namespace {
 constexpr std::size_t kKeptWhileIdle = 1024;        // a larger buffer is given back between two commands
 constexpr std::uint64_t kMostSkipped = 100u << 20;  // octets of a literal that nobody wants; more: BYE
 constexpr std::uint64_t kMostSkippedBeforeLogin = 64 * 1024;
-constexpr std::size_t kLongestAppendHead = 64 * 1024;
 constexpr std::size_t kLongestTag = 256;  // octets; it stands in each reply
 
 // A browser that is made to talk to us: a form's body could hold commands (as in pop3/).
@@ -49,6 +49,7 @@ std::span<const Client::Command> Client::commands() {
         {"AUTHENTICATE", kBeforeLogin, &Client::authenticate},
         {"UNAUTHENTICATE", kIn, &Client::unauthenticate},
         {"ENABLE", kIn, &Client::enable},
+        {"COMPRESS", kIn, &Client::compress},
         {"NAMESPACE", kIn, &Client::name_space},
         {"GETQUOTA", kIn, &Client::get_quota},
         {"GETQUOTAROOT", kIn, &Client::get_quota_root},
@@ -62,6 +63,8 @@ std::span<const Client::Command> Client::commands() {
         {"LIST", kIn, &Client::list},
         {"LSUB", kIn, &Client::lsub},
         {"STATUS", kIn, &Client::status},
+        {"GETMETADATA", kIn, &Client::get_metadata},
+        {"SETMETADATA", kIn, &Client::set_metadata},
         {"APPEND", kIn, &Client::append},
         {"IDLE", kIn, &Client::idle},
         {"CHECK", kSelected, &Client::noop},
@@ -75,11 +78,18 @@ std::span<const Client::Command> Client::commands() {
         {"THREAD", kSelected, &Client::thread, true, true},
         {.name = "COPY", .states = kSelected, .handler = &Client::copy, .by_uid = true},
         {.name = "MOVE", .states = kSelected, .handler = &Client::move, .by_uid = true},
+        {.name = "REPLACE", .states = kSelected, .handler = &Client::replace, .by_uid = true},
     };
     return rows;
 }
 
 Task<Result<>> Client::run() {
+    auto went = co_await serve_commands();
+    if (compressed_) (void)co_await compressed_->flush();
+    co_return went;
+}
+
+Task<Result<>> Client::serve_commands() {
     out_ = fmt::format("* OK [CAPABILITY {}] {}\r\n", capabilities(), options_.greeting);
     auto went = co_await send();
     while (went) {
@@ -117,7 +127,7 @@ Task<Result<std::string_view>> Client::read_some() {
         if (left <= left.zero()) co_return fail(Errc::timed_out, "the deadline has passed");
         patience = std::min(patience, left);
     }
-    co_return co_await connection_.read_some(patience);
+    co_return co_await io().read_some(patience);
 }
 
 Task<Result<bool>> Client::read_command() {
@@ -128,6 +138,11 @@ Task<Result<bool>> Client::read_command() {
     text_.clear();
     if (text_.capacity() > kKeptWhileIdle) text_.shrink_to_fit();
     if (out_.capacity() > kKeptWhileIdle) out_.shrink_to_fit();
+    const auto is_head = [this](std::string_view text) { return access_ && is_append_head(text); };
+    co_return co_await read_text(is_head);
+}
+
+Task<Result<bool>> Client::read_text(std::function<bool(std::string_view)> is_head) {
     for (;;) {
         auto line = co_await read_line(limit() - text_.size());
         // Where such a line ends is known, but not whether a literal follows it, whose octets must not become commands.
@@ -140,7 +155,7 @@ Task<Result<bool>> Client::read_command() {
         text_.append(*line);
         if (!mark) co_return true;
         const auto before = text_.size() - line->size() + mark->at;
-        if (access_ && before <= kLongestAppendHead && is_append_head(std::string_view(text_).substr(0, before))) {
+        if (is_head(std::string_view(text_).substr(0, before))) {
             text_.resize(before);
             message_ = mark;
             co_return true;
@@ -155,7 +170,8 @@ Task<Result<bool>> Client::read_literal(LiteralMark mark) {
     const auto room = limit() - std::min(limit(), text_.size() + 2);
     if (mark.octets >= room) {
         Cursor in(text_);
-        if (auto tag = parse_tag(in)) tag_ = tag->substr(0, kLongestTag);
+        if (tag_.empty())
+            if (auto tag = parse_tag(in)) tag_ = tag->substr(0, kLongestTag);
         if (!mark.waits)
             if (auto skipped = co_await skip_command(mark.octets); !skipped) co_return pass_on(skipped);
         auto said = tag_.empty() ? co_await bad("no tag") : co_await no("[TOOBIG] the literal is too large");
@@ -170,7 +186,7 @@ Task<Result<bool>> Client::read_literal(LiteralMark mark) {
         if (!some) co_return pass_on(some);
         const auto used = std::min<std::uint64_t>(left, some->size());
         text_.append(*some, 0, used);
-        connection_.consume(used);
+        io().consume(used);
         left -= used;
     }
     co_return true;
@@ -181,7 +197,7 @@ Task<Result<>> Client::skip_octets(std::uint64_t octets) {
         auto some = co_await read_some();
         if (!some) co_return pass_on(some);
         const auto used = std::min<std::uint64_t>(octets, some->size());
-        connection_.consume(used);
+        io().consume(used);
         octets -= used;
     }
     co_return Result<>();
@@ -212,6 +228,7 @@ Task<Result<>> Client::execute() {
     Result<> went;
     numbering_ = Numbering::numbers;
     expunges_ = Expunges::held;
+    heard_ = SteadyClock::now();
     if (!access_ && is_http(text_)) {
         went = co_await bye("this is IMAP, not HTTP", "http");
     } else if (tag_.empty() || !name) {
@@ -241,13 +258,30 @@ Task<Result<>> Client::dispatch(const std::string& name, Cursor in, Numbering nu
     }
     // Handlers get what follows the space, or nothing.
     if (in.space() ? in.at_end() : !in.at_end()) co_return co_await bad_arguments();
+    const bool by_numbers = known->by_uid && known->handler != &Client::expunge && numbering == Numbering::numbers;
+    if (by_numbers && uids_only_) co_return co_await refuse_numbers();
     numbering_ = numbering;
     expunges_ = known->holds_expunges && numbering == Numbering::numbers ? Expunges::held : Expunges::told;
     co_return co_await (this->*known->handler)(in);
 }
 
+Task<Result<>> Client::breathe(std::uint64_t done, std::uint64_t of) {
+    if (SteadyClock::now() - heard_ >= options_.progress) {
+        heard_ = SteadyClock::now();
+        auto out = std::back_inserter(out_);
+        fmt::format_to(out, "* OK [INPROGRESS ({}", quoted(tag_));
+        if (of > 0)
+            fmt::format_to(out, " {} {})] going on\r\n", done, of);
+        else
+            fmt::format_to(out, " NIL NIL)] going on\r\n");
+        if (auto sent = co_await send(); !sent) co_return sent;
+    }
+    // Without a wait, this only tells whether there is still somebody to answer.
+    co_return co_await io().pause(SteadyClock::duration::zero());
+}
+
 Task<Result<>> Client::send() {
-    auto sent = co_await connection_.write(out_);
+    auto sent = co_await io().write(out_);
     out_.clear();
     co_return sent;
 }
