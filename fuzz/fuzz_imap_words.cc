@@ -4,6 +4,7 @@
 #include "imap/annotations.h"
 #include "imap/append_words.h"
 #include "imap/mailbox_name.h"
+#include "imap/notify_words.h"
 #include "imap/result_range.h"
 #include "imap/words.h"
 #include "mail/address.h"
@@ -39,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_front(text, parse_words);
     check_front(text, parse_result_range);
     check_front(text, parse_metadata_query);
+    check_front(text, parse_notify);
     check_front(text, parse_metadata_change);
     if (auto all = Annotations::decode(text)) {
         const auto octets = all->encode();

@@ -1,7 +1,7 @@
 // CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE, UNAUTHENTICATE.
 #include "auth/sasl.h"
 #include "base/log.h"
-#include "imap/client.h"
+#include "imap/notifications.h"
 #include "mail/address.h"
 #include "session/sasl.h"
 
@@ -45,7 +45,7 @@ std::string Client::capabilities() const {
         " NAMESPACE IDLE UIDPLUS MOVE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE UNSELECT "
         "CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES "
         "UTF8=ACCEPT BINARY STATUS=SIZE OBJECTID PREVIEW QUOTA "
-        "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UNAUTHENTICATE INPROGRESS MULTIAPPEND REPLACE CATENATE PARTIAL METADATA UIDONLY";
+        "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UNAUTHENTICATE INPROGRESS MULTIAPPEND REPLACE CATENATE PARTIAL METADATA UIDONLY NOTIFY";
     if (options_.compression && !compressed_) all += " COMPRESS=DEFLATE";
     fmt::format_to(std::back_inserter(all), " APPENDLIMIT={}", options_.append_limit);
     return all;
@@ -168,6 +168,7 @@ void Client::forget_login() {
     note_use();
     done_.fetched = 0;
     selected_.reset();
+    notify_.reset();
     access_.reset();
     rev2_ = utf8_ = condstore_ = qresync_ = uids_only_ = false;
     login_deadline_ = SteadyClock::now() + options_.login_total;

@@ -6,6 +6,7 @@
 #include "base/ascii.h"
 #include "base/log.h"
 #include "base/steady.h"
+#include "imap/notifications.h"
 
 namespace poplar::imap {
 
@@ -37,6 +38,8 @@ Client::Client(net::Connection& connection, const Services& services, const Opti
       session_id_(session_id),
       login_deadline_(SteadyClock::now() + options.login_total) {}
 
+Client::~Client() = default;
+
 std::span<const Client::Command> Client::commands() {
     static constexpr std::uint8_t kIn = kLoggedIn | kSelected;
     static const Command rows[] = {
@@ -67,6 +70,7 @@ std::span<const Client::Command> Client::commands() {
         {"SETMETADATA", kIn, &Client::set_metadata},
         {"APPEND", kIn, &Client::append},
         {"IDLE", kIn, &Client::idle},
+        {"NOTIFY", kIn, &Client::notify},
         {"CHECK", kSelected, &Client::noop},
         {"CLOSE", kSelected, &Client::close},
         {"UNSELECT", kSelected, &Client::unselect},
@@ -138,6 +142,7 @@ Task<Result<bool>> Client::read_command() {
     text_.clear();
     if (text_.capacity() > kKeptWhileIdle) text_.shrink_to_fit();
     if (out_.capacity() > kKeptWhileIdle) out_.shrink_to_fit();
+    if (auto spoken = co_await tell_until_spoken_to(); !spoken) co_return pass_on(spoken);
     const auto is_head = [this](std::string_view text) { return access_ && is_append_head(text); };
     co_return co_await read_text(is_head);
 }
@@ -294,6 +299,7 @@ Task<Result<>> Client::send_some() {
 Task<Result<>> Client::ok(std::string text) {
     if (selected_)
         if (auto told = co_await update(expunges_); !told) co_return told;
+    if (auto told = co_await tell_others(); !told) co_return told;
     fmt::format_to(std::back_inserter(out_), "{} OK {}\r\n", tag_, text);
     co_return co_await send();
 }
@@ -301,6 +307,7 @@ Task<Result<>> Client::ok(std::string text) {
 Task<Result<>> Client::no(std::string text) {
     if (selected_)
         if (auto told = co_await update(expunges_); !told) co_return told;
+    if (auto told = co_await tell_others(); !told) co_return told;
     fmt::format_to(std::back_inserter(out_), "{} NO {}\r\n", tag_, text);
     co_return co_await send();
 }

@@ -42,6 +42,7 @@ struct Done {
 class Client {
 public:
     Client(net::Connection& connection, const Services& services, const Options& options, std::string_view session_id);
+    ~Client();
 
     /// From the greeting to the end. The failure says why it ended.
     Task<Result<>> run();
@@ -126,6 +127,21 @@ private:
     void tell_flag_names();
     Task<Result<>> idle(Cursor in);
 
+    // notify.cc
+    struct Account;
+    struct Notifications;
+    Task<Result<>> notify(Cursor in);
+    bool is_selected(mailstore::MailboxId mailbox) const;
+    /// Bits of imap/notify_words.h.
+    std::uint8_t wanted_of_selected() const;
+    Task<Result<>> say_status(const mailstore::Mailbox& mailbox, std::uint8_t wanted);
+    Task<Result<Account>> read_account();
+    Task<Result<>> tell_until_spoken_to();
+    Task<Result<>> tell_events(Expunges expunges);
+    Task<Result<>> tell_others();
+    Task<Result<>> tell_names(const Account& before, const Account& now);
+    void tell_annotations(const Account& before, const Account& now);
+
     // authenticate.cc
     class Dialogue;
     Task<Result<>> capability(Cursor in);
@@ -176,6 +192,7 @@ private:
     Task<Result<>> get_metadata(Cursor in);
     Task<Result<>> set_metadata(Cursor in);
     Task<Result<std::uint32_t>> annotated(std::string mailbox);
+    Task<Result<Annotations>> read_annotations();
     Task<Result<>> change_annotations(std::function<bool(Annotations&)> edit);
 
     // list.cc
@@ -242,6 +259,8 @@ private:
     Task<Result<bool>> write_octets(Fetching& fetching, const FetchItem& item, const mailstore::StoredMessage& message,
                                     const mail::Structure& structure);
     Task<Result<>> mark_seen(std::span<const std::uint32_t> indexes);
+    /// Tells these items of the last messages of the list; what can't be read is left out.
+    Task<Result<>> fetch_fresh(std::vector<FetchItem> items, std::size_t count);
 
     // search.cc
     struct Searching;
@@ -310,6 +329,7 @@ private:
     std::string out_;
     std::optional<auth::Access> access_;
     std::optional<Selected> selected_;
+    std::unique_ptr<Notifications> notify_;  // null: as if there were no NOTIFY
     Numbering numbering_ = Numbering::numbers;
     SteadyTime heard_{};                                                      // when this command said something last
     Expunges expunges_ = Expunges::told;                                      // while this command is answered

@@ -243,6 +243,20 @@ Task<Result<bool>> Client::write_octets(Fetching& fetching, const FetchItem& ite
     co_return true;
 }
 
+Task<Result<>> Client::fetch_fresh(std::vector<FetchItem> items, std::size_t count) {
+    Fetching fetching;
+    fetching.items = std::move(items);
+    fetching.needs = needs_of(fetching.items);
+    for (auto index = selected_->count() - static_cast<std::uint32_t>(count); index < selected_->count(); ++index)
+        fetching.indexes.push_back(index);
+    for (std::span<const std::uint32_t> left(fetching.indexes); !left.empty();) {
+        const auto some = left.first(std::min(left.size(), kStructuresAtOnce));
+        left = left.subspan(some.size());
+        if (auto went = co_await fetch_some(fetching, some); !went) co_return went;
+    }
+    co_return Result<>();
+}
+
 Task<Result<>> Client::mark_seen(std::span<const std::uint32_t> indexes) {
     std::vector<Uid> unseen;
     for (auto index : indexes) {

@@ -30,15 +30,18 @@ Task<Result<std::uint32_t>> Client::annotated(std::string mailbox) {
     co_return found->id.value;
 }
 
+Task<Result<Annotations>> Client::read_annotations() {
+    auto document = co_await services_.store.document(account(), std::string(kDocument));
+    if (!document && document.error().code() != Errc::not_found) co_return pass_on(document);
+    co_return Annotations::decode(document ? document->content : std::string());
+}
+
 Task<Result<>> Client::get_metadata(Cursor in) {
     const auto query = parse_metadata_query(in);
     if (!query) co_return co_await bad_arguments();
     auto mailbox = co_await annotated(query->mailbox);
     if (!mailbox) co_return co_await no(mailbox.error(), "no such mailbox");
-    auto document = co_await services_.store.document(account(), std::string(kDocument));
-    if (!document && document.error().code() != Errc::not_found)
-        co_return co_await no(document.error(), "the annotations can't be read");
-    auto all = Annotations::decode(document ? document->content : std::string());
+    auto all = co_await read_annotations();
     if (!all) co_return co_await no(all.error(), "the annotations can't be read");
     std::string values;
     std::uint64_t longest = 0;

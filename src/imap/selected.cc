@@ -89,6 +89,20 @@ std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::spa
     return joined;
 }
 
+std::shared_ptr<const MessageList> frozen(const MessageList& before, const MessageList& after) {
+    auto list = std::make_shared<MessageList>();
+    list->keyword_sets = after.keyword_sets;
+    list->messages.reserve(before.messages.size());
+    auto at = after.messages.begin();
+    for (auto message : before.messages) {
+        at = std::ranges::lower_bound(at, after.messages.end(), message.uid, {}, &ListedMessage::uid);
+        message.flags &= 0xff;
+        const bool is_there = at != after.messages.end() && at->uid == message.uid;
+        list->messages.push_back(is_there ? *at : message);
+    }
+    return list;
+}
+
 std::vector<SequenceSet::Range> without_messages(const std::vector<SequenceSet::Range>& uids, const MessageList& list) {
     std::vector<SequenceSet::Range> free;
     const auto& messages = list.messages;

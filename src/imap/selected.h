@@ -36,6 +36,9 @@ std::optional<Differences> compare_at(const MessageList& before, const MessageLi
 std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::span<const std::uint32_t> gone,
                                              const MessageList& after);
 
+/// `before` with the flags of `after`: what is gone stays, and what came does not come.
+std::shared_ptr<const MessageList> frozen(const MessageList& before, const MessageList& after);
+
 /// Those numbers of `uids` that no message of the list has.
 std::vector<SequenceSet::Range> without_messages(const std::vector<SequenceSet::Range>& uids, const MessageList& list);
 /// Those that are in both.
@@ -57,7 +60,7 @@ public:
     std::uint32_t greatest_uid() const { return count() == 0 ? 0 : list_->messages.back().uid; }
 
     /// The changes that the client is told next. `keywords`: the mailbox's. `holds_gone`: messages that are gone are in
-    /// the list, because their numbers are in use.
+    /// the list, because their numbers are in use; or some that came are not, because nobody wants to hear of them.
     void replace(std::shared_ptr<const MessageList> list, bool holds_gone = false);
     bool holds_gone() const { return holds_gone_; }
     void set_keywords(std::vector<std::string> keywords);

@@ -2,8 +2,7 @@
 #include <algorithm>
 
 #include "base/ascii.h"
-#include "imap/client.h"
-#include "net/wakeable.h"
+#include "imap/notifications.h"
 
 namespace poplar::imap {
 
@@ -11,29 +10,6 @@ namespace {
 
 constexpr std::size_t kIdleLine = 64;      // octets of DONE, and of what is none
 constexpr std::size_t kMostNews = 10'000;  // UIDs that are looked for in lists; of more, the lists are compared as a whole
-
-/// Wakes a session from any thread, as long as it lives.
-class Waker {
-public:
-    Waker(net::Wakeable& connection, Executor executor)
-        : executor_(std::move(executor)), target_(std::make_shared<Target>(Target{&connection})) {}
-
-    // Holds work of the session's context, which thus is there still if the hint runs when the session has ended.
-    std::function<void()> hint() const {
-        return [work = asio::make_work_guard(executor_), target = std::weak_ptr(target_)] {
-            asio::post(work.get_executor(), [target] {
-                if (const auto alive = target.lock()) alive->connection->wake();
-            });
-        };
-    }
-
-private:
-    struct Target {
-        net::Wakeable* connection;
-    };
-    Executor executor_;
-    std::shared_ptr<Target> target_;  // used, and dropped, on the session's thread
-};
 
 }  // namespace
 
@@ -109,12 +85,19 @@ Task<Result<>> Client::update(Expunges expunges) {
             found = compare_at(*before, *after, news->uids);
         }
     if (!found) found = compare(*before, *after);
-    const bool holds = expunges == Expunges::held && !found->gone.empty();
-    if (holds) {
+    bool holds = expunges == Expunges::held && !found->gone.empty();
+    const auto wanted = wanted_of_selected();
+    if ((wanted & events::kMessageNew) == 0) {  // RFC 5465 s3: numbers stay as they are, and so nothing comes, either
+        holds = !found->gone.empty() || found->fresh > 0;
+        if (holds) after = frozen(*before, *after);
+        found->gone.clear();
+        found->fresh = 0;
+    } else if (holds) {
         after = with_gone(*before, found->gone, *after);
         found->gone.clear();
         found->changed = compare(*before, *after).changed;
     }
+    if ((wanted & events::kFlagChange) == 0) found->changed.clear();
     selected_->seen = news->number;
     selected_->replace(std::move(after), holds);
     co_return co_await tell(before, std::move(*found));
@@ -143,7 +126,8 @@ Task<Result<>> Client::tell(std::shared_ptr<const MessageList> before, Differenc
         if (auto sent = co_await send_some(); !sent) co_return sent;
     }
     selected_->told.clear();
-    co_return Result<>();
+    if (found.fresh == 0 || !notify_ || notify_->selected()->items.empty()) co_return Result<>();
+    co_return co_await fetch_fresh(notify_->selected()->items, found.fresh);
 }
 
 void Client::begin_fetch(std::uint32_t index) {
@@ -156,7 +140,7 @@ void Client::begin_fetch(std::uint32_t index) {
 void Client::tell_flags(std::uint32_t index) {
     const auto& message = selected_->list().messages[index];
     begin_fetch(index);
-    if (!uids_only_ && (by_uid() || qresync_ || rev2_))
+    if (!uids_only_ && (by_uid() || qresync_ || rev2_ || notify_))
         fmt::format_to(std::back_inserter(out_), "UID {} ", message.uid);
     if (condstore_) fmt::format_to(std::back_inserter(out_), "MODSEQ ({}) ", message.changed.value);
     fmt::format_to(std::back_inserter(out_), "FLAGS ({}))\r\n", selected_->flags_of(message));
@@ -201,8 +185,8 @@ Task<Result<>> Client::idle(Cursor in) {
     if (auto said = co_await say_continue("idling"); !said) co_return said;
     const auto deadline = SteadyClock::now() + options_.idle;
     for (bool ready = false; !ready;) {
-        if (selected_) {
-            if (auto told = co_await update(Expunges::told); !told) co_return told;
+        if (selected_ || notify_) {
+            if (auto told = co_await tell_events(Expunges::told); !told) co_return told;
             if (auto sent = co_await send(); !sent) co_return sent;
             out_ = std::string();
         }

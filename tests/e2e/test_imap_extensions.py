@@ -99,6 +99,36 @@ def test_what_pop_deletes_vanishes_from_who_synchronizes(server, account, imap):
     assert imap.answer(b"i")[1] == b"OK done"
 
 
+def test_who_wants_to_hear_of_it_is_told_while_silent(server, account, imap):
+    imap.ok(b"CREATE Work")
+    imap.ok(b"SELECT INBOX")
+    imap.ok(b"NOTIFY SET (selected (MessageNew (UID BODY.PEEK[HEADER.FIELDS (Subject)]) MessageExpunge FlagChange))"
+            b" (mailboxes Work (MessageNew MessageExpunge)) (personal (MailboxName SubscriptionChange))")
+    server.deliver(account, make_message("first"))
+    assert imap.wait_for(rb"EXISTS") == b"* 1 EXISTS"
+    assert b"Subject: first" in imap.wait_for(rb"FETCH")
+    with Imap(server.port["imap"]) as other:
+        other.login(account)
+        other.ok(b"SELECT INBOX")
+        other.ok(rb"STORE 1 +FLAGS (\Flagged)")
+        assert re.match(rb"\* 1 FETCH \(UID 1 .*Flagged", imap.wait_for(rb"FETCH"))
+        other.ok(b"COPY 1 Work")
+        assert imap.wait_for(rb"STATUS").startswith(b"* STATUS Work (MESSAGES 1 UIDNEXT 2 ")
+        other.ok(b"CREATE Play")
+        assert imap.wait_for(rb"LIST").endswith(b'"/" Play')
+        other.ok(b"SUBSCRIBE Play")
+        assert rb"\Subscribed" in imap.wait_for(rb"LIST")
+        other.ok(b"DELETE Play")
+        assert rb"\NonExistent" in imap.wait_for(rb"LIST")
+    with server.login(account) as pop:
+        pop.ok(b"DELE 1")
+        pop.ok(b"QUIT")
+    assert imap.wait_for(rb"EXPUNGE") == b"* 1 EXPUNGE"
+    imap.ok(b"NOTIFY NONE")
+    server.deliver(account, make_message("second"))
+    assert imap.ok(b"NOOP") == []
+
+
 def test_a_pop_session_fetches_a_message_that_imap_replaced(server, account, imap):
     original = make_message("draft")
     server.deliver(account, original)

@@ -41,5 +41,15 @@ TEST(Selected, ComparedWhereTheyDifferListsGiveWhatComparedAsAWholeTheyGive) {
     }
 }
 
+TEST(Selected, FrozenAListHasNewFlagsAndNoOtherMessages) {
+    const MessageList before{{{1, 1, ModSequence(1)}, {2, 0, ModSequence(1)}, {4, 0, ModSequence(1)}}};
+    const MessageList after{{{2, 4, ModSequence(5)}, {4, 0, ModSequence(1)}, {5, 0, ModSequence(6)}}};
+    const auto list = frozen(before, after);
+    ASSERT_EQ(list->messages.size(), 3u);
+    EXPECT_EQ(list->messages[0].flags, 1u);
+    EXPECT_EQ(list->messages[1].flags, 4u);
+    EXPECT_EQ(list->messages[2].uid, 4u);
+}
+
 }  // namespace
 }  // namespace poplar::imap

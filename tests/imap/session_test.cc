@@ -357,6 +357,36 @@ TEST_F(Imap, RenamingInboxMovesItsMail) {
               "c NO [ALREADYEXISTS] the mailbox can't be renamed so\r\n");
 }
 
+// RFC 5465. Here all events are the session's own; tests/e2e has those of others.
+TEST_F(Imap, TellsOfWhatAClientWantsToHear) {
+    const auto output = say_selected(
+        "a NOTIFY SET STATUS (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (personal (MessageNew "
+        "MessageExpunge MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange))\r\n"
+        "b CREATE x\r\nc APPEND x {1+}\r\ny\r\nd APPEND INBOX {1+}\r\ny\r\ne SUBSCRIBE x\r\nf RENAME x z\r\n"
+        "g SETMETADATA z (/private/comment \"c\")\r\nh SETMETADATA \"\" (/shared/comment \"c\")\r\ni DELETE z\r\n"
+        "j NOTIFY NONE\r\nk APPEND INBOX {1+}\r\ny\r\nl NOOP\r\nm STORE 1 +FLAGS (\\Seen)\r\n"
+        "n NOTIFY SET (selected (MessageNew MessageExpunge))\r\no CREATE x\r\n");
+    const auto validity = std::to_string(uid_validity());
+    EXPECT_TRUE(output.starts_with("a OK done\r\n* LIST (\\HasNoChildren) \"/\" x\r\nb OK [MAILBOXID (M")) << output;
+    EXPECT_TRUE(output.contains("\r\n* STATUS x (MESSAGES 1 UIDNEXT 2 UIDVALIDITY ")) << output;
+    EXPECT_TRUE(output.contains("\r\n* 1 EXISTS\r\n* 1 FETCH (UID 1 FLAGS ())\r\nd OK [APPENDUID " + validity + " 1] done\r\n"
+                                "* LIST (\\Subscribed \\HasNoChildren) \"/\" x\r\ne OK done\r\n"
+                                "* LIST (\\Subscribed \\HasNoChildren) \"/\" z (\"OLDNAME\" (x))\r\nf OK done\r\n"
+                                "* METADATA z /private/comment\r\ng OK done\r\n"
+                                "* METADATA \"\" /shared/comment\r\nh OK done\r\n"
+                                "* LIST (\\NonExistent \\Subscribed \\HasNoChildren) \"/\" z\r\ni OK done\r\n"
+                                "j OK done\r\nk OK [APPENDUID " + validity + " 2] done\r\nl OK done\r\n"
+                                "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\nm OK done\r\n"
+                                "* 2 EXISTS\r\nn OK done\r\no OK [MAILBOXID (M"))
+        << output;
+    for (std::string wrong : {"", "NOTIFY", "NOTIFY SET", "NOTIFY NONE x", "NOTIFY SET (personal)", "NOTIFY SET (personal (MessageNew))",
+                              "NOTIFY SET (personal (FlagChange))", "NOTIFY SET (selected (MailboxName))",
+                              "NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", "NOTIFY SET (subtree (MailboxName))",
+                              "NOTIFY SET (selected NONE) (selected-delayed NONE)", "NOTIFY SET (nowhere (MailboxName))"})
+        EXPECT_TRUE(say_selected("a " + wrong + "\r\n").starts_with("a BAD ")) << wrong;
+    EXPECT_TRUE(say_selected("a NOTIFY SET (personal (MailboxName Unheard))\r\n").starts_with("a NO [BADEVENT (MessageNew "));
+}
+
 // RFC 9586.
 TEST_F(Imap, AClientMayWantUidsAlone) {
     append_several(4);

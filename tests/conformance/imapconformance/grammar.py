@@ -395,6 +395,12 @@ def read(octets):
         reader.space()
         name = reader.astring()
         reader.space()
+        if reader.peek() != b"(":  # RFC 5464 s4.4.2: names alone
+            names = [reader.astring()]
+            while reader.took(b" "):
+                names.append(reader.astring())
+            reader.end()
+            return Response(None, kind, (name, names), octets)
 
         def entry():
             item = reader.astring()

@@ -233,3 +233,15 @@ row("RFC9586-3.1", "no message number is told", (PLAIN, REPLY), ok(b"ENABLE UIDO
     ok(b"UID STORE 1 +FLAGS (\\Deleted)", rb"^\* 1 UIDFETCH"), ok(b"UID EXPUNGE 1", rb"^\* VANISHED 1$"), ok(b"UID SEARCH RETURN (ALL) ALL", rb"ESEARCH .*UID ALL 2$"), needs=b"UIDONLY")
 for _command in (b"FETCH 1 FLAGS", b"STORE 1 FLAGS ()", b"SEARCH ALL", b"UID SEARCH 1", b"UID SEARCH NOT *", b"COPY 1 INBOX", b"MOVE 1 INBOX"):
     row("RFC9586-3", f"{_command.decode()!r} is refused then", (PLAIN,), ok(b"ENABLE UIDONLY"), (_command, "BAD", (rb"\[UIDREQUIRED\]",), ()), needs=b"UIDONLY")
+
+# Events. They are the session's own here, which a server may tell of or not.
+row("RFC5465-3", "events are wanted, and not any more", (PLAIN,), ok(b"NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (mailboxes INBOX (MessageNew MessageExpunge))"),
+    ok(b"UID FETCH 1 FLAGS", rb"FETCH"), ok(b"NOTIFY NONE"), ok(b"NOOP", unwanted=[rb"EXISTS"]), needs=b"NOTIFY")
+row("RFC5465-3", "SET STATUS tells how all are", (PLAIN,), ok(b"CREATE {mailbox}/x"), ok(b"NOTIFY SET STATUS (subtree {mailbox} (MessageNew MessageExpunge))", rb"^\* STATUS .*/x .*MESSAGES 0"),
+    ok(b"DELETE {mailbox}/x"), needs=b"NOTIFY")
+row("RFC5465-3", "an event that there is not is BADEVENT", (PLAIN,), (b"NOTIFY SET (personal (MailboxName NoSuchEvent))", "NO", (rb"\[BADEVENT \(.*MessageNew.*\)\]",), ()), needs=b"NOTIFY")
+row("RFC5465-3", "a message that comes to the selected mailbox is told with its items", (PLAIN,), ok(b"NOTIFY SET (selected (MessageNew (UID) MessageExpunge))"),
+    ok(b"APPEND {mailbox} {3+}\r\nabc", rb"^\* 2 EXISTS$"), ok(b"NOOP"), needs=b"NOTIFY")
+for _command in (b"NOTIFY", b"NOTIFY SET", b"NOTIFY SET (selected (MessageNew))", b"NOTIFY SET (selected (FlagChange))", b"NOTIFY SET (selected (MailboxName))",
+                 b"NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", b"NOTIFY SET (selected NONE) (selected NONE)", b"NOTIFY SET (subtree (MailboxName))", b"NOTIFY NONE x"):
+    row("RFC5465-8", f"{_command.decode()!r} is refused", (PLAIN,), bad(_command), ok(b"NOOP"), needs=b"NOTIFY")
