@@ -10,7 +10,7 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kMostMessages = 400;  // of one command: what a commit takes
+constexpr std::size_t kMostMessages = 400;       // of one command: what a commit takes
 constexpr std::uint64_t kMostInAll = 64u << 20;  // octets of several messages: they are one commit
 constexpr std::size_t kLongestHead = 64 * 1024;
 
@@ -201,8 +201,7 @@ Task<Result<>> Client::store_appended(Appending appending) {
         else
             stored = pass_on(one);
     } else {
-        stored =
-            co_await services_.store.append_together(account(), std::move(appending.messages), appending.replaced);
+        stored = co_await services_.store.append_together(account(), std::move(appending.messages), appending.replaced);
     }
     if (!stored && stored.error().code() == Errc::not_found && appending.replaced)
         co_return co_await no("[NONEXISTENT] the message or the mailbox is gone");

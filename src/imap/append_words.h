@@ -36,8 +36,8 @@ public:
     explicit AppendGrammar(Messages messages) : messages_(messages) {}
 
     /// Takes a text: the first is what follows the mailbox's name, each other what follows octets. `octets_follow`: a
-    /// literal does, which is a message's or a part of one. Nothing: it is not of the grammar, and then nothing is known
-    /// of what follows.
+    /// literal does, which is a message's or a part of one. Nothing: it is not of the grammar, and then nothing is
+    /// known of what follows.
     std::optional<std::vector<AppendStep>> read(std::string_view text, bool octets_follow);
 
 private:
@@ -51,8 +51,8 @@ std::optional<AppendGrammar> parse_append_begin(Cursor& in);
 
 /// A message of one's own, or a part of it, by its URL (RFC 5092): `/Drafts;UIDVALIDITY=3/;UID=20/;SECTION=1.MIME`.
 struct MessageUrl {
-    static constexpr std::size_t kLongest = 16 * 1024;        ///< octets of a URL
-    std::optional<std::string> mailbox = {};  ///< in UTF-8; nothing: the selected one
+    static constexpr std::size_t kLongest = 16 * 1024;  ///< octets of a URL
+    std::optional<std::string> mailbox = {};            ///< in UTF-8; nothing: the selected one
     std::optional<std::uint32_t> uid_validity = {};
     std::uint32_t uid = 0;
     Section section = {};

@@ -14,7 +14,7 @@ struct Client::Appending {
     AppendGrammar grammar;
     mailstore::Mailbox mailbox;
     std::optional<mailstore::MessageAt> replaced;
-    std::uint64_t freed = 0;  ///< octets that the replaced message gives back, as far as they are not used again
+    std::uint64_t freed = 0;   ///< octets that the replaced message gives back, as far as they are not used again
     std::uint64_t octets = 0;  ///< of all messages so far
     std::unique_ptr<Incoming> message;
     mailstore::NewMessage form;  ///< the flags and the time of the message under way

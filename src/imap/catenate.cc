@@ -26,7 +26,8 @@ Task<Result<Client::Refused>> Client::take_url(Appending& appending, std::string
     auto mailbox = selected_ && !url->mailbox ? selected_->id() : mailstore::MailboxId();
     if (url->mailbox) {
         auto found = co_await find_mailbox(*url->mailbox);
-        if (!found || (url->uid_validity && *url->uid_validity != found->uid_validity)) co_return Refused{bad_url(text)};
+        if (!found || (url->uid_validity && *url->uid_validity != found->uid_validity))
+            co_return Refused{bad_url(text)};
         mailbox = found->id;
     }
     auto messages = co_await services_.store.messages(account(), mailbox, {Uid(url->uid)});

@@ -105,8 +105,8 @@ private:
     /// NO with the response code that fits. `what`: "the mailbox can't be read".
     Task<Result<>> no(const Error& error, std::string_view what);
     Task<Result<>> say_continue(std::string_view text);
-    /// Between the steps of a long command: fails if the connection was cut or the server stops, and tells a client that
-    /// has heard nothing for a while how far it is (RFC 9585).
+    /// Between the steps of a long command: fails if the connection was cut or the server stops, and tells a client
+    /// that has heard nothing for a while how far it is (RFC 9585).
     Task<Result<>> breathe(std::uint64_t done, std::uint64_t of);
     Task<Result<>> bye(std::string_view text, std::string_view reason);
     Task<Result<>> bad_arguments() { return bad("arguments are missing, malformed or too many"); }

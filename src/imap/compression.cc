@@ -12,8 +12,8 @@ namespace poplar::imap {
 
 namespace {
 
-// RFC 4978 s4: negative, for DEFLATE without a header. Peers may use the largest window. Our own is smaller: 8 KB, and 64
-// KB for all of it, find nearly all that responses repeat.
+// RFC 4978 s4: negative, for DEFLATE without a header. Peers may use the largest window. Our own is smaller: 8 KB, and
+// 64 KB for all of it, find nearly all that responses repeat.
 constexpr int kTheirWindow = -15, kOurWindow = -13, kOurMemory = 6, kLevel = 1;
 constexpr std::size_t kAtOnce = 16 * 1024;    // octets that are compressed without a look at the clock
 constexpr std::size_t kKeptWhileIdle = 1024;  // a larger buffer is given back before a wait for the peer
@@ -199,8 +199,8 @@ void CompressedConnection::wake() {
     if (wakeable_) wakeable_->wake();
 }
 
-// A peer that ends its compression sends a last block, of a few octets. One that does not, though it should, goes on with
-// a tag, which begins with no control character as such a block does.
+// A peer that ends its compression sends a last block, of a few octets. One that does not, though it should, goes on
+// with a tag, which begins with no control character as such a block does.
 Task<Result<>> CompressedConnection::end(Seconds idle) {
     if (auto sent = co_await deflate({}, Z_FINISH); !sent) co_return sent;
     pending_ = false;

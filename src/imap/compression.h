@@ -9,10 +9,10 @@
 
 namespace poplar::imap {
 
-/// Compresses what is written and inflates what is read, both a little at a time, so that no octets of a peer's can make
-/// it hold more than a read wants and kInflated. It needs about 110 KB for its windows, once it has read and written.
-/// What is written goes out in whole when the peer is waited for. One more failure of reading: closed (the octets are
-/// not what DEFLATE makes).
+/// Compresses what is written and inflates what is read, both a little at a time, so that no octets of a peer's can
+/// make it hold more than a read wants and kInflated. It needs about 110 KB for its windows, once it has read and
+/// written. What is written goes out in whole when the peer is waited for. One more failure of reading: closed (the
+/// octets are not what DEFLATE makes).
 ///
 /// What knows the session or its log belongs to the real connection: session() and log() are not to be used here.
 class CompressedConnection final : public net::Connection, public net::Wakeable {

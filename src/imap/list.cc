@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kMostPatterns = 100;
 constexpr std::size_t kLongestPattern = 4096;  // octets, with the reference; no name is so long
 
-/// A name that LIST may show: a mailbox, what stands above one and is none, or a subscription whose mailbox was removed.
+/// A name that LIST may show: a mailbox, what stands above one and is none, or a subscription whose mailbox was
+/// removed.
 struct Entry {
     const mailstore::Mailbox* mailbox = nullptr;
     bool is_lost = false;

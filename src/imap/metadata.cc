@@ -1,5 +1,5 @@
-// GETMETADATA and SETMETADATA (RFC 5464). An account's annotations are one document of it, by the numbers of mailboxes: so
-// they follow a mailbox that is renamed, and nobody inherits those of one that was removed.
+// GETMETADATA and SETMETADATA (RFC 5464). An account's annotations are one document of it, by the numbers of mailboxes:
+// so they follow a mailbox that is renamed, and nobody inherits those of one that was removed.
 #include <algorithm>
 
 #include "imap/annotations.h"
@@ -85,7 +85,8 @@ Task<Result<>> Client::set_metadata(Cursor in) {
         co_return co_await no("[NOPERM] this device sees only some mailboxes");
     for (const auto& [name, value] : change->values) {
         if (value && value->size() > Annotations::kLargestValue)
-            co_return co_await no(fmt::format("[METADATA MAXSIZE {}] a value is too large", Annotations::kLargestValue));
+            co_return co_await no(
+                fmt::format("[METADATA MAXSIZE {}] a value is too large", Annotations::kLargestValue));
         if (*mailbox == Annotations::kServer && name == "/shared/admin")
             co_return co_await no("[CANNOT] the server says that itself");
     }

@@ -1,6 +1,6 @@
-// NOTIFY (RFC 5465): tells of events at any time. The selected mailbox is told as ever (update.cc), but while the client is
-// silent, too. Of all other mailboxes the session knows what it told last, and tells what is different; it looks when the
-// account's change number is another.
+// NOTIFY (RFC 5465): tells of events at any time. The selected mailbox is told as ever (update.cc), but while the
+// client is silent, too. Of all other mailboxes the session knows what it told last, and tells what is different; it
+// looks when the account's change number is another.
 #include <algorithm>
 #include <set>
 
@@ -30,8 +30,7 @@ bool has_children(const std::map<std::uint32_t, Mailbox>& mailboxes, std::string
 Task<Result<>> Client::notify(Cursor in) {
     auto request = parse_notify(in);
     if (!request) co_return co_await bad_arguments();
-    if (request->unknown)
-        co_return co_await no(fmt::format("[BADEVENT ({})] there is no such event", kEventNames));
+    if (request->unknown) co_return co_await no(fmt::format("[BADEVENT ({})] there is no such event", kEventNames));
     auto fresh = std::make_unique<Notifications>();
     for (auto& group : request->groups) {
         for (auto& name : group.names) {
@@ -139,9 +138,9 @@ Task<Result<>> Client::tell_others() {
         const auto wanted = notify_->of(mailbox.name, mailbox.subscribed);
         if ((wanted & events::kOfMessages) == 0 || is_selected(mailbox.id)) continue;
         const bool is_new = old == before.mailboxes.end();
-        const bool counts = is_new ? mailbox.totals.messages > 0
-                                   : old->second.uid_next != mailbox.uid_next ||
-                                         old->second.totals.messages != mailbox.totals.messages;
+        const bool counts =
+            is_new ? mailbox.totals.messages > 0
+                   : old->second.uid_next != mailbox.uid_next || old->second.totals.messages != mailbox.totals.messages;
         const bool flags = !is_new && old->second.changed != mailbox.changed;
         if (counts || (flags && (wanted & events::kFlagChange) != 0))
             if (auto said = co_await say_status(mailbox, wanted); !said) co_return said;
@@ -164,7 +163,8 @@ Task<Result<>> Client::tell_names(const Account& before, const Account& now) {
         const auto at = find(now, name);
         const bool is_there = at != now.mailboxes.end();
         std::string attributes = is_there ? "" : "\\NonExistent ";
-        if (is_there ? at->second.subscribed : std::ranges::binary_search(now.lost, name)) attributes += "\\Subscribed ";
+        if (is_there ? at->second.subscribed : std::ranges::binary_search(now.lost, name))
+            attributes += "\\Subscribed ";
         attributes += has_children(now.mailboxes, name) ? "\\HasChildren" : "\\HasNoChildren";
         if (is_there && at->second.use != mailstore::SpecialUse::none)
             attributes.append(" ").append(name_of(at->second.use));
@@ -196,8 +196,7 @@ Task<Result<>> Client::tell_names(const Account& before, const Account& now) {
                    !followed(old->second, mailbox)) {
             say(name, old->second.name);
         }
-        const bool was_subscribed =
-            is_new ? std::ranges::binary_search(before.lost, name) : old->second.subscribed;
+        const bool was_subscribed = is_new ? std::ranges::binary_search(before.lost, name) : old->second.subscribed;
         if (was_subscribed != mailbox.subscribed && wants(events::kSubscription, name, true)) say(name);
         if (auto sent = co_await send_some(); !sent) co_return sent;
     }

@@ -31,8 +31,7 @@ Task<Result<>> Client::read_texts(Searching& searching, std::span<Opened> opened
         for (std::size_t i = 0; i <= opened.size(); ++i) {
             const bool last = i == opened.size();
             if (!last && (opened[i].answer.is != SearchAnswer::Is::unknown || !opened[i].structure)) continue;
-            const auto size =
-                last ? 0 : needed(*opened[i].structure, opened[i].message.wire_octets, opened[i].depth());
+            const auto size = last ? 0 : needed(*opened[i].structure, opened[i].message.wire_octets, opened[i].depth());
             if (!last && size > kTogether / 4) {
                 again = again || opened[i].depth() == Depth::header;
                 if (auto read = co_await read_alone(searching, opened[i]); !read) co_return read;

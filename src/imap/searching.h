@@ -3,8 +3,8 @@
 
 namespace poplar::imap {
 
-/// A message that the program leaves open, and what is known of it so far. It stays where it is, because its facts point
-/// into it.
+/// A message that the program leaves open, and what is known of it so far. It stays where it is, because its facts
+/// point into it.
 struct Client::Opened {
     Opened(SearchFacts its, mailstore::StoredMessage stored, std::uint32_t at)
         : message(std::move(stored)), place(at), facts_(its) {}

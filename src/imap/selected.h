@@ -28,8 +28,8 @@ struct Differences {
     std::size_t fresh = 0;               ///< messages that came; they are at the new list's end
 };
 Differences compare(const MessageList& before, const MessageList& after);
-/// The same, where only these UIDs (ascending, each once) can be different: it costs what has changed. Nothing: others are
-/// different, too.
+/// The same, where only these UIDs (ascending, each once) can be different: it costs what has changed. Nothing: others
+/// are different, too.
 std::optional<Differences> compare_at(const MessageList& before, const MessageList& after,
                                       std::span<const std::uint32_t> uids);
 /// `after`, with the messages of `before` at these indexes in their places, as their numbers are still in use.

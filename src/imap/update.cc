@@ -8,8 +8,9 @@ namespace poplar::imap {
 
 namespace {
 
-constexpr std::size_t kIdleLine = 64;      // octets of DONE, and of what is none
-constexpr std::size_t kMostNews = 10'000;  // UIDs that are looked for in lists; of more, the lists are compared as a whole
+constexpr std::size_t kIdleLine = 64;  // octets of DONE, and of what is none
+constexpr std::size_t kMostNews =
+    10'000;  // UIDs that are looked for in lists; of more, the lists are compared as a whole
 
 }  // namespace
 
@@ -55,8 +56,8 @@ Task<Result<Client::News>> Client::read_news(ModSequence since) {
 
 // RFC 9051 s7.5.1, RFC 7162 s3.2.10. Messages that are gone keep their numbers until the client may be told.
 //
-// The log is read before the list and again after it: so all that is different in the list is known, at the cost of what
-// has changed, and `seen` is never later than the list.
+// The log is read before the list and again after it: so all that is different in the list is known, at the cost of
+// what has changed, and `seen` is never later than the list.
 Task<Result<>> Client::update(Expunges expunges) {
     auto news = co_await read_news(selected_->seen);
     Result<std::shared_ptr<const MessageList>> read;

@@ -39,9 +39,9 @@ Uid uid_of(std::string_view uid_key);
 OrderKey order_of(std::string_view message_key);
 MailboxView view_of(std::string_view view_key);
 
-engine::KeyRange mailboxes();                                  ///< all but INBOX's
-engine::KeyRange names();                                      ///< all of them
-engine::KeyRange names_below(std::string_view name);           ///< those that begin with it and a separator
+engine::KeyRange mailboxes();                         ///< all but INBOX's
+engine::KeyRange names();                             ///< all of them
+engine::KeyRange names_below(std::string_view name);  ///< those that begin with it and a separator
 engine::KeyRange lost_subscriptions();
 engine::KeyRange keyword_tables();                             ///< of all mailboxes
 engine::KeyRange messages();                                   ///< all live messages, mailbox by mailbox

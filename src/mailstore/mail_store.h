@@ -205,7 +205,8 @@ public:
     Task<Result<Mailbox>> add_mailbox(AccountId account, std::string name, SpecialUse use = SpecialUse::none);
     /// Renames what is below it, too, in one commit. Errors: exists, denied (INBOX), too_large.
     Task<Result<>> rename_mailbox(AccountId account, std::string from, std::string to);
-    /// A subscription outlives its mailbox (RFC 9051 s6.3.5): such a name can be set to `no`, or to `yes` without effect.
+    /// A subscription outlives its mailbox (RFC 9051 s6.3.5): such a name can be set to `no`, or to `yes` without
+    /// effect.
     Task<Result<>> set_subscription(AccountId account, std::string name, Subscription subscription);
     /// Subscribed names whose mailboxes were removed, in order: kMostLostSubscriptions at most. A subscription to a
     /// mailbox that goes when there are so many goes with it.

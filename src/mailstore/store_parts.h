@@ -114,8 +114,8 @@ struct MailStore::Impl {
     /// INBOX, then the others that were made, by name.
     Task<Result<std::vector<Mailbox>>> mailboxes_there(AccountId account);
 
-    /// Calls `change(hot, part)` with parts of the UIDs, each of `most` at most (0: as large as a commit may be), a turn
-    /// for each, and joins the results.
+    /// Calls `change(hot, part)` with parts of the UIDs, each of `most` at most (0: as large as a commit may be), a
+    /// turn for each, and joins the results.
     template <class T, class Change, class Join>
     Task<Result<T>> in_parts(AccountId account, std::vector<Uid> uids, Change change, Join join,
                              std::size_t most_of_part = 0) {

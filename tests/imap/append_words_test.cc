@@ -22,24 +22,24 @@ TEST(AppendGrammar, ReadsOneTextAfterTheOther) {
         std::vector<std::string_view> texts;  // octets between them, and behind the last if it ends with a "^"
         std::string steps;
     };
-    for (const auto& [texts, steps] : std::vector<Case>{
-             {{" ^", ""}, "moe."},
-             {{" (\\Seen) ^", " \" 1-Dec-2026 00:00:00 +0000\" ^", ""}, "moemoe."},
-             {{" UTF8 (^", ")"}, "moe."},
-             {{" UTF8 (^", ") ^", ""}, "moemoe."},
-             {{" CATENATE (URL /a/;UID=1)"}, "mue."},
-             {{" CATENATE (URL a URL \"b\" TEXT ^", " TEXT ^", " URL c) ^", ""}, "muuoouemoe."},
-             {{""}, "!"},
-             {{" "}, "!"},
-             {{" ^", " "}, "mo!"},
-             {{" ^", ")"}, "mo!"},
-             {{"  ^"}, "!"},
-             {{" (\\Seen)^"}, "!"},
-             {{" CATENATE ()"}, "!"},
-             {{" CATENATE (TEXT ^", ""}, "mo!"},
-             {{" CATENATE (URL a"}, "!"},
-             {{" CATENATE (URL ^"}, "!"},
-             {{" UTF8 (^", ""}, "mo!"}}) {
+    for (const auto& [texts, steps] :
+         std::vector<Case>{{{" ^", ""}, "moe."},
+                           {{" (\\Seen) ^", " \" 1-Dec-2026 00:00:00 +0000\" ^", ""}, "moemoe."},
+                           {{" UTF8 (^", ")"}, "moe."},
+                           {{" UTF8 (^", ") ^", ""}, "moemoe."},
+                           {{" CATENATE (URL /a/;UID=1)"}, "mue."},
+                           {{" CATENATE (URL a URL \"b\" TEXT ^", " TEXT ^", " URL c) ^", ""}, "muuoouemoe."},
+                           {{""}, "!"},
+                           {{" "}, "!"},
+                           {{" ^", " "}, "mo!"},
+                           {{" ^", ")"}, "mo!"},
+                           {{"  ^"}, "!"},
+                           {{" (\\Seen)^"}, "!"},
+                           {{" CATENATE ()"}, "!"},
+                           {{" CATENATE (TEXT ^", ""}, "mo!"},
+                           {{" CATENATE (URL a"}, "!"},
+                           {{" CATENATE (URL ^"}, "!"},
+                           {{" UTF8 (^", ""}, "mo!"}}) {
         AppendGrammar grammar(AppendGrammar::Messages::any);
         std::string found;
         for (auto text : texts) {
@@ -79,10 +79,26 @@ TEST(MessageUrl, NamesAMessageOrAPartOfOne) {
     EXPECT_EQ(whole->partial, (Partial{3, 5}));
     EXPECT_FALSE(parse_message_url(";uid=1")->mailbox);
     EXPECT_EQ(parse_message_url("/a/b/;UID=1")->mailbox, "a/b");
-    for (std::string_view wrong :
-         {"", "/", "/a", "/a/;UID=", "/a/;UID=0", "/a/;UID=1x", "//;UID=1", "/;UID=1", "imap://h/a/;UID=1", "/a/;UID=1/;SECTION=",
-          "/a/;UID=1/;SECTION=X", "/a/;UID=1/;SECTION=1]", "/a/;UID=1/;PARTIAL=", "/a/;UID=1/;PARTIAL=1.0", "/%zz/;UID=1",
-          "/a%00/;UID=1", "/a;UIDVALIDITY=x/;UID=1", "/a b/;UID=1", "/a/;UID=1;URLAUTH=x", "/a/;UID=1/;PARTIAL=0.1/;SECTION=1"})
+    for (std::string_view wrong : {"",
+                                   "/",
+                                   "/a",
+                                   "/a/;UID=",
+                                   "/a/;UID=0",
+                                   "/a/;UID=1x",
+                                   "//;UID=1",
+                                   "/;UID=1",
+                                   "imap://h/a/;UID=1",
+                                   "/a/;UID=1/;SECTION=",
+                                   "/a/;UID=1/;SECTION=X",
+                                   "/a/;UID=1/;SECTION=1]",
+                                   "/a/;UID=1/;PARTIAL=",
+                                   "/a/;UID=1/;PARTIAL=1.0",
+                                   "/%zz/;UID=1",
+                                   "/a%00/;UID=1",
+                                   "/a;UIDVALIDITY=x/;UID=1",
+                                   "/a b/;UID=1",
+                                   "/a/;UID=1;URLAUTH=x",
+                                   "/a/;UID=1/;PARTIAL=0.1/;SECTION=1"})
         EXPECT_FALSE(parse_message_url(wrong)) << wrong;
 }
 
