@@ -268,7 +268,8 @@ TEST_F(Imap, ASubscriptionOutlivesItsMailbox) {
         "i UNSUBSCRIBE up/Gone\r\nj LSUB \"\" *\r\nk UNSUBSCRIBE up/Gone\r\n");
     EXPECT_TRUE(output.ends_with(
         "d OK done\r\n* LIST (\\NonExistent \\Subscribed \\HasNoChildren) \"/\" up/Gone\r\ne OK done\r\n"
-        "* LSUB () \"/\" up/Gone\r\nf OK done\r\n* LSUB (\\Noselect) \"/\" up\r\ng OK done\r\n"
+        "* LSUB (\\Noselect) \"/\" up\r\n* LSUB () \"/\" up/Gone\r\nf OK done\r\n* LSUB (\\Noselect) \"/\" up\r\ng OK "
+        "done\r\n"
         "* LIST (\\HasNoChildren) \"/\" INBOX\r\nh OK done\r\n"
         "i OK done\r\nj OK done\r\nk NO [NONEXISTENT] no such mailbox\r\n"))
         << output;
