@@ -1,7 +1,11 @@
 // The words of IMAP commands, of any octets: what is taken is taken from the front, a literal is what the end of a line
 // says, and names have one spelling in modified UTF-7.
 #include "fuzz/check.h"
+#include "imap/annotations.h"
+#include "imap/append_words.h"
 #include "imap/mailbox_name.h"
+#include "imap/notify_words.h"
+#include "imap/result_range.h"
 #include "imap/words.h"
 #include "mail/address.h"
 
@@ -34,7 +38,26 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_front(text, parse_flag);
     check_front(text, parse_flag_list);
     check_front(text, parse_words);
+    check_front(text, parse_result_range);
+    check_front(text, parse_metadata_query);
+    check_front(text, parse_notify);
+    check_front(text, parse_metadata_change);
+    if (auto all = Annotations::decode(text)) {
+        const auto octets = all->encode();
+        const auto again = Annotations::decode(octets);
+        CHECK(again && again->encode() == octets);
+    }
     check_front(text, parse_date_time);
+
+    AppendGrammar grammar(half % 2 == 0 ? AppendGrammar::Messages::any : AppendGrammar::Messages::one);
+    const auto steps = grammar.read(text.substr(0, half), half % 3 == 0);
+    if (steps) {
+        CHECK(!steps->empty());
+        const auto kind = steps->back().kind;
+        CHECK(kind == (half % 3 == 0 ? AppendStep::Kind::octets : AppendStep::Kind::command_end));
+        (void)grammar.read(text.substr(std::min(half, text.size())), half % 5 == 0);
+    }
+    if (const auto url = parse_message_url(text)) CHECK(url->uid != 0 && text.size() <= MessageUrl::kLongest);
 
     if (const auto name = from_utf7(text)) {
         CHECK(poplar::mail::is_utf8(*name));

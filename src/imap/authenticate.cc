@@ -1,7 +1,7 @@
 // CAPABILITY, STARTTLS, LOGIN, AUTHENTICATE, UNAUTHENTICATE.
 #include "auth/sasl.h"
 #include "base/log.h"
-#include "imap/client.h"
+#include "imap/notifications.h"
 #include "mail/address.h"
 #include "session/sasl.h"
 
@@ -29,7 +29,7 @@ private:
 };
 
 std::shared_ptr<const net::TlsContext> Client::offered_tls() const {
-    return connection_.tls() || !options_.tls ? nullptr : options_.tls();
+    return connection_.tls() || compressed_ || !options_.tls ? nullptr : options_.tls();
 }
 
 // RFC 9051 s6.1.1, s7.2.2. What nobody can do before the login is told after it.
@@ -45,7 +45,9 @@ std::string Client::capabilities() const {
         " NAMESPACE IDLE UIDPLUS MOVE CHILDREN LIST-EXTENDED LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE UNSELECT "
         "CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES "
         "UTF8=ACCEPT BINARY STATUS=SIZE OBJECTID PREVIEW QUOTA "
-        "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UNAUTHENTICATE";
+        "QUOTA=RES-STORAGE QUOTA=RES-MESSAGE UNAUTHENTICATE INPROGRESS MULTIAPPEND REPLACE CATENATE PARTIAL METADATA "
+        "UIDONLY NOTIFY";
+    if (options_.compression && !compressed_) all += " COMPRESS=DEFLATE";
     fmt::format_to(std::back_inserter(all), " APPENDLIMIT={}", options_.append_limit);
     return all;
 }
@@ -160,16 +162,21 @@ Task<Result<>> Client::refuse_login(session::Refusal why) {
 Task<Result<>> Client::unauthenticate(Cursor in) {
     if (!in.at_end()) co_return co_await bad_arguments();
     forget_login();
-    co_return co_await ok("who is next?");
+    if (auto said = co_await ok("who is next?"); !said || !compressed_) co_return said;
+    if (auto ended = co_await compressed_->end(idle_limit()); !ended) co_return ended;
+    lines_.go_on_with(connection_);
+    compressed_.reset();
+    co_return Result<>();
 }
 
 void Client::forget_login() {
     note_use();
     done_.fetched = 0;
     selected_.reset();
+    notify_.reset();
     access_.reset();
     mail_key_.reset();
-    rev2_ = utf8_ = condstore_ = qresync_ = false;
+    rev2_ = utf8_ = condstore_ = qresync_ = uids_only_ = false;
     login_deadline_ = SteadyClock::now() + options_.login_total;
     connection_.session().account.clear();
     connection_.session().device.clear();

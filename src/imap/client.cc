@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/steady.h"
+#include "imap/notifications.h"
 
 namespace poplar::imap {
 
@@ -12,7 +14,6 @@ namespace {
 constexpr std::size_t kKeptWhileIdle = 1024;        // a larger buffer is given back between two commands
 constexpr std::uint64_t kMostSkipped = 100u << 20;  // octets of a literal that nobody wants; more: BYE
 constexpr std::uint64_t kMostSkippedBeforeLogin = 64 * 1024;
-constexpr std::size_t kLongestAppendHead = 64 * 1024;
 constexpr std::size_t kLongestTag = 256;  // octets; it stands in each reply
 
 }  // namespace
@@ -33,6 +34,8 @@ Client::Client(net::Connection& connection, const Services& services, const Opti
       session_id_(session_id),
       login_deadline_(SteadyClock::now() + options.login_total) {}
 
+Client::~Client() = default;
+
 std::span<const Client::Command> Client::commands() {
     static constexpr std::uint8_t kIn = kLoggedIn | kSelected;
     static const Command rows[] = {
@@ -45,6 +48,7 @@ std::span<const Client::Command> Client::commands() {
         {"AUTHENTICATE", kBeforeLogin, &Client::authenticate},
         {"UNAUTHENTICATE", kIn, &Client::unauthenticate},
         {"ENABLE", kIn, &Client::enable},
+        {"COMPRESS", kIn, &Client::compress},
         {"NAMESPACE", kIn, &Client::name_space},
         {"GETQUOTA", kIn, &Client::get_quota},
         {"GETQUOTAROOT", kIn, &Client::get_quota_root},
@@ -58,8 +62,11 @@ std::span<const Client::Command> Client::commands() {
         {"LIST", kIn, &Client::list},
         {"LSUB", kIn, &Client::lsub},
         {"STATUS", kIn, &Client::status},
+        {"GETMETADATA", kIn, &Client::get_metadata},
+        {"SETMETADATA", kIn, &Client::set_metadata},
         {"APPEND", kIn, &Client::append},
         {"IDLE", kIn, &Client::idle},
+        {"NOTIFY", kIn, &Client::notify},
         {"CHECK", kSelected, &Client::noop},
         {"CLOSE", kSelected, &Client::close},
         {"UNSELECT", kSelected, &Client::unselect},
@@ -71,11 +78,18 @@ std::span<const Client::Command> Client::commands() {
         {"THREAD", kSelected, &Client::thread, true, true},
         {.name = "COPY", .states = kSelected, .handler = &Client::copy, .by_uid = true},
         {.name = "MOVE", .states = kSelected, .handler = &Client::move, .by_uid = true},
+        {.name = "REPLACE", .states = kSelected, .handler = &Client::replace, .by_uid = true},
     };
     return rows;
 }
 
 Task<Result<>> Client::run() {
+    auto went = co_await serve_commands();
+    if (compressed_) (void)co_await compressed_->flush();
+    co_return went;
+}
+
+Task<Result<>> Client::serve_commands() {
     out_ = fmt::format("* OK [CAPABILITY {}] {}\r\n", capabilities(), options_.greeting);
     auto went = co_await send();
     while (went) {
@@ -113,7 +127,7 @@ Task<Result<std::string_view>> Client::read_some() {
         if (left <= left.zero()) co_return fail(Errc::timed_out, "the deadline has passed");
         patience = std::min(patience, left);
     }
-    co_return co_await connection_.read_some(patience);
+    co_return co_await io().read_some(patience);
 }
 
 Task<Result<bool>> Client::read_command() {
@@ -124,6 +138,12 @@ Task<Result<bool>> Client::read_command() {
     text_.clear();
     if (text_.capacity() > kKeptWhileIdle) text_.shrink_to_fit();
     if (out_.capacity() > kKeptWhileIdle) out_.shrink_to_fit();
+    if (auto spoken = co_await tell_until_spoken_to(); !spoken) co_return pass_on(spoken);
+    const auto is_head = [this](std::string_view text) { return access_ && is_append_head(text); };
+    co_return co_await read_text(is_head);
+}
+
+Task<Result<bool>> Client::read_text(std::function<bool(std::string_view)> is_head) {
     for (;;) {
         auto line = co_await read_line(limit() - text_.size());
         // Where such a line ends is known, but not whether a literal follows it, whose octets must not become commands.
@@ -136,7 +156,7 @@ Task<Result<bool>> Client::read_command() {
         text_.append(*line);
         if (!mark) co_return true;
         const auto before = text_.size() - line->size() + mark->at;
-        if (access_ && before <= kLongestAppendHead && is_append_head(std::string_view(text_).substr(0, before))) {
+        if (is_head(std::string_view(text_).substr(0, before))) {
             text_.resize(before);
             message_ = mark;
             co_return true;
@@ -151,7 +171,8 @@ Task<Result<bool>> Client::read_literal(LiteralMark mark) {
     const auto room = limit() - std::min(limit(), text_.size() + 2);
     if (mark.octets >= room) {
         Cursor in(text_);
-        if (auto tag = parse_tag(in)) tag_ = tag->substr(0, kLongestTag);
+        if (tag_.empty())
+            if (auto tag = parse_tag(in)) tag_ = tag->substr(0, kLongestTag);
         if (!mark.waits)
             if (auto skipped = co_await skip_command(mark.octets); !skipped) co_return pass_on(skipped);
         auto said = tag_.empty() ? co_await bad("no tag") : co_await no("[TOOBIG] the literal is too large");
@@ -166,7 +187,7 @@ Task<Result<bool>> Client::read_literal(LiteralMark mark) {
         if (!some) co_return pass_on(some);
         const auto used = std::min<std::uint64_t>(left, some->size());
         text_.append(*some, 0, used);
-        connection_.consume(used);
+        io().consume(used);
         left -= used;
     }
     co_return true;
@@ -177,7 +198,7 @@ Task<Result<>> Client::skip_octets(std::uint64_t octets) {
         auto some = co_await read_some();
         if (!some) co_return pass_on(some);
         const auto used = std::min<std::uint64_t>(octets, some->size());
-        connection_.consume(used);
+        io().consume(used);
         octets -= used;
     }
     co_return Result<>();
@@ -208,6 +229,7 @@ Task<Result<>> Client::execute() {
     Result<> went;
     numbering_ = Numbering::numbers;
     expunges_ = Expunges::held;
+    heard_ = SteadyClock::now();
     if (!access_ && session::is_http(text_)) {
         went = co_await bye("this is IMAP, not HTTP", "http");
     } else if (tag_.empty() || !name) {
@@ -237,13 +259,30 @@ Task<Result<>> Client::dispatch(const std::string& name, Cursor in, Numbering nu
     }
     // Handlers get what follows the space, or nothing.
     if (in.space() ? in.at_end() : !in.at_end()) co_return co_await bad_arguments();
+    const bool by_numbers = known->by_uid && known->handler != &Client::expunge && numbering == Numbering::numbers;
+    if (by_numbers && uids_only_) co_return co_await refuse_numbers();
     numbering_ = numbering;
     expunges_ = known->holds_expunges && numbering == Numbering::numbers ? Expunges::held : Expunges::told;
     co_return co_await (this->*known->handler)(in);
 }
 
+Task<Result<>> Client::breathe(std::uint64_t done, std::uint64_t of) {
+    if (SteadyClock::now() - heard_ >= options_.progress) {
+        heard_ = SteadyClock::now();
+        auto out = std::back_inserter(out_);
+        fmt::format_to(out, "* OK [INPROGRESS ({}", quoted(tag_));
+        if (of > 0)
+            fmt::format_to(out, " {} {})] going on\r\n", done, of);
+        else
+            fmt::format_to(out, " NIL NIL)] going on\r\n");
+        if (auto sent = co_await send(); !sent) co_return sent;
+    }
+    // Without a wait, this only tells whether there is still somebody to answer.
+    co_return co_await io().pause(SteadyClock::duration::zero());
+}
+
 Task<Result<>> Client::send() {
-    auto sent = co_await connection_.write(out_);
+    auto sent = co_await io().write(out_);
     out_.clear();
     co_return sent;
 }
@@ -256,6 +295,7 @@ Task<Result<>> Client::send_some() {
 Task<Result<>> Client::ok(std::string text) {
     if (selected_)
         if (auto told = co_await update(expunges_); !told) co_return told;
+    if (auto told = co_await tell_others(); !told) co_return told;
     fmt::format_to(std::back_inserter(out_), "{} OK {}\r\n", tag_, text);
     co_return co_await send();
 }
@@ -263,6 +303,7 @@ Task<Result<>> Client::ok(std::string text) {
 Task<Result<>> Client::no(std::string text) {
     if (selected_)
         if (auto told = co_await update(expunges_); !told) co_return told;
+    if (auto told = co_await tell_others(); !told) co_return told;
     fmt::format_to(std::back_inserter(out_), "{} NO {}\r\n", tag_, text);
     co_return co_await send();
 }

@@ -12,8 +12,11 @@
 
 #include <fmt/format.h>
 
+#include "imap/append_words.h"
+#include "imap/compression.h"
 #include "imap/cursor.h"
 #include "imap/fetch_items.h"
+#include "imap/result_range.h"
 #include "imap/search_keys.h"
 #include "imap/selected.h"
 #include "imap/session.h"
@@ -24,6 +27,8 @@
 #include "session/login.h"
 
 namespace poplar::imap {
+
+class Annotations;
 
 /// The result of a session, for the log.
 struct Done {
@@ -37,6 +42,7 @@ struct Done {
 class Client {
 public:
     Client(net::Connection& connection, const Services& services, const Options& options, std::string_view session_id);
+    ~Client();
 
     /// From the greeting to the end. The failure says why it ended.
     Task<Result<>> run();
@@ -60,9 +66,15 @@ private:
     State state() const { return !access_ ? kBeforeLogin : selected_ ? kSelected : kLoggedIn; }
 
     // client.cc: commands in.
+    /// What is read from and written to.
+    net::Connection& io() { return compressed_ ? *compressed_ : connection_; }
+    Task<Result<>> serve_commands();
     /// Reads a whole command into text_, or an APPEND up to its message, whose literal is message_ then. False: what
     /// came was answered already.
     Task<Result<bool>> read_command();
+    /// Adds to text_ what comes up to the end of the command, or up to a literal that is message_ then, because what
+    /// stands before it `is_head`. False: what came was answered already.
+    Task<Result<bool>> read_text(std::function<bool(std::string_view)> is_head);
     Task<Result<bool>> read_literal(LiteralMark mark);
     /// Reads what follows a literal that is not wanted: its octets, and the command's remaining lines.
     Task<Result<>> skip_command(std::uint64_t octets);
@@ -93,6 +105,9 @@ private:
     /// NO with the response code that fits. `what`: "the mailbox can't be read".
     Task<Result<>> no(const Error& error, std::string_view what);
     Task<Result<>> say_continue(std::string_view text);
+    /// Between the steps of a long command: fails if the connection was cut or the server stops, and tells a client
+    /// that has heard nothing for a while how far it is (RFC 9585).
+    Task<Result<>> breathe(std::uint64_t done, std::uint64_t of);
     Task<Result<>> bye(std::string_view text, std::string_view reason);
     /// The account's mail was encrypted since the login, which opened no key.
     Task<Result<>> bye_locked() { return bye("the mail is encrypted now, log in again", "mail_key"); }
@@ -102,10 +117,32 @@ private:
     // update.cc
     /// Tells the client what happened to the selected mailbox.
     Task<Result<>> update(Expunges expunges);
+    struct News;
+    Task<Result<News>> read_news(ModSequence since);
+    Task<Result<>> tell(std::shared_ptr<const MessageList> before, Differences found);
     void tell_flags(std::uint32_t index);
+    /// Appends `* 3 FETCH (`, or what takes its place where messages have no numbers.
+    void begin_fetch(std::uint32_t index);
+    /// RFC 9586: message numbers are not told, and mean nothing.
+    Task<Result<>> refuse_numbers() { return bad("[UIDREQUIRED] messages have UIDs alone"); }
     Task<Result<>> read_keywords();
     void tell_flag_names();
     Task<Result<>> idle(Cursor in);
+
+    // notify.cc
+    struct Account;
+    struct Notifications;
+    Task<Result<>> notify(Cursor in);
+    bool is_selected(mailstore::MailboxId mailbox) const;
+    /// Bits of imap/notify_words.h.
+    std::uint8_t wanted_of_selected() const;
+    Task<Result<>> say_status(const mailstore::Mailbox& mailbox, std::uint8_t wanted);
+    Task<Result<Account>> read_account();
+    Task<Result<>> tell_until_spoken_to();
+    Task<Result<>> tell_events(Expunges expunges);
+    Task<Result<>> tell_others();
+    Task<Result<>> tell_names(const Account& before, const Account& now);
+    void tell_annotations(const Account& before, const Account& now);
 
     // authenticate.cc
     class Dialogue;
@@ -122,6 +159,7 @@ private:
 
     // general.cc
     Task<Result<>> noop(Cursor in);
+    Task<Result<>> compress(Cursor in);
     Task<Result<>> logout(Cursor in);
     Task<Result<>> id(Cursor in);
     Task<Result<>> enable(Cursor in);
@@ -152,6 +190,13 @@ private:
     /// Of the messages that are marked as deleted.
     Task<Result<std::uint64_t>> deleted_octets(mailstore::MailboxId mailbox);
 
+    // metadata.cc
+    Task<Result<>> get_metadata(Cursor in);
+    Task<Result<>> set_metadata(Cursor in);
+    Task<Result<std::uint32_t>> annotated(std::string mailbox);
+    Task<Result<Annotations>> read_annotations();
+    Task<Result<>> change_annotations(std::function<bool(Annotations&)> edit);
+
     // list.cc
     struct Listing;
     Task<Result<>> list(Cursor in);
@@ -177,16 +222,21 @@ private:
 
     // append.cc
     Task<Result<>> append(Cursor in);
+    Task<Result<>> replace(Cursor in);
     struct Appending;
-    Task<Result<>> take_message(Appending appending);
-    /// A message that was read: whether it could be stored, and may be.
-    struct Received {
-        Result<mailstore::Content> content;
-        std::uint64_t ascii_octets = 0;
-        bool has_nul = false;
+    /// Why a command goes no further: NO, or BAD. Nothing: it does.
+    struct Refused {
+        std::string text = {};
+        bool bad = false;
     };
-    Task<Result<Received>> receive_message(LiteralMark mark);
-    /// Whether it is an APPEND up to its message.
+    Task<Result<>> append_messages(Appending appending, std::string name, std::string text);
+    Task<Result<Refused>> take_step(Appending& appending, const AppendStep& step);
+    Task<Result<Refused>> take_octets(Appending& appending);
+    Task<Result<Refused>> make_room(Appending& appending, std::uint64_t octets);
+    Task<Result<>> store_appended(Appending appending);
+    // catenate.cc
+    Task<Result<Refused>> take_url(Appending& appending, std::string text);
+    /// Whether it is an APPEND or a REPLACE up to its first message.
     static bool is_append_head(std::string_view text);
 
     // store.cc
@@ -211,6 +261,8 @@ private:
     Task<Result<bool>> write_octets(Fetching& fetching, const FetchItem& item, const mailstore::StoredMessage& message,
                                     const mail::Structure& structure);
     Task<Result<>> mark_seen(std::span<const std::uint32_t> indexes);
+    /// Tells these items of the last messages of the list; what can't be read is left out.
+    Task<Result<>> fetch_fresh(std::vector<FetchItem> items, std::size_t count);
 
     // search.cc
     struct Searching;
@@ -218,14 +270,28 @@ private:
     struct SearchReturn {
         bool extended = false;  ///< it is ESEARCH
         bool min = false, max = false, all = false, count = false, save = false;
+        std::optional<ResultRange> partial = {};  ///< RFC 9394
+        /// Only of the ends, and of PARTIAL's range (RFC 4731 s3.2, RFC 5182 s2.1, RFC 9394 s3.2).
+        bool some() const { return (min || max || partial) && !all && !count; }
     };
     static std::optional<SearchReturn> parse_return(Cursor& in);
     Task<Result<>> search(Cursor in);
     Task<Result<>> refuse_search(SearchRefusal why);
     Task<Result<>> find_messages(Searching& searching);
     Task<Result<>> examine_some(Searching& searching, std::span<const std::uint32_t> indexes);
-    Task<Result<bool>> read_text(Searching& searching, const mailstore::StoredMessage& message,
-                                 const mail::Structure& structure, MessageText::Depth depth);
+
+    // search_texts.cc
+    struct Opened;
+    /// Answers for those that need octets of the message. Without an answer are those that can't be read, or are gone.
+    Task<Result<>> read_texts(Searching& searching, std::span<Opened> opened);
+    Task<Result<>> read_together(Searching& searching, std::span<Opened*> some);
+    Task<Result<>> read_alone(Searching& searching, Opened& one);
+    Task<std::unique_ptr<engine::BodyReader>> open_for_search(Searching& searching, Opened& one);
+    void note_unread(Searching& searching, const Error& why);
+    /// Runs `work` where it keeps no session from its turn. False: it ran out of memory.
+    Task<Result<bool>> run_beside(std::function<void()> work);
+    /// Those of the messages found that the answer is about: all, or the ends and a range.
+    static std::vector<std::uint32_t> answered(const Searching& searching, const SearchReturn& wanted);
     void save_result(const Searching& searching, const SearchReturn& wanted);
     void say_found(const Searching& searching, SearchReturn wanted);
     SearchFacts facts_of(std::uint32_t index, Timestamp now) const;
@@ -252,6 +318,7 @@ private:
     mailstore::AccountId account() const { return access_->account; }
 
     net::Connection& connection_;
+    std::unique_ptr<CompressedConnection> compressed_;
     const Services& services_;
     const Options& options_;
     session::Lines lines_;
@@ -265,9 +332,12 @@ private:
     std::optional<auth::Access> access_;
     encryption::MailKeyPtr mail_key_;  // null: the account's mail is in clear
     std::optional<Selected> selected_;
+    std::unique_ptr<Notifications> notify_;  // null: as if there were no NOTIFY
     Numbering numbering_ = Numbering::numbers;
+    SteadyTime heard_{};                                                      // when this command said something last
     Expunges expunges_ = Expunges::told;                                      // while this command is answered
     bool rev2_ = false, utf8_ = false, condstore_ = false, qresync_ = false;  // RFC 5161: what was enabled
+    bool uids_only_ = false;                                                  // this, too: RFC 9586
     Done done_;
 };
 

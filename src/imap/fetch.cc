@@ -19,6 +19,7 @@ struct Client::Fetching {
     FetchNeeds needs;
     std::vector<std::uint32_t> indexes;
     std::optional<ModSequence> changed_since;
+    std::optional<ResultRange> partial;  ///< RFC 9394 s3.3
     bool vanished = false;
     bool gone = false;     ///< a message was removed meanwhile, and something of it could not be read
     bool unknown = false;  ///< RFC 3516 s4.3
@@ -42,6 +43,10 @@ std::optional<Client::Fetching> Client::parse_fetching(Cursor& in, std::string& 
                 const auto number = parse_number63(in);
                 if (!number || fetching.changed_since) return std::nullopt;
                 fetching.changed_since = ModSequence(*number);
+            } else if (in.take_word("PARTIAL ")) {
+                if (fetching.partial || !by_uid()) return std::nullopt;
+                fetching.partial = parse_result_range(in);
+                if (!fetching.partial) return std::nullopt;
             } else if (in.take_word("VANISHED")) {
                 fetching.vanished = true;
             } else {
@@ -59,7 +64,7 @@ std::optional<Client::Fetching> Client::parse_fetching(Cursor& in, std::string& 
         fetching.items.insert(first ? fetching.items.begin() : fetching.items.end(), FetchItem{.kind = kind});
     };
     if (fetching.changed_since) add(Kind::mod_sequence, false);
-    if (by_uid()) add(Kind::uid, true);
+    if (by_uid() && !uids_only_) add(Kind::uid, true);
     fetching.needs = needs_of(fetching.items);
     return fetching;
 }
@@ -81,6 +86,10 @@ Task<Result<>> Client::fetch(Cursor in) {
         auto gone = co_await vanished_since(*fetching->changed_since, std::move(known));
         if (!gone) co_return co_await no(gone.error(), "the changes can't be read");
         if (!gone->empty()) untagged("VANISHED (EARLIER) {}", gone->text());
+    }
+    if (fetching->partial) {
+        const auto some = fetching->partial->of(fetching->indexes);
+        fetching->indexes = std::vector(some.begin(), some.end());
     }
     if (fetching->changed_since)
         std::erase_if(fetching->indexes, [&](std::uint32_t index) {
@@ -169,7 +178,7 @@ Task<Result<>> Client::fetch_one(Fetching& fetching, std::uint32_t index, const 
     facts.thread_id = thread;
     facts.structure = structure;
     const auto response = out_.size();
-    fmt::format_to(std::back_inserter(out_), "* {} FETCH (", index + 1);
+    begin_fetch(index);
     bool first = true, read = false;
     for (const auto& item : fetching.items) {
         const auto begun = out_.size();
@@ -238,6 +247,20 @@ Task<Result<bool>> Client::write_octets(Fetching& fetching, const FetchItem& ite
         co_return false;
     }
     co_return true;
+}
+
+Task<Result<>> Client::fetch_fresh(std::vector<FetchItem> items, std::size_t count) {
+    Fetching fetching;
+    fetching.items = std::move(items);
+    fetching.needs = needs_of(fetching.items);
+    for (auto index = selected_->count() - static_cast<std::uint32_t>(count); index < selected_->count(); ++index)
+        fetching.indexes.push_back(index);
+    for (std::span<const std::uint32_t> left(fetching.indexes); !left.empty();) {
+        const auto some = left.first(std::min(left.size(), kStructuresAtOnce));
+        left = left.subspan(some.size());
+        if (auto went = co_await fetch_some(fetching, some); !went) co_return went;
+    }
+    co_return Result<>();
 }
 
 Task<Result<>> Client::mark_seen(std::span<const std::uint32_t> indexes) {

@@ -39,8 +39,8 @@ std::string chosen_fields(std::string_view header, const Section& section) {
 
 }  // namespace
 
-ItemWriter::ItemWriter(const FetchItem& item, const mail::Structure& structure, TextForm form)
-    : item_(item), structure_(structure), form_(form) {
+ItemWriter::ItemWriter(const FetchItem& item, const mail::Structure& structure, TextForm form, Form whole)
+    : item_(item), structure_(structure), form_(form), whole_(whole) {
     auto section = item.section;
     if (item.kind == Kind::rfc822_header) section.what = Section::What::header;
     if (item.kind == Kind::rfc822_text) section.what = Section::What::text;
@@ -77,7 +77,14 @@ ItemWriter::ItemWriter(const FetchItem& item, const mail::Structure& structure, 
     }
 }
 
+// Chosen fields are never more than the header, but for an empty line at its end.
+std::uint64_t ItemWriter::most() const {
+    const auto all = extent_.octets + 2;
+    return item_.partial ? std::min(all, item_.partial->octets) : all;
+}
+
 void ItemWriter::write_name(std::string& out) const {
+    if (whole_ == Form::octets) return;
     switch (item_.kind) {
         case Kind::rfc822: out += "RFC822 "; return;
         case Kind::rfc822_header: out += "RFC822.HEADER "; return;
@@ -106,6 +113,7 @@ std::uint64_t ItemWriter::begin_partial(std::uint64_t octets) {
 
 // Octets of BINARY may have NUL among them, which only a literal8 may have (RFC 3516 s4.2).
 void ItemWriter::write_literal_head(std::string& out, std::uint64_t octets) const {
+    if (whole_ == Form::octets) return;
     if (item_.kind == Kind::binary) out += '~';
     out += '{';
     write_number(out, octets);
@@ -127,7 +135,7 @@ ItemWriter::Next ItemWriter::start(std::string& out) {
         return Next::done;
     }
     if (begin_partial(extent_.octets) == 0) {
-        out += "\"\"";
+        if (whole_ == Form::answer) out += "\"\"";
         return Next::done;
     }
     write_literal_head(out, left_);
@@ -196,7 +204,7 @@ ItemWriter::Next ItemWriter::finish_gathered(std::string& out) {
         return Next::done;
     }
     if (begin_partial(decoded_) == 0) {
-        out += "\"\"";
+        if (whole_ == Form::answer) out += "\"\"";
         return Next::done;
     }
     write_literal_head(out, left_);

@@ -31,8 +31,15 @@ public:
     static constexpr std::size_t kMostOfHeader = 16u << 20;
     static constexpr std::size_t kMostOfText = 64u * 1024;
 
+    /// An item of FETCH's answer; or its octets alone, without a name and a size in front of them (RFC 4469 s3).
+    enum class Form : std::uint8_t { answer, octets };
     /// All must outlive it.
-    ItemWriter(const FetchItem& item, const mail::Structure& structure, TextForm form);
+    ItemWriter(const FetchItem& item, const mail::Structure& structure, TextForm form, Form whole = Form::answer);
+
+    /// The message has such a section.
+    bool exists() const { return exists_; }
+    /// Octets that it may write in Form::octets, at most.
+    std::uint64_t most() const;
 
     /// RFC 3516 s4.3: the part's transfer encoding is not known, so that it can't be decoded.
     bool unknown_encoding() const { return unknown_encoding_; }
@@ -63,6 +70,7 @@ private:
     const FetchItem& item_;
     const mail::Structure& structure_;
     const TextForm form_;
+    const Form whole_;
     How how_ = How::stream;
     bool exists_ = false, unknown_encoding_ = false;
     Section::What what_ = Section::What::whole;

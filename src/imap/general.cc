@@ -49,7 +49,7 @@ Task<Result<>> Client::enable(Cursor in) {
         if (std::exchange(what, true)) return;
         enabled.append(" ").append(name);
     };
-    bool rev2 = rev2_, utf8 = false, condstore = condstore_, qresync = qresync_;
+    bool rev2 = rev2_, utf8 = false, condstore = condstore_, qresync = qresync_, uids_only = uids_only_;
     do {
         const auto word = parse_keyword(in);
         if (!word) co_return co_await bad_arguments();
@@ -58,14 +58,29 @@ Task<Result<>> Client::enable(Cursor in) {
         if (*word == "UTF8=ACCEPT") turn_on(utf8, "UTF8=ACCEPT");
         if (*word == "CONDSTORE") turn_on(condstore, "CONDSTORE");
         if (*word == "QRESYNC") turn_on(qresync, "QRESYNC");
+        if (*word == "UIDONLY") turn_on(uids_only, "UIDONLY");
     } while (in.space());
     if (!any || !in.at_end()) co_return co_await bad_arguments();
     rev2_ = rev2;
     utf8_ = utf8_ || utf8 || rev2;
     qresync_ = qresync;
+    uids_only_ = uids_only;
     condstore_ = condstore || qresync;  // RFC 7162 s3.2.3
     untagged("ENABLED{}", enabled);
     co_return co_await ok("done");
+}
+
+// RFC 4978. TLS of ours never compresses, and is not begun inside of compression.
+Task<Result<>> Client::compress(Cursor in) {
+    const auto mechanism = parse_keyword(in);
+    if (!mechanism || !in.at_end()) co_return co_await bad_arguments();
+    if (*mechanism != "DEFLATE") co_return co_await bad("unknown mechanism");
+    if (!options_.compression) co_return co_await no("[CANNOT] nothing is compressed here");
+    if (compressed_) co_return co_await no("[COMPRESSIONACTIVE] compression is active already");
+    if (auto said = co_await ok("compressed from here on"); !said) co_return said;
+    compressed_ = std::make_unique<CompressedConnection>(connection_, dynamic_cast<net::Wakeable*>(&connection_));
+    lines_.go_on_with(*compressed_);
+    co_return Result<>();
 }
 
 // RFC 2342, RFC 9051 s6.3.10: everything is the user's own.

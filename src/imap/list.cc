@@ -14,9 +14,11 @@ namespace {
 constexpr std::size_t kMostPatterns = 100;
 constexpr std::size_t kLongestPattern = 4096;  // octets, with the reference; no name is so long
 
-/// A name that LIST may show: a mailbox, or what stands above one and is none.
+/// A name that LIST may show: a mailbox, what stands above one and is none, or a subscription whose mailbox was
+/// removed.
 struct Entry {
     const mailstore::Mailbox* mailbox = nullptr;
+    bool is_lost = false;
     bool has_children = false, has_subscribed_children = false, has_used_children = false;
 };
 
@@ -134,6 +136,18 @@ Task<Result<>> Client::say_list(Listing listing) {
             entry.has_used_children = entry.has_used_children || mailbox.use != mailstore::SpecialUse::none;
         }
     }
+    // RFC 9051 s6.3.5: a subscription outlives its mailbox. A device that sees only some never had it.
+    std::vector<std::string> lost;
+    if ((listing.only_subscribed || listing.say_subscribed) && sees_all()) {
+        auto names = co_await services_.store.lost_subscriptions(account());
+        if (!names) co_return co_await no(names.error(), "the subscriptions can't be read");
+        lost = std::move(*names);
+    }
+    for (const auto& name : lost) {
+        entries[name].is_lost = true;
+        for (auto above = mailstore::parent_of(name); !above.empty(); above = mailstore::parent_of(above))
+            entries[above].has_subscribed_children = true;
+    }
     // INBOX is shown first, as people expect.
     std::vector<std::pair<std::string_view, const Entry*>> order;
     const auto inbox = entries.find(mailstore::kInboxName);
@@ -152,10 +166,10 @@ Task<Result<>> Client::say_list(Listing listing) {
         const auto fits = [&](const std::string& pattern) { return fits_pattern(shown, pattern); };
         if (!std::ranges::any_of(patterns, fits)) continue;
         const auto* mailbox = entry->mailbox;
-        const bool subscribed = mailbox && mailbox->subscribed;
+        const bool subscribed = mailbox ? mailbox->subscribed : entry->is_lost;
         const bool special = mailbox && mailbox->use != mailstore::SpecialUse::none;
         const bool chosen = (!listing.only_subscribed || subscribed) && (!listing.only_special || special) &&
-                            (mailbox || !(listing.only_subscribed || listing.only_special));
+                            (mailbox || entry->has_children || listing.only_subscribed);
         // RFC 5258 s3.5: what was not chosen itself is shown for what is below it.
         const bool below = listing.recursive && (!listing.only_subscribed || entry->has_subscribed_children) &&
                            (!listing.only_special || entry->has_used_children);

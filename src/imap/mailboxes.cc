@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/ascii.h"
+#include "imap/annotations.h"
 #include "imap/client.h"
 #include "imap/mailbox_name.h"
 #include "mail/address.h"
@@ -121,6 +122,13 @@ Task<Result<>> Client::rename(Cursor in) {
 Task<Result<>> Client::rename_inbox(std::string to) {
     auto made = co_await services_.store.add_mailbox(account(), std::move(to));
     if (!made) co_return co_await no(made.error(), "INBOX's mail can't go there");
+    // RFC 5464 s4.1: they stay with INBOX, too.
+    const auto copy = [&](Annotations& all) {
+        all.copy(mailstore::kInbox.value, made->id.value);
+        return true;
+    };
+    if (auto copied = co_await change_annotations(copy); !copied)
+        log_failure(copied.error(), "the annotations can't be copied");
     auto list = co_await services_.store.list_uids(account(), mailstore::kInbox);
     if (!list) co_return co_await no(list.error(), "INBOX can't be read");
     std::vector<Uid> uids;
@@ -137,9 +145,13 @@ Task<Result<>> Client::set_subscription(Cursor in, mailstore::Subscription subsc
     auto name = mailbox_name(in);
     if (!name || !in.at_end()) co_return co_await bad_arguments();
     if (!may_change()) co_return co_await no(std::string(kNoRight));
+    // RFC 9051 s6.3.8: a name may be subscribed without a mailbox.
     auto mailbox = co_await find_mailbox(*name);
-    if (!mailbox) co_return co_await no(mailbox.error(), kNoMailbox);
-    auto done = co_await services_.store.set_subscription(account(), mailbox->name, subscription);
+    const bool lost = !mailbox && mailbox.error().code() == Errc::not_found && sees_all();
+    if (!mailbox && !lost) co_return co_await no(mailbox.error(), kNoMailbox);
+    auto done = co_await services_.store.set_subscription(account(), mailbox ? mailbox->name : *name, subscription);
+    const auto code = done ? Errc::io : done.error().code();
+    if (lost && (code == Errc::not_found || code == Errc::invalid)) co_return co_await no(mailbox.error(), kNoMailbox);
     if (!done) co_return co_await no(done.error(), "the subscription can't be kept");
     co_return co_await ok("done");
 }

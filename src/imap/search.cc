@@ -13,15 +13,6 @@ namespace {
 constexpr std::size_t kSearchedAtOnce = 200;  // messages whose records and structures are in memory at the same time
 constexpr std::size_t kBeforeTurn = 1000;     // messages of the list that are looked at without a look at the clock
 
-std::string quoted(std::string_view tag) {
-    std::string out = "\"";
-    for (char c : tag) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out += '"';
-}
-
 }  // namespace
 
 std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
@@ -42,10 +33,11 @@ std::optional<Client::SearchReturn> Client::parse_return(Cursor& in) {
             wanted.count = true;
         else if (*word == "SAVE")
             wanted.save = true;
-        else
+        else if (*word != "PARTIAL" || wanted.partial || !in.space() || !(wanted.partial = parse_result_range(in)))
             return std::nullopt;
     }
-    if (!in.space()) return std::nullopt;
+    // RFC 9394 s3.1
+    if (!in.space() || (wanted.partial && wanted.all)) return std::nullopt;
     return wanted;
 }
 
@@ -59,8 +51,10 @@ Task<Result<>> Client::search(Cursor in) {
         co_return co_await refuse_search(std::move(program.error()));
     }
     if (!in.at_end()) co_return co_await bad_arguments();
+    if (program->asks_numbers && uids_only_) co_return co_await refuse_numbers();
     Searching searching;
     searching.program = std::move(*program);
+    if (searching.program.asks_numbers) expunges_ = Expunges::held;
     if (auto went = co_await find_messages(searching); !went) co_return went;
     if (wanted->save) save_result(searching, *wanted);
     if (searching.unread) co_return co_await no("[SERVERBUG] not all messages could be read");
@@ -105,6 +99,7 @@ Task<Result<>> Client::find_messages(Searching& searching) {
         const auto some = left.first(std::min(left.size(), kSearchedAtOnce));
         left = left.subspan(some.size());
         if (auto went = co_await examine_some(searching, some); !went) co_return went;
+        if (auto goes_on = co_await breathe(open.size() - left.size(), open.size()); !goes_on) co_return goes_on;
     }
     if (!open.empty()) std::ranges::sort(searching.found);
     co_return Result<>();
@@ -139,13 +134,9 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
     std::vector<Result<mail::Structure>> structures;
     if (searching.program.cost >= SearchCost::structure)
         structures = co_await services_.store.structures(account(), open, mail_key_);
+    std::vector<Opened> opened;
+    opened.reserve(open.size());
     for (std::size_t i = 0; i < open.size(); ++i) {
-        const auto email_id = fmt::format("E{}", open[i].lasting_id().value);
-        const auto thread = !threads.empty() && threads[i] ? "T" + threads[i]->text() : std::string();
-        auto facts = facts_of(places[i], searching.now);
-        facts.record = SearchFacts::Record{
-            .received = open[i].received, .octets = open[i].octets, .saved = {}, .email_id = email_id};
-        facts.thread_id = thread;
         if (!structures.empty() && !structures[i]) {
             if (structures[i].error().code() == Errc::denied) co_return co_await bye_locked();
             if (structures[i].error().code() != Errc::not_found) {
@@ -154,69 +145,38 @@ Task<Result<>> Client::examine_some(Searching& searching, std::span<const std::u
             }
             continue;
         }
-        if (!structures.empty()) facts.structure = &*structures[i];
-        auto answer = match(searching.program, facts);
-        for (auto depth = MessageText::Depth::header; answer.is == SearchAnswer::Is::unknown;
-             depth = MessageText::Depth::all) {
-            const bool all = answer.needs == SearchCost::text || depth == MessageText::Depth::all;
-            auto read = co_await read_text(searching, open[i], *facts.structure,
-                                           all ? MessageText::Depth::all : MessageText::Depth::header);
-            if (!read) co_return pass_on(read);
-            if (!*read) break;
-            facts.header = &searching.text;
-            if (all) facts.text = &searching.text;
-            answer = match(searching.program, facts);
-            if (all) break;
-        }
-        if (answer.is == SearchAnswer::Is::yes) searching.found.push_back(places[i]);
+        auto& one = opened.emplace_back(facts_of(places[i], searching.now), open[i], places[i]);
+        one.email_id = fmt::format("E{}", open[i].lasting_id().value);
+        if (!threads.empty() && threads[i]) one.thread_id = "T" + threads[i]->text();
+        if (!structures.empty()) one.structure = &*structures[i];
+        one.answer = match(searching.program, one.known());
         if (turn::over()) co_await turn::let_others();
     }
+    if (auto read = co_await read_texts(searching, opened); !read) co_return read;
+    for (const auto& one : opened)
+        if (one.answer.is == SearchAnswer::Is::yes) searching.found.push_back(one.place);
     co_return Result<>();
 }
 
-// False: it can't be read, or is gone.
-Task<Result<bool>> Client::read_text(Searching& searching, const mailstore::StoredMessage& message,
-                                     const mail::Structure& structure, MessageText::Depth depth) {
-    auto reader = co_await services_.store.open(account(), message, mail_key_);
-    Result<std::string_view> chunk;
-    if (!reader) chunk = pass_on(reader);
-    searching.text.begin(structure, depth);
-    while (reader) {
-        chunk = co_await (*reader)->next();
-        if (!chunk || chunk->empty() || !searching.text.feed(*chunk)) break;
-        if (turn::over()) co_await turn::let_others();
+std::vector<std::uint32_t> Client::answered(const Searching& searching, const SearchReturn& wanted) {
+    const auto& found = searching.found;
+    if (!wanted.some() || found.empty()) return found;
+    std::vector<std::uint32_t> some;
+    if (wanted.min) some.push_back(found.front());
+    if (wanted.max) some.push_back(found.back());
+    if (wanted.partial) {
+        const auto range = wanted.partial->of(found);
+        some.insert(some.end(), range.begin(), range.end());
     }
-    if (!chunk) {
-        if (chunk.error().code() == Errc::denied) {
-            auto ended = co_await bye_locked();
-            co_return pass_on(ended);
-        }
-        if (chunk.error().code() != Errc::not_found) {
-            log_failure(chunk.error(), "a message can't be read");
-            searching.unread = true;
-        }
-        co_return false;
-    }
-    searching.text.finish();
-    co_return true;
+    std::ranges::sort(some);
+    some.erase(std::ranges::unique(some).begin(), some.end());
+    return some;
 }
 
-// RFC 5182 s2.1: of MIN and MAX alone, only those are saved.
 void Client::save_result(const Searching& searching, const SearchReturn& wanted) {
-    const auto& found = searching.found;
     SequenceSet uids;
-    const auto add = [&](std::uint32_t index) { uids.append(selected_->list().messages[index].uid); };
-    const bool ends_only = (wanted.min || wanted.max) && !wanted.all && !wanted.count;
-    if (searching.unread || found.empty()) {
-        selected_->saved = {};
-        return;
-    }
-    if (ends_only) {
-        if (wanted.min) add(found.front());
-        if (wanted.max && (!wanted.min || found.size() > 1)) add(found.back());
-    } else {
-        for (auto index : found) add(index);
-    }
+    if (!searching.unread)
+        for (auto index : answered(searching, wanted)) uids.append(selected_->list().messages[index].uid);
     selected_->saved = std::move(uids);
 }
 
@@ -225,13 +185,14 @@ void Client::say_found(const Searching& searching, SearchReturn wanted) {
     const auto& found = searching.found;
     const auto& messages = selected_->list().messages;
     const auto shown = [&](std::uint32_t index) { return by_uid() ? messages[index].uid : index + 1; };
-    // RFC 4731 s3.2: of MIN and MAX alone, the number is theirs.
-    const bool ends_only = (wanted.min || wanted.max) && !wanted.all && !wanted.count;
+    const auto write_set = [&](std::span<const std::uint32_t> indexes) {
+        SequenceSet numbers;
+        for (auto index : indexes) numbers.append(shown(index));
+        out_.append(numbers.text());
+    };
     std::uint64_t changed = 0;
-    for (auto index : found) {
-        if (ends_only && !(wanted.min && index == found.front()) && !(wanted.max && index == found.back())) continue;
-        changed = std::max(changed, messages[index].changed.value);
-    }
+    if (searching.program.asks_mod_sequence)
+        for (auto index : answered(searching, wanted)) changed = std::max(changed, messages[index].changed.value);
     auto out = std::back_inserter(out_);
     if (!wanted.extended && !rev2_) {
         out_.append("* SEARCH");
@@ -241,16 +202,24 @@ void Client::say_found(const Searching& searching, SearchReturn wanted) {
         return;
     }
     // RFC 5182 s2.1: SAVE alone asks for no answer.
-    if (wanted.save && !wanted.min && !wanted.max && !wanted.all && !wanted.count) return;
-    if (!wanted.min && !wanted.max && !wanted.count) wanted.all = true;
+    if (wanted.save && !wanted.some() && !wanted.all && !wanted.count) return;
+    if (!wanted.some() && !wanted.count) wanted.all = true;
     fmt::format_to(out, "* ESEARCH (TAG {})", quoted(tag_));
     if (by_uid()) out_.append(" UID");
     if (wanted.min && !found.empty()) fmt::format_to(out, " MIN {}", shown(found.front()));
     if (wanted.max && !found.empty()) fmt::format_to(out, " MAX {}", shown(found.back()));
     if (wanted.all && !found.empty()) {
-        SequenceSet numbers;
-        for (auto index : found) numbers.append(shown(index));
-        fmt::format_to(out, " ALL {}", numbers.text());
+        out_.append(" ALL ");
+        write_set(found);
+    }
+    if (wanted.partial) {
+        const auto range = wanted.partial->of(found);
+        fmt::format_to(out, " PARTIAL ({} ", wanted.partial->text());
+        if (range.empty())
+            out_.append("NIL");
+        else
+            write_set(range);
+        out_.append(")");
     }
     if (wanted.count) fmt::format_to(out, " COUNT {}", found.size());
     if (searching.program.asks_mod_sequence && !found.empty()) fmt::format_to(out, " MODSEQ {}", changed);

@@ -184,6 +184,7 @@ public:
         program.cost = program.root.cost;
         program.asks_mod_sequence = asks_mod_sequence_;
         program.asks_saved_result = asks_saved_result_;
+        program.asks_numbers = asks_numbers_;
         return program;
     }
 
@@ -218,6 +219,7 @@ private:
         }
         if (first == '*' || ascii::is_digit(first)) {
             out.kind = Kind::sequence;
+            asks_numbers_ = true;
             out.set = set();
             return priced(std::move(out));
         }
@@ -393,7 +395,7 @@ private:
     std::string charset_ = "utf-8";
     std::size_t count_ = 0;
     std::size_t texts_ = 0;
-    bool asks_mod_sequence_ = false, asks_saved_result_ = false;
+    bool asks_mod_sequence_ = false, asks_saved_result_ = false, asks_numbers_ = false;
     std::optional<SearchRefusal> refusal_;
 };
 

@@ -79,6 +79,7 @@ struct SearchProgram {
     SearchKey root;                  ///< a conjunction; cheap keys come first everywhere
     bool asks_mod_sequence = false;  ///< RFC 7162 s3.1.5: the answer has MODSEQ
     bool asks_saved_result = false;
+    bool asks_numbers = false;           ///< it has message numbers, which must keep their meaning (RFC 9051 s7.5.1)
     SearchCost cost = SearchCost::list;  ///< of the most expensive key
 };
 

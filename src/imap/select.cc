@@ -22,6 +22,7 @@ struct Client::Opening {
     bool read_only = false;
     bool condstore = false;
     std::optional<Known> known;  ///< QRESYNC
+    bool has_numbers = false;    ///< message numbers, with UIDs
 };
 
 std::optional<Client::Opening> Client::parse_opening(Cursor& in) const {
@@ -47,12 +48,16 @@ std::optional<Client::Opening> Client::parse_opening(Cursor& in) const {
         if (!number || *number == 0) return std::nullopt;
         known.mod_sequence = ModSequence(*number);
         if (in.take_word(" (")) {
+            opening.has_numbers = true;
             if (!skip_match_data(in)) return std::nullopt;
         } else if (in.space()) {
             known.uids = SequenceSet::parse(in);
             if (!known.uids || known.uids->has_star()) return std::nullopt;
             known.uids->resolve(0);
-            if (in.take_word(" (") && !skip_match_data(in)) return std::nullopt;
+            if (in.take_word(" (")) {
+                opening.has_numbers = true;
+                if (!skip_match_data(in)) return std::nullopt;
+            }
         }
         if (!in.take(')')) return std::nullopt;
     } while (in.space());
@@ -72,6 +77,7 @@ Task<Result<>> Client::open(Cursor in, bool read_only) {
     auto opening = parse_opening(in);
     if (!opening) co_return co_await bad_arguments();
     if (opening->known && !qresync_) co_return co_await bad("ENABLE QRESYNC first");
+    if (opening->has_numbers && uids_only_) co_return co_await refuse_numbers();
     opening->read_only = read_only || !may_change();
     condstore_ = condstore_ || opening->condstore;
     if (selected_) {
@@ -97,7 +103,7 @@ Task<Result<>> Client::say_opened(const mailstore::Mailbox& mailbox, Opening ope
         untagged("0 RECENT");
         const auto seen = static_cast<std::uint32_t>(mailstore::Flag::seen);
         const auto unseen = std::ranges::find_if(messages, [&](const auto& one) { return (one.flags & seen) == 0; });
-        if (unseen != messages.end())
+        if (unseen != messages.end() && !uids_only_)
             untagged("OK [UNSEEN {}] the first that is not seen", unseen - messages.begin() + 1);
     }
     untagged("OK [UIDVALIDITY {}] UIDs hold", mailbox.uid_validity);
@@ -128,8 +134,10 @@ Task<Result<>> Client::resynchronize(const Opening& opening, const mailstore::Ma
     for (std::uint32_t index = 0; index < selected_->count(); ++index) {
         const auto& message = selected_->list().messages[index];
         if (message.changed <= since || (known.uids && !known.uids->contains(message.uid))) continue;
-        fmt::format_to(std::back_inserter(out_), "* {} FETCH (UID {} MODSEQ ({}) FLAGS ({}))\r\n", index + 1,
-                       message.uid, message.changed.value, selected_->flags_of(message));
+        begin_fetch(index);
+        if (!uids_only_) fmt::format_to(std::back_inserter(out_), "UID {} ", message.uid);
+        fmt::format_to(std::back_inserter(out_), "MODSEQ ({}) FLAGS ({}))\r\n", message.changed.value,
+                       selected_->flags_of(message));
         if (auto sent = co_await send_some(); !sent) co_return sent;
     }
     co_return Result<>();

@@ -51,6 +51,27 @@ Differences compare(const MessageList& before, const MessageList& after) {
     return found;
 }
 
+std::optional<Differences> compare_at(const MessageList& before, const MessageList& after,
+                                      std::span<const std::uint32_t> uids) {
+    Differences found;
+    const auto find = [](const std::vector<ListedMessage>& in, std::vector<ListedMessage>::const_iterator from,
+                         std::uint32_t uid) {
+        return std::ranges::lower_bound(from, in.end(), uid, {}, &ListedMessage::uid);
+    };
+    const auto &a = before.messages, &b = after.messages;
+    auto i = a.begin(), j = b.begin();
+    for (const auto uid : uids) {
+        i = find(a, i, uid);
+        j = find(b, j, uid);
+        const bool was = i != a.end() && i->uid == uid, is = j != b.end() && j->uid == uid;
+        if (was && !is) found.gone.push_back(static_cast<std::uint32_t>(i - a.begin()));
+        if (is && !was) ++found.fresh;
+        if (was && is && i->changed != j->changed) found.changed.push_back(static_cast<std::uint32_t>(j - b.begin()));
+    }
+    if (a.size() - found.gone.size() + found.fresh != b.size()) return std::nullopt;
+    return found;
+}
+
 std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::span<const std::uint32_t> gone,
                                              const MessageList& after) {
     auto joined = std::make_shared<MessageList>();
@@ -66,6 +87,20 @@ std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::spa
     std::ranges::merge(after.messages, ghosts, std::back_inserter(joined->messages), {}, &ListedMessage::uid,
                        &ListedMessage::uid);
     return joined;
+}
+
+std::shared_ptr<const MessageList> frozen(const MessageList& before, const MessageList& after) {
+    auto list = std::make_shared<MessageList>();
+    list->keyword_sets = after.keyword_sets;
+    list->messages.reserve(before.messages.size());
+    auto at = after.messages.begin();
+    for (auto message : before.messages) {
+        at = std::ranges::lower_bound(at, after.messages.end(), message.uid, {}, &ListedMessage::uid);
+        message.flags &= 0xff;
+        const bool is_there = at != after.messages.end() && at->uid == message.uid;
+        list->messages.push_back(is_there ? *at : message);
+    }
+    return list;
 }
 
 std::vector<SequenceSet::Range> without_messages(const std::vector<SequenceSet::Range>& uids, const MessageList& list) {
@@ -105,12 +140,14 @@ Selected::Selected(const mailstore::Mailbox& mailbox, bool read_only, std::share
       last_uid_(static_cast<std::uint32_t>(mailbox.uid_next.value - 1)),
       list_(std::move(list)),
       keywords_(std::move(keywords)) {
+    seen = mailbox.changed;
     last_uid_ = std::max(last_uid_, greatest_uid());
     name_sets();
 }
 
-void Selected::replace(std::shared_ptr<const MessageList> list) {
+void Selected::replace(std::shared_ptr<const MessageList> list, bool holds_gone) {
     list_ = std::move(list);
+    holds_gone_ = holds_gone;
     last_uid_ = std::max(last_uid_, greatest_uid());
     name_sets();
 }

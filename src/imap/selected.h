@@ -28,9 +28,16 @@ struct Differences {
     std::size_t fresh = 0;               ///< messages that came; they are at the new list's end
 };
 Differences compare(const MessageList& before, const MessageList& after);
+/// The same, where only these UIDs (ascending, each once) can be different: it costs what has changed. Nothing: others
+/// are different, too.
+std::optional<Differences> compare_at(const MessageList& before, const MessageList& after,
+                                      std::span<const std::uint32_t> uids);
 /// `after`, with the messages of `before` at these indexes in their places, as their numbers are still in use.
 std::shared_ptr<const MessageList> with_gone(const MessageList& before, std::span<const std::uint32_t> gone,
                                              const MessageList& after);
+
+/// `before` with the flags of `after`: what is gone stays, and what came does not come.
+std::shared_ptr<const MessageList> frozen(const MessageList& before, const MessageList& after);
 
 /// Those numbers of `uids` that no message of the list has.
 std::vector<SequenceSet::Range> without_messages(const std::vector<SequenceSet::Range>& uids, const MessageList& list);
@@ -52,8 +59,10 @@ public:
     std::uint32_t last_uid() const { return last_uid_; }
     std::uint32_t greatest_uid() const { return count() == 0 ? 0 : list_->messages.back().uid; }
 
-    /// The changes that the client is told next. `keywords`: the mailbox's.
-    void replace(std::shared_ptr<const MessageList> list);
+    /// The changes that the client is told next. `keywords`: the mailbox's. `holds_gone`: messages that are gone are in
+    /// the list, because their numbers are in use; or some that came are not, because nobody wants to hear of them.
+    void replace(std::shared_ptr<const MessageList> list, bool holds_gone = false);
+    bool holds_gone() const { return holds_gone_; }
     void set_keywords(std::vector<std::string> keywords);
     const std::vector<std::string>& keywords() const { return keywords_; }
     /// Whether the list has a keyword without a name: they are to be read anew.
@@ -69,6 +78,8 @@ public:
     std::string flags_of(const ListedMessage& message) const;
     const std::vector<std::string>& keywords_of(const ListedMessage& message) const;
 
+    /// The list has all of the account's changes up to this one, and maybe some after it.
+    ModSequence seen;
     /// The last result of SEARCH that was saved (RFC 5182): UIDs.
     SequenceSet saved;
     /// Changes that the client has been told already: their UIDs, up to which mod-sequence. Until the next update.
@@ -79,6 +90,7 @@ private:
 
     mailstore::MailboxId id_;
     bool read_only_;
+    bool holds_gone_ = false;
     std::uint32_t last_uid_;
     std::shared_ptr<const MessageList> list_;
     std::vector<std::string> keywords_;

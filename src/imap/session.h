@@ -13,6 +13,10 @@
 #include "quota/quotas.h"
 #include "session/login.h"
 
+namespace poplar {
+class FairPool;
+}
+
 namespace poplar::imap {
 
 struct Services {
@@ -20,6 +24,7 @@ struct Services {
     mailstore::MailStore& store;
     directory::Directory& directory;
     quota::Quotas& quotas;
+    FairPool* searches = nullptr;  ///< looks through messages; null: the session's thread does
 };
 
 struct Options {
@@ -33,6 +38,9 @@ struct Options {
     std::size_t login_limit = 16'384;        ///< octets of a command before the login, with its literals
     std::size_t command_limit = 4u << 20;    ///< and after it; the message of an APPEND aside
     std::uint64_t append_limit = 50u << 20;  ///< octets of a message (RFC 7889); the server puts delivery's in
+    bool compression = true;                 ///< clients may have it (RFC 4978): about 110 KB a session
+    unsigned search_threads = 0;             ///< that look through messages; 0: half of the processors
+    std::chrono::seconds progress{10};       ///< a long command says how far it is so often; 0: at each step
     unsigned bad_commands = 20;   ///< unknown, malformed or out of place; the last of so many ends the session
     unsigned login_failures = 3;  ///< then the connection is closed
 

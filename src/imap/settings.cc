@@ -37,6 +37,16 @@ void add_settings(config::Keys& keys, Options& options) {
               "Octets of a command after the login, with its literals, the message of an `APPEND` aside (that is "
               "`limits.message_size`'s). Some clients name each UID of a large mailbox, which takes 2 MB. A longer "
               "line: `BYE`; a longer literal: `NO`.");
+    keys.boolean("imap.compression", options.compression,
+                 "Offers `COMPRESS=DEFLATE`. A session that asks for it holds about 110 KB more.");
+    keys.number(
+        "imap.search_threads", options.search_threads, 0, 1024,
+        "Threads that look through messages for `SEARCH`'s `BODY`, `TEXT` and `HEADER`. `0`: as many as half of the "
+        "processors.");
+    keys.duration(
+        "imap.progress", options.progress, seconds(0), minutes(10),
+        "A command that works for longer says how far it is (`INPROGRESS`), and again after as long. `\"0s\"`: "
+        "after each step.");
     keys.number("imap.bad_commands", options.bad_commands, 1, kMillion,
                 "Commands that make no sense; the last is answered `BYE` and closes.");
     keys.number("imap.login_failures", options.login_failures, 1, kMillion,

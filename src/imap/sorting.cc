@@ -32,8 +32,10 @@ Task<Result<>> Client::sort(Cursor in) {
     if (!criteria) co_return co_await bad(criteria.error().detail());
     auto program = parse_sorted_search(in);
     if (!program) co_return co_await refuse_search(std::move(program.error()));
+    if (program->asks_numbers && uids_only_) co_return co_await refuse_numbers();
     Searching searching;
     searching.program = std::move(*program);
+    if (searching.program.asks_numbers) expunges_ = Expunges::held;
     if (auto went = co_await find_messages(searching); !went) co_return went;
     if (searching.found.size() > kMostSorted) co_return co_await no("[LIMIT] too many messages to sort");
     std::vector<SortEntry> entries;
@@ -60,8 +62,10 @@ Task<Result<>> Client::thread(Cursor in) {
     if (!algorithm) co_return co_await bad("unknown algorithm");
     auto program = parse_sorted_search(in);
     if (!program) co_return co_await refuse_search(std::move(program.error()));
+    if (program->asks_numbers && uids_only_) co_return co_await refuse_numbers();
     Searching searching;
     searching.program = std::move(*program);
+    if (searching.program.asks_numbers) expunges_ = Expunges::held;
     if (auto went = co_await find_messages(searching); !went) co_return went;
     if (searching.found.size() > kMostSorted) co_return co_await no("[LIMIT] too many messages to thread");
     std::vector<ThreadEntry> entries;
@@ -106,6 +110,8 @@ Task<Result<>> Client::read_found(Searching& searching, bool structures, TakeFou
             take(*index, (*messages)[i], structures ? &*made[i] : nullptr);
         }
         if (turn::over()) co_await turn::let_others();
+        const auto done = searching.found.size() - left.size();
+        if (auto goes_on = co_await breathe(done, searching.found.size()); !goes_on) co_return goes_on;
     }
     co_return Result<>();
 }

@@ -85,8 +85,9 @@ Task<Result<>> Client::store(Cursor in) {
         if (!storing->silent) {
             tell_flags(*index);
         } else if (condstore_) {  // RFC 7162 s3.1.3: .SILENT is about the flags alone
-            fmt::format_to(std::back_inserter(out_), "* {} FETCH ({}MODSEQ ({}))\r\n", *index + 1,
-                           by_uid() || qresync_ ? fmt::format("UID {} ", number) : "",
+            begin_fetch(*index);
+            fmt::format_to(std::back_inserter(out_), "{}MODSEQ ({}))\r\n",
+                           !uids_only_ && (by_uid() || qresync_) ? fmt::format("UID {} ", number) : "",
                            selected_->list().messages[*index].changed.value);
         }
         if (auto sent = co_await send_some(); !sent) co_return sent;

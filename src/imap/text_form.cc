@@ -76,4 +76,13 @@ void write_number(std::string& out, std::uint64_t number) {
     out.append(text.data(), text.size());
 }
 
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out += '"';
+}
+
 }  // namespace poplar::imap

@@ -15,4 +15,7 @@ void write_string(std::string& out, std::string_view text, TextForm form);
 void write_astring(std::string& out, std::string_view text, TextForm form);
 void write_number(std::string& out, std::uint64_t number);
 
+/// A quoted string of these octets, which have no end of a line in them: a tag.
+std::string quoted(std::string_view text);
+
 }  // namespace poplar::imap

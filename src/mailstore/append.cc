@@ -55,6 +55,58 @@ Task<Result<>> Changes::try_append(AccountId account, Hot& hot, const std::vecto
     co_return co_await commit(account, hot, std::move(*draft));
 }
 
+Task<bool> Changes::has_body(AccountId account, engine::BodyId body) {
+    const auto series = engine_.read_bodies(account);
+    auto reader = co_await series->open(body);
+    co_return reader.has_value();
+}
+
+Task<Result<std::vector<Message>>> Changes::append_together(AccountId account, Hot& hot,
+                                                            const std::vector<NewMessage>& messages,
+                                                            std::optional<MessageAt> replaced) {
+    std::vector<engine::BodyId> bodies;
+    for (std::size_t i = 0; i < messages.size(); ++i) bodies.push_back(engine_.next_body_id(account));
+    for (int n = 1;; ++n) {
+        auto done = co_await try_append_together(account, hot, messages, replaced, bodies);
+        if (done || n == kAttempts || !worth_repeating(done.error().code())) co_return done;
+        if (done.error().code() != Errc::outcome_unknown || bodies.empty()) continue;
+        // Made again, its messages would be there twice.
+        if (co_await has_body(account, bodies.front()))
+            co_return fail(Errc::outcome_unknown, "the messages may be stored");
+    }
+}
+
+Task<Result<std::vector<Message>>> Changes::try_append_together(AccountId account, Hot& hot,
+                                                                const std::vector<NewMessage>& messages,
+                                                                std::optional<MessageAt> replaced,
+                                                                const std::vector<engine::BodyId>& bodies) {
+    auto begun = replaced ? begin_with_views(account, hot) : begin(account, hot);
+    auto draft = co_await std::move(begun);
+    if (!draft) co_return pass_on(draft);
+    if (draft->record().closed) co_return fail(Errc::not_found, "the account is gone");
+    Arrivals arrivals(generation_now(draft->record().generation, generation_));
+    std::vector<Message> appended;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+        const auto received = messages[i].received.value_or(clock_.now());
+        auto put = co_await put_in(account, *draft, arrivals, messages[i], received, bodies[i]);
+        if (!put) co_return pass_on(put);
+        appended.push_back(std::move(*put));
+    }
+    put_keywords(*draft, arrivals);
+    if (replaced) {
+        auto from = co_await mailbox(account, *draft, replaced->mailbox);
+        if (!from) co_return pass_on(from);
+        auto found = co_await look_up(engine_, account, replaced->mailbox, {replaced->uid});
+        if (!found) co_return pass_on(found);
+        if (found->empty()) co_return fail(Errc::not_found, "the message is gone");
+        retain(*draft, **from, std::move(found->front()), Deleter("imap"));
+    }
+    if (draft->batch.empty()) co_return appended;
+    auto done = co_await commit(account, hot, std::move(*draft));
+    if (!done) co_return pass_on(done);
+    co_return appended;
+}
+
 void Changes::put_keywords(Draft& draft, const Arrivals& arrivals) {
     for (const auto& [id, table] : arrivals.tables)
         if (table.grew()) draft.batch.put(keys::keywords(id), encode(table));

@@ -63,6 +63,10 @@ public:
 
     // append.cc
     Task<> append_all(AccountId account, Hot& hot, std::vector<Append> appends);
+    /// As MailStore::append_together.
+    Task<Result<std::vector<Message>>> append_together(AccountId account, Hot& hot,
+                                                       const std::vector<NewMessage>& messages,
+                                                       std::optional<MessageAt> replaced);
 
     // remove.cc
     /// From INBOX. `victims` in ascending order of their keys, each once.
@@ -78,7 +82,7 @@ public:
     Task<Result<FlagOutcome>> change_flags(AccountId account, Hot& hot, MailboxId mailbox, std::vector<Uid> uids,
                                            FlagChange change);
 
-    // transfer.cc; UIDs as above
+    // transfer.cc; UIDs ascending, each once; as many as a commit may have, transfer() as many as a copy may
     enum class Transfer { copy, move };
     Task<Result<std::vector<Transferred>>> transfer(AccountId account, Hot& hot, Transfer how, MailboxId from,
                                                     std::vector<Uid> uids, MailboxId to);
@@ -245,6 +249,10 @@ private:
     Task<Result<>> alter_mailbox(AccountId account, Hot& hot, std::string name,
                                  std::function<void(MailboxRecord&)> change);
     Task<Result<bool>> drain(AccountId account, Draft& draft, MailboxId id, std::string_view reason);
+    /// The name stays subscribed without its mailbox, if the account has room for it.
+    Task<Result<>> lose_subscription(AccountId account, Draft& draft, const std::string& name);
+    /// Whether the name was subscribed without a mailbox; it is not any more then.
+    Task<Result<bool>> find_subscription(AccountId account, Draft& draft, const std::string& name);
     Task<Result<MailboxId>> home_of(AccountId account, Draft& draft, const StoredMessage& message, std::string name);
 
     Task<Result<std::optional<DocumentInfo>>> document_info(AccountId account, std::string name);
@@ -270,6 +278,12 @@ private:
     Task<Result<bool>> put_fact(AccountId account, Draft& draft, const NewFact& fact);
     Task<Result<>> try_append(AccountId account, Hot& hot, const std::vector<Append>& appends,
                               std::vector<Result<Message>>& results);
+    Task<Result<std::vector<Message>>> try_append_together(AccountId account, Hot& hot,
+                                                           const std::vector<NewMessage>& messages,
+                                                           std::optional<MessageAt> replaced,
+                                                           const std::vector<engine::BodyId>& bodies);
+    /// Whether a batch whose outcome is not known has happened, by the first body that it was to bring.
+    Task<bool> has_body(AccountId account, engine::BodyId body);
     Task<Result<std::string>> keyword_bits(AccountId account, std::map<MailboxId, KeywordTable>& tables,
                                            const NewMessage& message);
     Task<Result<>> admit(AccountId account, Draft& draft, std::string_view generation, std::string unique_id);

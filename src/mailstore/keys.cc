@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kMailbox = "M", kMessage = "m", kRetained = "r", kUniqueId = "u", kName = "N",
                            kKeywords = "k", kUid = "o", kCopies = "b", kChange = "c", kDocument = "d",
                            kDocumentContent = "D", kFact = "f", kFactExpiry = "x", kStructure = "s", kThread = "t",
-                           kThreadMark = "T", kView = "v";
+                           kThreadMark = "T", kView = "v", kLostSubscription = "l";
 constexpr std::size_t kPrefix = 1 + 4;  // tag and mailbox
 
 // Rows of the whole account have INBOX's number, because that was the only mailbox once.
@@ -35,6 +35,7 @@ std::uint64_t number_in(std::string_view key) {
 std::string account() { return mailbox(kInbox); }
 std::string mailbox(MailboxId mailbox) { return key_of(kMailbox, mailbox).bytes(); }
 std::string name(std::string_view name) { return key_of(kName).raw(name).bytes(); }
+std::string lost_subscription(std::string_view name) { return key_of(kLostSubscription).raw(name).bytes(); }
 std::string keywords(MailboxId mailbox) { return key_of(kKeywords, mailbox).bytes(); }
 std::string message(MailboxId mailbox, OrderKey order) {
     return key_of(kMessage, mailbox).u64_key(order.value).bytes();
@@ -89,6 +90,7 @@ engine::KeyRange names() { return all_of(kName); }
 engine::KeyRange names_below(std::string_view above) {
     return engine::KeyRange::prefix(key_of(kName).raw(above).raw("/").bytes());
 }
+engine::KeyRange lost_subscriptions() { return all_of(kLostSubscription); }
 engine::KeyRange keyword_tables() { return all_of(kKeywords); }
 engine::KeyRange messages() { return all_of(kMessage); }
 engine::KeyRange messages(MailboxId mailbox) { return all_of(kMessage, mailbox); }

@@ -11,6 +11,7 @@ namespace poplar::mailstore::keys {
 std::string account();  ///< the account's record, with INBOX's in it
 std::string mailbox(MailboxId mailbox);
 std::string name(std::string_view name);
+std::string lost_subscription(std::string_view name);
 std::string keywords(MailboxId mailbox);
 std::string message(MailboxId mailbox, OrderKey order);
 std::string uid(MailboxId mailbox, Uid uid);
@@ -31,16 +32,17 @@ std::string fact_expiry(Timestamp expires, std::string_view name);
 MailboxId mailbox_of(std::string_view key);
 Timestamp expiry_of(std::string_view retained_key);
 engine::ChangeNumber change_of(std::string_view change_key);
-std::string_view name_of(std::string_view name_key);  // or of a document, or a fact
+std::string_view name_of(std::string_view name_key);  // or of a lost subscription, a document, or a fact
 std::string fact_of(std::string_view fact_expiry_key);
 engine::BodyId body_of(std::string_view copies_key);  // or of a structure, or a thread
 Uid uid_of(std::string_view uid_key);
 OrderKey order_of(std::string_view message_key);
 MailboxView view_of(std::string_view view_key);
 
-engine::KeyRange mailboxes();                                  ///< all but INBOX's
-engine::KeyRange names();                                      ///< all of them
-engine::KeyRange names_below(std::string_view name);           ///< those that begin with it and a separator
+engine::KeyRange mailboxes();                         ///< all but INBOX's
+engine::KeyRange names();                             ///< all of them
+engine::KeyRange names_below(std::string_view name);  ///< those that begin with it and a separator
+engine::KeyRange lost_subscriptions();
 engine::KeyRange keyword_tables();                             ///< of all mailboxes
 engine::KeyRange messages();                                   ///< all live messages, mailbox by mailbox
 engine::KeyRange messages(MailboxId mailbox);                  ///< all of one

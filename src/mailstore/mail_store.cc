@@ -30,7 +30,8 @@ Task<Result<std::vector<Transferred>>> MailStore::Impl::transfer(AccountId accou
         return changes.transfer(account, hot, how, from, std::move(part), to);
     };
     auto join = [](auto& all, auto part) { all.insert(all.end(), part.begin(), part.end()); };
-    return in_parts<std::vector<Transferred>>(account, std::move(uids), std::move(change), join);
+    return in_parts<std::vector<Transferred>>(account, std::move(uids), std::move(change), join,
+                                              options.copied_messages);
 }
 
 Task<Result<std::unique_ptr<engine::BodyReader>>> MailStore::Impl::open(AccountId account, Message message,
@@ -76,6 +77,22 @@ Task<Result<Message>> MailStore::append(AccountId account, NewMessage message) {
     co_return co_await answer.receive();
 }
 
+Task<Result<std::vector<Message>>> MailStore::append_together(AccountId account, std::vector<NewMessage> messages,
+                                                              std::optional<MessageAt> replaced) {
+    if (messages.size() > impl_->options.commit_messages)
+        co_return fail(Errc::too_large, "more messages than a commit takes");
+    for (const auto& message : messages) {
+        if (!message.unique_id.empty() && !is_unique_id(message.unique_id))
+            co_return fail(Errc::invalid, "a unique-id has 1 to 70 printable ASCII characters");
+        if (message.content.key && !impl_->options.codec)
+            co_return fail(Errc::denied, "the content is encoded, and nothing here can do that");
+    }
+    auto change = [impl = impl_.get(), account, messages = std::move(messages), replaced](Hot& hot) {
+        return impl->changes.append_together(account, hot, messages, replaced);
+    };
+    co_return co_await impl_->alone<std::vector<Message>>(account, std::move(change));
+}
+
 Task<Result<std::vector<Message>>> MailStore::file(AccountId account, Filing filing) {
     for (const auto& fact : filing.facts) {
         if (auto sound = check_name(fact.name, kLongestFactName); !sound) co_return pass_on(sound);
@@ -118,6 +135,13 @@ Task<Result<std::vector<StoredMessage>>> MailStore::list(AccountId account, Mail
     co_return messages;
 }
 
+Task<Result<std::vector<StoredMessage>>> MailStore::messages(AccountId account, MailboxId mailbox,
+                                                             std::vector<Uid> uids) {
+    std::ranges::sort(uids);
+    uids.erase(std::ranges::unique(uids).begin(), uids.end());
+    co_return co_await look_up(impl_->engine, account, mailbox, std::move(uids), impl_->engine.snapshot(account));
+}
+
 Task<Result<std::shared_ptr<const MessageList>>> MailStore::list_uids(AccountId account, MailboxId mailbox) {
     return impl_->uid_lists.read(impl_->engine, account, mailbox);
 }
@@ -155,7 +179,11 @@ Task<Result<MailboxTotals>> MailStore::measure(AccountId account, MailboxId mail
 
 Task<Result<std::vector<Transferred>>> MailStore::copy(AccountId account, MailboxId from, std::vector<Uid> uids,
                                                        MailboxId to) {
-    return impl_->transfer(account, Changes::Transfer::copy, from, std::move(uids), to);
+    std::ranges::sort(uids);
+    uids.erase(std::ranges::unique(uids).begin(), uids.end());
+    if (uids.size() > impl_->options.copied_messages)
+        co_return fail(Errc::too_large, "more messages than are copied together");
+    co_return co_await impl_->transfer(account, Changes::Transfer::copy, from, std::move(uids), to);
 }
 
 Task<Result<std::vector<Transferred>>> MailStore::move(AccountId account, MailboxId from, std::vector<Uid> uids,

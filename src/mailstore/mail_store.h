@@ -60,6 +60,7 @@ struct Options {
     std::size_t commit_messages = 400;                       ///< appends to one account that share a commit, at most
     std::uint64_t commit_octets = 8u << 20;  ///< and how many octets of theirs go through the engine's log
     std::uint64_t inline_octets = 1u << 20;  ///< a larger body does not: the engine keeps it beside the log
+    std::size_t copied_messages = 10'000;    ///< that one copy() takes, which is one commit
     std::size_t forget_messages = 1000;      ///< expired or purged messages a commit, at most
     std::size_t list_cache = 16u << 20;      ///< octets of lists of messages kept for the next session
     std::size_t uid_list_cache = 32u << 20;  ///< octets of lists of UIDs and flags kept for the next who asks
@@ -74,6 +75,14 @@ struct Options {
 };
 
 enum class Subscription { no, yes };
+/// Names of an account that stay subscribed when their mailboxes go, at most.
+inline constexpr std::size_t kMostLostSubscriptions = 1000;
+
+/// A message by its UID.
+struct MessageAt {
+    MailboxId mailbox;
+    Uid uid;
+};
 
 /// The answer to what happened since a change.
 struct ChangeList {
@@ -164,6 +173,11 @@ public:
     /// begins like those that the account makes itself), not_found (the account was closed, or there is no such
     /// mailbox), too_large (its keywords are more than the mailbox may have).
     Task<Result<Message>> append(AccountId account, NewMessage message);
+    /// Appends several in one commit: all or none. With `replaced`, that message goes to the retained area in the same
+    /// commit (RFC 8508). Errors: as append()'s; not_found (also: `replaced` is not there), too_large (more than
+    /// Options::commit_messages).
+    Task<Result<std::vector<Message>>> append_together(AccountId account, std::vector<NewMessage> messages,
+                                                       std::optional<MessageAt> replaced = std::nullopt);
     /// Appends several, with what has to be remembered of them. Each goes once into a mailbox that is named twice.
     /// Errors: as append()'s; invalid (a fact's name), too_large (a fact's value), and then nothing is done.
     Task<Result<std::vector<Message>>> file(AccountId account, Filing filing);
@@ -215,7 +229,12 @@ public:
     Task<Result<Mailbox>> add_mailbox(AccountId account, std::string name, SpecialUse use = SpecialUse::none);
     /// Renames what is below it, too, in one commit. Errors: exists, denied (INBOX), too_large.
     Task<Result<>> rename_mailbox(AccountId account, std::string from, std::string to);
+    /// A subscription outlives its mailbox (RFC 9051 s6.3.5): such a name can be set to `no`, or to `yes` without
+    /// effect.
     Task<Result<>> set_subscription(AccountId account, std::string name, Subscription subscription);
+    /// Subscribed names whose mailboxes were removed, in order: kMostLostSubscriptions at most. A subscription to a
+    /// mailbox that goes when there are so many goes with it.
+    Task<Result<std::vector<std::string>>> lost_subscriptions(AccountId account);
     /// Errors: denied (INBOX).
     Task<Result<>> set_use(AccountId account, std::string name, SpecialUse use);
     /// One commit removes it; its messages may take several to get to the retained area. Mailboxes below it stay.
@@ -223,12 +242,14 @@ public:
     Task<Result<>> remove_mailbox(AccountId account, std::string name, std::string reason);
 
     // Messages of any mailbox, by UIDs. UIDs may come in any order; those that no message has are passed over. Each
-    // commit takes at most Options::commit_messages of them, and makes its part as a whole or not at all. Errors:
-    // not_found (no mailbox).
+    // commit takes at most Options::commit_messages of them, and makes its part as a whole or not at all; copy() and
+    // move() take Options::copied_messages. Errors: not_found (no mailbox).
 
     /// In order, at most `limit`, beginning after `after`.
     Task<Result<std::vector<StoredMessage>>> list(AccountId account, MailboxId mailbox, OrderKey after,
                                                   std::size_t limit);
+    /// Those with these UIDs, by UID. No error says that there is no such mailbox.
+    Task<Result<std::vector<StoredMessage>>> messages(AccountId account, MailboxId mailbox, std::vector<Uid> uids);
     /// All of them, in little memory.
     Task<Result<std::shared_ptr<const MessageList>>> list_uids(AccountId account, MailboxId mailbox);
     /// The names of the bits in Flags::keywords.
@@ -238,7 +259,8 @@ public:
                                            FlagChange change);
     /// How much their copies would hold. Costs as much as reading their entries.
     Task<Result<MailboxTotals>> measure(AccountId account, MailboxId mailbox, std::vector<Uid> uids);
-    /// The copies have the same bodies: no octet of them is copied.
+    /// The copies have the same bodies: no octet of them is copied. All or nothing (RFC 9051 s6.4.7). Errors: too_large
+    /// (more than Options::copied_messages).
     Task<Result<std::vector<Transferred>>> copy(AccountId account, MailboxId from, std::vector<Uid> uids, MailboxId to);
     /// They keep their unique-ids.
     Task<Result<std::vector<Transferred>>> move(AccountId account, MailboxId from, std::vector<Uid> uids, MailboxId to);

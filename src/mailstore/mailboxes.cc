@@ -83,7 +83,9 @@ Task<Result<MailboxId>> Changes::make_mailbox(AccountId account, Draft& draft, s
     MailboxRecord record;
     record.uid_validity = others.last_uid_validity;
     record.changed = draft.number();
-    record.subscribed = subscription == Subscription::yes;
+    auto subscribed = co_await find_subscription(account, draft, name);
+    if (!subscribed) co_return pass_on(subscribed);
+    record.subscribed = subscription == Subscription::yes || *subscribed;
     record.use = use;
     record.name = name;
     draft.mailboxes.emplace(id, std::move(record));
@@ -145,6 +147,9 @@ Task<Result<>> Changes::try_rename(AccountId account, Hot& hot, const std::strin
         if (auto free = co_await expect_free(account, *draft, name_now); !free) co_return free;
         auto record = co_await mailbox(account, *draft, mailbox_id);
         if (!record) co_return pass_on(record);
+        auto subscribed = co_await find_subscription(account, *draft, name_now);
+        if (!subscribed) co_return pass_on(subscribed);
+        (*record)->subscribed = (*record)->subscribed || *subscribed;
         (*record)->name = name_now;
         (*record)->changed = draft->number();
         draft->names[std::move(name_now)] = mailbox_id;
@@ -161,7 +166,34 @@ Task<Result<>> Changes::try_rename(AccountId account, Hot& hot, const std::strin
 
 Task<Result<>> Changes::set_subscription(AccountId account, Hot& hot, std::string name, Subscription subscription) {
     auto change = [subscription](MailboxRecord& record) { record.subscribed = subscription == Subscription::yes; };
-    co_return co_await alter_mailbox(account, hot, std::move(name), change);
+    auto done = co_await alter_mailbox(account, hot, name, change);
+    if (done || done.error().code() != Errc::not_found) co_return done;
+    auto attempt = [&]() -> Task<Result<>> {
+        auto draft = co_await begin(account, hot);
+        if (!draft) co_return pass_on(draft);
+        auto lost = co_await find_subscription(account, *draft, name);
+        if (!lost) co_return pass_on(lost);
+        if (!*lost) co_return fail(Errc::not_found, "no mailbox is called so");
+        if (subscription == Subscription::yes) co_return Result<>{};
+        co_return co_await commit(account, hot, std::move(*draft));
+    };
+    co_return co_await repeated(attempt);
+}
+
+Task<Result<bool>> Changes::find_subscription(AccountId account, Draft& draft, const std::string& name) {
+    auto row = co_await engine_.get(account, keys::lost_subscription(name));
+    if (!row && row.error().code() == Errc::not_found) co_return false;
+    if (!row) co_return pass_on(row);
+    draft.batch.erase(keys::lost_subscription(name));
+    co_return true;
+}
+
+// RFC 9051 s6.3.5, s6.3.7: the server takes no name from the list of subscriptions by itself.
+Task<Result<>> Changes::lose_subscription(AccountId account, Draft& draft, const std::string& name) {
+    auto others = co_await engine_.scan(account, keys::lost_subscriptions(), kMostLostSubscriptions);
+    if (!others) co_return pass_on(others);
+    if (others->size() < kMostLostSubscriptions) draft.batch.put(keys::lost_subscription(name), "");
+    co_return Result<>{};
 }
 
 Task<Result<>> Changes::set_use(AccountId account, Hot& hot, std::string name, SpecialUse use) {
@@ -204,6 +236,8 @@ Task<Result<MailboxId>> Changes::remove_mailbox(AccountId account, Hot& hot, std
         const auto views = draft->views;
         for (const auto& [view, its] : views)
             if (view.mailbox == *id) erase_view(*draft, view);
+        if ((*record)->subscribed)
+            if (auto kept = co_await lose_subscription(account, *draft, name); !kept) co_return pass_on(kept);
         (*record)->removed = true;
         draft->names[name] = std::nullopt;
         draft->row.add(Change::Kind::mailbox_removed, *id);

@@ -49,6 +49,10 @@ void add_settings(config::Keys& keys, Options& options) {
                "perhaps `:` and what it is for, `drafts`, `sent`, `junk`, `trash` or `archive`. `/` divides a name's "
                "parts. An account that only POP reads has none.");
     keys.number("mailboxes.limit", options.mailboxes, 10, kMillion, "Mailboxes an account may have. 10 to 1000000.");
+    keys.number(
+        "mailboxes.copied_messages", options.copied_messages, 100, kMillion / 10,
+        "Messages that one `COPY` of IMAP takes, which is all or nothing; more: `NO [LIMIT]` before anything is "
+        "copied. A `MOVE` of more is made in several steps. 100 to 100000.");
     keys.number("mailboxes.documents", options.documents, 10, kMillion,
                 "Documents of up to 1 MB (filter scripts and the like) an account may have. 10 to 1000000.");
 }

@@ -168,6 +168,14 @@ Task<Result<>> MailStore::set_subscription(AccountId account, std::string name, 
     co_return co_await impl_->alone<void>(account, std::move(change));
 }
 
+Task<Result<std::vector<std::string>>> MailStore::lost_subscriptions(AccountId account) {
+    auto entries = co_await impl_->engine.scan(account, keys::lost_subscriptions(), kMostLostSubscriptions);
+    if (!entries) co_return pass_on(entries);
+    std::vector<std::string> names;
+    for (const auto entry : *entries) names.emplace_back(keys::name_of(entry.key));
+    co_return names;
+}
+
 Task<Result<>> MailStore::set_use(AccountId account, std::string name, SpecialUse use) {
     auto canonical = canonical_name(name);
     if (!canonical) co_return pass_on(canonical);

@@ -114,14 +114,15 @@ struct MailStore::Impl {
     /// INBOX, then the others that were made, by name.
     Task<Result<std::vector<Mailbox>>> mailboxes_there(AccountId account);
 
-    /// Calls `change(hot, part)` with parts of the UIDs, each as large as a commit may be, a turn for each, and joins
-    /// the results.
+    /// Calls `change(hot, part)` with parts of the UIDs, each of `most` at most (0: as large as a commit may be), a
+    /// turn for each, and joins the results.
     template <class T, class Change, class Join>
-    Task<Result<T>> in_parts(AccountId account, std::vector<Uid> uids, Change change, Join join) {
+    Task<Result<T>> in_parts(AccountId account, std::vector<Uid> uids, Change change, Join join,
+                             std::size_t most_of_part = 0) {
         std::ranges::sort(uids);
         uids.erase(std::ranges::unique(uids).begin(), uids.end());
         T all{};
-        const auto most = static_cast<std::ptrdiff_t>(options.commit_messages);
+        const auto most = static_cast<std::ptrdiff_t>(most_of_part == 0 ? options.commit_messages : most_of_part);
         for (auto at = uids.begin(); at != uids.end();) {
             const auto end = at + std::min(most, uids.end() - at);
             std::vector<Uid> part(at, end);

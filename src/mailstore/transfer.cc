@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/turn.h"
 #include "mailstore/changes.h"
 #include "mailstore/keys.h"
 #include "mailstore/lookup.h"
@@ -34,6 +35,7 @@ Task<Result<std::vector<Transferred>>> Changes::try_transfer(AccountId account, 
 
     const auto generation = generation_now(draft->record().generation, generation_);
     for (std::size_t i = 0; i < messages->size(); ++i) {
+        if (turn::over()) co_await turn::let_others();
         auto& message = (*messages)[i];
         const auto source = message.uid();
         const auto hidden_in = how == Transfer::move ? hiding(*draft, message) : std::vector<Hiding>();

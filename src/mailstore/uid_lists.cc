@@ -21,7 +21,9 @@ constexpr std::size_t kMostSets = 10'000;   // of keywords, those that no messag
 class Builder {
 public:
     Builder() = default;
-    explicit Builder(const MessageList& list) : list_(list) {
+    /// With the keyword sets of `list`, and none of its messages.
+    explicit Builder(const MessageList& list) {
+        list_.keyword_sets = list.keyword_sets;
         for (std::uint32_t n = 0; n < list_.keyword_sets.size(); ++n) sets_.emplace(list_.keyword_sets[n], n);
     }
 
@@ -114,13 +116,19 @@ Task<Result<std::shared_ptr<const MessageList>>> renewed(engine::Engine& engine,
     std::vector<ListedMessage> fresh;
     for (const auto& message : *found) fresh.push_back(builder.listed(message));
     if (builder.is_full()) co_return nullptr;
-    auto& messages = builder.list().messages;
-    const auto is_renewed = [&](const ListedMessage& one) { return std::ranges::binary_search(uids, Uid(one.uid)); };
-    std::erase_if(messages, is_renewed);
-    std::vector<ListedMessage> merged;
-    merged.reserve(messages.size() + fresh.size());
-    std::ranges::merge(messages, fresh, std::back_inserter(merged), {}, &ListedMessage::uid, &ListedMessage::uid);
-    messages = std::move(merged);
+    // What stands between two of them is copied in one piece.
+    auto& merged = builder.list().messages;
+    merged.reserve(old.messages.size() + fresh.size());
+    auto at = old.messages.begin();
+    auto next = fresh.begin();
+    for (const auto uid : uids) {
+        const auto here = std::ranges::lower_bound(at, old.messages.end(), uid.value, {}, &ListedMessage::uid);
+        merged.insert(merged.end(), at, here);
+        at = here;
+        if (at != old.messages.end() && at->uid == uid.value) ++at;
+        if (next != fresh.end() && next->uid == uid.value) merged.push_back(*next++);
+    }
+    merged.insert(merged.end(), at, old.messages.end());
     co_return builder.take();
 }
 

@@ -28,6 +28,7 @@ Task<Result<>> run(Conversation& conversation, const Services& services, Report&
         Transaction transaction(conversation, services, std::move(*login), report.done);
         ended = co_await transaction.run();
         transaction.note_use();
+        co_await transaction.mark_seen();
     } else {
         ended = pass_on(login);
     }

@@ -41,6 +41,9 @@ struct Options {
     std::string hostname = "localhost";
     std::string implementation = "Poplar";  ///< RFC 2449 s6.9; empty: not announced
 
+    /// What a session has retrieved is \Seen to IMAP once it is over.
+    bool marks_seen = false;
+
     Policy policy = {};  ///< of accounts that have none of their own
 
     std::chrono::seconds login_idle{60};         ///< a command may take before the login

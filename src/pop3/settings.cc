@@ -69,6 +69,9 @@ void add_settings(config::Keys& keys, Options& options) {
     keys.boolean(
         "pop3.apop", options.apop,
         "APOP for accounts with a shared secret: a timestamp in each greeting. Off: `APOP` is an unknown command.");
+    keys.boolean("pop3.marks_seen", options.marks_seen,
+                 "Marks what a session has retrieved as `\\Seen` for IMAP, when it ends. It costs a change of each "
+                 "message. A device whose password is for reading only marks nothing.");
     keys.text("pop3.implementation", options.implementation, "The text of IMPLEMENTATION in CAPA. Empty: nothing.",
               config::Empty::allowed, check_reply_text);
     keys.add(expire(options.policy.expire_days,

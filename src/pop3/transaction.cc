@@ -2,6 +2,7 @@
 #include "pop3/transaction.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/log.h"
 #include "mail/downgrade.h"
@@ -331,8 +332,27 @@ std::vector<MessageNumber> Transaction::to_remove() const {
 // RFC 2449 s6.7, EXPIRE 0: at the end of the session it counts as deleted, whatever RSET says.
 void Transaction::note_retrieved(MessageNumber number) {
     ++done_.retrieved;
+    if (conversation_.options().marks_seen)
+        if (const auto found = find(number)) seen_.insert((*found)->unique_id);
     if (policy_.expire_days != 0 || !access_.may_delete()) return;
     mark(retrieved_, number, maildrop_->message_count());
+}
+
+// A message may have been moved or deleted since: it is looked for by its unique-id. Whatever fails here costs a flag.
+Task<> Transaction::mark_seen() {
+    if (seen_.empty() || !access_.may_delete()) co_return;
+    std::map<mailstore::MailboxId, std::vector<mailstore::Uid>> unseen;
+    for (const auto& unique_id : seen_) {
+        auto found = co_await services_.store.find(access_.account, unique_id);
+        if (found && !found->flags.has(mailstore::Flag::seen)) unseen[found->mailbox].push_back(found->uid());
+    }
+    for (auto& [mailbox, uids] : unseen) {
+        mailstore::FlagChange change{.how = mailstore::FlagChange::How::add,
+                                     .system = static_cast<std::uint8_t>(mailstore::Flag::seen)};
+        auto marked =
+            co_await services_.store.change_flags(access_.account, mailbox, std::move(uids), std::move(change));
+        if (!marked) log_failure(marked.error(), "the messages can't be marked as seen");
+    }
 }
 
 // A client that leaves its mail on the server fetches only new messages of a large maildrop, and sometimes deletes old

@@ -4,6 +4,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ public:
     Task<Result<>> run();
     /// To be called after run(), however that ended.
     void note_use() { access_.note_fetched(done_.retrieved); }
+    /// The same: gives what was retrieved the flag \Seen, where Options::marks_seen wants it so.
+    Task<> mark_seen();
 
 private:
     using Message = mailstore::Message;
@@ -107,6 +110,7 @@ private:
     Listings listings_;
     std::vector<bool> deleted_;             // empty, or one for each message
     std::vector<bool> retrieved_;           // the same, with EXPIRE 0 only
+    std::set<std::string> seen_;            // unique-ids of those retrieved, with Options::marks_seen only
     std::vector<std::string_view> pieces_;  // of the reply that is being sent
     std::uint64_t deleted_count_ = 0, deleted_octets_ = 0;
     Done& done_;

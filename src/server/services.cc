@@ -3,9 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+#include <thread>
+
 #include "api/server.h"
 #include "auth/open_sessions.h"
 #include "base/budget.h"
+#include "base/fair_pool.h"
 #include "base/random.h"
 #include "delivery/delivery.h"
 #include "imap/session.h"
@@ -36,6 +41,11 @@ Task<> counted(SessionCount& count, Task<> session) {
     co_await std::move(session);
 }
 
+std::size_t search_threads(const imap::Options& options) {
+    if (options.search_threads != 0) return options.search_threads;
+    return std::max(1u, std::thread::hardware_concurrency() / 2);
+}
+
 }  // namespace
 
 struct Services::Shared {
@@ -46,7 +56,8 @@ struct Services::Shared {
           logins{parts.authenticator, parts.sasl,        parts.open_sessions, parts.device_uses,
                  parts.ledger,        c.allow_plaintext, &parts.deletions},
           pop3{logins, parts.store, login_delays, announced, &listings},
-          imap{logins, parts.store, parts.directory, parts.quotas},
+          searches(search_threads(c.imap), std::numeric_limits<std::size_t>::max()),
+          imap{logins, parts.store, parts.directory, parts.quotas, &searches},
           unknown_recipients({.free = c.unknown_recipients_per_peer}),
           envelopes(c.envelope_memory, kEnvelopesOfOnePeer),
           unfinished(c.unfinished_messages, kUnfinishedOfOnePeer),
@@ -76,6 +87,7 @@ struct Services::Shared {
     pop3::ListingCache listings;
     session::LoginServices logins;
     pop3::Services pop3;
+    FairPool searches;
     imap::Services imap;
     smtp::UnknownRecipients unknown_recipients;
     Budget envelopes, unfinished;

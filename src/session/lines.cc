@@ -14,7 +14,7 @@ Task<Result<std::string_view>> Lines::read(std::size_t limit, Seconds idle, net:
         idle = std::min(idle, left);
     }
     reading_ = true;
-    auto line = co_await connection_.read_line(limit, idle, end);
+    auto line = co_await connection_->read_line(limit, idle, end);
     reading_ = false;
     if (ousted_) co_return fail(Errc::conflict, "the account has changed");
     co_return line;
@@ -28,15 +28,15 @@ std::unexpected<Error> Lines::end(std::string_view reason) {
 void Lines::oust() {
     ousted_ = true;
     // A read sends what is gathered before it waits for a command.
-    if (reading_ && !connection_.sending())
-        connection_.stop_reading();
+    if (reading_ && !connection_->sending())
+        connection_->stop_reading();
     else
-        connection_.abort();
+        connection_->abort();
 }
 
 void Lines::cut() {
     cut_ = true;
-    connection_.abort();
+    connection_->abort();
 }
 
 Task<Result<>> Lines::guard(Task<Result<>> run, std::string_view event, std::string_view session_id) {

@@ -28,7 +28,7 @@ public:
 
     /// `bad_commands`: the last of so many ends the session.
     Lines(net::Connection& connection, std::uint32_t bad_commands)
-        : connection_(connection), bad_commands_allowed_(bad_commands) {}
+        : connection_(&connection), bad_commands_allowed_(bad_commands) {}
     Lines(const Lines&) = delete;
 
     struct Line {
@@ -39,12 +39,15 @@ public:
     /// until consume(). Valid until the next read.
     std::optional<Line> at_hand(std::size_t limit, net::LineEnd end = net::LineEnd::crlf_or_lf) const {
         if (ousted_ || cut_) return std::nullopt;
-        const auto received = connection_.at_hand();
+        const auto received = connection_->at_hand();
         const auto line = net::find_line(received, end);
         if (!line || line->whole > limit) return std::nullopt;
         return Line{received.substr(0, line->text), line->whole};
     }
-    void consume(const Line& line) { connection_.consume(line.whole); }
+    void consume(const Line& line) { connection_->consume(line.whole); }
+
+    /// From now on lines come from there: the same connection, seen through something. It must outlive this.
+    void go_on_with(net::Connection& connection) { connection_ = &connection; }
 
     /// As Connection::read_line, but fails after `deadline` even if the client always has another line ready. One more
     /// error: conflict (oust() was called).
@@ -74,7 +77,7 @@ public:
     net::Parting parting() const { return reason_ == kQuit ? net::Parting::agreed : net::Parting::abrupt; }
 
 private:
-    net::Connection& connection_;
+    net::Connection* connection_;
     std::string_view reason_;
     const std::uint32_t bad_commands_allowed_;
     std::uint32_t bad_commands_ = 0;

@@ -260,6 +260,23 @@ TEST_F(Imap, ListTellsStatusSubscriptionsAndUses) {
     EXPECT_TRUE(output.contains("* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UNSEEN 1)\r\n")) << output;
 }
 
+// RFC 9051 s6.3.5.
+TEST_F(Imap, ASubscriptionOutlivesItsMailbox) {
+    const auto output = say_logged_in(
+        "a CREATE up/Gone\r\nb SUBSCRIBE up/Gone\r\nc DELETE up/Gone\r\nd DELETE up\r\n"
+        "e LIST (SUBSCRIBED) \"\" *\r\nf LSUB \"\" *\r\ng LSUB \"\" %\r\nh LIST \"\" *\r\n"
+        "i UNSUBSCRIBE up/Gone\r\nj LSUB \"\" *\r\nk UNSUBSCRIBE up/Gone\r\n");
+    EXPECT_TRUE(output.ends_with(
+        "d OK done\r\n* LIST (\\NonExistent \\Subscribed \\HasNoChildren) \"/\" up/Gone\r\ne OK done\r\n"
+        "* LSUB (\\Noselect) \"/\" up\r\n* LSUB () \"/\" up/Gone\r\nf OK done\r\n* LSUB (\\Noselect) \"/\" up\r\ng OK "
+        "done\r\n"
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\nh OK done\r\n"
+        "i OK done\r\nj OK done\r\nk NO [NONEXISTENT] no such mailbox\r\n"))
+        << output;
+    EXPECT_TRUE(say_logged_in("a CREATE x\r\nb SUBSCRIBE x\r\nc DELETE x\r\nd CREATE x\r\ne LSUB \"\" *\r\n")
+                    .ends_with("* LSUB () \"/\" x\r\ne OK done\r\n"));
+}
+
 TEST_F(Imap, NamesAreUtf7UntilTheClientSaysUtf8) {
     EXPECT_TRUE(say_logged_in("a CREATE Entw&APw-rfe\r\nb LIST \"\" E*\r\n")
                     .contains("* LIST (\\HasNoChildren) \"/\" Entw&APw-rfe\r\n"));
@@ -275,6 +292,16 @@ TEST_F(Imap, RenamingInboxMovesItsMail) {
     EXPECT_EQ(say_logged_in("a DELETE INBOX\r\nb RENAME Nowhere x\r\nc RENAME Old INBOX\r\n"),
               "a NO [CANNOT] INBOX stays\r\nb NO [NONEXISTENT] no such mailbox\r\n"
               "c NO [ALREADYEXISTS] the mailbox can't be renamed so\r\n");
+}
+
+TEST_F(Imap, AMessageThatCameBackIsFoundByItsNewUid) {
+    append_several(3);
+    const auto id = run(store_.list(fred_, mailstore::kInbox, mailstore::OrderKey(), 1))->front().unique_id;
+    EXPECT_TRUE(run(store_.expunge(fred_, mailstore::kInbox, {mailstore::Uid(1)}, "test")));
+    EXPECT_TRUE(run(store_.restore(fred_, id)));
+    EXPECT_EQ(say_selected("a UID FETCH 1:* RFC822.SIZE\r\n"),
+              "* 1 FETCH (UID 2 RFC822.SIZE 20)\r\n* 2 FETCH (UID 3 RFC822.SIZE 20)\r\n"
+              "* 3 FETCH (UID 4 RFC822.SIZE 20)\r\na OK done\r\n");
 }
 
 TEST_F(Imap, DoneMayComeTogetherWithIdle) {

@@ -99,6 +99,76 @@ TEST_F(MessagesTest, ManyAreChangedInBoundedCommits) {
     expect_sound();
 }
 
+// RFC 9051 s6.4.7.
+TEST_F(MessagesTest, ACopyOfManyIsOneCommitAndOneOfTooManyIsNone) {
+    constexpr int kMany = 450;  // more than appends share
+    append_inbox(kMany);
+    add("Copies");
+    std::vector<Uid> all;
+    for (int uid = 1; uid <= kMany; ++uid) all.emplace_back(uid);
+    const auto commits = engine_.commits();
+    const auto copied = run(store_.copy(kAccount, kInbox, all, mailbox("Copies").id));
+    ASSERT_TRUE(copied);
+    EXPECT_EQ(copied->size(), static_cast<std::size_t>(kMany));
+    EXPECT_EQ(engine_.commits(), commits + 1);
+    for (std::uint64_t uid = kMany + 1; all.size() <= options_.copied_messages; ++uid) all.emplace_back(uid);
+    const auto refused = run(store_.copy(kAccount, kInbox, all, mailbox("Copies").id));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::too_large);
+    EXPECT_EQ(mailbox("Copies").totals.messages, static_cast<std::uint64_t>(kMany));
+    expect_sound();
+}
+
+TEST_F(MessagesTest, SeveralAreAppendedTogetherOrNoneIs) {
+    add("Work");
+    const auto work = mailbox("Work").id;
+    std::vector<NewMessage> two{to(work, "one"), to(work, "two")};
+    two.back().keywords = {"not a keyword"};
+    EXPECT_FALSE(run(store_.append_together(kAccount, two)));
+    EXPECT_EQ(mailbox("Work").totals.messages, 0u);
+    two.back().keywords = {"$Work"};
+    const auto commits = engine_.commits();
+    const auto appended = run(store_.append_together(kAccount, two));
+    ASSERT_TRUE(appended);
+    EXPECT_EQ(engine_.commits(), commits + 1);
+    EXPECT_EQ(appended->at(1).order.value, 2u);
+    EXPECT_EQ(flags("Work"), "1: 2:$Work");
+    expect_sound();
+}
+
+// RFC 8508 s3.
+TEST_F(MessagesTest, AMessageTakesThePlaceOfAnotherInOneCommit) {
+    append_inbox(2);
+    const auto commits = engine_.commits();
+    ASSERT_TRUE(run(store_.append_together(kAccount, {to(kInbox, "new")}, MessageAt{kInbox, Uid(1)})));
+    EXPECT_EQ(engine_.commits(), commits + 1);
+    EXPECT_EQ(flags("INBOX"), "2: 3:");
+    const auto gone = run(store_.append_together(kAccount, {to(kInbox, "newer")}, MessageAt{kInbox, Uid(1)}));
+    ASSERT_FALSE(gone);
+    EXPECT_EQ(gone.error().code(), Errc::not_found);
+    EXPECT_EQ(flags("INBOX"), "2: 3:");
+    expect_sound();
+}
+
+// RFC 9051 s6.3.5.
+TEST_F(MessagesTest, ASubscriptionOutlivesItsMailbox) {
+    add("Work");
+    ASSERT_TRUE(run(store_.set_subscription(kAccount, "Work", Subscription::yes)));
+    ASSERT_TRUE(run(store_.remove_mailbox(kAccount, "Work", "test")));
+    EXPECT_EQ(run(store_.lost_subscriptions(kAccount)).value(), std::vector<std::string>{"Work"});
+    EXPECT_TRUE(add("Work").subscribed);
+    EXPECT_TRUE(run(store_.lost_subscriptions(kAccount))->empty());
+    ASSERT_TRUE(run(store_.remove_mailbox(kAccount, "Work", "test")));
+    add("Play");
+    ASSERT_TRUE(run(store_.rename_mailbox(kAccount, "Play", "Work")));
+    EXPECT_TRUE(mailbox("Work").subscribed);
+    ASSERT_TRUE(run(store_.remove_mailbox(kAccount, "Work", "test")));
+    ASSERT_TRUE(run(store_.set_subscription(kAccount, "Work", Subscription::no)));
+    EXPECT_TRUE(run(store_.lost_subscriptions(kAccount))->empty());
+    EXPECT_FALSE(run(store_.set_subscription(kAccount, "Work", Subscription::no)));
+    expect_sound();
+}
+
 TEST_F(MessagesTest, ACopyHasTheSameBodyAndANameOfItsOwn) {
     append_inbox(3);
     change("INBOX", uids({2}), {How::add, bits_of(Flag::flagged), {"$Work"}});

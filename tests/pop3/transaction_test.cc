@@ -124,6 +124,20 @@ TEST_F(Pop3Transaction, WithExpireZeroQuitTakesWhatWasRetrieved) {
     EXPECT_EQ(test::run(store_.totals(fred_))->retained_messages, 2u) << "as every deleted message";
 }
 
+TEST_F(Pop3Transaction, MarksWhatItRetrievedAsSeenOnlyIfThatIsWanted) {
+    fill();
+    const auto seen = [&] { return test::run(store_.mailbox(fred_, "INBOX"))->totals.seen; };
+    say_logged_in("RETR 1\r\nQUIT\r\n");
+    EXPECT_EQ(seen(), 0u);
+    options_.marks_seen = true;
+    say_logged_in("TOP 1 0\r\nLIST\r\nUIDL\r\nQUIT\r\n");
+    EXPECT_EQ(seen(), 0u);
+    say_logged_in("RETR 1\r\nRETR 3\r\nRETR 9\r\nRETR 1\r\nDELE 3\r\nQUIT\r\n");
+    EXPECT_EQ(seen(), 1u) << "what is deleted is marked nowhere";
+    talk({.flights = {std::string(kLogin) + "RETR 2\r\n"}, .end = Errc::closed});
+    EXPECT_EQ(seen(), 2u) << "however the session ends";
+}
+
 TEST_F(Pop3Transaction, AnAccountsOwnExpireTakesThePlaceOfTheServers) {
     fill();
     ASSERT_TRUE(test::run(test::set_settings(directory_, "fred@example.test", {.expire_days = 0})));

@@ -1,6 +1,7 @@
 """A client that mirrors the mailbox: what the server may not say at all fails wherever it comes."""
 
 import re
+import zlib
 
 from pop3conformance.wire import Client as Wire, Failed
 
@@ -16,9 +17,34 @@ class Client(Wire):
         self.count = 0          # messages in the mailbox, as far as the server has told
         self.numbers = 0        # of the next tag
         self.running = b""      # the command that is answered now
+        self.uids_only = False  # RFC 9586
+        self.deflater = self.inflater = None  # RFC 4978
         self.greeting = self.response()
         if self.greeting.tag or self.greeting.kind not in ("OK", "PREAUTH"):
             raise Failed(f"the greeting is {self.greeting!r}")
+
+    def send(self, data):
+        super().send(self.deflater.compress(data) + self.deflater.flush(zlib.Z_SYNC_FLUSH) if self.deflater else data)
+
+    def fill(self, patience=None):
+        before = len(self.input)
+        if not super().fill(patience):
+            return False
+        if self.inflater:
+            came = bytes(self.input[before:])
+            del self.input[before:]
+            try:
+                self.input += self.inflater.decompress(came)
+            except zlib.error as error:
+                raise Failed(f"what came is not compressed: {error}") from None
+        return True
+
+    def compress(self):
+        """RFC 4978 s3: from the end of the OK on."""
+        if self.input:
+            raise Failed(f"something came uncompressed behind the OK: {bytes(self.input)!r}")
+        self.deflater = zlib.compressobj(wbits=-15)
+        self.inflater = zlib.decompressobj(wbits=-15)
 
     def octets(self, count):
         while len(self.input) < count:
@@ -56,6 +82,15 @@ class Client(Wire):
             self.count -= 1
         elif response.kind == "FETCH" and response.value[0] > self.count:
             raise Failed(f"FETCH of message {response.value[0]} of {self.count}")
+        elif response.kind == "VANISHED" and not response.value[0]:
+            for first, _, last in (one.partition(b":") for one in response.value[1].split(b",")):
+                self.count -= int(last or first) - int(first) + 1
+            if self.count < 0:
+                raise Failed(f"more messages have vanished than there were: {response!r}")
+        elif response.kind == "ENABLED" and b"UIDONLY" in response.value:
+            self.uids_only = True
+        if self.uids_only and response.kind in ("FETCH", "EXPUNGE"):
+            raise Failed(f"a message number, which the client does not want: {response!r}")
 
     def begin(self, command):
         """Sends a command. Returns its tag."""
@@ -83,7 +118,10 @@ class Client(Wire):
                 return untagged, response
 
     def ask(self, command):
-        return self.finish(self.begin(command))
+        untagged, end = self.finish(self.begin(command))
+        if end.kind == "OK" and command.upper().startswith(b"COMPRESS "):
+            self.compress()
+        return untagged, end
 
     def ok(self, command):
         untagged, end = self.ask(command)

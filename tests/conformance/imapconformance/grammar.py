@@ -12,6 +12,8 @@ DATE_TIME = re.compile(rb'"[ 0-3][0-9]-(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|
 SECTION = re.compile(rb'(?i)\[([1-9][0-9]*(\.[1-9][0-9]*)*)?(\.?(HEADER|TEXT|MIME|HEADER\.FIELDS(\.NOT)? \([^)]*\)))?\](<[0-9]+>)?')
 SET = re.compile(rb'[1-9][0-9]*(:[1-9][0-9]*)?(,[1-9][0-9]*(:[1-9][0-9]*)?)*')
 
+PARTIAL = re.compile(rb'\((?:[1-9][0-9]*:[1-9][0-9]*|-[1-9][0-9]*:-[1-9][0-9]*) (?:NIL|' + SET.pattern + rb')\)')
+
 
 class Reader:
     """One response, its literals in place, without its last CRLF."""
@@ -317,12 +319,12 @@ def read(octets):
         number = reader.number()
         reader.space()
         kind = reader.match(ATOM, "response").decode().upper()
-        if tag or kind not in ("EXISTS", "RECENT", "EXPUNGE", "FETCH"):
+        if tag or kind not in ("EXISTS", "RECENT", "EXPUNGE", "FETCH", "UIDFETCH"):
             reader.fail("no such response with a number")
         value = number
-        if kind in ("EXPUNGE", "FETCH") and number == 0:
+        if kind in ("EXPUNGE", "FETCH", "UIDFETCH") and number == 0:
             reader.fail("message number 0")
-        if kind == "FETCH":
+        if kind in ("FETCH", "UIDFETCH"):
             reader.space()
             items = reader.list_of(reader.fetch_item, 1)
             if len(dict(items)) != len(items):
@@ -385,7 +387,26 @@ def read(octets):
         while reader.took(b" "):
             name = reader.match(ATOM, "name").decode().upper()
             reader.space()
-            value[name] = reader.match(SET, "set") if name == "ALL" else reader.number()
+            if name == "PARTIAL":
+                value[name] = reader.match(PARTIAL, "partial results")
+            else:
+                value[name] = reader.match(SET, "set") if name == "ALL" else reader.number()
+    elif kind == "METADATA":
+        reader.space()
+        name = reader.astring()
+        reader.space()
+        if reader.peek() != b"(":  # RFC 5464 s4.4.2: names alone
+            names = [reader.astring()]
+            while reader.took(b" "):
+                names.append(reader.astring())
+            reader.end()
+            return Response(None, kind, (name, names), octets)
+
+        def entry():
+            item = reader.astring()
+            reader.space()
+            return item, reader.nstring(literal8=True)
+        value = name, dict(reader.list_of(entry, 1))
     elif kind == "THREAD":
         if reader.took(b" "):
             begin = reader.at

@@ -158,3 +158,90 @@ for _command in (b"SORT () UTF-8 ALL", b"SORT (NOSUCH) UTF-8 ALL", b"SORT (DATE)
 row("RFC5256-3", "THREAD by references", (PLAIN, REPLY), ok(b"THREAD REFERENCES UTF-8 ALL", rb"^\* THREAD \(1 2\)$"), needs=b"THREAD=REFERENCES")
 row("RFC5256-3", "THREAD by subject", (PLAIN, REPLY, MIXED), ok(b"THREAD ORDEREDSUBJECT UTF-8 ALL", rb"\(1 2\)"), needs=b"THREAD=ORDEREDSUBJECT")
 row("RFC5256-3", "no messages, no threads", (PLAIN,), ok(b"THREAD REFERENCES UTF-8 SEEN", rb"^\* THREAD ?$"), needs=b"THREAD=REFERENCES")
+
+# Subscriptions, and what is kept of mailboxes.
+row("RFC9051-6.3.5", "a subscription outlives its mailbox", (PLAIN,), ok(b"CREATE {mailbox}/gone"), ok(b"SUBSCRIBE {mailbox}/gone"),
+    ok(b"DELETE {mailbox}/gone"), ok(b"LSUB \"\" {mailbox}/*", rb"^\* LSUB .*/gone"), ok(b"UNSUBSCRIBE {mailbox}/gone"),
+    ok(b"LSUB \"\" {mailbox}/*", unwanted=[rb"LSUB"]))
+row("RFC5258-3.1", "a lost subscription is told as \\NonExistent", (PLAIN,), ok(b"CREATE {mailbox}/gone"), ok(b"SUBSCRIBE {mailbox}/gone"),
+    ok(b"DELETE {mailbox}/gone"), ok(b"LIST (SUBSCRIBED) \"\" {mailbox}/*", rb"(?i)^\* LIST \([^)]*\\NonExistent[^)]*\) .*/gone"),
+    ok(b"LIST \"\" {mailbox}/*", unwanted=[rb"gone"]), ok(b"UNSUBSCRIBE {mailbox}/gone"), needs=b"LIST-EXTENDED")
+for _mailbox in (b"{mailbox}", b'""'):
+    row("RFC5464-4.3", f"an annotation of {_mailbox.decode()} is kept, changed and removed", (PLAIN,),
+        ok(b"SETMETADATA " + _mailbox + b" (/private/comment {3+}\r\none)"), ok(b"GETMETADATA " + _mailbox + b" /private/comment", rb'(?i)METADATA .*/private/comment ("one"|\{3\}\r\none)'),
+        ok(b'SETMETADATA ' + _mailbox + b' (/PRIVATE/COMMENT "two")'),
+        ok(b"GETMETADATA " + _mailbox + b" /private/comment", rb"two"), ok(b"SETMETADATA " + _mailbox + b" (/private/comment NIL)"),
+        ok(b"GETMETADATA " + _mailbox + b" /private/comment", unwanted=[rb"two"]), needs=b"METADATA")
+row("RFC5464-4.2.2", "DEPTH has those below", (PLAIN,), ok(b'SETMETADATA {mailbox} (/private/vendor/x/a "1" /private/vendor/x/a/b "2")'),
+    ok(b"GETMETADATA (DEPTH 1) {mailbox} /private/vendor/x", rb"x/a ", unwanted=[rb"a/b"]),
+    ok(b"GETMETADATA (DEPTH infinity) {mailbox} /private/vendor/x", rb"a/b"), needs=b"METADATA")
+row("RFC5464-4.2.1", "MAXSIZE leaves out what is larger", (PLAIN,), ok(b'SETMETADATA {mailbox} (/private/comment "four")'),
+    ok(b"GETMETADATA (MAXSIZE 3) {mailbox} /private/comment", rb"\[METADATA LONGENTRIES 4\]", unwanted=[rb"four"]), needs=b"METADATA")
+for _command in (b"GETMETADATA {mailbox}", b"GETMETADATA {mailbox} /private/%", b"GETMETADATA {mailbox} /private//x", b"GETMETADATA {mailbox} comment",
+                 b"SETMETADATA {mailbox} /private/comment x", b"SETMETADATA {mailbox} (/private/comment)", b"SETMETADATA {mailbox} ()"):
+    row("RFC5464-5", f"{_command.decode()!r} is refused", (PLAIN,), refused(_command), ok(b"NOOP"), needs=b"METADATA")
+row("RFC5464-4.3", "a mailbox that is not there has none", (PLAIN,), no(b'SETMETADATA {mailbox}/nowhere (/private/comment "x")'),
+    no(b"GETMETADATA {mailbox}/nowhere /private/comment"), needs=b"METADATA")
+
+# APPEND of several, of parts, and in the place of another.
+row("RFC3502-6.3.11", "several messages are appended by one command", (PLAIN,),
+    ok(b"APPEND {mailbox} {3+}\r\nabc (\\Flagged) {4+}\r\ndefg", rb"^\* 3 EXISTS$"), ok(b"FETCH 2:3 FLAGS", rb"^\* 3 FETCH .*Flagged"),
+    ok(b"FETCH 2 FLAGS", unwanted=[rb"Flagged"]), needs=b"MULTIAPPEND")
+row("RFC3502-6.3.11", "their UIDs are told as a set", (PLAIN,), ok(b"APPEND {mailbox} {3+}\r\nabc {4+}\r\ndefg", rb"OK \[APPENDUID [1-9]\d* 2:3\]"), needs=b"MULTIAPPEND")
+row("RFC3502-6.3.11", "a message without octets takes all of them back", (PLAIN,), no(b"APPEND {mailbox} {3+}\r\nabc {0+}\r\n"),
+    ok(b"NOOP", unwanted=[rb"EXISTS"]), ok(b"STATUS {mailbox} (MESSAGES)", rb"MESSAGES 1\b"), needs=b"MULTIAPPEND")
+for _rest in (b" ", b" x", b" (", b" (\\Seen)", b" NIL {1+}\r\nx"):
+    row("RFC3502-6.3.11", f"{_rest.decode()!r} behind a message is refused", (PLAIN,), bad(b"APPEND {mailbox} {3+}\r\nabc" + _rest),
+        ok(b"STATUS {mailbox} (MESSAGES)", rb"MESSAGES 1\b"), needs=b"MULTIAPPEND")
+_SUBJECT = b"Subject: plain\r\n\r\n"
+row("RFC4469-3", "a message is made of parts of others and of text", (PLAIN,),
+    ok(b"APPEND {mailbox} CATENATE (URL \"/{mailbox}/;UID=1/;SECTION=HEADER.FIELDS%20(Subject)\" TEXT {5+}\r\nnew\r\n URL \"/{mailbox}/;UID=1/;SECTION=TEXT\")"),
+    ok(b"FETCH 2 BODY.PEEK[]", literal(_SUBJECT + b"new\r\n" + _BODY)), needs=b"CATENATE")
+row("RFC4469-3", "a URL in the selected mailbox needs no name", (PLAIN,), ok(b"APPEND {mailbox} CATENATE (URL \";UID=1\")"),
+    ok(b"FETCH 2 BODY.PEEK[]", literal(PLAIN)), needs=b"CATENATE")
+row("RFC4469-3", "\\Seen is not set by it", (PLAIN,), ok(b"APPEND {mailbox} CATENATE (URL \"/{mailbox}/;UID=1\")"), ok(b"FETCH 1 FLAGS", unwanted=[rb"Seen"]), needs=b"CATENATE")
+for _url in (b"/{mailbox}/;UID=99", b"/{mailbox}/nowhere/;UID=1", b"/{mailbox}/;UID=1/;SECTION=9", b"/{mailbox}", b"http://example.test/", b"/{mailbox};UIDVALIDITY=1/;UID=1"):
+    row("RFC4469-4.1", f"{_url.decode()} is BADURL", (PLAIN,), (b'APPEND {mailbox} CATENATE (URL "' + _url + b'")', "NO", (rb"NO \[BADURL ",), ()),
+        ok(b"NOOP", unwanted=[rb"EXISTS"]), needs=b"CATENATE")
+for _parts in (b"()", b"(TEXT)", b"(URL)", b"(TEXT {1+}\r\nx", b"TEXT {1+}\r\nx", b"(URL a URL)"):
+    row("RFC4469-5", f"CATENATE {_parts.decode()!r} is refused", (PLAIN,), bad(b"APPEND {mailbox} CATENATE " + _parts), ok(b"NOOP", unwanted=[rb"EXISTS"]), needs=b"CATENATE")
+row("RFC8508-3.2", "a message takes the place of another", (PLAIN, REPLY), ok(b"REPLACE 1 {mailbox} (\\Draft) {3+}\r\nabc", rb"1 EXPUNGE"),
+    ok(b"FETCH 1:2 (FLAGS BODY.PEEK[TEXT])", rb"answer", rb"Draft"), ok(b"STATUS {mailbox} (MESSAGES)", rb"MESSAGES 2\b"), needs=b"REPLACE")
+row("RFC8508-4.3", "APPENDUID comes before the EXPUNGE", (PLAIN,), ok(b"UID REPLACE 1 {mailbox} {3+}\r\nabc", rb"^\* OK \[APPENDUID [1-9]\d* 2\]"), needs=b"REPLACE")
+row("RFC8508-3.4", "nothing is lost if the new one can't be stored", (PLAIN,), (b"REPLACE 1 {mailbox}/nowhere {3+}\r\nabc", "NO", (rb"TRYCREATE",), ()),
+    no(b"REPLACE 1 {mailbox} {0+}\r\n"), ok(b"FETCH 1 BODY.PEEK[]", literal(PLAIN)), needs=b"REPLACE")
+for _command in (b"REPLACE 1:2 {mailbox} {1+}\r\nx", b"REPLACE 0 {mailbox} {1+}\r\nx", b"REPLACE 9 {mailbox} {1+}\r\nx", b"REPLACE 1 {mailbox}",
+                 b"REPLACE 1 {mailbox} {1+}\r\nx {1+}\r\ny", b"UID REPLACE 99 {mailbox} {1+}\r\nx"):
+    row("RFC8508-5", f"{_command.decode()!r} is refused", (PLAIN, REPLY), refused(_command), ok(b"STATUS {mailbox} (MESSAGES)", rb"MESSAGES 2\b"), needs=b"REPLACE")
+
+# Parts of results.
+for _range, _answer in ((b"1:2", rb"\(1:2 1:2\)"), (b"2:2", rb"\(2:2 2\)"), (b"3:2", rb"\((3:2|2:3) 2:3\)"), (b"-1:-2", rb"\(-1:-2 2:3\)"),
+                        (b"3:9", rb"\(3:9 3\)"), (b"4:9", rb"\(4:9 NIL\)"), (b"-4:-9", rb"\(-4:-9 NIL\)")):
+    row("RFC9394-3.1", f"PARTIAL {_range.decode()}", (PLAIN, REPLY, MIXED), ok(b"SEARCH RETURN (PARTIAL " + _range + b") ALL", rb"ESEARCH .*PARTIAL " + _answer), needs=b"PARTIAL")
+row("RFC9394-3.2", "a part that is saved", (PLAIN, REPLY, MIXED), ok(b"SEARCH RETURN (SAVE PARTIAL -1:-1 MIN) ALL"),
+    ok(b"FETCH $ UID", rb"^\* 1 FETCH", rb"^\* 3 FETCH", unwanted=[rb"^\* 2 FETCH"]), needs=b"PARTIAL")
+row("RFC9394-3.3", "UID FETCH of the last", (PLAIN, REPLY, MIXED), ok(b"UID FETCH 1:* FLAGS (PARTIAL -1:-2)", rb"^\* 2 FETCH", rb"^\* 3 FETCH", unwanted=[rb"^\* 1 FETCH"]), needs=b"PARTIAL")
+for _range in (b"0:1", b"1:*", b"1", b"-1:2", b"1:-2", b""):
+    row("RFC9394-4", f"PARTIAL {_range.decode()!r} is refused", (PLAIN,), bad(b"SEARCH RETURN (PARTIAL " + _range + b") ALL"), needs=b"PARTIAL")
+row("RFC9394-3.1", "PARTIAL stands beside no ALL", (PLAIN,), bad(b"SEARCH RETURN (ALL PARTIAL 1:2) ALL"), needs=b"PARTIAL")
+
+# Compression, and UIDs alone.
+row("RFC4978-3", "all behind the OK is compressed", (PLAIN,), ok(b"COMPRESS DEFLATE"), ok(b"FETCH 1 BODY.PEEK[]", literal(PLAIN)), refused(b"COMPRESS DEFLATE"),
+    ok(b"NOOP"), needs=b"COMPRESS=DEFLATE")
+row("RFC4978-3", "an unknown mechanism is bad", (PLAIN,), bad(b"COMPRESS NOSUCH"), bad(b"COMPRESS"), ok(b"NOOP"), needs=b"COMPRESS=DEFLATE")
+row("RFC9586-3.1", "no message number is told", (PLAIN, REPLY), ok(b"ENABLE UIDONLY", rb"ENABLED.*UIDONLY"), ok(b"UID FETCH 1:* FLAGS", rb"^\* 1 UIDFETCH", rb"^\* 2 UIDFETCH"),
+    ok(b"UID STORE 1 +FLAGS (\\Deleted)", rb"^\* 1 UIDFETCH"), ok(b"UID EXPUNGE 1", rb"^\* VANISHED 1$"), ok(b"UID SEARCH RETURN (ALL) ALL", rb"ESEARCH .*UID ALL 2$"), needs=b"UIDONLY")
+for _command in (b"FETCH 1 FLAGS", b"STORE 1 FLAGS ()", b"SEARCH ALL", b"UID SEARCH 1", b"UID SEARCH NOT *", b"COPY 1 INBOX", b"MOVE 1 INBOX"):
+    row("RFC9586-3", f"{_command.decode()!r} is refused then", (PLAIN,), ok(b"ENABLE UIDONLY"), (_command, "BAD", (rb"\[UIDREQUIRED\]",), ()), needs=b"UIDONLY")
+
+# Events. They are the session's own here, which a server may tell of or not.
+row("RFC5465-3", "events are wanted, and not any more", (PLAIN,), ok(b"NOTIFY SET (selected (MessageNew (UID FLAGS) MessageExpunge FlagChange)) (mailboxes INBOX (MessageNew MessageExpunge))"),
+    ok(b"UID FETCH 1 FLAGS", rb"FETCH"), ok(b"NOTIFY NONE"), ok(b"NOOP", unwanted=[rb"EXISTS"]), needs=b"NOTIFY")
+row("RFC5465-3", "SET STATUS tells how all are", (PLAIN,), ok(b"CREATE {mailbox}/x"), ok(b"NOTIFY SET STATUS (subtree {mailbox} (MessageNew MessageExpunge))", rb"^\* STATUS .*/x .*MESSAGES 0"),
+    ok(b"DELETE {mailbox}/x"), needs=b"NOTIFY")
+row("RFC5465-3", "an event that there is not is BADEVENT", (PLAIN,), (b"NOTIFY SET (personal (MailboxName NoSuchEvent))", "NO", (rb"\[BADEVENT \(.*MessageNew.*\)\]",), ()), needs=b"NOTIFY")
+row("RFC5465-3", "a message that comes to the selected mailbox is told with its items", (PLAIN,), ok(b"NOTIFY SET (selected (MessageNew (UID) MessageExpunge))"),
+    ok(b"APPEND {mailbox} {3+}\r\nabc", rb"^\* 2 EXISTS$"), ok(b"NOOP"), needs=b"NOTIFY")
+for _command in (b"NOTIFY", b"NOTIFY SET", b"NOTIFY SET (selected (MessageNew))", b"NOTIFY SET (selected (FlagChange))", b"NOTIFY SET (selected (MailboxName))",
+                 b"NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", b"NOTIFY SET (selected NONE) (selected NONE)", b"NOTIFY SET (subtree (MailboxName))", b"NOTIFY NONE x"):
+    row("RFC5465-8", f"{_command.decode()!r} is refused", (PLAIN,), bad(_command), ok(b"NOOP"), needs=b"NOTIFY")
