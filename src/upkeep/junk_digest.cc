@@ -78,6 +78,10 @@ Task<Result<bool>> JunkDigest::is_for(mailstore::AccountId account) {
 Task<Result<JunkDigest::Listed>> JunkDigest::look_at(mailstore::AccountId account, mailstore::StoredMessage message) {
     Listed out{message.unique_id, {}, {}, message.received};
     auto reader = co_await store_.open(account, std::move(message));
+    if (!reader && reader.error().code() == Errc::denied) {  // encrypted, and nobody has its key here
+        out.from = out.subject = "(encrypted)";
+        co_return out;
+    }
     if (!reader) co_return pass_on(reader);
     std::string plain;
     mail::WireDecoder decoder;
