@@ -138,7 +138,8 @@ Task<Result<bool>> Client::read_command() {
     text_.clear();
     if (text_.capacity() > kKeptWhileIdle) text_.shrink_to_fit();
     if (out_.capacity() > kKeptWhileIdle) out_.shrink_to_fit();
-    if (auto spoken = co_await tell_until_spoken_to(); !spoken) co_return pass_on(spoken);
+    if (notify_)
+        if (auto spoken = co_await tell_until_spoken_to(); !spoken) co_return pass_on(spoken);
     const auto is_head = [this](std::string_view text) { return access_ && is_append_head(text); };
     co_return co_await read_text(is_head);
 }

@@ -52,7 +52,7 @@ Task<Result<>> Client::transfer(Cursor in, Transfer how) {
         done = co_await services_.store.copy(account(), selected_->id(), std::move(uids), target->id);
     }
     if (!done && done.error().code() == Errc::not_found) co_return co_await no("[TRYCREATE] no such mailbox");
-    if (!done) co_return co_await no(done.error(), moves ? "not all could be moved" : "not all could be copied");
+    if (!done) co_return co_await no(done.error(), moves ? "not all could be moved" : "nothing was copied");
     if (done->empty()) co_return co_await ok("there was nothing");
     const auto code =
         fmt::format("[COPYUID {} {} {}]", target->uid_validity, in_order(*done, &mailstore::Transferred::from),
