@@ -124,7 +124,21 @@ Task<Result<Message>> Changes::put_in(AccountId account, Draft& draft, Arrivals&
     if (!incoming.unique_id.empty()) {
         if (!arrivals.given.insert(incoming.unique_id).second)
             co_return fail(Errc::exists, "the unique-id comes twice");
-        auto admitted = co_await admit(account, draft, arrivals.generation, incoming.unique_id);
+        std::string_view to_come = arrivals.generation;
+        if (const auto place = place_in(incoming.unique_id); place && incoming.unique_id.starts_with(to_come)) {
+            // Of a place that is given out it may come back, out of a backup. Those of a mailbox that is gone never
+            // come again, because mailboxes get new ids.
+            OrderKey next = draft.record().inbox.next_order;
+            const auto& others = draft.record().others;
+            if (place->mailbox != kInbox) {
+                auto of = co_await mailbox(account, draft, place->mailbox);
+                if (!of && of.error().code() != Errc::not_found) co_return pass_on(of);
+                const bool gone = !of && others && place->mailbox < others->next;
+                next = of ? (*of)->next_order : gone ? OrderKey(place->order.value + 1) : OrderKey();
+            }
+            if (place->order < next) to_come = {};
+        }
+        auto admitted = co_await admit(account, to_come, incoming.unique_id);
         if (!admitted) co_return pass_on(admitted);
     }
     const bool sealing = draft.record().encryption && draft.record().encryption->seals();
@@ -186,24 +200,12 @@ Task<Result<std::string>> Changes::keyword_bits(AccountId account, std::map<Mail
     co_return bits;
 }
 
-/// Whether a message may be given this unique-id, brought along from elsewhere. One that the account makes itself must
-/// not meet those to come: it may only be of a place that is given out, as when a message comes back out of a backup.
-Task<Result<>> Changes::admit(AccountId account, Draft& draft, std::string_view generation, std::string unique_id) {
-    if (unique_id.starts_with(generation)) {
-        const auto place = place_in(unique_id);
-        const auto& others = draft.record().others;
-        bool given = place && (place->mailbox == kInbox || (others && place->mailbox < others->next));
-        if (given) {
-            auto* record = &draft.record().inbox;
-            if (place->mailbox != kInbox) {
-                auto found = co_await mailbox(account, draft, place->mailbox);
-                if (!found && found.error().code() != Errc::not_found) co_return pass_on(found);
-                record = found ? *found : nullptr;  // null: it is gone for ever, and so are its places
-            }
-            given = !record || place->order < record->next_order;
-        }
-        if (!given) co_return fail(Errc::exists, "the account makes such unique-ids itself");
-    }
+/// Whether a message may be given this unique-id, brought along from elsewhere. `generation`: of those that are to
+/// come;
+/// "": it is none of them.
+Task<Result<>> Changes::admit(AccountId account, std::string_view generation, const std::string& unique_id) {
+    if (!generation.empty() && unique_id.starts_with(generation))
+        co_return fail(Errc::exists, "the account makes such unique-ids itself");
     auto found = co_await look_up(engine_, account, unique_id, engine_.snapshot(account));
     if (found) co_return fail(Errc::exists, "a message has this unique-id");
     if (found.error().code() != Errc::not_found) co_return pass_on(found);

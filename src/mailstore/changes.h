@@ -286,7 +286,7 @@ private:
     Task<bool> has_body(AccountId account, engine::BodyId body);
     Task<Result<std::string>> keyword_bits(AccountId account, std::map<MailboxId, KeywordTable>& tables,
                                            const NewMessage& message);
-    Task<Result<>> admit(AccountId account, Draft& draft, std::string_view generation, std::string unique_id);
+    Task<Result<>> admit(AccountId account, std::string_view generation, const std::string& unique_id);
     Task<Result<bool>> is_stored(AccountId account, MailboxId mailbox, Message message);
     Task<Result<>> try_remove(AccountId account, Hot& hot, const std::vector<Victim>& victims, std::string_view reason);
     Task<Result<std::vector<StoredMessage>>> still_there(AccountId account, MailboxId mailbox,
