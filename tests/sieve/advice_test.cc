@@ -27,7 +27,7 @@ TEST(SieveWarnings, TellWhatIsProbablyNotMeant) {
              {"if true { stop; } keep;", ""},
              {"stop;\nkeep;", "2:1 nothing behind the \"stop\" of line 1 runs"},
              {"if true { stop; keep; }", "1:17 nothing behind the \"stop\" of line 1 runs"},
-             {"require \"include\"; return; keep;", "1:29 nothing behind the \"return\" of line 1 runs"},
+             {"require \"include\"; return; keep;", "1:28 nothing behind the \"return\" of line 1 runs"},
              {"require \"ihave\"; error \"x\"; keep;", "1:29 nothing behind the \"error\" of line 1 runs"},
              {"require \"foreverypart\"; foreverypart { break; keep; }",
               "1:47 nothing behind the \"break\" of line 1 runs"},
@@ -80,7 +80,7 @@ TEST(SieveExplanation, TellsWhatWasComparedWithWhat) {
               "{ keep; }",
               "1:26: header: false, because \"3\" not ge \"4\"\n"},
              {"require \"variables\"; set \"a\" \"hello\"; if string :matches \"${a}\" \"h*o\" { keep; }",
-              "1:23: set\n1:43: string: true, because \"hello\" matches \"h*o\"\n1:77: keep\n"},
+              "1:22: set\n1:42: string: true, because \"hello\" matches \"h*o\"\n1:73: keep\n"},
          })
         EXPECT_EQ(explained(script), trace) << script;
 }
