@@ -28,6 +28,7 @@ class RemovedAccounts;
 struct AccountSettings;
 }  // namespace poplar::directory
 namespace poplar::engine {
+class BodyReader;
 class Inspection;
 }
 namespace poplar::mailstore {

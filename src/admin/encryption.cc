@@ -206,10 +206,8 @@ Task<Result<api::Encryption>> make_recovery_code(Context& context, Caller, api::
 
 const std::vector<Row>& encryption_rows() {
     static const std::vector<Row> rows = {
-        row<api::ShowEncryption, show_encryption>(),
-        row<api::EnableEncryption, enable_encryption>(),
-        row<api::EnableDomainEncryption, enable_for_domain>(),
-        row<api::DisableEncryption, disable_encryption>(),
+        row<api::ShowEncryption, show_encryption>(),           row<api::EnableEncryption, enable_encryption>(),
+        row<api::EnableDomainEncryption, enable_for_domain>(), row<api::DisableEncryption, disable_encryption>(),
         row<api::MakeRecoveryCode, make_recovery_code>(),
     };
     return rows;

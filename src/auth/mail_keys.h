@@ -52,8 +52,8 @@ public:
     using Begun = std::function<void(directory::AccountId account, const encryption::PublicKey& key)>;
     void on_begun(Begun begun) { begun_ = std::move(begun); }
 
-    /// The operator's public key, which opens each account's mail, too, from its next login by the password on. To be set
-    /// before any login.
+    /// The operator's public key, which opens each account's mail, too, from its next login by the password on. To be
+    /// set before any login.
     void keep_for_operator(const encryption::PublicKey& escrow) { escrow_ = escrow; }
 
     // After a login whose proof was right, of an account whose encryption is not off. Null: that proof can't open the

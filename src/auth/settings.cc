@@ -34,7 +34,8 @@ std::string check_url(const std::string& text) {
 }
 
 std::string check_escrow(std::string& text) {
-    return text.empty() || encryption::read_public_key(text) ? std::string() : "32 octets in base64, as poplar encryption prints them";
+    return text.empty() || encryption::read_public_key(text) ? std::string()
+                                                             : "32 octets in base64, as poplar encryption prints them";
 }
 
 }  // namespace

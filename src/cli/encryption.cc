@@ -35,8 +35,7 @@ void show(const api::Encryption& now) {
     if (now.escrow) fmt::print("escrow         the operator's key opens it, too\n");
     if (now.state != api::EncryptionState::off && now.sealed && now.in_clear)
         fmt::print("messages       {} encrypted, {} in clear\n", *now.sealed, *now.in_clear);
-    if (now.since)
-        fmt::print("since          {}; backups made before have its mail in clear\n", *now.since);
+    if (now.since) fmt::print("since          {}; backups made before have its mail in clear\n", *now.since);
     if (now.unreadable != 0) fmt::print("unreadable     {} messages; they stay as they are\n", now.unreadable);
     if (now.recovery_code)
         fmt::print(
@@ -80,7 +79,8 @@ void add_enable(CLI::App* family, Cli& cli) {
     };
     auto wanted = std::make_shared<Wanted>();
     auto* command = family->add_subcommand("enable", std::string(api::EnableEncryption::operation().request.words));
-    auto* address = command->add_option("ADDRESS", wanted->account.address, "The account, for example jane@example.org");
+    auto* address =
+        command->add_option("ADDRESS", wanted->account.address, "The account, for example jane@example.org");
     auto* password = command->add_flag("--password-stdin", wanted->from_stdin,
                                        "Read the account's password from the first line of standard input");
     command->add_option("--domain", wanted->domain.name, "All accounts that the domain has now, in place of one")
@@ -88,8 +88,7 @@ void add_enable(CLI::App* family, Cli& cli) {
         ->excludes(password);
     command->callback([&cli, wanted] {
         cli.action = [&cli, wanted] {
-            if (!wanted->domain.name.empty())
-                return cli.call<api::EnableDomainEncryption>(wanted->domain, show_domain);
+            if (!wanted->domain.name.empty()) return cli.call<api::EnableDomainEncryption>(wanted->domain, show_domain);
             if (wanted->account.address.empty()) return complain("say whose: ADDRESS or --domain");
             if (wanted->from_stdin) {
                 auto read = password_from_stdin();
@@ -107,12 +106,14 @@ int make_escrow_key(const std::string& path) {
     const auto text = encryption::key_text(pair.secret.view()) + "\n";
     const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) return complain(fmt::format("{}: {}", path, std::strerror(errno)));
-    const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
+    const bool written =
+        ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && ::fsync(file) == 0;
     ::close(file);
     if (!written) return complain(fmt::format("{}: it can't be written", path));
-    fmt::print("The secret half is in {}: take it to where the server is not. Configuration:\n\n"
-               "  [encryption]\n  escrow = \"{}\"\n",
-               path, encryption::key_text(encryption::view(pair.public_key)));
+    fmt::print(
+        "The secret half is in {}: take it to where the server is not. Configuration:\n\n"
+        "  [encryption]\n  escrow = \"{}\"\n",
+        path, encryption::key_text(encryption::view(pair.public_key)));
     return 0;
 }
 

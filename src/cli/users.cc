@@ -138,8 +138,7 @@ void add_with_password(CLI::App* user, Cli& cli, const char* name, bool may_have
     auto* command = user->add_subcommand(name, std::string(Request::operation().request.words));
     add_options(command, cli, Request::operation(), request.get());
     auto* group = add_password_options(command, source);
-    if constexpr (requires { request->old_password; })
-        add_mail_openers(command, source);
+    if constexpr (requires { request->old_password; }) add_mail_openers(command, source);
     if (may_have_none) group->add_flag("--no-password", source->none, "Nobody can log in until a password is set");
     command->callback([&cli, request, source, show] {
         cli.action = [&cli, request, source, show] {

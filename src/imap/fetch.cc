@@ -131,7 +131,8 @@ Task<Result<>> Client::fetch_some(Fetching& fetching, std::span<const std::uint3
     }
     std::vector<Result<mail::Structure>> structures;
     std::vector<Result<mailstore::ThreadId>> threads;
-    if (needs.structure || needs.octets) structures = co_await services_.store.structures(account(), *messages, mail_key_);
+    if (needs.structure || needs.octets)
+        structures = co_await services_.store.structures(account(), *messages, mail_key_);
     if (needs.thread) threads = co_await services_.store.threads(account(), *messages);
     if (messages->size() < indexes.size()) fetching.gone = true;
     for (std::size_t i = 0; i < messages->size(); ++i) {

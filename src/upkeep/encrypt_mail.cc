@@ -143,8 +143,7 @@ Task<Result<bool>> EncryptMail::encrypt(directory::AccountId account, jobs::Cont
             co_return false;
         }
         if (messages != 0)
-            log::info("encryption.sealed",
-                      {{"account_id", account.value}, {"messages", messages}, {"octets", octets}});
+            log::info("encryption.sealed", {{"account_id", account.value}, {"messages", messages}, {"octets", octets}});
         co_return true;
     }
 }
@@ -166,7 +165,8 @@ Task<Result<>> EncryptMail::finish(std::vector<directory::AccountId> accounts, j
     for (auto account : accounts) {
         if (!dropped) {
             const bool soon = dropped.error().code() == Errc::busy;
-            later_[account] = SteadyClock::now() + (soon ? SteadyClock::duration(kSoon) : SteadyClock::duration(kLater));
+            later_[account] =
+                SteadyClock::now() + (soon ? SteadyClock::duration(kSoon) : SteadyClock::duration(kLater));
             log::warning("encryption.not_done", {{"account_id", account.value}, {"reason", dropped.error().detail()}});
             continue;
         }
