@@ -179,6 +179,7 @@ Task<Result<Authenticator::Impl::Split>> Authenticator::Impl::split_off_code(boo
 std::optional<Verified> Authenticator::Impl::verified_at_once(const Claim& claim, std::optional<Account>& account,
                                                               const Typed& password) {
     if (has_failures() || !can_log_in(account, password) || account->password.empty()) return std::nullopt;
+    if (account->settings.encryption != directory::Encryption::off) return std::nullopt;  // its key has to be opened
     if (outside_of(account) != nullptr || parse_device_password(password.typed())) return std::nullopt;
     auto known = [&](const std::string& form) { return verified.contains(*account, form); };
     if (password.find(known) == nullptr) return std::nullopt;

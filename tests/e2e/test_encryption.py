@@ -228,7 +228,7 @@ def test_a_domain_begins_account_by_account(server):
 
 
 def test_every_login_with_the_password_opens_it_and_others_are_told_why_not(server):
-    server.cli("user", "secret", EVE, input="0123456789abcdefghij\n")
+    server.cli("user", "secret", EVE, "--secret-stdin", input="0123456789abcdefghij\n")
     enable(server)
     server.deliver(EVE, MESSAGE)
     for _ in range(2):  # hashed, then remembered
