@@ -292,6 +292,11 @@ export interface Message {
   devices?: string[];
 }
 
+export interface Learned {
+  id: string;
+  kind: string;
+}
+
 export interface Delivered {
   recipient: string;
   octets: number;
@@ -1035,6 +1040,17 @@ export interface RemoveMessage {
 /** Delete a message; it is kept for storage.retention. */
 export async function removeMessage(call: Call, request: RemoveMessage): Promise<Removal> {
   return (await call("DELETE", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}`)) as Removal;
+}
+
+export interface LearnMessage {
+  address: string;
+  kind: string;
+  id: string;
+}
+
+/** Tell rspamd that a message is spam, or that it is none. */
+export async function learnMessage(call: Call, request: LearnMessage): Promise<Learned> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/messages/${encodeURIComponent(request.id)}/learn`, { kind: request.kind })) as Learned;
 }
 
 export interface FindImported {

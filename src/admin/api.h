@@ -68,7 +68,8 @@ struct Services {
     std::string hostname;
     std::uint64_t body_limit = 64u << 20;  ///< octets of a JSON body
     queue::Queue* queue = nullptr;         ///< mail that leaves; null: none does
-    /// Teaches the filter for spam with a message of so many octets, plain, in wire form. Null: there is none that learns.
+    /// Teaches the filter for spam with a message of so many octets, plain, in wire form. Null: there is none that
+    /// learns.
     enum class Lesson : std::uint8_t { spam, ham };
     std::function<Task<Result<>>(Lesson lesson, std::unique_ptr<engine::BodyReader> wire, std::uint64_t octets)> learn =
         nullptr;

@@ -97,15 +97,16 @@ const Shape& Learned::shape() {
 }
 
 const Operation& LearnMessage::operation() {
-    static const Operation operation{.request = {"LearnMessage",
-                                                 "Tell rspamd that a message is spam, or that it is none",
-                                                 {field<&LearnMessage::address>("address", kAccount),
-                                                  field<&LearnMessage::kind>("kind", "spam; or ham: it is none"),
-                                                  field<&LearnMessage::id>("id", kId)}},
-                                     .method = Method::post,
-                                     .route = "/v1/accounts/{address}/messages/{id}/learn",
-                                     .reply = &Learned::shape(),
-                                     .answer = "It needs `filter.rspamd.controller`. The message stays where it is."};
+    static const Operation operation{
+        .request = {"LearnMessage",
+                    "Tell rspamd that a message is spam, or that it is none",
+                    {field<&LearnMessage::address>("address", kAccount),
+                     field<&LearnMessage::kind>("kind", "spam; or ham: it is none").positional(),
+                     field<&LearnMessage::id>("id", kId)}},
+        .method = Method::post,
+        .route = "/v1/accounts/{address}/messages/{id}/learn",
+        .reply = &Learned::shape(),
+        .answer = "It needs `filter.rspamd.controller`. The message stays where it is."};
     return operation;
 }
 

@@ -19,9 +19,9 @@ namespace poplar::delivery {
 /// All functions may be called from any thread.
 class Greylist final {
 public:
-    static constexpr std::chrono::days kKnownFor{36};         ///< since the last message
-    static constexpr std::chrono::hours kWaitsFor{48};        ///< within which a sender has to come again
-    static constexpr std::size_t kMostWaiting = 100'000;      ///< pairs; then the oldest is forgotten
+    static constexpr std::chrono::days kKnownFor{36};     ///< since the last message
+    static constexpr std::chrono::hours kWaitsFor{48};    ///< within which a sender has to come again
+    static constexpr std::size_t kMostWaiting = 100'000;  ///< pairs; then the oldest is forgotten
 
     Greylist(engine::Engine& engine, const Clock& clock, std::chrono::seconds delay)
         : engine_(engine), clock_(clock), delay_(delay) {}

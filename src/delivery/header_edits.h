@@ -14,8 +14,8 @@
 namespace poplar::delivery {
 
 struct HeaderEdits {
-    std::vector<std::string> removed;    ///< names of fields, in lower case; all of that name go
-    std::optional<std::string> subject;  ///< in place of all Subject fields, UTF-8
+    std::vector<std::string> removed;              ///< names of fields, in lower case; all of that name go
+    std::optional<std::string> subject;            ///< in place of all Subject fields, UTF-8
     std::optional<std::string> header = {};        ///< in place of all of it, before the others; with its blank line
     std::shared_ptr<const std::string> body = {};  ///< in place of the message's, plain
 };

@@ -17,13 +17,13 @@ struct Envelope;
 struct Judgement {
     enum class Action : std::uint8_t { accept, reject, defer };
     Action action = Action::accept;
-    std::string text = {};                      ///< for the sender, of reject and defer: ASCII, one line
-    std::string added = {};                     ///< header fields for its top, complete, with CRLF
-    std::vector<std::string> removed = {};      ///< names of fields that are taken out, in lower case
-    std::optional<std::string> subject = {};    ///< in place of its own, UTF-8
-    std::optional<std::string> header = {};     ///< in place of its own: plain, CRLF line ends, with the blank line
+    std::string text = {};                         ///< for the sender, of reject and defer: ASCII, one line
+    std::string added = {};                        ///< header fields for its top, complete, with CRLF
+    std::vector<std::string> removed = {};         ///< names of fields that are taken out, in lower case
+    std::optional<std::string> subject = {};       ///< in place of its own, UTF-8
+    std::optional<std::string> header = {};        ///< in place of its own: plain, CRLF line ends, with the blank line
     std::shared_ptr<const std::string> body = {};  ///< in place of its own, plain
-    std::optional<unsigned> spam_percent = {};  ///< 0 to 100, for spamtest (RFC 5235); nothing: nobody looked
+    std::optional<unsigned> spam_percent = {};     ///< 0 to 100, for spamtest (RFC 5235); nothing: nobody looked
     bool junk = false;  ///< it goes into the mailbox for junk, where the account's filter does not decide
 };
 

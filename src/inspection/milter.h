@@ -1,8 +1,8 @@
 #pragma once
 // Shows each message to a milter: a program that Sendmail and Postfix would ask as well.
 //
-// All steps are gone through when the message has come, in the order of a session. So a program that refuses the client,
-// the sender or a recipient refuses the message.
+// All steps are gone through when the message has come, in the order of a session. So a program that refuses the
+// client, the sender or a recipient refuses the message.
 #include <chrono>
 #include <string>
 

@@ -14,12 +14,12 @@
 namespace poplar::inspection::milter {
 
 inline constexpr std::uint32_t kVersion = 6, kOldestVersion = 2;
-inline constexpr std::size_t kMostPacket = 512 * 1024;   ///< octets of a packet of the program's, its command included
-inline constexpr std::size_t kBodyChunk = 65'535;        ///< octets of a body that go in one packet
-inline constexpr std::size_t kMostFields = 5000;         ///< of a header, with those that are added
-inline constexpr std::size_t kMostHeader = 2u << 20;     ///< octets of a header, with what is added
-inline constexpr std::size_t kMostBody = 16u << 20;      ///< octets of a body that takes the place of the message's
-inline constexpr std::size_t kMostText = 400;            ///< octets of a reply's text that is told on
+inline constexpr std::size_t kMostPacket = 512 * 1024;  ///< octets of a packet of the program's, its command included
+inline constexpr std::size_t kBodyChunk = 65'535;       ///< octets of a body that go in one packet
+inline constexpr std::size_t kMostFields = 5000;        ///< of a header, with those that are added
+inline constexpr std::size_t kMostHeader = 2u << 20;    ///< octets of a header, with what is added
+inline constexpr std::size_t kMostBody = 16u << 20;     ///< octets of a body that takes the place of the message's
+inline constexpr std::size_t kMostText = 400;           ///< octets of a reply's text that is told on
 
 /// The message is changed in these ways only, and programs are told so (SMFIF_*): the envelope stays as it is.
 enum Action : std::uint32_t { add_headers = 0x01, change_body = 0x02, change_headers = 0x10, quarantine = 0x20 };
@@ -83,8 +83,8 @@ std::string header_data(std::string_view field, const Terms& terms);
 struct Answer {
     enum class Kind : std::uint8_t {
         go_on,
-        accept,   ///< it wants to see no more of the message
-        skip,     ///< no more of the body
+        accept,  ///< it wants to see no more of the message
+        skip,    ///< no more of the body
         reject,
         defer,
         discard,  ///< it should vanish
@@ -109,7 +109,7 @@ public:
     Result<> apply(const Packet& packet);
 
     bool header_changed() const { return header_changed_; }
-    std::string header() const;  ///< with its blank line
+    std::string header() const;                                       ///< with its blank line
     const std::optional<std::string>& body() const { return body_; }  ///< in place of the message's; plain
     bool quarantined() const { return quarantined_; }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Messages with 8-bit bodies for servers that take 7-bit ones only (RFC 6152 s3): their parts become quoted-printable or
-// base64 (RFC 2045 s6).
+// Messages with 8-bit bodies for servers that take 7-bit ones only (RFC 6152 s3): their parts become quoted-printable
+// or base64 (RFC 2045 s6).
 //
 // Two walks over the message: the first one finds what has to be changed, and whether that is allowed; the second one
 // writes. What is signed (RFC 1847 s2.1), and parts that may not be encoded (RFC 2046 s5.2), are never changed: a
@@ -25,13 +25,13 @@ struct SevenBitPlan {
     };
     struct Part {
         Change change = Change::keep;
-        bool message = false;       ///< it is one of its own: the whole one, or one in a message/rfc822
-        bool has_version = false;   ///< a MIME-Version
-        bool has_type = false;      ///< a Content-Type
-        bool utf8 = true;           ///< its octets are UTF-8
+        bool message = false;      ///< it is one of its own: the whole one, or one in a message/rfc822
+        bool has_version = false;  ///< a MIME-Version
+        bool has_type = false;     ///< a Content-Type
+        bool utf8 = true;          ///< its octets are UTF-8
         bool operator==(const Part&) const = default;
     };
-    std::vector<Part> parts;  ///< in the order in which they begin
+    std::vector<Part> parts;         ///< in the order in which they begin
     std::string_view obstacle = {};  ///< why it can't be done; "": it can
     bool needed = false;             ///< some octet is over 0x7f
 };

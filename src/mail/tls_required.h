@@ -15,7 +15,7 @@ public:
 private:
     void end_field();
 
-    std::string field_;       // its beginning, folds included
+    std::string field_;  // its beginning, folds included
     bool begins_line_ = true;
     bool done_ = false, says_no_ = false;
 };

@@ -23,17 +23,17 @@ struct Destination {
     std::string key;          ///< the same key, the same destination
     std::vector<Host> hosts;  ///< in order of preference
     std::uint16_t port = 25;
-    Route route;                       ///< its terms; a plain one where no route was found
+    Route route;                                 ///< its terms; a plain one where no route was found
     queue::TlsWish tls = queue::TlsWish::usual;  ///< the sender's (RFC 8689)
-    StsMode sts = StsMode::none;       ///< what the policy of its domains says; Host::sts_named goes with it
+    StsMode sts = StsMode::none;                 ///< what the policy of its domains says; Host::sts_named goes with it
     std::vector<std::string> domains;  ///< that mail was brought here for; some of them. None where a route has a host
 };
 
 /// The proof that a host owes before it gets mail.
 struct TlsDemand {
     TlsPolicy policy = TlsPolicy::opportunistic;
-    std::string_view because = {};           ///< "DANE", "MTA-STS", "the route", "the sender"; "": nobody demands anything
-    std::string name = {};                   ///< of the host, for its certificate
+    std::string_view because = {};  ///< "DANE", "MTA-STS", "the route", "the sender"; "": nobody demands anything
+    std::string name = {};          ///< of the host, for its certificate
     std::vector<net::TlsaRecord> tlsa = {};  ///< DANE's; its certificate has to fit one
     bool testing = false;                    ///< what MTA-STS would refuse is logged
     bool passed_on = false;                  ///< the host has to pass the demand on (REQUIRETLS)

@@ -45,7 +45,7 @@ Result<AddressList> parse_address_list_zone(std::string_view text) {
     AddressList list;
     const auto equals = text.find('=');
     const auto zone = mail::canonical_domain(text.substr(0, equals));
-    if (!zone || zone->starts_with('['))
+    if (!zone || zone->empty() || zone->starts_with('['))
         return fail(Errc::invalid, "\"" + std::string(text) + "\" is no domain of a list");
     list.zone = *zone;
     if (equals == text.npos) return list;

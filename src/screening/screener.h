@@ -32,9 +32,7 @@ struct Options {
     std::chrono::milliseconds list_timeout = std::chrono::seconds(5);  ///< for all lists together
     /// How long unknown senders without SPF and DKIM have to wait before they come again; 0: they need not.
     std::chrono::seconds greylist{0};
-    bool any() const {
-        return spf || dkim || arc || dmarc != Dmarc::off || iprev || helo || greylist.count() > 0;
-    }
+    bool any() const { return spf || dkim || arc || dmarc != Dmarc::off || iprev || helo || greylist.count() > 0; }
 };
 
 /// The sending host.

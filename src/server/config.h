@@ -108,8 +108,8 @@ struct Config {
     inspection::Options inspection;
     screening::Options checks;
     std::vector<std::string> trusted_clients;  ///< networks: no lists, delays and greylisting for them
-    outbound::Options outbound;  ///< `hostname` is put in when the server starts
-    std::string smtp_ciphers;    ///< empty: net::kOpportunisticCiphers
+    outbound::Options outbound;                ///< `hostname` is put in when the server starts
+    std::string smtp_ciphers;                  ///< empty: net::kOpportunisticCiphers
     std::uint32_t unknown_recipients_per_peer = 100;
     std::uint64_t envelope_memory = 64u << 20;
     std::uint64_t unfinished_messages = 512u << 20;  ///< octets

@@ -37,7 +37,7 @@ struct Abroad {
     std::unique_ptr<net::Workers> worker;  ///< one thread: all that outbound/ does
     std::unique_ptr<dns::Resolver> dns;
     std::shared_ptr<const net::ClientTls> tls;
-    std::unique_ptr<inspection::Rspamd> rspamd;  ///< null: it is not asked
+    std::unique_ptr<inspection::Rspamd> rspamd;                    ///< null: it is not asked
     std::unique_ptr<inspection::RspamdTeacher> teacher = nullptr;  ///< null: nobody learns
     std::vector<std::unique_ptr<inspection::Milter>> milters = {};
 };

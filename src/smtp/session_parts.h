@@ -110,7 +110,7 @@ private:
     std::uint32_t messages_ = 0, idle_commands_ = 0;
     std::uint32_t unknown_recipients_ = 0, refused_recipients_ = 0;
     std::optional<std::string> listed_;  // as Delivery::refusal_of_client; nothing: not asked yet
-    bool sender_logged_ = false;  // a refusal of this transaction named the sender
+    bool sender_logged_ = false;         // a refusal of this transaction named the sender
 };
 
 }  // namespace poplar::smtp

@@ -66,7 +66,7 @@ TEST(Iprev, PassesWhereANameLeadsBack) {
     dns.add_ptr("1.2.0.192.in-addr.arpa", "mx.example");
     dns.add_address("mx.example", "192.0.2.1");
     const auto passed = run(check_iprev(dns, address("192.0.2.1")));
-    EXPECT_EQ(format_results("host", {passed}), "host;\r\n\tiprev=pass (mx.example) policy.iprev=192.0.2.1");
+    EXPECT_EQ(format_results("host", {passed}), "host;\r\n\tiprev=pass (mx.example)\r\n\t policy.iprev=192.0.2.1");
     dns.fail_for("2.2.0.192.in-addr.arpa", Errc::timed_out);
     EXPECT_EQ(outcome("192.0.2.2"), Outcome::temperror);
 }
