@@ -166,15 +166,12 @@ Result<MailKeyPtr> open_by_password(const Keychain& keychain, std::string_view p
 }
 
 Wrap wrap_for_operator(const MailKey& key, const PublicKey& escrow) {
-    return {.kind = WrapKind::escrow,
-            .tag = std::string(view(escrow)),
-            .box = seal_to(escrow, key.secret().view())};
+    return {.kind = WrapKind::escrow, .tag = std::string(view(escrow)), .box = seal_to(escrow, key.secret().view())};
 }
 
 bool has_wrap_for(const Keychain& keychain, const PublicKey& escrow) {
-    return std::ranges::any_of(keychain.wraps, [&](const Wrap& wrap) {
-        return wrap.kind == WrapKind::escrow && wrap.tag == view(escrow);
-    });
+    return std::ranges::any_of(
+        keychain.wraps, [&](const Wrap& wrap) { return wrap.kind == WrapKind::escrow && wrap.tag == view(escrow); });
 }
 
 MailKeyPtr open_by_operator(const Keychain& keychain, const Secret& escrow) {

@@ -81,10 +81,10 @@ public:
     /// (another backup is being made there), invalid (the folder is in the store's own), no_space, io, cancelled.
     virtual Result<BackupOutcome> backup(const std::filesystem::path& folder, std::size_t keep,
                                          std::function<bool(const BackupTotals&)> progress) = 0;
-    /// Octets of what was erased or replaced before this call are gone from the engine's files when it returns: those of
-    /// the log from all of it, those of the index from these partitions. What is kept is copied for that, at the pace of
-    /// Options::copy_rate. Runs on the calling thread. `go_on` is asked often; false gives it up. Errors: busy (somebody
-    /// still reads the index as it was before, or segments can't be copied now; later is better), corrupt (a
+    /// Octets of what was erased or replaced before this call are gone from the engine's files when it returns: those
+    /// of the log from all of it, those of the index from these partitions. What is kept is copied for that, at the
+    /// pace of Options::copy_rate. Runs on the calling thread. `go_on` is asked often; false gives it up. Errors: busy
+    /// (somebody still reads the index as it was before, or segments can't be copied now; later is better), corrupt (a
     /// damaged segment is not copied), no_space, io, cancelled.
     virtual Result<> drop_dead(std::vector<PartitionId> partitions, std::function<bool()> go_on) = 0;
     /// Begins to read everything at the configured pace, unless that is under way.

@@ -129,7 +129,7 @@ struct EncryptionStatus {
     /// `on`: all of it is. `ending`: new mail is in clear again, and what was encrypted is being decrypted.
     enum class State { off, beginning, on, ending };
     State state = State::off;
-    encryption::PublicKey key{};         ///< unless it is off
+    encryption::PublicKey key{};           ///< unless it is off
     std::optional<Timestamp> sealed = {};  ///< if it is on: since when nothing is in clear on the disk
 };
 
@@ -317,8 +317,8 @@ public:
     /// Seals some messages that are in clear, or, after end_encryption(), decrypts some with `key`; live and retained
     /// ones. `from`: "" to begin. A crash loses no step that was made.
     Task<Result<Converted>> convert(AccountId account, std::string from, encryption::MailKeyPtr key = nullptr);
-    /// A whole round of convert() found nothing more to do: the account is encrypted, or not any more. Before an account
-    /// is called encrypted, what the disk still had of its messages in clear has to be gone.
+    /// A whole round of convert() found nothing more to do: the account is encrypted, or not any more. Before an
+    /// account is called encrypted, what the disk still had of its messages in clear has to be gone.
     Task<Result<>> finish_conversion(AccountId account);
     /// Reads all the account's entries.
     Task<Result<SealedCount>> count_sealed(AccountId account);

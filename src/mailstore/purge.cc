@@ -46,6 +46,7 @@ Task<Result<>> Changes::try_purge(AccountId account, Hot& hot, Afterwards afterw
     last.inbox.next_order = state->record.inbox.next_order;
     last.closed = state->record.closed || afterwards == Afterwards::closed;
     last.encryption = state->record.encryption;
+    last.inbox.uid_validity = state->record.inbox.uid_validity;
     last.log.emplace().forgotten = state->record.log ? state->record.log->forgotten : state->number;
     for (auto area : {Place::Area::live, Place::Area::retained}) {
         auto done = co_await purge_area(account, hot, area);
@@ -115,14 +116,15 @@ Task<Result<>> Changes::drop_views(AccountId account, Draft& draft) {
 /// Erases what is left once all messages are gone: mailboxes, the index entries of damaged messages, the change log,
 /// and the account's record, which `last` takes the place of if it is closed.
 Task<Result<>> Changes::purge_remains(AccountId account, Hot& hot, AccountRecord last) {
-    const auto wanted = last.closed ? encode(last) : std::string();
+    const bool stays = last.closed || last.encryption;
+    const auto wanted = stays ? encode(last) : std::string();
     for (;;) {
         auto entries = co_await engine_.scan(account, kEverything, options_.forget_messages + 1);
         if (!entries) co_return pass_on(entries);
         auto record = co_await engine_.get(account, keys::account());
         if (!record && record.error().code() != Errc::not_found) co_return pass_on(record);
         if (entries->size() == (record ? 1 : 0) && record.value_or("") == wanted) {
-            hot.reset();  // if it is open, the next message begins a new generation
+            hot.reset();  // if its record is gone, the next message begins a new generation
             co_return Result<>{};
         }
         Result<engine::ChangeNumber> number;
@@ -136,7 +138,7 @@ Task<Result<>> Changes::purge_remains(AccountId account, Hot& hot, AccountRecord
         for (const auto entry : *entries)
             if (entry.key != keys::account()) batch.erase(std::string(entry.key));
         if (entries->size() <= options_.forget_messages) {
-            if (last.closed)
+            if (stays)
                 batch.put(keys::account(), wanted);
             else
                 batch.erase(keys::account());

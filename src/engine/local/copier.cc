@@ -265,8 +265,8 @@ SegmentCopy::Pace Copier::pace(Haste haste) {
         if (octets < kBurstOctets && worked < kBurst) return true;
         std::unique_lock lock(mutex_);
         if (haste == Haste::paced) {
-            Seconds rest(options_.copy_rate == 0 ? 0
-                                                 : static_cast<double>(octets) / static_cast<double>(options_.copy_rate));
+            Seconds rest(
+                options_.copy_rate == 0 ? 0 : static_cast<double>(octets) / static_cast<double>(options_.copy_rate));
             wake_.wait_for(lock, std::max(rest, worked), [this] { return stopping_; });
         }
         octets = 0;
