@@ -138,6 +138,9 @@ Result<std::unique_ptr<Resolver>> Resolver::make(Executor executor, const Option
     set("rrset-cache-size:", std::to_string(options.cache_octets));
     set("infra-host-ttl:", "60");  // seconds that a server which did not answer is left alone
     set("cache-max-negative-ttl:", "300");
+    // Names of private addresses are asked for as all others, and are signed by nobody.
+    set("unblock-lan-zones:", "yes");
+    set("insecure-lan-zones:", "yes");
     // Where the file can't be read, libunbound asks the root servers and those below them itself.
     if (error == 0 && options.servers.empty()) (void)ub_ctx_resolvconf(unbound, nullptr);
     for (const auto& server : options.servers) {

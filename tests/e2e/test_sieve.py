@@ -291,7 +291,7 @@ def test_a_script_runs_over_mail_that_is_there(outbound):
     subjects = ["move", "copy", "drop", "seen", "away", "edit", "none", "keep"]
     for subject in subjects:
         deliver(server, letter(subject))
-    before = {m["subject"]: m["id"] for m in mail(server)}
+    before = {m["subject"]: m["unique_id"] for m in mail(server)}
     assert server.cli("sieve", "put", FRED, "old", input=OLD)["valid"]
     dry = events(server, "sieve", "run", FRED, "--script", "old", "--dry-run")
     assert [m["subject"] for m in mail(server)] == subjects, "nothing is done"
@@ -312,7 +312,7 @@ def test_a_script_runs_over_mail_that_is_there(outbound):
     assert ran[-1]["type"] == "done" and ran[-1]["looked_at"] == 8 and ran[-1]["discarded"] == 1
     assert [m["subject"] for m in mail(server)] == ["copy", "seen", "away", "edit", "none", "keep"]
     assert [m["subject"] for m in mail(server, "--mailbox", "Work")] == ["move", "copy"]
-    assert {m["subject"]: m["id"] for m in mail(server, "--mailbox", "Work")}["move"] == before["move"]
+    assert {m["subject"]: m["unique_id"] for m in mail(server, "--mailbox", "Work")}["move"] == before["move"]
     server.cli("mail", "restore", FRED, before["drop"])
     assert "drop" in [m["subject"] for m in mail(server)]
     server.wait_log("admin.script_run")
