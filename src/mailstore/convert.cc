@@ -122,6 +122,11 @@ Task<Result<Converted>> Changes::try_convert(AccountId account, Hot& hot, const 
             continue;
         }
         if (!content) co_return pass_on(content);
+        if (live) {  // lists that are kept name its old body
+            auto listed_in = co_await mailbox(account, *draft, message.mailbox);
+            if (!listed_in) co_return pass_on(listed_in);
+            ++(*listed_in)->list_changes;
+        }
         ++done.messages;
         done.octets += message.wire_octets;
         before.push_back(message);

@@ -146,6 +146,19 @@ TEST_F(EncryptedStore, ASessionThatListedMailBeforeReadsAndDeletesItStill) {
     expect_sound();
 }
 
+TEST_F(EncryptedStore, AListThatIsKeptFromBeforeNamesNoBodyThatIsGone) {
+    append(text_, "kept");
+    const auto plain = retrieved(nullptr);  // its list is kept
+    begin(key_);
+    EXPECT_EQ(convert().messages, 1u);
+    EXPECT_EQ(retrieved(key_), plain);
+    ASSERT_TRUE(test::run(store_.end_encryption(kAccount)));
+    EXPECT_EQ(convert(key_).messages, 1u);
+    ASSERT_TRUE(test::run(store_.finish_conversion(kAccount)));
+    EXPECT_EQ(retrieved(nullptr), plain);
+    EXPECT_FALSE(plain.empty());
+}
+
 TEST_F(EncryptedStore, DecryptsAllForGoodWithTheKeyAndNothingWithoutIt) {
     begin(key_);
     append(text_, "one");
