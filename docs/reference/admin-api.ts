@@ -185,6 +185,28 @@ export interface LearnedSites {
   next: string;
 }
 
+export interface Encryption {
+  address: string;
+  state: "off" | "wanted" | "beginning" | "on" | "ending";
+  passwords: number;
+  devices: number;
+  waiting: number;
+  recovery_code_made: boolean;
+  escrow: boolean;
+  sealed?: number;
+  in_clear?: number;
+  since?: string;
+  unreadable: number;
+  recovery_code?: string;
+}
+
+export interface DomainEncryption {
+  name: string;
+  accounts: number;
+  encrypted: number;
+  wanted: number;
+}
+
 export interface AliasList {
   aliases: Alias[];
 }
@@ -708,6 +730,10 @@ export async function removeAccount(call: Call, request: RemoveAccount): Promise
 
 export interface SetPassword {
   address: string;
+  old_password?: string;
+  recovery_code?: string;
+  escrow_key?: string;
+  lose_mail?: true;
   password?: string;
   password_hash?: string;
   generate?: true;
@@ -715,7 +741,7 @@ export interface SetPassword {
 
 /** Set an account's password. */
 export async function setPassword(call: Call, request: SetPassword): Promise<CredentialChange> {
-  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/password`, { password: request.password, password_hash: request.password_hash, generate: request.generate })) as CredentialChange;
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/password`, { old_password: request.old_password, recovery_code: request.recovery_code, escrow_key: request.escrow_key, lose_mail: request.lose_mail, password: request.password, password_hash: request.password_hash, generate: request.generate })) as CredentialChange;
 }
 
 export interface SetSharedSecret {
@@ -896,6 +922,55 @@ export interface LearnSites {
 /** Accept the networks that an account, or all of a domain, logged in from by its own password within the last 30 days, so that asking for approval from now on surprises nobody. */
 export async function learnSites(call: Call, request: LearnSites): Promise<LearnedSites> {
   return (await call("POST", `/v1/sites/learn`, { address: request.address, domain: request.domain, after: request.after })) as LearnedSites;
+}
+
+export interface ShowEncryption {
+  address: string;
+}
+
+/** Show whether an account's mail is encrypted, and who can open it. */
+export async function showEncryption(call: Call, request: ShowEncryption): Promise<Encryption> {
+  return (await call("GET", `/v1/accounts/${encodeURIComponent(request.address)}/encryption`)) as Encryption;
+}
+
+export interface EnableEncryption {
+  address: string;
+  password?: string;
+}
+
+/** Have an account's mail encrypted at rest. */
+export async function enableEncryption(call: Call, request: EnableEncryption): Promise<Encryption> {
+  return (await call("PUT", `/v1/accounts/${encodeURIComponent(request.address)}/encryption`, { password: request.password })) as Encryption;
+}
+
+export interface EnableDomainEncryption {
+  name: string;
+}
+
+/** Have the mail of all accounts that a domain has now encrypted at rest. */
+export async function enableDomainEncryption(call: Call, request: EnableDomainEncryption): Promise<DomainEncryption> {
+  return (await call("PUT", `/v1/domains/${encodeURIComponent(request.name)}/encryption`)) as DomainEncryption;
+}
+
+export interface DisableEncryption {
+  address: string;
+  password?: string;
+  recovery_code?: string;
+}
+
+/** Decrypt an account's mail for good. */
+export async function disableEncryption(call: Call, request: DisableEncryption): Promise<Encryption> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/encryption/end`, { password: request.password, recovery_code: request.recovery_code })) as Encryption;
+}
+
+export interface MakeRecoveryCode {
+  address: string;
+  password?: string;
+}
+
+/** Make a new recovery code for encrypted mail; the earlier one is void. */
+export async function makeRecoveryCode(call: Call, request: MakeRecoveryCode): Promise<Encryption> {
+  return (await call("POST", `/v1/accounts/${encodeURIComponent(request.address)}/encryption/code`, { password: request.password })) as Encryption;
 }
 
 export interface ListAliases {
