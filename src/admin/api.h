@@ -30,7 +30,7 @@ struct AccountSettings;
 namespace poplar::engine {
 class BodyReader;
 class Inspection;
-}
+}  // namespace poplar::engine
 namespace poplar::mailstore {
 class MailStore;
 }

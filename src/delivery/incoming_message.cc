@@ -196,8 +196,8 @@ Task<std::expected<void, Verdict>> IncomingMessage::inspect(Inspector& inspector
             Verdict{.kind = Verdict::Kind::deferred, .cause = Errc::busy, .text = std::move(judgement.text)});
     if (judgement.spam_percent) message_.spam_percent = judgement.spam_percent;
     message_.junk |= judgement.junk;
-    eight_bit_ |= (judgement.header && mail::has_8bit(*judgement.header)) ||
-                  (judgement.body && mail::has_8bit(*judgement.body));
+    eight_bit_ |=
+        (judgement.header && mail::has_8bit(*judgement.header)) || (judgement.body && mail::has_8bit(*judgement.body));
     const HeaderEdits edits{std::move(judgement.removed), std::move(judgement.subject), std::move(judgement.header),
                             std::move(judgement.body)};
     auto edited = co_await edit_header(services_.store, content, edits, services_.limits.header_octets,

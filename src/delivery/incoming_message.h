@@ -41,7 +41,7 @@ struct IncomingServices {
     Dispatch& dispatch;
     const Clock& clock;
     const Limits& limits;
-    queue::Queue* queue;                  ///< null: nothing leaves
+    queue::Queue* queue;  ///< null: nothing leaves
     const std::vector<Inspector*>& inspectors;
     const screening::KeyRing* ring;       ///< null: nothing is signed
     const screening::Screener* screener;  ///< null: nothing is checked
