@@ -35,13 +35,13 @@ private:
 
 class ConvertedBody final : public smtp::client::Body {
 public:
-    ConvertedBody(std::unique_ptr<engine::BodyReader> reader, const Conversion& conversion)
-        : reader_(std::move(reader)), conversion_(conversion), converter_(conversion.plan) {}
+    ConvertedBody(std::unique_ptr<engine::BodyReader> reader, std::shared_ptr<const Conversion> conversion)
+        : reader_(std::move(reader)), conversion_(std::move(conversion)), converter_(conversion_->plan) {}
 
     Task<Result<std::string_view>> next() override {
-        if (!begun_ && !conversion_.signatures.empty()) {
+        if (!begun_ && !conversion_->signatures.empty()) {
             begun_ = true;
-            co_return std::string_view(conversion_.signatures);
+            co_return std::string_view(conversion_->signatures);
         }
         begun_ = true;
         while (!ended_) {
@@ -55,7 +55,7 @@ public:
 
 private:
     std::unique_ptr<engine::BodyReader> reader_;
-    const Conversion& conversion_;
+    const std::shared_ptr<const Conversion> conversion_;
     Converter converter_;
     bool begun_ = false, ended_ = false;
 };
@@ -98,8 +98,8 @@ Task<Result<Conversion>> convert(queue::Queue& queue, queue::Message message, co
 }
 
 std::unique_ptr<smtp::client::Body> converted_body(std::unique_ptr<engine::BodyReader> reader,
-                                                   const Conversion& conversion) {
-    return std::make_unique<ConvertedBody>(std::move(reader), conversion);
+                                                   std::shared_ptr<const Conversion> conversion) {
+    return std::make_unique<ConvertedBody>(std::move(reader), std::move(conversion));
 }
 
 }  // namespace poplar::outbound

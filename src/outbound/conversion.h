@@ -27,8 +27,8 @@ struct Conversion {
 Task<Result<Conversion>> convert(queue::Queue& queue, queue::Message message, const screening::KeyRing* keys,
                                  Timestamp now);
 
-/// Its octets. The conversion outlives it.
+/// Its octets.
 std::unique_ptr<smtp::client::Body> converted_body(std::unique_ptr<engine::BodyReader> reader,
-                                                   const Conversion& conversion);
+                                                   std::shared_ptr<const Conversion> conversion);
 
 }  // namespace poplar::outbound

@@ -200,7 +200,7 @@ void Runner::refuse_all(Site& site, const NoWay& why) {
 
 /// A message as one host gets it.
 struct Runner::Content {
-    std::optional<Conversion> conversion;  ///< for a host that takes 7-bit text only
+    std::shared_ptr<const Conversion> conversion;  ///< null unless the host takes 7-bit text only
     std::unique_ptr<smtp::client::Body> body;
     std::optional<Reached> failed;  ///< in place of a body
 };
@@ -215,7 +215,7 @@ Task<Runner::Content> Runner::content_for(const Job& job, const Connected& conne
         const auto* keys = delivery_.signing_keys();
         auto made = co_await convert(queue_, message, keys ? &keys->ring() : nullptr, now());
         if (made)
-            content.conversion = std::move(*made);
+            content.conversion = std::make_shared<const Conversion>(std::move(*made));
         else
             error = made.error();
     }
@@ -233,7 +233,7 @@ Task<Runner::Content> Runner::content_for(const Job& job, const Connected& conne
         if (!reader)
             error = reader.error();
         else if (converts)
-            content.body = converted_body(std::move(*reader), *content.conversion);
+            content.body = converted_body(std::move(*reader), content.conversion);
         else
             content.body = std::make_unique<QueuedBody>(std::move(*reader));
     }
