@@ -105,7 +105,7 @@ def test_answers_of_filters_are_signed_in_the_name_of_who_may_use_it(outbound):
     server.cli("vacation", JANE, input="Gone.\n")
     data = answer(1)
     assert b"Auto-Submitted: auto-replied" in data and verified(data, records) == [True, True]
-    server.cli("vacation", "remove", JANE)
+    server.cli("vacation", "off", JANE)
     script = f'require "vacation"; vacation :from "boss@{DOMAIN}" "Gone.";'
     server.cli("sieve", "put", JANE, "mine", input=script)
     server.cli("sieve", "activate", JANE, "mine")
