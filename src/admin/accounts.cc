@@ -238,7 +238,10 @@ Task<Result<api::CredentialChange>> set_password(Context& context, Caller, api::
         co_return fail(Errc::invalid, "give one of \"password\", \"password_hash\" and \"generate\"");
     const bool encrypted = account->settings.encryption == directory::Encryption::on;
     encryption::MailKeyPtr key;
+    std::shared_ptr<void> change;
     if (encrypted) {
+        change = context.auth.mail_keys().begin_change(account->id);
+        if (!change) co_return fail(Errc::busy, "its credentials are being changed: ask again");
         auto opened = co_await open_for_new_password(context, *account, wanted);
         if (!opened) co_return pass_on(opened);
         key = std::move(*opened);

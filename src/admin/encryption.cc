@@ -166,6 +166,8 @@ Task<Result<api::Encryption>> disable_encryption(Context& context, Caller, api::
     }
     if (wanted.password.has_value() == wanted.recovery_code.has_value())
         co_return fail(Errc::invalid, "give one of \"password\" and \"recovery_code\": the mail has to be opened");
+    const auto change = context.auth.mail_keys().begin_change(account->id);
+    if (!change) co_return fail(Errc::busy, "its credentials are being changed: ask again");
     auto key = co_await open_key(context, *account, wanted.password, wanted.recovery_code);
     if (!key) co_return pass_on(key);
     if (auto ending = co_await context.mail.end_encryption(account->id); !ending) co_return pass_on(ending);
@@ -177,8 +179,12 @@ Task<Result<api::Encryption>> disable_encryption(Context& context, Caller, api::
         if (reply) reply->unreadable = *unreadable;
         co_return reply;
     }
+    auto left = co_await context.mail.count_sealed(account->id);
+    if (!left) co_return pass_on(left);
+    if (left->sealed != 0) co_return fail(Errc::conflict, "some mail is still encrypted: ask once more");
     // In this order: the job begins again with an account that has a keychain and is not encrypted.
-    if (auto ended = co_await context.auth.mail_keys().end(account->id); !ended) co_return pass_on(ended);
+    if (auto ended = co_await context.auth.mail_keys().end(account->id, (*key)->public_key()); !ended)
+        co_return pass_on(ended);
     if (auto done = co_await context.mail.finish_conversion(account->id); !done) co_return pass_on(done);
     note(context, account->id, activity::Kind::credential, "encryption ended");
     log::info("admin.encryption_ended", {{"account", account->address}});

@@ -381,8 +381,18 @@ Task<Result<>> MailKeys::drop_device(AccountId account, std::uint32_t device) {
     co_return Result<>{};
 }
 
-Task<Result<>> MailKeys::end(AccountId account) {
-    auto change = [](std::optional<Keychain>& now) -> Result<> {
+std::shared_ptr<void> MailKeys::begin_change(AccountId account) {
+    std::lock_guard hold(changing_->mutex);
+    if (!changing_->accounts.insert(account).second) return nullptr;
+    return std::shared_ptr<void>(changing_.get(), [changing = changing_, account](void*) {
+        std::lock_guard guard(changing->mutex);
+        changing->accounts.erase(account);
+    });
+}
+
+Task<Result<>> MailKeys::end(AccountId account, encryption::PublicKey key) {
+    auto change = [&key](std::optional<Keychain>& now) -> Result<> {
+        if (now && now->public_key != key) return fail(Errc::conflict, "the account has another key by now");
         now.reset();
         return {};
     };

@@ -3,8 +3,10 @@
 // anew when credentials change. docs/security.md says who can open what.
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -92,8 +94,12 @@ public:
     Task<Result<>> expect_device(directory::Account account, directory::Device device, DevicePassword password);
     /// A device was revoked.
     Task<Result<>> drop_device(directory::AccountId account, std::uint32_t device);
-    /// The account's mail is in clear again, all of it.
-    Task<Result<>> end(directory::AccountId account);
+    /// The account's mail is in clear again, all of it. Errors: conflict (it has another key pair by now).
+    Task<Result<>> end(directory::AccountId account, encryption::PublicKey key);
+
+    /// Held while an operation changes the account's password, or ends its encryption: two at a time would take each
+    /// other's wraps away, and then nothing opens the mail. Null: another is under way.
+    std::shared_ptr<void> begin_change(directory::AccountId account);
 
     void forget(directory::AccountId id) { opened_.forget(id); }
 
@@ -114,6 +120,11 @@ private:
     OpenedKeys opened_;
     Begun begun_;
     std::optional<encryption::PublicKey> escrow_;
+    struct Changing {
+        std::mutex mutex;
+        std::set<directory::AccountId> accounts;
+    };
+    const std::shared_ptr<Changing> changing_ = std::make_shared<Changing>();
 };
 
 }  // namespace poplar::auth

@@ -61,6 +61,15 @@ private:
         if (options.credentials.master.empty()) options.credentials.password = account.password;
         moving::RemoteSource source(std::move(options));
         MailImport import(client, account.address, [](std::size_t, std::size_t) {});
+        try {
+            bring(import, source, account);
+        } catch (const std::bad_alloc&) {  // of one server, which must not end the moves of the others
+            tell(account, import,
+                 std::unexpected(CallError{.message = "no memory for what the other server sends", .code = "io"}));
+        }
+    }
+
+    void bring(MailImport& import, moving::RemoteSource& source, const MovingAccount& account) {
         auto done = import.list(source);
         const auto mirrored = options_.remote.mirrored(account.user);
         if (done && options_.dry_run) {

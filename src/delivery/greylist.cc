@@ -44,21 +44,23 @@ Timestamp last_of(std::string_view value) {
 
 }  // namespace
 
-bool Greylist::waited_long_enough(const std::string& pair) {
+Greylist::Waited Greylist::wait(const std::string& pair) {
     const auto now = clock_.now();
     std::lock_guard guard(mutex_);
-    while (!order_.empty()) {
+    for (; !order_.empty(); order_.pop_front()) {
         const auto oldest = waiting_.find(order_.front());
-        const bool gone = oldest == waiting_.end() || oldest->second + kWaitsFor <= now;
-        if (!gone && waiting_.size() < kMostWaiting && order_.size() < 2 * kMostWaiting) break;
-        if (oldest != waiting_.end()) waiting_.erase(oldest);
-        order_.pop_front();
+        if (oldest == waiting_.end()) continue;
+        if (now < oldest->second + kWaitsFor) break;
+        waiting_.erase(oldest);
     }
+    if (order_.size() >= 2 * kMostWaiting)
+        std::erase_if(order_, [&](const auto& one) { return !waiting_.contains(one); });
+    if (waiting_.size() >= kMostWaiting && !waiting_.contains(pair)) return Waited::no_room;
     const auto [place, fresh] = waiting_.emplace(pair, now);
     if (fresh) order_.push_back(pair);
-    if (fresh || now < place->second + delay_) return false;
+    if (fresh || now < place->second + delay_) return Waited::not_yet;
     waiting_.erase(place);
-    return true;
+    return Waited::enough;
 }
 
 Task<Result<bool>> Greylist::admits(std::string address, std::string sender, bool authenticated) {
@@ -69,7 +71,11 @@ Task<Result<bool>> Greylist::admits(std::string address, std::string sender, boo
     const auto last = value ? last_of(*value) : Timestamp{};
     const bool known = value && now < last + kKnownFor;
     if (known && now < last + kRenewEvery) co_return true;
-    if (!known && !authenticated && !waited_long_enough(pair)) co_return false;
+    if (!known && !authenticated) {
+        const auto waited = wait(pair);
+        if (waited == Waited::not_yet) co_return false;
+        if (waited == Waited::no_room) co_return true;  // who fills the table must not keep others out
+    }
     engine::Batch batch;
     batch.put(pair, value_of(now));
     auto done = co_await engine_.commit(directory::kServerPartition, std::move(batch));

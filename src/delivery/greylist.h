@@ -21,7 +21,7 @@ class Greylist final {
 public:
     static constexpr std::chrono::days kKnownFor{36};     ///< since the last message
     static constexpr std::chrono::hours kWaitsFor{48};    ///< within which a sender has to come again
-    static constexpr std::size_t kMostWaiting = 100'000;  ///< pairs; then the oldest is forgotten
+    static constexpr std::size_t kMostWaiting = 100'000;  ///< pairs; while there are so many, others need not wait
 
     Greylist(engine::Engine& engine, const Clock& clock, std::chrono::seconds delay)
         : engine_(engine), clock_(clock), delay_(delay) {}
@@ -37,7 +37,8 @@ public:
     Task<Result<std::string>> forget_old(std::string after, std::size_t limit);
 
 private:
-    bool waited_long_enough(const std::string& pair);
+    enum class Waited : std::uint8_t { not_yet, enough, no_room };
+    Waited wait(const std::string& pair);
 
     engine::Engine& engine_;
     const Clock& clock_;

@@ -13,6 +13,7 @@ namespace poplar::delivery {
 namespace {
 
 constexpr std::size_t kChunk = 64 * 1024;
+constexpr std::size_t kMostAdded = 4u << 20;  // octets of a header that inspectors have added to the sender's
 
 std::string subject_field(std::string_view subject) {
     std::string line(subject);
@@ -55,7 +56,8 @@ Task<Result<std::optional<EditedContent>>> edit_header(mailstore::MailStore& sto
     mail::WireDecoder decoder;
     mail::HeaderWalk walk;
     std::string plain;  // the header, and what came with its end
-    while (!walk.in_body() && plain.size() <= header_limit) {
+    const auto most = header_limit + kMostAdded;
+    while (!walk.in_body() && plain.size() <= most) {
         auto chunk = co_await (*reader)->next();
         if (!chunk) co_return pass_on(chunk);
         if (chunk->empty()) break;
@@ -64,7 +66,7 @@ Task<Result<std::optional<EditedContent>>> edit_header(mailstore::MailStore& sto
         walk.feed(std::string_view(plain).substr(before));
     }
     const auto header_octets = static_cast<std::size_t>(std::min<std::uint64_t>(walk.header_octets(), plain.size()));
-    if (header_octets > header_limit) co_return std::nullopt;
+    if (header_octets > most) co_return fail(Errc::io, "inspectors have made the header too large");
     const auto old = edits.header ? *edits.header : plain.substr(0, header_octets);
     auto header = edited(old, edits);
     if (!header && !edits.header && !edits.body) co_return std::nullopt;

@@ -11,6 +11,7 @@ namespace poplar::imap {
 namespace {
 
 constexpr std::size_t kMostMessages = 400;       // of one command: what a commit takes
+constexpr std::size_t kMostPieces = 1000;        // literals and URLs of a command; each keeps room for itself
 constexpr std::uint64_t kMostInAll = 64u << 20;  // octets of several messages: they are one commit
 constexpr std::size_t kLongestHead = 64 * 1024;
 
@@ -151,6 +152,8 @@ Task<Result<Client::Refused>> Client::take_step(Appending& appending, const Appe
 Task<Result<Client::Refused>> Client::make_room(Appending& appending, std::uint64_t octets) {
     if (octets > options_.append_limit - std::min(options_.append_limit, appending.message->octets()))
         co_return Refused{fmt::format("[TOOBIG] a message has at most {} octets", options_.append_limit)};
+    if (appending.room.size() == kMostPieces)
+        co_return Refused{fmt::format("[LIMIT] a command appends at most {} pieces", kMostPieces)};
     const bool several = !appending.messages.empty();
     if (several && octets > kMostInAll - std::min(kMostInAll, appending.octets))
         co_return Refused{fmt::format("[LIMIT] several messages have at most {} octets", kMostInAll)};

@@ -27,13 +27,17 @@ using Judgement = delivery::Judgement;
 
 constexpr auto kValues = asio::as_tuple(use_awaitable);
 constexpr std::size_t kReadOctets = 16 * 1024;
-constexpr int kMostWaits = 60;  // times that a program may say that it is still at work
+constexpr int kMostTimeouts = 10;  // that all steps of a message may take together
+constexpr int kMostWaits = 60;     // times that a program may say that it is still at work
 
 /// A connection to the program, with a deadline for each call. Errors: timed_out, closed, invalid, io.
 class Link {
 public:
     Link(const Executor& executor, std::chrono::milliseconds timeout)
-        : socket_(std::make_shared<Socket>(executor)), timer_(executor), timeout_(timeout) {}
+        : socket_(std::make_shared<Socket>(executor)),
+          timer_(executor),
+          timeout_(timeout),
+          end_(SteadyClock::now() + kMostTimeouts * timeout) {}
 
     Task<Result<>> connect(MilterPlace place) {
         boost::system::error_code error;
@@ -80,7 +84,7 @@ private:
     using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 
     void start_timer() {
-        timer_.expires_after(timeout_);
+        timer_.expires_at(std::min(SteadyClock::now() + timeout_, end_));
         timer_.async_wait([weak = std::weak_ptr(socket_), expired = expired_](boost::system::error_code cancelled) {
             const auto socket = weak.lock();
             if (cancelled || !socket) return;
@@ -98,6 +102,7 @@ private:
     std::shared_ptr<Socket> socket_;
     SteadyTimer timer_;
     const std::chrono::milliseconds timeout_;
+    const SteadyTime end_;  // of all steps together
     const std::shared_ptr<bool> expired_ = std::make_shared<bool>(false);
     std::string input_;
 };
@@ -164,7 +169,10 @@ private:
             if (auto sent = co_await link_.send('D', milter::macros(command, macros)); !sent) co_return pass_on(sent);
         if (auto sent = co_await link_.send(command, std::move(data)); !sent) co_return pass_on(sent);
         if (terms_.has(quiet)) co_return Answer();
-        co_return co_await answer();
+        auto said = co_await answer();
+        if (said && said->kind == Kind::skip && command != 'B')
+            co_return fail(Errc::invalid, "the program skips the body before it has come");
+        co_return said;
     }
 
     std::string client() const {
@@ -200,11 +208,22 @@ private:
                            {"{auth_authen}", who ? who->address : ""},
                            {"{auth_type}", who ? "LOGIN" : ""}});
         if (!answer || !goes_on(*answer)) co_return answer;
+        // They were taken long ago: one that the program refuses alone is passed over, lest the others' mail is
+        // refused.
+        std::size_t refusals = 0;
+        std::optional<Answer> refusal;
         for (const auto& recipient : envelope_->recipients) {
             answer = co_await step('R', milter::strings({"<" + recipient.address + ">"}), Step::no_recipients,
                                    Step::quiet_recipient, {{"{rcpt_addr}", recipient.address}});
-            if (!answer || !goes_on(*answer)) co_return answer;
+            if (!answer) co_return answer;
+            if (answer->kind == Kind::reject || answer->kind == Kind::defer) {
+                ++refusals;
+                if (!refusal || answer->kind == Kind::defer) refusal = *answer;
+            } else if (!goes_on(*answer)) {
+                co_return answer;
+            }
         }
+        if (refusals != 0 && refusals == envelope_->recipients.size()) co_return *refusal;
         if (terms_.version < 4) co_return Answer();  // which knows no such step
         co_return co_await step('T', "", Step::no_data, Step::quiet_data);
     }

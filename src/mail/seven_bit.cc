@@ -163,7 +163,7 @@ void SevenBitWriter::field(std::string_view field) {
             left_signatures_out_ = true;
             return;
         }
-        on_top_ = in_header_ && !ascii::same(field_name(field), "received");
+        on_top_ = false;
     }
     const auto kind = change();
     const bool replaced = in_header_ && kind != Change::keep && kind != Change::blank;

@@ -78,8 +78,8 @@ private:
 class SevenBitWriter final : private MimeListener {
 public:
     /// Appends to `out`, which the caller empties between calls. `plan` has no obstacle, is of the same message, and
-    /// outlives this, as `out` does. The signatures of the last server that the message passed, which stand above its
-    /// Received, do not fit what is written, and are left out.
+    /// outlives this, as `out` does. Signatures at the very top, where this server put them, do not fit what is
+    /// written, and are left out. Those below any other field are others'.
     SevenBitWriter(const SevenBitPlan& plan, std::string& out) : plan_(plan), out_(out) {}
     void feed(std::string_view plain) { walk_.feed(plain); }
     void finish() { walk_.finish(); }  ///< after the last octet
@@ -109,7 +109,7 @@ private:
     std::size_t begun_ = 0;
     std::uint64_t told_ = 0;
     bool in_header_ = false;
-    bool on_top_ = true;  // above the first Received
+    bool on_top_ = true;  // nothing but signatures came yet
     bool left_signatures_out_ = false;
     std::string held_;        // of a body: white space or a line end whose meaning is not known yet
     std::string octets_;      // that are no whole line of base64 yet

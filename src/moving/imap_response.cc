@@ -85,9 +85,10 @@ private:
     // "BODY[HEADER.FIELDS (DATE)]<0>" is one.
     bool atom(ImapValue& value) {
         std::size_t at = 0, brackets = 0;
+        const bool is_section = ascii::starts_with(line_, "BODY[") || ascii::starts_with(line_, "BINARY[");
         for (; at < line_.size(); ++at) {
             const char c = line_[at];
-            if (c == '[') ++brackets;
+            if (c == '[' && is_section) ++brackets;
             if (c == ']' && brackets > 0) --brackets;
             if (brackets == 0 && (c == ' ' || c == '\t' || c == '(' || c == ')' || c == '"')) break;
         }

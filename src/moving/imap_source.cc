@@ -31,7 +31,14 @@ std::string mailbox_of(std::string_view raw, std::string_view delimiter, std::st
     return mailbox_name_of(name);
 }
 
+// A session that came to nothing ends: what asks next must begin with TLS and the login again.
 Result<> ImapSource::open(const Endpoint& endpoint, const Credentials& credentials) {
+    auto opened = begin(endpoint, credentials);
+    if (!opened) wire_.cut();
+    return opened;
+}
+
+Result<> ImapSource::begin(const Endpoint& endpoint, const Credentials& credentials) {
     if (auto opened = wire_.open(endpoint); !opened) return opened;
     auto greeting = wire_.read_line(kLongestLine);
     if (!greeting) return pass_on(greeting);
@@ -49,7 +56,6 @@ Result<> ImapSource::open(const Endpoint& endpoint, const Credentials& credentia
     if (done) done = log_in(credentials);
     if (done) done = learn_capabilities();  // there may be more of them now
     if (done) return {};
-    wire_.cut();
     return fail(done.error().code(), fmt::format("{}:{} does not log {} in: {}", endpoint.host, endpoint.port,
                                                  credentials.user, done.error().detail()));
 }
@@ -79,13 +85,15 @@ Result<> ImapSource::log_in(const Credentials& credentials) {
 
 Result<ImapResponse> ImapSource::read() {
     ImapResponse response;
+    std::uint64_t held = 0;
     for (;;) {
         auto line = wire_.read_line(kLongestLine);
         if (!line) return pass_on(line);
         response.lines.push_back(std::move(*line));
         const auto octets = literal_at_end(response.lines.back());
         if (!octets) return response;
-        if (*octets > kLargestMessage || response.literals.size() == kMostLiterals) {
+        held += octets.value_or(0);
+        if (held > kLargestMessage || response.literals.size() == kMostLiterals) {
             wire_.cut();
             return fail(Errc::too_large, "a response of the other server is too long");
         }

@@ -42,6 +42,7 @@ public:
     void leave();
 
 private:
+    Result<> begin(const Endpoint& endpoint, const Credentials& credentials);
     using TakeResponse = std::function<void(ImapResponse response)>;
     Result<ImapResponse> read();
     /// Hands untagged responses on. The text of the tagged one: OK, else denied.

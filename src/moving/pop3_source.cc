@@ -14,7 +14,14 @@ constexpr std::size_t kMostMessages = 2'000'000;
 constexpr std::size_t kPart = 64 << 10;
 }  // namespace
 
+// A session that came to nothing ends: what asks next must begin with TLS and the login again.
 Result<> Pop3Source::open(const Endpoint& endpoint, const Credentials& credentials) {
+    auto opened = begin(endpoint, credentials);
+    if (!opened) wire_.cut();
+    return opened;
+}
+
+Result<> Pop3Source::begin(const Endpoint& endpoint, const Credentials& credentials) {
     if (auto opened = wire_.open(endpoint); !opened) return opened;
     auto greeting = wire_.read_line(kLongestLine);
     if (!greeting) return pass_on(greeting);
@@ -40,7 +47,6 @@ Result<> Pop3Source::open(const Endpoint& endpoint, const Credentials& credentia
                                                                    : parse_pop3_status(*line);
     }
     if (done) return {};
-    wire_.cut();
     return fail(done.error().code(), fmt::format("{}:{} does not log {} in: {}", endpoint.host, endpoint.port,
                                                  credentials.user, done.error().detail()));
 }

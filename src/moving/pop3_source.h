@@ -28,6 +28,7 @@ public:
     void leave();
 
 private:
+    Result<> begin(const Endpoint& endpoint, const Credentials& credentials);
     Result<std::string> ask(std::string_view command);
     Result<std::string> fetch(std::string_view command);
     Result<> lines(std::string_view command, const std::function<void(std::string_view)>& take);

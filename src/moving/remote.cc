@@ -171,6 +171,12 @@ Result<> RemoteSource::list_imap(Listing& listing) {
             if (!messages) return pass_on(messages);
             folder.messages = std::move(*messages);
         }
+        if (folder.messages.size() < examined->messages) {
+            listing.notes.push_back(fmt::format("{} of {} messages of {} are left out: they can't be read",
+                                                examined->messages - folder.messages.size(), examined->messages,
+                                                folder.names.name));
+            listing.whole = false;
+        }
         folders_.push_back(std::move(folder));
         examined_ = folders_.size() - 1;
         const auto& added = folders_.back();

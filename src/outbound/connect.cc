@@ -133,7 +133,10 @@ Task<std::expected<Connected, NoWay>> Connector::connect(Destination destination
     std::ranges::partition_copy(places, std::back_inserter(alive), std::back_inserter(dead), is_alive);
     places = std::move(alive);
     places.insert(places.end(), std::make_move_iterator(dead.begin()), std::make_move_iterator(dead.end()));
-    if (places.size() > kMostTried) places.resize(kMostTried);
+    if (places.size() > kMostTried) {
+        places.resize(kMostTried);
+        all_permanent = false;
+    }
     const auto end = SteadyClock::now() + options_.connect_timeout + options_.reply_timeout;
     for (const auto& place : places) {
         if (SteadyClock::now() > end) {

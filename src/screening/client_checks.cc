@@ -65,7 +65,10 @@ bool says_listed(std::string_view record, const AddressList& list) {
     const auto answer = text ? IpAddress::parse(*text) : std::nullopt;
     if (!answer || answer->v6 || answer->octets[0] != 127) return false;
     if (list.only) return *answer == *list.only;
-    return !(answer->octets[1] == 255 && answer->octets[2] == 255);
+    // Lists tell so whoever asks too much of them, or by a resolver that all use.
+    const bool refused = answer->octets[1] == 255 && answer->octets[2] == 255;
+    const bool refused_by_dnswl = answer->octets[1] == 0 && answer->octets[2] == 0 && answer->octets[3] == 255;
+    return !refused && !refused_by_dnswl;
 }
 
 Task<Listing> find_listing(dns::Lookup& dns, IpAddress address, std::vector<AddressList> lists, Texts texts) {

@@ -222,7 +222,10 @@ private:
     CallResult<> make_account(const directory::Account& account) {
         api::AddAccount asked;
         asked.address = account.address;
-        if (!account.password.empty()) asked.password_hash = account.password;
+        // Its factors do not come back, nor a status: by the password alone it would be more open than it was.
+        with_password_ = account.status == directory::AccountStatus::enabled && !account.settings.second_factor &&
+                         !account.password.empty();
+        if (with_password_) asked.password_hash = account.password;
         auto made = server_.call(asked);
         if (!made) return std::unexpected(std::move(made.error()));
         made_ = true;
@@ -289,7 +292,10 @@ private:
         fmt::print("{} of the backup {}: {} messages {}, {} there already\n", options_.account, name_, missing,
                    options_.dry_run ? "would come back" : "came back", there_);
         if (!now_.there)
-            fmt::print("the account is{} made, with the password it had\n", options_.dry_run ? " to be" : "");
+            fmt::print("the account is{} made{}\n", options_.dry_run ? " to be" : "",
+                       options_.dry_run ? ""
+                       : with_password_ ? ", with the password it had"
+                                        : ", without a password");
         if (undeleted_ > 0) fmt::print("{} deleted since then came back\n", undeleted_);
         if (left) {
             fmt::print("{} were deleted here since then; --force brings them back, too:\n", deleted_.size());
@@ -313,7 +319,7 @@ private:
     std::vector<Kept> missing_;
     std::vector<std::string> deleted_, damaged_, renamed_;
     std::uint64_t there_ = 0, stored_ = 0, undeleted_ = 0;
-    bool made_ = false;
+    bool made_ = false, with_password_ = false;
 };
 
 }  // namespace

@@ -170,6 +170,12 @@ Task<Result<>> EncryptMail::finish(std::vector<directory::AccountId> accounts, j
             log::warning("encryption.not_done", {{"account_id", account.value}, {"reason", dropped.error().detail()}});
             continue;
         }
+        // Removing took its time: meanwhile somebody may have ended it, or begun anew with another key.
+        auto now = co_await store_.encryption(account);
+        if (!now) co_return pass_on(now);
+        auto count = co_await store_.count_sealed(account);
+        if (!count) co_return pass_on(count);
+        if (now->state != mailstore::EncryptionStatus::State::beginning || count->in_clear != 0) continue;
         auto finished = co_await store_.finish_conversion(account);
         if (!finished) co_return finished;
         log::info("encryption.finished", {{"account_id", account.value}});

@@ -59,12 +59,14 @@ TEST_F(GreylistTest, ForgetsWhoDoesNotComeForLong) {
     EXPECT_FALSE(admits("192.0.2.1", "joe@far.example")) << "too late: it counts as the first time again";
 }
 
-TEST_F(GreylistTest, RemembersOnlySoManyWhoHaveToComeAgain) {
+TEST_F(GreylistTest, HasRoomForSoManyWhoHaveToComeAgainAndTakesOthersAtOnce) {
     EXPECT_FALSE(admits("192.0.2.1", "joe@far.example"));
-    for (std::size_t i = 0; i < Greylist::kMostWaiting; ++i)
+    for (std::size_t i = 1; i < Greylist::kMostWaiting; ++i)
         EXPECT_FALSE(admits("198.51.100.1", "x@" + std::to_string(i) + ".example"));
+    EXPECT_TRUE(admits("203.0.113.1", "jane@elsewhere.example")) << "who fills it keeps nobody out";
+    EXPECT_FALSE(admits("192.0.2.1", "joe@far.example")) << "nor who waits already";
     clock_.advance(6min);
-    EXPECT_FALSE(admits("192.0.2.1", "joe@far.example")) << "the oldest is forgotten";
+    EXPECT_TRUE(admits("192.0.2.1", "joe@far.example"));
     EXPECT_TRUE(admits("198.51.100.1", "x@99999.example"));
 }
 

@@ -135,6 +135,10 @@ TEST(SevenBit, OwnSignaturesThatDoNotFitAnyMoreAreLeftOut) {
         "DKIM-Signature: ours;\r\n\tb=x\r\nReceived: by here\r\nDKIM-Signature: theirs\r\n\r\na text of some length "
         "\xc3\xa9\r\n");
     EXPECT_TRUE(out.starts_with("Received: by here\r\nDKIM-Signature: theirs\r\n")) << out;
+    // A filter's user may write one below what this server puts on top: it is nothing that this server has signed.
+    const auto forged =
+        seven_bit("Delivered-To: joe@here.example\r\nDKIM-Signature: x\r\n\r\na text of some length \xc3\xa9\r\n");
+    EXPECT_TRUE(forged.starts_with("Delivered-To: joe@here.example\r\nDKIM-Signature: x\r\n")) << forged;
 }
 
 }  // namespace
