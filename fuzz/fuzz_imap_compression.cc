@@ -1,4 +1,4 @@
-// What a peer sends as DEFLATE, of any octets: lines come out the same however the octets come, none is longer than was
+// A peer sends any octets as DEFLATE: lines come out the same however the octets come, none is longer than was
 // wanted, and it comes to its end.
 #include "fuzz/check.h"
 #include "imap/compression.h"

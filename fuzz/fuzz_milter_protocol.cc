@@ -1,4 +1,4 @@
-// What a milter may send: any octets, cut anyhow. A header that it has changed is a header still, with the same body
+// A milter sends any octets, cut anyhow. A header that it has changed is a header still, with the same body
 // behind it.
 #include "fuzz/check.h"
 #include "inspection/milter_protocol.h"

@@ -80,7 +80,7 @@ public:
     Task<Result<encryption::MailKeyPtr>> open_by_escrow(directory::Account account, encryption::Secret escrow);
     /// A new recovery code; the one before opens nothing any more.
     Task<Result<std::string>> new_recovery_code(directory::Account account, encryption::MailKeyPtr key);
-    /// What opens the mail by this password, whose SCRAM keys these are.
+    /// Makes the wraps that this password opens, and its SCRAM keys.
     Task<Result<std::vector<encryption::Wrap>>> wraps_of(encryption::MailKeyPtr key, std::string password,
                                                          std::string scram_keys);
     /// Adds wraps of a new password, before that is set.

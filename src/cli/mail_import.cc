@@ -193,7 +193,7 @@ CallResult<> MailImport::each_message(const std::optional<std::string>& mailbox,
     }
 }
 
-// What came from the source is known by its unique-id: by one that was made for it, or by one that the account
+// A message of the source is known by its unique-id: by one that was made for it, or by one that the account
 // remembers with this size.
 CallResult<std::vector<std::string>> MailImport::vanished(const MirroredSource& source) {
     if (!listing_.whole)

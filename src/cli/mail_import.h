@@ -26,7 +26,7 @@ struct ImportComparison {
     std::size_t messages = 0, fresh = 0, inbox = 0, ids = 0, sizes = 0, in_order = 0, without = 0, would_remove = 0;
     std::vector<std::string> differing, not_kept, held;
 
-    /// What clients that leave their mail on the server will do about it.
+    /// Tells what clients that leave their mail on the server will do about it.
     std::string outlook() const;
     api::Json json() const;
 };
@@ -49,7 +49,7 @@ public:
     CallResult<> list(moving::Source& source);
     const moving::Listing& listing() const { return listing_; }
 
-    /// Whatever comes of it, report() tells how far it came.
+    /// report() tells how far it came, also if it fails.
     CallResult<> run(moving::Source& source);
     /// Removes here what came from the source and is gone there. Behind run().
     CallResult<> mirror(const MirroredSource& source);

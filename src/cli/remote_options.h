@@ -22,7 +22,7 @@ struct RemoteWords {
 
 void add_remote_options(CLI::App* sub, RemoteWords& words);
 
-/// What was done, for people: a line or two, and then what has to be known of single messages.
+/// Tell people what was done, in a line or two, and then name the messages that they have to know of.
 std::string summary(const ImportReport& report);
 void print_details(const ImportReport& report);
 void print_comparison(const ImportComparison& comparison);

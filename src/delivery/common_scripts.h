@@ -73,7 +73,7 @@ private:
     using Key = std::pair<CommonPlace, std::string>;
     using Names = std::map<Key, Known>;
 
-    /// What there is: read once.
+    /// Reads the scripts' names at the first call, and remembers them.
     Task<Result<std::shared_ptr<const Names>>> names();
     Task<Result<ReadyScript>> ready(CommonPlace place, std::string name);
     void forget();
